@@ -1,0 +1,1 @@
+"""Pure functions: targets, losses, schedules, statistics. No I/O, no state."""

@@ -1,0 +1,1 @@
+"""From an environment id to an environment, and from observations to network input."""

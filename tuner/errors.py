@@ -1,0 +1,74 @@
+"""Every error the toolkit raises on purpose.
+
+TunerError                 something the user can act on; the command line prints it as one line
+|- InputError              bad flag, file or value: exit code 2, nothing written
+|  |- UnusableEnvironmentError    the environment cannot be made or does not fit the algorithm
+|  |- SpaceError           a search space file breaks a rule
+|  '- ResumeError          the stored study differs in a pinned setting
+|- MissingExtraError       an optional package is not installed: exit code 2
+|- StudyLockedError        another process owns the study: exit code 2
+|- StudyFailedError        every trial failed, or ten equal failures in a row: exit code 3
+|- StorageLostError        the storage is gone, results are kept in a spool: exit code 4
+'- DivergedError           a non-finite number inside a run (an outcome, never a crash)
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class TunerError(Exception):
+    """Root of all errors that carry a message for the user.
+
+    Attributes:
+        exit_code: What the command line exits with.
+    """
+
+    exit_code = 2
+
+
+class InputError(TunerError):
+    """A value from the user breaks a rule. The message says what, the rule, the value and what to do next."""
+
+
+class UnusableEnvironmentError(InputError):
+    """The environment cannot be made, or its spaces do not fit the algorithm."""
+
+
+class SpaceError(InputError):
+    """A search space breaks the grammar or a field's valid range."""
+
+
+class ResumeError(InputError):
+    """The stored study differs from the command in a setting that is pinned."""
+
+
+class MissingExtraError(TunerError):
+    """An optional package is needed and not installed. The message names the extra to install."""
+
+
+class StudyLockedError(TunerError):
+    """Another live process owns the study."""
+
+
+class StudyFailedError(TunerError):
+    """No trial can succeed: all failed, or ten equal failures in a row."""
+
+    exit_code = 3
+
+
+class StorageLostError(TunerError):
+    """The storage does not answer any more. Finished results wait in a spool beside the study."""
+
+    exit_code = 4
+
+
+class DivergedError(TunerError):
+    """A loss, Q-value, reward or score stopped being finite. The message names the field and the step."""
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return ``" Did you mean 'x'?"`` for the closest known word, or an empty string."""
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f" Did you mean '{close[0]}'?" if close else ""

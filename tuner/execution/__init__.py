@@ -1,0 +1,1 @@
+"""Where trainers live: in this process or in spawned workers."""

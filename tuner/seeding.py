@@ -1,0 +1,52 @@
+"""One seed per study, and from it every random stream of every run.
+
+A run owns its streams: they depend on the run's seed and the stream's name only, never on which lane, worker or
+order the run was trained in. ``SeedSequence`` spawning (O'Neill's hash) keeps neighbouring seeds independent.
+"""
+
+from __future__ import annotations
+
+import zlib
+
+import numpy as np
+
+#: Disjoint families of run seeds: what the search may use, what picks the finalist, what judges it.
+SEED_SETS = ("search", "select", "verdict")
+
+
+def _entropy(*parts: int | str) -> list[int]:
+    """Turn a key into non-negative integers; words by their CRC-32, which is stable between processes."""
+    return [zlib.crc32(part.encode()) if isinstance(part, str) else part for part in parts]
+
+
+def run_seed(study_seed: int, seed_set: str, trial: int, replicate: int) -> int:
+    """Return the seed of one run: a function of its place in the study alone, so a resume repeats nothing.
+
+    Args:
+        study_seed: The study's ``--seed``, >= 0.
+        seed_set: One of :data:`SEED_SETS`.
+        trial: Trial number, >= 0.
+        replicate: Which of the trial's seeds, >= 0.
+
+    Returns:
+        An integer in ``[0, 2**31)``, small enough for every library that takes a seed.
+    """
+    if seed_set not in SEED_SETS:
+        raise ValueError(f"seed_set must be one of {SEED_SETS}, got {seed_set!r}.")
+    words = np.random.SeedSequence(_entropy(study_seed, seed_set, trial, replicate)).generate_state(1)
+    return int(words[0] >> 1)
+
+
+def evaluation_seed(study_seed: int, seed_set: str) -> int:
+    """Return the first episode seed of a seed set's evaluations: the same for every run (common random numbers)."""
+    return run_seed(study_seed, seed_set, 2**31 - 1, 0)
+
+
+def stream(seed: int, name: str) -> np.random.Generator:
+    """Return the run's own generator for one purpose: ``environment``, ``exploration``, ``replay`` or ``network``."""
+    return np.random.Generator(np.random.SFC64(np.random.SeedSequence(_entropy(seed, name))))
+
+
+def sampler_seed(study_seed: int, trial: int) -> int:
+    """Return the seed the sampler uses for one trial, so that a resumed study never repeats its startup points."""
+    return run_seed(study_seed, "search", trial, 2**31 - 1)

@@ -1,0 +1,1 @@
+"""Search spaces: YAML to validated ranges."""

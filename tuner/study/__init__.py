@@ -1,0 +1,1 @@
+"""Studies in an RDB; the only package that imports Optuna."""

@@ -1,0 +1,111 @@
+"""A study as plain tables: what reports, exports and ``tune show`` read. No Optuna object leaves this module."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """One evaluation.
+
+    Attributes:
+        step: Environment step.
+        returns: Return of each evaluation episode.
+        metrics: Training metrics since the point before (``loss``, ``q_value``, ``epsilon``, ``train_return`` ...).
+    """
+
+    step: int
+    returns: tuple[float, ...]
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def mean(self) -> float:
+        """Mean return."""
+        return sum(self.returns) / len(self.returns)
+
+
+@dataclass(frozen=True)
+class TrialRow:
+    """One trial.
+
+    Attributes:
+        number: Trial number.
+        state: Optuna's state: COMPLETE, PRUNED, FAIL, RUNNING or WAITING.
+        outcome: Ours: completed, pruned, diverged, timed_out, failed, lost or running.
+        score: The objective's score; None unless completed.
+        params: What was sampled, by the sampler's names.
+        hyperparameters: The complete resolved hyperparameters, plain data.
+        curves: Evaluations by replicate, in order of steps.
+        seeds: Run seed by replicate.
+        steps: Environment steps taken, all replicates together.
+        duration_s: Training seconds, all replicates together.
+        started: Start time (UTC) or None.
+        finished: End time (UTC) or None.
+        reason: Why it diverged, failed or was lost.
+    """
+
+    number: int
+    state: str
+    outcome: str
+    score: float | None
+    params: Mapping[str, Any]
+    hyperparameters: Mapping[str, Any]
+    curves: Mapping[int, tuple[CurvePoint, ...]]
+    seeds: Mapping[int, int]
+    steps: int
+    duration_s: float
+    started: datetime | None
+    finished: datetime | None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class StudyData:
+    """A whole study.
+
+    Attributes:
+        name: Study name.
+        recipe: The stored recipe, plain data, secrets masked.
+        space: The stored search space, plain data as in its YAML.
+        grid: Environment steps at which runs are evaluated.
+        trials: All trials by number.
+        importance: PED-ANOVA importance by sampled parameter, summing to 1; empty when it cannot be computed.
+        importance_trials: Number of trials the importance rests on.
+        provenance: Versions, command, hardware, git commit; secrets masked.
+        reward_threshold: The environment's own 'solved' return or None.
+    """
+
+    name: str
+    recipe: Mapping[str, Any]
+    space: Mapping[str, Any]
+    grid: tuple[int, ...]
+    trials: tuple[TrialRow, ...]
+    importance: Mapping[str, float] = field(default_factory=dict)
+    importance_trials: int = 0
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    reward_threshold: float | None = None
+
+    @property
+    def best(self) -> TrialRow | None:
+        """The completed trial with the highest score (the earliest of equals), or None."""
+        scored = [t for t in self.trials if t.score is not None]
+        return max(scored, key=lambda t: (t.score, -t.number), default=None)
+
+    def count(self, outcome: str) -> int:
+        """Number of trials with this outcome."""
+        return sum(t.outcome == outcome for t in self.trials)
+
+    @property
+    def steps_spent(self) -> int:
+        """Environment steps taken by all trials."""
+        return sum(t.steps for t in self.trials)
+
+    @property
+    def steps_saved(self) -> int:
+        """Environment steps that stopping trials early has saved."""
+        ended_early = (t for t in self.trials if t.outcome in ("pruned", "diverged", "timed_out") and t.curves)
+        return sum(len(t.curves) * self.grid[-1] - t.steps for t in ended_early)

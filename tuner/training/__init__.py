@@ -1,0 +1,1 @@
+"""RunSpec in, evaluation points and an outcome out."""
