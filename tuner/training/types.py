@@ -82,7 +82,8 @@ class RunSpec:
     @property
     def shape(self) -> tuple[object, ...]:
         """What runs must agree on to share a stack."""
-        return (self.env, self.backend, self.algorithm, self.evaluation, self.device, *self.hyperparameters.shape())
+        place = (self.env, self.backend, self.algorithm, self.n_timesteps, self.evaluation, self.device)
+        return (*place, *self.hyperparameters.shape())
 
 
 def evaluation_grid(n_timesteps: int, evaluations: int) -> tuple[int, ...]:

@@ -1,0 +1,211 @@
+"""Stable-Baselines3's own DQN and a lane walk through the same transitions, minibatches and weights, step by step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import stable_baselines3.common.policies as sb3_policies
+import stable_baselines3.dqn.dqn as sb3_dqn
+import torch
+from stable_baselines3 import DQN
+from stable_baselines3.common.callbacks import BaseCallback
+
+import tuner.agents.dqn.update_numpy as update_numpy
+from tuner.agents.dqn.exploration import epsilon
+from tuner.agents.dqn.stack import DQNStack
+from tuner.core.targets import td_target
+from tuner.envs.spec import EnvSpec
+from tuner.hyperparameters import DQNHyperparameters
+from tuner.training.lane import LaneRun
+from tuner.training.stack_runner import StackRunner
+from tuner.training.types import EvaluationSpec, RunId, RunSpec, evaluation_grid
+
+
+class ScriptedEnv(gym.Env):
+    """Plays a fixed film, whatever the action: so both learners see the same transitions. Ends both ways."""
+
+    observation_space = gym.spaces.Box(-10, 10, (3,), np.float32)
+    action_space = gym.spaces.Discrete(3)
+
+    def __init__(self) -> None:
+        rng = np.random.default_rng(0)
+        self.film = rng.normal(size=(4000, 3)).astype(np.float32)
+        self.rewards = rng.integers(-4, 5, size=4000) / 4  # exact in single precision
+        self.ends = rng.choice(3, size=4000, p=[0.9, 0.06, 0.04])
+        self.at = -1
+
+    def reset(self, *, seed=None, options=None):
+        self.at += 1
+        return self.film[self.at], {}
+
+    def step(self, action):
+        self.at += 1
+        end = self.ends[self.at]
+        return self.film[self.at], float(self.rewards[self.at]), bool(end == 1), bool(end == 2), {}
+
+
+gym.register("tune/Scripted-v0", ScriptedEnv, disable_env_checker=True)
+
+CASES = {
+    "zoo-like": {"train_freq": 16, "gradient_steps": 8, "target_update_interval": 10, "learning_starts": 50},
+    "every step, soft target": {"train_freq": 1, "gradient_steps": 1, "tau": 0.05, "target_update_interval": 1,
+                                "learning_starts": 0},
+    "as many as collected": {"train_freq": 7, "gradient_steps": -1, "target_update_interval": 9,
+                             "learning_starts": 20, "max_grad_norm": 0.5},
+    "small buffer": {"train_freq": 4, "gradient_steps": 2, "target_update_interval": 30, "learning_starts": 10,
+                     "buffer_size": 40, "exploration_fraction": 0.5, "exploration_final_eps": 0.1},
+}  # fmt: skip
+STEPS = 240
+
+
+@dataclass
+class Trace:
+    """What a learner did, in order."""
+
+    epsilons: list[float] = field(default_factory=list)
+    actions: list[int] = field(default_factory=list)
+    indices: list[np.ndarray] = field(default_factory=list)
+    targets: list[np.ndarray] = field(default_factory=list)
+    losses: list[float] = field(default_factory=list)
+    online: dict = field(default_factory=dict)
+    target: dict = field(default_factory=dict)
+
+
+def hyperparameters(case: dict) -> DQNHyperparameters:
+    return DQNHyperparameters(
+        **{"learning_rate": 2e-3, "batch_size": 8, "net_arch": (10, 6), "gamma": 0.875, "buffer_size": 1000, **case}
+    )
+
+
+def trace_sb3(h: DQNHyperparameters, monkeypatch) -> tuple[dict, Trace]:
+    trace = Trace()
+    original = sb3_policies.preprocess_obs
+    monkeypatch.setattr(sb3_policies, "preprocess_obs", lambda *a, **k: original(*a, **k).double())
+
+    class F:
+        @staticmethod
+        def smooth_l1_loss(current, target):
+            trace.targets.append(target.detach().numpy().reshape(-1).copy())
+            loss = torch.nn.functional.smooth_l1_loss(current, target)
+            trace.losses.append(loss.item())
+            return loss
+
+    monkeypatch.setattr(sb3_dqn, "F", F)
+    model = DQN(
+        "MlpPolicy", gym.make("tune/Scripted-v0"), seed=3, policy_kwargs={"net_arch": list(h.net_arch)},
+        **{k: v for k, v in h.to_mapping().items()
+           if k not in ("net_arch", "optimizer", "loss", "exploration_schedule", "double_q")},
+    )  # fmt: skip
+    model.policy.double()
+    model.q_net_target.load_state_dict(model.q_net.state_dict())
+    initial = {k: v.numpy().copy() for k, v in model.q_net.state_dict().items()}
+    get = model.replay_buffer._get_samples
+
+    def recorded(index, env=None):
+        trace.indices.append(np.asarray(index).copy())
+        return get(index, env=env)
+
+    monkeypatch.setattr(model.replay_buffer, "_get_samples", recorded)
+
+    class Watch(BaseCallback):
+        def _on_step(self) -> bool:
+            trace.epsilons.append(self.model.exploration_rate)
+            trace.actions.append(int(self.locals["actions"][0]))
+            return self.num_timesteps < STEPS
+
+    model.learn(STEPS, callback=Watch())
+    # A callback ends learn() before the last step is stored; the lane stores it first, and its target update with it.
+    # No later computation can tell, but the comparison of target networks below can.
+    if STEPS % h.target_update_interval == 0:
+        model._on_step()
+    trace.online = {k: v.numpy() for k, v in model.q_net.state_dict().items()}
+    trace.target = {k: v.numpy() for k, v in model.q_net_target.state_dict().items()}
+    return initial, trace
+
+
+def trace_lane(h: DQNHyperparameters, initial: dict, sb3: Trace, monkeypatch) -> Trace:
+    trace = Trace()
+    spec = RunSpec(
+        RunId(0), EnvSpec("tune/Scripted-v0"), "native", h, 3, evaluation_grid(STEPS, 1), EvaluationSpec(1, 0, 3)
+    )
+    runner = StackRunner(spec, lanes=2, dtype=np.float64)
+    stack: DQNStack = runner._stack
+    runner.start(spec)
+    row = stack.state.layout.from_state_dict(initial)
+    stack.state.online[0] = stack.state.target[0] = row
+    indices = iter(sb3.indices)
+
+    def act(lanes, clock, observations):
+        return np.array([sb3.actions[clock[0]]])
+
+    def sample(lane, steps, batch_size, out):
+        for g in range(steps):
+            rows = stack.memory._rows[stack.memory._base[lane] + next(indices)]
+            out[g] = rows
+
+    def record_target(rewards, discounts, values):
+        target = td_target(rewards, discounts, values)
+        trace.targets.append(target.reshape(-1).copy())
+        return target
+
+    def trained(self, loss, q_value):
+        trace.losses.append(loss)
+
+    monkeypatch.setattr(stack, "act", act)
+    monkeypatch.setattr(stack.memory, "sample", sample)
+    monkeypatch.setattr(update_numpy, "td_target", record_target)
+    monkeypatch.setattr(LaneRun, "trained", trained)
+
+    class Desk:
+        def report(self, points):
+            return frozenset()
+
+        def finish(self, outcome):
+            assert outcome.kind == "completed", outcome
+
+    while runner.active:
+        runner.round(Desk())
+    assert next(indices, None) is None, "the lane took fewer gradient steps"
+    trace.epsilons = list(epsilon(h, np.arange(STEPS), STEPS))
+    trace.online = dict(stack.weights(0))
+    trace.target = stack.state.layout.to_state_dict(stack.state.target[0])
+    runner.close()
+    return trace
+
+
+def compare(h: DQNHyperparameters, sb3: Trace, lane: Trace) -> None:
+    np.testing.assert_allclose(lane.epsilons, sb3.epsilons, rtol=0, atol=1e-15)
+    assert len(lane.targets) == len(sb3.targets) > 5
+    for mine, theirs in zip(lane.targets, sb3.targets, strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-6, atol=1e-6)
+    per_call = np.array(sb3.losses).reshape(len(lane.losses), h.updates_per_call())
+    np.testing.assert_allclose(lane.losses, per_call.mean(axis=1), rtol=1e-6)
+    for name in sb3.online:
+        np.testing.assert_allclose(lane.online[name], sb3.online[name], rtol=1e-6, atol=1e-6)
+        np.testing.assert_allclose(lane.target[name], sb3.target[name], rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_a_lane_does_what_stable_baselines3_does(case, monkeypatch):
+    h = hyperparameters(CASES[case])
+    initial, sb3 = trace_sb3(h, monkeypatch)
+    compare(h, sb3, trace_lane(h, initial, sb3, monkeypatch))
+
+
+def test_a_planted_off_by_one_in_the_target_update_is_caught(monkeypatch):
+    h = hyperparameters(CASES["as many as collected"])
+    initial, sb3 = trace_sb3(h, monkeypatch)
+    observe = DQNStack.observe
+
+    def late_by_one(self, lane, rows):
+        self.clock[lane] -= 1
+        observe(self, lane, rows)
+        self.clock[lane] += 1
+
+    monkeypatch.setattr(DQNStack, "observe", late_by_one)
+    lane = trace_lane(h, initial, sb3, monkeypatch)
+    with pytest.raises(AssertionError):
+        compare(h, sb3, lane)

@@ -1,0 +1,37 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from stable_baselines3.common.utils import LinearSchedule
+
+from tuner.core.schedules import SCHEDULES, exponential, linear
+
+
+def test_linear_at_start_middle_end_and_past_the_end():
+    values = linear([0, 50, 100, 101, 1000], 1000, 1.0, 0.1, 0.1)
+    np.testing.assert_allclose(values, [1.0, 0.55, 0.1, 0.1, 0.1], atol=1e-12)
+
+
+def test_linear_equals_stable_baselines3_bit_for_bit():
+    schedule = LinearSchedule(0.9, 0.03, 0.37)
+    steps = np.arange(1, 5001)
+    theirs = [schedule(1.0 - step / 5000.0) for step in steps]
+    np.testing.assert_array_equal(linear(steps, 5000, 0.9, 0.03, 0.37), theirs)
+
+
+def test_exponential_by_hand():
+    values = exponential([0, 200, 400, 401], 1000, 1.0, 0.2, 0.4)
+    np.testing.assert_allclose(values, [1.0, 0.2 + 0.8 * np.exp(-2.5), 0.2 + 0.8 * np.exp(-5.0), 0.2])
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+@given(
+    initial=st.floats(0, 1), final=st.floats(0, 1), fraction=st.just(0.0) | st.floats(1e-6, 1), n=st.integers(1, 10_000)
+)
+def test_schedules_stay_between_their_ends_and_never_turn(name, initial, final, fraction, n):
+    values = SCHEDULES[name](np.arange(n + 1), n, initial, final, fraction)
+    low, high = sorted((initial, final))
+    assert (values >= low - 1e-12).all()
+    assert (values <= high + 1e-12).all()
+    differences = np.diff(values) * np.sign(final - initial)
+    assert (differences >= -1e-12).all()

@@ -1,0 +1,67 @@
+"""What gradient steps change, for all lanes, as plain arrays that NumPy and torch can share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from tuner.hyperparameters import DQNHyperparameters
+from tuner.networks.mlp import MLPLayout
+
+Array = NDArray[Any]
+
+
+class LearnerState:
+    """Parameters, target parameters, optimizer moments and per-lane step sizes of K lanes.
+
+    Attributes:
+        layout: Network layout, the same for all lanes.
+        online: ``[K, P]`` parameters.
+        target: ``[K, P]`` target network.
+        first_moment: ``[K, P]`` Adam's running mean of the gradient (unused by RMSprop).
+        second_moment: ``[K, P]`` running mean of the squared gradient.
+        updates: ``[K]`` gradient steps taken.
+        learning_rate: ``[K]``.
+        max_grad_norm: ``[K]``.
+        tau: ``[K]`` share taken over by a target update.
+    """
+
+    def __init__(self, layout: MLPLayout, lanes: int, dtype: DTypeLike = np.float32) -> None:
+        self.layout = layout
+        shape = (lanes, layout.n_parameters)
+        self.online: Array = np.zeros(shape, dtype)
+        self.target: Array = np.zeros(shape, dtype)
+        self.first_moment: Array = np.zeros(shape, dtype)
+        self.second_moment: Array = np.zeros(shape, dtype)
+        self.updates = np.zeros(lanes, dtype=np.int64)
+        self.learning_rate = np.zeros(lanes)
+        self.max_grad_norm = np.ones(lanes)
+        self.tau = np.ones(lanes)
+
+    def start(self, lane: int, hyperparameters: DQNHyperparameters, rng: np.random.Generator) -> None:
+        """Give a lane a fresh network, optimizer and step count."""
+        self.online[lane] = self.layout.initial(rng)
+        self.target[lane] = self.online[lane]
+        self.first_moment[lane] = 0
+        self.second_moment[lane] = 0
+        self.updates[lane] = 0
+        self.learning_rate[lane] = hyperparameters.learning_rate
+        self.max_grad_norm[lane] = hyperparameters.max_grad_norm
+        self.tau[lane] = hyperparameters.tau
+
+    def update_target(self, lane: int, times: int = 1) -> None:
+        """Move a lane's target network towards its online network: ``target += tau * (online - target)``.
+
+        Args:
+            lane: Lane number.
+            times: How often an interval has passed since the last call; the online network did not change between.
+        """
+        tau = self.tau[lane]
+        if tau == 1.0:
+            self.target[lane] = self.online[lane]
+            return
+        for _ in range(times):
+            self.target[lane] *= 1.0 - tau
+            self.target[lane] += tau * self.online[lane]

@@ -1,0 +1,132 @@
+"""Uniform replay memory for K lanes in one allocation (Lin 1992; Mnih et al. 2015).
+
+A transition is one row ``[observation | next observation | reward | discount | action]``: one gather brings a whole
+minibatch, and a CartPole transition fits one cache line. Each lane owns a region with its own capacity and position,
+so lanes fill, wrap and restart independently. Pages that no lane has written cost no memory.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+Array = NDArray[Any]
+
+#: Random draws fetched at a time; a run's draws depend on its own requests only, never on its neighbours.
+DRAWS = 16_384
+
+
+class Batch(NamedTuple):
+    """Minibatches as views of packed rows; the leading axes are lane, gradient step and row, or some of them."""
+
+    observations: Array  # [..., observation_size]
+    next_observations: Array  # [..., observation_size]
+    rewards: Array  # [...]
+    discounts: Array  # [...]; 0 where the episode terminated, gamma^n otherwise
+    actions: Array  # [...]; whole numbers in floating point, exact below 2^24
+
+
+class LaneRing:
+    """K ring memories side by side.
+
+    Args:
+        lanes: K.
+        capacity: Largest capacity any lane may ask for.
+        observation_size: Numbers per stored observation.
+        dtype: Floating-point type of the rows.
+    """
+
+    def __init__(self, lanes: int, capacity: int, observation_size: int, dtype: DTypeLike = np.float32) -> None:
+        self._size = observation_size
+        self._rows = np.empty((lanes * capacity, 2 * observation_size + 3), dtype)
+        self._base = np.arange(lanes) * capacity
+        self._max_capacity = capacity
+        self.capacities = np.full(lanes, capacity)
+        self.positions = np.zeros(lanes, dtype=np.int64)
+        self.sizes = np.zeros(lanes, dtype=np.int64)
+        self._streams: list[np.random.Generator | None] = [None] * lanes
+        self._draws: list[Array] = [np.empty(0)] * lanes
+        self._drawn = [0] * lanes
+
+    def start(self, lane: int, capacity: int, rng: np.random.Generator) -> None:
+        """Empty a lane for a new run.
+
+        Raises:
+            ValueError: ``capacity`` is not between 1 and the largest capacity.
+        """
+        if not 1 <= capacity <= self._max_capacity:
+            raise ValueError(f"capacity must be between 1 and {self._max_capacity}, got {capacity}.")
+        self.capacities[lane] = capacity
+        self.positions[lane] = self.sizes[lane] = 0
+        self._streams[lane] = rng
+        self._draws[lane] = np.empty(0)
+        self._drawn[lane] = 0
+
+    def extend(self, lane: int, rows: Array) -> None:
+        """Store a stretch of transitions; the oldest go when the lane is full.
+
+        Args:
+            lane: Lane number.
+            rows: ``[T, width]`` packed transitions in order, with the true final observation where an episode ended.
+        """
+        capacity, position, base = int(self.capacities[lane]), int(self.positions[lane]), int(self._base[lane])
+        end = position + len(rows)
+        if end <= capacity:
+            self._rows[base + position : base + end] = rows
+        else:
+            kept = rows[-capacity:]  # a stretch longer than the memory leaves only its end
+            index = (end - len(kept) + np.arange(len(kept))) % capacity
+            self._rows[base + index] = kept
+        self.sizes[lane] = min(int(self.sizes[lane]) + len(rows), capacity)
+        self.positions[lane] = end % capacity
+
+    def sample(self, lane: int, steps: int, batch_size: int, out: Array) -> None:
+        """Draw ``steps`` minibatches for a lane, uniformly and with replacement, as packed rows.
+
+        Args:
+            lane: Lane number; it must hold at least one transition.
+            steps: G, gradient steps of the coming training call.
+            batch_size: B.
+            out: ``[G, B, width]``, overwritten; read it through :meth:`unpack`.
+        """
+        uniforms = self._uniforms(lane, steps * batch_size)
+        index = (uniforms * self.sizes[lane]).astype(np.int64)
+        index += self._base[lane]
+        np.take(self._rows, index, axis=0, out=out.reshape(-1, out.shape[-1]), mode="clip")
+
+    def unpack(self, rows: Array) -> Batch:
+        """Return the parts of packed rows ``[..., width]`` as views."""
+        size = self._size
+        return Batch(rows[..., :size], rows[..., size : 2 * size], rows[..., -3], rows[..., -2], rows[..., -1])
+
+    @property
+    def observation_size(self) -> int:
+        """Numbers per stored observation."""
+        return self._size
+
+    @property
+    def width(self) -> int:
+        """Numbers per packed row."""
+        return self._rows.shape[1]
+
+    def contents(self, lane: int) -> Batch:
+        """Return what a lane holds, oldest first (copies)."""
+        size, capacity, base = int(self.sizes[lane]), int(self.capacities[lane]), int(self._base[lane])
+        oldest = int(self.positions[lane]) if size == capacity else 0
+        return self.unpack(self._rows[base + (oldest + np.arange(size)) % capacity])
+
+    def _uniforms(self, lane: int, count: int) -> Array:
+        """Return ``count`` draws from the lane's stream, fetched in blocks; a block's unused tail is dropped."""
+        stream = self._streams[lane]
+        if stream is None:
+            raise ValueError(f"lane {lane} has not been started.")
+        if count > DRAWS:
+            return stream.random(count)
+        begin = self._drawn[lane]
+        if begin + count > len(self._draws[lane]):
+            self._draws[lane] = stream.random(DRAWS)
+            begin = 0
+        self._drawn[lane] = begin + count
+        return self._draws[lane][begin : begin + count]

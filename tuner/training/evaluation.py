@@ -1,0 +1,90 @@
+"""Greedy evaluation: the same seeds, caps and batched forward pass for every policy, whoever trained it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tuner import seeding
+from tuner.envs.bare import BareEnv
+from tuner.envs.encoders import encoder_for
+from tuner.envs.spec import EnvSpec
+from tuner.training.types import EvaluationSpec
+
+Array = NDArray[Any]
+
+#: From network inputs [n_policies, episodes, input_size] to action indices [n_policies, episodes].
+Act = Callable[[Array], Array]
+
+
+class Evaluator:
+    """Plays evaluation episodes, on environments that no training step touches.
+
+    Args:
+        env: The environment.
+        evaluation: Episodes, seeds and caps, the same for every run of a study.
+    """
+
+    def __init__(self, env: EnvSpec, evaluation: EvaluationSpec) -> None:
+        self._spec = env
+        self._evaluation = evaluation
+        self._envs: list[BareEnv] = []
+
+    def evaluate(self, n_policies: int, act: Act) -> list[tuple[tuple[float, ...], tuple[int, ...]]]:
+        """Play every policy's episodes side by side.
+
+        An episode that has ended stays in the batch (with its last observation): the number of rows must not change,
+        since matrix products are bit-equal for equal shapes only.
+
+        Args:
+            n_policies: M, policies to evaluate.
+            act: The policies.
+
+        Returns:
+            Per policy: (undiscounted return of each episode, steps of each episode).
+        """
+        episodes, cap = self._evaluation.episodes, self._evaluation.max_steps
+        envs = self._pool(n_policies * episodes)
+        encoder = encoder_for(envs[0].env.observation_space)
+        stored = np.stack(
+            [encoder.store(env.reset(seed=self._evaluation.seed + i % episodes)) for i, env in enumerate(envs)]
+        )
+        returns, lengths = [0.0] * len(envs), [0] * len(envs)
+        going = list(range(len(envs)))
+        random = seeding.stream(self._evaluation.seed, "evaluation")
+        n_actions = int(envs[0].env.action_space.n)  # type: ignore[attr-defined]
+        while going:
+            inputs = encoder.to_input(stored.reshape(n_policies, episodes, *encoder.storage_shape))
+            actions = act(inputs)
+            if self._evaluation.epsilon:
+                explores = random.random(episodes) < self._evaluation.epsilon
+                actions = np.where(explores, random.integers(0, n_actions, episodes), actions)
+            chosen = actions.reshape(-1).tolist()
+            ended = False
+            for i in going:
+                observation, reward, terminated, truncated = envs[i].step(chosen[i])
+                stored[i] = encoder.store(observation)
+                returns[i] += reward
+                lengths[i] += 1
+                if terminated or truncated or lengths[i] >= cap:
+                    lengths[i] = -lengths[i]  # marks the end without a second pass over all episodes
+                    ended = True
+            if ended:
+                going = [i for i in going if lengths[i] > 0]
+        steps = [-length for length in lengths]
+        return [
+            (tuple(returns[p : p + episodes]), tuple(steps[p : p + episodes])) for p in range(0, len(envs), episodes)
+        ]
+
+    def close(self) -> None:
+        """Release the environments."""
+        while self._envs:
+            self._envs.pop().close()
+
+    def _pool(self, size: int) -> list[BareEnv]:
+        while len(self._envs) < size:
+            self._envs.append(BareEnv.make(self._spec))
+        return self._envs[:size]

@@ -1,0 +1,139 @@
+"""The bookkeeping of one run on a lane: its environment, its clock against the grid, its running means."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from tuner import seeding
+from tuner.agents.dqn.exploration import epsilon
+from tuner.envs.bare import BareEnv
+from tuner.hyperparameters import DQNHyperparameters
+from tuner.training.types import EvalPoint, Outcome, OutcomeKind, RunObserver, RunSpec
+
+
+@dataclass
+class _Means:
+    """Sums since the last evaluation."""
+
+    loss: float = 0.0
+    q_value: float = 0.0
+    training_calls: int = 0
+    train_return: float = 0.0
+    train_episodes: int = 0
+
+
+@dataclass
+class LaneRun:
+    """One run in progress.
+
+    Attributes:
+        spec: What is trained.
+        index: Lane number in the stack.
+        env: The run's own training environment.
+        clock: Environment steps taken.
+        elapsed_s: The run's share of the time the stack took.
+        ended: How the run ended, once it has.
+    """
+
+    spec: RunSpec
+    index: int
+    env: BareEnv
+    observer: RunObserver | None = None
+    clock: int = 0
+    elapsed_s: float = 0.0
+    ended: Outcome | None = None
+    episode_return: float = 0.0
+    episode_length: int = 0
+    _points: int = 0
+    _means: _Means = field(default_factory=_Means)
+
+    @classmethod
+    def begin(cls, spec: RunSpec, index: int, observer: RunObserver | None) -> LaneRun:
+        """Make the run's environment."""
+        started = time.perf_counter()
+        run = cls(spec, index, BareEnv.make(spec.env), observer)
+        run.elapsed_s = time.perf_counter() - started
+        return run
+
+    @property
+    def hyperparameters(self) -> DQNHyperparameters:
+        """The run's hyperparameters."""
+        assert isinstance(self.spec.hyperparameters, DQNHyperparameters)
+        return self.spec.hyperparameters
+
+    def environment_seed(self) -> int:
+        """Seed of the first reset; later episodes go on with the environment's own generator."""
+        return int(seeding.stream(self.spec.seed, "environment").integers(2**31))
+
+    def stretch(self) -> int:
+        """Environment steps until something happens: a training call is due, or an evaluation."""
+        train_freq = self.hyperparameters.train_freq
+        return min(train_freq - self.clock % train_freq, self.spec.grid[self._points] - self.clock)
+
+    @property
+    def at_grid(self) -> bool:
+        """Whether an evaluation is due."""
+        return self.ended is None and self.clock == self.spec.grid[self._points]
+
+    @property
+    def learns_now(self) -> bool:
+        """Whether a training call is due (Stable-Baselines3: strictly after ``learning_starts``)."""
+        hyperparameters = self.hyperparameters
+        due = self.clock % hyperparameters.train_freq == 0 and self.clock > hyperparameters.learning_starts
+        return self.ended is None and due
+
+    def episode_ended(self, step: int) -> None:
+        """Note a finished training episode."""
+        self._means.train_return += self.episode_return
+        self._means.train_episodes += 1
+        if self.observer is not None:
+            self.observer.on_episode(self.spec.run_id, step, self.episode_return, self.episode_length)
+        self.episode_return, self.episode_length = 0.0, 0
+
+    def trained(self, loss: float, q_value: float) -> None:
+        """Note a training call's mean loss and Q-value."""
+        self._means.loss += loss
+        self._means.q_value += q_value
+        self._means.training_calls += 1
+        if self.observer is not None:
+            self.observer.on_update(self.spec.run_id, self.clock, loss, q_value, self._epsilon())
+
+    def evaluated(self, returns: tuple[float, ...], lengths: tuple[int, ...]) -> EvalPoint:
+        """Return the evaluation point at the clock, and begin a new interval."""
+        point = EvalPoint(self.spec.run_id, self.clock, returns, lengths, self.elapsed_s, self._metrics())
+        self._points += 1
+        self._means = _Means()
+        if self._points == len(self.spec.grid):
+            self.end("completed")
+        return point
+
+    def end(self, kind: OutcomeKind, reason: str = "", detail: str = "") -> None:
+        """Settle how the run ended; the first word counts."""
+        if self.ended is None:
+            self.ended = Outcome(self.spec.run_id, kind, self.clock, self.elapsed_s, reason, detail)
+
+    def fail(self, error: Exception) -> None:
+        """End the run with an exception."""
+        self.end("failed", describe(error), "".join(traceback.format_exception(error)))
+
+    def _metrics(self) -> Mapping[str, float]:
+        means = self._means
+        metrics = {"epsilon": self._epsilon(), "train_episodes": float(means.train_episodes)}
+        if means.training_calls:
+            metrics["loss"] = means.loss / means.training_calls
+            metrics["q_value"] = means.q_value / means.training_calls
+        if means.train_episodes:
+            metrics["train_return"] = means.train_return / means.train_episodes
+        return metrics
+
+    def _epsilon(self) -> float:
+        return float(epsilon(self.hyperparameters, self.clock, self.spec.n_timesteps))
+
+
+def describe(error: BaseException) -> str:
+    """Return 'Class: message' on one line."""
+    message = " ".join(str(error).split())
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__

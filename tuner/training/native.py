@@ -1,0 +1,83 @@
+"""The native backend: stacks of DQN lanes, refilled as runs end."""
+
+from __future__ import annotations
+
+import traceback
+
+from tuner.agents.dqn.stack import NumericPath
+from tuner.training.lane import describe
+from tuner.training.stack_runner import StackRunner
+from tuner.training.types import DONE, WAIT, Dispatcher, Outcome, RunObserver, RunSpec
+
+
+class NativeTrainer:
+    """Trains up to ``lanes`` runs at a time, those of one shape as one stack.
+
+    Args:
+        lanes: Most runs in progress at a time, >= 1.
+        observer: Watches single runs, or None.
+        numeric_path: ``numpy`` or ``torch``: one choice per study.
+    """
+
+    def __init__(self, lanes: int, observer: RunObserver | None = None, numeric_path: NumericPath = "numpy") -> None:
+        if lanes < 1:
+            raise ValueError(f"lanes must be at least 1, got {lanes}.")
+        self._lanes = lanes
+        self._observer = observer
+        self._numeric_path = numeric_path
+        self._stacks: dict[tuple[object, ...], StackRunner] = {}
+
+    def train(self, dispatcher: Dispatcher) -> None:
+        """Take runs while there are any, and train all that are in progress round by round."""
+        try:
+            done, refill = False, True
+            while True:
+                if refill and not done:
+                    done = self._refill(dispatcher)
+                if not self._stacks:
+                    return
+                # Nothing that changes what a dispatcher would hand out happens between two reports.
+                refill = False
+                for stack in self._stacks.values():
+                    refill |= stack.round(dispatcher)
+                for shape, stack in list(self._stacks.items()):
+                    if not stack.active:
+                        stack.close()
+                        del self._stacks[shape]
+                refill = refill or not self._stacks
+        finally:
+            for stack in self._stacks.values():
+                stack.close()
+            self._stacks.clear()
+
+    def _refill(self, dispatcher: Dispatcher) -> bool:
+        """Fill free lanes; return whether nothing will ever come."""
+        while self._in_progress < self._lanes:
+            free = self._lanes - self._in_progress
+            open_shapes = dict.fromkeys(self._stacks, free)
+            answer = dispatcher.take(open_shapes, block=not self._stacks)
+            if answer is DONE:
+                return True
+            if answer is WAIT:
+                return False
+            assert isinstance(answer, RunSpec)
+            self._start(answer, dispatcher)
+        return False
+
+    def _start(self, spec: RunSpec, dispatcher: Dispatcher) -> None:
+        try:
+            if spec.shape not in self._stacks:
+                self._stacks[spec.shape] = StackRunner(spec, self._lanes, self._observer, self._numeric_path)
+            self._stacks[spec.shape].start(spec)
+        except Exception as error:
+            stack = self._stacks.get(spec.shape)
+            if stack is not None and not stack.active:
+                stack.close()
+                del self._stacks[spec.shape]
+            dispatcher.finish(
+                Outcome(spec.run_id, "failed", 0, 0.0, describe(error), "".join(traceback.format_exception(error)))
+            )
+
+    @property
+    def _in_progress(self) -> int:
+        return sum(len(stack.active) for stack in self._stacks.values())

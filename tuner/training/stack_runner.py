@@ -1,0 +1,234 @@
+"""Drives one stack: rounds of collect, evaluate, report, learn.
+
+Lanes do not step in lockstep. In a round each lane collects until something is due (a training call or an evaluation)
+and then waits, so that the training calls of all lanes happen together, whatever their clocks say. Nothing a lane
+computes depends on that schedule.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from tuner.agents.dqn.stack import DQNStack, NumericPath
+from tuner.envs.bare import BareEnv
+from tuner.envs.encoders import encoder_for
+from tuner.training.evaluation import Evaluator
+from tuner.training.lane import LaneRun
+from tuner.training.types import Dispatcher, EvalPoint, RunObserver, RunSpec
+
+Array = NDArray[Any]
+
+
+class StackRunner:
+    """A stack of K lanes and the runs on them.
+
+    Args:
+        example: Any run of the stack's shape.
+        lanes: K.
+        observer: Watches single runs, or None.
+        numeric_path: How gradient steps are computed.
+        dtype: Floating-point type of all numbers.
+    """
+
+    def __init__(
+        self,
+        example: RunSpec,
+        lanes: int,
+        observer: RunObserver | None = None,
+        numeric_path: NumericPath = "numpy",
+        dtype: DTypeLike = np.float32,
+    ) -> None:
+        probe = BareEnv.make(example.env)
+        try:
+            self._encoder = encoder_for(probe.env.observation_space)
+            n_actions = int(probe.env.action_space.n)  # type: ignore[attr-defined]
+        finally:
+            probe.close()
+        capacity = min(example.n_timesteps, 10_000_000)
+        hyperparameters: Any = example.hyperparameters
+        self._stack = DQNStack(
+            self._encoder,
+            n_actions,
+            hyperparameters,
+            lanes=lanes,
+            capacity=capacity,
+            numeric_path=numeric_path,
+            dtype=dtype,
+        )
+        self._evaluator = Evaluator(example.env, example.evaluation)
+        self._runs: list[LaneRun | None] = [None] * lanes
+        self._observer = observer
+        self._size = self._stack.memory.observation_size
+        #: Stored observation each lane acts on next, flat.
+        self._current = np.zeros((lanes, self._size), dtype)
+        #: Transitions of the stretch being collected.
+        self._staging = np.zeros((lanes, 0, self._stack.memory.width), dtype)
+
+    @property
+    def free(self) -> int:
+        """Lanes without a run."""
+        return self._runs.count(None)
+
+    @property
+    def active(self) -> list[LaneRun]:
+        """Runs in progress, by lane."""
+        return [run for run in self._runs if run is not None and run.ended is None]
+
+    def start(self, spec: RunSpec) -> None:
+        """Begin a run on the lowest free lane, so that lanes in use stay neighbours.
+
+        Raises:
+            Exception: Whatever making or resetting the environment raises; the lane stays free.
+        """
+        index = self._runs.index(None)
+        run = LaneRun.begin(spec, index, self._observer)
+        self._current[index] = self._encoder.store(run.env.reset(seed=run.environment_seed()))
+        self._stack.start(index, run.hyperparameters, spec.seed, spec.n_timesteps)
+        self._runs[index] = run
+
+    def round(self, dispatcher: Dispatcher) -> bool:
+        """Let every run collect, evaluate and learn once; return whether anything was reported or ended."""
+        with np.errstate(all="ignore"):  # divergence is an outcome, found by looking at the numbers
+            self._charge(self._collect)
+            points = self._charge(self._evaluate)
+            if points:
+                stop = dispatcher.report(points)
+                for run in self.active:
+                    if run.spec.run_id in stop:
+                        run.end("stopped")
+            self._charge(self._learn)
+        ended = [run for run in self._runs if run is not None and run.ended is not None]
+        for run in ended:
+            self._release(run)
+            assert run.ended is not None
+            dispatcher.finish(run.ended)
+        return bool(points or ended)
+
+    def close(self) -> None:
+        """Release all environments."""
+        for run in self._runs:
+            if run is not None:
+                run.env.close()
+        self._evaluator.close()
+
+    def _charge(self, phase: Any) -> Any:
+        """Run a phase and share its time among the runs that took part."""
+        active, started = self.active, time.perf_counter()
+        result = phase()
+        share = (time.perf_counter() - started) / max(len(active), 1)
+        for run in active:
+            run.elapsed_s += share
+        return result
+
+    # -- collect ------------------------------------------------------------------------------------------------------
+
+    def _collect(self) -> None:
+        runs = self.active
+        stretches = {run.index: run.stretch() for run in runs}
+        longest = max(stretches.values())
+        if self._staging.shape[1] < longest:
+            self._staging = np.zeros((len(self._runs), longest, self._stack.memory.width), self._staging.dtype)
+        going, lanes = runs, np.array([run.index for run in runs])
+        clocks = np.array([run.clock for run in runs])
+        gammas = np.array([run.hyperparameters.gamma for run in runs])
+        for step in range(longest):
+            if any(run.ended is not None or stretches[run.index] <= step for run in going):
+                going = [run for run in going if run.ended is None and stretches[run.index] > step]
+                lanes = np.array([run.index for run in going], dtype=np.int64)
+                clocks = np.array([run.clock for run in going])
+                gammas = np.array([run.hyperparameters.gamma for run in going])
+            if going:
+                self._step(going, lanes, clocks + step, gammas, step)
+        for run in runs:
+            if run.ended is None:
+                self._absorb(run, self._staging[run.index, : stretches[run.index]])
+
+    def _step(self, going: list[LaneRun], lanes: Array, clocks: Array, gammas: Array, step: int) -> None:
+        """Take one environment step on each lane and stage its transition."""
+        size, store = self._size, self._encoder.store
+        staged = np.empty((len(going), self._stack.memory.width), self._staging.dtype)
+        staged[:, :size] = self._current[lanes]
+        actions = self._stack.act(lanes, clocks, staged[:, :size])
+        current = self._current
+        discounts, rewards = gammas.copy(), np.zeros(len(going))
+        following = staged[:, size : 2 * size]
+        for i, (run, action) in enumerate(zip(going, actions.tolist(), strict=True)):
+            try:
+                observation, reward, terminated, truncated = run.env.step(action)
+                stored = store(observation)
+                following[i] = stored
+                run.episode_return += reward
+                run.episode_length += 1
+                rewards[i] = reward
+                if terminated:
+                    discounts[i] = 0.0
+                if terminated or truncated:
+                    run.episode_ended(int(clocks[i]) + 1)
+                    stored = store(run.env.reset())
+                current[run.index] = stored
+            except Exception as error:
+                run.fail(error)
+        staged[:, -3], staged[:, -2], staged[:, -1] = rewards, discounts, actions
+        self._staging[lanes, step] = staged
+
+    def _absorb(self, run: LaneRun, rows: Array) -> None:
+        """Hand a stretch of experience to the agent, unless it holds a number that is not finite."""
+        if not np.isfinite(rows).all():
+            bad = int(np.flatnonzero(~np.isfinite(rows).all(axis=1))[0])
+            field = "observation" if np.isfinite(rows[bad, -3]) else "reward"
+            step = run.clock + bad + 1
+            run.clock = step
+            run.end("diverged", f"{field} is not finite at step {step}")
+            return
+        self._stack.observe(run.index, rows)
+        run.clock += len(rows)
+
+    # -- evaluate -----------------------------------------------------------------------------------------------------
+
+    def _evaluate(self) -> list[EvalPoint]:
+        due = [run for run in self.active if run.at_grid]
+        points = []
+        for run, result in zip(due, self._play(due), strict=True):
+            if result is None:
+                continue
+            returns, lengths = result
+            if not np.isfinite(returns).all():
+                run.end("diverged", f"evaluation return is not finite at step {run.clock}")
+            else:
+                points.append(run.evaluated(returns, lengths))
+        return points
+
+    def _play(self, due: list[LaneRun]) -> list[tuple[tuple[float, ...], tuple[int, ...]] | None]:
+        """Evaluate some runs side by side; an environment that raises ends only its own run."""
+        if not due:
+            return []
+        try:
+            policies = self._stack.greedy_policy([run.index for run in due])
+            return list(self._evaluator.evaluate(len(due), policies))
+        except Exception as error:
+            self._evaluator.close()
+            if len(due) == 1:
+                due[0].fail(error)
+                return [None]
+            return [self._play([run])[0] for run in due]
+
+    # -- learn --------------------------------------------------------------------------------------------------------
+
+    def _learn(self) -> None:
+        due = {run.index: run for run in self.active if run.learns_now}
+        for lane, (loss, q_value) in self._stack.learn(list(due)).items():
+            run = due[lane]
+            for name, value in (("loss", loss), ("Q-value", q_value)):
+                if not np.isfinite(value):
+                    run.end("diverged", f"{name} is {value} at step {run.clock}")
+            run.trained(loss, q_value)
+
+    def _release(self, run: LaneRun) -> None:
+        if run.observer is not None:
+            run.observer.on_end(run.spec.run_id, self._stack.weights(run.index))
+        run.env.close()
+        self._runs[run.index] = None
