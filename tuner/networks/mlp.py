@@ -49,7 +49,7 @@ class MLPLayout:
         return views
 
     def initial(self, rng: np.random.Generator) -> Array:
-        """Return a fresh row ``[P]``: weights and biases uniform in +-1/sqrt(fan_in), torch's rule for linear layers."""
+        """Return a fresh row ``[P]``, uniform in +-1/sqrt(fan_in): torch's rule for linear layers."""
         row = np.empty(self.n_parameters)
         for weight, bias in self.views(row[None]):
             bound = 1.0 / np.sqrt(weight.shape[1])

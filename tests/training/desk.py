@@ -1,0 +1,55 @@
+"""A dispatcher that hands out a list of runs and keeps what comes back."""
+
+from __future__ import annotations
+
+from tuner.envs.spec import EnvSpec
+from tuner.hyperparameters import DQNHyperparameters
+from tuner.training.types import DONE, EvalPoint, EvaluationSpec, Outcome, RunId, RunSpec, evaluation_grid
+
+SMALL = {"batch_size": 16, "net_arch": (16, 16), "learning_rate": 2e-3, "train_freq": 8, "gradient_steps": 4,
+         "learning_starts": 50, "target_update_interval": 20, "exploration_fraction": 0.5}  # fmt: skip
+
+
+class Desk:
+    """Hands out ``specs`` in order; stops the runs in ``stop_at`` at their given step."""
+
+    def __init__(self, specs: list[RunSpec], stop_at: dict[RunId, int] | None = None) -> None:
+        self.specs = list(specs)
+        self.stop_at = stop_at or {}
+        self.points: dict[RunId, list[EvalPoint]] = {}
+        self.outcomes: dict[RunId, Outcome] = {}
+        self.weights: dict = {}
+        self.updates: dict[RunId, list] = {}
+        self.episodes: dict[RunId, list] = {}
+
+    def take(self, open_shapes, *, block):
+        return self.specs.pop(0) if self.specs else DONE
+
+    def report(self, points):
+        for point in points:
+            self.points.setdefault(point.run_id, []).append(point)
+        return frozenset(p.run_id for p in points if p.step >= self.stop_at.get(p.run_id, 10**9))
+
+    def finish(self, outcome):
+        assert outcome.run_id not in self.outcomes, "a run is finished exactly once"
+        self.outcomes[outcome.run_id] = outcome
+
+    # the observer's side
+    def on_episode(self, run_id, step, episode_return, length):
+        self.episodes.setdefault(run_id, []).append((step, episode_return, length))
+
+    def on_update(self, run_id, step, loss, q_value, epsilon):
+        self.updates.setdefault(run_id, []).append((step, loss, q_value, epsilon))
+
+    def on_end(self, run_id, weights):
+        self.weights[run_id] = weights
+
+
+def make_spec(trial: int, env: str = "CartPole-v1", steps: int = 600, evaluations: int = 3, **changes) -> RunSpec:
+    seed = changes.pop("seed", 1000 + trial)
+    backend = changes.pop("backend", "native")
+    kwargs = changes.pop("kwargs", ())
+    return RunSpec(
+        RunId(trial), EnvSpec(env, kwargs), backend, DQNHyperparameters(**{**SMALL, **changes}), seed,
+        evaluation_grid(steps, evaluations), EvaluationSpec(episodes=3, seed=77, max_steps=200),
+    )  # fmt: skip

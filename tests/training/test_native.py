@@ -1,0 +1,180 @@
+"""The native trainer: a run is a function of its spec, whatever happens on the lanes beside it."""
+
+from __future__ import annotations
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from training.desk import Desk, make_spec
+
+from tuner.envs.probe import PROBES
+from tuner.networks.mlp import MLPLayout, forward
+from tuner.training.native import NativeTrainer
+from tuner.training.types import RunId
+
+MIXED = [
+    {},
+    {"learning_rate": 1e-4, "buffer_size": 70},
+    {"train_freq": 16, "gradient_steps": -1, "tau": 0.3},
+    {"train_freq": 1, "gradient_steps": 1, "exploration_schedule": "exponential"},
+    {"train_freq": 7, "gradient_steps": 3, "gamma": 0.9},
+    {"train_freq": 250, "gradient_steps": 2, "learning_starts": 0},
+    {"net_arch": (8,)},
+    {"double_q": True, "loss": "mse"},
+]
+
+
+def train(specs, lanes, stop_at=None, **kwargs) -> Desk:
+    desk = Desk(specs, stop_at)
+    NativeTrainer(lanes, observer=desk, **kwargs).train(desk)
+    return desk
+
+
+@pytest.mark.parametrize("env", ["CartPole-v1", "tune/ProbeIdentity-v0"])
+def test_a_curve_is_bit_equal_alone_in_a_stack_of_8_in_any_lane_and_after_a_refill(env):
+    specs = [make_spec(i, env, **changes) for i, changes in enumerate(MIXED)]
+    alone = train(specs, 1)  # one lane, refilled seven times
+    stack = train(specs, 8)
+    refilled = train(specs[::-1], 3, stop_at={RunId(6): 200, RunId(2): 400})
+    assert {o.kind for o in alone.outcomes.values()} == {"completed"}
+    for spec in specs:
+        name = spec.run_id
+        assert [p.step for p in alone.points[name]] == [200, 400, 600]
+        assert alone.points[name] == stack.points[name]
+        n = len(refilled.points[name])
+        assert alone.points[name][:n] == refilled.points[name]
+        assert alone.episodes.get(name) == stack.episodes.get(name)
+        for key, weights in alone.weights[name].items():
+            np.testing.assert_array_equal(weights, stack.weights[name][key])
+    assert len({p.returns for points in alone.points.values() for p in points}) > 3, "the curves are all alike"
+
+
+def test_the_same_spec_twice_is_the_same_curve_and_another_seed_is_not():
+    curves = [train([make_spec(0, seed=seed)], 1).points[RunId(0)] for seed in (5, 5, 6)]
+    assert curves[0] == curves[1]
+    assert curves[0] != curves[2]
+
+
+def test_a_stopped_run_ends_there_and_its_lane_is_refilled():
+    specs = [make_spec(i) for i in range(4)]
+    desk = train(specs, 2, stop_at={RunId(0): 200})
+    assert desk.outcomes[RunId(0)].kind == "stopped"
+    assert desk.outcomes[RunId(0)].steps == 200
+    assert [len(desk.points[RunId(i)]) for i in range(4)] == [1, 3, 3, 3]
+
+
+def test_the_torch_path_trains_the_same_run_within_rounding():
+    fast, reference = (train([make_spec(0)], 1, numeric_path=path) for path in ("numpy", "torch"))
+    first_fast, first_reference = fast.updates[RunId(0)][0], reference.updates[RunId(0)][0]
+    np.testing.assert_allclose(first_fast, first_reference, rtol=1e-5)
+    assert {o.kind for o in reference.outcomes.values()} == {"completed"}
+
+
+@pytest.mark.parametrize("env", [e for e in PROBES if "Truncation" not in e and "Identity" not in e])
+@pytest.mark.parametrize("variant", [{}, {"double_q": True}, {"optimizer": "rmsprop", "loss": "mse"}], ids=str)
+def test_probe_q_values_are_learned(env, variant):
+    check_q_values(env, 0.5, steps=1200, **variant)
+
+
+def test_a_truncated_episode_bootstraps():
+    check_q_values("tune/ProbeTruncation-v0", 0.5, steps=1200)
+
+
+def test_discrete_observations_and_actions_with_a_start_are_learned():
+    desk = check_q_values("tune/ProbeIdentity-v0", 0.4, steps=2000, kwargs=(("n", 4), ("start", 3)))
+    assert desk.points[RunId(0)][-1].mean_return >= 90
+
+
+def check_q_values(env, gamma, steps, **changes) -> Desk:
+    spec = make_spec(0, env, steps, gamma=gamma, learning_rate=5e-3, exploration_final_eps=0.5, **changes)
+    desk = train([spec], 1)
+    probe = PROBES[env][0](**dict(spec.env.kwargs))
+    discrete = isinstance(probe.observation_space, gym.spaces.Discrete)
+    inputs = np.eye(probe.observation_space.n) if discrete else probe.observations
+    layout = MLPLayout((inputs.shape[1], 16, 16, int(probe.action_space.n)))
+    learned = forward(layout.views(layout.from_state_dict(desk.weights[RunId(0)])[None]), inputs[None].astype("f"))[0]
+    np.testing.assert_allclose(learned, probe.q_values(gamma), atol=0.1)
+    return desk
+
+
+class Faulty(gym.Env):
+    """CartPole-like spaces; does what it is told at step ``at``."""
+
+    observation_space = gym.spaces.Box(-1, 1, (4,), np.float32)
+    action_space = gym.spaces.Discrete(2)
+
+    def __init__(self, fault: str = "", at: int = 137) -> None:
+        if fault == "make":
+            raise RuntimeError("cannot be made")
+        self.fault, self.at, self.clock = fault, at, 0
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return np.zeros(4, np.float32), {}
+
+    def step(self, action):
+        self.clock += 1
+        now = self.clock == self.at
+        if now and self.fault == "raise":
+            raise OSError("the simulator is gone")
+        observation = np.full(4, np.nan if now and self.fault == "observation" else 0.1, np.float32)
+        reward = {"reward": np.nan, "infinite": -np.inf}.get(self.fault, 1.0) if now else 1.0
+        return observation, reward, self.clock % 20 == 0, False, {}
+
+
+gym.register("tune/Faulty-v0", Faulty, disable_env_checker=True)
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind", "reason"),
+    [
+        ("make", "failed", "RuntimeError: cannot be made"),
+        ("raise", "failed", "OSError: the simulator is gone"),
+        ("observation", "diverged", "observation is not finite at step 137"),
+        ("reward", "diverged", "reward is not finite at step 137"),
+        ("infinite", "diverged", "reward is not finite at step 137"),
+    ],
+)
+def test_a_fault_ends_only_its_own_run(fault, kind, reason):
+    healthy = [make_spec(i, "tune/Faulty-v0") for i in range(3)]
+    sick = make_spec(9, "tune/Faulty-v0", kwargs=(("fault", fault),))
+    desk = train([healthy[0], sick, *healthy[1:]], 4)
+    outcome = desk.outcomes[RunId(9)]
+    assert outcome.kind == kind
+    assert reason in outcome.reason
+    assert "\n" not in outcome.reason
+    assert all(desk.outcomes[s.run_id].kind == "completed" for s in healthy)
+
+
+def test_an_infinite_loss_is_divergence(monkeypatch):
+    from tuner.agents.dqn.stack import DQNStack
+
+    learn = DQNStack.learn
+
+    def poison(self, lanes):
+        if self.clock[0] == 120:
+            self.state.online[0] = np.inf
+        return learn(self, lanes)
+
+    monkeypatch.setattr(DQNStack, "learn", poison)
+    desk = train([make_spec(0), make_spec(1)], 2)
+    assert desk.outcomes[RunId(0)].kind == "diverged"
+    assert desk.outcomes[RunId(0)].reason.endswith("at step 120")
+    assert "is nan" in desk.outcomes[RunId(0)].reason
+    assert desk.outcomes[RunId(1)].kind == "completed"
+
+
+def test_metrics_are_means_since_the_point_before():
+    desk = train([make_spec(0, "tune/ProbeTruncation-v0")], 1)
+    points, updates = desk.points[RunId(0)], desk.updates[RunId(0)]
+    for point in points:
+        since = [u for u in updates if point.step - 200 <= u[0] < point.step]
+        assert point.metrics["loss"] == pytest.approx(np.mean([u[1] for u in since]))
+        assert point.metrics["train_return"] == 10.0
+        assert point.metrics["train_episodes"] == 20
+    assert points[-1].metrics["epsilon"] == 0.05
+
+
+def test_lanes_must_be_positive():
+    with pytest.raises(ValueError, match="at least 1, got 0"):
+        NativeTrainer(0)
