@@ -25,8 +25,9 @@ VARIANTS = [
 
 def transitions(n: int, seed: int, dtype=np.float64) -> np.ndarray:
     rng = np.random.default_rng(seed)
-    rows = np.empty((n, 2 * OBSERVATION + 3), dtype)
-    rows[:, : 2 * OBSERVATION] = rng.normal(size=(n, 2 * OBSERVATION))
+    rows = np.ones((n, 2 * OBSERVATION + 5), dtype)
+    rows[:, :OBSERVATION] = rng.normal(size=(n, OBSERVATION))
+    rows[:, OBSERVATION + 1 : 2 * OBSERVATION + 1] = rng.normal(size=(n, OBSERVATION))
     rows[:, -3] = rng.normal(scale=3, size=n)
     rows[:, -2] = np.where(rng.random(n) < 0.1, 0.0, 0.97)
     rows[:, -1] = rng.integers(ACTIONS, size=n)
@@ -70,7 +71,7 @@ def test_a_lane_equals_the_naive_twin(variant, path, monkeypatch):
     for begin in range(0, 96, 8):
         stack.observe(0, rows[begin : begin + 8])
         for t, row in enumerate(rows[begin : begin + 8], start=begin + 1):
-            twin.remember((row[:3], row[3:6], row[-3], row[-2], row[-1]))
+            twin.remember((row[:3], row[4:7], row[-3], row[-2], row[-1]))
             if t % h.target_update_interval == 0:
                 twin.update_target()
         loss, _ = stack.learn([0])[0]

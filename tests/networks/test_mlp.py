@@ -2,7 +2,13 @@ import numpy as np
 import pytest
 import torch
 
-from tuner.networks.mlp import MLPLayout, forward
+from tuner.networks.mlp import Activations, MLPLayout, append_one, forward
+
+
+def outputs_of(flat, inputs):
+    buffers = Activations(LAYOUT, len(flat), inputs.shape[1], flat.dtype)
+    return forward(LAYOUT.matrices(flat), append_one(inputs), buffers)
+
 
 LAYOUT = MLPLayout((3, 7, 5, 2))
 
@@ -19,10 +25,17 @@ def test_views_cover_the_row_without_overlap():
     np.testing.assert_array_equal(flat, 1)
 
 
+def test_matrices_are_weight_and_bias_in_one():
+    flat = rows(2)
+    for (weight, bias), matrix in zip(LAYOUT.views(flat), LAYOUT.matrices(flat), strict=True):
+        np.testing.assert_array_equal(np.concatenate([weight, bias], axis=1), matrix)
+        assert np.shares_memory(matrix, flat)
+
+
 def test_forward_equals_a_torch_module_with_the_exported_weights():
     flat = rows(3)
     inputs = np.random.default_rng(9).normal(size=(3, 11, 3)).astype(np.float32)
-    outputs = forward(LAYOUT.views(flat), inputs)
+    outputs = outputs_of(flat, inputs)
     for lane in range(3):
         module = torch.nn.Sequential(
             torch.nn.Linear(3, 7), torch.nn.ReLU(), torch.nn.Linear(7, 5), torch.nn.ReLU(), torch.nn.Linear(5, 2)
@@ -34,14 +47,12 @@ def test_forward_equals_a_torch_module_with_the_exported_weights():
         )
 
 
-def test_forward_is_bit_equal_for_any_number_of_lanes_and_with_buffers():
+def test_forward_is_bit_equal_for_any_number_of_lanes():
     flat = rows(9)
     inputs = np.random.default_rng(9).normal(size=(9, 16, 3)).astype(np.float32)
-    together = forward(LAYOUT.views(flat), inputs)
-    buffers = [np.empty((9, 16, width), np.float32) for width in LAYOUT.sizes[1:]]
-    np.testing.assert_array_equal(forward(LAYOUT.views(flat), inputs, buffers), together)
+    together = outputs_of(flat, inputs)
     for lane in range(9):
-        alone = forward(LAYOUT.views(flat[lane : lane + 1]), inputs[lane : lane + 1])
+        alone = outputs_of(flat[lane : lane + 1], inputs[lane : lane + 1])
         np.testing.assert_array_equal(alone[0], together[lane])
 
 

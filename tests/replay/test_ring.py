@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tuner.replay.ring import DRAWS, LaneRing
 
-WIDTH = 2 * 2 + 3
+WIDTH = 2 * (2 + 1) + 3
 
 
 def stretch(start: int, n: int) -> np.ndarray:

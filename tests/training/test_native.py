@@ -8,7 +8,7 @@ import pytest
 from training.desk import Desk, make_spec
 
 from tuner.envs.probe import PROBES
-from tuner.networks.mlp import MLPLayout, forward
+from tuner.networks.mlp import Activations, MLPLayout, append_one, forward
 from tuner.training.native import NativeTrainer
 from tuner.training.types import RunId
 
@@ -92,7 +92,9 @@ def check_q_values(env, gamma, steps, **changes) -> Desk:
     discrete = isinstance(probe.observation_space, gym.spaces.Discrete)
     inputs = np.eye(probe.observation_space.n) if discrete else probe.observations
     layout = MLPLayout((inputs.shape[1], 16, 16, int(probe.action_space.n)))
-    learned = forward(layout.views(layout.from_state_dict(desk.weights[RunId(0)])[None]), inputs[None].astype("f"))[0]
+    row = layout.from_state_dict(desk.weights[RunId(0)])[None]
+    buffers = Activations(layout, 1, len(inputs), row.dtype)
+    learned = forward(layout.matrices(row), append_one(inputs[None].astype(row.dtype)), buffers)[0]
     np.testing.assert_allclose(learned, probe.q_values(gamma), atol=0.1)
     return desk
 

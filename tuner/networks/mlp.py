@@ -2,6 +2,9 @@
 
 All parameters of a lane live in one row of a ``[K, P]`` array; weights ``[K, in, out]`` and biases ``[K, 1, out]`` are
 views into it. One row makes optimizers and norms a handful of vector operations, and torch can wrap the same memory.
+
+A layer's bias follows its weight, so the two are also one matrix ``[K, in + 1, out]`` that acts on inputs with a
+trailing 1. That folds adding the bias, and summing its gradient, into the matrix products.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 Array = NDArray[Any]
 
@@ -48,6 +51,15 @@ class MLPLayout:
             start = stop + fan_out
         return views
 
+    def matrices(self, flat: Array) -> list[Array]:
+        """Return each layer's weight and bias as one view ``[K, in + 1, out]`` of ``flat`` ``[K, P]``."""
+        views, start = [], 0
+        for fan_in, fan_out in self.layers:
+            stop = start + (fan_in + 1) * fan_out
+            views.append(flat[:, start:stop].reshape(-1, fan_in + 1, fan_out))
+            start = stop
+        return views
+
     def initial(self, rng: np.random.Generator) -> Array:
         """Return a fresh row ``[P]``, uniform in +-1/sqrt(fan_in): torch's rule for linear layers."""
         row = np.empty(self.n_parameters)
@@ -81,26 +93,46 @@ class MLPLayout:
         return row
 
 
-def forward(layers: list[tuple[Array, Array]], inputs: Array, activations: list[Array] | None = None) -> Array:
+class Activations:
+    """Buffers for the outputs of each layer, for one number of lanes and rows.
+
+    Attributes:
+        with_one: Per hidden layer ``[K, B, width + 1]``, the last column constantly 1: the next layer's input.
+        outputs: Per layer ``[K, B, width]``: a view of ``with_one`` for hidden layers.
+    """
+
+    def __init__(self, layout: MLPLayout, lanes: int, rows: int, dtype: DTypeLike) -> None:
+        *hidden, last = layout.sizes[1:]
+        self.with_one: list[Array] = [np.ones((lanes, rows, width + 1), dtype) for width in hidden]
+        self.outputs: list[Array] = [buffer[..., :-1] for buffer in self.with_one]
+        self.outputs.append(np.empty((lanes, rows, last), dtype))
+
+
+def forward(matrices: list[Array], inputs: Array, activations: Activations) -> Array:
     """Return the network's output for each lane; ReLU between layers.
 
     The number of rows B must not depend on what other lanes do: matrix products are bit-equal per lane for any K, not
     for any B.
 
     Args:
-        layers: Views from :meth:`MLPLayout.views`.
-        inputs: ``[K, B, in]``.
-        activations: One preallocated ``[K, B, out]`` buffer per layer, overwritten with the layer's output (after
-            ReLU); fresh arrays when None.
+        matrices: Views from :meth:`MLPLayout.matrices`.
+        inputs: ``[K, B, in + 1]``, the last column 1.
+        activations: Buffers, overwritten with each layer's output (after ReLU).
 
     Returns:
         ``[K, B, out]``, the last buffer.
     """
     hidden = inputs
-    last = len(layers) - 1
-    for i, (weight, bias) in enumerate(layers):
-        hidden = np.matmul(hidden, weight, out=None if activations is None else activations[i])
-        np.add(hidden, bias, out=hidden)
-        if i < last:
-            np.maximum(hidden, 0, out=hidden)
-    return hidden
+    for i, matrix in enumerate(matrices):
+        np.matmul(hidden, matrix, out=activations.outputs[i])
+        if i < len(activations.with_one):
+            hidden = activations.with_one[i]
+            np.maximum(hidden, 0, out=hidden)  # leaves the column of ones as it is, and memory stays contiguous
+    return activations.outputs[-1]
+
+
+def append_one(inputs: Array) -> Array:
+    """Return ``inputs`` ``[..., in]`` with a trailing 1, ``[..., in + 1]``."""
+    extended = np.ones((*inputs.shape[:-1], inputs.shape[-1] + 1), inputs.dtype)
+    extended[..., :-1] = inputs
+    return extended

@@ -1,8 +1,9 @@
 """Uniform replay memory for K lanes in one allocation (Lin 1992; Mnih et al. 2015).
 
-A transition is one row ``[observation | next observation | reward | discount | action]``: one gather brings a whole
-minibatch, and a CartPole transition fits one cache line. Each lane owns a region with its own capacity and position,
-so lanes fill, wrap and restart independently. Pages that no lane has written cost no memory.
+A transition is one row ``[observation, 1 | next observation, 1 | reward | discount | action]``: one gather brings a
+whole minibatch, and a CartPole transition fits one cache line. The ones are what a network's biases multiply. Each
+lane owns a region with its own capacity and position, so lanes fill, wrap and restart independently. Pages that no
+lane has written cost no memory.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ DRAWS = 16_384
 class Batch(NamedTuple):
     """Minibatches as views of packed rows; the leading axes are lane, gradient step and row, or some of them."""
 
-    observations: Array  # [..., observation_size]
-    next_observations: Array  # [..., observation_size]
+    observations: Array  # [..., observation_size + 1], the last number 1
+    next_observations: Array  # [..., observation_size + 1], likewise
     rewards: Array  # [...]
     discounts: Array  # [...]; 0 where the episode terminated, gamma^n otherwise
     actions: Array  # [...]; whole numbers in floating point, exact below 2^24
@@ -40,7 +41,7 @@ class LaneRing:
 
     def __init__(self, lanes: int, capacity: int, observation_size: int, dtype: DTypeLike = np.float32) -> None:
         self._size = observation_size
-        self._rows = np.empty((lanes * capacity, 2 * observation_size + 3), dtype)
+        self._rows = np.empty((lanes * capacity, 2 * observation_size + 5), dtype)
         self._base = np.arange(lanes) * capacity
         self._max_capacity = capacity
         self.capacities = np.full(lanes, capacity)
@@ -98,8 +99,12 @@ class LaneRing:
 
     def unpack(self, rows: Array) -> Batch:
         """Return the parts of packed rows ``[..., width]`` as views."""
-        size = self._size
+        size = self._size + 1
         return Batch(rows[..., :size], rows[..., size : 2 * size], rows[..., -3], rows[..., -2], rows[..., -1])
+
+    def blank(self, *shape: int) -> Array:
+        """Return packed rows ``[*shape, width]`` to be filled in through :meth:`unpack`, the ones in place."""
+        return np.ones((*shape, self.width), self._rows.dtype)
 
     @property
     def observation_size(self) -> int:

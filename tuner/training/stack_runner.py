@@ -62,9 +62,8 @@ class StackRunner:
         self._evaluator = Evaluator(example.env, example.evaluation)
         self._runs: list[LaneRun | None] = [None] * lanes
         self._observer = observer
-        self._size = self._stack.memory.observation_size
         #: Stored observation each lane acts on next, flat.
-        self._current = np.zeros((lanes, self._size), dtype)
+        self._current = np.zeros((lanes, self._stack.memory.observation_size), dtype)
         #: Transitions of the stretch being collected.
         self._staging = np.zeros((lanes, 0, self._stack.memory.width), dtype)
 
@@ -149,13 +148,13 @@ class StackRunner:
 
     def _step(self, going: list[LaneRun], lanes: Array, clocks: Array, gammas: Array, step: int) -> None:
         """Take one environment step on each lane and stage its transition."""
-        size, store = self._size, self._encoder.store
-        staged = np.empty((len(going), self._stack.memory.width), self._staging.dtype)
-        staged[:, :size] = self._current[lanes]
-        actions = self._stack.act(lanes, clocks, staged[:, :size])
-        current = self._current
+        store, current = self._encoder.store, self._current
+        staged = self._stack.memory.blank(len(going))
+        parts = self._stack.memory.unpack(staged)
+        parts.observations[:, :-1] = current[lanes]
+        actions = self._stack.act(lanes, clocks, parts.observations)
         discounts, rewards = gammas.copy(), np.zeros(len(going))
-        following = staged[:, size : 2 * size]
+        following = parts.next_observations[:, :-1]
         for i, (run, action) in enumerate(zip(going, actions.tolist(), strict=True)):
             try:
                 observation, reward, terminated, truncated = run.env.step(action)
@@ -172,14 +171,14 @@ class StackRunner:
                 current[run.index] = stored
             except Exception as error:
                 run.fail(error)
-        staged[:, -3], staged[:, -2], staged[:, -1] = rewards, discounts, actions
+        parts.rewards[:], parts.discounts[:], parts.actions[:] = rewards, discounts, actions
         self._staging[lanes, step] = staged
 
     def _absorb(self, run: LaneRun, rows: Array) -> None:
         """Hand a stretch of experience to the agent, unless it holds a number that is not finite."""
         if not np.isfinite(rows).all():
             bad = int(np.flatnonzero(~np.isfinite(rows).all(axis=1))[0])
-            field = "observation" if np.isfinite(rows[bad, -3]) else "reward"
+            field = "observation" if np.isfinite(self._stack.memory.unpack(rows).rewards[bad]) else "reward"
             step = run.clock + bad + 1
             run.clock = step
             run.end("diverged", f"{field} is not finite at step {step}")

@@ -30,31 +30,34 @@ def adam(
     Args:
         parameters: ``[n, P]``, changed.
         gradient: ``[n, P]``, used up.
-        first_moment: ``[n, P]``, changed.
-        second_moment: ``[n, P]``, changed.
+        first_moment: ``[n, P]``, changed; the running sum that Adam's mean is (1 - BETA1) times.
+        second_moment: ``[n, P]``, changed; likewise with BETA2.
         updates: ``[n]`` step counts, this step included.
         learning_rate: ``[n]``.
         scratch: ``[n, P]``, overwritten.
     """
     dtype = parameters.dtype
-    correction1 = 1 - BETA1**updates
-    root_correction2 = np.sqrt(1 - BETA2**updates)
-    # m / (sqrt(v) / rc2 + eps) * lr / c1  =  m / (sqrt(v) + eps * rc2) * (lr * rc2 / c1): one pass fewer.
-    step_size = (learning_rate * root_correction2 / correction1).astype(dtype)[:, None]
-    epsilon = (ADAM_EPS * root_correction2).astype(dtype)[:, None]
-
+    step_size, epsilon = adam_step(updates, learning_rate)
     np.multiply(gradient, gradient, out=scratch)
-    scratch *= 1 - BETA2
     second_moment *= BETA2
     second_moment += scratch
-    gradient *= 1 - BETA1
     first_moment *= BETA1
     first_moment += gradient
     np.sqrt(second_moment, out=scratch)
-    scratch += epsilon
+    scratch += epsilon.astype(dtype)[:, None]
     np.divide(first_moment, scratch, out=scratch)
-    scratch *= step_size
+    scratch *= step_size.astype(dtype)[:, None]
     parameters -= scratch
+
+
+def adam_step(updates: Array, learning_rate: Array) -> tuple[Array, Array]:
+    """Return (step size, epsilon), both ``[n]``, for moments that are kept without their factors 1 - beta.
+
+    With M = m / (1 - b1) and V = v / (1 - b2), Adam's ``lr * (m / c1) / (sqrt(v / c2) + eps)``, c_i = 1 - b_i^t, is
+    ``step_size * M / (sqrt(V) + epsilon)``: two passes over the parameters fewer.
+    """
+    scale = np.sqrt((1 - BETA2**updates) / (1 - BETA2))
+    return learning_rate * (1 - BETA1) / (1 - BETA1**updates) * scale, ADAM_EPS * scale
 
 
 def rmsprop(

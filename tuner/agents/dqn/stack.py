@@ -18,7 +18,7 @@ from tuner.agents.dqn.state import LearnerState
 from tuner.agents.dqn.update_numpy import NumpyUpdate
 from tuner.envs.encoders import Encoder
 from tuner.hyperparameters import DQNHyperparameters
-from tuner.networks.mlp import MLPLayout, forward
+from tuner.networks.mlp import Activations, MLPLayout, append_one, forward
 from tuner.replay.ring import LaneRing
 
 Array = NDArray[Any]
@@ -62,6 +62,9 @@ class DQNStack:
         #: Environment steps each lane has taken.
         self.clock = np.zeros(lanes, dtype=np.int64)
         self._runs: list[DQNHyperparameters] = [hyperparameters] * lanes
+        self._acting: dict[int, Activations] = {}
+        probe = np.zeros((1, *encoder.storage_shape), np.float32)
+        self._stored_is_input = encoder.to_input(probe) is probe
         self._block = max(1, min(8, BLOCK_PARAMETERS // layout.n_parameters))
         self._update: Any
         if numeric_path == "torch":
@@ -92,7 +95,7 @@ class DQNStack:
         Args:
             lanes: ``[n]`` increasing lane numbers.
             clock: ``[n]`` environment steps each has taken.
-            observations: ``[n, observation_size]`` flat stored observations.
+            observations: ``[n, observation_size + 1]`` stored observations as in packed rows.
         """
         explores, actions = self.exploration.decide(lanes, clock)
         if explores.all():
@@ -100,7 +103,8 @@ class DQNStack:
         inputs = self._inputs(observations)[:, None, :]
         for begin, block in _neighbours(lanes):
             end = begin + block.stop - block.start
-            q_values = forward(self.state.layout.views(self.state.online[block]), inputs[begin:end])
+            matrices = self.state.layout.matrices(self.state.online[block])
+            q_values = forward(matrices, inputs[begin:end], self._buffers(end - begin))
             greedy = q_values[:, 0, :].argmax(axis=-1)
             np.copyto(actions[begin:end], greedy, where=~explores[begin:end])
         return actions
@@ -163,22 +167,34 @@ class DQNStack:
         return losses, q_values
 
     def _inputs(self, stored: Array) -> Array:
-        """Return network input ``[..., input_size]`` for flat stored observations ``[..., observation_size]``."""
-        shaped = stored.reshape(*stored.shape[:-1], *self._encoder.storage_shape)
-        dtype = self.state.online.dtype
-        out = None if dtype == np.float32 else np.empty((*stored.shape[:-1], self._encoder.input_size), dtype)
-        return self._encoder.to_input(shaped, out)
+        """Return network input ``[..., input_size + 1]`` for stored observations ``[..., observation_size + 1]``."""
+        if self._stored_is_input:
+            return stored
+        inputs = np.ones((*stored.shape[:-1], self._encoder.input_size + 1), self.state.online.dtype)
+        shaped = stored[..., :-1].reshape(*stored.shape[:-1], *self._encoder.storage_shape)
+        self._encoder.to_input(shaped, inputs[..., :-1])
+        return inputs
+
+    def _buffers(self, lanes: int) -> Activations:
+        if lanes not in self._acting:
+            self._acting[lanes] = Activations(self.state.layout, lanes, 1, self.state.online.dtype)
+        return self._acting[lanes]
 
     def greedy_policy(self, lanes: Sequence[int]) -> Callable[[Array], Array]:
         """Return a function from inputs ``[len(lanes), N, input_size]`` to greedy action indices ``[len(lanes), N]``.
 
         The parameters are copied: later updates do not change the policy.
         """
-        layers = self.state.layout.views(self.state.online[list(lanes)])
+        state = self.state
+        matrices = state.layout.matrices(state.online[list(lanes)])
+        buffers: dict[int, Activations] = {}
 
         def act(inputs: Array) -> Array:
-            q_values = forward(layers, inputs.astype(self.state.online.dtype, copy=False))
-            actions: Array = q_values.argmax(axis=-1)
+            rows = inputs.shape[1]
+            if rows not in buffers:
+                buffers[rows] = Activations(state.layout, len(lanes), rows, state.online.dtype)
+            with_one = append_one(inputs.astype(state.online.dtype, copy=False))
+            actions: Array = forward(matrices, with_one, buffers[rows]).argmax(axis=-1)
             return actions
 
         return act

@@ -20,8 +20,8 @@ class LearnerState:
         layout: Network layout, the same for all lanes.
         online: ``[K, P]`` parameters.
         target: ``[K, P]`` target network.
-        first_moment: ``[K, P]`` Adam's running mean of the gradient (unused by RMSprop).
-        second_moment: ``[K, P]`` running mean of the squared gradient.
+        first_moment: ``[K, P]`` Adam's running sum of the gradient (unused by RMSprop).
+        second_moment: ``[K, P]`` running sum (Adam) or mean (RMSprop) of the squared gradient.
         updates: ``[K]`` gradient steps taken.
         learning_rate: ``[K]``.
         max_grad_norm: ``[K]``.

@@ -17,26 +17,27 @@ from tuner.agents.dqn.state import LearnerState
 from tuner.core.losses import LOSSES
 from tuner.core.targets import column_max, td_target
 from tuner.hyperparameters import DQNHyperparameters
-from tuner.networks.mlp import forward
+from tuner.networks.mlp import Activations, forward
 from tuner.replay.ring import Batch
 
 Array = NDArray[Any]
-Layers = list[tuple[Array, Array]]
+Matrices = list[Array]
 
 
 class _Workspace:
     """Buffers for one number of lanes: contents last for one gradient step."""
 
     def __init__(self, state: LearnerState, lanes: int, batch_size: int) -> None:
-        dtype, widths = state.online.dtype, state.layout.sizes[1:]
-        self.activations = [np.empty((lanes, batch_size, width), dtype) for width in widths]
-        self.deltas = [np.empty((lanes, batch_size, width), dtype) for width in widths]
-        self.masks = [np.empty((lanes, batch_size, width), bool) for width in widths[:-1]]
-        self.gradient = np.empty((lanes, state.layout.n_parameters), dtype)
+        dtype, layout = state.online.dtype, state.layout
+        self.activations = Activations(layout, lanes, batch_size, dtype)
+        # A delta has a column for the constant 1 below it too: unused, but whole buffers are multiplied faster.
+        self.deltas = [np.empty_like(buffer) for buffer in self.activations.with_one]
+        self.masks = [np.empty(buffer.shape, bool) for buffer in self.activations.with_one]
+        self.output_delta = np.empty_like(self.activations.outputs[-1])
+        self.gradient = np.empty((lanes, layout.n_parameters), dtype)
         self.scratch = np.empty_like(self.gradient)
-        self.layer_gradients: Layers = state.layout.views(self.gradient)
-        self.ones = np.ones((1, batch_size), dtype)
-        self.rows = np.arange(lanes * batch_size).reshape(lanes, batch_size) * widths[-1]
+        self.gradient_matrices: Matrices = layout.matrices(self.gradient)
+        self.rows = np.arange(lanes * batch_size).reshape(lanes, batch_size) * layout.sizes[-1]
 
 
 class NumpyUpdate:
@@ -55,20 +56,20 @@ class NumpyUpdate:
         self._huber = hyperparameters.loss == "huber"
         self._optimizer = adam if hyperparameters.optimizer == "adam" else rmsprop
         self._workspaces: dict[int, _Workspace] = {}
-        self._views: dict[tuple[int, int], tuple[Layers, Layers]] = {}
+        self._views: dict[tuple[int, int], tuple[Matrices, Matrices]] = {}
 
     def __call__(self, lanes: slice, batch: Batch) -> tuple[Array, Array]:
         """Take one gradient step on each of some neighbouring lanes.
 
         Args:
             lanes: Which lanes, a slice with start and stop.
-            batch: One minibatch per lane, leading axes ``[n, B]``; observations as network input.
+            batch: One minibatch per lane, leading axes ``[n, B]``; observations as network input with a trailing 1.
 
         Returns:
             (mean loss ``[n]``, mean Q-value of the actions taken ``[n]``), before the step.
         """
         work = self._workspace(lanes.stop - lanes.start)
-        online, target = self._layers(lanes)
+        online, target = self._matrices(lanes)
         values = self._next_values(online, target, batch.next_observations, work)
         targets = td_target(batch.rewards, batch.discounts, values)
 
@@ -85,7 +86,7 @@ class NumpyUpdate:
         self._step(lanes, work)
         return loss / self._batch_size, q_taken.sum(axis=1) / self._batch_size
 
-    def _next_values(self, online: Layers, target: Layers, inputs: Array, work: _Workspace) -> Array:
+    def _next_values(self, online: Matrices, target: Matrices, inputs: Array, work: _Workspace) -> Array:
         if not self._double_q:
             best_value: Array = column_max(forward(target, inputs, work.activations), np.maximum)
             return best_value.copy()  # it may be a view of the buffer that the next forward pass overwrites
@@ -94,21 +95,19 @@ class NumpyUpdate:
         chosen: Array = forward(target, inputs, work.activations).reshape(-1).take(best)
         return chosen
 
-    def _backward(self, online: Layers, inputs: Array, taken: Array, slope: Array, work: _Workspace) -> None:
+    def _backward(self, online: Matrices, inputs: Array, taken: Array, slope: Array, work: _Workspace) -> None:
         """Write the gradient of the mean loss into ``work.gradient``."""
-        delta = work.deltas[-1]
+        delta = work.output_delta
         delta.fill(0)
         delta.reshape(-1)[taken] = slope
         for i in range(len(online) - 1, -1, -1):
-            below = work.activations[i - 1] if i else inputs
-            weight_gradient, bias_gradient = work.layer_gradients[i]
-            np.matmul(below.transpose(0, 2, 1), delta, out=weight_gradient)
-            np.matmul(work.ones, delta, out=bias_gradient)  # a product with ones: faster than a sum over rows
+            below = work.activations.with_one[i - 1] if i else inputs
+            np.matmul(below.transpose(0, 2, 1), delta, out=work.gradient_matrices[i])
             if i:
-                np.matmul(delta, online[i][0].transpose(0, 2, 1), out=work.deltas[i - 1])
-                delta = work.deltas[i - 1]
+                np.matmul(delta, online[i].transpose(0, 2, 1), out=work.deltas[i - 1])
                 np.greater(below, 0, out=work.masks[i - 1])
-                np.multiply(delta, work.masks[i - 1], out=delta)
+                np.multiply(work.deltas[i - 1], work.masks[i - 1], out=work.deltas[i - 1])
+                delta = work.deltas[i - 1][..., :-1]
 
     def _step(self, lanes: slice, work: _Workspace) -> None:
         state, gradient = self._state, work.gradient
@@ -133,9 +132,9 @@ class NumpyUpdate:
             self._workspaces[lanes] = _Workspace(self._state, lanes, self._batch_size)
         return self._workspaces[lanes]
 
-    def _layers(self, lanes: slice) -> tuple[Layers, Layers]:
+    def _matrices(self, lanes: slice) -> tuple[Matrices, Matrices]:
         key = (lanes.start, lanes.stop)
         if key not in self._views:
             layout = self._state.layout
-            self._views[key] = (layout.views(self._state.online[lanes]), layout.views(self._state.target[lanes]))
+            self._views[key] = (layout.matrices(self._state.online[lanes]), layout.matrices(self._state.target[lanes]))
         return self._views[key]

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812  (torch's own name for it)
 from numpy.typing import NDArray
 
-from tuner.agents.dqn.optimizers import ADAM_EPS, BETA1, BETA2, RMS_ALPHA, RMS_EPS
+from tuner.agents.dqn.optimizers import BETA1, BETA2, RMS_ALPHA, RMS_EPS, adam_step
 from tuner.agents.dqn.state import LearnerState
 from tuner.core.targets import column_max, td_target
 from tuner.hyperparameters import DQNHyperparameters
@@ -35,7 +35,8 @@ class TorchUpdate:
     def __call__(self, lanes: slice, batch: Batch) -> tuple[Array, Array]:
         """Take one gradient step on each of some neighbouring lanes; see ``NumpyUpdate``."""
         observations, next_observations, rewards, discounts = (
-            torch.from_numpy(np.ascontiguousarray(part)) for part in batch[:4]
+            torch.from_numpy(np.ascontiguousarray(part))
+            for part in (batch.observations[..., :-1], batch.next_observations[..., :-1], *batch[2:4])
         )
         actions = torch.from_numpy(batch.actions.astype(np.int64)).unsqueeze(-1)
         online = self._online[lanes].detach().requires_grad_()
@@ -77,12 +78,12 @@ class TorchUpdate:
             second.mul_(RMS_ALPHA).addcmul_(gradient, gradient, value=1 - RMS_ALPHA)
             self._online[lanes] -= learning_rate * gradient / (second.sqrt() + RMS_EPS)
             return
-        first, updates = self._first_moment[lanes], state.updates[lanes]
-        first.lerp_(gradient, 1 - BETA1)
-        second.mul_(BETA2).addcmul_(gradient, gradient, value=1 - BETA2)
-        denominator = second.sqrt() / _column(np.sqrt(1 - BETA2**updates), gradient) + ADAM_EPS
-        step_size = _column(state.learning_rate[lanes] / (1 - BETA1**updates), gradient)
-        self._online[lanes] -= step_size * first / denominator
+        first = self._first_moment[lanes]
+        step_size, epsilon = adam_step(state.updates[lanes], state.learning_rate[lanes])
+        first.mul_(BETA1).add_(gradient)
+        second.mul_(BETA2).addcmul_(gradient, gradient)
+        denominator = second.sqrt() + _column(epsilon, gradient)
+        self._online[lanes] -= _column(step_size, gradient) * first / denominator
 
 
 def _column(values: Array, like: torch.Tensor) -> torch.Tensor:

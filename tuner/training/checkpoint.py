@@ -1,0 +1,266 @@
+"""Trained policies as files: ``weights.npz`` (plain arrays) and ``model.json`` (what they are). Loading runs no code."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import tempfile
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tuner.envs.spec import EnvSpec
+from tuner.errors import InputError
+from tuner.hyperparameters import DQNHyperparameters, Hyperparameters, from_mapping
+from tuner.training.types import Backend, EvalPoint, EvaluationSpec, RunId, RunSpec
+
+Array = NDArray[Any]
+
+SCHEMA = 1
+WEIGHTS, MODEL = "weights.npz", "model.json"
+
+#: Larger files are not ours: the widest network allowed has far fewer bytes.
+MAX_BYTES = {WEIGHTS: 1 << 30, MODEL: 1 << 26}
+
+#: Packages whose version is noted beside a model.
+PACKAGES = ("tune-dqn", "torch", "numpy", "gymnasium", "stable-baselines3")
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A greedy policy: a multilayer perceptron with ReLU, evaluated in NumPy.
+
+    Attributes:
+        layers: (weight ``[in, out]``, bias ``[out]``) from input to output, float32.
+    """
+
+    layers: tuple[tuple[Array, Array], ...]
+
+    @property
+    def input_size(self) -> int:
+        """Length of the input vector."""
+        return int(self.layers[0][0].shape[0])
+
+    @property
+    def n_actions(self) -> int:
+        """Number of actions."""
+        return int(self.layers[-1][0].shape[1])
+
+    def q_values(self, inputs: Array) -> Array:
+        """Return Q-values ``[..., n_actions]`` of network inputs ``[..., input_size]``."""
+        hidden = np.asarray(inputs, np.float32)
+        for i, (weight, bias) in enumerate(self.layers):
+            hidden = hidden @ weight + bias
+            if i < len(self.layers) - 1:
+                hidden = np.maximum(hidden, 0)
+        return hidden
+
+    def act(self, inputs: Array) -> Array:
+        """Return greedy action indices ``[...]`` (from 0) for network inputs ``[..., input_size]``."""
+        best: Array = self.q_values(inputs).argmax(axis=-1)
+        return best
+
+
+@dataclass(frozen=True)
+class SavedModel:
+    """A trained policy and where it comes from.
+
+    Attributes:
+        spec: The run that trained it. Its environment may name a module: importing that is the caller's decision.
+        policy: What it learned.
+        evaluations: Its learning curve.
+        versions: Version by package at the time.
+    """
+
+    spec: RunSpec
+    policy: Policy
+    evaluations: tuple[EvalPoint, ...]
+    versions: Mapping[str, str]
+
+
+def save_model(
+    folder: Path, spec: RunSpec, weights: Mapping[str, Array], evaluations: Sequence[EvalPoint] = ()
+) -> None:
+    """Write a trained policy into a folder, whole or not at all.
+
+    Each file is replaced in one step; ``model.json`` comes last and names the weights' checksum, so that a crash in
+    between cannot pass for a model.
+
+    Args:
+        folder: Made if it does not exist; other files in it stay.
+        spec: The run.
+        weights: Named and shaped as in Stable-Baselines3's Q-network (``q_net.0.weight`` ``[out, in]``).
+        evaluations: The run's learning curve.
+
+    Raises:
+        InputError: The folder cannot be written.
+    """
+    buffer = io.BytesIO()
+    arrays: dict[str, Any] = {name: np.asarray(value, np.float32) for name, value in weights.items()}
+    np.savez(buffer, **arrays)
+    model = {
+        "schema": SCHEMA,
+        "weights_sha256": hashlib.sha256(buffer.getvalue()).hexdigest(),
+        "algorithm": spec.algorithm,
+        "backend": spec.backend,
+        "env": {**asdict(spec.env), "kwargs": dict(spec.env.kwargs)},
+        "hyperparameters": spec.hyperparameters.to_mapping(),
+        "seed": spec.seed,
+        "grid": list(spec.grid),
+        "n_timesteps": spec.n_timesteps,
+        "evaluation": asdict(spec.evaluation),
+        "versions": _versions(),
+        "evaluations": [{"step": p.step, "returns": p.returns, "lengths": p.lengths} for p in evaluations],
+    }
+    text = json.dumps(model, indent=2) + "\n"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _replace(folder / WEIGHTS, buffer.getvalue())
+        _replace(folder / MODEL, text.encode())
+    except OSError as error:
+        raise InputError(f"{folder} cannot be written: {error.strerror or error}.") from error
+
+
+def load_policy(folder: Path) -> Policy:
+    """Return the policy saved in a folder.
+
+    Raises:
+        InputError: As for :func:`load_model`.
+    """
+    return load_model(folder).policy
+
+
+def load_model(folder: Path) -> SavedModel:
+    """Return what :func:`save_model` wrote. No code of the files is run, no module they name is imported.
+
+    Raises:
+        InputError: A file is missing, cut short, altered or of another kind; one line says which and why.
+    """
+    raw_model, raw_weights = _read(folder / MODEL), _read(folder / WEIGHTS)
+    try:
+        model = json.loads(raw_model)
+        if model["schema"] != SCHEMA:
+            raise InputError(f"schema {SCHEMA} is expected, found {model['schema']!r}")
+        spec = _spec(model)
+        evaluations = tuple(
+            EvalPoint(spec.run_id, int(p["step"]), tuple(map(float, p["returns"])), tuple(map(int, p["lengths"])))
+            for p in model["evaluations"]
+        )
+        versions = {str(name): str(version) for name, version in model["versions"].items()}
+        checksum = str(model["weights_sha256"])
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, InputError) as error:
+        raise InputError(f"{folder / MODEL} does not describe a model: {_one_line(error)}.") from error
+    if hashlib.sha256(raw_weights).hexdigest() != checksum:
+        raise InputError(f"{folder / WEIGHTS} is damaged or belongs to another model: its checksum is not {MODEL}'s.")
+    try:
+        policy = _policy(_arrays(raw_weights), spec.hyperparameters)
+    except Exception as error:  # whatever NumPy's and the zip reader's parsers raise on hostile bytes
+        raise InputError(f"{folder / WEIGHTS} does not hold a network: {_one_line(error)}.") from error
+    return SavedModel(spec, policy, evaluations, versions)
+
+
+def _spec(model: Mapping[str, Any]) -> RunSpec:
+    env, evaluation = model["env"], model["evaluation"]
+    kwargs = tuple(sorted((str(name), _frozen(value)) for name, value in env["kwargs"].items()))
+    module = None if env["module"] is None else str(env["module"])
+    if model["backend"] not in get_args(Backend):
+        raise ValueError(f"unknown backend {model['backend']!r}")
+    episodes, max_steps = int(evaluation["episodes"]), int(evaluation["max_steps"])
+    grid = tuple(int(step) for step in model["grid"])
+    if not grid or episodes < 1 or max_steps < 1:
+        raise ValueError("grid, episodes and max_steps must not be empty")
+    return RunSpec(
+        run_id=RunId(0),
+        env=EnvSpec(str(env["id"]), kwargs, module, bool(env["pixels"])),
+        backend=model["backend"],
+        hyperparameters=from_mapping(str(model["algorithm"]), model["hyperparameters"]),
+        seed=int(model["seed"]),
+        grid=grid,
+        evaluation=EvaluationSpec(episodes, int(evaluation["seed"]), max_steps, float(evaluation["epsilon"])),
+    )
+
+
+def _arrays(raw: bytes) -> dict[str, Array]:
+    with zipfile.ZipFile(io.BytesIO(raw)) as archive:
+        if sum(entry.file_size for entry in archive.infolist()) > MAX_BYTES[WEIGHTS]:
+            raise ValueError("its arrays are too large")
+    with np.load(io.BytesIO(raw), allow_pickle=False) as arrays:
+        return {name: arrays[name] for name in arrays.files}
+
+
+def _policy(arrays: Mapping[str, Array], hyperparameters: Hyperparameters) -> Policy:
+    """Check names and shapes of the arrays against the network the hyperparameters ask for."""
+    assert isinstance(hyperparameters, DQNHyperparameters)
+    layers: list[tuple[Array, Array]] = []
+    for i in range(len(hyperparameters.net_arch) + 1):
+        weight, bias = arrays[f"q_net.{2 * i}.weight"], arrays[f"q_net.{2 * i}.bias"]
+        if weight.dtype != np.float32 or bias.dtype != np.float32:
+            raise ValueError(f"q_net.{2 * i} is not float32")
+        if weight.ndim != 2 or 0 in weight.shape or bias.shape != weight.shape[:1]:
+            raise ValueError(f"q_net.{2 * i} has shapes {weight.shape} and {bias.shape}")
+        if layers and weight.shape[1] != layers[-1][1].shape[0]:
+            raise ValueError(f"q_net.{2 * i} does not fit the layer before it")
+        if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
+            raise ValueError(f"q_net.{2 * i} is not finite")
+        layers.append((np.ascontiguousarray(weight.T), bias))
+    if len(arrays) != 2 * len(layers):
+        raise ValueError(f"{len(arrays)} arrays instead of {2 * len(layers)}")
+    hidden = tuple(bias.shape[0] for _, bias in layers[:-1])
+    if hidden != hyperparameters.net_arch:
+        raise ValueError(f"hidden layers are {hidden}, net_arch says {hyperparameters.net_arch}")
+    return Policy(tuple(layers))
+
+
+def _read(path: Path) -> bytes:
+    try:
+        if path.stat().st_size > MAX_BYTES[path.name]:
+            raise InputError(f"{path} is too large to be a model.")
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be read: {error.strerror or error}. A model folder holds {MODEL} and {WEIGHTS}."
+        ) from error
+
+
+def _replace(path: Path, content: bytes) -> None:
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        umask = os.umask(0)
+        os.umask(umask)
+        Path(name).chmod(0o666 & ~umask)  # mkstemp makes the file for its owner alone
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _frozen(value: Any) -> Any:
+    """JSON lists as tuples, so that an environment's name can be hashed."""
+    return tuple(_frozen(item) for item in value) if isinstance(value, list) else value
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _one_line(error: Exception) -> str:
+    text = " ".join(str(error).split())[:200].rstrip(".")
+    return f"{text or 'malformed'} ({type(error).__name__})"

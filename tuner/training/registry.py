@@ -1,0 +1,37 @@
+"""From the names of a backend and an algorithm to a trainer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tuner.errors import InputError
+from tuner.hyperparameters import algorithm_class
+
+if TYPE_CHECKING:
+    from tuner.training.types import RunObserver, Trainer
+
+
+def make_trainer(backend: str, algorithm: str, lanes: int, observer: RunObserver | None = None) -> Trainer:
+    """Return the trainer of an algorithm; heavy libraries are imported only now.
+
+    ``functools.partial(make_trainer, backend, algorithm, lanes)`` is what executors take: it can be sent to a worker.
+
+    Args:
+        backend: ``native`` or ``sb3``.
+        algorithm: Name of the algorithm.
+        lanes: Runs trained side by side; Stable-Baselines3 trains one whatever this says.
+        observer: Watches single runs, or None.
+
+    Raises:
+        InputError: Nobody of that name trains that algorithm.
+    """
+    algorithm_class(algorithm)
+    if (backend, algorithm) == ("native", "dqn"):
+        from tuner.training.native import NativeTrainer
+
+        return NativeTrainer(lanes, observer)
+    if (backend, algorithm) == ("sb3", "dqn"):
+        from tuner.training.sb3 import SB3Trainer
+
+        return SB3Trainer(observer)
+    raise InputError(f"--backend must be native or sb3, and able to train {algorithm}; got '{backend}'.")
