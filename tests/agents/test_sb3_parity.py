@@ -138,8 +138,9 @@ def trace_lane(h: DQNHyperparameters, initial: dict, sb3: Trace, monkeypatch) ->
     stack.state.online[0] = stack.state.target[0] = row
     indices = iter(sb3.indices)
 
-    def act(lanes, clock, observations):
-        return np.array([sb3.actions[clock[0]]])
+    def explore(lane, steps):
+        clock = stack.clock[lane]
+        return np.ones(steps, bool), np.array(sb3.actions[clock : clock + steps])
 
     def sample(lane, steps, batch_size, out):
         for g in range(steps):
@@ -154,7 +155,7 @@ def trace_lane(h: DQNHyperparameters, initial: dict, sb3: Trace, monkeypatch) ->
     def trained(self, loss, q_value):
         trace.losses.append(loss)
 
-    monkeypatch.setattr(stack, "act", act)
+    monkeypatch.setattr(stack, "explore", explore)
     monkeypatch.setattr(stack.memory, "sample", sample)
     monkeypatch.setattr(update_numpy, "td_target", record_target)
     monkeypatch.setattr(LaneRun, "trained", trained)

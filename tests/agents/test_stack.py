@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from agents.naive_dqn import NaiveDQN
 
-from tuner.agents.dqn.stack import DQNStack, _neighbours
+from tuner.agents.dqn.stack import DQNStack, neighbours
 from tuner.envs.encoders import BoxEncoder
 from tuner.hyperparameters import DQNHyperparameters
 
@@ -170,6 +170,7 @@ def test_the_policy_is_a_copy():
 
 
 def test_neighbours_are_grouped_and_capped():
-    lanes = np.array([0, 1, 2, 5, 6, 9])
-    assert [(b, s.start, s.stop) for b, s in _neighbours(lanes)] == [(0, 0, 3), (3, 5, 7), (5, 9, 10)]
-    assert [(s.start, s.stop) for _, s in _neighbours(lanes, 2)] == [(0, 2), (2, 3), (5, 7), (9, 10)]
+    lanes = [0, 1, 2, 5, 6, 9]
+    assert neighbours(lanes) == [slice(0, 3), slice(5, 7), slice(9, 10)]
+    assert neighbours(lanes, 2) == [slice(0, 2), slice(2, 3), slice(5, 7), slice(9, 10)]
+    assert neighbours([]) == []

@@ -23,7 +23,8 @@ def huber(td_error: Array) -> Array:
 
 def huber_slope(td_error: Array, out: Array | None = None) -> Array:
     """Return the derivative of :func:`huber`: the error clipped to [-1, 1]."""
-    return np.clip(td_error, -1, 1, out=out)
+    slope = np.maximum(td_error, -1, out=out)  # np.clip's own checks take longer than the work
+    return np.minimum(slope, 1, out=slope)
 
 
 def mse(td_error: Array) -> Array:

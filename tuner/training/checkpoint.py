@@ -120,7 +120,10 @@ def save_model(
         "versions": _versions(),
         "evaluations": [{"step": p.step, "returns": p.returns, "lengths": p.lengths} for p in evaluations],
     }
-    text = json.dumps(model, indent=2) + "\n"
+    try:
+        text = json.dumps(model, indent=2) + "\n"
+    except (TypeError, ValueError) as error:
+        raise InputError(f"The environment's arguments must be plain data to be saved: {error}.") from error
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _replace(folder / WEIGHTS, buffer.getvalue())

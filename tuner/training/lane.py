@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 import traceback
 from collections.abc import Mapping
@@ -57,6 +58,11 @@ class LaneRun:
         run = cls(spec, index, BareEnv.make(spec.env), observer)
         run.elapsed_s = time.perf_counter() - started
         return run
+
+    @functools.cached_property
+    def gamma(self) -> float:
+        """Discount factor."""
+        return self.hyperparameters.gamma
 
     @property
     def hyperparameters(self) -> DQNHyperparameters:

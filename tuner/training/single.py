@@ -6,6 +6,8 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from tuner.envs.encoders import encoder_for
+from tuner.envs.make import inspect
 from tuner.envs.spec import EnvSpec
 from tuner.errors import InputError
 from tuner.training.checkpoint import load_model
@@ -83,25 +85,29 @@ def evaluate_saved(
     if episodes < 1:
         raise InputError(f"episodes must be at least 1, got {episodes}.")
     model = load_model(folder)
-    saved = model.spec.evaluation
-    evaluator = Evaluator(
-        _trusted(model.spec.env, folder, env_module), EvaluationSpec(episodes, seed, saved.max_steps, saved.epsilon)
-    )
+    saved, policy = model.spec.evaluation, model.policy
+    env = _trusted(model.spec.env, folder, env_module)
+    facts = inspect(env, model.spec.algorithm)
+    fits = (encoder_for(facts.observation_space).input_size, facts.n_actions)
+    if fits != (policy.input_size, policy.n_actions):
+        raise InputError(
+            f"The model in {folder} reads {policy.input_size} numbers and chooses among {policy.n_actions} actions; "
+            f"{env.id} has {fits[0]} and {fits[1]}. It was trained on another version of the environment."
+        )
+    evaluator = Evaluator(env, EvaluationSpec(episodes, seed, saved.max_steps, saved.epsilon))
     try:
-        evaluator.check_policy(model.policy.input_size, model.policy.n_actions)
-        ((returns, lengths),) = evaluator.evaluate(1, model.policy.act)
+        ((returns, lengths),) = evaluator.evaluate(1, policy.act)
     finally:
         evaluator.close()
     return returns, lengths
 
 
 def _trusted(env: EnvSpec, folder: Path, env_module: str | None) -> EnvSpec:
-    """Return the environment, importing only what the user, not the file, has named."""
-    prefix = env.id.rpartition(":")[0]
-    named = env.module or prefix
-    if named and (env_module is None or (prefix and env_module != prefix)):
+    """Return the environment with the module that the user has named, never the one that the file names."""
+    prefix, _, env_id = env.id.rpartition(":")
+    if (env.module or prefix) and env_module is None:
         raise InputError(
-            f"The model in {folder} plays an environment from '{named}', and importing that runs its code. "
-            f"If you trust it, add --env-module {named}."
+            f"The model in {folder} plays an environment from '{env.module or prefix}', and importing that runs its "
+            f"code. If you trust it, add --env-module {env.module or prefix}."
         )
-    return dataclasses.replace(env, module=env_module) if env.module else env
+    return dataclasses.replace(env, id=env_id, module=env_module)

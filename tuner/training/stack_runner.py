@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from tuner.agents.dqn.stack import DQNStack, NumericPath
+from tuner.agents.dqn.stack import DQNStack, NumericPath, neighbours
 from tuner.envs.bare import BareEnv
 from tuner.envs.encoders import encoder_for
 from tuner.training.evaluation import Evaluator
 from tuner.training.lane import LaneRun
+from tuner.training.stage import Stage
 from tuner.training.types import Dispatcher, EvalPoint, RunObserver, RunSpec
 
 Array = NDArray[Any]
@@ -64,8 +65,7 @@ class StackRunner:
         self._observer = observer
         #: Stored observation each lane acts on next, flat.
         self._current = np.zeros((lanes, self._stack.memory.observation_size), dtype)
-        #: Transitions of the stretch being collected.
-        self._staging = np.zeros((lanes, 0, self._stack.memory.width), dtype)
+        self._stage = Stage(self._stack.memory, lanes)
 
     @property
     def free(self) -> int:
@@ -129,50 +129,46 @@ class StackRunner:
         runs = self.active
         stretches = {run.index: run.stretch() for run in runs}
         longest = max(stretches.values())
-        if self._staging.shape[1] < longest:
-            self._staging = np.zeros((len(self._runs), longest, self._stack.memory.width), self._staging.dtype)
-        going, lanes = runs, np.array([run.index for run in runs])
-        clocks = np.array([run.clock for run in runs])
-        gammas = np.array([run.hyperparameters.gamma for run in runs])
+        self._stage.reserve(longest)
+        for run in runs:
+            self._stage.plan(run.index, *self._stack.explore(run.index, stretches[run.index]))
+        changes = {0, *stretches.values()}
+        going, blocks = runs, [slice(0, 0)]
         for step in range(longest):
-            if any(run.ended is not None or stretches[run.index] <= step for run in going):
+            if step in changes or any(run.ended is not None for run in going):
                 going = [run for run in going if run.ended is None and stretches[run.index] > step]
-                lanes = np.array([run.index for run in going], dtype=np.int64)
-                clocks = np.array([run.clock for run in going])
-                gammas = np.array([run.hyperparameters.gamma for run in going])
-            if going:
-                self._step(going, lanes, clocks + step, gammas, step)
+                blocks = neighbours([run.index for run in going])
+            self._step(going, blocks, step)
         for run in runs:
             if run.ended is None:
-                self._absorb(run, self._staging[run.index, : stretches[run.index]])
+                self._absorb(run, self._stage.rows[run.index, : stretches[run.index]])
 
-    def _step(self, going: list[LaneRun], lanes: Array, clocks: Array, gammas: Array, step: int) -> None:
+    def _step(self, going: list[LaneRun], blocks: list[slice], step: int) -> None:
         """Take one environment step on each lane and stage its transition."""
-        store, current = self._encoder.store, self._current
-        staged = self._stack.memory.blank(len(going))
-        parts = self._stack.memory.unpack(staged)
-        parts.observations[:, :-1] = current[lanes]
-        actions = self._stack.act(lanes, clocks, parts.observations)
-        discounts, rewards = gammas.copy(), np.zeros(len(going))
-        following = parts.next_observations[:, :-1]
-        for i, (run, action) in enumerate(zip(going, actions.tolist(), strict=True)):
+        stage, current, store = self._stage, self._current, self._encoder.store
+        chosen: list[int] = []
+        for block in blocks:
+            observations = stage.parts.observations[block, step]
+            observations[:, :-1] = current[block]
+            explores, random_actions = stage.explores[block, step], stage.random_actions[block, step]
+            chosen += self._stack.act(block, observations, explores, random_actions).tolist()
+        for run, action in zip(going, chosen, strict=True):
+            lane = stage.lanes[run.index]
             try:
                 observation, reward, terminated, truncated = run.env.step(action)
                 stored = store(observation)
-                following[i] = stored
+                lane.next_observations[step] = stored
+                lane.rewards[step] = reward
+                lane.discounts[step] = 0.0 if terminated else run.gamma
+                lane.actions[step] = action
                 run.episode_return += reward
                 run.episode_length += 1
-                rewards[i] = reward
-                if terminated:
-                    discounts[i] = 0.0
                 if terminated or truncated:
-                    run.episode_ended(int(clocks[i]) + 1)
+                    run.episode_ended(run.clock + step + 1)
                     stored = store(run.env.reset())
                 current[run.index] = stored
             except Exception as error:
                 run.fail(error)
-        parts.rewards[:], parts.discounts[:], parts.actions[:] = rewards, discounts, actions
-        self._staging[lanes, step] = staged
 
     def _absorb(self, run: LaneRun, rows: Array) -> None:
         """Hand a stretch of experience to the agent, unless it holds a number that is not finite."""

@@ -1,7 +1,6 @@
 """Epsilon-greedy exploration for K lanes, decided a block of steps ahead.
 
-Whether a step explores, and with which action, depends on the run's own stream and clock alone. Drawing a block at
-once makes it one lookup per step and lane.
+Whether a step explores, and with which action, depends on the run's own stream and clock alone.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ BLOCK = 1024
 
 
 class LaneExploration:
-    """The next block of exploration decisions of each lane.
+    """Exploration decisions of each lane, a stretch of steps at a time.
 
     Args:
         lanes: K.
@@ -30,41 +29,56 @@ class LaneExploration:
 
     def __init__(self, lanes: int, n_actions: int) -> None:
         self._n_actions = n_actions
-        self._explores = np.zeros((lanes, BLOCK), dtype=bool)
-        self._actions = np.zeros((lanes, BLOCK), dtype=np.int64)
-        self._first_step = np.full(lanes, -BLOCK)
-        self._runs: list[tuple[DQNHyperparameters, int, np.random.Generator] | None] = [None] * lanes
+        self._blocks: list[_Block | None] = [None] * lanes
 
     def start(self, lane: int, hyperparameters: DQNHyperparameters, n_timesteps: int, rng: np.random.Generator) -> None:
         """Begin a new run on a lane."""
-        self._runs[lane] = (hyperparameters, n_timesteps, rng)
-        self._first_step[lane] = -BLOCK
+        self._blocks[lane] = _Block(hyperparameters, n_timesteps, rng, self._n_actions)
 
-    def decide(self, lanes: Array, clock: Array) -> tuple[Array, Array]:
-        """Return (whether to explore ``[n]``, the random action ``[n]``) for the lanes' next step.
+    def decide(self, lane: int, clock: int, steps: int) -> tuple[Array, Array]:
+        """Return (whether to explore ``[steps]``, the random action ``[steps]``) for a lane's next steps.
 
         Args:
-            lanes: ``[n]`` lane numbers.
-            clock: ``[n]`` environment steps each has taken.
+            lane: Lane number.
+            clock: Environment steps it has taken.
+            steps: Length of the stretch, >= 1. Stretches follow each other without gaps.
         """
-        column = clock - self._first_step[lanes]
-        if (column >= BLOCK).any():
-            for lane, step in zip(lanes[column >= BLOCK], clock[column >= BLOCK], strict=True):
-                self._draw(int(lane), int(step))
-            column = clock - self._first_step[lanes]
-        return self._explores[lanes, column], self._actions[lanes, column]
-
-    def _draw(self, lane: int, first_step: int) -> None:
-        run = self._runs[lane]
-        if run is None:
+        block = self._blocks[lane]
+        if block is None:
             raise ValueError(f"lane {lane} has not been started.")
-        hyperparameters, n_timesteps, rng = run
-        steps = first_step + np.arange(BLOCK)
-        uniforms = rng.random((2, BLOCK))
-        explores = uniforms[0] < epsilon(hyperparameters, steps, n_timesteps)
-        self._explores[lane] = explores | (steps < hyperparameters.learning_starts)
-        self._actions[lane] = (uniforms[1] * self._n_actions).astype(np.int64)
-        self._first_step[lane] = first_step
+        explores, actions = np.empty(steps, bool), np.empty(steps, np.int64)
+        done = 0
+        while done < steps:
+            if clock + done >= block.end:
+                block.draw()
+            begin = clock + done - (block.end - BLOCK)
+            part = min(steps - done, BLOCK - begin)
+            explores[done : done + part] = block.explores[begin : begin + part]
+            actions[done : done + part] = block.actions[begin : begin + part]
+            done += part
+        return explores, actions
+
+
+class _Block:
+    """The current block of one run's decisions: steps ``end - BLOCK`` to ``end - 1``."""
+
+    def __init__(
+        self, hyperparameters: DQNHyperparameters, n_timesteps: int, rng: np.random.Generator, n_actions: int
+    ) -> None:
+        self._hyperparameters, self._n_timesteps, self._rng = hyperparameters, n_timesteps, rng
+        self._n_actions = n_actions
+        self.end = 0
+        self.explores: Array = np.empty(0, bool)
+        self.actions: Array = np.empty(0, np.int64)
+
+    def draw(self) -> None:
+        """Decide the next block."""
+        steps = self.end + np.arange(BLOCK)
+        uniforms = self._rng.random((2, BLOCK))
+        warming_up = steps < self._hyperparameters.learning_starts
+        self.explores = warming_up | (uniforms[0] < epsilon(self._hyperparameters, steps, self._n_timesteps))
+        self.actions = (uniforms[1] * self._n_actions).astype(np.int64)
+        self.end += BLOCK
 
 
 def epsilon(hyperparameters: DQNHyperparameters, steps: ArrayLike, n_timesteps: int) -> Array:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 
 BETA1, BETA2, ADAM_EPS = 0.9, 0.999, 1e-8
+BETAS = np.array([[BETA1], [BETA2]])
 RMS_ALPHA, RMS_EPS = 0.99, 1e-8
 
 
@@ -21,7 +22,7 @@ def adam(
     gradient: Array,
     first_moment: Array,
     second_moment: Array,
-    updates: Array,
+    beta_powers: Array,
     learning_rate: Array,
     scratch: Array,
 ) -> None:
@@ -32,12 +33,12 @@ def adam(
         gradient: ``[n, P]``, used up.
         first_moment: ``[n, P]``, changed; the running sum that Adam's mean is (1 - BETA1) times.
         second_moment: ``[n, P]``, changed; likewise with BETA2.
-        updates: ``[n]`` step counts, this step included.
+        beta_powers: ``[2, n]`` BETAS to the power of the steps taken before, changed.
         learning_rate: ``[n]``.
         scratch: ``[n, P]``, overwritten.
     """
     dtype = parameters.dtype
-    step_size, epsilon = adam_step(updates, learning_rate)
+    step_size, epsilon = adam_step(beta_powers, learning_rate)
     np.multiply(gradient, gradient, out=scratch)
     second_moment *= BETA2
     second_moment += scratch
@@ -50,14 +51,16 @@ def adam(
     parameters -= scratch
 
 
-def adam_step(updates: Array, learning_rate: Array) -> tuple[Array, Array]:
-    """Return (step size, epsilon), both ``[n]``, for moments that are kept without their factors 1 - beta.
+def adam_step(beta_powers: Array, learning_rate: Array) -> tuple[Array, Array]:
+    """Count one step, and return (step size, epsilon), both ``[n]``, for moments kept without their factors 1 - beta.
 
     With M = m / (1 - b1) and V = v / (1 - b2), Adam's ``lr * (m / c1) / (sqrt(v / c2) + eps)``, c_i = 1 - b_i^t, is
     ``step_size * M / (sqrt(V) + epsilon)``: two passes over the parameters fewer.
     """
-    scale = np.sqrt((1 - BETA2**updates) / (1 - BETA2))
-    return learning_rate * (1 - BETA1) / (1 - BETA1**updates) * scale, ADAM_EPS * scale
+    beta_powers *= BETAS
+    correction = (1 - beta_powers) / (1 - BETAS)
+    scale = np.sqrt(correction[1])
+    return learning_rate * scale / correction[0], ADAM_EPS * scale
 
 
 def rmsprop(
@@ -65,12 +68,12 @@ def rmsprop(
     gradient: Array,
     first_moment: Array,
     second_moment: Array,
-    updates: Array,
+    beta_powers: Array,
     learning_rate: Array,
     scratch: Array,
 ) -> None:
     """Take one step of RMSprop (Tieleman and Hinton 2012; not centred, without momentum). Arguments as for Adam."""
-    del first_moment, updates
+    del first_moment, beta_powers
     np.multiply(gradient, gradient, out=scratch)
     scratch *= 1 - RMS_ALPHA
     second_moment *= RMS_ALPHA

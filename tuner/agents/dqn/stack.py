@@ -6,7 +6,7 @@ the shape of their networks, and so the matrix products. ``K = 1`` is the ordina
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -16,10 +16,11 @@ from tuner import seeding
 from tuner.agents.dqn.exploration import LaneExploration
 from tuner.agents.dqn.state import LearnerState
 from tuner.agents.dqn.update_numpy import NumpyUpdate
+from tuner.core.losses import LOSSES
 from tuner.envs.encoders import Encoder
 from tuner.hyperparameters import DQNHyperparameters
 from tuner.networks.mlp import Activations, MLPLayout, append_one, forward
-from tuner.replay.ring import LaneRing
+from tuner.replay.ring import Batch, LaneRing
 
 Array = NDArray[Any]
 NumericPath = Literal["numpy", "torch"]
@@ -62,7 +63,9 @@ class DQNStack:
         #: Environment steps each lane has taken.
         self.clock = np.zeros(lanes, dtype=np.int64)
         self._runs: list[DQNHyperparameters] = [hyperparameters] * lanes
+        self._loss = LOSSES[hyperparameters.loss][0]
         self._acting: dict[int, Activations] = {}
+        self._views: dict[tuple[int, int], list[Array]] = {}
         probe = np.zeros((1, *encoder.storage_shape), np.float32)
         self._stored_is_input = encoder.to_input(probe) is probe
         self._block = max(1, min(8, BLOCK_PARAMETERS // layout.n_parameters))
@@ -89,25 +92,24 @@ class DQNStack:
         self.memory.start(lane, min(hyperparameters.buffer_size, n_timesteps), seeding.stream(seed, "replay"))
         self.exploration.start(lane, hyperparameters, n_timesteps, seeding.stream(seed, "exploration"))
 
-    def act(self, lanes: Array, clock: Array, observations: Array) -> Array:
+    def explore(self, lane: int, steps: int) -> tuple[Array, Array]:
+        """Return (whether to explore, the random action), both ``[steps]``, for a lane's next stretch."""
+        return self.exploration.decide(lane, int(self.clock[lane]), steps)
+
+    def act(self, lanes: slice, observations: Array, explores: Array, random_actions: Array) -> Array:
         """Return each lane's epsilon-greedy action index ``[n]``.
 
         Args:
-            lanes: ``[n]`` increasing lane numbers.
-            clock: ``[n]`` environment steps each has taken.
+            lanes: Neighbouring lanes.
             observations: ``[n, observation_size + 1]`` stored observations as in packed rows.
+            explores: ``[n]`` from :meth:`explore`, for this step.
+            random_actions: ``[n]`` likewise.
         """
-        explores, actions = self.exploration.decide(lanes, clock)
         if explores.all():
-            return actions
+            return random_actions
         inputs = self._inputs(observations)[:, None, :]
-        for begin, block in _neighbours(lanes):
-            end = begin + block.stop - block.start
-            matrices = self.state.layout.matrices(self.state.online[block])
-            q_values = forward(matrices, inputs[begin:end], self._buffers(end - begin))
-            greedy = q_values[:, 0, :].argmax(axis=-1)
-            np.copyto(actions[begin:end], greedy, where=~explores[begin:end])
-        return actions
+        q_values = forward(self._matrices(lanes), inputs, self._buffers(len(inputs)))
+        return np.where(explores, random_actions, q_values[:, 0, :].argmax(axis=-1))
 
     def observe(self, lane: int, rows: Array) -> None:
         """Store a stretch of a lane's experience, advance its clock, and update its target network when due.
@@ -136,7 +138,7 @@ class DQNStack:
             By lane: (mean loss, mean Q-value) over the call's gradient steps.
         """
         means = {}
-        for _, block in _neighbours(np.asarray(lanes), self._block):
+        for block in neighbours(lanes, self._block):
             steps = [self._runs[lane].updates_per_call() for lane in range(block.start, block.stop)]
             losses, q_values = self._learn_block(block, steps)
             for i, lane in enumerate(range(block.start, block.stop)):
@@ -145,26 +147,33 @@ class DQNStack:
         return means
 
     def _learn_block(self, block: slice, steps: Sequence[int]) -> tuple[Array, Array]:
-        """Update neighbouring lanes; block by block, so that a block's parameters stay in the cache."""
-        n = len(steps)
-        rows = np.zeros((n, max(steps), self._batch_size, self.memory.width), self.state.online.dtype)
+        """Update neighbouring lanes; block by block, so that a block's parameters stay in the cache.
+
+        Returns:
+            (sum of losses ``[n]``, sum of mean Q-values ``[n]``) over the gradient steps.
+        """
+        shape = (len(steps), max(steps), self._batch_size)
+        rows = np.zeros((*shape, self.memory.width), self.state.online.dtype)
         for i, count in enumerate(steps):
             if count:
                 self.memory.sample(block.start + i, count, self._batch_size, rows[i, :count])
-        losses, q_values = np.zeros(n), np.zeros(n)
+        batches = self.memory.unpack(rows)
+        batches = batches._replace(actions=batches.actions.astype(np.int64))
+        td_errors, q_values = np.zeros(shape, rows.dtype), np.zeros(shape, rows.dtype)
         for step in range(max(steps)):
             # Lanes with fewer gradient steps drop out; the rest go on in groups of neighbours.
-            going = np.flatnonzero(np.asarray(steps) > step)
-            for _, part in _neighbours(going):
-                batch = self.memory.unpack(rows[part, step])
-                batch = batch._replace(
-                    observations=self._inputs(batch.observations),
-                    next_observations=self._inputs(batch.next_observations),
+            for part in neighbours([i for i, count in enumerate(steps) if count > step]):
+                batch = Batch(
+                    self._inputs(batches.observations[part, step]),
+                    self._inputs(batches.next_observations[part, step]),
+                    batches.rewards[part, step],
+                    batches.discounts[part, step],
+                    batches.actions[part, step],
                 )
-                loss, q_value = self._update(slice(block.start + part.start, block.start + part.stop), batch)
-                losses[part] += loss
-                q_values[part] += q_value
-        return losses, q_values
+                lanes = slice(block.start + part.start, block.start + part.stop)
+                td_errors[part, step], q_values[part, step] = self._update(lanes, batch)
+        losses = self._loss(td_errors).sum(axis=(1, 2)) / self._batch_size
+        return losses, q_values.sum(axis=(1, 2)) / self._batch_size
 
     def _inputs(self, stored: Array) -> Array:
         """Return network input ``[..., input_size + 1]`` for stored observations ``[..., observation_size + 1]``."""
@@ -179,6 +188,12 @@ class DQNStack:
         if lanes not in self._acting:
             self._acting[lanes] = Activations(self.state.layout, lanes, 1, self.state.online.dtype)
         return self._acting[lanes]
+
+    def _matrices(self, lanes: slice) -> list[Array]:
+        key = (lanes.start, lanes.stop)
+        if key not in self._views:
+            self._views[key] = self.state.layout.matrices(self.state.online[lanes])
+        return self._views[key]
 
     def greedy_policy(self, lanes: Sequence[int]) -> Callable[[Array], Array]:
         """Return a function from inputs ``[len(lanes), N, input_size]`` to greedy action indices ``[len(lanes), N]``.
@@ -204,12 +219,11 @@ class DQNStack:
         return self.state.layout.to_state_dict(self.state.online[lane])
 
 
-def _neighbours(lanes: Array, most: int | None = None) -> Iterator[tuple[int, slice]]:
-    """Split increasing lane numbers into runs of neighbours: (index of the first in ``lanes``, slice of lanes)."""
-    begin = 0
-    while begin < len(lanes):
-        end = begin + 1
-        while end < len(lanes) and lanes[end] == lanes[end - 1] + 1 and (most is None or end - begin < most):
-            end += 1
-        yield begin, slice(int(lanes[begin]), int(lanes[end - 1]) + 1)
-        begin = end
+def neighbours(lanes: Sequence[int], most: int | None = None) -> list[slice]:
+    """Split increasing lane numbers into slices of neighbours, each of at most ``most`` lanes."""
+    slices, begin = [], 0
+    for end in range(1, len(lanes) + 1):
+        if end == len(lanes) or lanes[end] != lanes[end - 1] + 1 or end - begin == most:
+            slices.append(slice(lanes[begin], lanes[end - 1] + 1))
+            begin = end
+    return slices

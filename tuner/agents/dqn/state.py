@@ -22,7 +22,7 @@ class LearnerState:
         target: ``[K, P]`` target network.
         first_moment: ``[K, P]`` Adam's running sum of the gradient (unused by RMSprop).
         second_moment: ``[K, P]`` running sum (Adam) or mean (RMSprop) of the squared gradient.
-        updates: ``[K]`` gradient steps taken.
+        beta_powers: ``[2, K]`` Adam's two decay rates to the power of the gradient steps taken.
         learning_rate: ``[K]``.
         max_grad_norm: ``[K]``.
         tau: ``[K]`` share taken over by a target update.
@@ -35,7 +35,7 @@ class LearnerState:
         self.target: Array = np.zeros(shape, dtype)
         self.first_moment: Array = np.zeros(shape, dtype)
         self.second_moment: Array = np.zeros(shape, dtype)
-        self.updates = np.zeros(lanes, dtype=np.int64)
+        self.beta_powers = np.ones((2, lanes))
         self.learning_rate = np.zeros(lanes)
         self.max_grad_norm = np.ones(lanes)
         self.tau = np.ones(lanes)
@@ -46,7 +46,7 @@ class LearnerState:
         self.target[lane] = self.online[lane]
         self.first_moment[lane] = 0
         self.second_moment[lane] = 0
-        self.updates[lane] = 0
+        self.beta_powers[:, lane] = 1
         self.learning_rate[lane] = hyperparameters.learning_rate
         self.max_grad_norm[lane] = hyperparameters.max_grad_norm
         self.tau[lane] = hyperparameters.tau

@@ -30,14 +30,31 @@ class _Workspace:
     def __init__(self, state: LearnerState, lanes: int, batch_size: int) -> None:
         dtype, layout = state.online.dtype, state.layout
         self.activations = Activations(layout, lanes, batch_size, dtype)
+        self.activations_transposed = [buffer.transpose(0, 2, 1) for buffer in self.activations.with_one]
         # A delta has a column for the constant 1 below it too: unused, but whole buffers are multiplied faster.
         self.deltas = [np.empty_like(buffer) for buffer in self.activations.with_one]
+        self.deltas_used = [delta[..., :-1] for delta in self.deltas]
         self.masks = [np.empty(buffer.shape, bool) for buffer in self.activations.with_one]
         self.output_delta = np.empty_like(self.activations.outputs[-1])
         self.gradient = np.empty((lanes, layout.n_parameters), dtype)
-        self.scratch = np.empty_like(self.gradient)
+        self.gradient_row, self.gradient_column = self.gradient[:, None, :], self.gradient[:, :, None]
         self.gradient_matrices: Matrices = layout.matrices(self.gradient)
+        self.scratch = np.empty_like(self.gradient)
+        #: Where each row's Q-values begin in the flattened output.
         self.rows = np.arange(lanes * batch_size).reshape(lanes, batch_size) * layout.sizes[-1]
+
+
+class _LaneViews:
+    """Views of the state of some neighbouring lanes."""
+
+    def __init__(self, state: LearnerState, lanes: slice) -> None:
+        self.parameters = state.online[lanes]
+        self.first_moment, self.second_moment = state.first_moment[lanes], state.second_moment[lanes]
+        self.beta_powers = state.beta_powers[:, lanes]
+        self.learning_rate, self.max_grad_norm = state.learning_rate[lanes], state.max_grad_norm[lanes]
+        self.online: Matrices = state.layout.matrices(self.parameters)
+        self.online_transposed = [matrix.transpose(0, 2, 1) for matrix in self.online]
+        self.target: Matrices = state.layout.matrices(state.target[lanes])
 
 
 class NumpyUpdate:
@@ -53,88 +70,82 @@ class NumpyUpdate:
         self._batch_size = hyperparameters.batch_size
         self._double_q = hyperparameters.double_q
         self._slope = LOSSES[hyperparameters.loss][1]
-        self._huber = hyperparameters.loss == "huber"
         self._optimizer = adam if hyperparameters.optimizer == "adam" else rmsprop
         self._workspaces: dict[int, _Workspace] = {}
-        self._views: dict[tuple[int, int], tuple[Matrices, Matrices]] = {}
+        self._views: dict[tuple[int, int], _LaneViews] = {}
 
     def __call__(self, lanes: slice, batch: Batch) -> tuple[Array, Array]:
         """Take one gradient step on each of some neighbouring lanes.
 
         Args:
             lanes: Which lanes, a slice with start and stop.
-            batch: One minibatch per lane, leading axes ``[n, B]``; observations as network input with a trailing 1.
+            batch: One minibatch per lane, leading axes ``[n, B]``; observations as network input with a trailing 1,
+                actions as integers.
 
         Returns:
-            (mean loss ``[n]``, mean Q-value of the actions taken ``[n]``), before the step.
+            (temporal-difference errors ``Q(s, a) - target``, Q-values of the actions taken), both ``[n, B]`` and from
+            before the step.
         """
-        work = self._workspace(lanes.stop - lanes.start)
-        online, target = self._matrices(lanes)
-        values = self._next_values(online, target, batch.next_observations, work)
+        work, views = self._buffers(lanes)
+        values = self._next_values(views, batch.next_observations, work)
         targets = td_target(batch.rewards, batch.discounts, values)
 
-        q_values = forward(online, batch.observations, work.activations)
-        taken = work.rows + batch.actions.astype(np.int64)  # index of each taken action in the flattened q_values
+        q_values = forward(views.online, batch.observations, work.activations)
+        taken = work.rows + batch.actions  # index of each taken action in the flattened q_values
         q_taken = q_values.reshape(-1).take(taken)
         td_error = q_taken - targets
 
         slope = self._slope(td_error)
-        # Huber: d^2/2 inside, |d| - 1/2 outside, is s * (d - s/2) with s the slope; the squared error is d * d.
-        loss = np.einsum("kb,kb->k", slope, td_error - 0.5 * slope if self._huber else 0.5 * td_error)
         slope /= self._batch_size
-        self._backward(online, batch.observations, taken, slope, work)
-        self._step(lanes, work)
-        return loss / self._batch_size, q_taken.sum(axis=1) / self._batch_size
+        self._backward(views, batch.observations, taken, slope, work)
+        self._step(views, work)
+        return td_error, q_taken
 
-    def _next_values(self, online: Matrices, target: Matrices, inputs: Array, work: _Workspace) -> Array:
+    def _next_values(self, views: _LaneViews, inputs: Array, work: _Workspace) -> Array:
         if not self._double_q:
-            best_value: Array = column_max(forward(target, inputs, work.activations), np.maximum)
+            best_value: Array = column_max(forward(views.target, inputs, work.activations), np.maximum)
             return best_value.copy()  # it may be a view of the buffer that the next forward pass overwrites
         # Double Q-learning (van Hasselt et al. 2016): the online network chooses, the target network values.
-        best = work.rows + forward(online, inputs, work.activations).argmax(axis=-1)
-        chosen: Array = forward(target, inputs, work.activations).reshape(-1).take(best)
+        best = work.rows + forward(views.online, inputs, work.activations).argmax(axis=-1)
+        chosen: Array = forward(views.target, inputs, work.activations).reshape(-1).take(best)
         return chosen
 
-    def _backward(self, online: Matrices, inputs: Array, taken: Array, slope: Array, work: _Workspace) -> None:
+    def _backward(self, views: _LaneViews, inputs: Array, taken: Array, slope: Array, work: _Workspace) -> None:
         """Write the gradient of the mean loss into ``work.gradient``."""
         delta = work.output_delta
         delta.fill(0)
         delta.reshape(-1)[taken] = slope
-        for i in range(len(online) - 1, -1, -1):
-            below = work.activations.with_one[i - 1] if i else inputs
-            np.matmul(below.transpose(0, 2, 1), delta, out=work.gradient_matrices[i])
-            if i:
-                np.matmul(delta, online[i].transpose(0, 2, 1), out=work.deltas[i - 1])
-                np.greater(below, 0, out=work.masks[i - 1])
-                np.multiply(work.deltas[i - 1], work.masks[i - 1], out=work.deltas[i - 1])
-                delta = work.deltas[i - 1][..., :-1]
+        for i in range(len(views.online) - 1, 0, -1):
+            np.matmul(work.activations_transposed[i - 1], delta, out=work.gradient_matrices[i])
+            below = work.deltas[i - 1]
+            np.matmul(delta, views.online_transposed[i], out=below)
+            np.greater(work.activations.with_one[i - 1], 0, out=work.masks[i - 1])
+            np.multiply(below, work.masks[i - 1], out=below)
+            delta = work.deltas_used[i - 1]
+        np.matmul(inputs.transpose(0, 2, 1), delta, out=work.gradient_matrices[0])
 
-    def _step(self, lanes: slice, work: _Workspace) -> None:
-        state, gradient = self._state, work.gradient
-        norm = np.sqrt(np.matmul(gradient[:, None, :], gradient[:, :, None])[:, 0, 0])
-        # torch's clip_grad_norm_: scale by max_norm / (norm + 1e-6), never up.
-        scale = np.minimum(state.max_grad_norm[lanes] / (norm + 1e-6), 1.0)
-        if (scale < 1).any():  # multiplying by one changes nothing, so skipping it is exact
+    def _step(self, views: _LaneViews, work: _Workspace) -> None:
+        gradient = work.gradient
+        norm = np.sqrt(np.matmul(work.gradient_row, work.gradient_column)[:, 0, 0])
+        norm += 1e-6
+        # torch's clip_grad_norm_: scale by max_norm / (norm + 1e-6), never up. Multiplying by 1 changes nothing.
+        if (norm > views.max_grad_norm).any():
+            scale = np.minimum(views.max_grad_norm / norm, 1.0)
             gradient *= scale.astype(gradient.dtype)[:, None]
-        state.updates[lanes] += 1
         self._optimizer(
-            state.online[lanes],
+            views.parameters,
             gradient,
-            state.first_moment[lanes],
-            state.second_moment[lanes],
-            state.updates[lanes],
-            state.learning_rate[lanes],
+            views.first_moment,
+            views.second_moment,
+            views.beta_powers,
+            views.learning_rate,
             work.scratch,
         )
 
-    def _workspace(self, lanes: int) -> _Workspace:
-        if lanes not in self._workspaces:
-            self._workspaces[lanes] = _Workspace(self._state, lanes, self._batch_size)
-        return self._workspaces[lanes]
-
-    def _matrices(self, lanes: slice) -> tuple[Matrices, Matrices]:
-        key = (lanes.start, lanes.stop)
+    def _buffers(self, lanes: slice) -> tuple[_Workspace, _LaneViews]:
+        n, key = lanes.stop - lanes.start, (lanes.start, lanes.stop)
+        if n not in self._workspaces:
+            self._workspaces[n] = _Workspace(self._state, n, self._batch_size)
         if key not in self._views:
-            layout = self._state.layout
-            self._views[key] = (layout.matrices(self._state.online[lanes]), layout.matrices(self._state.target[lanes]))
-        return self._views[key]
+            self._views[key] = _LaneViews(self._state, lanes)
+        return self._workspaces[n], self._views[key]

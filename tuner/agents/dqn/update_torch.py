@@ -38,7 +38,7 @@ class TorchUpdate:
             torch.from_numpy(np.ascontiguousarray(part))
             for part in (batch.observations[..., :-1], batch.next_observations[..., :-1], *batch[2:4])
         )
-        actions = torch.from_numpy(batch.actions.astype(np.int64)).unsqueeze(-1)
+        actions = torch.from_numpy(np.ascontiguousarray(batch.actions)).unsqueeze(-1)
         online = self._online[lanes].detach().requires_grad_()
         with torch.no_grad():
             next_q = self._forward(self._target[lanes], next_observations)
@@ -55,7 +55,7 @@ class TorchUpdate:
         (gradient,) = torch.autograd.grad(losses.sum(), online)
         with torch.no_grad():
             self._step(lanes, gradient)
-        return losses.detach().numpy(), q_taken.detach().mean(dim=1).numpy()
+        return (q_taken.detach() - targets).numpy(), q_taken.detach().numpy()
 
     def _forward(self, flat: torch.Tensor, inputs: torch.Tensor) -> torch.Tensor:
         layers = self._state.layout.views(flat)
@@ -71,7 +71,6 @@ class TorchUpdate:
         norm = torch.linalg.vector_norm(gradient, dim=1)
         bound = torch.from_numpy(state.max_grad_norm[lanes]).to(gradient.dtype)
         gradient *= (bound / (norm + 1e-6)).clamp(max=1.0)[:, None]
-        state.updates[lanes] += 1
         learning_rate = _column(state.learning_rate[lanes], gradient)
         second = self._second_moment[lanes]
         if self._hyperparameters.optimizer == "rmsprop":
@@ -79,7 +78,7 @@ class TorchUpdate:
             self._online[lanes] -= learning_rate * gradient / (second.sqrt() + RMS_EPS)
             return
         first = self._first_moment[lanes]
-        step_size, epsilon = adam_step(state.updates[lanes], state.learning_rate[lanes])
+        step_size, epsilon = adam_step(state.beta_powers[:, lanes], state.learning_rate[lanes])
         first.mul_(BETA1).add_(gradient)
         second.mul_(BETA2).addcmul_(gradient, gradient)
         denominator = second.sqrt() + _column(epsilon, gradient)
