@@ -1,0 +1,221 @@
+import subprocess
+import sys
+import warnings
+
+import gymnasium
+import numpy as np
+import pytest
+
+from tuner.envs.make import inspect, make
+from tuner.envs.spec import EnvSpec
+from tuner.errors import UnusableEnvironmentError
+
+
+def refusal(spec: EnvSpec | str) -> str:
+    """The one line that refuses an environment."""
+    spec = EnvSpec(spec) if isinstance(spec, str) else spec
+    with pytest.raises(UnusableEnvironmentError) as caught:
+        inspect(spec, "dqn")
+    message = str(caught.value)
+    assert "\n" not in message and message.strip() == message and caught.value.exit_code == 2
+    return message
+
+
+@pytest.mark.parametrize(
+    ("env_id", "expected"),
+    [
+        ("CartPol-v1", "Did you mean CartPole-v1?"),
+        ("cartpole-v1", "Did you mean CartPole-v1?"),
+        ("LunarLander-v2", "Use LunarLander-v3."),
+        ("Taxi-v3", "Use Taxi-v4."),
+        ("CliffWalking-v0", "Use CliffWalking-v1."),
+        ("CartPole-v99", "installed: CartPole-v0, CartPole-v1."),
+        ("CartPole", "Use CartPole-v1."),
+        ("FrozenLakeNotSlippery-v1", "FrozenLake-v1 with --env-arg is_slippery=false"),
+        ("nope/Pong-v5", "nothing registers the namespace 'nope'"),
+        ("not an id!", "'not an id!' is not an environment id"),
+        ("", "'' is not an environment id"),
+        ("Zxqwvut-v0", "--env-module"),
+    ],
+)
+def test_unknown_id_names_what_was_meant(env_id: str, expected: str) -> None:
+    assert expected in refusal(env_id)
+
+
+def test_misspelt_atari_id_names_atari_ids() -> None:
+    pytest.importorskip("ale_py")
+    assert "ALE/Pong-v5" in refusal("ALE/Pang-v5")
+    assert "Use ALE/Pong-v5." in refusal("Pong-v5")
+
+
+def test_continuous_actions_are_refused_with_the_space() -> None:
+    assert refusal("Pendulum-v1") == (
+        "DQN needs a Discrete action space; Pendulum-v1 has Box(-2.0, 2.0, (1,), float32)."
+    )
+
+
+def test_observations_without_encoder_are_refused() -> None:
+    assert refusal("Blackjack-v1") == "Blackjack-v1: observations are Tuple; supported so far: Box and Discrete."
+
+
+def test_images_are_refused_for_now() -> None:
+    pytest.importorskip("ale_py")
+    assert "images" in refusal("ALE/Pong-v5") and "not supported yet" in refusal("ALE/Pong-v5")
+    assert "--pixels is not supported yet" in refusal(EnvSpec("CartPole-v1", pixels=True))
+
+
+def test_unknown_argument_is_named_with_the_known_ones() -> None:
+    message = refusal(EnvSpec("FrozenLake-v1", (("is_slipery", False),)))
+    assert "takes no argument 'is_slipery'. Did you mean 'is_slippery'?" in message and "map_name" in message
+
+
+def test_bad_argument_value_is_shown() -> None:
+    assert refusal(EnvSpec("FrozenLake-v1", (("map_name", "9x9"),))).startswith(
+        "FrozenLake-v1 cannot be made with map_name='9x9': KeyError"
+    )
+
+
+def test_missing_box2d_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [n for n in sys.modules if n.startswith("gymnasium.envs.box2d")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "Box2D", None)
+    assert "pip install 'tune-dqn[box2d]'" in refusal("LunarLander-v3")
+
+
+@pytest.mark.parametrize(
+    ("env_id", "observation", "n_actions", "limit", "threshold", "cap"),
+    [
+        ("CartPole-v1", "Box(4,) float32", 2, 500, 475.0, 500),
+        ("Acrobot-v1", "Box(6,) float32", 3, 500, -100.0, 500),
+        ("MountainCar-v0", "Box(2,) float32", 3, 200, -110.0, 200),
+        ("LunarLander-v3", "Box(8,) float32", 4, 1000, 200, 1000),
+        ("FrozenLake-v1", "Discrete(16)", 4, 100, 0.7, 100),
+        ("Taxi-v4", "Discrete(500)", 6, 200, 8, 200),
+        ("CliffWalking-v1", "Discrete(48)", 4, None, None, 1000),
+    ],
+)
+def test_facts_of_the_listed_environments(
+    env_id: str, observation: str, n_actions: int, limit: int | None, threshold: float | None, cap: int
+) -> None:
+    facts = inspect(EnvSpec(env_id), "dqn")
+    assert (facts.observation, facts.n_actions) == (observation, n_actions)
+    assert (facts.max_episode_steps, facts.reward_threshold, facts.eval_max_steps) == (limit, threshold, cap)
+
+
+def test_time_limit_can_be_given_as_an_argument() -> None:
+    facts = inspect(EnvSpec("CliffWalking-v1", (("max_episode_steps", 77),)), "dqn")
+    assert facts.max_episode_steps == facts.eval_max_steps == 77
+
+
+@pytest.mark.parametrize(("frameskip", "cap"), [(4, 6750), (5, 5400), (1, 27000)])
+def test_atari_evaluation_cap_counts_frames(frameskip: int, cap: int) -> None:
+    pytest.importorskip("ale_py")
+    facts = inspect(EnvSpec("ALE/Pong-v5", (("frameskip", frameskip), ("obs_type", "ram"))), "dqn")
+    assert facts.eval_max_steps == cap
+
+
+def test_no_per_step_checker_is_in_the_way() -> None:
+    env = make(EnvSpec("CartPole-v1"))
+    while isinstance(env, gymnasium.Wrapper):
+        assert not isinstance(env, gymnasium.wrappers.PassiveEnvChecker)
+        env = env.env
+
+
+def test_arguments_reach_the_environment() -> None:
+    env = make(EnvSpec("FrozenLake-v1", (("is_slippery", False), ("map_name", "8x8"))))
+    assert env.observation_space.n == 64
+    env.close()
+
+
+def test_outdated_but_registered_version_is_made_without_warning() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert inspect(EnvSpec("CartPole-v0"), "dqn").max_episode_steps == 200
+
+
+def test_atari_package_is_not_imported_for_other_environments() -> None:
+    code = (
+        "import sys; from tuner.envs.make import inspect; from tuner.envs.spec import EnvSpec;"
+        "inspect(EnvSpec('CartPole-v1'), 'dqn'); sys.exit('ale_py' in sys.modules or 'torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
+
+
+ENV_FILE = """
+import gymnasium
+import numpy as np
+
+class Line(gymnasium.Env):
+    def __init__(self, size=5):
+        self.observation_space = gymnasium.spaces.Box(0, size, (2, 2), np.float64)
+        self.action_space = gymnasium.spaces.Discrete(3, start=-1)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return np.zeros((2, 2)), {}
+
+    def step(self, action):
+        return np.zeros((2, 2)), 0.0, True, False, {}
+
+gymnasium.register("Line-v0", entry_point="MODULE:Line", max_episode_steps=9)
+"""
+
+
+@pytest.fixture
+def line_env(tmp_path, monkeypatch: pytest.MonkeyPatch):
+    """A file that registers Line-v0, in the working directory, under a fresh module name."""
+    name = f"line_env_{tmp_path.name.replace('-', '_')}"
+    (tmp_path / f"{name}.py").write_text(ENV_FILE.replace("MODULE", name))
+    monkeypatch.chdir(tmp_path)
+    yield name
+    gymnasium.registry.pop("Line-v0", None)
+    sys.modules.pop(name, None)
+
+
+@pytest.mark.parametrize("how", ["module", "file", "absolute", "prefix"])
+def test_environment_of_a_user_module(line_env: str, how: str, tmp_path) -> None:
+    spec = {
+        "module": EnvSpec("Line-v0", module=line_env),
+        "file": EnvSpec("Line-v0", module=f"{line_env}.py"),
+        "absolute": EnvSpec("Line-v0", module=str(tmp_path / f"{line_env}.py")),
+        "prefix": EnvSpec(f"{line_env}:Line-v0"),
+    }[how]
+    path = list(sys.path)
+    facts = inspect(spec, "dqn")
+    assert (facts.n_actions, facts.action_space.start, facts.max_episode_steps) == (3, -1, 9)
+    assert facts.observation == "Box(2, 2) float64"
+    assert sys.path == path
+    assert inspect(spec, "dqn") == facts  # again, with the module loaded
+
+
+def test_broken_user_modules_are_named(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "broken_one.py").write_text("1 / 0")
+    (tmp_path / "needs_other.py").write_text("import surely_not_installed_anywhere")
+    assert "Importing 'broken_one' failed: ZeroDivisionError" in refusal(EnvSpec("X-v0", module="broken_one"))
+    assert "Importing 'broken_one.py' failed" in refusal(EnvSpec("X-v0", module="broken_one.py"))
+    assert "needs 'surely_not_installed_anywhere'" in refusal(EnvSpec("X-v0", module="needs_other"))
+    assert "No module named 'absent_module'" in refusal(EnvSpec("X-v0", module="absent_module"))
+    assert "No module named 'absent_module'" in refusal("absent_module:X-v0")
+    assert "There is no file" in refusal(EnvSpec("X-v0", module="absent.py"))
+    assert "broken_one" not in sys.modules
+
+
+def test_file_named_like_a_loaded_module_is_still_imported(tmp_path) -> None:
+    path = tmp_path / "json.py"
+    path.write_text(ENV_FILE.replace('"MODULE:Line"', "Line"))
+    try:
+        assert inspect(EnvSpec("Line-v0", module=str(path)), "dqn").n_actions == 3
+        import json
+
+        assert hasattr(json, "dumps")
+    finally:
+        gymnasium.registry.pop("Line-v0", None)
+
+
+def test_video_frames_on_request() -> None:
+    env = make(EnvSpec("CliffWalking-v1"), render_mode="rgb_array")
+    env.reset(seed=0)
+    frame = env.render()
+    env.close()
+    assert isinstance(frame, np.ndarray) and frame.ndim == 3

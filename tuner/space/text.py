@@ -1,0 +1,50 @@
+"""Values as people type them on a command line, read by the field's own kind."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from tuner.hyperparameters import FieldInfo
+
+_WORDS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+
+
+def read_text(info: FieldInfo, text: str) -> Any:
+    """Return the value that ``text`` stands for, or ``text`` itself when it does not fit the field's kind.
+
+    ``1e-3`` and ``50_000`` are numbers here (there is no YAML in between), ``true`` a boolean, ``64x64``, ``64,64`` and
+    ``[64, 64]`` a network shape. :meth:`FieldInfo.check` judges the result.
+    """
+    word = text.strip()
+    if info.kind == "bool":
+        return _WORDS.get(word.lower(), text)
+    if info.kind == "layers":
+        return _read_layers(word, text)
+    if info.kind in ("int", "float"):
+        return _read_number(word, text)
+    return word
+
+
+def _read_number(word: str, text: str) -> Any:
+    try:
+        return int(word)
+    except ValueError:
+        pass
+    try:
+        number = float(word)
+    except ValueError:
+        return text
+    return number if math.isfinite(number) else text
+
+
+def _read_layers(word: str, text: str) -> Any:
+    if word == "linear":
+        return ()
+    if not word:
+        return text
+    parts = word.strip("[]() ").replace("x", ",").split(",")
+    try:
+        return tuple(int(part) for part in parts if part.strip())
+    except ValueError:
+        return text
