@@ -1,0 +1,86 @@
+"""Numbers, durations and sentences as people read them."""
+
+import dataclasses
+
+import factory
+import pytest
+
+from tuner.report import words
+from tuner.report.formatting import duration, figure_text, large, listed, number
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (494.125, "494.1"),
+        (500.0, "500"),
+        (1_000_000, "1,000,000"),
+        (-12.5, "−12.5"),
+        (0.001008, "0.001008"),
+        (0.1, "0.1"),
+        (1e-5, "1e−5"),
+        (2.34567e-5, "2.346e−5"),
+        (0.0, "0"),
+        (99999.99, "100,000"),
+        (None, "–"),
+        (float("nan"), "–"),
+    ],
+)
+def test_numbers_have_four_significant_digits(value, text):
+    assert number(value) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.42, "0.4 s"),
+        (42, "42 s"),
+        (192, "3 min 12 s"),
+        (60, "1 min"),
+        (7500, "2 h 5 min"),
+        (273_600, "3 d 4 h"),
+        (None, "–"),
+    ],
+)
+def test_durations_have_two_units(seconds, text):
+    assert duration(seconds) == text
+
+
+def test_large_counts_are_rounded():
+    assert [large(v) for v in (950, 12_400, 2_310_000, 1_200_000_000)] == ["950", "12.4 k", "2.31 M", "1.2 G"]
+
+
+def test_long_lists_are_cut_and_counted():
+    assert listed(["a"]) == "a" and listed(["a", "b", "c"]) == "a, b and c"
+    assert listed(list("abcdef"), most=3) == "a, b, c and 3 more"
+
+
+def test_text_in_figures_is_neither_markup_nor_template():
+    assert figure_text("<b>%{x}&") == "&lt;b&gt;%&#123;x}&amp;"
+
+
+def test_a_score_over_several_seeds_is_said_to_be_a_mean(cartpole):
+    best = cartpole.best
+    curves = dict.fromkeys(range(3), best.curves[0])
+    trials = tuple(dataclasses.replace(t, curves=curves) if t == best else t for t in cartpole.trials)
+    said = words.caution(dataclasses.replace(cartpole, trials=trials))
+    assert said.startswith("That is the mean of 3 training runs; not yet confirmed on fresh seeds.")
+
+
+def test_key_numbers_agree_with_the_study(cartpole):
+    cells = {cell.label: cell for cell in words.key_numbers(cartpole)}
+    solved = sum(t.score is not None and t.score >= 475 for t in cartpole.trials)
+    assert cells["Solved"].value == str(solved)
+    spent, saved = cartpole.steps_spent, cartpole.steps_saved
+    assert cells["Saved"].value == f"{saved / (spent + saved):.0%}"
+    assert 4 <= len(cells) <= 6
+
+
+def test_the_median_takes_the_place_of_solved_where_no_threshold_is_known():
+    data = factory.study([factory.trial(i, score=s) for i, s in enumerate([1.0, 9.0, 4.0])], reward_threshold=None)
+    assert {c.label: c.value for c in words.key_numbers(data)}["Median score"] == "4"
+
+
+def test_a_study_without_a_grid_still_has_words():
+    data = factory.study([factory.trial(0, "pruned")], grid=())
+    assert words.effort_sentence(data) and words.key_numbers(data) and words.lead(data)

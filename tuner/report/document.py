@@ -1,0 +1,108 @@
+"""``report.json``: the whole report for machines. Its schema is described in ``docs/report-schema.md``."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from tuner.report import parameter_series, series, words
+from tuner.report.formatting import plain
+from tuner.report.reasons import reason_groups
+from tuner.study.results import StudyData, TrialRow
+
+#: Raised when a key changes its meaning or goes away; new keys do not raise it.
+SCHEMA_VERSION = 1
+
+
+def report_document(
+    data: StudyData, *, best_yaml: str | None, commands: Mapping[str, str], written: datetime
+) -> dict[str, Any]:
+    """Return the report as plain data: text, finite numbers, booleans, None, lists and mappings.
+
+    Keys: ``schema_version``, ``written`` (ISO 8601, UTC), ``study``, ``summary``, ``words``, ``trials``, ``figures``
+    (the numbers behind each figure), ``best_yaml``, ``commands`` and ``evidence`` (None until the best trial has been
+    confirmed on fresh seeds).
+    """
+    document = {
+        "schema_version": SCHEMA_VERSION,
+        "written": written,
+        "study": {
+            "name": data.name,
+            "recipe": data.recipe,
+            "space": data.space,
+            "grid": data.grid,
+            "reward_threshold": data.reward_threshold,
+            "provenance": data.provenance,
+        },
+        "summary": _summary(data),
+        "words": {
+            "headline": words.headline(data),
+            "lead": words.lead(data),
+            "notices": [dataclasses.asdict(notice) for notice in words.notices(data)],
+            "reasons": [dataclasses.asdict(group) for group in reason_groups(data)],
+        },
+        "trials": [_trial(trial) for trial in data.trials],
+        "figures": figure_data(data),
+        "best_yaml": best_yaml,
+        "commands": commands,
+        "evidence": None,
+    }
+    plain_document: dict[str, Any] = plain(document)
+    return plain_document
+
+
+def figure_data(data: StudyData) -> dict[str, Any]:
+    """Return the numbers behind each figure."""
+    return {
+        "history": series.history_series(data),
+        "curves": series.curves_series(data),
+        "metrics": series.metrics_series(data),
+        "importance": parameter_series.importance_series(data),
+        "slices": parameter_series.slices_series(data),
+        "parallel": parameter_series.parallel_series(data),
+        "contours": parameter_series.contours_series(data),
+        "steps": series.effort_series(data),
+        "timeline": series.timeline_series(data),
+    }
+
+
+def script_json(value: Any) -> str:
+    """Return JSON that may stand inside a ``<script>`` element: no ``<``, ``>`` or ``&``, no line separators."""
+    text = json.dumps(value, allow_nan=False, separators=(",", ":"))
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text
+
+
+def _summary(data: StudyData) -> dict[str, Any]:
+    best = data.best
+    return {
+        "trials": len(data.trials),
+        "outcomes": {o: data.count(o) for o in dict.fromkeys(t.outcome for t in data.trials)},
+        "best": None
+        if best is None
+        else {
+            "trial": best.number,
+            "score": best.score,
+            "params": best.params,
+            "hyperparameters": best.hyperparameters,
+            "seeds": best.seeds,
+            "caution": words.caution(data),
+        },
+        "steps_spent": data.steps_spent,
+        "steps_saved": data.steps_saved if data.grid else 0,
+        "training_s": sum(t.duration_s for t in data.trials),
+        "wall_s": series.wall_seconds(data),
+    }
+
+
+def _trial(trial: TrialRow) -> dict[str, Any]:
+    row = {f.name: getattr(trial, f.name) for f in dataclasses.fields(trial)}
+    row["curves"] = {
+        replicate: [{"step": p.step, "returns": p.returns, "metrics": p.metrics} for p in points]
+        for replicate, points in trial.curves.items()
+    }
+    return row

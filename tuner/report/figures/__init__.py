@@ -1,0 +1,23 @@
+"""Figures drawn from :class:`tuner.study.results.StudyData`, one file for each idea.
+
+Each function returns a ``plotly.graph_objects.Figure``, or a mapping of several small ones, or None (an empty mapping)
+where there is nothing to draw. Text of users enters figures only through :func:`tuner.report.formatting.figure_text`.
+"""
+
+from tuner.report.figures.curves import learning_curves, metric_curves
+from tuner.report.figures.effort import steps_by_trial, timeline
+from tuner.report.figures.history import optimization_history
+from tuner.report.figures.parameters import importance_bars, slices
+from tuner.report.figures.relations import contours, parallel_coordinates
+
+__all__ = [
+    "contours",
+    "importance_bars",
+    "learning_curves",
+    "metric_curves",
+    "optimization_history",
+    "parallel_coordinates",
+    "slices",
+    "steps_by_trial",
+    "timeline",
+]

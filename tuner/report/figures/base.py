@@ -1,0 +1,132 @@
+"""What all figures share: an empty canvas in the page's style, axes, and markers of trials."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import plotly.graph_objects as go
+
+from tuner.report.axes import ParameterAxis
+from tuner.report.formatting import figure_text, number
+from tuner.report.palette import COLOURS, SURFACE, Mark, colorscale, light
+
+FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
+
+
+def canvas(height: int = 400, *, x_title: str = "", y_title: str = "") -> go.Figure:
+    """Return an empty figure: transparent, hairline grid, legend above the plot.
+
+    Titles of axes are our own words or have gone through ``figure_text``.
+    """
+    axis: dict[str, Any] = {
+        "gridcolor": light("rule"),
+        "linecolor": light("rule"),
+        "zeroline": False,
+        "automargin": True,
+        "title": {"standoff": 8, "font": {"size": 12, "color": light("muted")}},
+        "tickfont": {"size": 11, "color": light("muted")},
+    }
+    return go.Figure(
+        layout={
+            "template": go.layout.Template(),
+            "height": height,
+            "margin": {"l": 8, "r": 12, "t": 30, "b": 8},
+            "paper_bgcolor": "rgba(0,0,0,0)",
+            "plot_bgcolor": "rgba(0,0,0,0)",
+            "font": {"family": FONT, "size": 12, "color": light("ink")},
+            "hovermode": "closest",
+            "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": light("muted"), "activecolor": light("ink")},
+            "hoverlabel": {"bgcolor": SURFACE[0], "bordercolor": light("muted"), "font": {"color": light("ink")}},
+            "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "font": {"size": 11}},
+            "xaxis": {**axis, "title": {**axis["title"], "text": x_title}, "showgrid": False, "ticks": "outside"},
+            "yaxis": {**axis, "title": {**axis["title"], "text": y_title}},
+        }
+    )
+
+
+def style_axis(figure: go.Figure, which: str, axis: ParameterAxis) -> None:
+    """Make ``xaxis`` or ``yaxis`` that of a parameter: its name, its scale, its whole range with a little air."""
+    update: dict[str, Any] = {"title": {"text": figure_text(axis.name)}}
+    if not axis.numeric:
+        categories = [figure_text(text) for text in axis.categories]
+        update |= {"type": "category", "categoryorder": "array", "categoryarray": categories}
+    elif axis.log:
+        values = log_ticks(axis.low, axis.high)
+        update |= {"type": "log", "tickvals": values, "ticktext": [number(v, 3) for v in values], "ticks": "outside"}
+    figure.update_layout({which: update})
+
+
+def log_ticks(low: float, high: float) -> list[float]:
+    """Return round values from ``low`` to ``high``: powers of ten, thirds of a decade between them on short axes."""
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    factors = (1.0,) if high / low >= 999 else (1.0, 3.0) if high / low >= 10 else (1.0, 2.0, 3.0, 5.0, 7.0)
+    return [
+        v for d in decades for v in (factor * 10.0**d for factor in factors) if low <= v * 1.0001 and v <= high * 1.0001
+    ]
+
+
+def threshold_line(figure: go.Figure, threshold: float | None) -> None:
+    """Draw the return at which the environment counts as solved, when that is known."""
+    if threshold is not None:
+        figure.add_hline(
+            y=threshold,
+            line={"color": light("muted"), "width": 1, "dash": "dot"},
+            annotation={
+                "text": f"solved at {threshold:g}",
+                "font": {"size": 11, "color": light("muted")},
+                "bgcolor": SURFACE[0],
+            },
+            annotation_position="bottom left",
+        )
+
+
+def markers(
+    trials: Sequence[int], x: Iterable[Any], y: Iterable[Any], mark: Mark, hover: str, **more: Any
+) -> go.Scatter:
+    """Return one marker for each trial; ``hover`` is what follows the trial's number."""
+    style = {"color": mark.colour, "symbol": mark.symbol, "size": 7, "line": {"width": 1.4, "color": mark.colour}}
+    return go.Scatter(
+        x=list(x),
+        y=list(y),
+        mode="markers",
+        name=mark.word,
+        marker=style | more.pop("marker", {}),
+        customdata=list(trials),
+        hovertemplate=f"trial %{{customdata}}<br>{hover}<extra>{mark.word}</extra>",
+        **more,
+    )
+
+
+def star(trial: int, x: Any, y: Any, hover: str, **more: Any) -> go.Scatter:
+    """Return the best trial's marker, drawn over the others."""
+    best = Mark(light("best"), "star", f"best: trial {trial}")
+    marker = {"size": 14, "line": {"width": 1.2, "color": SURFACE[0]}}
+    return markers([trial], [x], [y], best, hover, marker=marker, **more)
+
+
+def score_coloraxis(scores: Sequence[float]) -> dict[str, Any]:
+    """Return the layout's colour axis from the lowest to the highest score."""
+    low, high = min(scores), max(scores)
+    return {
+        "colorscale": colorscale(),
+        "cmin": low if high > low else low - 1,
+        "cmax": high if high > low else low + 1,
+        "colorbar": {
+            "title": {"text": "score", "font": {"size": 11, "color": COLOURS["muted"][0]}},
+            "thickness": 10,
+            "outlinewidth": 0,
+            "tickfont": {"size": 11, "color": COLOURS["muted"][0]},
+            "len": 0.9,
+        },
+    }
+
+
+def broken(pieces: Iterable[Sequence[Any]]) -> list[Any]:
+    """Join lines into one trace: a gap (None) after each piece, so that 1,000 lines cost one trace."""
+    joined: list[Any] = []
+    for piece in pieces:
+        joined.extend(piece)
+        joined.append(None)
+    return joined

@@ -1,0 +1,70 @@
+"""Which parameters matter, and how the score depends on each."""
+
+from __future__ import annotations
+
+import plotly.graph_objects as go
+
+from tuner.report.axes import ParameterAxis, parameter_axes
+from tuner.report.figures.base import canvas, markers, star, style_axis
+from tuner.report.formatting import figure_text
+from tuner.report.palette import light, mark
+from tuner.report.parameter_series import Series, importance_series, slices_series
+from tuner.study.results import StudyData
+
+
+def importance_bars(data: StudyData) -> go.Figure | None:
+    """Return one bar for each parameter, the most important on top."""
+    series = importance_series(data)
+    if not series["parameter"]:
+        return None
+    figure = canvas(70 + 34 * len(series["parameter"]), x_title="share of importance")
+    figure.add_trace(
+        go.Bar(
+            x=series["importance"],
+            y=[figure_text(name) for name in series["parameter"]],
+            orientation="h",
+            marker={"color": light("completed")},
+            text=[f"{share:.0%}" for share in series["importance"]],
+            textposition="outside",
+            cliponaxis=False,
+            hovertemplate="%{y}<br>%{x:.1%}<extra></extra>",
+        )
+    )
+    figure.update_xaxes(tickformat=".0%", rangemode="tozero", range=[0, max(series["importance"]) * 1.15 or 1])
+    figure.update_yaxes(autorange="reversed", type="category", showgrid=False, tickfont={"color": light("ink")})
+    figure.update_layout(bargap=0.35, margin={"t": 8})
+    return figure
+
+
+def slices(data: StudyData) -> dict[str, go.Figure]:
+    """Return parameter to its small figure: score over value, ended trials in a strip below.
+
+    Several figures and not one with subplots: the page lays them out in as many columns as fit.
+    """
+    axes = parameter_axes(data)
+    return {name: _slice(data, axes[name], series) for name, series in slices_series(data).items()}
+
+
+def _slice(data: StudyData, axis: ParameterAxis, series: Series) -> go.Figure:
+    figure = canvas(280, y_title="score")
+    x = [value if axis.numeric else figure_text(value) for value in series["value"]]
+    hover = "%{x}<br>score %{y:.4~f}"
+    completed = {"opacity": 0.75}
+    figure.add_trace(markers(series["trial"], x, series["score"], mark("completed"), hover, marker=completed))
+    rest = series["unscored"]
+    for outcome in dict.fromkeys(rest["outcome"]):
+        members = [i for i, o in enumerate(rest["outcome"]) if o == outcome]
+        values = [rest["value"][i] if axis.numeric else figure_text(rest["value"][i]) for i in members]
+        trials = [rest["trial"][i] for i in members]
+        small = {"size": 6}
+        figure.add_trace(markers(trials, values, [0] * len(members), mark(outcome), "%{x}", marker=small, yaxis="y2"))
+    if data.best is not None and data.best.number in series["trial"]:
+        i = series["trial"].index(data.best.number)
+        figure.add_trace(star(data.best.number, x[i], series["score"][i], hover))
+    style_axis(figure, "xaxis", axis)
+    figure.update_layout(showlegend=False, margin={"t": 8})
+    if rest["trial"]:
+        strip = {"domain": [0, 0.06], "range": [-1, 1], "fixedrange": True, "visible": False}
+        figure.update_layout(yaxis={"domain": [0.12, 1]}, yaxis2=strip)
+        figure.update_xaxes(anchor="y2")
+    return figure

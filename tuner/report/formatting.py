@@ -1,0 +1,110 @@
+"""From values to text: numbers and durations as people read them, text that is safe inside a figure, plain JSON."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import PurePath
+from typing import Any
+
+#: Shown where there is nothing to show.
+NOTHING = "–"
+
+
+def number(value: float | None, digits: int = 4) -> str:
+    """Return ``value`` with ``digits`` significant digits, integers of any size in full with thousands separated."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return NOTHING
+    if math.isinf(value):
+        return "infinity" if value > 0 else "-infinity"
+    if float(value).is_integer() and abs(value) < 1e15:
+        return f"{int(value):,}".replace("-", "−")
+    size = abs(value)
+    if size < 1e-4 or size >= 1e15:
+        mantissa, _, exponent = f"{value:.{digits - 1}e}".partition("e")
+        mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
+        return f"{mantissa}e{int(exponent)}".replace("-", "−")
+    decimals = max(0, digits - 1 - math.floor(math.log10(size)))
+    text = f"{value:,.{decimals}f}"
+    return (text.rstrip("0").rstrip(".") if "." in text else text).replace("-", "−")
+
+
+def value_text(value: Any) -> str:
+    """Return a hyperparameter's value as text: numbers by :func:`number`, booleans as in YAML, lists joined."""
+    if value is None:
+        return NOTHING
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return number(value)
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}: {value_text(item)}" for key, item in value.items())
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return "[" + ", ".join(value_text(item) for item in value) + "]"
+    return str(value)
+
+
+def large(value: float) -> str:
+    """Return a count rounded for a headline: ``950``, ``12.4 k``, ``2.31 M``, ``1.2 G``."""
+    for size, unit in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
+        if abs(value) >= size:
+            return f"{number(value / (1e3 if unit == 'k' else size), 3)} {unit}"
+    return number(value)
+
+
+def duration(seconds: float | None) -> str:
+    """Return seconds as ``0.4 s``, ``42 s``, ``3 min 12 s``, ``2 h 5 min`` or ``3 d 4 h``."""
+    if seconds is None or not math.isfinite(seconds):
+        return NOTHING
+    if seconds < 10:
+        return f"{number(round(seconds, 1))} s"
+    whole = round(seconds)
+    for size, unit, smaller, small_unit in ((86_400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
+        if whole >= size:
+            rest = whole % size // smaller
+            return f"{whole // size} {unit}" + (f" {rest} {small_unit}" if rest else "")
+    return f"{whole} s"
+
+
+def counted(count: int, noun: str, plural: str = "") -> str:
+    """Return ``1 trial`` or ``5 trials``."""
+    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
+
+
+def listed(items: Sequence[str], most: int = 12) -> str:
+    """Return ``a, b and c``; what goes beyond ``most`` is counted."""
+    shown = list(items[:most])
+    if len(items) > most:
+        shown.append(f"{len(items) - most} more")
+    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}" if shown else ""
+
+
+def figure_text(text: Any) -> str:
+    """Return untrusted text as it may stand in a figure: plotly reads a subset of HTML and ``%{...}`` in labels."""
+    return html.escape(str(text), quote=False).replace("%{", "%&#123;")
+
+
+def plain(value: Any) -> Any:
+    """Return ``value`` as JSON knows it: text, finite numbers, booleans, None, lists and string-keyed mappings.
+
+    Not-a-number and infinities become None (JSON has neither), times ISO 8601 text.
+    """
+    if value is None or isinstance(value, bool | str):
+        return value
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, PurePath):
+        return str(value)
+    if hasattr(value, "tolist"):  # NumPy scalars and arrays
+        return plain(value.tolist())
+    if isinstance(value, Sequence | set | frozenset):
+        return [plain(item) for item in value]
+    return str(value)

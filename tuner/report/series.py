@@ -1,0 +1,145 @@
+"""The numbers behind each figure of trials over time, as plain data: figures draw them, ``report.json`` holds them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from tuner.study.results import CurvePoint, StudyData, TrialRow
+
+Series = dict[str, Any]
+
+#: Metrics of a run that are drawn when present, in this order, with their titles.
+METRICS = {
+    "loss": "Loss (temporal-difference error)",
+    "q_value": "Mean Q-value of the actions taken",
+    "train_return": "Return of training episodes",
+    "epsilon": "Epsilon (probability of a random action)",
+}
+
+
+def learning_curve(trial: TrialRow) -> Series:
+    """Return a trial's evaluations over its seeds: ``step``, ``mean``, ``low`` and ``high`` return, as lists.
+
+    ``mean`` is the mean over seeds of their mean returns, ``low`` and ``high`` the extreme episodes. Only steps that
+    every seed with an evaluation has reached are there: an average over fewer seeds would bend the line.
+    """
+    curve: Series = {"step": [], "mean": [], "low": [], "high": []}
+    for step, points in _shared_points(trial):
+        returns = [r for p in points for r in p.returns]
+        mean = sum(p.mean for p in points) / len(points)
+        for key, value in (("step", step), ("mean", mean), ("low", min(returns)), ("high", max(returns))):
+            curve[key].append(value)
+    return curve
+
+
+def last_evaluation(trial: TrialRow) -> float | None:
+    """Return the mean return of a trial's last evaluation, None without any or when it is not finite."""
+    means = learning_curve(trial)["mean"]
+    return means[-1] if means and math.isfinite(means[-1]) else None
+
+
+def history_series(data: StudyData) -> Series:
+    """Return scores by trial, the best so far, last evaluations of pruned trials, and trials without any value."""
+    completed = [t for t in data.trials if t.score is not None]
+    pruned = [(t, last_evaluation(t)) for t in data.trials if t.score is None and t.outcome == "pruned"]
+    rest = [t for t in data.trials if t.score is None and t.outcome not in ("pruned", "running", "waiting")]
+    rest += [t for t, value in pruned if value is None]
+    best_so_far: list[float] = []
+    for trial in completed:
+        score = trial.score if trial.score is not None else -math.inf
+        best_so_far.append(max(best_so_far[-1], score) if best_so_far else score)
+    return {
+        "scored": {"trial": [t.number for t in completed], "score": [t.score for t in completed]},
+        "best_so_far": {"trial": [t.number for t in completed], "score": best_so_far},
+        "pruned": {
+            "trial": [t.number for t, value in pruned if value is not None],
+            "last_evaluation": [value for _, value in pruned if value is not None],
+        },
+        "without_value": {"trial": [t.number for t in rest], "outcome": [t.outcome for t in rest]},
+    }
+
+
+def curves_series(data: StudyData) -> list[Series]:
+    """Return the learning curve of every trial that was evaluated at least once."""
+    curves = [
+        {"trial": t.number, "outcome": t.outcome, "score": t.score, **learning_curve(t)}
+        for t in data.trials
+        if t.curves
+    ]
+    return [c for c in curves if c["step"]]
+
+
+def metrics_series(data: StudyData) -> dict[str, list[Series]]:
+    """Return metric to its curve in each trial that has it, the mean over seeds."""
+    metrics: dict[str, list[Series]] = {}
+    for name in METRICS:
+        for trial in data.trials:
+            steps, values = [], []
+            for step, points in _shared_points(trial):
+                found = [p.metrics[name] for p in points if math.isfinite(p.metrics.get(name, math.nan))]
+                if found:
+                    steps.append(step)
+                    values.append(sum(found) / len(found))
+            if steps:
+                curve = {"trial": trial.number, "outcome": trial.outcome, "score": trial.score}
+                metrics.setdefault(name, []).append({**curve, "step": steps, "value": values})
+    return metrics
+
+
+def effort_series(data: StudyData) -> Series:
+    """Return environment steps by trial: ``spent``, and ``saved`` by ending it before its budget."""
+    rows = [t for t in data.trials if t.steps > 0]
+    saved = [_saved(t, data.grid) for t in rows]
+    return {
+        "trial": [t.number for t in rows],
+        "outcome": [t.outcome for t in rows],
+        "spent": [t.steps for t in rows],
+        "saved": saved,
+    }
+
+
+def timeline_series(data: StudyData) -> Series:
+    """Return when each trial ran: ``start_s`` since the first began and ``duration_s``, wall-clock seconds.
+
+    A trial that is still running lasts until the study's last known moment.
+    """
+    times = [_utc(moment) for t in data.trials for moment in (t.started, t.finished) if moment is not None]
+    rows = [(t, _utc(t.started)) for t in data.trials if t.started is not None]
+    first, last = (min(times), max(times)) if times else (None, None)
+    series: Series = {"trial": [], "outcome": [], "start_s": [], "duration_s": []}
+    for trial, started in rows:
+        end = _utc(trial.finished) if trial.finished is not None else last
+        if first is None or end is None:
+            continue
+        series["trial"].append(trial.number)
+        series["outcome"].append(trial.outcome)
+        series["start_s"].append((started - first).total_seconds())
+        series["duration_s"].append(max(0.0, (end - started).total_seconds()))
+    return series
+
+
+def wall_seconds(data: StudyData) -> float | None:
+    """Return the seconds from the first trial's start to the last one's end, None while nothing has ended."""
+    starts = [_utc(t.started) for t in data.trials if t.started is not None]
+    ends = [_utc(t.finished) for t in data.trials if t.finished is not None]
+    return (max(ends) - min(starts)).total_seconds() if starts and ends else None
+
+
+def _saved(trial: TrialRow, grid: Sequence[int]) -> int:
+    # The rule of StudyData.steps_saved, trial by trial.
+    ended_early = trial.outcome in ("pruned", "diverged", "timed_out") and trial.curves and grid
+    return len(trial.curves) * grid[-1] - trial.steps if ended_early else 0
+
+
+def _shared_points(trial: TrialRow) -> Iterable[tuple[int, list[CurvePoint]]]:
+    by_seed = [{p.step: p for p in points if p.returns} for _, points in sorted(trial.curves.items()) if points]
+    if by_seed:
+        for step in sorted(set.intersection(*(set(points) for points in by_seed))):
+            yield step, [points[step] for points in by_seed]
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)

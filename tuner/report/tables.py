@@ -1,0 +1,200 @@
+"""The report's tables: the best trial's values, all trials, and the ``trials.csv`` beside the page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from tuner.errors import InputError
+from tuner.hyperparameters import algorithm_class, field_infos
+from tuner.report.axes import parameter_axes
+from tuner.report.formatting import duration, number, plain, value_text
+from tuner.report.palette import mark
+from tuner.report.series import last_evaluation
+from tuner.study.results import StudyData, TrialRow
+
+#: Closer to an end of its range than this share of it, a best value hints at a range that is too narrow.
+EDGE = 0.03
+#: A best value among fewer different scores hints at nothing.
+EDGE_SCORES = 10
+
+
+@dataclass(frozen=True)
+class BestValue:
+    """One hyperparameter of the best trial.
+
+    Attributes:
+        name: Field, or the sampler's name.
+        value: As text.
+        default: As text; empty when it has none.
+        differs: Whether the value is not the default.
+        position: Share of its range at which it lies, None when it has no numeric range.
+        low: Lower end of the range as text.
+        high: Upper end.
+        at_edge: ``low`` or ``high`` when the value lies at that end of its range, else empty.
+        help: What it is.
+    """
+
+    name: str
+    value: str
+    default: str
+    differs: bool
+    position: float | None = None
+    low: str = ""
+    high: str = ""
+    at_edge: str = ""
+    help: str = ""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A table cell: what is shown, and what it is sorted by (numbers before text)."""
+
+    text: str
+    sort: str | float | None
+    css: str = ""
+
+
+def best_values(data: StudyData) -> tuple[list[BestValue], list[BestValue]]:
+    """Return (what was searched, what else differs from the defaults) of the best trial."""
+    best = data.best
+    if best is None:
+        return [], []
+    fields = _fields(data)
+    searched = []
+    for name, axis in parameter_axes(data).items():
+        if name in best.params:
+            position = axis.position(best.params[name]) if axis.numeric and axis.known else None
+            value = best.hyperparameters.get(name, best.params[name])
+            row = _best_value(name, value, fields)
+            if position is not None:
+                edge = (
+                    _edge(position) if len({t.score for t in data.trials if t.score is not None}) >= EDGE_SCORES else ""
+                )
+                ends = {"low": value_text(axis.low), "high": value_text(axis.high), "at_edge": edge}
+                row = BestValue(row.name, row.value, row.default, row.differs, position, **ends, help=row.help)
+            searched.append(row)
+    rest = [_best_value(n, v, fields) for n, v in best.hyperparameters.items() if n not in best.params]
+    return searched, [row for row in rest if row.differs]
+
+
+def trial_columns(data: StudyData) -> list[str]:
+    """Return the headers of the table of all trials; user text, to be escaped by the template."""
+    return ["trial", "outcome", "score", *parameter_axes(data), "steps", "time", "seed", "reason"]
+
+
+def trial_rows(data: StudyData) -> list[list[Cell]]:
+    """Return the table of all trials, in the order of :func:`trial_columns`."""
+    names = list(parameter_axes(data))
+    return [_trial_row(trial, names, data.best) for trial in data.trials]
+
+
+def trials_frame(data: StudyData) -> pd.DataFrame:
+    """Return all trials as ``trials.csv`` holds them, one row each.
+
+    Columns: ``number``, ``state``, ``outcome``, ``score``, ``final_return``, ``params_<name>`` for what was sampled,
+    ``hyperparameters_<field>`` for resolved fields that vary and were not sampled under their own name, ``steps``,
+    ``duration_s``, ``started``, ``finished``, ``seeds`` (separated by spaces), ``reason``.
+    """
+    names = list(parameter_axes(data))
+    varying = [n for n in _varying_fields(data) if n not in names]
+    rows = []
+    for trial in data.trials:
+        row: dict[str, Any] = {
+            "number": trial.number,
+            "state": trial.state,
+            "outcome": trial.outcome,
+            "score": trial.score,
+            "final_return": last_evaluation(trial),
+        }
+        row |= {f"params_{name}": _csv_value(trial.params.get(name)) for name in names}
+        row |= {f"hyperparameters_{name}": _csv_value(trial.hyperparameters.get(name)) for name in varying}
+        row |= {
+            "steps": trial.steps,
+            "duration_s": plain(trial.duration_s),
+            "started": plain(trial.started),
+            "finished": plain(trial.finished),
+            "seeds": " ".join(str(seed) for _, seed in sorted(trial.seeds.items())),
+            "reason": _csv_value(trial.reason),
+        }
+        rows.append(row)
+    columns = ["number", "state", "outcome", "score", "final_return", "steps", "duration_s"]
+    frame = pd.DataFrame(rows, columns=None if rows else columns)
+    # Whole numbers stay whole when another trial has none: pandas would write 64 as 64.0.
+    whole = [c for c in (rows[0] if rows else ()) if all(_is_int(row[c]) or row[c] is None for row in rows)]
+    return frame.astype(dict.fromkeys(whole, "Int64"))
+
+
+def provenance_rows(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Return nested plain data as (dotted name, text) rows."""
+    rows: list[tuple[str, str]] = []
+    for key, value in values.items():
+        if isinstance(value, Mapping) and value:
+            rows.extend(provenance_rows(value, f"{prefix}{key}."))
+        else:
+            rows.append((f"{prefix}{key}", str(value) if isinstance(value, int) else value_text(value)))
+    return rows
+
+
+def _fields(data: StudyData) -> Mapping[str, Any]:
+    try:
+        return field_infos(algorithm_class(str(data.recipe.get("algo"))))
+    except InputError:  # a study of another version's algorithm still has a report, without defaults
+        return {}
+
+
+def _best_value(name: str, value: Any, fields: Mapping[str, Any]) -> BestValue:
+    if name not in fields:
+        return BestValue(name, value_text(value), "", differs=True)
+    default = plain(fields[name].default)
+    return BestValue(name, value_text(value), value_text(default), plain(value) != default, help=fields[name].help)
+
+
+def _edge(position: float) -> str:
+    return "low" if position < EDGE else "high" if position > 1 - EDGE else ""
+
+
+def _trial_row(trial: TrialRow, names: list[str], best: TrialRow | None) -> list[Cell]:
+    is_best = best is not None and trial.number == best.number
+    word = "best" if is_best else mark(trial.outcome).word
+    css = "best" if is_best else trial.outcome if trial.outcome.isidentifier() else "failed"
+    seeds = [str(seed) for _, seed in sorted(trial.seeds.items())]
+    params = []
+    for name in names:
+        value = trial.params.get(name)
+        numeric = isinstance(value, int | float)
+        params.append(Cell(value_text(value), value if numeric else None if value is None else str(value)))
+    return [
+        Cell(str(trial.number), trial.number),
+        Cell(word, word, f"outcome {css}"),
+        Cell(number(trial.score), plain(trial.score)),
+        *params,
+        Cell(f"{trial.steps:,}", trial.steps),
+        Cell(duration(trial.duration_s), plain(trial.duration_s)),
+        Cell(" ".join(seeds), float(seeds[0]) if len(seeds) == 1 else " ".join(seeds)),
+        Cell(trial.reason, trial.reason, "reason"),
+    ]
+
+
+def _varying_fields(data: StudyData) -> list[str]:
+    seen: dict[str, set[str]] = {}
+    for trial in data.trials:
+        for name, value in trial.hyperparameters.items():
+            seen.setdefault(name, set()).add(json.dumps(plain(value)))
+    return [name for name, values in seen.items() if len(values) > 1]
+
+
+def _csv_value(value: Any) -> Any:
+    """Return a cell; text that a spreadsheet would run as a formula is quoted by an apostrophe."""
+    value = plain(value)
+    if isinstance(value, list | dict):
+        return json.dumps(value)
+    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+
+
+def _is_int(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)

@@ -1,0 +1,109 @@
+"use strict";
+(() => {
+  const figures = JSON.parse(document.getElementById("figures").textContent);
+  const twins = JSON.parse(document.getElementById("twins").textContent);
+  const dark = window.matchMedia("(prefers-color-scheme: dark)");
+  const touch = window.matchMedia("(pointer: coarse)").matches;
+
+  // Figures come in light colours; on a dark page every colour is replaced by its twin.
+  const recolour = (value) => {
+    if (typeof value === "string") return twins[value] ?? value;
+    if (Array.isArray(value)) return value.map(recolour);
+    if (value === null || typeof value !== "object") return value;
+    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, recolour(item)]));
+  };
+
+  const prepared = (element) => {
+    const source = figures[element.dataset.figure];
+    const figure = dark.matches ? recolour(source) : structuredClone(source);
+    if (touch) figure.layout.dragmode = false; // a finger on a figure scrolls the page
+    if (element.clientWidth < 520 && figure.layout.coloraxis) figure.layout.coloraxis.showscale = false;
+    return figure;
+  };
+
+  const pointer = window.matchMedia("(hover: hover)").matches;
+  const buttons = [["toImage", "zoom2d", "pan2d", "resetScale2d"]];
+  const config = { responsive: true, displaylogo: false, displayModeBar: pointer ? "hover" : false, modeBarButtons: buttons };
+
+  const draw = (element) => {
+    const { data, layout } = prepared(element);
+    return window.Plotly.react(element, data, layout, config).then(() => {
+      if (layout.meta && layout.meta.lines) followTrials(element, layout.meta.lines);
+    });
+  };
+
+  // Parallel coordinates: trace the trial under the pointer; keep the trials inside a selection.
+  const followTrials = (element, lines) => {
+    const overlay = element.data.length - 1;
+    const others = element.data.map((_, i) => i).filter((i) => i < overlay - 1);
+    const shown = element.data.map((trace) => trace.opacity ?? 1);
+    let kept = null;
+    const trace = (trials) => {
+      const x = [], y = [];
+      for (const trial of trials) {
+        lines[trial].forEach((height, column) => { x.push(column); y.push(height); });
+        x.push(null); y.push(null);
+      }
+      window.Plotly.restyle(element, { x: [x], y: [y] }, [overlay]);
+    };
+    const dim = (on) => window.Plotly.restyle(element, { opacity: others.map((i) => on ? 0.12 : shown[i]) }, others);
+    element.removeAllListeners("plotly_hover");
+    element.removeAllListeners("plotly_unhover");
+    element.removeAllListeners("plotly_selected");
+    element.removeAllListeners("plotly_deselect");
+    element.on("plotly_hover", (event) => { if (!kept) trace([event.points[0].customdata]); });
+    element.on("plotly_unhover", () => { if (!kept) trace([]); });
+    element.on("plotly_selected", (event) => {
+      if (!event || !event.points.length) return;
+      kept = [...new Set(event.points.map((point) => point.customdata))];
+      dim(true);
+      trace(kept);
+    });
+    element.on("plotly_deselect", () => { kept = null; dim(false); trace([]); });
+  };
+
+  // One after the other, so that the page can be read while figures appear.
+  const elements = [...document.querySelectorAll("[data-figure]")];
+  const drawFrom = (i) => { if (i < elements.length) draw(elements[i]).then(() => setTimeout(drawFrom, 0, i + 1)); };
+  drawFrom(0);
+  dark.addEventListener("change", () => elements.forEach(draw));
+
+  for (const table of document.querySelectorAll("table.sortable")) {
+    const heads = [...table.tHead.rows[0].cells];
+    heads.forEach((head, column) => head.firstElementChild.addEventListener("click", () => {
+      const descending = head.getAttribute("aria-sort") === "ascending";
+      heads.forEach((other) => other.removeAttribute("aria-sort"));
+      head.setAttribute("aria-sort", descending ? "descending" : "ascending");
+      const key = (row) => row.cells[column].dataset.sort;
+      const compare = (first, second) => {
+        const a = key(first), b = key(second);
+        if (a === "" || b === "") return (a === "") - (b === ""); // empty cells stay last
+        const difference = Number(a) - Number(b);
+        const order = Number.isNaN(difference) ? a.localeCompare(b) : difference;
+        return descending ? -order : order;
+      };
+      table.tBodies[0].append(...[...table.tBodies[0].rows].sort(compare));
+    }));
+  }
+
+  // The old way first: it works at once, also on a page opened from disk.
+  const copied = async (text) => {
+    const area = document.createElement("textarea");
+    area.value = text;
+    document.body.append(area);
+    area.select();
+    const done = document.execCommand("copy");
+    area.remove();
+    if (done) return true;
+    const late = new Promise((resolve) => setTimeout(resolve, 1000, false));
+    const modern = async () => { try { await navigator.clipboard.writeText(text); return true; } catch { return false; } };
+    return Promise.race([modern(), late]);
+  };
+  for (const button of document.querySelectorAll("button.copy")) {
+    button.addEventListener("click", async () => {
+      const text = button.parentElement.querySelector("code").textContent;
+      button.textContent = (await copied(text)) ? "Copied" : "Select and copy";
+      setTimeout(() => { button.textContent = "Copy"; }, 2000);
+    });
+  }
+})();

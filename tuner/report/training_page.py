@@ -1,0 +1,197 @@
+"""The plot of ``tune train``: one training as a page that opens offline, and its numbers as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import plotly.graph_objects as go
+
+from tuner.report.figures.training import DRAWN_EPISODES, training_metric, training_returns
+from tuner.report.formatting import number, plain
+from tuner.report.page import render_template, replace_file
+from tuner.report.series import METRICS
+from tuner.report.tables import provenance_rows
+from tuner.report.words import ALGORITHM_NAMES, BACKEND_NAMES, KeyNumber
+
+#: Raised when a key of ``training.json`` changes its meaning or goes away.
+SCHEMA_VERSION = 1
+
+
+class TrainedHyperparameters(Protocol):
+    """Hyperparameters as plain data."""
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return field to value."""
+        ...
+
+
+class TrainedEnvironment(Protocol):
+    """The environment that was trained on."""
+
+    @property
+    def id(self) -> str:
+        """Gymnasium id."""
+        ...
+
+
+class TrainedRun(Protocol):
+    """What the page needs of a run: a :class:`tuner.training.types.RunSpec` fits."""
+
+    @property
+    def env(self) -> TrainedEnvironment:
+        """Its environment."""
+        ...
+
+    @property
+    def algorithm(self) -> str:
+        """As ``--algo`` takes it."""
+        ...
+
+    @property
+    def backend(self) -> str:
+        """Who trained."""
+        ...
+
+    @property
+    def seed(self) -> int:
+        """Source of its randomness."""
+        ...
+
+    @property
+    def n_timesteps(self) -> int:
+        """Its budget in environment steps."""
+        ...
+
+    @property
+    def hyperparameters(self) -> TrainedHyperparameters:
+        """Its values."""
+        ...
+
+
+class Log(Protocol):
+    """What was watched: a :class:`tuner.training.log.TrainingLog` fits."""
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return ``episodes``, ``updates`` and ``stride``."""
+        ...
+
+
+class Evaluation(Protocol):
+    """One evaluation: a :class:`tuner.training.types.EvalPoint` fits."""
+
+    @property
+    def step(self) -> int:
+        """Environment step."""
+        ...
+
+    @property
+    def returns(self) -> tuple[float, ...]:
+        """Return of each episode."""
+        ...
+
+
+def write_training_page(
+    spec: TrainedRun,
+    log: Log,
+    points: Sequence[Evaluation],
+    folder: Path,
+    *,
+    reward_threshold: float | None = None,
+) -> Path:
+    """Write ``training.html`` and ``training.json`` into an existing folder; each replaces its predecessor at once.
+
+    ``training.json`` holds ``schema_version``, ``run`` (environment, algorithm, backend, seed, steps,
+    hyperparameters), ``episodes`` (``step``, ``return``, ``length``), ``updates`` (``step``, ``loss``, ``q_value``,
+    ``epsilon``; each entry the mean over ``stride`` training calls) and ``evaluations`` (``step``, ``returns``).
+
+    Args:
+        spec: The run.
+        log: Its episodes and updates.
+        points: Its evaluations in order.
+        folder: Where to write.
+        reward_threshold: The environment's own 'solved' return, when it has one.
+
+    Returns:
+        Path of ``training.html``.
+    """
+    watched = plain(log.to_mapping())
+    run = {
+        "env": spec.env.id,
+        "algorithm": spec.algorithm,
+        "backend": spec.backend,
+        "seed": spec.seed,
+        "n_timesteps": spec.n_timesteps,
+        "hyperparameters": spec.hyperparameters.to_mapping(),
+    }
+    evaluations = [{"step": p.step, "returns": p.returns} for p in points]
+    document = plain({"schema_version": SCHEMA_VERSION, "run": run, **watched, "evaluations": evaluations})
+    html = render_training(document, reward_threshold)
+    replace_file(folder / "training.json", json.dumps(document, allow_nan=False, ensure_ascii=False) + "\n")
+    replace_file(folder / "training.html", html)
+    return folder / "training.html"
+
+
+def render_training(document: Mapping[str, Any], reward_threshold: float | None = None) -> str:
+    """Return the page of a ``training.json`` as HTML."""
+    run, stride = document["run"], document["stride"]
+    returns = [point["returns"] for point in document["evaluations"] if point["returns"]]
+    steps = [point["step"] for point in document["evaluations"] if point["returns"]]
+    means = [sum(r) / len(r) for r in returns]
+    spread = {"step": steps, "mean": means, "low": [min(r) for r in returns], "high": [max(r) for r in returns]}
+    updates = document["updates"]
+    drawn: dict[str, tuple[go.Figure | None, str]] = {
+        "returns": (training_returns(document["episodes"], spread, reward_threshold), "")
+    }
+    for i, name in enumerate(("loss", "q_value", "epsilon")):
+        values = [float("nan") if v is None else v for v in updates[name]]
+        figure = training_metric(updates["step"], values, may_be_log=name == "loss")
+        drawn[f"metrics-{i}"] = (figure, METRICS[name])
+    shown = {key: (figure, title) for key, (figure, title) in drawn.items() if figure is not None}
+    algorithm = ALGORITHM_NAMES.get(run["algorithm"], run["algorithm"])
+    backend = BACKEND_NAMES.get(run["backend"], run["backend"])
+    return render_template(
+        "training.html.j2",
+        {key: plain(figure.to_plotly_json()) for key, (figure, _) in shown.items()},
+        {
+            "headline": f"{algorithm} on {run['env']}",
+            "lead": f"One training of {run['n_timesteps']:,} environment steps by {backend}, with seed {run['seed']}.",
+            "key_numbers": _key_numbers(document, steps, means),
+            "thinned": _thinned(len(document["episodes"]["step"]), stride),
+            "drawn": {key: title for key, (_, title) in shown.items()},
+            "why_empty": {
+                "returns": "Nothing to draw: no episode ended and nothing was evaluated.",
+                "metrics": "Nothing to draw: the run took no gradient step.",
+            },
+            "hyperparameter_rows": provenance_rows(run["hyperparameters"]),
+        },
+    )
+
+
+def _key_numbers(document: Mapping[str, Any], steps: list[int], means: list[float]) -> list[KeyNumber]:
+    episodes = document["episodes"]["return"]
+    last_training = episodes[-100:]
+    best = max(range(len(means)), key=means.__getitem__, default=None)
+    remark = f"over the last {len(last_training)} training episodes"
+    return [
+        KeyNumber("Last evaluation", number(means[-1] if means else None), f"at step {steps[-1]:,}" if steps else ""),
+        KeyNumber(
+            "Best evaluation",
+            number(None if best is None else means[best]),
+            "" if best is None else f"at step {steps[best]:,}",
+        ),
+        KeyNumber("Mean return", number(sum(last_training) / len(last_training) if last_training else None), remark),
+        KeyNumber("Episodes", f"{len(episodes):,}", "played in training"),
+    ]
+
+
+def _thinned(episodes: int, stride: int) -> str:
+    every = -(-episodes // DRAWN_EPISODES)
+    notes = []
+    if every > 1:
+        notes.append(f"One in {every} of {episodes:,} training episodes is drawn; the mean is over all.")
+    if stride > 1:
+        notes.append(f"Each point of loss, Q-value and epsilon is the mean over {stride:,} training calls.")
+    return " ".join(notes)

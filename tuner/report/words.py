@@ -1,0 +1,224 @@
+"""What was searched and what was found, in plain words; and why a figure is missing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tuner.report.axes import parameter_axes
+from tuner.report.formatting import counted, duration, large, listed, number
+from tuner.report.series import wall_seconds
+from tuner.study.results import StudyData
+
+ALGORITHM_NAMES = {"dqn": "DQN", "q_learning": "Q-learning", "fqi": "Fitted Q-iteration"}
+BACKEND_NAMES = {"native": "the native backend", "sb3": "Stable-Baselines3"}
+OBJECTIVE_NAMES = {
+    "late": "the mean return over the last third of a run's evaluations",
+    "final": "the mean return of a run's last evaluation",
+    "best": "the mean return of a run's best evaluation",
+    "auc": "the mean return over all of a run's evaluations (area under the learning curve)",
+}
+#: Outcome to what happened to its trials.
+ENDINGS = {
+    "completed": "ran to the end",
+    "pruned": "pruned (stopped early because they fell behind)",
+    "diverged": "diverged",
+    "timed_out": "timed out",
+    "failed": "failed",
+    "lost": "lost with a worker",
+    "running": "still running",
+    "waiting": "waiting",
+}
+
+
+@dataclass(frozen=True)
+class Notice:
+    """A remark the reader must not miss.
+
+    Attributes:
+        kind: ``note`` or ``warning``.
+        title: A few words.
+        text: A sentence or two.
+    """
+
+    kind: str
+    title: str
+    text: str
+
+
+@dataclass(frozen=True)
+class KeyNumber:
+    """One cell of the summary strip: a label, its value, and a remark below."""
+
+    label: str
+    value: str
+    remark: str
+
+
+def headline(data: StudyData) -> str:
+    """Return ``DQN on CartPole-v1``."""
+    algorithm = str(data.recipe.get("algo", ""))
+    return f"{ALGORITHM_NAMES.get(algorithm, algorithm) or 'Study'} on {data.recipe.get('env') or data.name}"
+
+
+def lead(data: StudyData) -> list[str]:
+    """Return the opening sentences: what was searched, how it went, what was found, how far to trust it."""
+    sentences = [_searched(data)]
+    if data.trials:
+        sentences.append(_went(data))
+    if data.best is not None:
+        objective = OBJECTIVE_NAMES.get(str(data.recipe.get("objective", "late")), "the study's objective")
+        sentences.append(
+            f"The best score is {number(data.best.score)}, by trial {data.best.number}; a score is {objective}."
+        )
+        sentences.append(caution(data))
+    return sentences
+
+
+def caution(data: StudyData) -> str:
+    """Return how far the best score can be trusted."""
+    best = data.best
+    if best is None:
+        return ""
+    runs = len(best.curves)
+    completed = sum(t.score is not None for t in data.trials)
+    source = "one training run" if runs <= 1 else f"the mean of {runs} training runs"
+    if completed == 1:
+        return f"That is {source}; not yet confirmed on fresh seeds."
+    return (
+        f"That is {source}; not yet confirmed on fresh seeds. "
+        f"The highest of {completed} noisy scores is optimistic: expect less from a new run."
+    )
+
+
+def notices(data: StudyData) -> list[Notice]:
+    """Return remarks on studies that are unfinished, or that say less than they seem to."""
+    remarks = []
+    running = data.count("running")
+    if running:
+        text = f"{counted(running, 'trial')} in training; this page shows the study as it was when it was written."
+        remarks.append(Notice("note", "The study is still running.", text))
+    scored = [t for t in data.trials if t.score is not None]
+    if not data.trials:
+        remarks.append(Notice("note", "No trial yet.", "The study exists, but nothing has been trained in it."))
+    elif not scored:
+        remarks.extend(_without_scores(data))
+    elif len(scored) == 1:
+        one = "One trial only." if len(data.trials) == 1 else "One score only."
+        text = "There is nothing to compare it with, so nothing can be said about which hyperparameters matter."
+        remarks.append(Notice("note", one, text))
+    elif len({t.score for t in scored}) == 1:
+        text = (
+            f"Each of the {len(scored)} completed trials scored {number(scored[0].score)}: nothing here says which "
+            f"hyperparameters are better, and trial {scored[0].number} is shown only because it came first."
+        )
+        remarks.append(Notice("warning", "All scores are equal.", text))
+    return remarks
+
+
+def key_numbers(data: StudyData) -> list[KeyNumber]:
+    """Return the summary strip."""
+    best, scored = data.best, sorted(t.score for t in data.trials if t.score is not None)
+    cells = [
+        KeyNumber("Best score", number(best.score), f"trial {best.number}, unconfirmed")
+        if best is not None
+        else KeyNumber("Best score", number(None), "no completed trial"),
+        KeyNumber(
+            "Trials", f"{len(data.trials):,}", f"{data.count('completed')} completed, {data.count('pruned')} pruned"
+        ),
+    ]
+    if data.reward_threshold is not None:
+        solved = sum(score >= data.reward_threshold for score in scored)
+        text = f"of {len(scored)} completed, at {number(data.reward_threshold)}"
+        cells.append(KeyNumber("Solved", f"{solved:,}", text))
+    else:
+        median = scored[len(scored) // 2] if scored else None
+        cells.append(KeyNumber("Median score", number(median), f"of {counted(len(scored), 'completed trial')}"))
+    spent, saved = data.steps_spent, _steps_saved(data)
+    cells.append(KeyNumber("Environment steps", large(spent), "spent by all trials"))
+    share = f"{saved / (spent + saved):.0%}" if spent + saved else number(None)
+    cells.append(KeyNumber("Saved", share, f"{large(saved)} steps, by ending trials early"))
+    training = sum(t.duration_s for t in data.trials)
+    cells.append(KeyNumber("Time", duration(wall_seconds(data)), f"{duration(training)} of training"))
+    return cells
+
+
+def effort_sentence(data: StudyData) -> str:
+    """Return what ending trials early has saved."""
+    spent, saved = data.steps_spent, _steps_saved(data)
+    if not spent:
+        return "No environment step has been taken yet."
+    if not saved:
+        return f"{large(spent)} environment steps were spent; no trial was ended early."
+    early = sum(t.outcome in ("pruned", "diverged", "timed_out") and bool(t.curves) for t in data.trials)
+    return (
+        f"{large(spent)} environment steps were spent. Ending {counted(early, 'trial')} early saved "
+        f"{large(saved)} more, {saved / (spent + saved):.0%} of what full runs would have cost."
+    )
+
+
+def why_empty(figure: str, data: StudyData) -> str:
+    """Return why a figure is not there."""
+    if not data.trials:
+        return "Nothing to draw: the study has no trial yet."
+    scored = [t for t in data.trials if t.score is not None]
+    if figure == "curves":
+        return "Nothing to draw: no trial has been evaluated yet."
+    if figure == "metrics":
+        return "Nothing to draw: the trials recorded no training metrics."
+    if figure in ("steps", "timeline"):
+        return "Nothing to draw: no trial has taken an environment step yet."
+    if not scored:
+        return "Nothing to draw: no trial has run to the end, so there is no score yet."
+    if not any(t.params for t in scored):
+        return "Nothing to draw: the search space samples no parameter."
+    if figure == "importance":
+        if len({t.score for t in scored}) == 1:
+            return "Importance needs scores that differ: " + (
+                "there is only one." if len(scored) == 1 else "all are equal here."
+            )
+        return f"Importance could not be estimated from {counted(len(scored), 'completed trial')}."
+    if figure == "contours":
+        return "Nothing to draw: fewer than two parameters were sampled."
+    return "Nothing to draw: it takes two completed trials."
+
+
+def _searched(data: StudyData) -> str:
+    recipe = data.recipe
+    backend = BACKEND_NAMES.get(str(recipe.get("backend")), str(recipe.get("backend") or "an unnamed backend"))
+    names = list(parameter_axes(data))
+    over = f", each with its own values of {listed(names)}" if names else ""
+    budget = ""
+    if data.grid:
+        budget = (
+            f" Each run takes {data.grid[-1]:,} environment steps and is evaluated {counted(len(data.grid), 'time')}."
+        )
+    algorithm = ALGORITHM_NAMES.get(str(recipe.get("algo")), str(recipe.get("algo") or "the algorithm"))
+    trials = counted(len(data.trials), "trial") if data.trials else "A search"
+    return f"{trials} of {algorithm} on {recipe.get('env') or data.name}{over}, trained by {backend}.{budget}"
+
+
+def _went(data: StudyData) -> str:
+    outcomes = [*ENDINGS, *(t.outcome for t in data.trials if t.outcome not in ENDINGS)]
+    counts = [(data.count(o), ENDINGS.get(o, o)) for o in dict.fromkeys(outcomes)]
+    return "How they ended: " + listed([f"{count} {what}" for count, what in counts if count]) + "."
+
+
+def _without_scores(data: StudyData) -> list[Notice]:
+    ended = [t for t in data.trials if t.outcome not in ("running", "waiting")]
+    if ended and all(t.outcome in ("failed", "lost") for t in ended):
+        text = f"None of {counted(len(ended), 'trial')} gave a result; the reasons are grouped below."
+        title = "The only trial failed." if len(ended) == 1 else "Every trial failed."
+        return [Notice("warning", title, text)]
+    if ended and all(t.outcome == "pruned" for t in ended):
+        text = (
+            f"{counted(len(ended), 'trial')} ended early by the pruner; their last evaluations are shown, but a pruned "
+            "trial has no score and none is best."
+        )
+        return [Notice("warning", "Only pruned trials.", text)]
+    if ended:
+        return [Notice("warning", "No score yet.", "No trial has run to the end, so none can be called best.")]
+    return []
+
+
+def _steps_saved(data: StudyData) -> int:
+    return data.steps_saved if data.grid else 0
