@@ -20,13 +20,16 @@ DRAWS = 16_384
 
 
 class Batch(NamedTuple):
-    """Minibatches as views of packed rows; the leading axes are lane, gradient step and row, or some of them."""
+    """Minibatches as views of packed rows; the leading axes are lane, gradient step and row, or some of them.
 
-    observations: Array  # [..., observation_size + 1], the last number 1
-    next_observations: Array  # [..., observation_size + 1], likewise
-    rewards: Array  # [...]
-    discounts: Array  # [...]; 0 where the episode terminated, gamma^n otherwise
-    actions: Array  # [...]; whole numbers in floating point, exact below 2^24
+    NumPy arrays; tensors once a torch update has prepared them.
+    """
+
+    observations: Any  # [..., observation_size + 1], the last number 1
+    next_observations: Any  # [..., observation_size + 1], likewise
+    rewards: Any  # [...]
+    discounts: Any  # [...]; 0 where the episode terminated, gamma^n otherwise
+    actions: Any  # [...]; whole numbers in floating point, exact below 2^24
 
 
 class LaneRing:

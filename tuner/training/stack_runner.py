@@ -31,7 +31,7 @@ class StackRunner:
         example: Any run of the stack's shape.
         lanes: K.
         observer: Watches single runs, or None.
-        numeric_path: How gradient steps are computed.
+        numeric_path: How gradient steps are computed on the CPU; other devices take torch.
         dtype: Floating-point type of all numbers.
     """
 
@@ -57,7 +57,8 @@ class StackRunner:
             hyperparameters,
             lanes=lanes,
             capacity=capacity,
-            numeric_path=numeric_path,
+            numeric_path=numeric_path if example.device == "cpu" else "torch",
+            device=example.device,
             dtype=dtype,
         )
         self._evaluator = Evaluator(example.env, example.evaluation)

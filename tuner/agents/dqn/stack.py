@@ -38,7 +38,8 @@ class DQNStack:
         hyperparameters: Any lane's; only fields that a stack shares are read.
         lanes: K.
         capacity: Largest replay memory any lane may ask for, in transitions.
-        numeric_path: ``numpy`` (fast, CPU) or ``torch`` (the reference).
+        numeric_path: ``numpy`` (fast, CPU) or ``torch`` (the reference, any device).
+        device: Where ``torch`` computes training calls; acting stays on the CPU, where the environments are.
         dtype: Floating-point type of all numbers.
     """
 
@@ -51,6 +52,7 @@ class DQNStack:
         lanes: int,
         capacity: int,
         numeric_path: NumericPath = "numpy",
+        device: str = "cpu",
         dtype: DTypeLike = np.float32,
     ) -> None:
         self._encoder = encoder
@@ -68,12 +70,13 @@ class DQNStack:
         self._views: dict[tuple[int, int], list[Array]] = {}
         probe = np.zeros((1, *encoder.storage_shape), np.float32)
         self._stored_is_input = encoder.to_input(probe) is probe
-        self._block = max(1, min(8, BLOCK_PARAMETERS // layout.n_parameters))
+        on_cpu = device == "cpu"
+        self._block = max(1, min(8, BLOCK_PARAMETERS // layout.n_parameters)) if on_cpu else lanes
         self._update: Any
         if numeric_path == "torch":
             from tuner.agents.dqn.update_torch import TorchUpdate
 
-            self._update = TorchUpdate(self.state, hyperparameters)
+            self._update = TorchUpdate(self.state, hyperparameters, device)
         else:
             self._update = NumpyUpdate(self.state, hyperparameters)
 
@@ -159,7 +162,10 @@ class DQNStack:
                 self.memory.sample(block.start + i, count, self._batch_size, rows[i, :count])
         batches = self.memory.unpack(rows)
         batches = batches._replace(actions=batches.actions.astype(np.int64))
-        td_errors, q_values = np.zeros(shape, rows.dtype), np.zeros(shape, rows.dtype)
+        if self._stored_is_input:
+            batches = self._update.prepare(batches)
+        td_errors, q_values = self._update.zeros(shape), self._update.zeros(shape)
+        self._update.load(block)
         for step in range(max(steps)):
             # Lanes with fewer gradient steps drop out; the rest go on in groups of neighbours.
             for part in neighbours([i for i, count in enumerate(steps) if count > step]):
@@ -172,8 +178,9 @@ class DQNStack:
                 )
                 lanes = slice(block.start + part.start, block.start + part.stop)
                 td_errors[part, step], q_values[part, step] = self._update(lanes, batch)
-        losses = self._loss(td_errors).sum(axis=(1, 2)) / self._batch_size
-        return losses, q_values.sum(axis=(1, 2)) / self._batch_size
+        self._update.store(block)
+        losses = self._loss(self._update.to_host(td_errors)).sum(axis=(1, 2))
+        return losses / self._batch_size, self._update.to_host(q_values).sum(axis=(1, 2)) / self._batch_size
 
     def _inputs(self, stored: Array) -> Array:
         """Return network input ``[..., input_size + 1]`` for stored observations ``[..., observation_size + 1]``."""

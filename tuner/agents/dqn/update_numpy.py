@@ -74,6 +74,24 @@ class NumpyUpdate:
         self._workspaces: dict[int, _Workspace] = {}
         self._views: dict[tuple[int, int], _LaneViews] = {}
 
+    def load(self, lanes: slice) -> None:
+        """Nothing to bring: the state is here."""
+
+    def store(self, lanes: slice) -> None:
+        """Nothing to bring back."""
+
+    def prepare(self, batches: Batch) -> Batch:
+        """Return all minibatches of a training call as they are."""
+        return batches
+
+    def zeros(self, shape: tuple[int, ...]) -> Array:
+        """Return a buffer for results."""
+        return np.zeros(shape, self._state.online.dtype)
+
+    def to_host(self, results: Array) -> Array:
+        """Return such a buffer as a NumPy array."""
+        return results
+
     def __call__(self, lanes: slice, batch: Batch) -> tuple[Array, Array]:
         """Take one gradient step on each of some neighbouring lanes.
 

@@ -1,13 +1,13 @@
 """One gradient step of n lanes with torch's autograd: the reference, for any device and any network.
 
-Works in place on the arrays of :class:`~tuner.agents.dqn.state.LearnerState` (torch wraps the same memory).
+On the CPU it works in place on the arrays of :class:`~tuner.agents.dqn.state.LearnerState` (torch wraps the same
+memory). On another device a training call carries the lanes' state there and back, once.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812  (torch's own name for it)
 from numpy.typing import NDArray
@@ -20,28 +20,68 @@ from tuner.replay.ring import Batch
 
 Array = NDArray[Any]
 
+#: What a training call reads or changes, by the state's own names.
+_CARRIED = ("online", "target", "first_moment", "second_moment")
+
 
 class TorchUpdate:
-    """Gradient steps on a :class:`LearnerState`, in place; the same call as the NumPy update."""
+    """Gradient steps on a :class:`LearnerState`; the same calls as the NumPy update.
 
-    def __init__(self, state: LearnerState, hyperparameters: DQNHyperparameters) -> None:
+    Args:
+        state: The lanes' state.
+        hyperparameters: Any lane's; only fields that a stack shares are read.
+        device: Where to compute, as torch names it.
+        shared: Work on the state's own memory; None where the device allows it.
+    """
+
+    def __init__(
+        self,
+        state: LearnerState,
+        hyperparameters: DQNHyperparameters,
+        device: str = "cpu",
+        *,
+        shared: bool | None = None,
+    ) -> None:
         self._state = state
         self._hyperparameters = hyperparameters
-        self._online = torch.from_numpy(state.online)
-        self._target = torch.from_numpy(state.target)
-        self._first_moment = torch.from_numpy(state.first_moment)
-        self._second_moment = torch.from_numpy(state.second_moment)
+        self._device = torch.device(device)
+        self._shared = self._device.type == "cpu" if shared is None else shared
+        host = {name: torch.from_numpy(getattr(state, name)) for name in _CARRIED}
+        self._host = host
+        self._here = host if self._shared else {name: row.to(self._device, copy=True) for name, row in host.items()}
 
-    def __call__(self, lanes: slice, batch: Batch) -> tuple[Array, Array]:
+    def load(self, lanes: slice) -> None:
+        """Bring the lanes' state to the device: before a training call."""
+        if not self._shared:
+            for name, rows in self._here.items():
+                rows[lanes] = self._host[name][lanes].to(self._device)
+
+    def store(self, lanes: slice) -> None:
+        """Bring the lanes' state back: after a training call."""
+        if not self._shared:
+            for name, rows in self._here.items():
+                self._host[name][lanes] = rows[lanes].cpu()
+
+    def prepare(self, batches: Batch) -> Batch:
+        """Return all minibatches of a training call as tensors on the device."""
+        return Batch(*(torch.as_tensor(part, device=self._device) for part in batches))
+
+    def zeros(self, shape: tuple[int, ...]) -> torch.Tensor:
+        """Return a buffer for results."""
+        return torch.zeros(shape, dtype=self._host["online"].dtype, device=self._device)
+
+    def to_host(self, results: torch.Tensor) -> Array:
+        """Return such a buffer as a NumPy array."""
+        return results.cpu().numpy()
+
+    def __call__(self, lanes: slice, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         """Take one gradient step on each of some neighbouring lanes; see ``NumpyUpdate``."""
-        observations, next_observations, rewards, discounts = (
-            torch.from_numpy(np.ascontiguousarray(part))
-            for part in (batch.observations[..., :-1], batch.next_observations[..., :-1], *batch[2:4])
-        )
-        actions = torch.from_numpy(np.ascontiguousarray(batch.actions)).unsqueeze(-1)
-        online = self._online[lanes].detach().requires_grad_()
+        batch = self.prepare(batch)  # costs nothing where it has been done
+        observations, next_observations = batch.observations[..., :-1], batch.next_observations[..., :-1]
+        rewards, discounts, actions = batch.rewards, batch.discounts, batch.actions.unsqueeze(-1)
+        online = self._here["online"][lanes].detach().requires_grad_()
         with torch.no_grad():
-            next_q = self._forward(self._target[lanes], next_observations)
+            next_q = self._forward(self._here["target"][lanes], next_observations)
             if self._hyperparameters.double_q:
                 best = self._forward(online, next_observations).argmax(-1, keepdim=True)
                 values = next_q.gather(-1, best).squeeze(-1)
@@ -55,7 +95,7 @@ class TorchUpdate:
         (gradient,) = torch.autograd.grad(losses.sum(), online)
         with torch.no_grad():
             self._step(lanes, gradient)
-        return (q_taken.detach() - targets).numpy(), q_taken.detach().numpy()
+        return q_taken.detach() - targets, q_taken.detach()
 
     def _forward(self, flat: torch.Tensor, inputs: torch.Tensor) -> torch.Tensor:
         layers = self._state.layout.views(flat)
@@ -68,22 +108,20 @@ class TorchUpdate:
 
     def _step(self, lanes: slice, gradient: torch.Tensor) -> None:
         state = self._state
+        online, second = self._here["online"][lanes], self._here["second_moment"][lanes]
         norm = torch.linalg.vector_norm(gradient, dim=1)
-        bound = torch.from_numpy(state.max_grad_norm[lanes]).to(gradient.dtype)
+        bound = torch.from_numpy(state.max_grad_norm[lanes]).to(gradient)
         gradient *= (bound / (norm + 1e-6)).clamp(max=1.0)[:, None]
-        learning_rate = _column(state.learning_rate[lanes], gradient)
-        second = self._second_moment[lanes]
         if self._hyperparameters.optimizer == "rmsprop":
             second.mul_(RMS_ALPHA).addcmul_(gradient, gradient, value=1 - RMS_ALPHA)
-            self._online[lanes] -= learning_rate * gradient / (second.sqrt() + RMS_EPS)
+            online -= _column(state.learning_rate[lanes], gradient) * gradient / (second.sqrt() + RMS_EPS)
             return
-        first = self._first_moment[lanes]
+        first = self._here["first_moment"][lanes]
         step_size, epsilon = adam_step(state.beta_powers[:, lanes], state.learning_rate[lanes])
         first.mul_(BETA1).add_(gradient)
         second.mul_(BETA2).addcmul_(gradient, gradient)
-        denominator = second.sqrt() + _column(epsilon, gradient)
-        self._online[lanes] -= _column(step_size, gradient) * first / denominator
+        online -= _column(step_size, gradient) * first / (second.sqrt() + _column(epsilon, gradient))
 
 
 def _column(values: Array, like: torch.Tensor) -> torch.Tensor:
-    return torch.from_numpy(values).to(like.dtype)[:, None]
+    return torch.from_numpy(values).to(like)[:, None]
