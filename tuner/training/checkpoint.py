@@ -1,4 +1,4 @@
-"""Trained policies as files: ``weights.npz`` (plain arrays) and ``model.json`` (what they are). Loading runs no code."""
+"""Trained policies as files: ``weights.npz`` (plain arrays) and ``model.json`` (their story). Loading runs no code."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from tuner.envs.spec import EnvSpec
 from tuner.errors import InputError
 from tuner.hyperparameters import DQNHyperparameters, Hyperparameters, from_mapping
+from tuner.training.policy import Policy
 from tuner.training.types import Backend, EvalPoint, EvaluationSpec, RunId, RunSpec
 
 Array = NDArray[Any]
@@ -32,41 +33,6 @@ MAX_BYTES = {WEIGHTS: 1 << 30, MODEL: 1 << 26}
 
 #: Packages whose version is noted beside a model.
 PACKAGES = ("tune-dqn", "torch", "numpy", "gymnasium", "stable-baselines3")
-
-
-@dataclass(frozen=True)
-class Policy:
-    """A greedy policy: a multilayer perceptron with ReLU, evaluated in NumPy.
-
-    Attributes:
-        layers: (weight ``[in, out]``, bias ``[out]``) from input to output, float32.
-    """
-
-    layers: tuple[tuple[Array, Array], ...]
-
-    @property
-    def input_size(self) -> int:
-        """Length of the input vector."""
-        return int(self.layers[0][0].shape[0])
-
-    @property
-    def n_actions(self) -> int:
-        """Number of actions."""
-        return int(self.layers[-1][0].shape[1])
-
-    def q_values(self, inputs: Array) -> Array:
-        """Return Q-values ``[..., n_actions]`` of network inputs ``[..., input_size]``."""
-        hidden = np.asarray(inputs, np.float32)
-        for i, (weight, bias) in enumerate(self.layers):
-            hidden = hidden @ weight + bias
-            if i < len(self.layers) - 1:
-                hidden = np.maximum(hidden, 0)
-        return hidden
-
-    def act(self, inputs: Array) -> Array:
-        """Return greedy action indices ``[...]`` (from 0) for network inputs ``[..., input_size]``."""
-        best: Array = self.q_values(inputs).argmax(axis=-1)
-        return best
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import math
-import random
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,6 +31,8 @@ from tuner.envs.make import make
 from tuner.errors import DivergedError, InputError
 from tuner.hyperparameters import DQNHyperparameters, Hyperparameters, beyond_sb3, field_infos
 from tuner.training.evaluation import Evaluator
+from tuner.training.from_zero import FromZero
+from tuner.training.global_streams import global_streams_kept
 from tuner.training.lane import describe
 from tuner.training.types import Dispatcher, EvalPoint, Outcome, OutcomeKind, RunObserver, RunSpec
 
@@ -83,7 +84,7 @@ class SB3Trainer:
 
     def _train_one(self, spec: RunSpec, dispatcher: Dispatcher) -> Outcome:
         run = _Run(spec, dispatcher, self._observer)
-        with _global_streams_kept(), contextlib.ExitStack() as resources:
+        with global_streams_kept(), contextlib.ExitStack() as resources:
             try:
                 model = _build(spec, resources)
                 run.learn(model, resources)
@@ -106,7 +107,7 @@ def _build(spec: RunSpec, resources: contextlib.ExitStack) -> _WatchedDQN:
     env = make(spec.env)
     resources.callback(env.close)
     if any(getattr(space, "start", 0) != 0 for space in (env.action_space, env.observation_space)):
-        env = _FromZero(env)
+        env = FromZero(env)
     monitored: gym.Env[Any, Any] = Monitor(env)
     vectorized = DummyVecEnv([lambda: monitored])
     model = _WatchedDQN(
@@ -169,7 +170,7 @@ class _Run:
         for parameter in model.q_net.parameters():
             if not torch.isfinite(parameter).all():
                 raise DivergedError(f"weights are not finite at step {self.step}")
-        with _global_streams_kept():  # neither evaluation nor whoever reads the report may move the run's streams
+        with global_streams_kept():  # neither evaluation nor whoever reads the report may move the run's streams
             assert self._evaluator is not None
             ((returns, lengths),) = self._evaluator.evaluate(1, model.greedy_actions)
             if not np.isfinite(returns).all():
@@ -269,38 +270,3 @@ class _WatchedDQN(DQN):
             rows = torch.as_tensor(inputs.reshape(-1, inputs.shape[-1]), device=self.device)
             best: Array = self.q_net.q_net(rows).argmax(dim=1).cpu().numpy()
         return best.reshape(inputs.shape[:-1])
-
-
-class _FromZero(gym.Wrapper[Any, Any, Any, Any]):
-    """Discrete spaces that begin at 0, as Stable-Baselines3 assumes them to."""
-
-    def __init__(self, env: gym.Env[Any, Any]) -> None:
-        super().__init__(env)
-        self._action_start = int(getattr(env.action_space, "start", 0))
-        self._observation_start = int(getattr(env.observation_space, "start", 0))
-        if isinstance(env.action_space, gym.spaces.Discrete):
-            self.action_space = gym.spaces.Discrete(int(env.action_space.n))
-        if isinstance(env.observation_space, gym.spaces.Discrete):
-            self.observation_space = gym.spaces.Discrete(int(env.observation_space.n))
-
-    def reset(self, **kwargs: Any) -> tuple[Any, dict[str, Any]]:
-        """Start an episode."""
-        observation, info = self.env.reset(**kwargs)
-        return observation - self._observation_start, info
-
-    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
-        """Take a step."""
-        observation, reward, terminated, truncated, info = self.env.step(action + self._action_start)
-        return observation - self._observation_start, reward, terminated, truncated, info
-
-
-@contextlib.contextmanager
-def _global_streams_kept() -> Iterator[None]:
-    """Put the process-wide random streams back afterwards: Stable-Baselines3 seeds them and draws from them."""
-    python, numpy, pytorch = random.getstate(), np.random.get_state(), torch.get_rng_state()  # noqa: NPY002
-    try:
-        yield
-    finally:
-        random.setstate(python)
-        np.random.set_state(numpy)  # noqa: NPY002
-        torch.set_rng_state(pytorch)

@@ -1,0 +1,99 @@
+"""What runs inside a spawned worker: one trainer, and a dispatcher that speaks through a pipe.
+
+A worker keeps nothing and touches no storage: killing it at any moment loses only the runs it was training.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from multiprocessing.connection import Connection
+from typing import Any
+
+from tuner.execution.messages import Answer, Crashed, Finish, Message, Report, Take
+from tuner.training.types import EvalPoint, Outcome, RunId, RunSpec, Signal, Trainer
+
+#: Linux: prctl's option that sends a signal to a process whose parent dies.
+PR_SET_PDEATHSIG = 1
+
+
+def serve(connection: Connection[Any, Any], make_trainer: Callable[[], Trainer], parent: int) -> None:
+    """Train whatever the executor hands out, until it says DONE or is gone.
+
+    Args:
+        connection: Duplex pipe to the executor.
+        make_trainer: Makes the trainer, here, so that only workers import what training needs.
+        parent: The executor's process id.
+    """
+    _detach(parent)
+    try:
+        make_trainer().train(PipeDispatcher(connection))
+    except Exception as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        with contextlib.suppress(OSError):
+            connection.send(Crashed(reason, traceback.format_exc()))
+        sys.exit(1)
+    finally:
+        connection.close()
+
+
+class PipeDispatcher:
+    """The dispatcher a worker's trainer sees.
+
+    Args:
+        connection: Duplex pipe to the executor.
+    """
+
+    def __init__(self, connection: Connection[Any, Any]) -> None:
+        self._connection = connection
+
+    def take(self, open_shapes: Mapping[tuple[object, ...], int], *, block: bool) -> RunSpec | Signal:
+        """Ask the executor for a run."""
+        answer = self._ask(Take(dict(open_shapes), block))
+        assert isinstance(answer, RunSpec | Signal)
+        return answer
+
+    def report(self, points: Sequence[EvalPoint]) -> frozenset[RunId]:
+        """Hand evaluations over and wait for the verdict."""
+        answer = self._ask(Report(tuple(points)))
+        assert isinstance(answer, frozenset)
+        return answer
+
+    def finish(self, outcome: Outcome) -> None:
+        """Say how a run ended."""
+        self._tell(Finish(outcome))
+
+    def _ask(self, message: Message) -> Answer:
+        self._tell(message)
+        try:
+            answer: Answer = self._connection.recv()
+        except (EOFError, OSError):
+            sys.exit(1)  # the executor is gone: nobody waits for these runs
+        return answer
+
+    def _tell(self, message: Message) -> None:
+        try:
+            self._connection.send(message)
+        except OSError:
+            sys.exit(1)
+
+
+def _detach(parent: int) -> None:
+    """Leave the terminal's process group, ignore Ctrl-C (the supervisor decides), and die with the parent."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if os.name != "posix":
+        return
+    with contextlib.suppress(PermissionError):  # already a leader
+        os.setsid()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # blocked by whoever spawned us, until here
+    os.dup2(2, 1)  # standard output is the command's answer; what environments print goes to standard error
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # it died before the line above
+            sys.exit(1)

@@ -1,0 +1,176 @@
+"""A worker seen from outside: how it is spawned, spoken to and ended."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import sys
+import types
+from collections.abc import Callable, Iterator
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
+from typing import Any
+
+from tuner.execution.messages import Answer, Message, Take
+from tuner.execution.worker import serve
+from tuner.training.types import RunId, Trainer
+
+#: One thread per worker: libraries read these when they are loaded, so they must stand before the worker starts.
+ONE_THREAD = dict.fromkeys(
+    (
+        "OMP_NUM_THREADS",
+        "OPENBLAS_NUM_THREADS",
+        "MKL_NUM_THREADS",
+        "NUMEXPR_NUM_THREADS",
+        "VECLIB_MAXIMUM_THREADS",
+    ),
+    "1",
+)
+
+_SPAWN = multiprocessing.get_context("spawn")
+
+
+class WorkerProcess:
+    """One spawned worker in its own process group.
+
+    Args:
+        slot: Its place among the workers; a replacement takes over the slot.
+        make_trainer: Sent to the worker.
+
+    Attributes:
+        held: Runs it has taken and not finished.
+        parked: Its unanswered blocking question.
+        served: Whether it ever got a run.
+        told_done: Whether it knows that nothing will come.
+        leave_by: When it is killed unless it has left by itself (monotonic seconds).
+        crash: What its trainer raised, if it did.
+    """
+
+    def __init__(self, slot: int, make_trainer: Callable[[], Trainer]) -> None:
+        self.slot = slot
+        self.held: dict[RunId, None] = {}
+        self.parked: Take | None = None
+        self.served = False
+        self.told_done = False
+        self.leave_by: float | None = None
+        self.crash: str | None = None
+        self.connection: Connection[Any, Any]
+        self.connection, theirs = _SPAWN.Pipe()
+        self.process: SpawnProcess = _SPAWN.Process(
+            target=serve, args=(theirs, make_trainer, os.getpid()), name=f"tune-worker-{slot}"
+        )
+        try:
+            with _environment(ONE_THREAD), _main_hidden(), _interrupt_blocked():
+                self.process.start()
+        except BaseException:
+            self.connection.close()
+            raise
+        finally:
+            theirs.close()  # or its end would never be seen
+
+    def send(self, answer: Answer) -> None:
+        """Answer its question; one that has died meanwhile is found by its sentinel."""
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            self.connection.send(answer)
+
+    def receive(self) -> Message | None:
+        """Return its next message, or None when it will never speak again."""
+        if self.connection.closed:
+            return None
+        try:
+            message: Message = self.connection.recv()
+        except (EOFError, OSError):
+            self.connection.close()
+            return None
+        return message
+
+    def last_words(self) -> Iterator[Message]:
+        """Yield what it said before it died."""
+        while not self.connection.closed and self.connection.poll():
+            message = self.receive()
+            if message is not None:
+                yield message
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to it and to all it has started."""
+        pid = self.process.pid
+        assert pid is not None
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if os.name != "posix":
+                self.process.kill()
+            elif _leads_group(pid):
+                os.killpg(pid, number)
+            else:
+                os.kill(pid, number)
+
+    def bury(self) -> str:
+        """End whatever is left of it, release its resources and return how it ended, in words."""
+        self.signal(signal.SIGKILL if os.name == "posix" else signal.SIGTERM)
+        self.process.join(5)
+        code = self.process.exitcode
+        self.connection.close()
+        if code is not None:
+            self.process.close()
+        if self.crash is not None:
+            return self.crash
+        if code is not None and code < 0:
+            return f"worker killed by {_signal_name(-code)}"
+        return f"worker ended with exit code {code}"
+
+
+def _leads_group(pid: int) -> bool:
+    """Whether the process group ``pid`` is the worker's own: it is not until the worker has got that far."""
+    try:
+        return os.getpgid(pid) == pid
+    except ProcessLookupError:  # gone; what it has started may not be
+        return True
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+@contextlib.contextmanager
+def _environment(values: dict[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+@contextlib.contextmanager
+def _main_hidden() -> Iterator[None]:
+    """Keep spawned interpreters from importing the caller's main module again.
+
+    Workers need nothing from it, and a script without an ``if __name__ == "__main__"`` guard would start itself anew.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+
+
+@contextlib.contextmanager
+def _interrupt_blocked() -> Iterator[None]:
+    """Let the child inherit a blocked SIGINT: until it has its own group, Ctrl-C would kill it half-started."""
+    if os.name != "posix":
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

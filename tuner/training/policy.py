@@ -1,0 +1,46 @@
+"""A trained network as a greedy policy, in plain NumPy: no deep-learning library is needed to play it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A greedy policy: a multilayer perceptron with ReLU, evaluated in NumPy.
+
+    Attributes:
+        layers: (weight ``[in, out]``, bias ``[out]``) from input to output, float32.
+    """
+
+    layers: tuple[tuple[Array, Array], ...]
+
+    @property
+    def input_size(self) -> int:
+        """Length of the input vector."""
+        return int(self.layers[0][0].shape[0])
+
+    @property
+    def n_actions(self) -> int:
+        """Number of actions."""
+        return int(self.layers[-1][0].shape[1])
+
+    def q_values(self, inputs: Array) -> Array:
+        """Return Q-values ``[..., n_actions]`` of network inputs ``[..., input_size]``."""
+        hidden = np.asarray(inputs, np.float32)
+        for i, (weight, bias) in enumerate(self.layers):
+            hidden = hidden @ weight + bias
+            if i < len(self.layers) - 1:
+                hidden = np.maximum(hidden, 0)
+        return hidden
+
+    def act(self, inputs: Array) -> Array:
+        """Return greedy action indices ``[...]`` (from 0) for network inputs ``[..., input_size]``."""
+        best: Array = self.q_values(inputs).argmax(axis=-1)
+        return best
