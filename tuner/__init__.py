@@ -1,3 +1,25 @@
-"""Hyperparameter optimization for Deep Q-learning: fast, honest, unkillable."""
+"""Hyperparameter optimization for Deep Q-learning: fast, honest, unkillable.
+
+``tuner.run(tuner.StudyRecipe(env="CartPole-v1", trials=100))`` searches, saves, reports and exports.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tuner.api import StudyResult, run
+    from tuner.study.recipe import StudyRecipe
+
+__all__ = ["StudyRecipe", "StudyResult", "__version__", "run"]
 
 __version__ = "0.1.0"
+
+_HOMES = {"run": "tuner.api", "StudyResult": "tuner.api", "StudyRecipe": "tuner.study.recipe"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import the API on first use, so that ``import tuner`` loads neither torch nor optuna."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'tuner' has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(_HOMES[name]), name)

@@ -1,0 +1,31 @@
+# Every target makes its own virtual environment first; only python3 is needed.
+VENV ?= .venv-test
+BIN := $(VENV)/bin
+
+.PHONY: check test learn bench docs clean
+
+check: $(VENV)/installed  ## format check, lint, types, fast tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pytest -n logical
+
+test: $(VENV)/installed  ## fast tests
+	$(BIN)/pytest -n logical
+
+learn: $(VENV)/installed  ## slow tests: agents that must really learn
+	$(BIN)/pytest -n logical -m slow
+
+bench: $(VENV)/installed  ## training throughput against Stable-Baselines3
+	$(BIN)/python benchmarks/throughput.py
+
+docs: $(VENV)/installed  ## rewrite the generated table of the README
+	$(BIN)/python docs/tables.py
+
+clean:  ## remove what the other targets made
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+
+$(VENV)/installed: pyproject.toml
+	python3 -m venv $(VENV)
+	$(BIN)/pip install -q -e '.[test]'
+	touch $@

@@ -1,0 +1,21 @@
+"""Rewrites the generated parts of the README: ``python docs/tables.py``. A test checks that nothing is out of date."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tuner.space.fields import markdown_table
+
+README = Path(__file__).parent.parent / "README.md"
+BEGIN, END = "<!-- hyperparameters: begin -->\n", "<!-- hyperparameters: end -->\n"
+
+
+def with_tables(text: str) -> str:
+    """Return the README with its generated parts as they should be."""
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}\n{markdown_table('dqn')}\n{END}{after}"
+
+
+if __name__ == "__main__":
+    README.write_text(with_tables(README.read_text(encoding="utf-8")), encoding="utf-8")

@@ -1,0 +1,28 @@
+"""Runs the command line inside the test's process and returns what a shell would see."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from dataclasses import dataclass
+
+from tuner.cli.app import main
+
+#: A study that takes seconds.
+TINY = ("--steps", "600", "--trials", "3", "--evaluations", "3", "--eval-episodes", "2", "--set", "learning_starts=50")
+
+
+@dataclass(frozen=True)
+class Shell:
+    """Exit code and output of a command."""
+
+    code: int
+    out: str
+    err: str
+
+
+def tune(*arguments: str) -> Shell:
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = main(list(arguments))
+    return Shell(code, out.getvalue(), err.getvalue())

@@ -1,0 +1,27 @@
+"""One tiny study for all tests that only read."""
+
+import os
+
+import pytest
+from cli_shell import TINY, tune
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    """A folder in which ``tune --env CartPole-v1`` has run, and what it said."""
+    folder = tmp_path_factory.mktemp("finished")
+    before = os.getcwd()
+    os.chdir(folder)
+    try:
+        shell = tune("--env", "CartPole-v1", *TINY, "--study", "tiny", "--executor", "inline")
+    finally:
+        os.chdir(before)
+    return folder, shell
+
+
+@pytest.fixture
+def study(finished, monkeypatch):
+    """Stand in the folder of the finished study."""
+    folder, _ = finished
+    monkeypatch.chdir(folder)
+    return folder

@@ -1,0 +1,153 @@
+"""Bad input gives one clear line on stderr and exit code 2, and leaves nothing behind."""
+
+import subprocess
+import sys
+
+import pytest
+from cli_shell import tune
+
+SPACE = """\
+algorithm: dqn
+budget: {{n_timesteps: 1000}}
+search:
+  {line}
+"""
+
+
+def refused(folder, *arguments, words=()):
+    """Assert that a command is refused as every bad input is; return its line."""
+    before = {p: p.stat().st_mtime_ns for p in folder.rglob("*")}
+    shell = tune(*arguments)
+    assert shell.code == 2
+    assert shell.out == ""
+    assert shell.err.startswith("tune: error: ")
+    assert shell.err.count("\n") == 1, shell.err
+    assert "Traceback" not in shell.err
+    for word in words:
+        assert word in shell.err, shell.err
+    assert {p: p.stat().st_mtime_ns for p in folder.rglob("*")} == before
+    return shell.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--env", "CartPol-v1"], ["CartPol-v1", "CartPole-v1"]),
+        (["--env", "LunarLander-v2"], ["LunarLander-v3"]),
+        (["--env", "Taxi-v3"], ["Taxi-v4"]),
+        (["--env", "Pendulum-v1"], ["Discrete", "Pendulum-v1", "Box"]),
+        (["--trials", "10"], ["--env", "CartPole-v1"]),
+        (["--env", "CartPole-v1", "--trials", "0"], ["--trials", "at least 1", "0"]),
+        (["--env", "CartPole-v1", "--trials", "-3"], ["--trials", "-3"]),
+        (["--env", "CartPole-v1", "--trials", "ten"], ["--trials", "integer", "'ten'"]),
+        (["--env", "CartPole-v1", "--trials", "1.5"], ["--trials", "1.5"]),
+        (["--env", "CartPole-v1", "--trials", "[1"], ["--trials", "[1"]),
+        (["--env", "CartPole-v1", "--study", "a/b"], ["--study", "a/b"]),
+        (["--env", "CartPole-v1", "--study", "../up"], ["--study"]),
+        (["--env", "CartPole-v1", "--study", ""], ["--study"]),
+        (["--env", "CartPole-v1", "--backend", "sb4"], ["--backend", "native", "sb3"]),
+        (["--env", "CartPole-v1", "--sampler", "cmaes"], ["--sampler", "tpe"]),
+        (["--env", "CartPole-v1", "--timeout", "soon"], ["--timeout", "soon", "10m"]),
+        (["--env", "CartPole-v1", "--steps", "5", "--evaluations", "10"], ["--evaluations", "--steps"]),
+        (["--env", "CartPole-v1", "--set", "gama=0.9"], ["gama", "gamma"]),
+        (["--env", "CartPole-v1", "--set", "gamma=2"], ["gamma", "at most 1", "2"]),
+        (["--env", "CartPole-v1", "--set", "gamma"], ["--set", "key=value"]),
+        (["--env", "CartPole-v1", "--set", "net_arch=[64"], ["--set", "net_arch", "[64"]),
+        (["--env", "CartPole-v1", "--env-arg", "colour=red"], ["colour"]),
+        (["--env", "CartPole-v1", "--env-module", "nowhere.py"], ["nowhere.py"]),
+        (["--env", "CartPole-v1", "--recipe", "nosuch"], ["--recipe", "nosuch"]),
+        (["--env", "CartPole-v1", "--space", "defualt"], ["defualt", "default"]),
+        (["--env", "CartPole-v1", "--backend", "sb3", "--set", "double_q=true"], ["double_q", "native"]),
+        (["--env"], ["--env"]),
+        (["--evn", "CartPole-v1"], ["--evn", "--env"]),
+        (["--tri", "3", "--env", "CartPole-v1"], ["--tri"]),
+        (["lst"], ["lst", "list"]),
+        (["show"], ["STUDY"]),
+        (["--env", "CartPole-v1", "list"], ["--env", "list"]),
+        (["list", "--trials", "3"], ["list", "--trials"]),
+        (["export", "x", "--trial", "best"], ["--trial", "best"]),
+        (["evaluate", "nowhere"], ["nowhere"]),
+        (["train"], ["--env"]),
+        (["train", "--env", "CartPole-v1", "--config", "no.yaml"], ["no.yaml"]),
+        (["spaces", "nosuch"], ["nosuch"]),
+        (["show", "nosuch"], ["tuner.db"]),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) and value[:1] != ["--"] else None,
+)
+def test_bad_input_is_one_line_and_writes_nothing(in_tmp, arguments, words):
+    refused(in_tmp, *arguments, words=words)
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("learning_rat: {type: float, low: 0.1, high: 0.2}", ["learning_rat", "learning_rate"]),
+        ("learning_rate: {type: float, low: 0.1, hihg: 0.2}", ["hihg", "high"]),
+        ("learning_rate: {type: float, low: 0.2, high: 0.1}", ["learning_rate", "0.2", "0.1"]),
+        ("learning_rate: {type: float, low: 1e-5, high: 0.1}", ["1e-5", "1.0e-05"]),
+        ("learning_rate: {type: float, low: 0.1, high: 20.0}", ["learning_rate", "20"]),
+        ("learning_rate: !!python/object/apply:os.system ['touch hacked']", ["space.yaml"]),
+    ],
+)
+def test_a_broken_space_is_one_line_and_writes_nothing(in_tmp, line, words):
+    (in_tmp / "space.yaml").write_text(SPACE.format(line=line))
+    refused(in_tmp, "--env", "CartPole-v1", "--space", "space.yaml", words=["space.yaml", *words])
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("tuner.db", ["sqlite:///"]),
+        ("mongodb://user:s3cret@host/x", ["mongodb"]),
+        ("sqlite:////proc/nowhere/x.db", ["/proc/nowhere"]),
+        ("sqlite:///.", ["folder"]),
+    ],
+)
+def test_a_storage_that_cannot_work_is_one_line(in_tmp, url, words):
+    line = refused(in_tmp, "--env", "CartPole-v1", "--storage", url, words=["--storage", *words])
+    assert "s3cret" not in line
+
+
+def test_a_missing_database_driver_is_named_without_the_password(in_tmp, monkeypatch):
+    monkeypatch.setitem(sys.modules, "psycopg2", None)
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    url = "postgresql://user:s3cret@localhost/x"
+    line = refused(in_tmp, "--env", "CartPole-v1", "--storage", url, words=["pip install", "psycopg"])
+    assert "s3cret" not in line
+
+
+def test_a_report_folder_that_cannot_be_used_is_one_line(in_tmp):
+    (in_tmp / "taken").write_text("a file")
+    refused(in_tmp, "--env", "CartPole-v1", "--report-dir", "taken/reports", words=["--report-dir", "taken"])
+
+
+@pytest.mark.parametrize("arguments", [["zz"], ["--set", "a"], ["--storage"], ["list", "extra"]])
+def test_no_error_repeats_a_password(in_tmp, arguments):
+    line = refused(in_tmp, "--storage", "postgresql://user:s3cret@host/x", *arguments)
+    assert "s3cret" not in line
+
+
+def test_a_password_in_the_environment_is_not_printed(in_tmp, monkeypatch):
+    monkeypatch.setenv("TUNE_STORAGE", "mongodb://user:s3cret@host/x")
+    assert "s3cret" not in refused(in_tmp, "list", words=["mongodb"])
+
+
+def test_control_characters_do_not_reach_the_terminal(in_tmp):
+    line = refused(in_tmp, "--env", "Cart\x1b[31mPole\n-v1")
+    assert "\x1b" not in line
+
+
+def test_no_arguments_print_help_and_exit_2(in_tmp):
+    shell = tune()
+    assert shell.code == 2
+    assert shell.out == ""
+    assert "--env ID" in shell.err
+
+
+def test_a_process_exits_2_with_one_line(in_tmp):
+    done = subprocess.run(
+        [sys.executable, "-m", "tuner", "--env", "CartPol-v1"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.count("\n") == 1
+    assert list(in_tmp.iterdir()) == []

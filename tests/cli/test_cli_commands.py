@@ -1,0 +1,264 @@
+"""The commands over one tiny study, from the search to the dashboard."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+
+import pytest
+import yaml
+from cli_shell import TINY, tune
+
+from tuner.cli import dashboard
+from tuner.cli.app import main
+from tuner.study.results import load
+
+
+def test_a_search_says_what_it_found_and_where_it_is(finished):
+    folder, shell = finished
+    assert shell.code == 0
+    assert "Study tiny: 3 trials" in shell.out
+    assert "Best: trial" in shell.out
+    report = folder / "reports" / "tiny"
+    assert {p.name for p in report.iterdir()} == {"index.html", "report.json", "trials.csv", "best.yaml"}
+    assert "Report: reports/tiny/index.html" in shell.out
+    assert "3/3 trials" in shell.err
+    json.loads((report / "report.json").read_text())
+
+
+@pytest.mark.parametrize("how", [("--backend", "sb3", "--executor", "inline"), ("--workers", "2")], ids=" ".join)
+def test_every_way_to_train_gives_the_same_kind_of_study(in_tmp, how):
+    shell = tune("--env", "CartPole-v1", *TINY, "--study", "other", *how)
+    assert shell.code == 0, shell.err
+    data = load("other")
+    assert [t.outcome for t in data.trials] == ["completed"] * 3
+    assert data.grid == (200, 400, 600)
+    exported = yaml.safe_load((in_tmp / "reports" / "other" / "best.yaml").read_text())["CartPole-v1"]
+    assert exported["learning_rate"] == data.best.hyperparameters["learning_rate"]
+
+
+def test_the_same_command_again_changes_nothing(study):
+    before = load("tiny").trials
+    shell = tune("--env", "CartPole-v1", *TINY, "--study", "tiny", "--executor", "inline")
+    assert shell.code == 0
+    assert load("tiny").trials == before
+
+
+def test_quiet_says_nothing_on_stderr(study):
+    shell = tune("--env", "CartPole-v1", *TINY, "--study", "tiny", "--executor", "inline", "--quiet")
+    assert (shell.code, shell.err) == (0, "")
+
+
+def test_a_resume_with_another_pinned_setting_names_it(study):
+    shell = tune("--env", "CartPole-v1", *TINY, "--study", "tiny", "--seed", "9")
+    assert shell.code == 2
+    assert "--seed was 0, now 9" in shell.err
+    assert shell.err.count("\n") == 1
+
+
+def test_list_shows_the_study(study):
+    shell = tune("list")
+    assert shell.code == 0
+    row = next(line for line in shell.out.splitlines() if "tiny" in line)
+    assert "CartPole-v1" in row
+    assert "3/3" in row
+
+
+def test_show_gives_the_best_values(study):
+    best = load("tiny").best
+    shell = tune("show", "tiny")
+    assert shell.code == 0
+    assert f"best: trial {best.number}" in shell.out
+    assert "learning_rate" in shell.out
+    assert "1,800 environment steps" in shell.out
+
+
+def test_show_names_the_nearest_study(study):
+    shell = tune("show", "tinny")
+    assert shell.code == 2
+    assert "'tiny'" in shell.err
+
+
+def test_export_prints_the_best_as_rl_zoo_yaml(study):
+    settings = yaml.safe_load(tune("export", "tiny").out)["CartPole-v1"]
+    assert settings["n_timesteps"] == 600
+    assert settings["learning_rate"] == load("tiny").best.hyperparameters["learning_rate"]
+
+
+def test_export_writes_any_trial(study, tmp_path):
+    target = tmp_path / "new" / "one.yaml"
+    shell = tune("export", "tiny", "--trial", "1", "-o", str(target))
+    assert shell.code == 0
+    assert str(target) in shell.out
+    written = yaml.safe_load(target.read_text())["CartPole-v1"]
+    assert written["learning_rate"] == load("tiny").trials[1].hyperparameters["learning_rate"]
+
+
+def test_export_to_a_folder_is_one_line(study, tmp_path):
+    shell = tune("export", "tiny", "-o", str(tmp_path))
+    assert shell.code == 2
+    assert shell.err.count("\n") == 1
+
+
+def test_report_is_written_where_it_is_asked_for(study, tmp_path):
+    shell = tune("report", "tiny", "--report-dir", str(tmp_path))
+    assert shell.out.strip() == str(tmp_path / "tiny" / "index.html")
+    assert (tmp_path / "tiny" / "index.html").stat().st_size > 100_000
+
+
+def test_storage_is_taken_from_the_environment(finished, in_tmp, monkeypatch):
+    folder, _ = finished
+    monkeypatch.setenv("TUNE_STORAGE", f"sqlite:///{folder}/studies/tuner.db")
+    assert tune("show", "tiny").code == 0
+    assert list(in_tmp.iterdir()) == []
+
+
+def test_the_dashboard_lists_the_study(study):
+    app = dashboard.application("sqlite:///studies/tuner.db")
+    server = dashboard.serve(app, "127.0.0.1", range(18_080, 18_180))
+    import threading
+
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{server.server_port}/api/studies", timeout=20) as answer:
+            studies = json.load(answer)["study_summaries"]
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+    assert [s["study_name"] for s in studies] == ["tiny"]
+
+
+def test_the_dashboard_takes_the_next_free_port():
+    first = dashboard.serve(lambda environ, start: [], "127.0.0.1", range(18_200, 18_300))
+    second = dashboard.serve(lambda environ, start: [], "127.0.0.1", range(first.server_port, 18_300))
+    try:
+        assert second.server_port != first.server_port
+    finally:
+        first.server_close()
+        second.server_close()
+
+
+def test_the_dashboard_says_which_port_is_taken():
+    server = dashboard.serve(lambda environ, start: [], "127.0.0.1", range(18_300, 18_400))
+    port = server.server_port
+    try:
+        with pytest.raises(Exception, match=f"port {port}"):
+            dashboard.serve(lambda environ, start: [], "127.0.0.1", range(port, port + 1))
+    finally:
+        server.server_close()
+
+
+@pytest.mark.parametrize("name", ["default", "extended", "zoo"])
+def test_spaces_shows_each_space(in_tmp, name):
+    assert name in tune("spaces").out
+    shown = tune("spaces", name)
+    assert shown.code == 0
+    assert "learning_rate" in shown.out
+
+
+def test_spaces_explains_every_hyperparameter(in_tmp):
+    from tuner.hyperparameters import DQNHyperparameters, field_infos
+
+    text = tune("spaces", "--fields").out
+    for info in field_infos(DQNHyperparameters).values():
+        assert info.name in text
+        assert info.help in text
+
+
+def test_doctor_finds_a_good_machine_good(study):
+    shell = tune("doctor")
+    assert shell.code == 0, shell.out
+    assert "storage" in shell.out
+    assert shell.out.endswith("All is well.\n")
+
+
+def test_doctor_exits_1_when_the_storage_cannot_work(in_tmp):
+    shell = tune("doctor", "--storage", "mongodb://user:s3cret@host/x")
+    assert shell.code == 1
+    assert "s3cret" not in shell.out + shell.err
+    assert list(in_tmp.iterdir()) == []
+
+
+def test_doctor_finds_trials_that_nobody_runs(in_tmp):
+    import optuna
+
+    storage = "sqlite:///left.db"
+    optuna.create_study(study_name="left", storage=storage).ask()
+    shell = tune("doctor", "--storage", storage)
+    assert shell.code == 0
+    assert "1 trials were cut short" in shell.out
+
+
+def test_a_dry_run_writes_nothing(in_tmp):
+    shell = tune("--env", "CartPole-v1", "--trials", "20", "--seeds-per-trial", "2", "--steps", "1000", "--dry-run")
+    assert shell.code == 0
+    assert "at most 40,000 environment steps" in shell.out
+    assert list(in_tmp.iterdir()) == []
+
+
+def test_an_environment_without_a_budget_of_its_own_gets_a_line(in_tmp):
+    assert tune("--env", "CartPole-v1", "--dry-run").err == ""
+    shell = tune("--env", "MountainCar-v0", "--space", "mine.yaml", "--dry-run")
+    assert shell.code == 2
+    (in_tmp / "mine.yaml").write_text(
+        "algorithm: dqn\nbudget: {n_timesteps: 1000}\nsearch: {gamma: {type: float, low: 0.9, high: 0.99}}\n"
+    )
+    shell = tune("--env", "MountainCar-v0", "--space", "mine.yaml", "--dry-run")
+    assert shell.code == 0
+    assert "no budget for MountainCar-v0" in shell.err
+
+
+def test_help_and_version_exit_0(in_tmp):
+    from tuner import __version__
+
+    assert tune("--version").out == f"tune {__version__}\n"
+    for command in ([], ["list"], ["show"], ["train"], ["doctor"]):
+        shell = tune(*command, "--help")
+        assert (shell.code, shell.err) == (0, "")
+
+
+def test_a_closed_pipe_is_no_error(study):
+    done = subprocess.run(
+        f"{sys.executable} -m tuner spaces --fields | true; exit ${{PIPESTATUS[0]}}",
+        shell=True, executable="/bin/bash", capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert "Traceback" not in done.stderr
+
+
+def test_an_interrupt_keeps_what_is_finished_and_exits_130(in_tmp):
+    command = [sys.executable, "-m", "tuner", "--env", "CartPole-v1", "--trials", "500", "--steps", "500"]
+    process = subprocess.Popen(
+        [*command, "--evaluations", "2", "--eval-episodes", "1", "--executor", "inline", "--study", "cut"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline and not (in_tmp / "studies" / "tuner.db").exists():
+            time.sleep(0.1)
+        time.sleep(2)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130, err
+    assert "Traceback" not in err
+    assert "Interrupted" in out
+    assert all(t.outcome != "running" for t in load("cut").trials)
+
+
+def test_main_takes_its_arguments_from_the_process(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["tune", "--version"])
+    assert main() == 0
+    assert capsys.readouterr().out.startswith("tune ")
+
+
+def test_nothing_is_left_in_the_working_directory_by_reading(study):
+    before = sorted(os.listdir(study))
+    tune("list")
+    tune("show", "tiny")
+    assert sorted(os.listdir(study)) == before

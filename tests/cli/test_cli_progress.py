@@ -1,0 +1,104 @@
+"""The live view fits its terminal, and the plain one does not talk too much."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from tuner.cli.progress import LiveProgress, PlainProgress, live_view, plain_line, progress_view
+from tuner.study.progress import BestTrial, NoProgress, RunningTrial, Snapshot
+
+PARAMS = {"learning_rate": 0.00123, "buffer_size": 50_000, "target_update_interval": 1510, "exploration_fraction": 0.3}
+
+
+def snapshot(done=4, running=3, elapsed=10.0, best=True):
+    trials = tuple(RunningTrial(10 + i, 500 * i, 2000, None if i == 0 else 20.0 * i, PARAMS) for i in range(running))
+    return Snapshot(
+        name="a-study",
+        trials=8,
+        counts={"completed": done - 1, "pruned": 1},
+        resumed=0,
+        running=trials,
+        best=BestTrial(2, 123.4, PARAMS) if best else None,
+        steps=12_000,
+        elapsed_s=elapsed,
+        eta_s=65.0,
+    )
+
+
+def drawn(view, width):
+    out = io.StringIO()
+    Console(file=out, width=width, force_terminal=False).print(view)
+    return out.getvalue().splitlines()
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+@pytest.mark.parametrize("running", [0, 1, 40])
+def test_the_live_view_fits_its_terminal(width, running):
+    lines = drawn(live_view(snapshot(running=running), width, 5), width)
+    assert max(map(len, lines)) <= width
+    assert len(lines) <= 5 + 9
+
+
+def test_the_live_view_says_what_matters():
+    text = "\n".join(drawn(live_view(snapshot(), 120, 5), 120))
+    for words in ("a-study", "4/8 trials", "3 completed", "1 pruned", "best 123.4 (trial 2)", "learning_rate"):
+        assert words in text
+    for words in ("1,200 steps/s", "about 1m05s left", "1,000/2,000", "40.0"):
+        assert words in text
+
+
+def test_trials_beyond_the_terminal_are_counted():
+    text = "\n".join(drawn(live_view(snapshot(running=9), 120, 4), 120))
+    assert "and 5 more in training" in text
+
+
+def test_names_that_look_like_markup_are_shown_as_they_are():
+    odd = RunningTrial(1, 0, 10, None, {"[red]x": "[/]"})
+    view = live_view(Snapshot("[bold]s", 1, {}, 0, (odd,), None, 0, 0.0), 120, 5)
+    text = "\n".join(drawn(view, 120))
+    assert "[bold]s" in text
+    assert "[red]x" in text
+
+
+def test_the_plain_view_waits_between_lines():
+    now, said = [0.0], []
+    plain = PlainProgress(said.append, clock=lambda: now[0], every_s=10.0)
+    plain.start(snapshot(done=1))
+    for second in range(1, 31):
+        now[0] = float(second)
+        plain.update(snapshot(done=1 + second // 2))
+    plain.finish(snapshot(done=16))
+    assert len(said) == 1 + 3  # the start, and seconds 10, 20 and 30, the last of which says what the end would
+
+
+def test_the_plain_view_gives_a_sign_of_life_when_nothing_finishes():
+    now, said = [0.0], []
+    plain = PlainProgress(said.append, clock=lambda: now[0])
+    plain.start(snapshot())
+    for second in range(130):
+        now[0] = float(second)
+        plain.update(snapshot())
+    assert len(said) == 1 + 2
+
+
+def test_the_plain_line_is_one_line():
+    assert plain_line(snapshot(elapsed=70)) == (
+        "4/8 trials (3 completed, 1 pruned), best 123.4 (trial 2), 171 steps/s, 1m10s, about 1m05s left"
+    )
+
+
+def test_quiet_shows_nothing():
+    assert isinstance(progress_view(quiet=True), NoProgress)
+
+
+def test_the_live_view_leaves_its_end_on_the_screen():
+    out = io.StringIO()
+    live = LiveProgress(Console(file=out, width=100, force_terminal=True, color_system=None))
+    live.note("one thing to know")
+    live.start(snapshot(done=1, running=1))
+    live.update(snapshot(done=2, running=1))
+    live.finish(snapshot(done=8, running=0))
+    text = out.getvalue()
+    assert "one thing to know" in text
+    assert "8/8 trials" in text.rpartition("1/8 trials")[2]

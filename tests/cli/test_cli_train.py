@@ -1,0 +1,117 @@
+"""``tune train`` and ``tune evaluate``: from an export to a saved model and its returns."""
+
+import json
+
+import pytest
+import yaml
+from cli_shell import tune
+
+from tuner.training.checkpoint import load_model
+
+SHORT = ("--steps", "600", "--evaluations", "3", "--eval-episodes", "2")
+
+
+@pytest.fixture(scope="module")
+def trained(finished, tmp_path_factory):
+    """What ``tune train`` writes and says with the best values of the tiny study."""
+    folder, _ = finished
+    target = tmp_path_factory.mktemp("model")
+    best = folder / "reports" / "tiny" / "best.yaml"
+    return target, tune("train", "--config", str(best), *SHORT, "--set", "gamma=0.9", "--seed", "7", "-o", str(target))
+
+
+def test_training_writes_model_plot_and_values(trained):
+    target, shell = trained
+    assert shell.code == 0, shell.err
+    written = {p.name for p in target.iterdir()}
+    assert written == {"model.json", "weights.npz", "training.html", "training.json", "config.yaml"}
+    assert f"tune evaluate {target}" in shell.out
+    assert shell.err.count("\n") == 3  # one line for each evaluation
+
+
+def test_what_was_asked_for_is_what_was_trained(trained, finished):
+    target, _ = trained
+    spec = load_model(target).spec
+    asked = yaml.safe_load((finished[0] / "reports" / "tiny" / "best.yaml").read_text())["CartPole-v1"]
+    assert (spec.seed, spec.grid) == (7, (200, 400, 600))
+    assert spec.hyperparameters.gamma == 0.9
+    assert spec.hyperparameters.learning_rate == asked["learning_rate"]
+
+
+def test_the_plot_has_the_training_that_was_watched(trained):
+    document = json.loads((trained[0] / "training.json").read_text())
+    assert [p["step"] for p in document["evaluations"]] == [200, 400, 600]
+    assert len(document["episodes"]["return"]) > 3
+    assert document["updates"]["loss"]
+
+
+def test_the_saved_values_train_again_to_the_same_curve(trained, tmp_path):
+    target, _ = trained
+    config = str(target / "config.yaml")
+    assert tune("train", "--config", config, *SHORT, "--seed", "7", "-o", str(tmp_path), "--quiet").err == ""
+    assert load_model(tmp_path).evaluations == load_model(target).evaluations
+
+
+def test_another_seed_gives_another_run(trained, tmp_path):
+    target, _ = trained
+    tune("train", "--config", str(target / "config.yaml"), *SHORT, "--seed", "8", "-o", str(tmp_path))
+    assert load_model(tmp_path).evaluations != load_model(target).evaluations
+
+
+def test_evaluate_repeats_itself(trained):
+    target, _ = trained
+    first = tune("evaluate", str(target), "--episodes", "5")
+    assert first.code == 0
+    assert "mean return" in first.out
+    assert tune("evaluate", str(target), "--episodes", "5").out == first.out
+
+
+def test_sb3_trains_too(in_tmp):
+    shell = tune("train", "--env", "CartPole-v1", "--backend", "sb3", *SHORT, "--set", "net_arch=16", "--quiet")
+    assert shell.code == 0, shell.err
+    assert load_model(in_tmp / "runs" / "dqn-sb3-CartPole-v1-seed0").spec.hyperparameters.net_arch == (16,)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--set", "gama=0.9"], ["gama", "'gamma'"]),
+        (["--set", "gamma=2"], ["gamma", "at most 1"]),
+        (["--steps", "0"], ["--steps"]),
+        (["--backend", "sb3", "--set", "double_q=true"], ["double_q"]),
+        (["--env-arg", "colour=red"], ["colour"]),
+        (["-o", "taken/model"], ["-o", "taken"]),
+    ],
+)
+def test_bad_input_trains_nothing(in_tmp, arguments, words):
+    (in_tmp / "taken").write_text("a file")
+    shell = tune("train", "--env", "CartPole-v1", *arguments)
+    assert (shell.code, shell.out) == (2, "")
+    assert shell.err.splitlines()[-1].startswith("tune: error: ")
+    for word in words:
+        assert word in shell.err.splitlines()[-1]
+    assert [p.name for p in in_tmp.iterdir()] == ["taken"]
+
+
+NAN_ENV = """\
+import gymnasium
+from gymnasium.envs.classic_control import CartPoleEnv
+
+
+class Broken(CartPoleEnv):
+    def step(self, action):
+        observation, _, terminated, truncated, info = super().step(action)
+        return observation, float("nan"), terminated, truncated, info
+
+
+gymnasium.register("Broken-v0", entry_point=Broken, max_episode_steps=50)
+"""
+
+
+def test_a_run_that_diverges_saves_nothing_and_exits_3(in_tmp):
+    (in_tmp / "broken_env.py").write_text(NAN_ENV)
+    shell = tune("train", "--env", "Broken-v0", "--env-module", "broken_env.py", *SHORT, "--quiet")
+    assert (shell.code, shell.out) == (3, "")
+    assert shell.err.count("\n") == 1
+    assert "diverged" in shell.err
+    assert not (in_tmp / "runs").exists()

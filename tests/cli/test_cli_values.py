@@ -1,0 +1,63 @@
+"""What a word of the command line stands for."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tuner.cli.values import read_pairs, read_value
+from tuner.errors import InputError
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("3", 3),
+        ("-3", -3),
+        ("50_000", 50_000),
+        ("1e-5", 1e-5),
+        (".5", 0.5),
+        ("3.", 3.0),
+        ("true", True),
+        ("False", False),
+        ("null", None),
+        ("[64, 64]", [64, 64]),
+        ("[1e-5, a]", [1e-5, "a"]),
+        ("'3'", "3"),
+        ("4x4", "4x4"),
+        ("1:30", "1:30"),
+        ("2024-01-01", "2024-01-01"),
+        ("5__0", "5__0"),
+        ("1e999", "1e999"),
+        ("on", "on"),
+        ("", ""),
+    ],
+)
+def test_words_become_plain_values(text, value):
+    read = read_value(text)
+    assert read == value
+    assert type(read) is type(value)
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False) | st.integers())
+def test_numbers_survive_being_written(number):
+    assert read_value(repr(number)) == number
+
+
+@given(st.text())
+def test_any_text_is_a_plain_value_or_an_error(text):
+    try:
+        value = read_value(text)
+    except ValueError:
+        assert text[:1] in ("[", "'", '"')
+    else:
+        assert value is None or isinstance(value, bool | int | float | str | list)
+
+
+@pytest.mark.parametrize("pair", ["gamma", "=3", " =3", ""])
+def test_a_pair_needs_a_key_and_a_value(pair):
+    with pytest.raises(InputError, match="key=value"):
+        read_pairs("--set", [pair])
+
+
+def test_the_last_of_equal_keys_wins():
+    assert read_pairs("--set", ["a=1", "b=x=y", "a=2"]) == {"a": 2, "b": "x=y"}

@@ -1,0 +1,24 @@
+"""Settings that every test shares: one thread for each numeric library, and no storage but a temporary one."""
+
+import os
+
+# Before NumPy and torch are imported anywhere: tests run side by side, and one thread each is what workers have too.
+for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS"):
+    os.environ[_name] = "1"
+os.environ.pop("TUNE_STORAGE", None)
+
+import pytest  # noqa: E402
+from hypothesis import settings  # noqa: E402
+
+# The same examples on every machine and in every run; `--hypothesis-profile=search` looks for new ones.
+settings.register_profile("fixed", derandomize=True, deadline=None)
+settings.register_profile("search", deadline=None, max_examples=1_000)
+settings.load_profile("fixed")
+
+
+@pytest.fixture
+def in_tmp(tmp_path, monkeypatch):
+    """Run in an empty folder, where the default storage, reports and models go."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("TUNE_STORAGE", raising=False)
+    return tmp_path

@@ -1,0 +1,89 @@
+"""What the README says is true: its commands parse, its tables are up to date, its links lead somewhere."""
+
+import re
+import runpy
+import shlex
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tuner.cli.app import build_parser
+from tuner.space.parse import parse_space
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+TEXTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted(ROOT.glob("docs/**/*.md"))]
+
+
+def command_names():
+    return list(build_parser().commands())
+
+
+def block(kind, name):
+    """Return the fenced block under a marker."""
+    return re.search(rf"<!-- {kind}: {name} -->\n```\w*\n(.*?)```", README, re.S).group(1)
+
+
+def test_generated_tables_are_up_to_date():
+    with_tables = runpy.run_path(str(ROOT / "docs" / "tables.py"))["with_tables"]
+    assert with_tables(README) == README, "run: make docs"
+
+
+@pytest.mark.parametrize("line", re.findall(r"^tune [^\n]+", README, re.M))
+def test_commands_in_blocks_are_understood(line):
+    words = shlex.split(line, comments=True)[1:]
+    parsed = build_parser().parse_args(words)
+    assert parsed.command is None or parsed.command in command_names()
+
+
+def test_every_command_stands_in_the_readme():
+    for name in command_names():
+        assert f"`tune {name}" in README
+
+
+def test_commands_in_the_text_exist():
+    named = re.findall(r"`tune ([a-z]+)", README)
+    assert set(named) <= set(command_names())
+
+
+def test_the_main_command_installs_and_runs_what_is_promised():
+    command = block("command", "main")
+    assert command.count("\n") == 1
+    assert command.startswith("python3 -m venv .venv && .venv/bin/pip install ")
+    assert command.endswith(".venv/bin/tune --env CartPole-v1 --trials 100\n")
+
+
+def test_continuous_integration_runs_the_test_command_of_the_readme():
+    lines = README.splitlines()
+    command = lines[lines.index("<!-- command: test -->") + 2]
+    assert command.startswith("python3 -m venv .venv-test && ")
+    assert command.endswith("pytest -n logical")
+    assert "/^<!-- command: test -->$/{n;n;p;}" in (ROOT / ".ci" / "run").read_text()
+
+
+def test_the_example_of_a_search_space_is_one():
+    space = parse_space(yaml.safe_load(block("example", "space")), "README.md")
+    assert {item["type"] for item in space.to_mapping()["search"].values()} == {"float", "int", "categorical"}
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=lambda p: p.name)
+def test_links_lead_to_files(path):
+    for target in re.findall(r"\]\(([^)#]+)\)", path.read_text(encoding="utf-8")):
+        if not target.startswith("https://"):
+            assert (path.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=lambda p: p.name)
+def test_texts_name_no_package_index(path):
+    text = path.read_text(encoding="utf-8")
+    for word in ("pypi.org", "download.pytorch.org", "--index-url", "pythonhosted"):
+        assert word not in text
+
+
+def test_exit_codes_of_the_errors_are_documented():
+    from tuner import errors
+
+    codes = {c.exit_code for c in vars(errors).values() if isinstance(c, type) and issubclass(c, errors.TunerError)}
+    for code in codes | {0, 130}:
+        assert f"**{code}**" in README

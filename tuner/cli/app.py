@@ -1,0 +1,105 @@
+"""``tune``: from arguments to one command, and from its errors to one line and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import cast
+
+from tuner import __version__
+from tuner.cli import dashboard, doctor, recipe_flags, run_command, spaces_command, studies_commands, train_commands
+from tuner.cli.console import fail_line
+from tuner.cli.parser import OneLineParser
+from tuner.errors import InputError, TunerError, nearest
+from tuner.study.recipe import flag
+
+DESCRIPTION = "Find good hyperparameters for Deep Q-learning on a Gymnasium environment with discrete actions."
+
+USAGE = "tune --env ID --trials N [flags]\n       tune COMMAND ..."
+
+EPILOG = """\
+examples:
+  tune --env CartPole-v1 --trials 100           search, report, export; the same command again carries on
+  tune --env CartPole-v1 --trials 9 --dry-run   what would be done
+  tune show STUDY                               what a study has found
+  tune train --env CartPole-v1 --config reports/STUDY/best.yaml
+
+`tune COMMAND --help` explains a command, `tune spaces --fields` every hyperparameter.
+Exit codes: 0 done, 2 bad input, 3 every trial failed, 4 storage lost, 130 interrupted."""
+
+#: Interrupted by Ctrl-C, as shells have it (128 + SIGINT).
+INTERRUPTED = 130
+
+
+def build_parser() -> OneLineParser:
+    """Return the parser of all commands. Fast: nothing heavy is imported before a command runs."""
+    parser = OneLineParser(prog="tune", usage=USAGE, description=DESCRIPTION, epilog=EPILOG)
+    parser.add_argument("--version", action="version", version=f"tune {__version__}")
+    recipe_flags.add_to(parser)
+    commands = parser.add_subparsers(
+        dest="command", metavar="COMMAND", title="other commands", parser_class=OneLineParser, prog="tune"
+    )
+    for group in (studies_commands, train_commands, spaces_command, dashboard, doctor):
+        group.add_to(commands)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        argv: Arguments without the program's name; None takes the process's own.
+
+    Returns:
+        The exit code. Errors of the user are one line on stderr, never a traceback.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _run(arguments)
+    except TunerError as error:
+        print(fail_line(str(error), arguments), file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("tune: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader (`| head`) has gone; point stdout elsewhere so that the flush at exit does not fail too.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _run(arguments: list[str]) -> int:
+    parser = build_parser()
+    if not arguments:
+        parser.print_help(sys.stderr)
+        return 2
+    _check_flags(parser, arguments)
+    try:
+        parsed, unknown = parser.parse_known_args(arguments)
+    except SystemExit as done:  # --help and --version
+        return int(done.code or 0)
+    if unknown:
+        here = f"'{parsed.command}'" if parsed.command else "a search"
+        hint = nearest(unknown[0].partition("=")[0], parser.flags_of(parsed.command))
+        raise InputError(f"{here} takes no argument '{unknown[0]}'.{hint}")
+    if parsed.command is None:
+        return run_command.run(parsed)
+    misplaced = next(iter(recipe_flags.given(parsed)), None)
+    if misplaced is not None:
+        raise InputError(
+            f"{flag(misplaced)} belongs to a search and cannot stand before '{parsed.command}'. "
+            f"Put the flags of '{parsed.command}' after it: tune {parsed.command} --help."
+        )
+    handler = cast("Callable[..., int]", parsed.handler)
+    return handler(parsed)
+
+
+def _check_flags(parser: OneLineParser, arguments: list[str]) -> None:
+    """Refuse a flag that no command knows before its value is taken for a command."""
+    known = parser.all_flags()
+    before = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    for word in before:
+        name = word.partition("=")[0]
+        if name.startswith("--") and name not in known:
+            raise InputError(f"there is no flag '{name}'.{nearest(name, known)}")

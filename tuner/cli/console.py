@@ -1,0 +1,76 @@
+"""What is said on stdout and stderr: one place for widths, for untrusted text and for numbers. Rich comes late."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from tuner.study.urls import default_storage, scrub
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+#: Columns of a table that goes into a pipe or a file: nothing is cut there.
+PIPED_WIDTH = 220
+
+
+def one_line(text: str) -> str:
+    """Return text without line breaks and without characters that would steer a terminal."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+def fail_line(message: str, arguments: Iterable[str]) -> str:
+    """Return the one line of an error, without any password that the arguments or the environment hold."""
+    for url in (*arguments, default_storage()):
+        message = scrub(message, url)
+    return f"tune: error: {one_line(message)}"
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Return a console that takes text as it is: names out of a database are no markup."""
+    from rich.console import Console
+
+    stream = sys.stderr if stderr else sys.stdout
+    width = None if stream.isatty() else PIPED_WIDTH
+    return Console(file=stream, width=width, markup=False, emoji=False, highlight=False, soft_wrap=False)
+
+
+def table(*columns: str, right: Iterable[str] = (), title: str | None = None) -> Table:
+    """Return an empty table with a rule under its heads."""
+    from rich import box
+    from rich.table import Table
+
+    made = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", show_edge=False, pad_edge=False)
+    for name in columns:
+        made.add_column(name, justify="right" if name in right else "left", overflow="fold")
+    return made
+
+
+def number(value: float | None) -> str:
+    """Return a score or a return with as many digits as matter; a dash for none."""
+    if value is None or not math.isfinite(value):
+        return "-"
+    size = abs(value)
+    return f"{value:,.{0 if size >= 10_000 else 1 if size >= 10 else 2 if size >= 1 else 3}f}"
+
+
+def setting(value: object) -> str:
+    """Return a hyperparameter's value in a few characters."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int):
+        return f"{value:_}" if abs(value) >= 10_000 else str(value)
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(setting, value))}]"
+    return one_line(str(value))
+
+
+def aligned(pairs: Mapping[str, Any], indent: str = "  ") -> list[str]:
+    """Return ``name  value`` lines with the values under each other."""
+    width = max(map(len, pairs), default=0)
+    return [f"{indent}{name:<{width}}  {setting(value)}" for name, value in pairs.items()]

@@ -1,0 +1,147 @@
+"""``tune doctor``: whether this machine can run a study, and what to do where it cannot."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import metadata, util
+from pathlib import Path
+from typing import Any, Literal
+
+from tuner import __version__
+from tuner.cli.console import one_line
+from tuner.cli.parser import add_command, add_storage
+from tuner.errors import TunerError
+from tuner.study.urls import default_storage, mask, scrub
+
+PACKAGES = (
+    "torch",
+    "numpy",
+    "gymnasium",
+    "stable-baselines3",
+    "rl-zoo3",
+    "optuna",
+    "optuna-dashboard",
+    "plotly",
+    "rich",
+)
+
+#: Extra -> the module it brings, and what needs it.
+EXTRAS = {
+    "gp": ("scipy", "the GP sampler"),
+    "box2d": ("Box2D", "LunarLander-v3, BipedalWalker-v3 and CarRacing-v3"),
+}
+
+#: Free space below which a study may not fit: a database, its report and torch's temporary files.
+LOW_DISK_GB, LOW_MEMORY_GB = 1.0, 2.0
+
+Level = Literal["ok", "note", "bad"]
+
+
+#: Who runs the running trials of a study -> what to make of it.
+OWNERS: dict[str, tuple[Level, str]] = {
+    "live": ("ok", "are running now"),
+    "none": ("note", "were cut short; the same tune command takes them up again"),
+    "unknown": ("note", "are marked as running, here or elsewhere"),
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at; ``bad`` makes the exit code 1."""
+
+    level: Level
+    what: str
+    text: str
+
+
+def add_to(commands: Any) -> None:
+    """Add the command."""
+    add_storage(add_command(commands, "doctor", command, "check versions, storage, disk, memory and threads"))
+
+
+def command(parsed: argparse.Namespace) -> int:
+    """Print the findings; 0 when a study can run, 1 otherwise."""
+    url = parsed.storage or default_storage()
+    findings = [found for check in checks(url) for found in check()]
+    signs = {"ok": "ok  ", "note": "note", "bad": "BAD "}
+    width = max(len(f.what) for f in findings)
+    for found in findings:
+        print(f"{signs[found.level]}  {found.what:<{width}}  {one_line(found.text)}")
+    bad = sum(f.level == "bad" for f in findings)
+    print(f"{bad} problem{'s' if bad > 1 else ''} to solve." if bad else "All is well.")
+    return 1 if bad else 0
+
+
+def checks(url: str) -> list[Callable[[], Iterator[Finding]]]:
+    """Return what is looked at, in order."""
+    return [_versions, _extras, lambda: _storage(url), _disk, _memory, _threads]
+
+
+def _versions() -> Iterator[Finding]:
+    yield Finding("ok", "tune", f"{__version__}, Python {platform.python_version()} on {platform.system()}")
+    for package in PACKAGES:
+        try:
+            yield Finding("ok", package, metadata.version(package))
+        except metadata.PackageNotFoundError:
+            yield Finding("bad", package, f"is missing. Install it with: pip install '{package}'")
+
+
+def _extras() -> Iterator[Finding]:
+    for extra, (module, purpose) in EXTRAS.items():
+        if util.find_spec(module) is not None:
+            yield Finding("ok", f"extra {extra}", f"{module} is there: {purpose}")
+        else:
+            yield Finding("note", f"extra {extra}", f"for {purpose}. Install it with: pip install 'tune-dqn[{extra}]'")
+
+
+def _storage(url: str) -> Iterator[Finding]:
+    from tuner.study.health import unfinished_studies
+    from tuner.study.storage import sqlite_path
+
+    shown = mask(url)
+    try:
+        path = sqlite_path(url)
+        if path is not None and not path.exists():
+            place = next(p for p in path.absolute().parents if p.exists())
+            if os.access(place, os.W_OK):
+                yield Finding("ok", "storage", f"{shown} will be made by the first study")
+            else:
+                yield Finding("bad", "storage", f"{shown}: {place} may not be written. Choose another --storage.")
+            return
+        unfinished = unfinished_studies(url)
+    except TunerError as error:
+        yield Finding("bad", "storage", scrub(str(error), url))
+        return
+    yield Finding("ok", "storage", f"{shown} answers")
+    for study in unfinished:
+        level, text = OWNERS[study.owner]
+        yield Finding(level, f"study {one_line(study.study)}", f"{study.trials} trials {text}")
+
+
+def _disk() -> Iterator[Finding]:
+    import shutil
+
+    free = shutil.disk_usage(Path.cwd()).free / 2**30
+    level: Level = "bad" if free < LOW_DISK_GB else "ok"
+    yield Finding(level, "disk", f"{free:.1f} GiB free here" + ("; make room" if level == "bad" else ""))
+
+
+def _memory() -> Iterator[Finding]:
+    import psutil
+
+    memory = psutil.virtual_memory()
+    free, total = memory.available / 2**30, memory.total / 2**30
+    low = free < LOW_MEMORY_GB
+    advice = "; with little memory use --workers 1 and a smaller buffer_size" if low else ""
+    yield Finding("note" if low else "ok", "memory", f"{free:.1f} of {total:.1f} GiB available{advice}")
+
+
+def _threads() -> Iterator[Finding]:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+    text = f"{cores} cores: as many workers by default, one thread each"
+    asked = os.environ.get("OMP_NUM_THREADS")
+    yield Finding("ok", "threads", text + (f" (OMP_NUM_THREADS={asked})" if asked else ""))

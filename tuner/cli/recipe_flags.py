@@ -1,0 +1,159 @@
+"""The flags of a search, generated from the fields of :class:`~tuner.study.recipe.StudyRecipe`."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from tuner.cli.values import read_number, read_pairs
+from tuner.hyperparameters import ALGORITHMS, field_infos
+from tuner.study.recipe import StudyRecipe, check_setting, flag
+from tuner.study.urls import DEFAULT_STORAGE, STORAGE_VARIABLE
+
+_FIELDS = {f.name: f for f in dataclasses.fields(StudyRecipe)}
+
+#: Title in the help -> settings, in order.
+GROUPS: dict[str, tuple[str, ...]] = {
+    "what to search": ("env", "trials", "algo", "backend", "space", "set", "env_arg", "env_module"),
+    "each run": ("steps", "evaluations", "eval_episodes", "seeds_per_trial", "objective"),
+    "how to search": ("sampler", "pruner", "startup_trials", "seed"),
+    "where and how long": (
+        "study", "storage", "workers", "lanes", "executor", "device", "timeout", "trial_timeout",
+    ),
+    "finalists": ("confirm", "confirm_seeds"),
+    "output": ("report_dir", "quiet"),
+}  # fmt: skip
+
+#: Settings of the Python API that no environment can use yet.
+NOT_OFFERED = ("pixels",)
+
+#: Where the help would otherwise say 'default: none' or a bare ``None``.
+DEFAULTS = {
+    "steps": "the search space's budget",
+    "evaluations": "the search space's",
+    "eval_episodes": "the search space's",
+    "env_module": "",
+    "study": "<algo>-<backend>-<env>",
+    "storage": f"${STORAGE_VARIABLE}, else {DEFAULT_STORAGE}",
+    "workers": "",
+    "lanes": "from --trials",
+    "timeout": "no limit",
+    "trial_timeout": "no limit",
+    "env": "",
+}
+
+#: What the help says of a setting beside its declared help.
+REMARKS = {
+    "timeout": ", such as 30m",
+    "confirm": "; no effect yet",
+    "confirm_seeds": "; no effect yet",
+}
+
+METAVARS = {
+    "env": "ID",
+    "space": "NAME|PATH",
+    "set": "KEY=VALUE",
+    "env_arg": "KEY=VALUE",
+    "env_module": "FILE|NAME",
+    "study": "NAME",
+    "storage": "URL",
+    "report_dir": "DIR",
+}
+
+#: Where a search's settings stand in the namespace; a sub-command uses its own name.
+SEARCH = "recipe"
+
+_KINDS = {"int": "N", "duration": "DURATION", "text": "TEXT"}
+
+
+def add_to(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of a search. Unset ones leave no trace in the namespace, so that a recipe file can fill them."""
+    for title, names in GROUPS.items():
+        group = parser.add_argument_group(title)
+        for name in names:
+            add_field(group, name, SEARCH)
+            if name == "trials":
+                _add_plain(
+                    group, "recipe", "Take settings from a YAML, such as smoke; flags go over it", metavar="NAME|PATH"
+                )
+        if title == "output":
+            _add_plain(group, "dry_run", "Show the plan and write nothing", action="store_true")
+
+
+def _add_plain(group: argparse._ArgumentGroup, name: str, help: str, **kwargs: Any) -> None:
+    group.add_argument(flag(name), dest=f"{SEARCH}.{name}", default=argparse.SUPPRESS, help=help, **kwargs)
+
+
+def add_field(group: Any, name: str, prefix: str, help: str | None = None) -> None:
+    """Add the flag of one setting.
+
+    Args:
+        group: An argument group or a parser.
+        name: The setting.
+        prefix: Where its value stands in the namespace.
+        help: Help of its own; None takes the declared one with its default.
+    """
+    field = _FIELDS[name]
+    rules = field.metadata
+    arguments: dict[str, Any] = {"dest": f"{prefix}.{name}", "default": argparse.SUPPRESS}
+    if rules["kind"] == "bool":
+        arguments["action"] = "store_true"
+    elif rules["kind"] == "mapping":
+        arguments |= {"action": "append", "metavar": METAVARS[name]}
+    else:
+        arguments["metavar"] = METAVARS.get(name) or "|".join(rules["choices"]) or _KINDS[rules["kind"]]
+    group.add_argument(flag(name), help=help or help_text(field), **arguments)
+
+
+def help_text(field: dataclasses.Field[Any]) -> str:
+    """Return a flag's help with its default."""
+    text = str(field.metadata["help"]).rstrip(".") + REMARKS.get(field.name, "")
+    if field.metadata["kind"] == "mapping":
+        text += " (may be repeated)"
+    elif shown := DEFAULTS.get(field.name, "" if field.metadata["kind"] == "bool" else str(field.default)):
+        text += f" (default: {shown})"
+    return text.replace("%", "%%")
+
+
+def given(parsed: argparse.Namespace, prefix: str = SEARCH) -> dict[str, Any]:
+    """Return the settings that stand on the command line, as they were written."""
+    start = f"{prefix}."
+    return {name.removeprefix(start): value for name, value in vars(parsed).items() if name.startswith(start)}
+
+
+def settings(parsed: argparse.Namespace, prefix: str = SEARCH) -> dict[str, Any]:
+    """Return what the command line says, checked setting by setting.
+
+    Raises:
+        InputError: A value breaks its setting's rule.
+    """
+    found = {}
+    for name, value in given(parsed, prefix).items():
+        if name not in _FIELDS:
+            continue
+        kind = _FIELDS[name].metadata["kind"]
+        if kind == "mapping":
+            value = read_pairs(flag(name), value)
+            value = _single_layers(value) if name == "set" else value
+        elif kind == "int":
+            value = read_number(value)
+        found[name] = check_setting(name, value)
+    return found
+
+
+def _single_layers(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``--set`` values with a lone number for a list of layers, as in ``net_arch=64``, made a list."""
+    infos = {name: info for cls in ALGORITHMS.values() for name, info in field_infos(cls).items()}
+    layers = {name for name, info in infos.items() if info.kind == "layers"}
+    return {n: [v] if n in layers and type(v) is int else v for n, v in values.items()}
+
+
+def over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a recipe file with those of the command line over them; mappings key by key."""
+    merged = {**below, **above}
+    for name, value in above.items():
+        if isinstance(value, Mapping) and isinstance(below.get(name), Mapping):
+            merged[name] = {**below[name], **value}
+    return merged

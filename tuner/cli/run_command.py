@@ -1,0 +1,123 @@
+"""``tune --env ID --trials N``: a search, from flags to the answer."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from typing import TYPE_CHECKING, Any
+
+from tuner.cli.console import aligned, number
+from tuner.cli.progress import counts_text, progress_view
+from tuner.cli.range_text import range_text
+from tuner.cli.recipe_flags import given, over, settings
+from tuner.study.recipe import StudyRecipe, from_mapping
+from tuner.study.urls import DEFAULT_STORAGE, mask
+
+if TYPE_CHECKING:
+    from tuner.api import StudyResult
+    from tuner.study.plan import StudyPlan
+    from tuner.study.results import StudyData, TrialRow
+
+INTERRUPTED = 130
+
+
+def run(parsed: argparse.Namespace) -> int:
+    """Search, or show what would be searched."""
+    recipe = recipe_of(parsed)
+    if given(parsed).get("dry_run"):
+        return _dry_run(recipe)
+    from tuner.api import run as run_study
+
+    result = run_study(recipe, progress=progress_view(quiet=recipe.quiet))
+    print("\n".join(answer(result, recipe)))
+    return INTERRUPTED if result.ending == "interrupted" else 0
+
+
+def recipe_of(parsed: argparse.Namespace) -> StudyRecipe:
+    """Return the recipe file's settings with the flags over them, checked.
+
+    Raises:
+        InputError: A setting breaks its rule.
+    """
+    from tuner.study.recipe_files import read_recipe
+
+    name = given(parsed).get("recipe")
+    below = read_recipe(name) if name is not None else {}
+    return from_mapping(over(below, settings(parsed))).validated()
+
+
+def answer(result: StudyResult, recipe: StudyRecipe) -> list[str]:
+    """Return what a search has found, in lines."""
+    data, best = result.data, result.data.best
+    counts = {t: data.count(t) for t in ("completed", "pruned", "diverged", "timed_out", "failed")}
+    lines = [f"Study {data.name}: {sum(counts.values())} trials ({counts_text(counts)})"]
+    if result.ending == "timeout":
+        lines.append("The time is up before all trials were done; the same command carries on.")
+    if result.ending == "interrupted":
+        lines.append("Interrupted; every finished trial is kept, and the same command carries on.")
+    if best is not None:
+        lines += [f"Best: trial {best.number}, score {number(best.score)}", *aligned(_searched_values(data, best))]
+    lines.append(f"Report: {result.report}")
+    storage = [] if recipe.storage in (None, DEFAULT_STORAGE) else ["--storage", mask(str(recipe.storage))]
+    next_commands = [["tune", "show", data.name, *storage], ["tune", "dashboard", *storage]]
+    if result.export is not None:
+        lines.append(f"Export: {result.export}")
+        next_commands.insert(0, ["tune", "train", "--env", recipe.env, "--config", str(result.export)])
+    return [*lines, "Next:", *(f"  {shlex.join(words)}" for words in next_commands)]
+
+
+def _searched_values(data: StudyData, trial: TrialRow) -> dict[str, Any]:
+    """Return the fields that the space searches, as they were used; what was sampled where it is not known."""
+    searched = [name for name in data.space.get("search", {}) if name in trial.hyperparameters]
+    return {name: trial.hyperparameters[name] for name in searched} or dict(trial.params)
+
+
+def _dry_run(recipe: StudyRecipe) -> int:
+    from tuner.study.plan import plan_study
+    from tuner.study.sampling import make_sampler
+    from tuner.study.storage import sqlite_path
+
+    plan = plan_study(recipe)
+    sqlite_path(plan.storage)
+    make_sampler(recipe.sampler, seed=recipe.seed, startup_trials=recipe.startup_trials)
+    if not recipe.quiet:
+        for line in plan.notes:
+            print(line, file=sys.stderr)
+    print("\n".join(plan_lines(plan)))
+    return 0
+
+
+def plan_lines(plan: StudyPlan) -> list[str]:
+    """Return a plan in lines that people and scripts can read."""
+    recipe, budget = plan.recipe, plan.space.budget
+    runs = recipe.trials * recipe.seeds_per_trial
+    seeds = f" x {recipe.seeds_per_trial} seeds" if recipe.seeds_per_trial > 1 else ""
+    facts = {
+        "study": plan.name,
+        "storage": mask(plan.storage),
+        "environment": f"{recipe.env}: {plan.facts.observation}, {plan.facts.n_actions} actions",
+        "trainer": f"{recipe.algo}, {recipe.backend}, {plan.numeric_path}",
+        "search": f"{recipe.trials} trials{seeds}, sampler {recipe.sampler}, pruner {recipe.pruner}, "
+        f"objective {recipe.objective}, seed {recipe.seed}",
+        "each run": f"{budget.n_timesteps:,} environment steps, {budget.evaluations} evaluations of "
+        f"{budget.eval_episodes} episodes (at most {plan.evaluation.max_steps:,} steps each)",
+        "evaluated at": ", ".join(_shortened(plan.grid)),
+        "in parallel": f"{recipe.executor}: {plan.workers} workers x {plan.lanes} lanes, "
+        f"{plan.trials_in_flight} trials in flight",
+        "in all": f"at most {runs * budget.n_timesteps:,} environment steps of training",
+        "report": f"{recipe.report_dir}/{plan.name}/index.html",
+    }
+    width = max(map(len, facts))
+    lines = [f"{name:<{width}}  {text}" for name, text in facts.items()]
+    lines += ["searched", *aligned({n: range_text(r.to_mapping()) for n, r in plan.space.search.items()})]
+    if plan.space.fixed:
+        lines += ["fixed", *aligned(plan.space.fixed)]
+    if plan.space.derived:
+        lines += ["derived", *aligned({n: range_text(r.to_mapping()) for n, r in plan.space.derived.items()})]
+    return [*lines, "Nothing was written: this was a dry run."]
+
+
+def _shortened(grid: tuple[int, ...]) -> list[str]:
+    steps = [f"{step:,}" for step in grid]
+    return steps if len(steps) <= 12 else [*steps[:3], "...", steps[-1]]

@@ -1,0 +1,81 @@
+"""``tune spaces``: what can be searched, and what every hyperparameter means."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from tuner.cli.console import aligned, console, one_line, table
+from tuner.cli.parser import add_command
+from tuner.cli.range_text import range_text
+
+
+def add_to(commands: Any) -> None:
+    """Add the command."""
+    parser = add_command(
+        commands, "spaces", command, "list the search spaces, show one, or explain the hyperparameters"
+    )
+    parser.add_argument("name", nargs="?", metavar="NAME|PATH", help="Show this space")
+    parser.add_argument("--algo", default="dqn", metavar="ALGO", help="Whose spaces (default: dqn)")
+    parser.add_argument("--env", metavar="ID", help="Show the space as this environment gets it")
+    parser.add_argument("--fields", action="store_true", help="Explain every hyperparameter: what --set takes")
+
+
+def command(parsed: argparse.Namespace) -> int:
+    """Print what was asked for."""
+    from tuner.hyperparameters import algorithm_class
+
+    algorithm_class(parsed.algo)
+    if parsed.fields:
+        _print_fields(parsed.algo)
+    elif parsed.name is None:
+        _print_list(parsed.algo)
+    else:
+        _print_space(parsed.name, parsed.algo, parsed.env)
+    return 0
+
+
+def _print_list(algorithm: str) -> None:
+    from tuner.space.catalog import list_spaces
+
+    rows = table("space", "what it is", "file")
+    for listing in list_spaces(algorithm):
+        rows.add_row(listing.name, one_line(listing.description), str(listing.path))
+    console().print(rows)
+
+
+def _print_fields(algorithm: str) -> None:
+    from tuner.space.fields import field_table
+
+    rows = table("field", "default", "valid", "what it does", right=("default",))
+    for row in field_table(algorithm):
+        unit = f" ({row.unit})" if row.unit else ""
+        native = "" if row.sb3 else " [native only]"
+        rows.add_row(row.name, row.default, row.valid, f"{row.help}{unit}{native}")
+    console().print(rows)
+
+
+def _print_space(name: str, algorithm: str, env: str | None) -> None:
+    from tuner.space.catalog import load_by_name
+
+    space = load_by_name(name, algorithm)
+    listed = ", ".join(space.environments)
+    if env is not None:
+        space, _ = space.for_environment(env)
+    space = space.clip_to_budget() if env is not None else space
+    budget = space.budget
+    where = f" on {env}" if env is not None else ""
+    print(
+        f"{name}{where}: {budget.n_timesteps:,} environment steps, {budget.evaluations} evaluations of "
+        f"{budget.eval_episodes} episodes"
+    )
+    rows = table("searched", "range", "meaning")
+    for field, item in space.search.items():
+        rows.add_row(field, range_text(item.to_mapping()), space.infos[field].help)
+    console().print(rows)
+    if space.fixed:
+        print("\n".join(["fixed", *aligned(space.fixed)]))
+    if space.derived:
+        print("\n".join(["derived", *(f"  {n}: {range_text(rule.to_mapping())}" for n, rule in space.derived.items())]))
+    if env is None and listed:
+        print(f"own budgets or values for: {listed}")

@@ -1,0 +1,160 @@
+"""``tune list``, ``show``, ``report`` and ``export``: what is in the database."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tuner.cli.console import aligned, console, number, one_line, setting, table
+from tuner.cli.parser import add_command, add_storage, whole_number
+from tuner.cli.progress import counts_text
+from tuner.errors import InputError
+from tuner.study.durations import show_duration
+from tuner.study.urls import default_storage, mask
+
+if TYPE_CHECKING:
+    from tuner.study.results import StudyData, TrialRow
+
+#: Trials that ``tune show`` lists unless ``--all`` is given.
+SHOWN_TRIALS = 10
+
+
+def add_to(commands: Any) -> None:
+    """Add the commands."""
+    lister = add_command(commands, "list", list_command, "list the studies of a database")
+    add_storage(lister)
+
+    show = add_command(commands, "show", show_command, "show what a study has found")
+    _add_study(show)
+    show.add_argument("--all", action="store_true", help=f"every trial, not the best {SHOWN_TRIALS} only")
+
+    report = add_command(commands, "report", report_command, "write a study's report again")
+    _add_study(report)
+    report.add_argument("--report-dir", metavar="DIR", default="reports", help="Folder of reports (default: reports)")
+
+    export = add_command(commands, "export", export_command, "print or write a trial's values as RL Zoo's YAML")
+    _add_study(export)
+    export.add_argument("--trial", metavar="N", help="Which trial (default: the best)")
+    export.add_argument("-o", "--output", metavar="FILE", help="Write to a file instead of stdout")
+
+
+def _add_study(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("study", metavar="STUDY", help="Name of the study, as tune list shows it")
+    add_storage(parser)
+
+
+def list_command(parsed: argparse.Namespace) -> int:
+    """Print one line for each study."""
+    from tuner.study.results import list_studies
+
+    studies = list_studies(parsed.storage)
+    if not studies:
+        print(f"There are no studies in {mask(parsed.storage or default_storage())} yet.", file=sys.stderr)
+        return 0
+    rows = table("study", "environment", "algorithm", "backend", "trials", "best", "started", right=("trials", "best"))
+    for study in studies:
+        asked = "" if study.asked is None else f"/{study.asked}"
+        started = study.started.astimezone().strftime("%Y-%m-%d %H:%M") if study.started else "-"
+        names = map(one_line, (study.name, study.env, study.algo, study.backend))
+        rows.add_row(*names, f"{study.trials}{asked}", number(study.best), started)
+    console().print(rows)
+    return 0
+
+
+def show_command(parsed: argparse.Namespace) -> int:
+    """Print a study's state, its best trials and what mattered."""
+    from tuner.study.results import load
+
+    data = load(parsed.study, parsed.storage)
+    print("\n".join(_summary(data)))
+    out = console()
+    if data.importance:
+        print(f"\nimportance for the score ({data.importance_trials} completed trials)")
+        for name, share in sorted(data.importance.items(), key=lambda item: -item[1]):
+            print(f"  {share:>4.0%}  {one_line(name)}")
+    if data.trials:
+        out.print(_trials(data, everything=parsed.all))
+    return 0
+
+
+def _summary(data: StudyData) -> list[str]:
+    recipe = data.recipe
+    counts = {kind: data.count(kind) for kind in ("completed", "pruned", "diverged", "timed_out", "failed")}
+    running = data.count("running")
+    facts: dict[str, str] = {"study": data.name}
+    if recipe:
+        facts["environment"] = str(recipe.get("env", ""))
+        facts["trainer"] = f"{recipe.get('algo', '')}, {recipe.get('backend', '')}"
+        facts["search"] = f"space {recipe.get('space')}, sampler {recipe.get('sampler')}, pruner {recipe.get('pruner')}"
+    if data.grid:
+        facts["each run"] = f"{data.grid[-1]:,} environment steps, {len(data.grid)} evaluations"
+    of = f" of {recipe['trials']}" if recipe.get("trials") else ""
+    facts["trials"] = f"{sum(counts.values())}{of} ({counts_text(counts)})" + (
+        f", {running} running" if running else ""
+    )
+    facts["spent"] = (
+        f"{data.steps_spent:,} environment steps, {show_duration(sum(t.duration_s for t in data.trials))} of training"
+        + (f"; {data.steps_saved:,} steps saved by stopping early" if data.grid and data.steps_saved else "")
+    )
+    width = max(map(len, facts))
+    lines = [f"{name:<{width}}  {one_line(text)}" for name, text in facts.items()]
+    if data.best is None:
+        return [*lines, "No trial has completed yet."]
+    best = data.best
+    values = {one_line(k): v for k, v in (best.hyperparameters or best.params).items()}
+    return [*lines, f"\nbest: trial {best.number}, score {number(best.score)}", *aligned(values)]
+
+
+def _trials(data: StudyData, *, everything: bool) -> Any:
+    ranked = sorted(data.trials, key=lambda t: (t.score is None, -(t.score or 0.0), t.number))
+    shown = sorted(data.trials, key=lambda t: t.number) if everything else ranked[:SHOWN_TRIALS]
+    names = list(dict.fromkeys(name for trial in shown for name in trial.params))
+    title = "all trials" if everything else f"best of {len(data.trials)} trials"
+    numeric = ("trial", "score", "last", "steps", *names)
+    rows = table("trial", "outcome", "score", "last", "steps", *map(one_line, names), right=numeric, title=title)
+    for trial in shown:
+        values = (setting(trial.params[name]) if name in trial.params else "" for name in names)
+        rows.add_row(
+            str(trial.number), trial.outcome.replace("_", " "), number(trial.score), number(_last(trial)),
+            f"{trial.steps:,}", *values,
+        )  # fmt: skip
+    return rows
+
+
+def _last(trial: TrialRow) -> float | None:
+    """Return the mean return at the last evaluation, over the seeds."""
+    last = [curve[-1].mean for curve in trial.curves.values() if curve]
+    return sum(last) / len(last) if last else None
+
+
+def report_command(parsed: argparse.Namespace) -> int:
+    """Write the report and say where it is."""
+    from tuner.api import write_study_report
+    from tuner.study.results import load
+
+    data = load(parsed.study, parsed.storage)
+    paths = write_study_report(data, parsed.storage or default_storage(), Path(parsed.report_dir))
+    print(paths.page)
+    return 0
+
+
+def export_command(parsed: argparse.Namespace) -> int:
+    """Print or write a trial as YAML."""
+    from tuner.study.export import export_trial, write_export
+    from tuner.study.results import load
+
+    number_ = None if parsed.trial is None else whole_number(parsed.trial, "--trial", 0)
+    export = export_trial(load(parsed.study, parsed.storage), number_)
+    if export.reason:
+        print(f"Not in RL Zoo's format: {export.reason}", file=sys.stderr)
+    if parsed.output is None:
+        print(export.text, end="")
+        return 0
+    try:
+        write_export(export, Path(parsed.output))
+    except OSError as error:
+        raise InputError(f"-o {parsed.output} cannot be written: {error.strerror or error}.") from error
+    print(f"{parsed.output}: trial {export.trial}")
+    return 0

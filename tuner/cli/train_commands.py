@@ -1,0 +1,185 @@
+"""``tune train`` and ``tune evaluate``: one run with given values, and a saved policy played again."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import statistics
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tuner.cli.console import aligned, number
+from tuner.cli.parser import add_command, whole_number
+from tuner.cli.recipe_flags import add_field, over, settings
+from tuner.errors import InputError, StudyFailedError
+from tuner.hyperparameters import Hyperparameters, algorithm_class, field_infos, from_mapping
+
+if TYPE_CHECKING:
+    from tuner.study.config_files import Config
+    from tuner.study.plan import StudyPlan
+    from tuner.training.types import RunSpec
+
+_TRAIN = "train"
+
+#: Settings of a search that a single run has too, with their own words where the search's do not fit.
+TRAIN_SETTINGS = {
+    "env": "Gymnasium environment id, or module:Id",
+    "algo": None,
+    "backend": None,
+    "set": "Set a hyperparameter, over --config (may be repeated)",
+    "steps": "Environment steps (default: --config's, else the default search space's budget)",
+    "evaluations": "Evaluations, evenly spaced (default: the default search space's)",
+    "eval_episodes": "Episodes of each evaluation (default: the default search space's)",
+    "seed": "Source of all randomness of the run (default: 0)",
+    "env_arg": None,
+    "env_module": None,
+    "device": None,
+    "quiet": None,
+}
+
+
+def add_to(commands: Any) -> None:
+    """Add the commands."""
+    train = add_command(commands, "train", train_command, "train one agent, plot its training and save it")
+    for name, help in TRAIN_SETTINGS.items():
+        add_field(train, name, _TRAIN, help)
+        if name == "env":
+            train.add_argument(
+                "--config", metavar="FILE", help="Values from a YAML: an export of tune, or RL Zoo's own file"
+            )
+    train.add_argument(
+        "-o", "--output", metavar="DIR", help="Folder of the model (default: runs/<algo>-<backend>-<env>-seed<N>)"
+    )
+
+    evaluate = add_command(commands, "evaluate", evaluate_command, "play a saved model greedily and say how it does")
+    evaluate.add_argument("folder", metavar="DIR", help="Where tune train saved it")
+    evaluate.add_argument("--episodes", metavar="N", default="100", help="Episodes to play (default: 100)")
+    evaluate.add_argument("--seed", metavar="N", default="0", help="Seed of the first episode (default: 0)")
+    evaluate.add_argument("--env-module", metavar="FILE|NAME", help="File or module that registers the environment")
+
+
+def train_command(parsed: argparse.Namespace) -> int:
+    """Train, save and plot."""
+    asked = settings(parsed, _TRAIN)
+    plan, hyperparameters = plan_training(asked, parsed.config)
+    seed = int(asked.get("seed", 0))
+    spec = _run_spec(plan, hyperparameters, seed)
+    recipe = plan.recipe
+    name = f"{recipe.algo}-{recipe.backend}-{recipe.env}-seed{seed}"
+    folder = (
+        Path(parsed.output) if parsed.output is not None else Path("runs") / name.replace("/", "-").replace(":", "-")
+    )
+    _check_folder(folder)
+    if not recipe.quiet:
+        for line in plan.notes:
+            print(line, file=sys.stderr)
+        if parsed.config is None:
+            print("Values without --set are Stable-Baselines3's defaults; --config takes an export.", file=sys.stderr)
+    return _train(spec, folder, plan.facts.reward_threshold, quiet=recipe.quiet)
+
+
+def plan_training(asked: dict[str, Any], config_file: str | None) -> tuple[StudyPlan, Hyperparameters]:
+    """Return a run's surroundings (environment, grid, evaluation) and its hyperparameters.
+
+    Args:
+        asked: Settings of the command line, by name.
+        config_file: ``--config``, or None.
+
+    Raises:
+        InputError: A value breaks a rule, or the environment or the file cannot be used.
+    """
+    from tuner.study.plan import plan_study
+    from tuner.study.recipe import StudyRecipe
+
+    asked = dict(asked)
+    given = asked.pop("set", {})
+    algorithm = asked.get("algo", StudyRecipe().algo)
+    values: dict[str, Any] = {}
+    if config_file is not None:
+        from tuner.study.config_files import read_config
+
+        config = read_config(config_file, asked.get("env"))
+        asked, values = over(_surroundings(config), asked), config.hyperparameters
+        if asked["algo"] != config.algorithm:
+            raise InputError(f"{config_file} is for {config.algorithm}, but --algo is {algorithm}.")
+    hyperparameters = from_mapping(algorithm, {**values, **_typed(algorithm, given)})
+    steps = asked.get("steps")
+    if steps is not None and "evaluations" not in asked:
+        asked["evaluations"] = min(10, steps)
+    return plan_study(StudyRecipe(**asked)), hyperparameters
+
+
+def _surroundings(config: Config) -> dict[str, Any]:
+    return {
+        "env": config.env,
+        "steps": config.n_timesteps,
+        "algo": config.algorithm,
+        "env_arg": config.env_kwargs,
+    }
+
+
+def _typed(algorithm: str, given: dict[str, Any]) -> dict[str, Any]:
+    """Return ``--set`` values with text read by the kind of its field: ``64x64`` is a network."""
+    from tuner.space.text import read_text
+
+    infos = field_infos(algorithm_class(algorithm))
+    return {n: read_text(infos[n], v) if isinstance(v, str) and n in infos else v for n, v in given.items()}
+
+
+def _run_spec(plan: StudyPlan, hyperparameters: Hyperparameters, seed: int) -> RunSpec:
+    from tuner.seeding import evaluation_seed
+    from tuner.training.types import RunId
+
+    spec = plan.run_spec(RunId(0), hyperparameters, seed)
+    # Episodes that no search has seen: what a search chose is judged on fresh ones.
+    fresh = dataclasses.replace(spec.evaluation, seed=evaluation_seed(seed, "select"))
+    return dataclasses.replace(spec, evaluation=fresh)
+
+
+def _check_folder(folder: Path) -> None:
+    import os
+
+    there = next(p for p in (folder, *folder.absolute().parents) if p.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise InputError(f"-o {folder} cannot be used: {there} may not be written.")
+
+
+def _train(spec: RunSpec, folder: Path, reward_threshold: float | None, *, quiet: bool) -> int:
+    from tuner.cli.train_progress import watch_training
+    from tuner.study.export import config_yaml
+    from tuner.training.checkpoint import save_model
+    from tuner.training.single import train_once
+
+    with watch_training(spec, quiet=quiet) as watch:
+        outcome = train_once(spec, observer=watch, on_point=watch.on_point)
+    if outcome.kind != "completed":
+        raise StudyFailedError(f"The run {outcome.kind.replace('_', ' ')} at step {outcome.steps}: {outcome.reason}")
+    save_model(folder, spec, watch.weights, watch.points)
+    config = config_yaml(spec.env.id, spec.n_timesteps, spec.hyperparameters, dict(spec.env.kwargs))
+    (folder / "config.yaml").write_text(config, encoding="utf-8")
+    plot = watch.write_plot(folder, reward_threshold)
+    last = watch.points[-1]
+    best = max(watch.points, key=lambda p: p.mean_return)
+    print(f"Last evaluation: mean return {number(last.mean_return)} over {len(last.returns)} episodes")
+    print(f"Best evaluation: mean return {number(best.mean_return)} at step {best.step:,}")
+    print(f"Model: {folder}\nPlot: {plot}\nNext:\n  tune evaluate {folder}")
+    return 0
+
+
+def evaluate_command(parsed: argparse.Namespace) -> int:
+    """Play and print."""
+    from tuner.training.single import evaluate_saved
+
+    episodes = whole_number(parsed.episodes, "--episodes", 1, 1_000_000)
+    seed = whole_number(parsed.seed, "--seed", 0, 2**31 - 1)
+    returns, lengths = evaluate_saved(Path(parsed.folder), episodes, seed, parsed.env_module)
+    facts = {
+        "episodes": f"{len(returns)}",
+        "mean return": f"{number(statistics.fmean(returns))}",
+        "standard deviation": f"{number(statistics.stdev(returns))}" if len(returns) > 1 else "-",
+        "smallest, largest": f"{number(min(returns))}, {number(max(returns))}",
+        "mean length": f"{number(statistics.fmean(lengths))} steps",
+    }
+    print("\n".join(aligned(facts, indent="")))
+    return 0

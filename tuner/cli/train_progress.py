@@ -1,0 +1,109 @@
+"""What ``tune train`` shows while it trains, and what it keeps for the plot and the model."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tuner.cli.console import console, number
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from tuner.training.types import EvalPoint, RunId, RunSpec
+
+#: Seconds between two redraws of the bar.
+REDRAW_S = 0.1
+
+
+class TrainingWatch:
+    """Keeps a run's log, evaluations and weights, and passes its progress on."""
+
+    def __init__(self, spec: RunSpec, show: Callable[[int, str], None], say: Callable[[EvalPoint], None]) -> None:
+        from tuner.training.log import TrainingLog
+
+        self.log = TrainingLog()
+        self.points: list[EvalPoint] = []
+        self.weights: Mapping[str, np.ndarray] = {}
+        self._spec = spec
+        self._show = show
+        self._say = say
+        self._shown_at = 0.0
+        self._epsilon: float | None = None
+
+    def on_episode(self, run_id: RunId, step: int, episode_return: float, length: int) -> None:
+        """Log an episode."""
+        self.log.on_episode(run_id, step, episode_return, length)
+        self._step(step)
+
+    def on_update(self, run_id: RunId, step: int, loss: float, q_value: float, epsilon: float) -> None:
+        """Log a training call."""
+        self.log.on_update(run_id, step, loss, q_value, epsilon)
+        self._epsilon = epsilon
+        self._step(step)
+
+    def on_end(self, run_id: RunId, weights: Mapping[str, np.ndarray]) -> None:
+        """Keep the weights."""
+        self.log.on_end(run_id, weights)
+        self.weights = dict(weights)
+
+    def on_point(self, point: EvalPoint) -> None:
+        """Keep and show an evaluation."""
+        self.points.append(point)
+        self._say(point)
+        self._shown_at = 0.0
+        self._step(point.step)
+
+    def write_plot(self, folder: Path, reward_threshold: float | None) -> Path:
+        """Write the training plot into an existing folder and return its path."""
+        from tuner.report.training_page import write_training_page
+
+        return write_training_page(self._spec, self.log, self.points, folder, reward_threshold=reward_threshold)
+
+    def _step(self, step: int) -> None:
+        now = time.monotonic()
+        if now - self._shown_at < REDRAW_S:
+            return
+        self._shown_at = now
+        parts = [f"return {number(self.points[-1].mean_return)}"] if self.points else []
+        parts += [f"epsilon {self._epsilon:.3f}"] if self._epsilon is not None else []
+        self._show(step, "  ".join(parts))
+
+
+@contextlib.contextmanager
+def watch_training(spec: RunSpec, *, quiet: bool) -> Iterator[TrainingWatch]:
+    """Show a bar on a terminal, a line for each evaluation elsewhere, nothing when quiet."""
+    if quiet:
+        yield TrainingWatch(spec, _nothing, _nothing)
+    elif not sys.stderr.isatty():
+        yield TrainingWatch(spec, _nothing, lambda point: print(_line(spec, point), file=sys.stderr, flush=True))
+    else:
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+        columns = (
+            TextColumn("{task.fields[name]}"),
+            BarColumn(bar_width=None),
+            TextColumn("{task.completed:,}/{task.total:,}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[state]}", markup=False),
+        )
+        with Progress(*columns, console=console(stderr=True), auto_refresh=False) as bar:
+            task = bar.add_task("", total=spec.n_timesteps, name=spec.env.id, state="")
+
+            def show(step: int, state: str) -> None:
+                bar.update(task, completed=step, state=state, refresh=True)
+
+            yield TrainingWatch(spec, show, _nothing)
+
+
+def _nothing(*_: Any) -> None:
+    """Show nothing."""
+
+
+def _line(spec: RunSpec, point: EvalPoint) -> str:
+    return f"step {point.step:,}/{spec.n_timesteps:,}: mean return {number(point.mean_return)}"

@@ -1,0 +1,82 @@
+"""``key=value`` arguments: plain scalars and lists, nothing that executes."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import yaml
+
+from tuner.errors import InputError
+
+_DIGITS = r"\d+(?:_\d+)*"
+_INTEGER = re.compile(rf"[+-]?{_DIGITS}")
+_NUMBER = re.compile(rf"[+-]?(?:{_DIGITS}\.?(?:{_DIGITS})?|\.{_DIGITS})(?:[eE][+-]?\d+)?")
+_WORDS: dict[str, Any] = {"true": True, "false": False, "null": None, "none": None}
+
+
+def read_pairs(flag: str, pairs: Iterable[str]) -> dict[str, Any]:
+    """Return repeated ``key=value`` arguments as a mapping; the last of equal keys wins.
+
+    Raises:
+        InputError: An argument without ``=``, without a key, or with a list that is not one.
+    """
+    found = {}
+    for pair in pairs:
+        key, equals, text = pair.partition("=")
+        if not equals or not key.strip():
+            raise InputError(f"{flag} takes key=value, such as {_EXAMPLES.get(flag, 'key=value')}; got '{pair}'.")
+        try:
+            found[key.strip()] = read_value(text.strip())
+        except ValueError as error:
+            raise InputError(f"{flag} {key.strip()}: {error}") from error
+    return found
+
+
+_EXAMPLES = {"--set": "--set gamma=0.98", "--env-arg": "--env-arg is_slippery=false"}
+
+
+def read_value(text: str) -> Any:
+    """Return what a word of the command line stands for.
+
+    Numbers (``1e-3`` and ``50_000`` too, which YAML 1.1 would read as text), ``true``, ``false``, ``null``, lists such
+    as ``[64, 64]``, quoted text; everything else is text as it stands.
+
+    Raises:
+        ValueError: A broken list or quotation.
+    """
+    if text.lower() in _WORDS:
+        return _WORDS[text.lower()]
+    if _NUMBER.fullmatch(text):
+        return read_number(text)
+    if text[:1] not in ("[", "'", '"'):
+        return text
+    try:
+        value = yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError):
+        raise ValueError(f"'{text}' is not a list such as [64, 64], nor quoted text.") from None
+    return _items(value, text) if isinstance(value, list) else value
+
+
+def read_number(text: str) -> int | float | str:
+    """Return the number that a word stands for, or the word itself."""
+    if _INTEGER.fullmatch(text):
+        return int(text)
+    number = float(text) if _NUMBER.fullmatch(text) else math.nan
+    return number if math.isfinite(number) else text
+
+
+def _items(values: list[Any], whole: str) -> list[Any]:
+    items: list[Any] = []
+    for value in values:
+        if isinstance(value, list):
+            items.append(_items(value, whole))
+        elif isinstance(value, str):
+            items.append(read_number(value))
+        elif value is None or isinstance(value, bool | int | float):
+            items.append(value)
+        else:
+            raise ValueError(f"'{whole}' may hold numbers, text, booleans and lists only.")
+    return items
