@@ -12,7 +12,7 @@ TUNER = ROOT / "tuner"
 FILES = sorted(TUNER.rglob("*.py"))
 
 #: What everything may import.
-BASE = {"", "errors", "optional", "seeding", "hyperparameters"}
+BASE = {"", "errors", "optional", "seeding", "fields", "hyperparameters"}
 
 #: Part of the package -> the other parts it may import, all of them below it.
 BELOW = {
@@ -33,6 +33,7 @@ BELOW = {
     "errors": set(),
     "optional": set(),
     "seeding": set(),
+    "fields": set(),
     "hyperparameters": set(),
 }
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tuner.hyperparameters import FieldInfo
+from tuner.fields import FieldInfo
 
 
 @dataclass(frozen=True)

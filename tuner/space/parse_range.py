@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 from tuner.errors import InputError
-from tuner.hyperparameters import FieldInfo
+from tuner.fields import FieldInfo
 from tuner.space.ranges import Bound, Choice, FloatRange, IntRange, Range, When
 
 #: Raises the error for a key: (key path, what is wrong).

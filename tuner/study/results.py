@@ -1,4 +1,7 @@
-"""A study as plain tables: what reports, exports and ``tune show`` read. No Optuna object leaves this module."""
+"""A study as plain tables: what reports, exports and ``tune show`` read.
+
+Plain data only, so that reading results needs no Optuna; ``reading.py`` fills these tables from a database.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,7 @@ class TrialRow:
     Attributes:
         number: Trial number.
         state: Optuna's state: COMPLETE, PRUNED, FAIL, RUNNING or WAITING.
-        outcome: Ours: completed, pruned, diverged, timed_out, failed, lost or running.
+        outcome: Ours: completed, pruned, diverged, timed_out, failed, lost, running or waiting.
         score: The objective's score; None unless completed.
         params: What was sampled, by the sampler's names.
         hyperparameters: The complete resolved hyperparameters, plain data.
@@ -109,3 +112,54 @@ class StudyData:
         """Environment steps that stopping trials early has saved."""
         ended_early = (t for t in self.trials if t.outcome in ("pruned", "diverged", "timed_out") and t.curves)
         return sum(len(t.curves) * self.grid[-1] - t.steps for t in ended_early)
+
+
+@dataclass(frozen=True)
+class StudySummary:
+    """One line of ``tune list``.
+
+    Attributes:
+        name: Study name.
+        env: Environment id; empty when another program made the study.
+        algo: Algorithm.
+        backend: Who trains.
+        trials: Trials that count so far.
+        asked: Trials the study shall have, or None.
+        best: Best score, or None.
+        started: When its first trial began (UTC), or None.
+    """
+
+    name: str
+    env: str
+    algo: str
+    backend: str
+    trials: int
+    asked: int | None
+    best: float | None
+    started: datetime | None
+
+
+def load(name: str, storage: str | None = None) -> StudyData:
+    """Read a study from its database.
+
+    Args:
+        name: Study name.
+        storage: Storage URL; None takes ``$TUNE_STORAGE``, else the default.
+
+    Raises:
+        InputError: The storage cannot be used, or has no such study; the nearest name is given.
+    """
+    from tuner.study.reading import read_study
+
+    return read_study(name, storage)
+
+
+def list_studies(storage: str | None = None) -> list[StudySummary]:
+    """Return all studies of a storage by name.
+
+    Raises:
+        InputError: The storage cannot be used.
+    """
+    from tuner.study.reading import read_summaries
+
+    return read_summaries(storage)

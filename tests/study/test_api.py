@@ -1,0 +1,215 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+import yaml
+from study_fakes import FakeExecutor
+
+import tuner
+from tuner.errors import InputError, ResumeError, StudyFailedError, StudyLockedError
+from tuner.study.lock import study_lock
+from tuner.study.plan import plan_study
+from tuner.study.recipe import StudyRecipe
+from tuner.study.results import load
+
+SMALL = {"env": "CartPole-v1", "steps": 300, "evaluations": 3, "eval_episodes": 1, "pruner": "none"}
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("TUNE_STORAGE", raising=False)
+
+
+class Listener:
+    def __init__(self):
+        self.calls, self.notes, self.last = [], [], None
+
+    def start(self, snapshot):
+        self.calls.append("start")
+
+    def update(self, snapshot):
+        self.calls.append("update")
+        self.last = snapshot
+
+    def note(self, line):
+        self.notes.append(line)
+
+    def finish(self, snapshot):
+        self.calls.append("finish")
+        self.last = snapshot
+
+
+def test_a_study_leaves_database_report_and_export(tmp_path):
+    listener = Listener()
+    result = tuner.run(tuner.StudyRecipe(**SMALL, trials=3), progress=listener, executor=FakeExecutor())
+    assert result.ending == "done"
+    assert (tmp_path / "studies" / "tuner.db").is_file()
+    folder = tmp_path / "reports" / result.name
+    assert {p.name for p in folder.iterdir()} == {"index.html", "report.json", "trials.csv", "best.yaml"}
+    assert yaml.safe_load((folder / "best.yaml").read_text())["CartPole-v1"]["learning_rate"] == (
+        result.best.learning_rate
+    )
+    assert result.data.count("completed") == 3
+    assert listener.calls[0] == "start"
+    assert listener.calls[-1] == "finish"
+    assert listener.calls.count("finish") == 1
+    assert (listener.last.done, listener.last.trials, listener.last.best.score) == (3, 3, result.data.best.score)
+    assert listener.last.steps == 900
+
+
+def test_a_finished_study_is_reported_again_without_an_executor():
+    recipe = StudyRecipe(**SMALL, trials=2)
+    first = tuner.run(recipe, executor=FakeExecutor())
+
+    class Forbidden:
+        def run(self, supervisor):
+            raise AssertionError
+
+    again = tuner.run(recipe, executor=Forbidden())
+    assert again.data.trials == first.data.trials
+
+
+def test_an_interrupted_study_is_reported_and_the_same_command_finishes_it():
+    recipe = StudyRecipe(**SMALL, trials=4)
+    first = tuner.run(recipe, executor=FakeExecutor(stop_after_reports=5))
+    assert first.ending == "interrupted"
+    assert first.report.is_file()
+    assert first.data.count("completed") < 4
+    listener = Listener()
+    second = tuner.run(recipe, progress=listener, executor=FakeExecutor())
+    assert second.ending == "done"
+    assert second.data.count("completed") == 4
+    assert any("of 4 trials are there" in line for line in listener.notes)
+
+
+def test_when_everything_fails_the_report_is_written_and_the_reasons_are_named(tmp_path):
+    with pytest.raises(StudyFailedError, match="3 x failed: failed on purpose") as error:
+        tuner.run(StudyRecipe(**SMALL, trials=3), executor=FakeExecutor(lambda spec: "failed"))
+    assert error.value.exit_code == 3
+    (page,) = tmp_path.glob("reports/*/index.html")
+    assert str(page.relative_to(tmp_path)) in str(error.value)
+    assert not list(tmp_path.glob("reports/*/best.yaml"))
+
+
+def test_a_trainer_that_raises_leaves_no_trial_running():
+    class Broken:
+        def run(self, supervisor):
+            supervisor.take({}, block=True)
+            raise RuntimeError("the executor is broken")
+
+    recipe = StudyRecipe(**SMALL, trials=2, study="s")
+    with pytest.raises(RuntimeError, match="broken"):
+        tuner.run(recipe, executor=Broken())
+    assert {t.state for t in load("s").trials} == {"FAIL", "WAITING"}
+    assert tuner.run(recipe, executor=FakeExecutor()).data.count("completed") == 2
+
+
+def test_the_first_ctrl_c_ends_gently_and_the_second_at_once():
+    class Slow(FakeExecutor):
+        def run(self, supervisor):
+            threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
+            while supervisor.tick():
+                time.sleep(0.01)
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(5)
+            raise AssertionError
+
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        tuner.run(StudyRecipe(**SMALL, trials=2), executor=Slow())
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_second_run_of_a_study_is_refused_and_leaves_it_alone(tmp_path):
+    recipe = StudyRecipe(**SMALL, trials=2, study="s")
+    (tmp_path / "studies").mkdir()
+    with study_lock(tmp_path / "studies" / "tuner.db", "s"), pytest.raises(StudyLockedError, match=str(os.getpid())):
+        tuner.run(recipe, executor=FakeExecutor())
+    assert not (tmp_path / "studies" / "tuner.db").exists()
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"env": "CartPol-v1"}, {"trials": 0}, {"study": "a/b"}, {"space": "defualt"}, {"set": {"gama": 0.9}},
+        {"set": {"gamma": 2.0}}, {"storage": "foo://x"}, {"backend": "sb3", "set": {"double_q": True}},
+        {"env_arg": {"nonsense": 1}}, {"report_dir": "taken"}, {"steps": 2, "evaluations": 3},
+    ],
+)  # fmt: skip
+def test_bad_input_is_one_line_and_nothing_is_written(tmp_path, settings):
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(InputError) as error:
+        tuner.run(StudyRecipe(**{**SMALL, **settings}), executor=FakeExecutor())
+    assert "\n" not in str(error.value)
+    assert [p.name for p in tmp_path.iterdir()] == ["taken"]
+
+
+def test_a_resume_with_another_seed_is_refused():
+    tuner.run(StudyRecipe(**SMALL, trials=1, study="s"), executor=FakeExecutor())
+    with pytest.raises(ResumeError, match="--seed was 0, now 1"):
+        tuner.run(StudyRecipe(**SMALL, trials=2, study="s", seed=1), executor=FakeExecutor())
+
+
+@pytest.mark.filterwarnings("ignore:Query string argument:sqlalchemy.exc.SAWarning")  # SQLite takes no password
+def test_the_password_of_the_storage_is_nowhere_in_what_is_written(tmp_path):
+    url = f"sqlite:///{tmp_path}/s.db?password=S3cret"
+    result = tuner.run(StudyRecipe(**SMALL, trials=1, storage=url), executor=FakeExecutor())
+    for path in (tmp_path / "s.db", *result.report.parent.iterdir()):
+        assert b"S3cret" not in path.read_bytes(), path
+    document = json.loads((result.report.parent / "report.json").read_text())
+    assert "password=***" in document["commands"]["dashboard"]
+
+
+# Plans.
+
+
+def test_the_budget_comes_from_the_flag_else_the_environments_entry_else_the_default(tmp_path):
+    (tmp_path / "mine.yaml").write_text(
+        "algorithm: dqn\nbudget: {n_timesteps: 900, evaluations: 3}\nfixed: {}\n"
+        "search: {gamma: {type: float, low: 0.9, high: 0.99}}\n"
+        "environments: {Acrobot-v1: {budget: {n_timesteps: 600}}}\n"
+    )
+    common = {"space": "mine.yaml", "trials": 1}
+    listed = plan_study(StudyRecipe(env="Acrobot-v1", **common))
+    assert listed.grid == (200, 400, 600)
+    assert listed.notes == ()
+    other = plan_study(StudyRecipe(env="CartPole-v1", **common))
+    assert other.grid == (300, 600, 900)
+    assert "CartPole-v1" in other.notes[0]
+    assert plan_study(StudyRecipe(env="Acrobot-v1", steps=60, evaluations=2, **common)).grid == (30, 60)
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"trials": 100, "workers": 2}, (2, 6, 12, 12)),
+        ({"trials": 10, "workers": 2}, (2, 2, 4, 4)),
+        ({"trials": 1000, "workers": 2}, (2, 16, 32, 32)),
+        ({"trials": 100, "workers": 2, "lanes": 8}, (2, 8, 16, 16)),
+        ({"trials": 100, "workers": 2, "backend": "sb3"}, (2, 1, 2, 2)),
+        ({"trials": 10, "workers": 2, "seeds_per_trial": 3}, (2, 6, 4, 12)),
+        ({"trials": 100, "workers": 8, "executor": "inline"}, (1, 12, 12, 12)),
+    ],
+)
+def test_trials_in_flight_leave_seven_eighths_of_the_study_to_learn_from(settings, expected):
+    plan = plan_study(StudyRecipe(env="CartPole-v1", **settings))
+    assert (plan.workers, plan.lanes, plan.trials_in_flight, plan.runs_in_flight) == expected
+
+
+def test_importing_tuner_loads_nothing_heavy():
+    code = (
+        "import sys, tuner, tuner.study.recipe, tuner.study.recipe_files, tuner.study.urls, tuner.study.results;"
+        "tuner.StudyRecipe; print([m for m in ('torch', 'optuna', 'gymnasium', 'sqlalchemy') if m in sys.modules])"
+    )
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
+
+
+def test_unknown_names_of_the_package_are_attribute_errors():
+    with pytest.raises(AttributeError, match="nonsense"):
+        tuner.nonsense  # noqa: B018

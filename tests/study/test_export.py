@@ -1,0 +1,229 @@
+import argparse
+import subprocess
+import sys
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from study_fakes import FakeExecutor, make_plan, search
+
+from tuner.errors import InputError
+from tuner.hyperparameters import DQNHyperparameters
+from tuner.study.config_files import read_config
+from tuner.study.export import config_yaml, export_trial, write_export
+from tuner.study.results import load
+
+SB3_ONLY = st.builds(
+    DQNHyperparameters,
+    learning_rate=st.floats(1e-6, 0.1),
+    buffer_size=st.integers(1, 10**6),
+    learning_starts=st.integers(0, 5000),
+    batch_size=st.integers(1, 512),
+    tau=st.floats(1e-4, 1.0),
+    gamma=st.floats(0.0, 1.0),
+    train_freq=st.integers(1, 500),
+    gradient_steps=st.integers(-1, 200),
+    target_update_interval=st.integers(1, 10**5),
+    exploration_fraction=st.floats(0.0, 1.0),
+    exploration_initial_eps=st.floats(0.0, 1.0),
+    exploration_final_eps=st.floats(0.0, 1.0),
+    max_grad_norm=st.floats(0.1, 100.0),
+    net_arch=st.lists(st.integers(1, 512), max_size=3).map(tuple),
+)
+
+
+@pytest.fixture
+def data(tmp_path):
+    url = f"sqlite:///{tmp_path}/s.db"
+    plan = make_plan(url, trials=4, study="s", set={"double_q": False})
+    search(plan, FakeExecutor(lambda spec: "failed" if spec.run_id.trial == 1 else "completed"))
+    return load("s", url)
+
+
+# Writing.
+
+
+@given(SB3_ONLY, st.integers(1, 10**7))
+@settings(max_examples=40, deadline=None)
+def test_zoo_yaml_reads_back_as_the_same_hyperparameters(tmp_path_factory, hyperparameters, steps):
+    path = tmp_path_factory.mktemp("x") / "best.yaml"
+    path.write_text(config_yaml("ALE/Pong-v5", steps, hyperparameters, {"frameskip": 4}))
+    config = read_config(path)
+    assert (config.env, config.n_timesteps, config.algorithm) == ("ALE/Pong-v5", steps, "dqn")
+    assert config.hyperparameters == hyperparameters.to_mapping()
+    assert config.env_kwargs == {"frameskip": 4}
+
+
+def test_the_zoos_loader_gives_sb3_the_arguments_our_adapter_uses(tmp_path, monkeypatch):
+    from rl_zoo3.exp_manager import ExperimentManager
+
+    from tuner.training.sb3 import constructor_arguments
+
+    monkeypatch.chdir(tmp_path)
+    hyperparameters = DQNHyperparameters(
+        learning_rate=1e-5, buffer_size=3000, batch_size=16, tau=0.7, gamma=0.9, train_freq=7, gradient_steps=-1,
+        target_update_interval=77, exploration_fraction=0.3, exploration_initial_eps=0.8, exploration_final_eps=0.02,
+        max_grad_norm=5.0, net_arch=(24, 12), learning_starts=55,
+    )  # fmt: skip
+    path = tmp_path / "best.yaml"
+    path.write_text(config_yaml("CartPole-v1", 4000, hyperparameters))
+    manager = ExperimentManager(argparse.Namespace(), "dqn", "CartPole-v1", str(tmp_path), config=str(path), verbose=0)
+    model, _ = manager.setup_experiment()
+    ours = constructor_arguments(hyperparameters, 4000)
+    theirs = dict(manager._hyperparams)
+    assert theirs.pop("learning_rate")(1.0) == ours.pop("learning_rate") == 1e-5
+    assert theirs == ours
+    assert manager.n_timesteps == 4000
+    assert model.buffer_size == 3000
+    assert [layer.out_features for layer in model.q_net.q_net if hasattr(layer, "out_features")] == [24, 12, 2]
+
+
+@pytest.mark.slow
+def test_the_zoo_trains_the_exported_file(tmp_path):
+    path = tmp_path / "best.yaml"
+    path.write_text(config_yaml("CartPole-v1", 500, DQNHyperparameters()))
+    command = [sys.executable, "-m", "rl_zoo3.train", "--algo", "dqn", "--env", "CartPole-v1", "--conf-file", str(path)]
+    done = subprocess.run([*command, "--n-timesteps", "300", "-f", str(tmp_path)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_the_best_trial_is_exported_with_every_sb3_argument(data):
+    export = export_trial(data)
+    assert export.zoo
+    assert export.trial == data.best.number
+    settings = yaml.safe_load(export.text)["Fake-v0"]
+    assert {"tau", "max_grad_norm", "exploration_initial_eps", "policy", "n_timesteps"} <= set(settings)
+    assert settings["learning_rate"] == data.best.params["learning_rate"]
+    assert isinstance(settings["learning_rate"], float)
+
+
+def test_a_native_only_option_is_written_in_our_schema_with_the_reason(data, tmp_path):
+    text = config_yaml("X-v0", 500, DQNHyperparameters(double_q=True, net_arch=(8,)))
+    assert text.startswith("# Not in RL Zoo's format: Stable-Baselines3's DQN does not know double_q=True.")
+    (tmp_path / "own.yaml").write_text(text)
+    config = read_config(tmp_path / "own.yaml")
+    assert config.hyperparameters == DQNHyperparameters(double_q=True, net_arch=(8,)).to_mapping()
+    assert (config.env, config.n_timesteps) == ("X-v0", 500)
+
+
+def test_trial_zero_can_be_exported_and_missing_ones_are_named(data):
+    assert export_trial(data, 0).trial == 0
+    with pytest.raises(InputError, match="no trial 9; its trials are 0 to 3"):
+        export_trial(data, 9)
+
+
+def test_a_study_without_completed_trials_has_no_best_to_export(tmp_path):
+    url = f"sqlite:///{tmp_path}/s.db"
+    search(make_plan(url, trials=1, study="s"), FakeExecutor(lambda spec: "failed"))
+    with pytest.raises(InputError, match="No trial of 's' has completed"):
+        export_trial(load("s", url))
+
+
+def test_a_write_replaces_the_file_whole(data, tmp_path):
+    path = tmp_path / "out" / "best.yaml"
+    for number in (0, 2):
+        write_export(export_trial(data, number), path)
+    assert path.read_text() == export_trial(data, 2).text
+    assert [p.name for p in path.parent.iterdir()] == ["best.yaml"]
+
+
+# Reading.
+
+
+def zoo(tmp_path, text):
+    path = tmp_path / "c.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_the_zoos_own_style_is_read(tmp_path):
+    path = zoo(
+        tmp_path,
+        """
+CartPole-v1:
+  n_timesteps: !!float 5e4
+  policy: 'MlpPolicy'
+  learning_rate: !!float 2.3e-3
+  train_freq: [256, step]
+  policy_kwargs: "dict(net_arch=[256, 256])"
+""",
+    )
+    config = read_config(path)
+    assert config.n_timesteps == 50_000
+    assert config.hyperparameters["learning_rate"] == 2.3e-3
+    assert config.hyperparameters["train_freq"] == 256
+    assert config.hyperparameters["net_arch"] == [256, 256]
+    assert config.hyperparameters["tau"] == 1.0
+
+
+def test_the_zoos_shipped_dqn_file_is_read_for_classic_control():
+    from pathlib import Path
+
+    import rl_zoo3
+
+    path = Path(rl_zoo3.__file__).parent / "hyperparams" / "dqn.yml"
+    for env in ("CartPole-v1", "Acrobot-v1", "MountainCar-v0"):
+        assert read_config(path, env).env == env
+    with pytest.raises(InputError, match="name one with --env"):
+        read_config(path)
+    assert read_config(path, "Taxi-v4").n_timesteps == 1_000_000  # the Zoo's own fallback
+
+
+def test_an_environment_that_the_file_lacks_names_the_nearest(tmp_path):
+    path = zoo(tmp_path, "CartPole-v1: {n_timesteps: 10}\nAcrobot-v1: {n_timesteps: 10}\n")
+    with pytest.raises(InputError, match="Did you mean 'CartPole-v1'"):
+        read_config(path, "CartPol-v1")
+
+
+CANARY = "__import__('pathlib').Path('CANARY').touch()"
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("learning_rate: lin_0.001", ["learning_rate", "schedule", "'lin_0.001'"]),
+        ("learning_rate: 1e-4", ["learning_rate", "0.0001", "text"]),
+        ("learning_rate: -1.0", ["learning_rate", "above 0"]),
+        ("lerning_rate: 0.1", ["Did you mean 'learning_rate'"]),
+        ("policy: CnnPolicy", ["MlpPolicy"]),
+        ("normalize: true", ["normalize"]),
+        ("frame_stack: 4", ["frame_stack"]),
+        ("env_wrapper: a.b", ["env_wrapper"]),
+        ("train_freq: [1, episode]", ["train_freq"]),
+        ("policy_kwargs: {activation_fn: x}", ["activation_fn"]),
+        ('policy_kwargs: "dict(net_arch=[64], activation_fn=nn.ReLU)"', ["run as code"]),
+        (f'policy_kwargs: "{CANARY}"', ["run as code"]),
+        (f'policy_kwargs: "dict(net_arch={CANARY})"', ["run as code"]),
+        ('policy_kwargs: "dict([1])"', ["run as code"]),
+        ('policy_kwargs: "dict(**{})"', ["run as code"]),
+        (f'replay_buffer_class: "{CANARY}"', ["replay_buffer_class"]),
+        (f'normalize: "{CANARY}"', ["normalize"]),
+        (f'gamma: "{CANARY}"', ["gamma"]),
+        ("gamma: !!python/object/apply:pathlib.Path.touch [CANARY]", ["plain YAML"]),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_and_nothing_is_run(tmp_path, monkeypatch, line, words):
+    monkeypatch.chdir(tmp_path)
+    path = zoo(tmp_path, f"X-v0:\n  n_timesteps: 100\n  {line}\n")
+    with pytest.raises(InputError) as error:
+        read_config(path)
+    assert all(word in str(error.value) for word in [str(path), *words]), str(error.value)
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "CANARY").exists()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "- 1", "X-v0: 3", "X-v0: {}", "X-v0: {n_timesteps: .nan}", "X: {n_timesteps: 0}", "[", "schema: tune/9",
+     "schema: tune/1"],
+)  # fmt: skip
+def test_files_that_are_no_configuration_are_refused_in_one_line(tmp_path, text):
+    with pytest.raises(InputError) as error:
+        read_config(zoo(tmp_path, text))
+    assert "\n" not in str(error.value)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(InputError, match="cannot be read"):
+        read_config(tmp_path / "none.yaml")

@@ -1,0 +1,121 @@
+import optuna
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from optuna.distributions import FloatDistribution
+from optuna.trial import TrialState, create_trial
+from study_fakes import FakeExecutor, make_plan, search
+
+from tuner.errors import MissingExtraError
+from tuner.study.pruning import Judge, make_pruner, warmup_steps
+from tuner.study.sampling import make_sampler
+from tuner.study.studies import open_study
+
+GRID = tuple(range(100, 1001, 100))
+
+
+@pytest.mark.parametrize("sampler", ["gp", "qmc"])
+def test_a_sampler_without_its_package_is_refused_before_the_study(tmp_path, monkeypatch, sampler):
+    def missing(module, **names):
+        raise MissingExtraError(f"{module} {names['extra']}")
+
+    monkeypatch.setattr("tuner.study.sampling.require", missing)
+    with pytest.raises(MissingExtraError, match="scipy gp"):
+        open_study(make_plan(f"sqlite:///{tmp_path}/s.db", sampler=sampler), {})
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["tpe", "random", "qmc", "gp"])
+def test_two_samplers_of_one_study_never_propose_the_same_startup_point(name):
+    """What parallel or resumed supervisors do: each builds its own sampler from the same seed."""
+    study = optuna.create_study(direction="maximize")
+    points = []
+    for _ in range(8):
+        study.sampler = make_sampler(name, seed=3, startup_trials=10)
+        trial = study.ask()
+        points.append(trial.suggest_float("x", 0, 1))
+        study.tell(trial, points[-1])
+    assert len(set(points)) == 8
+
+
+def test_qmc_fills_the_range_evenly():
+    study = optuna.create_study(direction="maximize", sampler=make_sampler("qmc", seed=1, startup_trials=1))
+    points = []
+    for _ in range(17):
+        trial = study.ask()
+        points.append(trial.suggest_float("x", 0, 1))
+        study.tell(trial, 0.0)
+    # The first point is random, the next 16 are a scrambled Sobol sequence: one in each sixteenth.
+    assert sorted(int(x * 16) for x in points[1:]) == list(range(16))
+
+
+@pytest.mark.parametrize(("fate", "outcome"), [("late_nan", "diverged"), ("late_slow", "timed_out")])
+def test_the_sampler_ranks_a_late_divergence_below_an_early_pruning(tmp_path, fate, outcome):
+    """TPE ranks pruned trials by how far they came; a divergence just before the end must rank last all the same."""
+    from optuna.samplers._tpe.sampler import _split_trials
+
+    url = f"sqlite:///{tmp_path}/s.db"
+    plan = make_plan(url, trials=14, startup_trials=2, trial_timeout=1500, sampler="random")
+    search(plan, FakeExecutor(lambda spec: fate if spec.run_id.trial in (4, 8) else "completed"))
+    study = optuna.load_study(study_name=plan.name, storage=url)
+    trials = study.get_trials(deepcopy=False)
+    outcomes = [t.user_attrs["outcome"] for t in trials]
+    assert [number for number, o in enumerate(outcomes) if o == outcome] == [4, 8]
+    assert outcomes.count("pruned") >= 2
+    assert all(trials[number].state == TrialState.PRUNED for number in (4, 8))
+    for n_good in range(len(trials) - 1):
+        good, _ = _split_trials(study, trials, n_good)
+        assert len(good) == n_good
+        assert not {4, 8} & {t.number for t in good}
+    assert study.best_trial.number not in (4, 8)
+
+
+@given(
+    st.lists(st.lists(st.integers(-9, 9), min_size=10, max_size=10), min_size=1, max_size=9),
+    st.lists(st.integers(-9, 9), min_size=1, max_size=10),
+    st.integers(1, 5),
+)
+@settings(max_examples=60, deadline=None)
+def test_the_median_pruner_is_the_median_rule_on_the_grid(finished, values, startup):
+    """The rule in full: best so far below the median of completed trials at this very step, after the warm-up."""
+    study = optuna.create_study(direction="maximize", pruner=make_pruner("median", grid=GRID, startup_trials=startup))
+    for curve in finished:
+        study.add_trial(create_trial(value=curve[-1], intermediate_values=dict(zip(GRID, curve, strict=True))))
+    trial = study.ask()
+    for step, value in zip(GRID, values, strict=False):
+        trial.report(value, step)
+    frozen = study.get_trials(deepcopy=False)[trial.number]
+    step = GRID[len(values) - 1]
+    column = sorted(curve[len(values) - 1] for curve in finished)
+    middle = len(column) // 2
+    median = column[middle] if len(column) % 2 else (column[middle - 1] + column[middle]) / 2
+    expected = len(finished) >= startup and 400 <= step < 1000 and max(values) < median
+    assert Judge("median", GRID).stops(study, frozen) == expected
+
+
+@pytest.mark.parametrize(("n", "first"), [(1, 1), (2, 1), (3, 2), (6, 3), (10, 4)])
+def test_the_first_third_of_the_grid_is_warm_up(n, first):
+    assert warmup_steps(GRID[:n]) == GRID[first - 1]
+
+
+@pytest.mark.parametrize("name", ["halving", "hyperband"])
+def test_resources_of_halving_pruners_are_environment_steps(name):
+    study = optuna.create_study(direction="maximize", pruner=make_pruner(name, grid=GRID, startup_trials=1))
+    judge, stops = Judge(name, GRID), []
+    for number in range(60):
+        trial = study.ask({"x": FloatDistribution(0, 1)})
+        for step in GRID:
+            trial.report(-number * step / 1000, step)
+            if judge.stops(study, study.get_trials(deepcopy=False)[trial.number]):
+                stops.append(step)
+                study.tell(trial, state=TrialState.PRUNED)
+                break
+        else:
+            study.tell(trial, -number)
+    rungs = {400} if name == "halving" else {100, 300, 900}
+    assert stops
+    assert set(stops) <= rungs
+
+
+def test_no_pruner_never_stops():
+    assert not any(Judge("none", GRID).may_stop(step) for step in GRID)

@@ -1,0 +1,245 @@
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from study_fakes import make_plan, search
+
+from tuner.errors import InputError, MissingExtraError, StorageLostError, StudyLockedError, TunerError
+from tuner.study.lock import lock_path, study_lock
+from tuner.study.results import list_studies, load
+from tuner.study.storage import open_storage, sqlite_path, storage_errors
+from tuner.study.urls import default_storage, mask, mask_arguments, scrub
+
+SECRET = "S3cret"
+
+
+# Passwords.
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"postgresql://u:{SECRET}@h/db",
+        f"postgresql+psycopg://u:{SECRET}@h:5432/db?sslmode=require",
+        f"--storage=postgresql://u:{SECRET}@h/db",
+        f"postgresql://h/db?user=u&password={SECRET}",
+        f"postgresql://u:x@{SECRET}@h/db",
+        f"could not connect to postgresql://:{SECRET}@h/db, sorry",
+        f"postgresql://u:a/{SECRET}@h/db",
+    ],
+)
+def test_no_mask_leaves_the_password(text):
+    assert SECRET not in mask(text)
+    assert "***" in mask(text)
+
+
+def test_a_mask_keeps_what_is_no_password():
+    assert mask("postgresql://u:pw@h:5432/db") == "postgresql://u:***@h:5432/db"
+    for harmless in ("sqlite:///studies/tuner.db", "postgresql://u@h/db", "--env", "a:b@c", "learning_rate=1e-3"):
+        assert mask(harmless) == harmless
+
+
+@given(st.text(st.characters(codec="ascii", exclude_categories=["C"]), min_size=4, max_size=20))
+def test_a_password_leaves_no_trace_in_anothers_message_encoded_or_not(password):
+    url = f"postgresql://user:{quote(password, safe='')}@host/db"
+    message = f"FATAL: cannot use <<{quote(password, safe='')}>> nor <<{password}>>"
+    cleaned = scrub(message, url)
+    assert f"<<{password}>>" not in cleaned
+    assert f"<<{quote(password, safe='')}>>" not in cleaned
+
+
+def test_command_lines_are_masked_word_by_word():
+    words = ["tune", "--storage", f"postgresql://u:{SECRET}@h/d", f"--storage=postgresql://u:{SECRET}@h/d"]
+    assert not any(SECRET in word for word in mask_arguments(words))
+    assert mask_arguments(words)[0] == "tune"
+
+
+# URLs that cannot work.
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("nonsense", ["database URL", "sqlite:///"]),
+        (f"foo://u:{SECRET}@h/db", ["'foo'", "postgresql://"]),
+        (f"postgresql+nodriver://u:{SECRET}@h/db", ["postgresql+nodriver"]),
+        (f"postgresql://u:{SECRET}@h:port/db", ["%XX"]),
+        (f"journal://u:{SECRET}@h", ["'journal'"]),
+    ],
+)
+def test_a_url_that_cannot_work_is_one_line_without_the_password(url, words):
+    with pytest.raises(InputError) as error:
+        open_storage(url, create=True)
+    assert all(word in str(error.value) for word in words), str(error.value)
+    assert SECRET not in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_missing_driver_names_the_package():
+    with pytest.raises(MissingExtraError, match="PyMySQL") as error:
+        open_storage(f"mysql+pymysql://u:{SECRET}@localhost/db", create=True)
+    assert SECRET not in str(error.value)
+
+
+@pytest.mark.parametrize("password", [SECRET, f"{SECRET}{{0}}", f"{SECRET}{{b}}"])
+def test_a_database_that_does_not_answer_is_one_line_without_the_password(monkeypatch, password):
+    import sqlalchemy
+    from optuna.storages import RDBStorage
+
+    seen = []
+
+    def refuse(self, url, **kwargs):
+        seen.append(self._fill_storage_url_template(url))
+        raise sqlalchemy.exc.OperationalError("SELECT 1", {}, Exception(f"auth failed for {password}\nhint: none"))
+
+    monkeypatch.setattr(RDBStorage, "__init__", refuse)
+    url = f"postgresql://u:{password}@h/db"
+    monkeypatch.setattr("tuner.study.storage._parse", lambda u: sqlalchemy.make_url("postgresql://h/db"))
+    with pytest.raises(InputError, match="auth failed") as error:
+        open_storage(url, create=True)
+    assert seen == [url]  # braces reach the database as they were given
+    assert SECRET not in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_missing_folder_is_made_for_a_study_and_nothing_is_made_for_a_reader(tmp_path):
+    url = f"sqlite:///{tmp_path}/new/deep/s.db"
+    with pytest.raises(InputError, match="no database"):
+        list_studies(url)
+    assert not (tmp_path / "new").exists()
+    open_storage(url, create=True)
+    assert (tmp_path / "new" / "deep" / "s.db").is_file()
+    assert list_studies(url) == []
+
+
+def test_a_folder_or_another_file_in_place_of_the_database_is_refused(tmp_path):
+    (tmp_path / "text.db").write_text("this is not a database, just a long enough text file " * 40)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="is a folder"):
+        open_storage(f"sqlite:///{tmp_path}", create=True)
+    with pytest.raises(InputError, match="not a database"):
+        open_storage(f"sqlite:///{tmp_path}/text.db", create=True)
+    with pytest.raises(InputError, match="cannot be made"):
+        open_storage(f"sqlite:///{tmp_path}/file/s.db", create=True)
+
+
+def test_sqlite_runs_in_write_ahead_mode_so_readers_do_not_block(tmp_path):
+    open_storage(f"sqlite:///{tmp_path}/s.db", create=True)
+    with sqlite3.connect(tmp_path / "s.db") as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    connection.close()
+
+
+def test_the_default_storage_comes_from_the_variable(monkeypatch):
+    monkeypatch.delenv("TUNE_STORAGE", raising=False)
+    assert default_storage() == "sqlite:///studies/tuner.db"
+    monkeypatch.setenv("TUNE_STORAGE", "sqlite:///other.db")
+    assert default_storage() == "sqlite:///other.db"
+
+
+def test_a_database_that_goes_away_is_exit_code_four_without_the_password():
+    from optuna.exceptions import StorageInternalError
+
+    with pytest.raises(StorageLostError) as error, storage_errors(f"postgresql://u:{SECRET}@h/db"):
+        raise StorageInternalError(f"lost {SECRET}")
+    assert error.value.exit_code == 4
+    assert SECRET not in str(error.value)
+
+
+def test_memory_and_other_databases_have_no_file():
+    assert sqlite_path("sqlite://") is None
+    assert sqlite_path("sqlite:///a/b.db").as_posix() == "a/b.db"
+
+
+# One owner.
+
+
+def test_a_second_owner_is_refused_and_told_of_the_first(tmp_path):
+    database = tmp_path / "s.db"
+    with study_lock(database, "mine"):
+        with pytest.raises(StudyLockedError, match=rf"process {os.getpid()} on .* since 20") as error:
+            study_lock(database, "mine").__enter__()
+        assert error.value.exit_code == 2
+        with study_lock(database, "other"):
+            pass
+    with study_lock(database, "mine"):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_killed_owners_lock_is_taken_over(tmp_path):
+    database = tmp_path / "s.db"
+    code = (
+        "import sys, time, pathlib; from tuner.study.lock import study_lock\n"
+        "with study_lock(pathlib.Path(sys.argv[1]), 'mine'):\n    print('held', flush=True); time.sleep(60)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code, str(database)], stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout.readline() == "held\n"
+        with pytest.raises(StudyLockedError, match=f"process {process.pid} "):
+            study_lock(database, "mine").__enter__()
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+    assert lock_path(database, "mine").exists()
+    with study_lock(database, "mine"):
+        assert json.loads(lock_path(database, "mine").read_text())["pid"] == os.getpid()
+
+
+# Reading studies.
+
+
+def test_a_missing_study_names_the_nearest(tmp_path):
+    url = f"sqlite:///{tmp_path}/s.db"
+    search(make_plan(url, trials=1, study="cartpole"))
+    with pytest.raises(InputError, match="Did you mean 'cartpole'"):
+        load("cartpol", url)
+
+
+def test_a_study_is_listed_with_its_state(tmp_path):
+    url = f"sqlite:///{tmp_path}/s.db"
+    search(make_plan(url, trials=2, study="b"))
+    search(make_plan(url, trials=1, study="a"))
+    summaries = list_studies(url)
+    assert [(s.name, s.env, s.backend, s.trials, s.asked) for s in summaries] == [
+        ("a", "Fake-v0", "native", 1, 1),
+        ("b", "Fake-v0", "native", 2, 2),
+    ]
+    assert summaries[1].best == load("b", url).best.score
+    assert abs(summaries[1].started.timestamp() - time.time()) < 600
+
+
+def test_importance_sums_to_one_and_needs_enough_trials(tmp_path):
+    url = f"sqlite:///{tmp_path}/s.db"
+    options = {"study": "s", "pruner": "none", "sampler": "random", "evaluations": 1}
+    search(make_plan(url, trials=9, **options))
+    assert load("s", url).importance == {}
+    search(make_plan(url, trials=30, **options))
+    data = load("s", url)
+    assert sum(data.importance.values()) == pytest.approx(1.0)
+    assert max(data.importance, key=data.importance.get) == "learning_rate"
+    assert data.importance_trials == 30
+
+
+def test_everything_in_the_tables_is_plain_and_the_password_is_nowhere(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["tune", "--storage", f"postgresql://u:{SECRET}@h/d"])
+    from tuner.study.provenance import provenance
+
+    stored = provenance(numeric_path="numpy-cpu")
+    assert SECRET not in json.dumps(stored)
+    assert {"python", "torch", "numpy", "optuna", "gymnasium", "stable-baselines3"} <= set(stored["versions"])
+    assert {"cpu", "cores", "memory_gb"} <= set(stored["hardware"])
+
+
+def test_storage_errors_lets_our_own_errors_pass():
+    with pytest.raises(TunerError, match="mine"), storage_errors("sqlite://"):
+        raise InputError("mine")

@@ -1,0 +1,70 @@
+"""What the database holds beside Optuna's own columns: the names of user attributes, in one place.
+
+Every value is plain JSON. A trial's ``outcome`` is written last, just before Optuna is told: a trial that has one is
+finished even if the process died before Optuna knew.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from tuner.training.types import EvalPoint
+
+# Of a study.
+RECIPE: Final = "recipe"
+SPACE: Final = "space"
+SPACE_HASH: Final = "space_hash"
+GRID: Final = "grid"
+EVALUATION: Final = "evaluation"
+REWARD_THRESHOLD: Final = "reward_threshold"
+PROVENANCE: Final = "provenance"
+
+# Of a trial.
+HYPERPARAMETERS: Final = "hyperparameters"
+SEEDS: Final = "seeds"
+OUTCOME: Final = "outcome"
+SCORE: Final = "score"
+STEPS: Final = "steps"
+DURATION: Final = "duration_s"
+REASON: Final = "reason"
+RETRY_OF: Final = "retry_of"
+ROOT: Final = "root"
+OWNER: Final = "owner"
+CURVE_PREFIX: Final = "curve:"
+
+#: Outcomes that count towards ``--trials``.
+COUNTED: Final = ("completed", "pruned", "diverged", "timed_out", "failed")
+
+LOST: Final = "lost"
+
+
+def curve_key(replicate: int) -> str:
+    """Return the attribute that holds one seed's evaluations."""
+    return f"{CURVE_PREFIX}{replicate}"
+
+
+def curve_to_json(points: Iterable[EvalPoint]) -> list[list[Any]]:
+    """Return evaluations as ``[step, returns, lengths, metrics]`` rows; numbers that are not finite become None."""
+    return [
+        [p.step, [_finite(r) for r in p.returns], list(p.lengths), {k: _finite(v) for k, v in p.metrics.items()}]
+        for p in points
+    ]
+
+
+def curve_from_json(rows: Any) -> list[tuple[int, tuple[float, ...], Mapping[str, float]]]:
+    """Return (step, returns, metrics) rows from the database, None read as NaN."""
+    return [
+        (int(row[0]), tuple(_number(r) for r in row[1]), {str(k): _number(v) for k, v in row[3].items()})
+        for row in rows
+    ]
+
+
+def _finite(value: float) -> float | None:
+    value = float(value)
+    return value if math.isfinite(value) else None
+
+
+def _number(value: Any) -> float:
+    return math.nan if value is None else float(value)

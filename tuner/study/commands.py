@@ -1,0 +1,64 @@
+"""Command lines to copy from a report: how to repeat a study, export it, train with its result, look into it."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from tuner.study.recipe import StudyRecipe, flag
+from tuner.study.urls import DEFAULT_STORAGE, mask
+
+#: Settings of one machine or one sitting, which a repetition need not share.
+_LOCAL = ("workers", "timeout", "quiet", "report_dir", "executor", "storage", "study")
+
+
+def recipe_command(recipe: StudyRecipe, name: str, storage: str) -> str:
+    """Return the command that runs this study: the environment, the trials and what is not at its default."""
+    defaults = StudyRecipe()
+    words = ["tune", "--env", recipe.env, "--trials", str(recipe.trials)]
+    for setting, value in recipe.to_mapping().items():
+        if setting in ("env", "trials", *_LOCAL) or value == getattr(defaults, setting):
+            continue
+        words += _flag_words(setting, value)
+    if recipe.study is not None:
+        words += ["--study", name]
+    return shlex.join(words + _storage_words(storage))
+
+
+def study_commands(recipe: StudyRecipe, name: str, storage: str, best_yaml: str | None) -> dict[str, str]:
+    """Return what the report shows.
+
+    Args:
+        recipe: The study's recipe.
+        name: Study name.
+        storage: Storage URL; its password is masked.
+        best_yaml: Path of the exported YAML, or None when there is none.
+    """
+    commands = {"reproduce": recipe_command(recipe, name, storage)}
+    if best_yaml is not None:
+        commands["export"] = shlex.join(["tune", "export", name, *_storage_words(storage)])
+        commands["train"] = shlex.join(["tune", "train", "--env", recipe.env, "--config", best_yaml])
+    commands["dashboard"] = shlex.join(["tune", "dashboard", *_storage_words(storage)])
+    return commands
+
+
+def _flag_words(setting: str, value: Any) -> list[str]:
+    if isinstance(value, bool):
+        return [flag(setting)] if value else []
+    if isinstance(value, Mapping):
+        return [word for key, item in value.items() for word in (flag(setting), f"{key}={_text(item)}")]
+    if setting == "trial_timeout":
+        return [flag(setting), f"{value:g}"]
+    return [flag(setting), str(value)]
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    return json.dumps(value, separators=(",", ":"))
+
+
+def _storage_words(storage: str) -> list[str]:
+    return [] if storage == DEFAULT_STORAGE else ["--storage", mask(storage)]

@@ -1,0 +1,187 @@
+"""Reading settings from YAML: what ``tune train --config`` takes.
+
+RL Zoo's files and our own. Nothing is evaluated: the Zoo's ``"dict(net_arch=[64, 64])"`` is parsed as a literal, and
+whatever else it would evaluate is refused.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from tuner.errors import InputError, nearest
+from tuner.hyperparameters import from_mapping
+from tuner.study.export import SCHEMA
+
+#: Keys of RL Zoo that stand for more than plain DQN on the plain environment. Their harmless values are let through.
+_UNSUPPORTED = {
+    "normalize": (False, None),
+    "n_envs": (1,),
+    "frame_stack": (None, 1),
+    "env_wrapper": (None,),
+    "vec_env_wrapper": (None,),
+    "callback": (None,),
+    "replay_buffer_class": (None,),
+    "replay_buffer_kwargs": (None,),
+    "monitor_kwargs": (None,),
+    "optimize_memory_usage": (False,),
+    "n_steps": (1,),
+}
+
+
+class Config(NamedTuple):
+    """Settings from a file.
+
+    Attributes:
+        env: Environment id.
+        n_timesteps: Environment steps.
+        algorithm: Algorithm name.
+        hyperparameters: Plain data, checked.
+        env_kwargs: Keyword arguments of the environment.
+    """
+
+    env: str
+    n_timesteps: int
+    algorithm: str
+    hyperparameters: dict[str, Any]
+    env_kwargs: dict[str, Any]
+
+
+def read_config(path: Path | str, env: str | None = None) -> Config:
+    """Read settings.
+
+    Args:
+        path: A YAML in RL Zoo's format or in our own.
+        env: Which environment of a file that holds several; None where there is one.
+
+    Raises:
+        InputError: The file cannot be read, lacks something, or holds what cannot be trained; one line says which.
+    """
+    try:
+        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}).") from error
+    except (UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
+        raise InputError(f"{path}: is not plain YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(content, dict) or not content:
+        raise InputError(f"{path}: expected a mapping from an environment id to its settings.")
+    try:
+        return _read_own(content, env) if "schema" in content else _read_zoo(content, env)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def _read_own(content: Mapping[str, Any], env: str | None) -> Config:
+    if content["schema"] != SCHEMA:
+        raise InputError(f"schema: must be {SCHEMA}, got {content['schema']!r}.")
+    for key in ("algorithm", "env", "n_timesteps", "hyperparameters"):
+        if key not in content:
+            raise InputError(f"{key}: is missing.")
+    algorithm, values = str(content["algorithm"]), content["hyperparameters"]
+    if not isinstance(values, dict):
+        raise InputError("hyperparameters: must be a mapping.")
+    checked = from_mapping(algorithm, values).to_mapping()
+    steps = _steps(content["n_timesteps"])
+    return Config(env or str(content["env"]), steps, algorithm, checked, _mapping(content, "env_kwargs"))
+
+
+def _read_zoo(content: Mapping[str, Any], env: str | None) -> Config:
+    env, settings = _choose(content, env)
+    if not isinstance(settings, dict):
+        raise InputError(f"{env}: must be a mapping of settings.")
+    settings = dict(settings)
+    if "n_timesteps" not in settings:
+        raise InputError(f"{env}: n_timesteps is missing.")
+    steps = _steps(settings.pop("n_timesteps"))
+    env_kwargs = _mapping(settings, "env_kwargs")
+    settings.pop("env_kwargs", None)
+    policy = settings.pop("policy", "MlpPolicy")
+    if policy != "MlpPolicy":
+        raise InputError(f"{env}: policy must be MlpPolicy, got {policy!r}.")
+    for key, harmless in _UNSUPPORTED.items():
+        if key in settings and settings[key] not in harmless:
+            raise InputError(f"{env}: {key}: {settings[key]!r} is not supported; take it out.")
+        settings.pop(key, None)
+    values = {key: _plain(env, key, value) for key, value in settings.items() if key != "policy_kwargs"}
+    values |= _policy_kwargs(env, settings.get("policy_kwargs"))
+    return Config(env, steps, "dqn", from_mapping("dqn", values).to_mapping(), env_kwargs)
+
+
+def _choose(content: Mapping[str, Any], env: str | None) -> tuple[str, Any]:
+    if env is None:
+        if len(content) == 1:
+            return str(next(iter(content))), next(iter(content.values()))
+        raise InputError(f"holds several environments ({', '.join(map(str, content))}); name one with --env.")
+    bare = env.rpartition(":")[2]
+    for key in (env, bare, "default"):
+        if key in content:
+            return env, content[key]
+    raise InputError(f"has no settings for {env}.{nearest(env, map(str, content))}")
+
+
+def _plain(env: str, key: str, value: Any) -> Any:
+    if key == "train_freq" and isinstance(value, list | tuple):
+        if len(value) == 2 and value[1] == "step":
+            return value[0]
+        raise InputError(f"{env}: train_freq must be a number of steps, got {list(value)!r}.")
+    if isinstance(value, str) and value.startswith(("lin_", "func_")):
+        raise InputError(f"{env}: {key}: the schedule '{value}' is not supported; write a number.")
+    return value
+
+
+def _policy_kwargs(env: str, value: Any) -> dict[str, Any]:
+    if value is None:
+        return {}
+    if isinstance(value, str):
+        value = _parse_dict_call(env, value)
+    if not isinstance(value, dict):
+        raise InputError(f"{env}: policy_kwargs must be a mapping, such as {{net_arch: [64, 64]}}; got {value!r}.")
+    for key in value:
+        if key != "net_arch":
+            raise InputError(f"{env}: policy_kwargs: {key} is not supported; only net_arch is.")
+    return dict(value)
+
+
+def _parse_dict_call(env: str, text: str) -> dict[str, Any]:
+    """Read ``dict(key=literal, ...)`` without evaluating it."""
+    problem = InputError(
+        f"{env}: policy_kwargs: text is read only in the form dict(net_arch=[64, 64]), got {text!r}. "
+        "Nothing in a file is run as code."
+    )
+    if len(text) > 1_000:
+        raise problem
+    try:
+        call = ast.parse(text.strip(), mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        raise problem from None
+    if not (
+        isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "dict" and not call.args
+    ):
+        raise problem
+    result = {}
+    for keyword in call.keywords:
+        try:
+            value = ast.literal_eval(keyword.value)
+        except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
+            raise problem from None
+        if keyword.arg is None:
+            raise problem
+        result[keyword.arg] = value
+    return result
+
+
+def _mapping(content: Mapping[str, Any], key: str) -> dict[str, Any]:
+    value = content.get(key) or {}
+    if not isinstance(value, dict):
+        raise InputError(f"{key}: must be a mapping, got {value!r}.")
+    return dict(value)
+
+
+def _steps(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 1 <= value < 2**63 or int(value) != value:
+        raise InputError(f"n_timesteps must be a whole number of at least 1, got {value!r}.")
+    return int(value)

@@ -1,0 +1,120 @@
+"""A trial as a file that trains: RL Baselines3 Zoo's own YAML, or ours where the Zoo cannot express it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tuner.errors import InputError
+from tuner.hyperparameters import Hyperparameters, beyond_sb3, field_infos, from_mapping
+from tuner.study.results import StudyData, TrialRow
+
+#: First key of our own schema, and its version.
+SCHEMA = "tune/1"
+
+
+@dataclass(frozen=True)
+class Export:
+    """A trial's settings as YAML.
+
+    Attributes:
+        text: The YAML.
+        zoo: Whether RL Zoo loads it.
+        reason: Why it is in our own schema; empty when it is RL Zoo's.
+        trial: Which trial.
+    """
+
+    text: str
+    zoo: bool
+    reason: str
+    trial: int
+
+
+def export_trial(data: StudyData, number: int | None = None) -> Export:
+    """Return the YAML of a trial.
+
+    Args:
+        data: The study.
+        number: Trial number; None takes the best.
+
+    Raises:
+        InputError: There is no such trial, it was never resolved, or no trial has completed.
+    """
+    trial = _find(data, number)
+    if not trial.hyperparameters or not data.recipe:
+        raise InputError(f"Trial {trial.number} of '{data.name}' has no resolved hyperparameters to export.")
+    hyperparameters = from_mapping(str(data.recipe["algo"]), trial.hyperparameters)
+    env_kwargs = data.recipe.get("env_arg") or {}
+    return Export(*_yaml(str(data.recipe["env"]), data.grid[-1], hyperparameters, env_kwargs), trial.number)
+
+
+def config_yaml(
+    env: str, n_timesteps: int, hyperparameters: Hyperparameters, env_kwargs: Mapping[str, Any] | None = None
+) -> str:
+    """Return the YAML of any setting, as :func:`export_trial` does of a trial's."""
+    return _yaml(env, n_timesteps, hyperparameters, env_kwargs or {})[0]
+
+
+def zoo_arguments(hyperparameters: Hyperparameters) -> dict[str, Any]:
+    """Return every keyword argument of Stable-Baselines3's constructor, as RL Zoo's YAML names them."""
+    infos = field_infos(type(hyperparameters))
+    plain = hyperparameters.to_mapping()
+    arguments: dict[str, Any] = {"policy": "MlpPolicy"}
+    arguments |= {name: plain[name] for name, info in infos.items() if info.sb3 and name != "net_arch"}
+    # A mapping, not the Zoo's "dict(...)" text: the Zoo evaluates text as Python.
+    arguments["policy_kwargs"] = {"net_arch": plain["net_arch"]}
+    return arguments
+
+
+def _yaml(
+    env: str, n_timesteps: int, hyperparameters: Hyperparameters, env_kwargs: Mapping[str, Any]
+) -> tuple[str, bool, str]:
+    reason = _beyond_zoo(hyperparameters)
+    extra = {"env_kwargs": dict(env_kwargs)} if env_kwargs else {}
+    if reason:
+        content: dict[str, Any] = {
+            "schema": SCHEMA,
+            "algorithm": hyperparameters.algorithm,
+            "env": env,
+            "n_timesteps": n_timesteps,
+            **extra,
+            "hyperparameters": hyperparameters.to_mapping(),
+        }
+    else:
+        content = {env: {"n_timesteps": n_timesteps, **extra, **zoo_arguments(hyperparameters)}}
+    text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, default_flow_style=None)
+    return (f"# Not in RL Zoo's format: {reason}\n{text}" if reason else text), not reason, reason
+
+
+def _beyond_zoo(hyperparameters: Hyperparameters) -> str:
+    if hyperparameters.algorithm != "dqn":
+        return f"Stable-Baselines3 has no algorithm '{hyperparameters.algorithm}'."
+    beyond = beyond_sb3(hyperparameters)
+    if beyond:
+        values = ", ".join(f"{name}={getattr(hyperparameters, name)}" for name in beyond)
+        return f"Stable-Baselines3's DQN does not know {values}."
+    return ""
+
+
+def _find(data: StudyData, number: int | None) -> TrialRow:
+    if number is None:
+        if data.best is None:
+            raise InputError(f"No trial of '{data.name}' has completed yet, so there is no best one to export.")
+        return data.best
+    trial = next((t for t in data.trials if t.number == number), None)
+    if trial is None:
+        last = max((t.number for t in data.trials), default=-1)
+        raise InputError(f"'{data.name}' has no trial {number}; its trials are 0 to {last}.")
+    return trial
+
+
+def write_export(export: Export, path: Path) -> None:
+    """Write the YAML; a reader never sees half a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.part")
+    draft.write_text(export.text, encoding="utf-8")
+    draft.replace(path)

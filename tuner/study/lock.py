@@ -1,0 +1,93 @@
+"""One supervisor for each study in a SQLite file.
+
+The lock is the operating system's (``flock``) on a small file beside the database. It ends with its process, however
+that dies, so a dead owner never stands in the way. The file's text names the owner for the error message.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import socket
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tuner.errors import InputError, StudyLockedError
+
+
+def lock_path(database: Path, study: str) -> Path:
+    """Return the lock file of a study."""
+    return database.with_name(f"{database.name}.{study}.lock")
+
+
+@contextlib.contextmanager
+def study_lock(database: Path | None, study: str) -> Iterator[None]:
+    """Own a study inside the block.
+
+    Args:
+        database: The SQLite file; None (another database, which several supervisors may share) locks nothing.
+        study: Study name.
+
+    Raises:
+        StudyLockedError: A live process owns it; the message names host, process id and start time.
+    """
+    if database is None:
+        yield
+        return
+    path = lock_path(database, study)
+    handle = _acquire(path, study)
+    try:
+        yield
+    finally:
+        # Unlinked while still held: whoever opened the old file sees that it is no longer the one at the path.
+        path.unlink(missing_ok=True)
+        os.close(handle)
+
+
+def _acquire(path: Path, study: str) -> int:
+    while True:
+        try:
+            handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise InputError(f"The lock file {path} cannot be written ({error.strerror}).") from None
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            owner = _read_owner(handle)
+            os.close(handle)
+            raise StudyLockedError(
+                f"The study '{study}' is being run by {owner}. Wait for it, stop it, or start another with --study NEW."
+            ) from None
+        except OSError as error:
+            os.close(handle)
+            raise InputError(
+                f"The folder {path.parent} does not support file locks ({error.strerror}); "
+                "keep the SQLite file on a local disk, or use PostgreSQL."
+            ) from None
+        if _same_file(handle, path):
+            break
+        os.close(handle)
+    me = {"host": socket.gethostname(), "pid": os.getpid(), "since": datetime.now(UTC).isoformat(timespec="seconds")}
+    os.ftruncate(handle, 0)
+    os.write(handle, json.dumps(me).encode())
+    return handle
+
+
+def _same_file(handle: int, path: Path) -> bool:
+    try:
+        there = path.stat()
+    except FileNotFoundError:
+        return False
+    here = os.fstat(handle)
+    return (here.st_dev, here.st_ino) == (there.st_dev, there.st_ino)
+
+
+def _read_owner(handle: int) -> str:
+    try:
+        owner = json.loads(os.pread(handle, 4096, 0))
+        return f"process {int(owner['pid'])} on {owner['host']} since {owner['since']}"
+    except (ValueError, KeyError, TypeError, OSError):
+        return "another process"

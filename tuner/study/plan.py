@@ -1,0 +1,188 @@
+"""From a recipe to a complete study: every 'decide for me' decided, every mistake found, nothing written yet."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from dataclasses import dataclass
+from typing import Any, cast
+
+from tuner.envs.make import EnvFacts, inspect
+from tuner.envs.spec import EnvSpec
+from tuner.errors import InputError
+from tuner.hyperparameters import Hyperparameters
+from tuner.seeding import evaluation_seed
+from tuner.space.catalog import load_by_name
+from tuner.space.model import SearchSpace
+from tuner.study.naming import study_name
+from tuner.study.recipe import StudyRecipe
+from tuner.study.urls import default_storage
+from tuner.training.types import Backend, EvaluationSpec, RunId, RunSpec, evaluation_grid
+
+#: Lanes of a worker where nobody says how many: beyond this a stack of small networks gains little on a core.
+DEFAULT_LANES = {"native": 16, "sb3": 1}
+
+#: Trials in flight at least; above it, an eighth of the study, so that seven eighths learn from results.
+MIN_TRIALS_IN_FLIGHT = 4
+
+
+@dataclass(frozen=True)
+class StudyPlan:
+    """A complete study.
+
+    Attributes:
+        name: Study name.
+        storage: Storage URL (with its password: never print it, see :func:`tuner.study.urls.mask`).
+        recipe: The recipe, validated.
+        space: The search space for this environment, budget and backend.
+        env: The environment.
+        facts: What is known of it.
+        grid: Environment steps at which runs are evaluated.
+        evaluation: How they are evaluated.
+        workers: Worker processes.
+        lanes: Lanes of each worker.
+        trials_in_flight: Trials that may be open at a time.
+        runs_in_flight: Runs (trials times seeds) that may be queued or training at a time.
+        device: ``cpu`` or ``cuda``.
+        notes: Lines the user should read.
+    """
+
+    name: str
+    storage: str
+    recipe: StudyRecipe
+    space: SearchSpace
+    env: EnvSpec
+    facts: EnvFacts
+    grid: tuple[int, ...]
+    evaluation: EvaluationSpec
+    workers: int
+    lanes: int
+    trials_in_flight: int
+    runs_in_flight: int
+    device: str
+    notes: tuple[str, ...] = ()
+
+    @property
+    def numeric_path(self) -> str:
+        """Which arithmetic trains: one choice per study."""
+        native = "numpy" if self.device == "cpu" else "torch"
+        return f"{native if self.recipe.backend == 'native' else 'torch'}-{self.device}"
+
+    def run_spec(self, run_id: RunId, hyperparameters: Hyperparameters, seed: int) -> RunSpec:
+        """Return the run of these hyperparameters with this seed."""
+        return RunSpec(
+            run_id=run_id,
+            env=self.env,
+            backend=cast("Backend", self.recipe.backend),
+            hyperparameters=hyperparameters,
+            seed=seed,
+            grid=self.grid,
+            evaluation=self.evaluation,
+            device=self.device,
+        )
+
+
+def plan_study(recipe: StudyRecipe) -> StudyPlan:
+    """Resolve a recipe.
+
+    Budgets come from the flag, else the space's entry for the environment, else the space's default.
+
+    Raises:
+        InputError: A setting breaks a rule, or the environment or the space cannot be used.
+    """
+    recipe = recipe.validated()
+    env = recipe.env_spec()
+    facts = inspect(env, recipe.algo)
+    space, notes = _space(recipe)
+    budget = space.budget
+    workers, lanes, trials_in_flight, runs_in_flight = _parallel(recipe)
+    return StudyPlan(
+        name=study_name(recipe),
+        storage=recipe.storage or default_storage(),
+        recipe=recipe,
+        space=space,
+        env=env,
+        facts=facts,
+        grid=evaluation_grid(budget.n_timesteps, budget.evaluations),
+        evaluation=EvaluationSpec(
+            episodes=budget.eval_episodes,
+            seed=evaluation_seed(recipe.seed, "search"),
+            max_steps=facts.eval_max_steps,
+            epsilon=0.001 if _is_atari(recipe.env) else 0.0,
+        ),
+        workers=workers,
+        lanes=lanes,
+        trials_in_flight=trials_in_flight,
+        runs_in_flight=runs_in_flight,
+        device=_device(recipe.device),
+        notes=tuple(notes),
+    )
+
+
+def _space(recipe: StudyRecipe) -> tuple[SearchSpace, list[str]]:
+    notes = []
+    space, listed = load_by_name(recipe.space, recipe.algo).for_environment(recipe.env)
+    space = space.with_budget(recipe.steps, recipe.evaluations, recipe.eval_episodes)
+    if not listed and recipe.steps is None:
+        notes.append(
+            f"The search space '{recipe.space}' has no budget for {recipe.env}: each run takes the default "
+            f"{space.budget.n_timesteps} environment steps. Say --steps N for another."
+        )
+    for name, value in recipe.set.items():
+        space = space.fix(name, value)
+    if recipe.backend == "sb3":
+        space, dropped = space.for_sb3()
+        if dropped:
+            notes.append(f"Stable-Baselines3 does not know {', '.join(dropped)}: not searched.")
+        beyond = [n for n, v in space.fixed.items() if not space.infos[n].sb3 and v != space.infos[n].default]
+        if beyond:
+            raise InputError(
+                f"--backend sb3 does not know {beyond[0]}={space.fixed[beyond[0]]!r}. "
+                f"Use --backend native, or leave {beyond[0]} out."
+            )
+    space = space.clip_to_budget()
+    if not space.search:
+        raise InputError("Nothing is left to search: every hyperparameter is fixed. Use fewer --set, or tune train.")
+    return space, notes
+
+
+def _parallel(recipe: StudyRecipe) -> tuple[int, int, int, int]:
+    """Return workers, lanes of each, trials in flight and runs in flight."""
+    workers = 1 if recipe.executor == "inline" else (recipe.workers or _cores())
+    seeds = recipe.seeds_per_trial
+    if recipe.lanes is not None:
+        runs = recipe.lanes * workers
+        return workers, recipe.lanes, -(-runs // seeds), runs
+    places = DEFAULT_LANES[recipe.backend] * workers
+    trials = min(places, max(MIN_TRIALS_IN_FLIGHT, recipe.trials // 8))
+    runs = min(places, trials * seeds)
+    # Lanes are shared out evenly, so that the first worker to ask does not take every trial in flight.
+    return workers, -(-runs // workers), trials, runs
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _device(device: str) -> str:
+    if device == "cpu":
+        return "cpu"
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda"
+    if device == "cuda":
+        raise InputError("--device cuda: torch finds no CUDA device. Use --device cpu.")
+    return "cpu"
+
+
+def _is_atari(env_id: str) -> bool:
+    env_id = env_id.rpartition(":")[2]
+    return env_id.startswith("ALE/") or env_id.endswith("NoFrameskip-v4")
+
+
+def describe_evaluation(evaluation: EvaluationSpec) -> dict[str, Any]:
+    """Return plain data for the database."""
+    return dataclasses.asdict(evaluation)

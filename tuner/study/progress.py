@@ -1,0 +1,113 @@
+"""What a running study shows of itself: a read-only snapshot, and the listener that draws it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True)
+class RunningTrial:
+    """A trial that is training now.
+
+    Attributes:
+        number: Trial number.
+        step: Last evaluated environment step, the farthest of its seeds; 0 before the first evaluation.
+        n_timesteps: Environment steps of a full run.
+        last_return: Mean return at ``step``, or None before the first evaluation.
+        params: What was sampled.
+    """
+
+    number: int
+    step: int
+    n_timesteps: int
+    last_return: float | None
+    params: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class BestTrial:
+    """The best completed trial so far: its number, its score and what was sampled."""
+
+    number: int
+    score: float
+    params: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A study at one moment.
+
+    Attributes:
+        name: Study name.
+        trials: How many trials the study shall have.
+        counts: Counted trials by outcome (completed, pruned, diverged, timed_out, failed), stored ones included.
+        resumed: Counted trials that were there when this process began.
+        running: Trials in training, by number.
+        best: The best completed trial so far.
+        steps: Environment steps evaluated by this process.
+        elapsed_s: Seconds since this process began the search.
+        eta_s: Seconds left by the pace so far, or None while unknown.
+    """
+
+    name: str
+    trials: int
+    counts: Mapping[str, int]
+    resumed: int
+    running: tuple[RunningTrial, ...]
+    best: BestTrial | None
+    steps: int
+    elapsed_s: float
+    eta_s: float | None = field(default=None)
+
+    @property
+    def done(self) -> int:
+        """Trials that count so far."""
+        return sum(self.counts.values())
+
+    @property
+    def pruned(self) -> int:
+        """Trials the pruner has stopped."""
+        return self.counts.get("pruned", 0)
+
+    @property
+    def steps_per_second(self) -> float:
+        """Environment steps per second of this process, all runs together."""
+        return self.steps / self.elapsed_s if self.elapsed_s > 0 else 0.0
+
+
+class ProgressListener(Protocol):
+    """Draws a study while it runs. Called from the thread that called ``tuner.run``."""
+
+    def start(self, snapshot: Snapshot) -> None:
+        """The search begins (or goes on from where it was)."""
+        ...
+
+    def update(self, snapshot: Snapshot) -> None:
+        """Called at each tick of the supervisor, at least four times a second while workers train."""
+        ...
+
+    def note(self, line: str) -> None:
+        """One line the user should read, such as that a budget is a guess. May come before ``start``."""
+        ...
+
+    def finish(self, snapshot: Snapshot) -> None:
+        """The search is over, whatever the reason. Called exactly once after ``start``."""
+        ...
+
+
+class NoProgress:
+    """Draws nothing: ``--quiet`` and the Python API's default."""
+
+    def start(self, snapshot: Snapshot) -> None:
+        """Do nothing."""
+
+    def update(self, snapshot: Snapshot) -> None:
+        """Do nothing."""
+
+    def note(self, line: str) -> None:
+        """Do nothing."""
+
+    def finish(self, snapshot: Snapshot) -> None:
+        """Do nothing."""

@@ -1,0 +1,162 @@
+"""From a storage URL to an Optuna storage that survives a busy disk and a restarted database.
+
+SQLite runs in write-ahead mode: readers (the dashboard, ``tune show``) never block the study. Every error is one line
+with the password masked.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import optuna
+import sqlalchemy
+from optuna.exceptions import StorageInternalError
+from optuna.storages import BaseStorage, RDBStorage
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+
+from tuner.errors import InputError, MissingExtraError, StorageLostError
+from tuner.study.urls import DEFAULT_STORAGE, mask, scrub
+
+#: Seconds a statement waits for another process's write to a SQLite file.
+BUSY_TIMEOUT_S = 60
+
+#: Database kind -> what brings its driver.
+_DRIVERS = {"postgresql": "psycopg[binary]", "mysql": "PyMySQL"}
+
+
+def sqlite_path(url: str) -> Path | None:
+    """Return the file of a SQLite URL; None for other databases and for SQLite in memory.
+
+    Raises:
+        InputError: Not a database URL.
+    """
+    parsed = _parse(url)
+    if parsed.get_backend_name() != "sqlite" or parsed.database in (None, "", ":memory:"):
+        return None
+    return Path(str(parsed.database))
+
+
+def open_storage(url: str, *, create: bool) -> BaseStorage:
+    """Open the database that holds studies.
+
+    Args:
+        url: ``sqlite:///path.db`` or ``postgresql://user:password@host/database``.
+        create: Make a SQLite file and its folder when they do not exist; otherwise that is an error.
+
+    Raises:
+        InputError: The URL cannot work; the message says why and what to do.
+        MissingExtraError: The database's driver is not installed.
+    """
+    backend = _parse(url).get_backend_name()
+    path = sqlite_path(url)
+    if path is not None:
+        _check_file(path, url, create=create)
+    kwargs: dict[str, Any] = {"pool_pre_ping": True}
+    if backend == "sqlite":
+        kwargs = {"connect_args": {"timeout": BUSY_TIMEOUT_S}}
+    # Optuna logs every trial to stderr, which belongs to the progress view.
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        # Optuna sends the URL through str.format; braces are doubled so that a password may hold them.
+        storage = RDBStorage(url.replace("{", "{{").replace("}", "}}"), engine_kwargs=kwargs)
+        if path is not None:
+            _prepare_sqlite(storage.engine)
+    except ImportError as error:
+        raise MissingExtraError(_missing_driver(backend, url)) from error
+    except (SQLAlchemyError, StorageInternalError, RuntimeError, OSError, ValueError) as error:
+        raise InputError(f"--storage {mask(url)} cannot be used: {_why(error, url)}") from None
+    return optuna.storages.get_storage(storage)
+
+
+@contextlib.contextmanager
+def storage_errors(url: str) -> Iterator[None]:
+    """Turn a database that stops answering into one line.
+
+    Raises:
+        StorageLostError: The database failed inside the block.
+    """
+    try:
+        yield
+    except (StorageInternalError, SQLAlchemyError) as error:
+        raise StorageLostError(
+            f"The storage {mask(url)} does not answer any more: {_why(error, url)} "
+            "Finished trials are kept; once it is back, the same command carries on."
+        ) from None
+
+
+def _parse(url: str) -> sqlalchemy.URL:
+    if "://" not in url:
+        raise InputError(f"--storage must be a database URL such as {DEFAULT_STORAGE}, got '{mask(url)}'.")
+    try:
+        parsed = sqlalchemy.make_url(url)
+        parsed.get_dialect()
+    except NoSuchModuleError:
+        scheme = url.partition("://")[0]
+        raise InputError(
+            f"--storage {mask(url)}: '{scheme}' is not a known kind of database. "
+            "Use sqlite:///path.db or postgresql://user:password@host/database."
+        ) from None
+    except ImportError as error:
+        raise MissingExtraError(_missing_driver(url.partition(":")[0].partition("+")[0], url)) from error
+    except (ArgumentError, ValueError):
+        raise InputError(
+            f"--storage {mask(url)} is not a database URL. Write special characters of a password as %XX, such as "
+            "%40 for @."
+        ) from None
+    return parsed
+
+
+def _check_file(path: Path, url: str, *, create: bool) -> None:
+    if path.is_dir():
+        raise InputError(f"--storage {mask(url)} cannot be used: {path} is a folder.")
+    if path.exists():
+        if not os.access(path, os.R_OK | os.W_OK):
+            raise InputError(f"--storage {mask(url)} cannot be used: {path} may not be written.")
+        return
+    if not create:
+        raise InputError(f"There is no database {path} yet. Run a study first, or name its --storage.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"--storage {mask(url)} cannot be used: the folder {path.parent} cannot be made ({error.strerror})."
+        ) from None
+    if not os.access(path.parent, os.W_OK):
+        raise InputError(f"--storage {mask(url)} cannot be used: the folder {path.parent} may not be written.")
+
+
+def _prepare_sqlite(engine: sqlalchemy.Engine) -> None:
+    """Turn on write-ahead logging. With it, ``synchronous=NORMAL`` survives a killed process and a crashed system;
+    only a power cut can take back the last transactions.
+    """
+
+    @sqlalchemy.event.listens_for(engine, "connect")
+    def _configure(connection: Any, _: object) -> None:
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA synchronous=NORMAL")
+        cursor.close()
+
+    engine.dispose()
+    with engine.connect():
+        pass
+
+
+def _missing_driver(backend: str, url: str) -> str:
+    package = _DRIVERS.get(backend, f"the driver of {backend}")
+    return f"--storage {mask(url)} needs a package that is not installed. Install it with: pip install '{package}'"
+
+
+def _why(error: BaseException, url: str) -> str:
+    """Return the database's own words in one line."""
+    cause: BaseException = error
+    while cause.__cause__ is not None:
+        cause = cause.__cause__
+    text = str(getattr(cause, "orig", None) or cause)
+    line = " ".join(scrub(text, url).split())
+    line = line if len(line) <= 300 else f"{line[:297]}..."
+    return line if line.endswith((".", "!", "?")) else f"{line}."

@@ -1,0 +1,177 @@
+"""Creating a study, or finding it again: what is stored with it, and what must not differ on resume."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import optuna
+
+from tuner.errors import ResumeError
+from tuner.study import attributes as attr
+from tuner.study.plan import StudyPlan, describe_evaluation
+from tuner.study.pruning import Judge, make_pruner
+from tuner.study.recipe import flag
+from tuner.study.record import StudyRecord
+from tuner.study.sampling import make_sampler
+from tuner.study.storage import open_storage, storage_errors
+from tuner.study.urls import mask
+
+#: Settings whose resolved value is compared instead of what was said (said or not said, the budget is the same).
+_BUDGET = {"steps": "n_timesteps", "evaluations": "evaluations", "eval_episodes": "eval_episodes"}
+
+
+def open_study(plan: StudyPlan, provenance: Mapping[str, Any]) -> tuple[StudyRecord, bool]:
+    """Create the plan's study or resume it.
+
+    Args:
+        plan: The complete study.
+        provenance: Stored with a new study.
+
+    Returns:
+        Its record, and whether it was there already.
+
+    Raises:
+        InputError: The storage cannot be used.
+        MissingExtraError: The sampler or the storage needs a package.
+        ResumeError: The stored study differs in a pinned setting.
+        StorageLostError: The database stops answering.
+    """
+    recipe = plan.recipe
+    sampler = make_sampler(recipe.sampler, seed=recipe.seed, startup_trials=recipe.startup_trials)
+    pruner = make_pruner(recipe.pruner, grid=plan.grid, startup_trials=recipe.startup_trials)
+    storage = open_storage(plan.storage, create=True)
+    with storage_errors(plan.storage):
+        names = {s.study_name for s in optuna.get_all_study_summaries(storage, include_best_trial=False)}
+        resumed = plan.name in names
+        study = optuna.create_study(
+            storage=storage,
+            sampler=sampler,
+            pruner=pruner,
+            study_name=plan.name,
+            direction="maximize",
+            load_if_exists=True,
+        )
+        stored = study.user_attrs
+        if resumed and (attr.RECIPE in stored or study.get_trials(deepcopy=False)):
+            check_resume(plan, stored)
+        if attr.RECIPE not in stored:
+            # The recipe is written last: a study without one was never begun.
+            for key, value in _describe(plan, provenance).items():
+                study.set_user_attr(key, value)
+        else:
+            _note_resume(study, plan, provenance)
+        record = StudyRecord(
+            study,
+            storage,
+            plan.space,
+            Judge(recipe.pruner, plan.grid),
+            seed=recipe.seed,
+            replicates=recipe.seeds_per_trial,
+            url=plan.storage,
+            exclusive=is_exclusive(plan.storage),
+        )
+    return record, resumed
+
+
+def _note_resume(study: optuna.Study, plan: StudyPlan, provenance: Mapping[str, Any]) -> None:
+    """Keep what this command asks for beyond the pinned settings, and who went on with the study when."""
+    stored = study.user_attrs
+    given = _describe(plan, provenance)[attr.RECIPE]
+    pinned = {name: stored[attr.RECIPE].get(name) for name in plan.recipe.pinned()}
+    study.set_user_attr(attr.RECIPE, {**given, **pinned})
+    origin = stored[attr.PROVENANCE]
+    keys = ("created", "command", "git_commit", "numeric_path")
+    visit = {key: provenance.get(key) for key in keys} | {
+        "versions": {k: v for k, v in provenance.get("versions", {}).items() if origin.get("versions", {}).get(k) != v}
+    }
+    study.set_user_attr(attr.PROVENANCE, _plain({**origin, "resumed": [*origin.get("resumed", []), visit]}))
+
+
+def is_exclusive(url: str) -> bool:
+    """Return whether one supervisor at a time owns a study in this storage."""
+    return url.startswith("sqlite")
+
+
+def check_resume(plan: StudyPlan, stored: Mapping[str, Any]) -> None:
+    """Refuse to go on with a study that was begun with other settings.
+
+    Raises:
+        ResumeError: The message names each difference, stored and given, and what to do.
+    """
+    if attr.RECIPE not in stored:
+        raise ResumeError(
+            f"The study '{plan.name}' in {mask(plan.storage)} was not made by tune. Choose another with --study NEW."
+        )
+    differences = _differences(plan, stored)
+    if differences:
+        raise ResumeError(
+            f"The study '{plan.name}' was begun with other settings: {'; '.join(differences)}. "
+            "Give the stored settings to resume it, or start another with --study NEW."
+        )
+
+
+def _differences(plan: StudyPlan, stored: Mapping[str, Any]) -> list[str]:
+    recipe, space = stored[attr.RECIPE], stored[attr.SPACE]
+    found = []
+    for name, given in plan.recipe.pinned().items():
+        if name == "space":
+            continue
+        was = recipe.get(name)
+        if name in _BUDGET:
+            was = space["budget"].get(_BUDGET[name])
+            given = plan.space.to_mapping()["budget"].get(_BUDGET[name])
+        if _plain(was) != _plain(given):
+            found.append(f"{flag(name)} was {_show(was)}, now {_show(given)}")
+    if not found and stored[attr.SPACE_HASH] != plan.space.hash():
+        found.append(_space_difference(space, plan.space.to_mapping(), recipe["space"], plan.recipe.space))
+    path = stored[attr.PROVENANCE].get("numeric_path")
+    if path != plan.numeric_path:
+        found.append(f"networks were trained by '{path}', now by '{plan.numeric_path}' (see --device)")
+    if not found and stored[attr.EVALUATION] != _plain(describe_evaluation(plan.evaluation)):
+        found.append("the environment's step limit for evaluations has changed")
+    return found
+
+
+def _space_difference(was: Mapping[str, Any], now: Mapping[str, Any], was_name: str, now_name: str) -> str:
+    if was_name != now_name:
+        return f"--space was '{was_name}', now '{now_name}'"
+    now = _plain(now)
+    for part in ("algorithm", "budget", "fixed", "search", "derived"):
+        old, new = was.get(part, {}), now.get(part, {})
+        if old == new:
+            continue
+        if isinstance(old, dict) and isinstance(new, dict):
+            key = next((k for k in [*old, *new] if old.get(k) != new.get(k)), None)
+            if key is not None:
+                return (
+                    f"the search space '{now_name}' had {part}: {key}: {_show(old.get(key))}, now {_show(new.get(key))}"
+                )
+        return f"the search space '{now_name}' has another '{part}'"
+    return f"the search space '{now_name}' has another order"
+
+
+def _describe(plan: StudyPlan, provenance: Mapping[str, Any]) -> dict[str, Any]:
+    recipe = plan.recipe.to_mapping()
+    recipe["storage"] = mask(plan.storage)
+    return {
+        attr.SPACE: _plain(plan.space.to_mapping()),
+        attr.SPACE_HASH: plan.space.hash(),
+        attr.GRID: list(plan.grid),
+        attr.EVALUATION: _plain(describe_evaluation(plan.evaluation)),
+        attr.REWARD_THRESHOLD: plan.facts.reward_threshold,
+        attr.PROVENANCE: _plain(provenance),
+        attr.RECIPE: _plain(recipe),
+    }
+
+
+def _plain(value: Any) -> Any:
+    """Return what a value becomes by going through the database."""
+    return json.loads(json.dumps(value, default=list))
+
+
+def _show(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{k}: {_show(v)}" for k, v in value.items()) + "}" if value else "not set"
+    return "not set" if value is None else f"'{value}'" if isinstance(value, str) else str(value)
