@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import traceback
 
+from threadpoolctl import threadpool_limits
+
 from tuner.agents.dqn.stack import NumericPath
 from tuner.training.lane import describe
 from tuner.training.stack_runner import StackRunner
@@ -28,7 +30,14 @@ class NativeTrainer:
         self._stacks: dict[tuple[object, ...], StackRunner] = {}
 
     def train(self, dispatcher: Dispatcher) -> None:
-        """Take runs while there are any, and train all that are in progress round by round."""
+        """Take runs while there are any, and train all that are in progress round by round.
+
+        Matrix products use one thread: they are small, and how they are split among threads would show in the bits.
+        """
+        with threadpool_limits(limits=1, user_api="blas"):
+            self._train(dispatcher)
+
+    def _train(self, dispatcher: Dispatcher) -> None:
         try:
             done, refill = False, True
             while True:
