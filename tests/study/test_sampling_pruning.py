@@ -1,12 +1,17 @@
+from types import SimpleNamespace
+
 import optuna
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from optuna.distributions import FloatDistribution
+from optuna.pruners import MedianPruner
+from optuna.study import StudyDirection
 from optuna.trial import TrialState, create_trial
 from study_fakes import FakeExecutor, make_plan, search
 
 from tuner.errors import MissingExtraError
+from tuner.study.median import MedianMemory
 from tuner.study.pruning import Judge, make_pruner, warmup_steps
 from tuner.study.sampling import make_sampler
 from tuner.study.studies import open_study
@@ -75,12 +80,13 @@ def test_the_sampler_ranks_a_late_divergence_below_an_early_pruning(tmp_path, fa
     st.lists(st.integers(-9, 9), min_size=1, max_size=10),
     st.integers(1, 5),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_the_median_pruner_is_the_median_rule_on_the_grid(finished, values, startup):
     """The rule in full: best so far below the median of completed trials at this very step, after the warm-up."""
     study = optuna.create_study(direction="maximize", pruner=make_pruner("median", grid=GRID, startup_trials=startup))
     for curve in finished:
         study.add_trial(create_trial(value=curve[-1], intermediate_values=dict(zip(GRID, curve, strict=True))))
+    study.pruner.learn(study.get_trials(deepcopy=False))
     trial = study.ask()
     for step, value in zip(GRID, values, strict=False):
         trial.report(value, step)
@@ -91,6 +97,30 @@ def test_the_median_pruner_is_the_median_rule_on_the_grid(finished, values, star
     median = column[middle] if len(column) % 2 else (column[middle - 1] + column[middle]) / 2
     expected = len(finished) >= startup and 400 <= step < 1000 and max(values) < median
     assert Judge("median", GRID).stops(study, frozen) == expected
+
+
+VALUES = st.one_of(st.floats(allow_nan=True, allow_infinity=True), st.integers(-3, 3).map(float))
+
+
+@given(
+    st.lists(st.dictionaries(st.sampled_from(GRID), VALUES, max_size=10), max_size=9),
+    st.dictionaries(st.sampled_from(GRID), VALUES, max_size=10),
+    st.integers(0, 5),
+    st.sampled_from((0, 300, 400)),
+)
+@settings(max_examples=150, deadline=None)
+@pytest.mark.filterwarnings("ignore:All-NaN:RuntimeWarning", "ignore:invalid value:RuntimeWarning")  # Optuna's side
+def test_the_median_from_memory_decides_as_optunas_median_pruner(curves, reported, startup, warmup):
+    """Any values, steps left out, not-a-number and infinities included."""
+    trials = [create_trial(value=0.0, intermediate_values=curve) for curve in curves]
+    for number, frozen in enumerate(trials):
+        frozen.number = number
+    asked = create_trial(state=TrialState.RUNNING, intermediate_values=reported)
+    study = SimpleNamespace(direction=StudyDirection.MAXIMIZE, get_trials=lambda **_: trials)
+    memory = MedianMemory(startup, warmup)
+    for frozen in trials:
+        memory.learn(trials[: frozen.number + 1])  # what is known already is passed over
+    assert memory.prune(study, asked) == MedianPruner(startup, warmup).prune(study, asked)
 
 
 @pytest.mark.parametrize(("n", "first"), [(1, 1), (2, 1), (3, 2), (6, 3), (10, 4)])

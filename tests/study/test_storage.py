@@ -125,6 +125,8 @@ def test_a_folder_or_another_file_in_place_of_the_database_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="is a folder"):
         open_storage(f"sqlite:///{tmp_path}", create=True)
+    with pytest.raises(InputError, match="is a folder"):
+        sqlite_path("sqlite:///.")
     with pytest.raises(InputError, match="not a database"):
         open_storage(f"sqlite:///{tmp_path}/text.db", create=True)
     with pytest.raises(InputError, match="cannot be made"):

@@ -7,6 +7,7 @@ from study_fakes import SPACE, FakeExecutor, make_plan, search, supervise, value
 
 from tuner.errors import ResumeError
 from tuner.seeding import run_seed
+from tuner.study.progress import NoProgress
 from tuner.study.results import load
 from tuner.training.types import DONE, WAIT, EvalPoint, Outcome, RunId
 
@@ -248,10 +249,12 @@ def test_what_a_killed_process_left_open_is_settled_once(url):
 def test_a_trial_with_its_outcome_written_is_not_lost_when_optuna_was_not_told(url, monkeypatch):
     plan = make_plan(url, trials=2)
 
+    supervisor = supervise(plan)
+
     def killed(*arguments, **options):
+        supervisor._record.flush()  # what a database gets that takes the outcome and the state one after the other
         raise KeyboardInterrupt
 
-    supervisor = supervise(plan)
     monkeypatch.setattr(supervisor._record, "_tell_optuna", killed)
     with pytest.raises(KeyboardInterrupt):
         FakeExecutor().run(supervisor)
@@ -315,6 +318,37 @@ def test_a_worker_gets_a_queued_run_of_its_open_shape_first(url):
     assert sorted(spec.run_id for spec in [first, *taken]) == [RunId(i) for i in range(8)]
 
 
+def test_curves_of_running_trials_are_in_the_database_within_two_seconds(url, monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr("tuner.study.record.time.monotonic", lambda: now[0])
+    plan = make_plan(url, trials=1)
+    supervisor = supervise(plan)
+    run_id = supervisor.take({}, block=False).run_id
+    seen = []
+    for i, seconds in enumerate((0.0, 1.0, 1.1, 0.5)):
+        now[0] += seconds
+        supervisor.report([EvalPoint(run_id, plan.grid[i], (1.0,), (1,))])
+        assert supervisor.tick()
+        seen.append(len(intermediate(plan, url)))
+    assert seen == [0, 0, 3, 3]
+
+
+def test_an_interruption_is_acknowledged_once(url):
+    notes = []
+
+    class Listener(NoProgress):
+        def note(self, line):
+            notes.append(line)
+
+    supervisor = supervise(make_plan(url, trials=2), progress=Listener())
+    supervisor.take({}, block=False)
+    assert supervisor.tick()
+    supervisor.interrupt()
+    assert not supervisor.tick()
+    assert not supervisor.tick()
+    assert notes == ["Stopping: runs end at their next evaluation; Ctrl-C again stops at once."]
+
+
 # Several seeds.
 
 
@@ -326,6 +360,7 @@ def test_seeds_side_by_side_are_judged_once_all_have_reached_the_step(url):
     supervisor.report([EvalPoint(a, step, (10.0,), (1,))])
     assert intermediate(plan, url) == {}
     supervisor.report([EvalPoint(b, step, (30.0,), (1,))])
+    supervisor._record.flush()
     assert intermediate(plan, url) == {step: 20.0}
 
 

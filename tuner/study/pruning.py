@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from optuna import Study
-from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner, SuccessiveHalvingPruner
+from optuna.pruners import BasePruner, HyperbandPruner, NopPruner, SuccessiveHalvingPruner
 from optuna.trial import FrozenTrial
+
+from tuner.study.median import MedianMemory
 
 REDUCTION_FACTOR = 3
 
@@ -34,7 +36,7 @@ def make_pruner(name: str, *, grid: Sequence[int], startup_trials: int) -> BaseP
     """
     first, last = warmup_steps(grid), grid[-1]
     if name == "median":
-        return MedianPruner(n_startup_trials=startup_trials, n_warmup_steps=first)
+        return MedianMemory(startup_trials, first)
     if name == "halving":
         return SuccessiveHalvingPruner(min_resource=first, reduction_factor=REDUCTION_FACTOR)
     if name == "hyperband":

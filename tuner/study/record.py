@@ -1,18 +1,17 @@
 """A study's trials in the database: the supervisor asks, reports and tells through here, and nobody else writes.
 
-What happens when the process dies at any point: an outcome is one attribute, written after everything it rests on and
-just before Optuna is told. At the next start :meth:`StudyRecord.settle` tells Optuna of trials that have their
-outcome, closes trials without one as ``lost``, and gives each lost trial exactly one successor with the same
-parameters and the same seeds.
+What happens when the process dies at any point: an outcome is one attribute, written after everything it rests on, in
+one transaction with Optuna's state where the database allows (``rows.py``), else just before it. At the next start
+:meth:`StudyRecord.settle` tells Optuna of trials that have their outcome, closes trials without one as ``lost``, and
+gives each lost trial exactly one successor with the same parameters and the same seeds.
 """
 
 from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+import time
+from collections.abc import Sequence
 
 import psutil
 from optuna import Study
@@ -20,71 +19,21 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from tuner.errors import InputError
-from tuner.hyperparameters import Hyperparameters
 from tuner.seeding import run_seed
 from tuner.space.model import SearchSpace
 from tuner.study import attributes as attr
+from tuner.study.buffer import BufferedStorage
+from tuner.study.median import MedianMemory
 from tuner.study.pruning import Judge
 from tuner.study.storage import storage_errors
 from tuner.study.suggest import TrialSuggest
+from tuner.study.trials import AskedTrial, Settled, TrialEnd
 from tuner.training.types import EvalPoint
 
 _STATES = {"completed": TrialState.COMPLETE, "failed": TrialState.FAIL}
 
-
-@dataclass(frozen=True)
-class AskedTrial:
-    """A trial to train.
-
-    Attributes:
-        number: Trial number.
-        params: What was sampled.
-        hyperparameters: Resolved; None when the sampled values break a rule.
-        seeds: Run seed of each replicate.
-        problem: Why there are no hyperparameters.
-    """
-
-    number: int
-    params: Mapping[str, Any]
-    hyperparameters: Hyperparameters | None
-    seeds: tuple[int, ...]
-    problem: str = ""
-
-
-@dataclass(frozen=True)
-class TrialEnd:
-    """How a trial ended: what :meth:`StudyRecord.tell` writes.
-
-    Attributes:
-        outcome: completed, pruned, diverged, timed_out or failed.
-        score: The objective's score; only when completed.
-        steps: Environment steps taken, all seeds together.
-        duration_s: Training seconds, all seeds together.
-        reason: Why it diverged, timed out or failed.
-    """
-
-    outcome: str
-    score: float | None = None
-    steps: int = 0
-    duration_s: float = 0.0
-    reason: str = ""
-
-
-@dataclass
-class Settled:
-    """What :meth:`StudyRecord.settle` found and did.
-
-    Attributes:
-        counts: Counted trials by outcome.
-        best: (score, number, params) of the best completed trial, or None.
-        lost: Numbers of trials that their dead owner left open.
-        recovered: Numbers of trials that were finished, but for Optuna's knowing.
-    """
-
-    counts: dict[str, int] = field(default_factory=dict)
-    best: tuple[float, int, Mapping[str, Any]] | None = None
-    lost: list[int] = field(default_factory=list)
-    recovered: list[int] = field(default_factory=list)
+#: Seconds after which evaluations of running trials are in the database, for others to see.
+FLUSH_S = 2.0
 
 
 class StudyRecord:
@@ -92,7 +41,7 @@ class StudyRecord:
 
     Args:
         study: The Optuna study, with its sampler and pruner.
-        storage: The storage it lives in.
+        storage: The storage it lives in; a plain one is written value by value.
         space: What to sample from.
         judge: Decides about pruning.
         seed: The study's seed.
@@ -125,6 +74,8 @@ class StudyRecord:
         self._open: dict[int, Trial] = {}
         self._values: dict[int, dict[int, float]] = {}
         self._owner = f"{socket.gethostname()}:{os.getpid()}"
+        self._flushed = time.monotonic()
+        self._learn()
 
     def ask(self) -> AskedTrial:
         """Create the next trial (a lost trial's successor comes first) and sample it.
@@ -133,22 +84,45 @@ class StudyRecord:
             StorageLostError: The database does not answer.
         """
         with storage_errors(self._url):
-            trial = self._study.ask()
-            self._open[trial.number] = trial
-            trial.set_user_attr(attr.OWNER, self._owner)
-            params = self._space.sample(TrialSuggest(trial))
-            root = trial.user_attrs.get(attr.ROOT, trial.number)
-            seeds = tuple(run_seed(self._seed, "search", root, r) for r in range(self._replicates))
-            trial.set_user_attr(attr.SEEDS, list(seeds))
-            try:
-                hyperparameters = self._space.resolve(params)
-            except InputError as error:
-                return AskedTrial(trial.number, params, None, seeds, problem=f"InputError: {error}")
-            trial.set_user_attr(attr.HYPERPARAMETERS, hyperparameters.to_mapping())
-            return AskedTrial(trial.number, params, hyperparameters, seeds)
+            if not self._exclusive:
+                self._learn()
+            asked = self._ask()
+        self.flush()
+        return asked
+
+    def _ask(self) -> AskedTrial:
+        trial = self._study.ask()
+        self._open[trial.number] = trial
+        trial.set_user_attr(attr.OWNER, self._owner)
+        params = self._space.sample(TrialSuggest(trial))
+        root = trial.user_attrs.get(attr.ROOT, trial.number)
+        seeds = tuple(run_seed(self._seed, "search", root, r) for r in range(self._replicates))
+        trial.set_user_attr(attr.SEEDS, list(seeds))
+        try:
+            hyperparameters = self._space.resolve(params)
+        except InputError as error:
+            return AskedTrial(trial.number, params, None, seeds, problem=f"InputError: {error}")
+        trial.set_user_attr(attr.HYPERPARAMETERS, hyperparameters.to_mapping())
+        return AskedTrial(trial.number, params, hyperparameters, seeds)
+
+    def flush(self) -> None:
+        """Write what is known of trials in flight.
+
+        Raises:
+            StorageLostError: The database does not answer.
+        """
+        if isinstance(self._storage, BufferedStorage):
+            with storage_errors(self._url):
+                self._storage.flush()
+        self._flushed = time.monotonic()
+
+    def flush_if_due(self) -> None:
+        """Write what is known of trials in flight when the last time was :data:`FLUSH_S` ago."""
+        if time.monotonic() - self._flushed >= FLUSH_S:
+            self.flush()
 
     def report(self, number: int, step: int, value: float) -> None:
-        """Store a trial's value at a grid step, in place of an earlier one with fewer seeds."""
+        """Note a trial's value at a grid step, in place of an earlier one with fewer seeds."""
         with storage_errors(self._url):
             self._storage.set_trial_intermediate_value(self._trial_id(number), step, value)
         self._values.setdefault(number, {})[step] = value
@@ -200,6 +174,16 @@ class StudyRecord:
                 trial.set_constraint(end.outcome, 1.0)
             trial.set_user_attr(attr.OUTCOME, end.outcome)
             self._tell_optuna(number, end.outcome, end.score)
+            self._learn(number)
+
+    def _learn(self, number: int | None = None) -> None:
+        """Let the median rule know of a trial that has ended, or of all."""
+        pruner = self._study.pruner
+        if isinstance(pruner, MedianMemory):
+            if number is None:
+                pruner.learn(self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)))
+            else:
+                pruner.learn([self._storage.get_trial(self._trial_id(number))])
 
     def give_up(self, number: int, reason: str) -> None:
         """Close a trial as lost and queue its successor: the study is being interrupted."""

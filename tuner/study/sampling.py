@@ -14,11 +14,12 @@ from typing import Any
 from optuna import Study
 from optuna.distributions import BaseDistribution
 from optuna.exceptions import ExperimentalWarning
-from optuna.samplers import BaseSampler, GPSampler, QMCSampler, RandomSampler, TPESampler
+from optuna.samplers import BaseSampler, GPSampler, QMCSampler, RandomSampler
 from optuna.trial import FrozenTrial, TrialState
 
 from tuner.optional import require
 from tuner.seeding import sampler_seed
+from tuner.study.bounded import BoundedTPE, Ranking
 
 
 def make_sampler(name: str, *, seed: int, startup_trials: int) -> BaseSampler:
@@ -35,8 +36,10 @@ def make_sampler(name: str, *, seed: int, startup_trials: int) -> BaseSampler:
     if name in ("gp", "qmc"):
         require("scipy", purpose=f"--sampler {name}", extra="gp")
 
+    ranking = Ranking()
+
     def tpe(trial_seed: int) -> BaseSampler:
-        return TPESampler(n_startup_trials=startup_trials, seed=trial_seed)
+        return BoundedTPE(startup_trials=startup_trials, seed=trial_seed, ranking=ranking)
 
     def gp(trial_seed: int) -> BaseSampler:
         return GPSampler(n_startup_trials=startup_trials, seed=trial_seed)

@@ -32,12 +32,15 @@ def sqlite_path(url: str) -> Path | None:
     """Return the file of a SQLite URL; None for other databases and for SQLite in memory.
 
     Raises:
-        InputError: Not a database URL.
+        InputError: Not a database URL, or the file is a folder.
     """
     parsed = _parse(url)
     if parsed.get_backend_name() != "sqlite" or parsed.database in (None, "", ":memory:"):
         return None
-    return Path(str(parsed.database))
+    path = Path(str(parsed.database))
+    if path.is_dir():
+        raise InputError(f"--storage {mask(url)} cannot be used: {path} is a folder. Name a file in it.")
+    return path
 
 
 def open_storage(url: str, *, create: bool) -> BaseStorage:
@@ -111,8 +114,6 @@ def _parse(url: str) -> sqlalchemy.URL:
 
 
 def _check_file(path: Path, url: str, *, create: bool) -> None:
-    if path.is_dir():
-        raise InputError(f"--storage {mask(url)} cannot be used: {path} is a folder.")
     if path.exists():
         if not os.access(path, os.R_OK | os.W_OK):
             raise InputError(f"--storage {mask(url)} cannot be used: {path} may not be written.")

@@ -10,6 +10,7 @@ import optuna
 
 from tuner.errors import ResumeError
 from tuner.study import attributes as attr
+from tuner.study.buffer import BufferedStorage
 from tuner.study.plan import StudyPlan, describe_evaluation
 from tuner.study.pruning import Judge, make_pruner
 from tuner.study.recipe import flag
@@ -45,14 +46,7 @@ def open_study(plan: StudyPlan, provenance: Mapping[str, Any]) -> tuple[StudyRec
     with storage_errors(plan.storage):
         names = {s.study_name for s in optuna.get_all_study_summaries(storage, include_best_trial=False)}
         resumed = plan.name in names
-        study = optuna.create_study(
-            storage=storage,
-            sampler=sampler,
-            pruner=pruner,
-            study_name=plan.name,
-            direction="maximize",
-            load_if_exists=True,
-        )
+        study = optuna.create_study(storage=storage, study_name=plan.name, direction="maximize", load_if_exists=True)
         stored = study.user_attrs
         if resumed and (attr.RECIPE in stored or study.get_trials(deepcopy=False)):
             check_resume(plan, stored)
@@ -62,15 +56,18 @@ def open_study(plan: StudyPlan, provenance: Mapping[str, Any]) -> tuple[StudyRec
                 study.set_user_attr(key, value)
         else:
             _note_resume(study, plan, provenance)
+        exclusive = is_exclusive(plan.storage)
+        study_id = storage.get_study_id_from_name(plan.name)
+        buffered = BufferedStorage(storage, study_id, exclusive=exclusive)
         record = StudyRecord(
-            study,
-            storage,
+            optuna.load_study(study_name=plan.name, storage=buffered, sampler=sampler, pruner=pruner),
+            buffered,
             plan.space,
             Judge(recipe.pruner, plan.grid),
             seed=recipe.seed,
             replicates=recipe.seeds_per_trial,
             url=plan.storage,
-            exclusive=is_exclusive(plan.storage),
+            exclusive=exclusive,
         )
     return record, resumed
 

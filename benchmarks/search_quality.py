@@ -1,0 +1,283 @@
+"""Search quality on the measured landscape: trials side by side against one at a time and against random search.
+
+    python benchmarks/search_quality.py [--landscape tests/data/landscape-cartpole.npz] [--studies 20] [--trials 100]
+
+Replays whole studies in virtual time. Supervisor, sampler, pruner and score are the real ones, over a storage in
+memory; a trial's training is looked up: its parameters stand for the nearest measured setting (ranges scaled to
+[0, 1], in the logarithm where the space says so), and its run repeats that setting's curve of one seed, drawn by the
+run's own seed. Every run takes the same virtual time per environment step, as lanes of a stack do, and a lane that
+ends is refilled at once.
+
+For each way to search it prints the TRUE mean `late` (over all measured seeds) of the setting that the study chooses:
+``best`` takes the trial with the highest score; ``confirmed`` takes the five best settings and picks the highest mean
+over the seeds that did not earn them that score. Means over study seeds, with 95 % percentile-bootstrap intervals. A
+seed that diverged counts as the lowest return of the landscape.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import optuna
+from optuna.study import StudyDirection
+
+from tuner import seeding
+from tuner.hyperparameters import Hyperparameters
+from tuner.space.model import SearchSpace
+from tuner.study.buffer import BufferedStorage
+from tuner.study.loop import StudySupervisor
+from tuner.study.objective import late
+from tuner.study.plan import StudyPlan, plan_study
+from tuner.study.pruning import Judge, make_pruner
+from tuner.study.recipe import StudyRecipe
+from tuner.study.record import Settled, StudyRecord
+from tuner.study.sampling import make_sampler
+from tuner.training.types import EvalPoint, Outcome, RunId, RunSpec
+
+LANDSCAPE = Path("tests/data/landscape-cartpole.npz")
+
+#: Workers that the default concurrency is that of.
+WORKERS = 2
+
+#: Finalists of the confirmed choice.
+FINALISTS = 5
+
+#: Way to search -> (sampler, trials in flight; None for the default).
+ARMS = {"one at a time": ("tpe", 1), "default": ("tpe", None), "random search": ("random", None)}
+
+
+class Landscape:
+    """Measured learning curves of S settings, R seeds, C checkpoints, in the unit cube of their space.
+
+    Args:
+        path: What ``landscape.py`` has written.
+        space: The space the settings were drawn from.
+    """
+
+    def __init__(self, path: Path, space: SearchSpace) -> None:
+        with np.load(path, allow_pickle=False) as file:
+            names, values = [str(name) for name in file["names"]], file["values"]
+            self.steps = tuple(int(step) for step in file["steps"])
+            self.returns = file["returns"].astype(float)
+        dimensions = {dimension.name: dimension for dimension in space.dimensions}
+        assert set(names) == set(dimensions), f"the landscape is of {names}, the space searches {list(dimensions)}"
+        self._dimensions = [dimensions[name] for name in names]
+        self._points = np.array([self._place(row) for row in values])
+        floor = np.nanmin(self.returns)
+        finite = np.where(np.isnan(self.returns), floor, self.returns)
+        #: ``late`` of each setting and seed, [S, R].
+        self.late = np.array([[late(self.steps, curve) for curve in seeds] for seeds in finite])
+
+    @property
+    def seeds(self) -> int:
+        """R."""
+        return int(self.returns.shape[1])
+
+    def nearest(self, hyperparameters: Hyperparameters) -> int:
+        """Return the index of the setting nearest to some hyperparameters."""
+        place = self._place([getattr(hyperparameters, dimension.name) for dimension in self._dimensions])
+        return int(((self._points - place) ** 2).sum(axis=1).argmin())
+
+    def _place(self, values: Sequence[float]) -> list[float]:
+        place = []
+        for d, value in zip(self._dimensions, values, strict=True):
+            at, low, high = np.log([value, d.low, d.high]) if d.log else (value, d.low, d.high)
+            place.append((at - low) / (high - low))
+        return place
+
+
+class Choice(NamedTuple):
+    """True mean `late` of what a study chose, and what it took.
+
+    Attributes:
+        best: Of the trial with the highest score.
+        confirmed: Of the finalist with the highest mean over other seeds.
+        pruned: Trials stopped early.
+        checkpoints: Virtual time, in checkpoints of one run.
+    """
+
+    best: float
+    confirmed: float
+    pruned: int
+    checkpoints: int
+
+
+class Replay:
+    """An executor whose lanes repeat measured curves, all a checkpoint further in each round.
+
+    Args:
+        landscape: The curves.
+
+    Attributes:
+        completed: (score, setting, seed) of each run that was not stopped.
+        rounds: Virtual time, in checkpoints of one run.
+    """
+
+    def __init__(self, landscape: Landscape) -> None:
+        self._landscape = landscape
+        self._held: dict[RunId, _Playing] = {}
+        self.completed: list[tuple[float, int, int]] = []
+        self.rounds = 0
+
+    def run(self, supervisor: StudySupervisor) -> None:
+        """Train until the supervisor says DONE; it limits how many run side by side."""
+        while True:
+            while isinstance(spec := supervisor.take({}, block=not self._held), RunSpec):
+                seed = int(seeding.stream(spec.seed, "landscape").integers(self._landscape.seeds))
+                self._held[spec.run_id] = _Playing(spec, self._landscape.nearest(spec.hyperparameters), seed)
+            if not self._held:
+                return
+            self.rounds += 1
+            for outcome in self._advance(supervisor):
+                del self._held[outcome.run_id]
+                supervisor.finish(outcome)
+            supervisor.tick()
+
+    def _advance(self, supervisor: StudySupervisor) -> list[Outcome]:
+        """Move every run to its next checkpoint; return how those ended that did."""
+        points, ended = [], []
+        for run_id, run in self._held.items():
+            step = self._landscape.steps[run.done]
+            mean = float(self._landscape.returns[run.setting, run.seed, run.done])
+            if np.isnan(mean):
+                ended.append(Outcome(run_id, "diverged", step, reason="diverged when it was measured"))
+                continue
+            points.append(EvalPoint(run_id, step, (mean,), (1,)))
+            run.done += 1
+        stop = supervisor.report(points)
+        for point in points:
+            run = self._held[point.run_id]
+            if point.step == self._landscape.steps[-1]:
+                self.completed.append((float(self._landscape.late[run.setting, run.seed]), run.setting, run.seed))
+                ended.append(Outcome(point.run_id, "completed", point.step))
+            elif point.run_id in stop:
+                ended.append(Outcome(point.run_id, "stopped", point.step))
+        return ended
+
+
+@dataclass
+class _Playing:
+    """A run on a lane: what stands for it, and how many checkpoints it has passed."""
+
+    spec: RunSpec
+    setting: int
+    seed: int
+    done: int = 0
+
+
+def make_plan(arm: str, seed: int = 0, trials: int = 100) -> StudyPlan:
+    """Return the plan of `tune --env CartPole-v1` on two workers, with an arm's sampler and concurrency."""
+    sampler, in_flight = ARMS[arm]
+    plan = plan_study(StudyRecipe(env="CartPole-v1", trials=trials, sampler=sampler, seed=seed, workers=WORKERS))
+    if in_flight is None:
+        return plan
+    return dataclasses.replace(plan, lanes=in_flight, trials_in_flight=in_flight, runs_in_flight=in_flight)
+
+
+def study_in_memory(plan: StudyPlan) -> StudyRecord:
+    """Return a fresh study with the plan's sampler and pruner, in no database: that takes half the time."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    recipe, backend = plan.recipe, optuna.storages.InMemoryStorage()
+    study_id = backend.create_new_study([StudyDirection.MAXIMIZE], plan.name)
+    storage = BufferedStorage(backend, study_id, exclusive=True)
+    study = optuna.load_study(
+        study_name=plan.name,
+        storage=storage,
+        sampler=make_sampler(recipe.sampler, seed=recipe.seed, startup_trials=recipe.startup_trials),
+        pruner=make_pruner(recipe.pruner, grid=plan.grid, startup_trials=recipe.startup_trials),
+    )
+    judge = Judge(recipe.pruner, plan.grid)
+    return StudyRecord(
+        study, storage, plan.space, judge, seed=recipe.seed, replicates=1, url=plan.storage, exclusive=True
+    )
+
+
+def replay(landscape: Landscape, plan: StudyPlan) -> Choice:
+    """Run one study on the landscape, evaluated where it was measured."""
+    plan = dataclasses.replace(plan, grid=landscape.steps)
+    supervisor, executor = StudySupervisor(plan, study_in_memory(plan), Settled()), Replay(landscape)
+    executor.run(supervisor)
+    assert supervisor.close() == "done"
+    found = supervisor.snapshot()
+    assert supervisor.finished == plan.recipe.trials, found.counts
+    # The study's own score of its best trial is what the landscape says of that curve.
+    assert found.best is not None
+    assert math.isclose(found.best.score, max(executor.completed)[0]), (found.best, max(executor.completed))
+    chosen = choose(landscape, executor.completed)
+    return Choice(*chosen, found.counts.get("pruned", 0), executor.rounds)
+
+
+def choose(landscape: Landscape, scored: Sequence[tuple[float, int, int]]) -> tuple[float, float]:
+    """Return the true mean `late` of the best and of the confirmed choice.
+
+    Args:
+        landscape: The truth.
+        scored: (score, setting, seed) of each completed trial, at least one.
+    """
+    finalists: dict[int, int] = {}  # setting -> the seed that earned its highest score, best first
+    for _, setting, seed in sorted(scored, key=lambda item: -item[0]):
+        finalists.setdefault(setting, seed)
+    top = list(finalists.items())[:FINALISTS]
+    confirmed, _ = max(top, key=lambda item: np.delete(landscape.late[item[0]], item[1]).mean())
+    return float(landscape.late[top[0][0]].mean()), float(landscape.late[confirmed].mean())
+
+
+def interval(values: Sequence[float], resamples: int = 10_000) -> tuple[float, float]:
+    """Return the 95 % percentile-bootstrap interval of the mean."""
+    rng = seeding.stream(0, "bootstrap")
+    draws = rng.choice(np.asarray(values), (resamples, len(values))).mean(axis=1)
+    low, high = np.percentile(draws, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def replay_arms(landscape: Landscape, studies: int, trials: int) -> dict[str, list[Choice]]:
+    """Run every arm with the same study seeds; return the choices by arm, in order of seeds."""
+    return {arm: [replay(landscape, make_plan(arm, seed, trials)) for seed in range(studies)] for arm in ARMS}
+
+
+def main() -> None:
+    """Replay and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--landscape", type=Path, default=LANDSCAPE)
+    parser.add_argument("--studies", type=int, default=20)
+    parser.add_argument("--trials", type=int, default=100)
+    options = parser.parse_args()
+    started = time.perf_counter()
+    default = make_plan("default", trials=options.trials)
+    landscape = Landscape(options.landscape, default.space)
+    means = np.sort(landscape.late.mean(axis=1))
+    print(
+        f"{len(means)} settings: true mean late {means[-1]:.1f} at best, {np.mean(means[-FINALISTS:]):.1f} the top "
+        f"{FINALISTS}, {np.median(means):.1f} the median; {options.studies} studies of {options.trials} trials each"
+    )
+    choices = replay_arms(landscape, options.studies, options.trials)
+    print("\n| search | in flight | best | confirmed | pruned | virtual time |\n|---|---:|---|---|---:|---:|")
+    for arm, found in choices.items():
+        cells = []
+        for values in ([c.best for c in found], [c.confirmed for c in found]):
+            low, high = interval(values)
+            cells.append(f"{np.mean(values):.1f} ({low:.1f} to {high:.1f})")
+        in_flight = ARMS[arm][1] or default.trials_in_flight
+        pruned, rounds = np.mean([c.pruned for c in found]), np.mean([c.checkpoints for c in found])
+        runs = rounds / len(landscape.steps)
+        print(f"| {arm} | {in_flight} | {' | '.join(cells)} | {pruned:.0f} | {runs:.0f} runs |")
+    print("\nDifference of confirmed, paired by study seed:")
+    for arm in ("one at a time", "random search"):
+        gains = [
+            mine.confirmed - theirs.confirmed for mine, theirs in zip(choices["default"], choices[arm], strict=True)
+        ]
+        low, high = interval(gains)
+        print(f"default minus {arm}: {np.mean(gains):+.1f} ({low:+.1f} to {high:+.1f})")
+    print(f"({time.perf_counter() - started:.0f} s)")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,117 @@
+"""TPE on a bounded history: plain TPE up to the bound, the same good side beyond it, and no loss of search quality."""
+
+import random
+import statistics
+
+import numpy as np
+import optuna
+import pytest
+from optuna.distributions import FloatDistribution
+from optuna.samplers import TPESampler
+from optuna.samplers._tpe.sampler import _split_trials, default_gamma
+from optuna.trial import TrialState, create_trial
+
+from tuner.study.bounded import BEST, BOUND, BoundedTPE, Ranking, rank
+
+SPACE = {name: FloatDistribution(0.0, 1.0) for name in "abcde"}
+
+
+def random_trial(luck):
+    params = {name: luck.random() for name in SPACE}
+    state = luck.choice([TrialState.COMPLETE, TrialState.COMPLETE, TrialState.PRUNED])
+    curve = {10 * (i + 1): luck.randint(0, 9) / 3 for i in range(luck.randint(0, 4))}
+    system = {"constraints:diverged": 1.0} if luck.random() < 0.1 else {}
+    value = luck.randint(0, 50) / 10 if state == TrialState.COMPLETE else None
+    return create_trial(
+        state=state, value=value, params=params, distributions=SPACE, intermediate_values=curve, system_attrs=system
+    )
+
+
+def study_of(n, seed=0, running=0):
+    study, luck = optuna.create_study(direction="maximize"), random.Random(seed)
+    study.add_trials([random_trial(luck) for _ in range(n)])
+    study.add_trials(
+        [create_trial(state=TrialState.RUNNING, params=dict.fromkeys(SPACE, 0.5), distributions=SPACE)] * running
+    )
+    return study
+
+
+def propose(study, sampler):
+    study.sampler = sampler
+    return study.ask(SPACE).params
+
+
+@pytest.mark.parametrize("n", [5, 60, 100])
+def test_up_to_the_bound_every_proposal_is_plain_tpes(n):
+    for seed in range(3):
+        bounded = BoundedTPE(startup_trials=10, seed=seed, ranking=Ranking(), bound=100, best=50)
+        plain = TPESampler(n_startup_trials=10, seed=seed)
+        assert propose(study_of(n, seed, running=3), bounded) == propose(study_of(n, seed, running=3), plain)
+
+
+def test_beyond_the_bound_it_sees_the_best_the_newest_and_all_that_run():
+    study, sampler = study_of(700, running=5), BoundedTPE(startup_trials=10, seed=1, ranking=Ranking())
+    trial = study.ask()
+    sampler.before_trial(study, trial)
+    seen = sampler._bounded(study).get_trials(deepcopy=False)
+    everything = study.get_trials(deepcopy=False)
+    finished = [t for t in everything if t.state.is_finished()]
+    numbers = [t.number for t in seen]
+    assert numbers == sorted(set(numbers))
+    assert sum(t.state.is_finished() for t in seen) == BOUND
+    assert {t.number for t in everything if not t.state.is_finished()} <= set(numbers)
+    assert {t.number for t in finished[BEST - BOUND :]} <= set(numbers)
+    assert {t.number for t in sorted(finished, key=rank)[:BEST]} <= set(numbers)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_beyond_the_bound_the_good_side_is_plain_tpes(seed):
+    """The density of good trials is the same, ties, pruned trials and divergences included."""
+    study, sampler = study_of(900, seed), BoundedTPE(startup_trials=10, seed=1, ranking=Ranking())
+    everything = study.get_trials(deepcopy=False)
+    seen = sampler._bounded(study).get_trials(deepcopy=False)
+    assert default_gamma(len(seen)) == default_gamma(len(everything)) == 25
+    good, rest = _split_trials(study, everything, 25)
+    bounded_good, bounded_rest = _split_trials(study, seen, 25)
+    assert [t.number for t in bounded_good] == [t.number for t in good]
+    assert {t.number for t in bounded_rest} < {t.number for t in rest}
+
+
+def test_a_ranking_that_grew_with_the_study_equals_one_made_at_once():
+    trials = study_of(300).get_trials(deepcopy=False)
+    grown = Ranking()
+    for n in range(101, 301):
+        kept = grown.select(trials[:n], bound=100, best=50)
+    assert [t.number for t in kept] == [t.number for t in Ranking().select(trials, bound=100, best=50)]
+
+
+def regret(make_sampler, seed, n=160):
+    """Distance from the optimum of the setting that a noisy search of ``n`` trials likes best, without noise."""
+    luck, study = np.random.default_rng(seed), optuna.create_study(direction="maximize")
+    for number in range(n):
+        study.sampler = make_sampler(1000 * seed + number)
+        trial = study.ask(SPACE)
+        study.tell(trial, -distance(trial.params) + 0.05 * luck.standard_normal())
+    return statistics.mean(distance(t.params) for t in sorted(study.trials, key=lambda t: -t.value)[:5])
+
+
+def distance(params):
+    weights = {"a": 3.0, "b": 2.0, "c": 1.0, "d": 0.5, "e": 0.1}
+    return sum(w * (params[name] - 0.3) ** 2 for name, w in weights.items())
+
+
+@pytest.mark.slow
+def test_the_bound_costs_no_search_quality():
+    """A bound of 60 met again and again in 160 trials: regret within noise of plain TPE's, and far below random's."""
+    ranking = {}
+
+    def bounded(seed):
+        shared = ranking.setdefault(seed // 1000, Ranking())
+        return BoundedTPE(startup_trials=10, seed=seed, ranking=shared, bound=60, best=25)
+
+    plain = [regret(lambda s: TPESampler(n_startup_trials=10, seed=s), seed) for seed in range(8)]
+    mine = [regret(bounded, seed) for seed in range(8)]
+    chance = [regret(lambda s: optuna.samplers.RandomSampler(seed=s), seed) for seed in range(8)]
+    spread = statistics.stdev(plain) + statistics.stdev(mine)
+    assert statistics.median(mine) <= statistics.median(plain) + spread / 8**0.5 * 2
+    assert statistics.median(mine) < 0.5 * statistics.median(chance)

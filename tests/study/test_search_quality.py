@@ -1,0 +1,91 @@
+"""Training trials side by side must not cost search quality: whole studies replayed on measured learning curves."""
+
+import dataclasses
+import importlib.util
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[2]
+LANDSCAPE = ROOT / "tests" / "data" / "landscape-cartpole.npz"
+STUDIES, TRIALS = 5, 100
+
+
+def load_script():
+    spec = importlib.util.spec_from_file_location("search_quality", ROOT / "benchmarks" / "search_quality.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+search_quality = load_script()
+
+
+@pytest.fixture(scope="module")
+def landscape():
+    return search_quality.Landscape(LANDSCAPE, search_quality.make_plan("default").space)
+
+
+@pytest.fixture(scope="module")
+def confirmed(landscape):
+    """True mean `late` of each study's confirmed choice, by way to search."""
+    choices = search_quality.replay_arms(landscape, STUDIES, TRIALS)
+    return {arm: np.array([choice.confirmed for choice in found]) for arm, found in choices.items()}
+
+
+def test_the_landscape_is_of_the_default_space():
+    plan = search_quality.make_plan("default")
+    dimensions = {dimension.name: dimension for dimension in plan.space.dimensions}
+    with np.load(LANDSCAPE, allow_pickle=False) as file:
+        settings, seeds, checkpoints = file["returns"].shape
+        assert settings >= 150
+        assert seeds >= 5
+        assert checkpoints >= 10
+        assert file["steps"][-1] == plan.grid[-1]
+        assert sorted(dimensions) == sorted(map(str, file["names"]))
+        for name, column in zip(file["names"], file["values"].T, strict=True):
+            assert dimensions[str(name)].low <= column.min() <= column.max() <= dimensions[str(name)].high
+        assert np.nanmax(file["returns"]) <= 500
+
+
+def test_trials_side_by_side_choose_as_well_as_one_at_a_time(confirmed):
+    """The interval of the difference reaches zero: what is lost, if anything, is within the noise."""
+    _, high = search_quality.interval(confirmed["default"] - confirmed["one at a time"])
+    assert high >= 0
+
+
+def test_trials_side_by_side_choose_better_than_random_search(confirmed):
+    assert confirmed["default"].mean() > confirmed["random search"].mean()
+
+
+def test_a_replay_keeps_as_many_trials_in_flight_as_the_plan_says(landscape):
+    """In virtual time, so many lanes shorten a study of many trials almost so many times."""
+    plan = search_quality.make_plan("random search", trials=40)
+    plan = dataclasses.replace(plan, recipe=dataclasses.replace(plan.recipe, pruner="none"))
+    alone = dataclasses.replace(plan, trials_in_flight=1)
+    assert plan.trials_in_flight == 5
+    rounds = [search_quality.replay(landscape, p).checkpoints for p in (alone, plan)]
+    checkpoints = len(landscape.steps)
+    assert rounds[0] <= 40 * checkpoints
+    assert rounds[0] / 5 <= rounds[1] <= 8 * checkpoints
+
+
+def test_a_measured_setting_is_nearest_to_itself(landscape):
+    space = search_quality.make_plan("default").space
+    with np.load(LANDSCAPE, allow_pickle=False) as file:
+        names, values = list(map(str, file["names"])), file["values"]
+    params = [dict(zip(names, row, strict=True)) for row in values]
+    whole = {d.name for d in space.dimensions if d.kind == "int"}
+    settings = [space.resolve({n: int(v) if n in whole else v for n, v in row.items()}) for row in params]
+    assert [landscape.nearest(setting) for setting in settings] == list(range(len(settings)))
+
+
+def test_the_confirmed_choice_ignores_the_seed_that_looked_best():
+    late = np.array([[500.0, 100.0, 100.0], [400.0, 390.0, 410.0], [200.0, 200.0, 200.0]])
+    best, chosen = search_quality.choose(SimpleNamespace(late=late), [(500, 0, 0), (390, 1, 1), (200, 2, 0)])
+    assert best == pytest.approx(700 / 3)
+    assert chosen == pytest.approx(400)

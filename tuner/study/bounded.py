@@ -1,0 +1,153 @@
+"""TPE on a bounded history, so that asking costs the same at trial 1,000 and at trial 100,000.
+
+Optuna's TPE (Bergstra et al. 2011; Watanabe 2023) splits all trials into the best ``min(ceil(0.1 n), 25)`` and the
+rest, and fits one kernel to each trial; the rest's weights fall linearly with age, down to 1 / n. Here it sees
+
+- all trials up to :data:`BOUND` finished ones: plain TPE, proposal for proposal;
+- beyond that, the best :data:`BEST`, the newest ones up to the bound, and all that are running.
+
+As :data:`BEST` is above 25, the good side is always that of plain TPE; what is left out are the oldest of the rest,
+whose weight is small.
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import math
+from collections.abc import Container
+from typing import Any, cast
+
+from optuna import Study
+from optuna.distributions import BaseDistribution
+from optuna.samplers import TPESampler
+from optuna.trial import FrozenTrial, TrialState
+
+#: Finished trials that TPE is fitted to. At least 250, where the good side stops growing.
+BOUND = 400
+
+#: Of these, how many are the best ones. The others are the newest.
+BEST = 50
+
+_LEARNED = (TrialState.COMPLETE, TrialState.PRUNED)
+_OPEN = (TrialState.RUNNING, TrialState.WAITING)
+
+#: Where a finished trial ranks, best first: completed by value, pruned by (how far, value), broken constraints last.
+Rank = tuple[int, float, float]
+
+
+def rank(trial: FrozenTrial) -> Rank:
+    """Return a finished trial's place in TPE's order, for a study that maximises."""
+    broken = sum(v for v in trial.constraints.values() if v > 0)
+    if broken > 0:
+        return (2, broken, 0.0)
+    if trial.state == TrialState.COMPLETE:
+        return (0, -(trial.value or 0.0), 0.0)
+    if not trial.intermediate_values:
+        return (1, 1.0, 0.0)
+    step, value = max(trial.intermediate_values.items())
+    return (1, -step, math.inf if math.isnan(value) else -value)
+
+
+class Ranking:
+    """Finished trials of one study, best first; kept from proposal to proposal, as a finished trial never changes."""
+
+    def __init__(self) -> None:
+        self._seen: set[int] = set()
+        self._order: list[tuple[Rank, int]] = []
+
+    def select(self, finished: list[FrozenTrial], *, bound: int, best: int) -> list[FrozenTrial]:
+        """Return the newest and the best of more than ``bound`` finished trials.
+
+        Args:
+            finished: Completed and pruned trials in order of their numbers.
+            bound: How many to keep, > ``best``.
+            best: How many of these for being the best among the older ones.
+        """
+        by_number = {t.number: t for t in finished}
+        fresh = by_number.keys() - self._seen
+        if fresh:
+            self._seen |= fresh
+            self._order.extend((rank(by_number[number]), number) for number in fresh)
+            self._order.sort()
+        older = dict(itertools.islice(by_number.items(), len(finished) - bound + best))
+        top = itertools.islice((older[number] for _, number in self._order if number in older), best)
+        return [*top, *finished[best - bound :]]
+
+
+class BoundedTPE(TPESampler):
+    """TPE that sees a bounded part of the study, the same part in all steps of one proposal.
+
+    Args:
+        startup_trials: Random trials before it begins to learn.
+        seed: Of its random numbers.
+        ranking: Of the study's finished trials; shared by the samplers of one study.
+        bound: Finished trials to fit to.
+        best: How many of these are the best.
+    """
+
+    def __init__(
+        self, *, startup_trials: int, seed: int, ranking: Ranking, bound: int = BOUND, best: int = BEST
+    ) -> None:
+        super().__init__(n_startup_trials=startup_trials, seed=seed)
+        self._ranking = ranking
+        self._bound = bound
+        self._best = best
+        self._view: Study | None = None
+
+    def before_trial(self, study: Study, trial: FrozenTrial) -> None:
+        """Begin a proposal: the study is looked at anew."""
+        self._view = None
+        super().before_trial(study, trial)
+
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        """Return the jointly sampled parameters."""
+        return super().infer_relative_search_space(self._bounded(study), trial)
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """Sample jointly."""
+        return super().sample_relative(self._bounded(study), trial, search_space)
+
+    def sample_independent(
+        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        """Sample one parameter."""
+        return super().sample_independent(self._bounded(study), trial, param_name, param_distribution)
+
+    def _bounded(self, study: Study) -> Study:
+        if self._view is None:
+            trials = study.get_trials(deepcopy=False)
+            finished = [t for t in trials if t.state in _LEARNED]
+            if len(finished) <= self._bound:
+                self._view = study
+            else:
+                kept = self._ranking.select(finished, bound=self._bound, best=self._best)
+                kept += [t for t in trials if t.state in _OPEN]
+                kept.sort(key=lambda t: t.number)
+                self._view = cast(Study, _View(study, kept))
+        return self._view
+
+
+class _View:
+    """A study that shows some of its trials, and is the study itself in all other respects."""
+
+    def __init__(self, study: Study, trials: list[FrozenTrial]) -> None:
+        self._study = study
+        self._trials = trials
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._study, name)
+
+    def get_trials(self, deepcopy: bool = True, states: Container[TrialState] | None = None) -> list[FrozenTrial]:
+        """Return the trials in view."""
+        return self._get_trials(deepcopy, states)
+
+    # What TPE reads through; a name of Optuna's own. Were it to change, TPE would see the whole study: slower, not
+    # wrong.
+    def _get_trials(
+        self, deepcopy: bool = True, states: Container[TrialState] | None = None, use_cache: bool = False
+    ) -> list[FrozenTrial]:
+        trials = self._trials if states is None else [t for t in self._trials if t.state in states]
+        return copy.deepcopy(trials) if deepcopy else list(trials)

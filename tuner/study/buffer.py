@@ -1,0 +1,240 @@
+"""A storage that keeps the supervisor's trials in memory and writes them in few transactions.
+
+The supervisor is the only writer of the trials it has asked for, so what it has written need not be read back. Open
+trials live here; their news go to the database
+
+- when :meth:`BufferedStorage.flush` is called (once a trial is sampled; every two seconds while trials train, so that
+  a dashboard sees their curves),
+- together with the end of a trial, in the same transaction: a trial is finished with all its values, or not at all.
+
+A process that dies loses at most two seconds of curves of running trials, and those runs start again anyway.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Container, Sequence
+from datetime import datetime
+from typing import Any
+
+from optuna.distributions import BaseDistribution, check_distribution_compatibility
+from optuna.storages import BaseStorage
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from tuner.study.rows import News, Param, RowWriter, row_writer
+
+_FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+
+
+class BufferedStorage(BaseStorage):
+    """One study of an Optuna storage, as its supervisor uses it. Not for several threads at once.
+
+    Args:
+        backend: The storage underneath. What is not about trials goes straight to it.
+        study_id: The study's id in it.
+        exclusive: Nobody else writes this study's trials; otherwise they are read again whenever all are asked for.
+        writer: Writes trials; None takes the fastest that fits the backend.
+    """
+
+    def __init__(
+        self, backend: BaseStorage, study_id: int, *, exclusive: bool, writer: RowWriter | None = None
+    ) -> None:
+        self._backend = backend
+        self._study_id = study_id
+        self._exclusive = exclusive
+        self._writer = writer or row_writer(backend)
+        self._news: dict[int, News] = {}  # by trial id: what the database lacks
+        self._stored: dict[int, set[tuple[str, str | int]]] = {}  # by trial id: rows that are there
+        self._open: dict[int, FrozenTrial] = {}  # by trial id: trials that are not finished
+        self._ended: dict[int, FrozenTrial] = {}  # by trial id: trials that are
+        self._ids: dict[int, int] = {}  # trial number -> trial id
+        self._all: dict[int, FrozenTrial] = {}  # by number, rising: complete where exclusive
+        self._distributions: dict[str, BaseDistribution] = {}
+        self._directions = backend.get_study_directions(study_id)
+        if exclusive:
+            for trial in backend.get_all_trials(study_id, deepcopy=False):
+                self._take_in(trial)
+
+    def flush(self) -> None:
+        """Write everything the database lacks, in one transaction.
+
+        Raises:
+            StorageInternalError: The database does not take it; everything is kept for another try.
+        """
+        pending = [(trial_id, news) for trial_id, news in self._news.items() if news]
+        if pending:
+            self._writer.write(pending)
+            for trial_id, news in pending:
+                self._settle_news(trial_id, news)
+
+    # Trials.
+
+    def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
+        """Create a trial in the database, at once: its number is taken."""
+        if template_trial is None:
+            trial = self._writer.create(study_id)
+        else:
+            trial = self._backend.get_trial(self._backend.create_new_trial(study_id, template_trial))
+        self._take_in(trial)
+        return int(trial._trial_id)
+
+    def set_trial_param(
+        self, trial_id: int, param_name: str, param_value_internal: float, distribution: BaseDistribution
+    ) -> None:
+        """Keep a sampled value."""
+        trial = self._change(trial_id)
+        if param_name in self._distributions:
+            check_distribution_compatibility(self._distributions[param_name], distribution)
+        self._distributions[param_name] = distribution
+        trial.params = {**trial.params, param_name: distribution.to_external_repr(param_value_internal)}
+        trial.distributions = {**trial.distributions, param_name: distribution}
+        self._news[trial_id].params[param_name] = Param(param_value_internal, distribution)
+
+    def set_trial_intermediate_value(self, trial_id: int, step: int, intermediate_value: float) -> None:
+        """Keep a reported value."""
+        trial = self._change(trial_id)
+        trial.intermediate_values = {**trial.intermediate_values, step: intermediate_value}
+        self._news[trial_id].reports[step] = intermediate_value
+
+    def set_trial_user_attr(self, trial_id: int, key: str, value: Any) -> None:
+        """Keep a user attribute."""
+        trial, value = self._change(trial_id), json.loads(json.dumps(value))
+        trial.user_attrs = {**trial.user_attrs, key: value}
+        self._news[trial_id].user.pop(key, None)  # written in order of the last change
+        self._news[trial_id].user[key] = value
+
+    def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
+        """Keep an attribute of Optuna's own."""
+        trial, value = self._change(trial_id), json.loads(json.dumps(value))
+        trial.system_attrs = {**trial.system_attrs, key: value}
+        self._news[trial_id].system[key] = value
+
+    def set_trial_state_values(self, trial_id: int, state: TrialState, values: Sequence[float] | None = None) -> bool:
+        """Write a trial's new state at once, together with all that is new about it."""
+        if not state.is_finished():
+            changed = self._backend.set_trial_state_values(trial_id, state, values)
+            if changed:  # a queued trial begins
+                self._take_in(self._backend.get_trial(trial_id))
+            return changed
+        trial = self._change(trial_id)
+        news, now = self._news[trial_id], datetime.now()
+        news.end = (state, values, now)
+        try:
+            self._writer.write([(trial_id, news)])
+        except BaseException:
+            news.end = None
+            raise
+        trial.state, trial.datetime_complete = state, now
+        if values is not None:
+            trial.values = list(values)
+        del self._news[trial_id], self._stored[trial_id], self._open[trial_id]
+        self._ended[trial_id] = trial
+        return True
+
+    def get_trial_id_from_study_id_trial_number(self, study_id: int, trial_number: int) -> int:
+        """Return a trial's id."""
+        if trial_number in self._ids:
+            return self._ids[trial_number]
+        return self._backend.get_trial_id_from_study_id_trial_number(study_id, trial_number)
+
+    def get_trial(self, trial_id: int) -> FrozenTrial:
+        """Return a trial; one in flight as it is in memory."""
+        return self._open.get(trial_id) or self._ended.get(trial_id) or self._backend.get_trial(trial_id)
+
+    def get_all_trials(
+        self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
+    ) -> list[FrozenTrial]:
+        """Return all trials in order of their numbers."""
+        if not self._exclusive:
+            stored = self._backend.get_all_trials(study_id, deepcopy=False)
+            trials = [self._open.get(t._trial_id, t) for t in stored]
+        elif states is not None and not any(state in states for state in _FINISHED):
+            trials = sorted(self._open.values(), key=lambda t: t.number)
+        else:
+            trials = list(self._all.values())
+        if states is not None:
+            trials = [t for t in trials if t.state in states]
+        return copy.deepcopy(trials) if deepcopy else trials
+
+    # A study's own rows: straight to the database.
+
+    def create_new_study(self, directions: Sequence[StudyDirection], study_name: str | None = None) -> int:
+        """Create a study."""
+        return self._backend.create_new_study(directions, study_name)
+
+    def delete_study(self, study_id: int) -> None:
+        """Delete a study."""
+        self._backend.delete_study(study_id)
+
+    def set_study_user_attr(self, study_id: int, key: str, value: Any) -> None:
+        """Write a user attribute of the study."""
+        self._backend.set_study_user_attr(study_id, key, value)
+
+    def set_study_system_attr(self, study_id: int, key: str, value: Any) -> None:
+        """Write an attribute of Optuna's own."""
+        self._backend.set_study_system_attr(study_id, key, value)
+
+    def get_study_id_from_name(self, study_name: str) -> int:
+        """Return a study's id."""
+        return self._backend.get_study_id_from_name(study_name)
+
+    def get_study_name_from_id(self, study_id: int) -> str:
+        """Return a study's name."""
+        return self._backend.get_study_name_from_id(study_id)
+
+    def get_study_directions(self, study_id: int) -> list[StudyDirection]:
+        """Return the study's directions."""
+        return self._directions
+
+    def get_study_user_attrs(self, study_id: int) -> dict[str, Any]:
+        """Return the study's user attributes."""
+        return self._backend.get_study_user_attrs(study_id)
+
+    def get_study_system_attrs(self, study_id: int) -> dict[str, Any]:
+        """Return Optuna's own attributes of the study."""
+        return self._backend.get_study_system_attrs(study_id)
+
+    def get_all_studies(self) -> list[Any]:
+        """Return all studies of the database."""
+        return self._backend.get_all_studies()
+
+    # Memory.
+
+    def _take_in(self, trial: FrozenTrial) -> None:
+        trial_id = trial._trial_id
+        self._ids[trial.number] = trial_id
+        self._distributions.update(trial.distributions)
+        if self._exclusive:
+            self._all[trial.number] = trial
+        if trial.state.is_finished():
+            self._ended[trial_id] = trial
+        else:
+            self._open[trial_id] = trial
+            self._news[trial_id] = News()
+            self._stored[trial_id] = (
+                {("user", key) for key in trial.user_attrs}
+                | {("system", key) for key in trial.system_attrs}
+                | {("reports", step) for step in trial.intermediate_values}
+            )
+            self._news[trial_id].rewritten = self._stored[trial_id]
+
+    def _change(self, trial_id: int) -> FrozenTrial:
+        """Return a fresh copy of an open trial, to be changed: who has read the old one keeps it as it was."""
+        if trial_id not in self._open:
+            trial = self.get_trial(trial_id)
+            self.check_trial_is_updatable(trial_id, trial.state)
+            self._take_in(trial)
+        trial = copy.copy(self._open[trial_id])
+        self._open[trial_id] = trial
+        if self._exclusive:
+            self._all[trial.number] = trial
+        return trial
+
+    def _settle_news(self, trial_id: int, news: News) -> None:
+        stored = self._stored[trial_id]
+        stored.update(("user", key) for key in news.user)
+        stored.update(("system", key) for key in news.system)
+        stored.update(("reports", step) for step in news.reports)
+        self._news[trial_id] = News(rewritten=stored)

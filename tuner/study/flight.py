@@ -1,0 +1,146 @@
+"""Trials in flight: their runs, and the queue of runs that wait for a lane.
+
+Bookkeeping only. What an evaluation or an outcome means for a trial is the supervisor's business (``loop.py``).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from tuner.study.objective import value_at
+from tuner.study.progress import RunningTrial
+from tuner.study.trials import AskedTrial
+from tuner.training.types import EvalPoint, RunId, RunSpec
+
+
+@dataclass
+class Run:
+    """One seed of a trial."""
+
+    spec: RunSpec
+    state: Literal["queued", "running", "ended"] = "queued"
+    points: list[EvalPoint] = field(default_factory=list)
+    steps: int = 0
+    elapsed_s: float = 0.0
+    losses: int = 0
+
+    @property
+    def last_step(self) -> int:
+        """Environment step of the last evaluation; 0 before the first."""
+        return self.points[-1].step if self.points else 0
+
+
+@dataclass
+class OpenTrial:
+    """A trial that is not settled yet.
+
+    Attributes:
+        asked: What the sampler proposed.
+        runs: Its seeds, by replicate.
+        verdict: (outcome, reason) once it is certain that it will not complete.
+        judged_step: Last grid step reported to the pruner.
+    """
+
+    asked: AskedTrial
+    runs: dict[int, Run]
+    verdict: tuple[str, str] | None = None
+    judged_step: int = 0
+
+    @property
+    def curves(self) -> dict[int, list[EvalPoint]]:
+        """Evaluations by replicate, of seeds that have any."""
+        return {replicate: run.points for replicate, run in self.runs.items() if run.points}
+
+    @property
+    def training(self) -> bool:
+        """Whether a worker trains one of its seeds."""
+        return any(run.state == "running" for run in self.runs.values())
+
+    @property
+    def ended(self) -> bool:
+        """Whether none of its seeds trains or waits."""
+        return all(run.state == "ended" for run in self.runs.values())
+
+    def show(self, n_timesteps: int) -> RunningTrial:
+        """Return what the progress view draws."""
+        step = max((run.last_step for run in self.runs.values()), default=0)
+        value = value_at(step, self.curves) if step else None
+        return RunningTrial(self.asked.number, step, n_timesteps, value, self.asked.params)
+
+
+class Flight:
+    """All open trials of a supervisor, and the queue of their runs."""
+
+    def __init__(self) -> None:
+        self._trials: dict[int, OpenTrial] = {}
+        self._queue: deque[RunId] = deque()
+
+    def __len__(self) -> int:
+        return len(self._trials)
+
+    def __iter__(self) -> Iterator[OpenTrial]:
+        return iter(list(self._trials.values()))
+
+    def by_number(self) -> list[OpenTrial]:
+        """Return the open trials in order of their numbers."""
+        return sorted(self._trials.values(), key=lambda trial: trial.asked.number)
+
+    def trial(self, run_id: RunId) -> OpenTrial:
+        """Return the trial that a run belongs to."""
+        return self._trials[run_id.trial]
+
+    def add(self, trial: OpenTrial) -> None:
+        """Take in a trial and queue its runs in order of replicates."""
+        self._trials[trial.asked.number] = trial
+        self._queue.extend(run.spec.run_id for run in trial.runs.values())
+
+    def remove(self, trial: OpenTrial) -> None:
+        """Let go of a trial whose runs have all ended."""
+        del self._trials[trial.asked.number]
+
+    @property
+    def runs(self) -> int:
+        """Runs that train or wait."""
+        return sum(run.state != "ended" for trial in self._trials.values() for run in trial.runs.values())
+
+    @property
+    def waiting(self) -> bool:
+        """Whether there is a run to hand out."""
+        return bool(self._queue)
+
+    def dispatch(self, open_shapes: Mapping[tuple[object, ...], int]) -> RunSpec:
+        """Hand out the first queued run of an open shape, else the first of all."""
+        chosen = next((i for i in self._queue if open_shapes.get(self._run(i).spec.shape, 0) > 0), self._queue[0])
+        self._queue.remove(chosen)
+        run = self._run(chosen)
+        run.state = "running"
+        return run.spec
+
+    def running(self, run_id: RunId) -> Run | None:
+        """Return a run that a worker trains; None when it is not, or no longer, one of ours."""
+        trial = self._trials.get(run_id.trial)
+        run = trial.runs.get(run_id.replicate) if trial is not None else None
+        return run if run is not None and run.state == "running" else None
+
+    def again(self, run_id: RunId) -> None:
+        """Put a run that lost its worker at the head of the queue, as if it had never begun."""
+        run = self._run(run_id)
+        run.state, run.points = "queued", []
+        self._queue.appendleft(run_id)
+
+    def cancel(self, trial: OpenTrial) -> None:
+        """Take a trial's waiting runs out of the queue."""
+        for run in trial.runs.values():
+            if run.state == "queued":
+                run.state = "ended"
+                self._queue.remove(run.spec.run_id)
+
+    def clear_queue(self) -> None:
+        """Forget all waiting runs: the search is over."""
+        self._queue.clear()
+
+    def _run(self, run_id: RunId) -> Run:
+        return self._trials[run_id.trial].runs[run_id.replicate]

@@ -1,0 +1,59 @@
+"""What the settled trials of a study add up to: how many of each outcome, the best, and failures in a row."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, deque
+
+from tuner.study.progress import BestTrial
+from tuner.study.trials import AskedTrial, Settled
+
+#: Equal failures in a row that end the study.
+FAILURES_IN_A_ROW = 10
+
+
+class Tally:
+    """Counts trials as they are settled.
+
+    Args:
+        settled: What the database held at the start.
+    """
+
+    def __init__(self, settled: Settled) -> None:
+        self.counts: Counter[str] = Counter(settled.counts)
+        #: Trials that were there at the start.
+        self.resumed = self.counts.total()
+        self.best = None if settled.best is None else BestTrial(settled.best[1], settled.best[0], settled.best[2])
+        self._failures: deque[str] = deque(maxlen=FAILURES_IN_A_ROW)
+
+    @property
+    def finished(self) -> int:
+        """Trials that count, stored ones included."""
+        return self.counts.total()
+
+    def add(self, asked: AskedTrial, outcome: str, score: float | None, reason: str) -> None:
+        """Count one trial."""
+        self.counts[outcome] += 1
+        if score is not None and (self.best is None or score > self.best.score):
+            self.best = BestTrial(asked.number, score, asked.params)
+        if outcome != "failed":
+            self._failures.clear()
+            return
+        if self._failures and _kind_of(self._failures[-1]) != _kind_of(reason):
+            self._failures.clear()
+        self._failures.append(reason)
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether :data:`FAILURES_IN_A_ROW` trials in a row failed in the same way."""
+        return len(self._failures) == FAILURES_IN_A_ROW
+
+    @property
+    def last_failure(self) -> str:
+        """Reason of the last failure in a row; empty without one."""
+        return self._failures[-1] if self._failures else ""
+
+
+def _kind_of(reason: str) -> str:
+    """Return a failure without its numbers: the same error at another step is the same error."""
+    return re.sub(r"\d+", "#", reason)

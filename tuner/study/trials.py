@@ -1,0 +1,64 @@
+"""What passes between the supervisor and the study's record: plain values, no Optuna object among them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tuner.hyperparameters import Hyperparameters
+
+
+@dataclass(frozen=True)
+class AskedTrial:
+    """A trial to train.
+
+    Attributes:
+        number: Trial number.
+        params: What was sampled.
+        hyperparameters: Resolved; None when the sampled values break a rule.
+        seeds: Run seed of each replicate.
+        problem: Why there are no hyperparameters.
+    """
+
+    number: int
+    params: Mapping[str, Any]
+    hyperparameters: Hyperparameters | None
+    seeds: tuple[int, ...]
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class TrialEnd:
+    """How a trial ended: what :meth:`StudyRecord.tell` writes.
+
+    Attributes:
+        outcome: completed, pruned, diverged, timed_out or failed.
+        score: The objective's score; only when completed.
+        steps: Environment steps taken, all seeds together.
+        duration_s: Training seconds, all seeds together.
+        reason: Why it diverged, timed out or failed.
+    """
+
+    outcome: str
+    score: float | None = None
+    steps: int = 0
+    duration_s: float = 0.0
+    reason: str = ""
+
+
+@dataclass
+class Settled:
+    """What :meth:`StudyRecord.settle` found and did.
+
+    Attributes:
+        counts: Counted trials by outcome.
+        best: (score, number, params) of the best completed trial, or None.
+        lost: Numbers of trials that their dead owner left open.
+        recovered: Numbers of trials that were finished, but for Optuna's knowing.
+    """
+
+    counts: dict[str, int] = field(default_factory=dict)
+    best: tuple[float, int, Mapping[str, Any]] | None = None
+    lost: list[int] = field(default_factory=list)
+    recovered: list[int] = field(default_factory=list)
