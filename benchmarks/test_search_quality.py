@@ -1,4 +1,7 @@
-"""Training trials side by side must not cost search quality: whole studies replayed on measured learning curves."""
+"""Training trials side by side must not cost search quality: whole studies replayed on measured learning curves.
+
+Needs the landscape that `benchmarks/landscape.py` writes: `pytest benchmarks/test_search_quality.py`.
+"""
 
 import dataclasses
 import importlib.util
@@ -9,7 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 LANDSCAPE = ROOT / "tests" / "data" / "landscape-cartpole.npz"
 STUDIES, TRIALS = 5, 100
 
