@@ -1,0 +1,34 @@
+"""A small study on each environment that has a budget, with either backend: one kind of study, report and export."""
+
+import json
+
+import pytest
+import yaml
+
+import tuner
+
+
+@pytest.mark.parametrize("backend", ["native", "sb3"])
+@pytest.mark.parametrize("env", ["CartPole-v1", "Acrobot-v1", "MountainCar-v0", "FrozenLake-v1", "LunarLander-v3"])
+def test_a_small_study_runs_reports_and_exports(env, backend, tmp_path):
+    recipe = tuner.StudyRecipe(
+        env=env,
+        trials=2,
+        backend=backend,
+        steps=700,
+        evaluations=2,
+        eval_episodes=1,
+        set={"learning_starts": 100},
+        executor="inline",
+        storage=f"sqlite:///{tmp_path / 'study.db'}",
+        report_dir=str(tmp_path / "reports"),
+    )
+    result = tuner.run(recipe)
+    assert [(t.outcome, t.steps) for t in result.data.trials] == [("completed", 700)] * 2
+    assert result.data.grid == (350, 700)
+    report = json.loads(result.report.with_name("report.json").read_text())
+    assert len(report["trials"]) == 2
+    exported = yaml.safe_load(result.export.read_text())[env]
+    assert exported["n_timesteps"] == 700
+    assert exported["learning_rate"] == result.best.learning_rate
+    assert exported["learning_starts"] == 100
