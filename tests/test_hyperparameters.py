@@ -103,7 +103,8 @@ def test_value_is_kept_in_the_fields_own_type(name: str, value: Any, kept: Any) 
 
 @pytest.mark.parametrize(("text", "written"), [("1e-5", "1.0e-05"), ("5e-4", "0.0005"), ("3e-7", "3.0e-07")])
 def test_number_that_yaml_reads_as_text_shows_the_fix(text: str, written: str) -> None:
-    yaml = pytest.importorskip("yaml")
+    import yaml
+
     with pytest.raises(InputError, match=f"YAML reads {text} as text; write {written}"):
         from_mapping("dqn", {"learning_rate": yaml.safe_load(text)})
     assert yaml.safe_load(written) == float(text)

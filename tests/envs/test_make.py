@@ -43,7 +43,6 @@ def test_unknown_id_names_what_was_meant(env_id: str, expected: str) -> None:
 
 
 def test_misspelt_atari_id_names_atari_ids() -> None:
-    pytest.importorskip("ale_py")
     assert "ALE/Pong-v5" in refusal("ALE/Pang-v5")
     assert "Use ALE/Pong-v5." in refusal("Pong-v5")
 
@@ -59,7 +58,6 @@ def test_observations_without_encoder_are_refused() -> None:
 
 
 def test_images_are_refused_for_now() -> None:
-    pytest.importorskip("ale_py")
     assert "images" in refusal("ALE/Pong-v5") and "not supported yet" in refusal("ALE/Pong-v5")
     assert "--pixels is not supported yet" in refusal(EnvSpec("CartPole-v1", pixels=True))
 
@@ -109,7 +107,6 @@ def test_time_limit_can_be_given_as_an_argument() -> None:
 
 @pytest.mark.parametrize(("frameskip", "cap"), [(4, 6750), (5, 5400), (1, 27000)])
 def test_atari_evaluation_cap_counts_frames(frameskip: int, cap: int) -> None:
-    pytest.importorskip("ale_py")
     facts = inspect(EnvSpec("ALE/Pong-v5", (("frameskip", frameskip), ("obs_type", "ram"))), "dqn")
     assert facts.eval_max_steps == cap
 
