@@ -17,6 +17,7 @@ from tuner.errors import InputError, StudyFailedError
 from tuner.hyperparameters import Hyperparameters, from_mapping
 from tuner.study.commands import study_commands
 from tuner.study.export import export_trial, write_export
+from tuner.study.forecast import refuse_what_cannot_fit
 from tuner.study.lock import study_lock
 from tuner.study.loop import Ending, StudySupervisor
 from tuner.study.plan import StudyPlan, plan_study
@@ -82,6 +83,7 @@ def run(
     """
     progress = progress or NoProgress()
     plan = plan_study(recipe)
+    refuse_what_cannot_fit(plan)
     _check_report_dir(plan)
     with study_lock(_lock_database(plan), plan.name):
         supervisor = _supervise(plan, progress)

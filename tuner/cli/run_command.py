@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from tuner.cli.console import aligned, number
@@ -74,22 +75,30 @@ def _searched_values(data: StudyData, trial: TrialRow) -> dict[str, Any]:
 
 
 def _dry_run(recipe: StudyRecipe) -> int:
+    from tuner.cli.forecast_lines import cost_facts
+    from tuner.study.forecast import refuse_what_cannot_fit
     from tuner.study.plan import plan_study
     from tuner.study.sampling import make_sampler
     from tuner.study.storage import sqlite_path
 
     plan = plan_study(recipe)
+    need = refuse_what_cannot_fit(plan)
     sqlite_path(plan.storage)
     make_sampler(recipe.sampler, seed=recipe.seed, startup_trials=recipe.startup_trials)
     if not recipe.quiet:
         for line in plan.notes:
             print(line, file=sys.stderr)
-    print("\n".join(plan_lines(plan)))
+    print("\n".join(plan_lines(plan, cost_facts(plan, need))))
     return 0
 
 
-def plan_lines(plan: StudyPlan) -> list[str]:
-    """Return a plan in lines that people and scripts can read."""
+def plan_lines(plan: StudyPlan, costs: Mapping[str, str]) -> list[str]:
+    """Return a plan in lines that people and scripts can read.
+
+    Args:
+        plan: The study.
+        costs: What it will cost, from :func:`tuner.cli.forecast_lines.cost_facts`.
+    """
     recipe, budget = plan.recipe, plan.space.budget
     runs = recipe.trials * recipe.seeds_per_trial
     seeds = f" x {recipe.seeds_per_trial} seeds" if recipe.seeds_per_trial > 1 else ""
@@ -106,6 +115,7 @@ def plan_lines(plan: StudyPlan) -> list[str]:
         "in parallel": f"{recipe.executor}: {plan.workers} workers x {plan.lanes} lanes, "
         f"{plan.trials_in_flight} trials in flight",
         "in all": f"at most {runs * budget.n_timesteps:,} environment steps of training",
+        **costs,
         "report": f"{recipe.report_dir}/{plan.name}/index.html",
     }
     width = max(map(len, facts))

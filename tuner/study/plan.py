@@ -148,7 +148,7 @@ def _space(recipe: StudyRecipe) -> tuple[SearchSpace, list[str]]:
 
 def _parallel(recipe: StudyRecipe) -> tuple[int, int, int, int]:
     """Return workers, lanes of each, trials in flight and runs in flight."""
-    workers = 1 if recipe.executor == "inline" else (recipe.workers or _cores())
+    workers = 1 if recipe.executor == "inline" else (recipe.workers or available_cores())
     seeds = recipe.seeds_per_trial
     if recipe.lanes is not None:
         runs = recipe.lanes * workers
@@ -160,7 +160,8 @@ def _parallel(recipe: StudyRecipe) -> tuple[int, int, int, int]:
     return workers, -(-runs // workers), trials, runs
 
 
-def _cores() -> int:
+def available_cores() -> int:
+    """Return the cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -86,7 +86,7 @@ class SB3Trainer:
         run = _Run(spec, dispatcher, self._observer)
         with global_streams_kept(), contextlib.ExitStack() as resources:
             try:
-                model = _build(spec, resources)
+                model = build_model(spec, resources)
                 run.learn(model, resources)
                 kind, reason, detail = run.verdict, "", ""
             except DivergedError as error:
@@ -101,7 +101,7 @@ class SB3Trainer:
         return Outcome(spec.run_id, kind, run.step, run.elapsed_s, reason, detail)
 
 
-def _build(spec: RunSpec, resources: contextlib.ExitStack) -> _WatchedDQN:
+def build_model(spec: RunSpec, resources: contextlib.ExitStack) -> _WatchedDQN:
     """Make the environment and the model on it; ``resources`` closes the environment."""
     arguments = constructor_arguments(spec.hyperparameters, spec.n_timesteps)
     env = make(spec.env)

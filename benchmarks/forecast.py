@@ -1,0 +1,104 @@
+"""The forecast of ``tune --dry-run`` against the time that the same runs then take, in one process.
+
+    python benchmarks/forecast.py [--repeats 3] [--environments CartPole-v1 Acrobot-v1 FrozenLake-v1] [--share 1.0]
+
+Each repeat forecasts a small study (two runs side by side, the default space, the space's own grid and evaluation) and
+then trains two random settings of it to the end. Printed is the median of forecast / actual, with the lowest and the
+highest; and the same with the evaluation episodes' true lengths in the forecast's place, which tells the error
+of the assumed length from the error of the timing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from dataclasses import dataclass
+
+ENVIRONMENTS = ("CartPole-v1", "Acrobot-v1", "FrozenLake-v1")
+LANES = 2
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One forecast and what happened: seconds, and the episodes' mean length as a share of their cap."""
+
+    forecast_s: float
+    known_lengths_s: float
+    actual_s: float
+    share: float
+
+
+class Queue:
+    """Hands out runs and keeps the lengths of their evaluation episodes."""
+
+    def __init__(self, specs):
+        self.specs, self.lengths = list(specs), []
+
+    def take(self, open_shapes, *, block):
+        """Return the next run."""
+        from tuner.training.types import DONE
+
+        return self.specs.pop() if self.specs else DONE
+
+    def report(self, points):
+        """Note how long the episodes were."""
+        self.lengths += [length for point in points for length in point.lengths]
+        return frozenset()
+
+    def finish(self, outcome):
+        """Expect nothing but success."""
+        assert outcome.kind == "completed", outcome
+
+
+def pair(env: str, share: float, seed: int) -> Pair:
+    """Forecast a study of two runs, each ``share`` of the space's budget long, and train them."""
+    from tuner.study.corners import drawn
+    from tuner.study.forecast import forecast
+    from tuner.study.plan import plan_study
+    from tuner.study.recipe import StudyRecipe
+    from tuner.training.forecast import measure
+    from tuner.training.native import NativeTrainer
+    from tuner.training.types import RunId
+
+    whole = plan_study(StudyRecipe(env=env))
+    recipe = StudyRecipe(env=env, steps=round(whole.grid[-1] * share), executor="inline", lanes=LANES, trials=LANES)
+    plan = plan_study(recipe)
+    forecast_s = forecast(plan).expected.wall_s(LANES)
+    settings = drawn(plan.space, lambda setting: setting.learning_rate, LANES)
+    specs = [plan.run_spec(RunId(i), setting, seed=100 * seed + i) for i, setting in enumerate(settings)]
+    costs = measure(specs[0], LANES)
+    queue = Queue(specs)
+    started = time.perf_counter()
+    NativeTrainer(LANES).train(queue)
+    actual_s = time.perf_counter() - started
+    length = statistics.mean(queue.lengths) / plan.evaluation.max_steps
+    return Pair(forecast_s, costs.seconds(specs[0], length), actual_s, length)
+
+
+def main() -> None:
+    """Measure and print a Markdown table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--environments", nargs="+", default=list(ENVIRONMENTS))
+    parser.add_argument("--share", type=float, default=1.0, help="length of the runs, as a share of the space's budget")
+    options = parser.parse_args()
+    print("| environment | actual, s | episode length / cap | forecast / actual | with the true lengths |")
+    print("|---|---:|---:|---|---|")
+    for env in options.environments:
+        pairs = [pair(env, options.share, repeat) for repeat in range(options.repeats)]
+        told = [
+            f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+            for ratios in (
+                [p.forecast_s / p.actual_s for p in pairs],
+                [p.known_lengths_s / p.actual_s for p in pairs],
+            )
+        ]
+        actual_s, share = (
+            statistics.median(side) for side in zip(*((p.actual_s, p.share) for p in pairs), strict=True)
+        )
+        print(f"| {env} | {actual_s:.2f} | {share:.2f} | {told[0]} | {told[1]} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

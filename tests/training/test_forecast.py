@@ -1,0 +1,251 @@
+"""What a study will cost: bytes exactly, steps and trials by arithmetic, seconds by measurement."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from cli.cli_shell import tune
+from hypothesis import given
+from hypothesis import strategies as st
+from stable_baselines3.common.buffers import ReplayBuffer
+from training.desk import Desk, make_spec
+
+import tuner.api
+from tuner.agents.dqn.state import LearnerState
+from tuner.envs.encoders import encoder_for
+from tuner.envs.make import inspect
+from tuner.envs.spec import EnvSpec
+from tuner.errors import InputError
+from tuner.hyperparameters import DQNHyperparameters
+from tuner.networks.mlp import MLPLayout
+from tuner.replay.ring import LaneRing
+from tuner.study import forecast as study_forecast
+from tuner.study.corners import corners, drawn
+from tuner.study.forecast import Pace, evaluation_steps, largest_saving, memory_need, refuse_what_cannot_fit
+from tuner.study.plan import plan_study
+from tuner.study.recipe import StudyRecipe
+from tuner.training.footprint import can_reserve, footprint
+from tuner.training.forecast import measure, random_steps, training_calls
+from tuner.training.native import NativeTrainer
+
+SECONDS = st.floats(0.01, 1000.0)
+
+
+def facts_of(env):
+    return inspect(EnvSpec(env), "dqn")
+
+
+def study(**changes):
+    return plan_study(StudyRecipe(**{"env": "CartPole-v1", "workers": 2, "trials": 40, **changes}))
+
+
+# -- bytes ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("env", ["CartPole-v1", "Acrobot-v1", "FrozenLake-v1"])
+@pytest.mark.parametrize(("buffer_size", "n_timesteps"), [(700, 1000), (5000, 1000)])
+def test_a_native_run_holds_what_its_arrays_hold(env, buffer_size, n_timesteps):
+    facts = facts_of(env)
+    found = footprint(
+        DQNHyperparameters(buffer_size=buffer_size, net_arch=(24, 8)), facts, n_timesteps, backend="native"
+    )
+    encoder = encoder_for(facts.observation_space)
+    size = int(np.prod(encoder.storage_shape))
+    ring = LaneRing(1, min(buffer_size, n_timesteps), size)
+    state = LearnerState(MLPLayout((encoder.input_size, 24, 8, facts.n_actions)), 1)
+    arrays = [value for value in vars(state).values() if isinstance(value, np.ndarray)]
+    assert found.replay_bytes == ring._rows.nbytes
+    assert found.network_bytes == sum(array.nbytes for array in arrays)
+    assert found.reserved_bytes == LaneRing(1, n_timesteps, size)._rows.nbytes
+
+
+@pytest.mark.parametrize("env", ["CartPole-v1", "Acrobot-v1", "FrozenLake-v1"])
+def test_an_sb3_run_holds_what_its_replay_memory_holds(env):
+    facts = facts_of(env)
+    found = footprint(DQNHyperparameters(buffer_size=900), facts, 1000, backend="sb3")
+    buffer = ReplayBuffer(900, facts.observation_space, facts.action_space, device="cpu")
+    arrays = [value for value in vars(buffer).values() if isinstance(value, np.ndarray)]
+    assert found.replay_bytes == sum(array.nbytes for array in arrays)
+
+
+def test_a_study_holds_its_dearest_run_as_often_as_runs_are_in_progress():
+    need = memory_need(study(lanes=3))
+    assert need.runs == 6
+    assert need.largest.transitions == 50_000  # the largest that the space searches, cut to the budget
+    assert need.total_bytes == 6 * need.largest.total_bytes
+    assert memory_need(study(lanes=3, trials=4)).runs == 4
+    assert memory_need(study(backend="sb3", lanes=3)).runs == 2  # one at a time in each worker
+
+
+def test_a_memory_that_cannot_fit_is_refused_before_anything_is_written(in_tmp, monkeypatch):
+    recipe = StudyRecipe(env="CartPole-v1", lanes=3, workers=2)
+    needed = memory_need(plan_study(recipe)).total_bytes
+    monkeypatch.setattr(study_forecast.memory, "available_bytes", lambda: needed - 1)
+    with pytest.raises(InputError) as refused:
+        tuner.api.run(recipe)
+    message = str(refused.value)
+    assert "\n" not in message
+    assert study_forecast.show_bytes(needed) in message
+    assert "--set buffer_size=" in message
+    assert list(in_tmp.iterdir()) == []
+
+
+def test_the_memory_that_the_refusal_proposes_fits_and_what_just_fits_is_let_through(monkeypatch):
+    need = memory_need(study(lanes=3))
+    monkeypatch.setattr(study_forecast.memory, "available_bytes", lambda: need.total_bytes)
+    assert refuse_what_cannot_fit(study(lanes=3)) == need
+    monkeypatch.setattr(study_forecast.memory, "available_bytes", lambda: need.total_bytes // 3)
+    with pytest.raises(InputError) as refused:
+        refuse_what_cannot_fit(study(lanes=3))
+    proposed = int(str(refused.value).split("buffer_size=")[1].split(",")[0])
+    assert proposed > 10_000
+    refuse_what_cannot_fit(study(lanes=3, set={"buffer_size": proposed}))
+
+
+def test_addresses_that_the_system_does_not_give_out_are_refused(monkeypatch):
+    assert can_reserve(2**20)
+    assert not can_reserve(2**62)
+    monkeypatch.setattr(study_forecast.memory, "can_reserve", lambda n_bytes: False)
+    with pytest.raises(InputError, match="addresses"):
+        refuse_what_cannot_fit(study())
+
+
+# -- arithmetic -------------------------------------------------------------------------------------------------------
+
+
+@given(st.integers(1, 4), st.integers(1, 16), SECONDS, st.floats(1.0, 16.0), SECONDS)
+def test_the_runs_that_fit_a_time_fit_and_one_more_does_not(workers, lanes, one_s, ratio, seconds):
+    pace = Pace(workers, lanes, one_s, one_s * ratio if lanes > 1 else one_s)
+    runs = pace.runs_within(seconds)
+    assert pace.wall_s(runs) <= seconds * (1 + 1e-9)
+    assert pace.wall_s(runs + 1) >= seconds * (1 - 1e-9)
+
+
+def test_a_study_lasts_its_full_waves_and_a_shorter_last_one():
+    pace = Pace(workers=2, lanes=4, one_s=10.0, full_s=16.0)
+    assert pace.wall_s(0) == 0
+    assert pace.wall_s(1) == pace.wall_s(2) == 10
+    assert pace.wall_s(3) == 12
+    assert pace.wall_s(8) == 16
+    assert pace.wall_s(17) == 42
+    assert pace.runs_within(9.9) == 0
+    assert pace.runs_within(12.5) == 4
+    assert pace.runs_within(42.0) == 18
+
+
+@pytest.mark.parametrize("changes", [{}, {"train_freq": 7, "learning_starts": 49}, {"learning_starts": 5000}])
+def test_training_calls_are_counted_as_the_trainer_makes_them(changes):
+    spec, calls = make_spec(0, steps=600, **changes), []
+    desk = Desk([spec])
+    desk.on_update = lambda run_id, step, loss, q_value, epsilon: calls.append(step)
+    NativeTrainer(1, desk).train(desk)
+    assert training_calls(spec) == len(calls)
+    assert random_steps(spec) == min(spec.hyperparameters.learning_starts, 600)
+
+
+def test_evaluation_steps_and_the_saving_are_upper_bounds():
+    plan = study(trials=40, evaluations=10, eval_episodes=3, seeds_per_trial=2)
+    assert evaluation_steps(plan) == 40 * 2 * 10 * 3 * 500
+    assert largest_saving(plan) == pytest.approx(30 / 40 * 0.6)  # ten startup trials; first decision at point 4 of 10
+    assert largest_saving(study(pruner="none")) == 0
+    assert largest_saving(study(trials=10)) == 0
+    assert largest_saving(study(trials=40, evaluations=10, pruner="hyperband")) == pytest.approx(39 / 40 * 0.9)
+
+
+# -- settings that stand for a space ----------------------------------------------------------------------------------
+
+
+def test_corners_reach_the_bounds_of_every_costly_field():
+    space = study(space="zoo").space
+    found = list(corners(space))
+    assert {setting.batch_size for setting in found} == {4, 2048}
+    assert {setting.train_freq for setting in found} == {1, 10}
+    assert {setting.net_arch for setting in found} == {(64, 64), (256, 256), (400, 300)}
+    assert len({setting.learning_rate for setting in found}) == 1
+
+
+def test_drawn_settings_spread_over_the_cost_and_are_the_same_every_time():
+    space = study(space="extended").space
+    settings = drawn(space, lambda setting: setting.batch_size, 6)
+    assert settings == drawn(space, lambda setting: setting.batch_size, 6)
+    sizes = [setting.batch_size for setting in settings]
+    assert sizes == sorted(sizes)
+    assert {32, 256} < set(sizes)
+
+
+# -- seconds ----------------------------------------------------------------------------------------------------------
+
+
+def test_where_nothing_that_is_searched_costs_anything_one_setting_is_timed(monkeypatch):
+    measured = []
+
+    def quick(spec, lanes):
+        measured.append((spec.shape, lanes))
+        return measure(spec, lanes, piece_s=0.001)
+
+    monkeypatch.setattr("tuner.training.forecast.measure", quick)
+    found = study_forecast.forecast(study(lanes=3))
+    assert [lanes for _, lanes in measured] == [1, 3]
+    assert found.settings == 1
+    assert 0 < found.short.one_s <= found.expected.one_s <= found.long.one_s
+    measured.clear()
+    found = study_forecast.forecast(study(lanes=3, space="extended", steps=2000))
+    assert {lanes for _, lanes in measured} == {1}  # hardly two settings share a stack
+    assert found.run_s[1] <= found.run_s[0] <= found.run_s[2]
+
+
+@pytest.mark.parametrize("backend", ["native", "sb3"])
+@pytest.mark.parametrize("env", ["CartPole-v1", "FrozenLake-v1"])
+def test_every_part_of_a_run_takes_time(backend, env):
+    costs = measure(make_spec(0, env, backend=backend), 2, piece_s=0.01)
+    assert costs.lanes == (1 if backend == "sb3" else 2)
+    parts = dataclasses.asdict(costs)
+    if backend == "sb3":
+        assert parts.pop("call_s") == 0  # its training calls are part of its steps
+    assert min(parts.values()) > 0
+
+
+def test_more_training_is_forecast_to_take_longer():
+    spec = make_spec(0, steps=600)
+    costs = measure(spec, 1, piece_s=0.01)
+    longer = dataclasses.replace(spec, grid=(600, 1200))
+    assert costs.training_s(longer) > costs.training_s(spec)
+    assert costs.evaluation_s(spec, 0.1) < costs.evaluation_s(spec, 0.5) < costs.evaluation_s(spec, 1.0)
+
+
+# -- the command line -------------------------------------------------------------------------------------------------
+
+
+def test_a_dry_run_says_what_the_study_costs(in_tmp):
+    shell = tune("--env", "CartPole-v1", "--trials", "20", "--steps", "2000", "--timeout", "1d", "--dry-run")
+    facts = {line.split("  ")[0]: line for line in shell.out.splitlines()}
+    assert shell.code == 0
+    assert (
+        "at most 2,000,000 environment steps" in facts["evaluation"]
+    )  # 20 trials x 20 evaluations x 10 episodes x 500
+    assert "up to" in facts["pruning"]
+    assert "about" in facts["time"]
+    assert "all of 20 trials fit 1d00h" in facts["within timeout"]
+    assert "runs at a time" in facts["memory"]
+    assert list(in_tmp.iterdir()) == []
+
+
+@pytest.mark.parametrize("dry", [(), ("--dry-run",)])
+def test_a_memory_that_cannot_fit_is_one_line_and_exit_code_2(in_tmp, monkeypatch, dry):
+    monkeypatch.setattr(study_forecast.memory, "available_bytes", lambda: 10_000)
+    shell = tune("--env", "CartPole-v1", "--trials", "20", *dry)
+    assert shell.code == 2
+    assert shell.out == ""
+    assert shell.err.startswith("tune: error: Replay memory cannot fit")
+    assert shell.err.count("\n") == 1
+    assert list(in_tmp.iterdir()) == []
+
+
+def test_an_environment_that_breaks_leaves_the_plan_readable(in_tmp, monkeypatch):
+    def broken(plan):
+        raise RuntimeError("the environment broke")
+
+    monkeypatch.setattr("tuner.cli.forecast_lines.forecast", broken)
+    shell = tune("--env", "CartPole-v1", "--trials", "20", "--dry-run")
+    assert shell.code == 0
+    assert "not known: RuntimeError: the environment broke" in shell.out

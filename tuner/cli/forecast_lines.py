@@ -1,0 +1,67 @@
+"""What a study will cost, in words: the part of ``--dry-run`` that is measured."""
+
+from __future__ import annotations
+
+from tuner.study.durations import show_duration
+from tuner.study.forecast import (
+    Forecast,
+    MemoryNeed,
+    evaluation_steps,
+    forecast,
+    largest_saving,
+    show_bytes,
+)
+from tuner.study.plan import StudyPlan
+from tuner.training.footprint import available_bytes
+
+
+def cost_facts(plan: StudyPlan, need: MemoryNeed) -> dict[str, str]:
+    """Return steps, time and memory of a study by name; the time is measured now, which takes seconds.
+
+    Args:
+        plan: The study.
+        need: What its runs hold.
+    """
+    facts = {"evaluation": f"at most {evaluation_steps(plan):,} environment steps beside these"}
+    saving = largest_saving(plan)
+    if saving:
+        facts["pruning"] = f"saves up to {saving:.0%} of the training steps"
+    try:
+        facts |= _time_facts(plan, forecast(plan))
+    except Exception as error:  # the environment's own code runs here, and a plan is still worth reading
+        facts["time"] = f"not known: {type(error).__name__}: {error}"
+    return facts | {"memory": _memory_text(need)}
+
+
+def _time_facts(plan: StudyPlan, known: Forecast) -> dict[str, str]:
+    recipe = plan.recipe
+    runs = recipe.trials * recipe.seeds_per_trial
+    short, expected, long = (show_duration(pace.wall_s(runs)) for pace in (known.short, known.expected, known.long))
+    cap = plan.evaluation.max_steps
+    facts = {
+        "time": f"about {expected} ({short} to {long}) of training and evaluation if nothing is pruned and evaluation "
+        f"episodes last {max(cap // 2, 1):,} ({max(cap // 10, 1):,} to {cap:,}) steps"
+    }
+    if known.settings > 1:
+        mean, least, most = (f"{seconds:.3g}" for seconds in known.run_s)
+        facts["each run takes"] = f"{mean} s of a worker on average, {least} to {most} over {known.settings} settings"
+    if recipe.timeout is not None:
+        low, middle, high = (
+            pace.runs_within(recipe.timeout) // recipe.seeds_per_trial
+            for pace in (known.long, known.expected, known.short)
+        )
+        verdict = "all" if middle >= recipe.trials else f"{middle:,}"
+        facts["within timeout"] = (
+            f"{verdict} of {recipe.trials:,} trials fit {show_duration(recipe.timeout)} "
+            f"(room for about {middle:,}; {low:,} to {high:,})"
+        )
+    return facts
+
+
+def _memory_text(need: MemoryNeed) -> str:
+    largest = need.largest
+    return (
+        f"at most {show_bytes(need.total_bytes)} of {show_bytes(available_bytes())} for {need.runs} runs at a time "
+        f"(each: replay {show_bytes(largest.replay_bytes)}, networks {show_bytes(largest.network_bytes)}); "
+        "the processes themselves come on top"
+    )

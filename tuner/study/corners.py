@@ -1,0 +1,96 @@
+"""Which settings of a search space stand for all of it where time and memory are concerned."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from tuner.hyperparameters import Hyperparameters
+from tuner.space.model import SearchSpace
+
+#: Fields that decide how much a run computes and holds.
+COSTLY = ("batch_size", "net_arch", "train_freq", "gradient_steps", "buffer_size", "learning_starts", "double_q")
+
+#: Corners looked at, at most.
+MOST_CORNERS = 4096
+
+#: Random settings, from which a few are taken.
+DRAWS = 300
+
+
+def corners(space: SearchSpace) -> Iterator[Hyperparameters]:
+    """Yield the settings with every costly field at its lowest or highest value, or at each of its choices."""
+    helpers = {rule.by for rule in space.derived.values()}
+    names = {d.name for d in space.dimensions if d.field in COSTLY or d.field in helpers}
+    path: list[int] | None = []
+    for _ in range(MOST_CORNERS):
+        if path is None:
+            return
+        follower = _Follow(names, path)
+        yield space.resolve(space.sample(follower))
+        path = _next_path(path, follower.options)
+
+
+def drawn(space: SearchSpace, cost: Callable[[Hyperparameters], float], count: int) -> list[Hyperparameters]:
+    """Return random settings, each from the middle of an equal share of the space by cost; the same every time."""
+    suggest = _Draw(np.random.default_rng(0))
+    ordered = sorted((space.resolve(space.sample(suggest)) for _ in range(DRAWS)), key=cost)
+    return [ordered[(2 * i + 1) * DRAWS // (2 * count)] for i in range(count)]
+
+
+def _next_path(path: list[int], options: list[int]) -> list[int] | None:
+    """Count up, the last place first; None after the last path."""
+    digits = [*path, *itertools.repeat(0, len(options) - len(path))]
+    while digits and digits[-1] + 1 >= options[len(digits) - 1]:
+        digits.pop()
+    return [*digits[:-1], digits[-1] + 1] if digits else None
+
+
+class _Follow:
+    """Takes the way that ``path`` names, then the first option at every fork, and notes how many options there were."""
+
+    def __init__(self, names: set[str], path: list[int]) -> None:
+        self._names, self._path = names, path
+        self.options: list[int] = []
+
+    def float(self, name: str, low: float, high: float, log: bool, step: float | None) -> float:
+        return float(self._pick(name, (low, high)))
+
+    def int(self, name: str, low: int, high: int, log: bool, step: int) -> int:
+        return int(self._pick(name, (low, high)))
+
+    def choice(self, name: str, options: tuple[Any, ...]) -> Any:
+        return self._pick(name, options)
+
+    def _pick(self, name: str, options: tuple[Any, ...]) -> Any:
+        if name not in self._names:
+            return options[0]
+        place = len(self.options)
+        self.options.append(len(options))
+        return options[self._path[place] if place < len(self._path) else 0]
+
+
+class _Draw:
+    """Draws uniformly, as the random sampler does."""
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        self._rng = rng
+
+    def float(self, name: str, low: float, high: float, log: bool, step: float | None) -> float:
+        if log:
+            return min(max(math.exp(self._rng.uniform(math.log(low), math.log(high))), low), high)
+        value = float(self._rng.uniform(low, high))
+        return value if step is None else low + step * math.floor((value - low) / step)
+
+    def int(self, name: str, low: int, high: int, log: bool, step: int) -> int:
+        if log:
+            value = math.exp(self._rng.uniform(math.log(low - 0.5), math.log(high + 0.5)))
+            return min(max(round(value), low), high)
+        return low + step * int(self._rng.integers((high - low) // step + 1))
+
+    def choice(self, name: str, options: tuple[Any, ...]) -> Any:
+        return options[int(self._rng.integers(len(options)))]

@@ -1,0 +1,228 @@
+"""What a study will cost, before it starts: seconds, bytes, environment steps; and the refusal of what cannot fit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tuner.errors import InputError
+from tuner.hyperparameters import DQNHyperparameters, Hyperparameters
+from tuner.study.corners import corners, drawn
+from tuner.study.plan import StudyPlan, available_cores
+from tuner.study.pruning import warmup_steps
+from tuner.training import footprint as memory
+from tuner.training.types import RunId, RunSpec
+
+#: Mean length of an evaluation episode as a share of its cap, which nobody knows before training.
+SHORT, EXPECTED, LONG = 0.1, 0.5, 1.0
+
+#: Random settings that are timed where settings differ in their cost, beside the cheapest and the dearest.
+TIMED_DRAWS = 6
+
+#: What an update costs whatever its size, in the unit of batch size times bytes of the networks.
+FIXED_WORK = 1e7
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How fast a study's workers get through runs.
+
+    Attributes:
+        workers: Worker processes.
+        lanes: Runs that each trains side by side.
+        one_s: Seconds of a worker for one run on its own.
+        full_s: Seconds of a worker for a run on each of its lanes.
+    """
+
+    workers: int
+    lanes: int
+    one_s: float
+    full_s: float
+
+    def wave_s(self, runs: int) -> float:
+        """Return the seconds of a worker for ``runs`` side by side, at most ``lanes``."""
+        if runs == 0:
+            return 0.0
+        return self.full_s - (self.lanes - runs) * self._further_s
+
+    def wall_s(self, runs: int) -> float:
+        """Return the seconds that all workers together take for so many runs, none of them pruned."""
+        waves, rest = divmod(runs, self.workers * self.lanes)
+        return waves * self.full_s + self.wave_s(math.ceil(rest / self.workers))
+
+    def runs_within(self, seconds: float) -> int:
+        """Return the most runs with ``wall_s(runs) <= seconds``."""
+        waves = int(seconds / self.full_s)
+        runs = waves * self.workers * self.lanes
+        lanes = max(k for k in range(self.lanes + 1) if waves * self.full_s + self.wave_s(k) <= seconds or k == 0)
+        return runs + min(lanes, self.lanes - 1) * self.workers
+
+    @property
+    def _further_s(self) -> float:
+        return max(self.full_s - self.one_s, 0.0) / (self.lanes - 1) if self.lanes > 1 else 0.0
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """Expected time of a study.
+
+    Attributes:
+        short: Pace where evaluation episodes last a tenth of their cap.
+        expected: Pace where they last half of it.
+        long: Pace where all reach it.
+        run_s: (mean, least, most) seconds of a run, at half of the cap, over the settings timed.
+        settings: How many settings were timed.
+    """
+
+    short: Pace
+    expected: Pace
+    long: Pace
+    run_s: tuple[float, float, float]
+    settings: int
+
+
+@dataclass(frozen=True)
+class MemoryNeed:
+    """What the runs in progress hold at most, once all replay memories are full.
+
+    Attributes:
+        runs: Runs in progress at a time, in all workers.
+        largest: The dearest run.
+    """
+
+    runs: int
+    largest: memory.Footprint
+
+    @property
+    def total_bytes(self) -> int:
+        """Bytes in all, without what the processes themselves take."""
+        return self.runs * self.largest.total_bytes
+
+
+def memory_need(plan: StudyPlan) -> MemoryNeed:
+    """Return what a study holds at most."""
+    each = [_footprint(plan, setting) for setting in corners(plan.space)]
+    return MemoryNeed(_runs_in_progress(plan), max(each, key=lambda f: f.total_bytes))
+
+
+def refuse_what_cannot_fit(plan: StudyPlan) -> MemoryNeed:
+    """Return what a study holds at most.
+
+    Raises:
+        InputError: That is more than is available now.
+    """
+    need, available = memory_need(plan), memory.available_bytes()
+    largest = need.largest
+    if need.total_bytes > available:
+        fits = (available // need.runs - largest.network_bytes) // largest.transition_bytes
+        smaller = f"--set buffer_size={_rounded_down(fits)}, " if fits >= 100 else ""
+        raise InputError(
+            f"Replay memory cannot fit: {need.runs} runs at a time need {show_bytes(need.total_bytes)} "
+            f"({largest.transitions:,} transitions of {largest.transition_bytes:,} bytes each), and "
+            f"{show_bytes(available)} are available. Use {smaller}fewer --lanes or fewer --workers."
+        )
+    reserved = largest.reserved_bytes * (plan.lanes if plan.recipe.backend == "native" else 1)
+    if not memory.can_reserve(reserved):
+        raise InputError(
+            f"Replay memory cannot fit: each worker reserves {show_bytes(reserved)} of addresses ({plan.lanes} lanes x "
+            f"{largest.reserved_transitions:,} steps), and the system gives out less. Use fewer --lanes or --steps."
+        )
+    return need
+
+
+def forecast(plan: StudyPlan) -> Forecast:
+    """Time short pieces of training with a few settings of the space, and carry them on to the whole study.
+
+    Settings that differ in what a stack must share train in stacks of their own; where the space searches such a
+    field, a worker's lanes spread over as many stacks.
+
+    Raises:
+        RuntimeError: A run failed, with its reason.
+    """
+    from tuner.training.forecast import StackCosts, measure
+
+    lanes = plan.lanes if plan.recipe.backend == "native" else 1
+    extremes = sorted(corners(plan.space), key=lambda setting: _work(plan, setting))
+    sample = drawn(plan.space, lambda setting: _work(plan, setting), TIMED_DRAWS)
+    shapes = {setting.shape() for setting in (*extremes, *sample)}
+    together = max(lanes // len(shapes), 1)
+    costs: dict[tuple[object, ...], tuple[RunSpec, StackCosts, StackCosts]] = {}
+    for setting in (*sample, extremes[0], extremes[-1]):
+        if _costly_values(setting) not in costs:
+            spec = plan.run_spec(RunId(len(costs)), setting, seed=len(costs))
+            alone = measure(spec, 1)
+            costs[_costly_values(setting)] = spec, alone, measure(spec, together) if together > 1 else alone
+    slower = max(1.0, plan.workers / available_cores())
+    weights = [costs[_costly_values(setting)] for setting in sample]
+
+    def pace(share: float) -> Pace:
+        one_s = _mean([alone.seconds(spec, share) for spec, alone, _ in weights])
+        run_s = _mean([side_by_side.seconds(spec, share) / together for spec, _, side_by_side in weights])
+        return Pace(plan.workers, lanes, slower * one_s, slower * max(run_s * lanes, one_s))
+
+    runs_s = [slower * stack.seconds(spec, EXPECTED) / together for spec, _, stack in costs.values()]
+    expected = pace(EXPECTED)
+    spread = (expected.full_s / lanes, min(runs_s), max(runs_s))
+    return Forecast(pace(SHORT), expected, pace(LONG), spread, len(costs))
+
+
+def evaluation_steps(plan: StudyPlan) -> int:
+    """Return the environment steps of all evaluations, at most."""
+    evaluation = plan.evaluation
+    runs = plan.recipe.trials * plan.recipe.seeds_per_trial
+    return runs * len(plan.grid) * evaluation.episodes * evaluation.max_steps
+
+
+def largest_saving(plan: StudyPlan) -> float:
+    """Return the share of all training steps that pruning can save at most: all that can be stopped, at once.
+
+    The median pruner lets the startup trials end; the others compare with one trial at least.
+    """
+    recipe, grid = plan.recipe, plan.grid
+    if recipe.pruner == "none":
+        return 0.0
+    first = grid[0] if recipe.pruner == "hyperband" else warmup_steps(grid)
+    safe = recipe.startup_trials if recipe.pruner == "median" else 1
+    return max(recipe.trials - safe, 0) / recipe.trials * (1 - first / grid[-1])
+
+
+def show_bytes(count: float) -> str:
+    """Return a size in its largest unit of 1024: ``512 bytes``, ``3.4 MiB``, ``21 GiB``."""
+    units = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB")
+    power = min(int(math.log(max(count, 1), 1024)), len(units) - 1)
+    value = count / 1024**power
+    return f"{value:.1f} {units[power]}" if power and value < 10 else f"{value:.0f} {units[power]}"
+
+
+def _footprint(plan: StudyPlan, setting: Hyperparameters) -> memory.Footprint:
+    return memory.footprint(setting, plan.facts, plan.grid[-1], plan.recipe.backend)
+
+
+def _runs_in_progress(plan: StudyPlan) -> int:
+    places = plan.workers * (plan.lanes if plan.recipe.backend == "native" else 1)
+    return min(places, plan.runs_in_flight, plan.recipe.trials * plan.recipe.seeds_per_trial)
+
+
+def _work(plan: StudyPlan, setting: Hyperparameters) -> float:
+    """Return a number that grows with a run's computing: what settings are ordered by, not a time."""
+    assert isinstance(setting, DQNHyperparameters)
+    update = setting.batch_size * _footprint(plan, setting).network_bytes * (1.3 if setting.double_q else 1.0)
+    calls = max(plan.grid[-1] - setting.learning_starts, 0) / setting.train_freq
+    return calls * setting.updates_per_call() * (update + FIXED_WORK) + calls * FIXED_WORK
+
+
+def _costly_values(setting: Hyperparameters) -> tuple[object, ...]:
+    """Return what decides a run's time; how much its replay memory holds hardly does."""
+    assert isinstance(setting, DQNHyperparameters)
+    return (setting.train_freq, setting.updates_per_call(), setting.learning_starts, *setting.shape())
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+def _rounded_down(count: int) -> int:
+    """Return a number with two digits that matter."""
+    unit = int(10 ** max(len(str(count)) - 2, 0))
+    return count // unit * unit

@@ -1,0 +1,113 @@
+"""How much memory runs hold, from the sizes of their arrays, before any is made."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import psutil
+from gymnasium import spaces
+
+from tuner.envs.encoders import encoder_for
+from tuner.envs.make import EnvFacts
+from tuner.hyperparameters import DQNHyperparameters, Hyperparameters
+from tuner.networks.mlp import MLPLayout
+
+#: A stack's memory never reserves more transitions than this for a lane.
+LARGEST_MEMORY = 10_000_000
+
+#: Files in which Linux keeps a container's limit and use, for both versions of control groups.
+_CGROUPS = (
+    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
+    ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+)
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """What one run holds once its replay memory is full.
+
+    Attributes:
+        transitions: Transitions in its replay memory.
+        transition_bytes: Bytes of each.
+        network_bytes: Network, target network and what the optimizer keeps.
+        reserved_transitions: Transitions whose addresses a lane reserves; only those written take memory.
+    """
+
+    transitions: int
+    transition_bytes: int
+    network_bytes: int
+    reserved_transitions: int
+
+    @property
+    def replay_bytes(self) -> int:
+        """Bytes of the replay memory."""
+        return self.transitions * self.transition_bytes
+
+    @property
+    def reserved_bytes(self) -> int:
+        """Bytes of the addresses reserved."""
+        return self.reserved_transitions * self.transition_bytes
+
+    @property
+    def total_bytes(self) -> int:
+        """Bytes in all."""
+        return self.replay_bytes + self.network_bytes
+
+
+def footprint(hyperparameters: Hyperparameters, facts: EnvFacts, n_timesteps: int, backend: str) -> Footprint:
+    """Return what one run holds.
+
+    Args:
+        hyperparameters: The run's.
+        facts: Its environment.
+        n_timesteps: Its budget in environment steps; a replay memory is never larger.
+        backend: ``native`` or ``sb3``.
+
+    Raises:
+        UnusableEnvironmentError: No encoder reads the observations.
+    """
+    assert isinstance(hyperparameters, DQNHyperparameters)
+    encoder = encoder_for(facts.observation_space)
+    n_parameters = MLPLayout((encoder.input_size, *hyperparameters.net_arch, facts.n_actions)).n_parameters
+    transitions = min(hyperparameters.buffer_size, n_timesteps)
+    if backend == "sb3":
+        # Adam's two moments and a gradient beside the two networks; two observations, int64 action, and three float32
+        # numbers (reward, done, timeout) for each transition.
+        row = 2 * _stored_by_sb3(facts.observation_space) + 8 + 3 * 4
+        return Footprint(transitions, row, 5 * 4 * n_parameters, transitions)
+    row = (2 * math.prod(encoder.storage_shape) + 5) * 4
+    lane = 5 * 8  # two powers of Adam's betas, learning rate, bound on the norm, tau
+    return Footprint(transitions, row, 4 * 4 * n_parameters + lane, min(n_timesteps, LARGEST_MEMORY))
+
+
+def available_bytes() -> int:
+    """Return the bytes that new processes may take without swapping: the machine's, or the container's where less."""
+    limits = [left for files in _CGROUPS if (left := _left(files)) is not None]
+    return min([int(psutil.virtual_memory().available), *limits])
+
+
+def can_reserve(n_bytes: int) -> bool:
+    """Return whether the system gives out that many bytes of addresses in one piece; nothing is written to them."""
+    try:
+        np.empty(n_bytes, np.uint8)
+    except (MemoryError, ValueError):
+        return False
+    return True
+
+
+def _stored_by_sb3(space: spaces.Space[object]) -> int:
+    """Return the bytes of one observation in Stable-Baselines3's replay memory: its own type, a number as one entry."""
+    assert space.dtype is not None
+    return math.prod(space.shape or (1,)) * int(np.dtype(space.dtype).itemsize)
+
+
+def _left(files: tuple[str, str]) -> int | None:
+    """Return what a container may still take; None without a limit."""
+    try:
+        limit, used = (Path(name).read_text().strip() for name in files)
+        return max(int(limit) - int(used), 0) if limit != "max" else None
+    except (OSError, ValueError):
+        return None
