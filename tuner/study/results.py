@@ -5,10 +5,14 @@ Plain data only, so that reading results needs no Optuna; ``reading.py`` fills t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tuner.study.evidence import Confirmation
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,12 @@ class TrialRow:
     finished: datetime | None
     reason: str = ""
 
+    @property
+    def curve_mean(self) -> float:
+        """Mean return over all evaluations of all seeds: how well it did throughout; minus infinity without any."""
+        means = [point.mean for curve in self.curves.values() for point in curve]
+        return sum(means) / len(means) if means else -math.inf
+
 
 @dataclass(frozen=True)
 class StudyData:
@@ -80,6 +90,7 @@ class StudyData:
         importance_trials: Number of trials the importance rests on.
         provenance: Versions, command, hardware, git commit; secrets masked.
         reward_threshold: The environment's own 'solved' return or None.
+        confirmation: What training the finalists again has shown; None before that.
     """
 
     name: str
@@ -91,12 +102,26 @@ class StudyData:
     importance_trials: int = 0
     provenance: Mapping[str, Any] = field(default_factory=dict)
     reward_threshold: float | None = None
+    confirmation: Confirmation | None = None
 
     @property
     def best(self) -> TrialRow | None:
-        """The completed trial with the highest score (the earliest of equals), or None."""
+        """The search's best: highest score, of equals the higher mean of the whole curve, then the earlier; or None."""
+        return next(iter(self.ranked), None)
+
+    @property
+    def ranked(self) -> tuple[TrialRow, ...]:
+        """The completed trials, best first."""
         scored = [t for t in self.trials if t.score is not None]
-        return max(scored, key=lambda t: (t.score, -t.number), default=None)
+        return tuple(sorted(scored, key=lambda t: (-(t.score or 0.0), -t.curve_mean, t.number)))
+
+    @property
+    def chosen(self) -> TrialRow | None:
+        """The trial to use: the one that the confirm stage selected, else the search's best; or None."""
+        winner = self.confirmation.winner if self.confirmation is not None else None
+        if winner is None:
+            return self.best
+        return next((t for t in self.trials if t.number == winner.trial), self.best)
 
     def count(self, outcome: str) -> int:
         """Number of trials with this outcome."""

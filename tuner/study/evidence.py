@@ -1,0 +1,159 @@
+"""What the confirm stage has found, as plain tables: who was trained again, on which seeds, with what result.
+
+Three disjoint seed sets keep the answer honest. The *search* seeds chose the finalists. The *select* seeds choose the
+winner among them. The *verdict* seeds, which no choice has seen, say how good the winner is, beside the baselines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from tuner.study.objective import OBJECTIVES
+from tuner.study.results import CurvePoint
+
+Phase = Literal["select", "verdict"]
+Role = Literal["finalist", "defaults", "startup", "zoo", "other_backend"]
+
+#: What each role is called in texts.
+TITLES: dict[str, str] = {
+    "finalist": "finalist",
+    "defaults": "the algorithm's defaults",
+    "startup": "best of the startup trials",
+    "zoo": "RL Zoo's tuned values",
+    "other_backend": "the winner on the other backend",
+}
+
+
+@dataclass(frozen=True)
+class ConfirmRun:
+    """One training of one contestant with one fresh seed.
+
+    Attributes:
+        phase: Which seed set.
+        replicate: Which of the set's seeds; the same seed for every contestant.
+        seed: Run seed.
+        outcome: completed, diverged, timed_out or failed.
+        curve: Evaluations in order of steps.
+        steps: Environment steps taken.
+        duration_s: Training seconds.
+        reason: Why it did not complete.
+    """
+
+    phase: Phase
+    replicate: int
+    seed: int
+    outcome: str
+    curve: tuple[CurvePoint, ...]
+    steps: int
+    duration_s: float = 0.0
+    reason: str = ""
+
+    def score(self, objective: str) -> float | None:
+        """Return the run's score (``late``, ``final``, ``best`` or ``auc``); None unless it completed."""
+        if self.outcome != "completed" or not self.curve:
+            return None
+        return OBJECTIVES[objective]([p.step for p in self.curve], [p.mean for p in self.curve])
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A setting that is trained again.
+
+    Attributes:
+        key: Stands for the setting and its backend; equal settings have equal keys.
+        role: Why it takes part.
+        name: What it is called in texts, such as ``trial 17``.
+        trial: Its trial in the search; None for a baseline that the search has not sampled.
+        backend: Who trains it.
+        hyperparameters: Complete, plain data.
+        search_score: Its score in the search; None for a baseline.
+        runs: Its runs so far, select before verdict, by replicate.
+        dropped_after: Select seeds after which it was clearly beaten; None while it is not.
+    """
+
+    key: str
+    role: Role
+    name: str
+    trial: int | None
+    backend: str
+    hyperparameters: Mapping[str, Any]
+    search_score: float | None = None
+    runs: tuple[ConfirmRun, ...] = ()
+    dropped_after: int | None = None
+
+    def phase(self, phase: Phase) -> tuple[ConfirmRun, ...]:
+        """Return the runs of one seed set by replicate."""
+        return tuple(sorted((r for r in self.runs if r.phase == phase), key=lambda r: r.replicate))
+
+
+@dataclass(frozen=True)
+class Confirmation:
+    """A confirm stage, finished or under way.
+
+    Attributes:
+        study: The search's study.
+        objective: The score that decides.
+        grid: Environment steps at which runs are evaluated.
+        contestants: Finalists by search rank, then baselines.
+        winner_key: Key of the selected finalist; None while the selection is open.
+        complete: Whether every run of the verdict is there.
+        seeds: Seeds asked for in the verdict, of each contestant.
+        searched_steps: Environment steps that the search spent.
+        tied: Names of finalists that the selection could not tell from the winner.
+        settings: What was asked for (``--confirm`` and the like) and how the budget was shared out.
+    """
+
+    study: str
+    objective: str
+    grid: tuple[int, ...]
+    contestants: tuple[Contestant, ...]
+    winner_key: str | None
+    complete: bool
+    seeds: int
+    searched_steps: int
+    tied: tuple[str, ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def finalists(self) -> tuple[Contestant, ...]:
+        """The search's best trials, by search rank."""
+        return tuple(c for c in self.contestants if c.role == "finalist")
+
+    @property
+    def baselines(self) -> tuple[Contestant, ...]:
+        """What the winner is compared with."""
+        return tuple(c for c in self.contestants if c.role != "finalist")
+
+    @property
+    def winner(self) -> Contestant | None:
+        """The selected finalist, or None while the selection is open."""
+        return next((c for c in self.finalists if c.key == self.winner_key), None)
+
+    @property
+    def favourite(self) -> Contestant | None:
+        """The search's best, which may be another one than the winner."""
+        return next(iter(self.finalists), None)
+
+    @property
+    def steps_spent(self) -> int:
+        """Environment steps of all runs."""
+        return sum(run.steps for contestant in self.contestants for run in contestant.runs)
+
+    def scores(self, contestant: Contestant, phase: Phase, objective: str | None = None) -> tuple[float, ...]:
+        """Return a contestant's scores by replicate.
+
+        A run that diverged or ran out of time counts as the worst completed run of the phase, whoever's that was: it
+        must not vanish, and has no score of its own. Runs that failed (an exception, no learning) are left out.
+        """
+        objective = objective or self.objective
+        completed = [s for c in self.contestants for r in c.phase(phase) if (s := r.score(objective)) is not None]
+        scores = []
+        for run in contestant.phase(phase):
+            score = run.score(objective)
+            if score is None and run.outcome in ("diverged", "timed_out") and completed:
+                score = min(completed)
+            if score is not None:
+                scores.append(score)
+        return tuple(scores)
