@@ -46,6 +46,15 @@ def train(backend, specs, **books) -> Books:
     return desk
 
 
+def test_the_last_third_of_the_grid_may_take_other_episodes_and_the_first_ones_stay_the_same(backend):
+    plain = [spec(i, backend[0]) for i in range(2)]
+    longer = [dataclasses.replace(s, evaluation=dataclasses.replace(s.evaluation, late_episodes=5)) for s in plain]
+    usual, more = train(backend, plain), train(backend, longer)
+    for run_id, points in more.points.items():
+        assert [len(point.returns) for point in points] == [2, 2, 5]
+        assert [p.returns for p in points[:2]] == [p.returns for p in usual.points[run_id][:2]]
+
+
 def test_every_run_taken_is_finished_once_with_points_at_the_grid_steps_in_order(backend):
     specs = [spec(i, backend[0]) for i in range(3)]
     desk = train(backend, specs)

@@ -203,15 +203,19 @@ class StudySupervisor:
             and self.finished + len(self._flight) < plan.recipe.trials
         ):
             asked = self._record.ask()
+            if asked is None:
+                return  # what comes next depends on trials in flight
             trial = OpenTrial(asked, {})
             if asked.hyperparameters is None:
                 trial.verdict = ("failed", asked.problem)
                 self._flight.add(trial)
                 self._settle(trial)
                 continue
-            for replicate, seed in enumerate(asked.seeds):
-                run_id = RunId(asked.number, replicate)
-                trial.runs[replicate] = Run(plan.run_spec(run_id, asked.hyperparameters, seed))
+            specs = asked.specs or [
+                plan.run_spec(RunId(asked.number, replicate), asked.hyperparameters, seed)
+                for replicate, seed in enumerate(asked.seeds)
+            ]
+            trial.runs.update((spec.run_id.replicate, Run(spec)) for spec in specs)
             self._flight.add(trial)
 
     # What evaluations mean.

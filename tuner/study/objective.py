@@ -20,12 +20,12 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 
 from tuner.errors import DivergedError
-from tuner.training.types import EvalPoint
+from tuner.training.types import EvalPoint, late_points
 
 
 def late(steps: Sequence[int], means: Sequence[float]) -> float:
     """Return the mean over the last third (rounded up) of the evaluations."""
-    last = means[-math.ceil(len(means) / 3) :]
+    last = means[-late_points(len(means)) :]
     return sum(last) / len(last)
 
 

@@ -185,5 +185,5 @@ def _is_atari(env_id: str) -> bool:
 
 
 def describe_evaluation(evaluation: EvaluationSpec) -> dict[str, Any]:
-    """Return plain data for the database."""
-    return dataclasses.asdict(evaluation)
+    """Return plain data for the database, without what is not set."""
+    return {name: value for name, value in dataclasses.asdict(evaluation).items() if value is not None}

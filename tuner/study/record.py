@@ -77,8 +77,10 @@ class StudyRecord:
         self._flushed = time.monotonic()
         self._learn()
 
-    def ask(self) -> AskedTrial:
+    def ask(self) -> AskedTrial | None:
         """Create the next trial (a lost trial's successor comes first) and sample it.
+
+        None means that there is nothing to ask for before another trial has ended; a search never says so.
 
         Raises:
             StorageLostError: The database does not answer.
@@ -90,7 +92,7 @@ class StudyRecord:
         self.flush()
         return asked
 
-    def _ask(self) -> AskedTrial:
+    def _ask(self) -> AskedTrial | None:
         trial = self._study.ask()
         self._open[trial.number] = trial
         trial.set_user_attr(attr.OWNER, self._owner)

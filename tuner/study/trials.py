@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tuner.hyperparameters import Hyperparameters
+from tuner.training.types import RunSpec
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,7 @@ class AskedTrial:
         hyperparameters: Resolved; None when the sampled values break a rule.
         seeds: Run seed of each replicate.
         problem: Why there are no hyperparameters.
+        specs: Its runs by replicate, where they are others than the study's plan would make; else empty.
     """
 
     number: int
@@ -26,6 +28,7 @@ class AskedTrial:
     hyperparameters: Hyperparameters | None
     seeds: tuple[int, ...]
     problem: str = ""
+    specs: tuple[RunSpec, ...] = ()
 
 
 @dataclass(frozen=True)

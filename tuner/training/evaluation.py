@@ -33,7 +33,9 @@ class Evaluator:
         self._evaluation = evaluation
         self._envs: list[BareEnv] = []
 
-    def evaluate(self, n_policies: int, act: Act) -> list[tuple[tuple[float, ...], tuple[int, ...]]]:
+    def evaluate(
+        self, n_policies: int, act: Act, episodes: int | None = None
+    ) -> list[tuple[tuple[float, ...], tuple[int, ...]]]:
         """Play every policy's episodes side by side.
 
         An episode that has ended stays in the batch (with its last observation): the number of rows must not change,
@@ -42,11 +44,12 @@ class Evaluator:
         Args:
             n_policies: M, policies to evaluate.
             act: The policies.
+            episodes: Of each policy; None takes the evaluation's.
 
         Returns:
             Per policy: (undiscounted return of each episode, steps of each episode).
         """
-        episodes, cap = self._evaluation.episodes, self._evaluation.max_steps
+        episodes, cap = episodes or self._evaluation.episodes, self._evaluation.max_steps
         envs = self._pool(n_policies * episodes)
         encoder = encoder_for(envs[0].env.observation_space)
         stored = np.stack(

@@ -188,14 +188,16 @@ class StackRunner:
     def _evaluate(self) -> list[EvalPoint]:
         due = [run for run in self.active if run.at_grid]
         points = []
-        for run, result in zip(due, self._play(due), strict=True):
-            if result is None:
-                continue
-            returns, lengths = result
-            if not np.isfinite(returns).all():
-                run.end("diverged", f"evaluation return is not finite at step {run.clock}")
-            else:
-                points.append(run.evaluated(returns, lengths))
+        for episodes in sorted({run.spec.episodes_at(run.clock) for run in due}):
+            together = [run for run in due if run.spec.episodes_at(run.clock) == episodes]
+            for run, result in zip(together, self._play(together), strict=True):
+                if result is None:
+                    continue
+                returns, lengths = result
+                if not np.isfinite(returns).all():
+                    run.end("diverged", f"evaluation return is not finite at step {run.clock}")
+                else:
+                    points.append(run.evaluated(returns, lengths))
         return points
 
     def _play(self, due: list[LaneRun]) -> list[tuple[tuple[float, ...], tuple[int, ...]] | None]:
@@ -204,7 +206,7 @@ class StackRunner:
             return []
         try:
             policies = self._stack.greedy_policy([run.index for run in due])
-            return list(self._evaluator.evaluate(len(due), policies))
+            return list(self._evaluator.evaluate(len(due), policies, due[0].spec.episodes_at(due[0].clock)))
         except Exception as error:
             self._evaluator.close()
             if len(due) == 1:

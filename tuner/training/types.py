@@ -7,6 +7,7 @@ stack that refills its lanes while others go on.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -37,12 +38,14 @@ class EvaluationSpec:
         seed: Episode i resets with ``seed + i`` (common random numbers).
         max_steps: Cap on an episode's steps; an episode at the cap counts with its return so far.
         epsilon: Probability of a random action (0 but for Atari).
+        late_episodes: Episodes at the last third of the grid, which a score looks at; None takes ``episodes``.
     """
 
     episodes: int
     seed: int
     max_steps: int
     epsilon: float = 0.0
+    late_episodes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -79,11 +82,23 @@ class RunSpec:
         """The run's budget in environment steps."""
         return self.grid[-1]
 
+    def episodes_at(self, step: int) -> int:
+        """Return the episodes of the evaluation at a grid step."""
+        late = self.evaluation.late_episodes
+        if late is None or step < self.grid[-late_points(len(self.grid))]:
+            return self.evaluation.episodes
+        return late
+
     @property
     def shape(self) -> tuple[object, ...]:
         """What runs must agree on to share a stack."""
         place = (self.env, self.backend, self.algorithm, self.n_timesteps, self.evaluation, self.device)
         return (*place, *self.hyperparameters.shape())
+
+
+def late_points(n: int) -> int:
+    """Return how many of ``n`` grid points are the last third, rounded up."""
+    return math.ceil(n / 3)
 
 
 def evaluation_grid(n_timesteps: int, evaluations: int) -> tuple[int, ...]:
