@@ -89,6 +89,14 @@ class DQNHyperparameters(Hyperparameters):
         high=100_000,
         unit="updates",
     )
+    n_steps: int = declare(
+        1,
+        "Rewards summed before bootstrapping: n-step returns (Sutton 1988; Hessel et al. 2018).",
+        kind="int",
+        low=1,
+        high=1000,
+        unit="environment steps",
+    )
     target_update_interval: int = declare(
         10_000,
         "Steps between two updates of the target network.",
@@ -141,6 +149,32 @@ class DQNHyperparameters(Hyperparameters):
         "Choose the next action with the online network, value it with the target (van Hasselt et al. 2016).",
         kind="bool",
         scope="shape",
+        sb3=False,
+    )
+
+    dueling: bool = declare(
+        False,
+        "Read a state value and mean-subtracted advantages off the last hidden layer (Wang et al. 2016).",
+        kind="bool",
+        scope="shape",
+        sb3=False,
+    )
+    prioritized: bool = declare(
+        False,
+        "Draw transitions in proportion to their last error: prioritised replay (Schaul et al. 2016).",
+        kind="bool",
+        scope="shape",
+        sb3=False,
+    )
+    priority_alpha: float = declare(
+        0.6, "How much priorities matter; 0 draws uniformly.", kind="float", low=0.0, high=1.0, sb3=False
+    )
+    priority_beta: float = declare(
+        0.4,
+        "How much of the bias importance weights correct at the start; it rises to 1 by the end of the run.",
+        kind="float",
+        low=0.0,
+        high=1.0,
         sb3=False,
     )
 

@@ -31,23 +31,45 @@ class NaiveDQN:
             layers += [nn.Linear(fan_in, fan_out), nn.ReLU()]
         return nn.Sequential(*layers[:-1]).double()
 
+    def q_values(self, network: nn.Sequential, s: torch.Tensor) -> torch.Tensor:
+        if not self.h.dueling:
+            return network(s)
+        value, advantages = network(s).split([1, network[-1].out_features - 1], dim=1)
+        return value + advantages - advantages.mean(dim=1, keepdim=True)
+
     def remember(self, transition: tuple) -> None:
+        """Keep (s, s2, r, discount, a, whether the episode ended here)."""
         self.memory.append(transition)
         self.memory = self.memory[-self.h.buffer_size :]
 
-    def gradient_step(self, index: np.ndarray) -> float:
+    def look_ahead(self, i: int) -> tuple:
+        """Return (s, s2, n-step reward, discount, a) of the i-th oldest transition."""
+        s, s2, reward, discount, a, end = self.memory[i]
+        for later in self.memory[i + 1 : i + self.h.n_steps]:
+            if end:
+                break
+            _, s2, r, d, _, end = later
+            reward, discount = reward + discount * r, discount * d
+        return s, s2, reward, discount, a
+
+    def gradient_step(self, index: np.ndarray, weights: np.ndarray | None = None) -> float:
+        batch = [self.look_ahead(i) for i in index]
         s, s2, r, discount, a = (
-            torch.as_tensor(np.array([self.memory[i][part] for i in index]), dtype=torch.float64) for part in range(5)
+            torch.as_tensor(np.array([row[part] for row in batch]), dtype=torch.float64) for part in range(5)
         )
         with torch.no_grad():
-            next_q = self.target(s2)
+            next_q = self.q_values(self.target, s2)
             if self.h.double_q:
-                value = next_q.gather(1, self.q_net(s2).argmax(1, keepdim=True)).squeeze(1)
+                best = self.q_values(self.q_net, s2).argmax(1, keepdim=True)
+                value = next_q.gather(1, best).squeeze(1)
             else:
                 value = next_q.max(1).values
             y = r + discount * value
-        q = self.q_net(s).gather(1, a.long().unsqueeze(1)).squeeze(1)
-        loss = nn.functional.smooth_l1_loss(q, y) if self.h.loss == "huber" else nn.functional.mse_loss(q, y)
+        q = self.q_values(self.q_net, s).gather(1, a.long().unsqueeze(1)).squeeze(1)
+        self.td_errors = (q - y).detach().numpy()
+        criterion = nn.functional.smooth_l1_loss if self.h.loss == "huber" else nn.functional.mse_loss
+        losses = criterion(q, y, reduction="none")
+        loss = (losses if weights is None else losses * torch.as_tensor(weights)).mean()
         self.optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(self.q_net.parameters(), self.h.max_grad_norm)

@@ -18,7 +18,7 @@ from tuner.agents.dqn.exploration import epsilon
 from tuner.agents.dqn.stack import DQNStack
 from tuner.core.targets import td_target
 from tuner.envs.spec import EnvSpec
-from tuner.hyperparameters import DQNHyperparameters
+from tuner.hyperparameters import DQNHyperparameters, field_infos
 from tuner.training.lane import LaneRun
 from tuner.training.stack_runner import StackRunner
 from tuner.training.types import EvaluationSpec, RunId, RunSpec, evaluation_grid
@@ -57,6 +57,8 @@ CASES = {
                              "learning_starts": 20, "max_grad_norm": 0.5},
     "small buffer": {"train_freq": 4, "gradient_steps": 2, "target_update_interval": 30, "learning_starts": 10,
                      "buffer_size": 40, "exploration_fraction": 0.5, "exploration_final_eps": 0.1},
+    "n-step, small buffer": {"train_freq": 5, "gradient_steps": 3, "target_update_interval": 12,
+                             "learning_starts": 4, "buffer_size": 37, "n_steps": 4},
 }  # fmt: skip
 STEPS = 240
 
@@ -97,7 +99,7 @@ def trace_sb3(h: DQNHyperparameters, monkeypatch) -> tuple[dict, Trace]:
     model = DQN(
         "MlpPolicy", gym.make("tune/Scripted-v0"), seed=3, policy_kwargs={"net_arch": list(h.net_arch)},
         **{k: v for k, v in h.to_mapping().items()
-           if k not in ("net_arch", "optimizer", "loss", "exploration_schedule", "double_q")},
+           if k != "net_arch" and field_infos(DQNHyperparameters)[k].sb3},
     )  # fmt: skip
     model.policy.double()
     model.q_net_target.load_state_dict(model.q_net.state_dict())
@@ -201,9 +203,9 @@ def test_a_planted_off_by_one_in_the_target_update_is_caught(monkeypatch):
     initial, sb3 = trace_sb3(h, monkeypatch)
     observe = DQNStack.observe
 
-    def late_by_one(self, lane, rows):
+    def late_by_one(self, lane, rows, ends):
         self.clock[lane] -= 1
-        observe(self, lane, rows)
+        observe(self, lane, rows, ends)
         self.clock[lane] += 1
 
     monkeypatch.setattr(DQNStack, "observe", late_by_one)

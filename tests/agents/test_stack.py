@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from agents.naive_dqn import NaiveDQN
@@ -10,6 +12,7 @@ from tuner.agents.dqn.stack import DQNStack, neighbours
 from tuner.agents.dqn.update_torch import TorchUpdate
 from tuner.envs.encoders import BoxEncoder
 from tuner.hyperparameters import DQNHyperparameters
+from tuner.networks.heads import QHead
 
 OBSERVATION, ACTIONS = 3, 4
 BASE = {"batch_size": 16, "net_arch": (12, 8), "learning_rate": 3e-3, "train_freq": 8, "gradient_steps": 4}
@@ -21,6 +24,14 @@ VARIANTS = [
     {"max_grad_norm": 0.05},
     {"tau": 0.3, "target_update_interval": 3},
     {"double_q": True, "loss": "mse", "optimizer": "rmsprop", "gradient_steps": -1},
+    {"dueling": True},
+    {"n_steps": 3},
+    {"dueling": True, "double_q": True, "n_steps": 5, "loss": "mse"},
+]
+PRIORITIZED = [
+    {"prioritized": True},
+    {"prioritized": True, "priority_alpha": 1.0, "priority_beta": 1.0, "loss": "mse"},
+    {"prioritized": True, "dueling": True, "double_q": True, "n_steps": 3, "gradient_steps": -1},
 ]
 
 
@@ -35,6 +46,11 @@ def transitions(n: int, seed: int, dtype=np.float64) -> np.ndarray:
     return rows
 
 
+def episode_ends(rows: np.ndarray, seed: int) -> np.ndarray:
+    """Return where episodes end: where a row terminates, and at a few truncations."""
+    return (rows[:, -2] == 0) | (np.random.default_rng(seed).random(len(rows)) < 0.1)
+
+
 def make_stack(hyperparameters, lanes=1, path="numpy", dtype=np.float32, n_timesteps=400) -> DQNStack:
     return DQNStack(
         BoxEncoder(OBSERVATION), ACTIONS, hyperparameters, lanes=lanes, capacity=n_timesteps, numeric_path=path,
@@ -45,40 +61,79 @@ def make_stack(hyperparameters, lanes=1, path="numpy", dtype=np.float32, n_times
 def train(stack: DQNStack, lane: int, hyperparameters, seed: int, calls: int = 12) -> list[tuple[float, float]]:
     stack.start(lane, hyperparameters, seed, 400)
     rows = transitions(400, seed, stack.state.online.dtype)
+    ends = episode_ends(rows, seed)
     results = []
     for call in range(calls):
-        stack.observe(lane, rows[call * 8 : call * 8 + 8])
+        stretch = slice(call * 8, call * 8 + 8)
+        stack.observe(lane, rows[stretch], ends[stretch])
         results.append(stack.learn([lane])[lane])
     return results
 
 
+class NaivePriorities:
+    """One number per transition, in the ring's places; cumulative sums."""
+
+    def __init__(self, h: DQNHyperparameters, n_timesteps: int) -> None:
+        self.h, self.n_timesteps = h, n_timesteps
+        self.values: list[float] = []
+        self.position, self.largest = 0, 1.0
+
+    def add(self) -> None:
+        if len(self.values) < self.h.buffer_size:
+            self.values.append(self.largest)
+        else:
+            self.values[self.position] = self.largest
+        self.position = (self.position + 1) % self.h.buffer_size
+
+    def draw(self, uniforms: np.ndarray, clock: int) -> tuple[np.ndarray, np.ndarray]:
+        cumulated = np.cumsum(self.values)
+        index = np.searchsorted(cumulated, uniforms * cumulated[-1], side="right")
+        probability = np.array(self.values)[index] / cumulated[-1]
+        beta = self.h.priority_beta + (1 - self.h.priority_beta) * clock / self.n_timesteps
+        weights = (len(self.values) * probability) ** -beta
+        return index, weights / weights.max()
+
+    def update(self, index: np.ndarray, td_errors: np.ndarray) -> None:
+        for i, error in zip(index, td_errors, strict=True):
+            self.values[i] = (abs(error) + 1e-6) ** self.h.priority_alpha
+            self.largest = max(self.largest, self.values[i])
+
+
 @pytest.mark.parametrize("path", ["numpy", "torch"])
-@pytest.mark.parametrize("variant", VARIANTS, ids=str)
+@pytest.mark.parametrize("variant", VARIANTS + PRIORITIZED, ids=str)
 def test_a_lane_equals_the_naive_twin(variant, path, monkeypatch):
     h = DQNHyperparameters(**{**BASE, "target_update_interval": 5, "buffer_size": 50, **variant})
     stack = make_stack(h, path=path, dtype=np.float64)
     stack.start(0, h, seed=7, n_timesteps=400)
-    twin = NaiveDQN((OBSERVATION, *h.net_arch, ACTIONS), h, dict(stack.weights(0)))
+    sizes = (OBSERVATION, *h.net_arch, ACTIONS + h.dueling)
+    twin, priorities = NaiveDQN(sizes, h, dict(stack.weights(0))), NaivePriorities(h, 400)
     drawn: list[np.ndarray] = []
-    uniforms = stack.memory._uniforms
+    uniforms = stack.memory.uniforms
 
     def recording(lane, count):
-        values = uniforms(lane, count)
-        drawn.append((values * stack.memory.sizes[lane]).astype(int))
-        return values
+        drawn.append(uniforms(lane, count))
+        return drawn[-1]
 
-    monkeypatch.setattr(stack.memory, "_uniforms", recording)
+    monkeypatch.setattr(stack.memory, "uniforms", recording)
     rows = transitions(96, seed=1)
+    ends = episode_ends(rows, seed=1)
     for begin in range(0, 96, 8):
-        stack.observe(0, rows[begin : begin + 8])
+        stack.observe(0, rows[begin : begin + 8], ends[begin : begin + 8])
         for t, row in enumerate(rows[begin : begin + 8], start=begin + 1):
-            twin.remember((row[:3], row[4:7], row[-3], row[-2], row[-1]))
+            twin.remember((row[:3], row[4:7], row[-3], row[-2], row[-1], ends[t - 1]))
+            priorities.add()
             if t % h.target_update_interval == 0:
                 twin.update_target()
         loss, _ = stack.learn([0])[0]
-        oldest = stack.memory.positions[0] if stack.memory.sizes[0] == 50 else 0
-        index = (drawn[-1].reshape(-1, h.batch_size) - oldest) % stack.memory.sizes[0]
-        twin_losses = [twin.gradient_step(minibatch) for minibatch in index]
+        size = len(twin.memory)
+        oldest = stack.memory.positions[0] if size == 50 else 0
+        twin_losses = []
+        for minibatch in drawn[-1].reshape(-1, h.batch_size):
+            index, weights = (minibatch * size).astype(int), None
+            if h.prioritized:
+                index, weights = priorities.draw(minibatch, clock=begin + 8)
+            twin_losses.append(twin.gradient_step((index - oldest) % size, weights))
+            priorities.update(index, twin.td_errors)
         assert len(twin_losses) == h.updates_per_call()
         np.testing.assert_allclose(loss, np.mean(twin_losses), rtol=1e-9)
     mine, theirs = stack.weights(0), twin.weights()
@@ -87,7 +142,19 @@ def test_a_lane_equals_the_naive_twin(variant, path, monkeypatch):
         np.testing.assert_allclose(mine[name], theirs[name], rtol=1e-8, atol=1e-10)
 
 
-@pytest.mark.parametrize("variant", VARIANTS, ids=str)
+@pytest.mark.parametrize("variant", [{}, {"dueling": True, "double_q": True, "n_steps": 3}], ids=str)
+@pytest.mark.parametrize("path", ["numpy", "torch"])
+def test_prioritised_replay_with_alpha_0_is_uniform_replay_bit_for_bit(variant, path):
+    plain = DQNHyperparameters(**{**BASE, "buffer_size": 50, **variant})
+    flat = dataclasses.replace(plain, prioritized=True, priority_alpha=0.0)
+    results = []
+    for h in (plain, flat):
+        stack = make_stack(h, path=path)
+        results.append((train(stack, 0, h, seed=3), stack.state.online.tobytes()))
+    assert results[0] == results[1]
+
+
+@pytest.mark.parametrize("variant", VARIANTS + PRIORITIZED, ids=str)
 def test_the_fast_update_stays_within_1e_6_of_the_reference(variant):
     h = DQNHyperparameters(**{**BASE, **variant})
     fast, reference = make_stack(h, path="numpy"), make_stack(h, path="torch")
@@ -99,13 +166,17 @@ def test_the_fast_update_stays_within_1e_6_of_the_reference(variant):
     assert np.abs(fast.state.online - reference.state.online).max() / scale < 1e-6 * h.updates_per_call() * 2
 
 
+@pytest.mark.parametrize("shared", [{}, {"prioritized": True, "dueling": True}], ids=str)
 @pytest.mark.parametrize("path", ["numpy", "torch"])
 @pytest.mark.parametrize("lanes", [2, 5, 11])
-def test_a_lane_is_bit_equal_alone_and_among_neighbours(lanes, path):
+def test_a_lane_is_bit_equal_alone_and_among_neighbours(lanes, path, shared):
     runs = [
         DQNHyperparameters(
             **{
                 **BASE,
+                **shared,
+                "n_steps": (1, 3)[i % 2],
+                "priority_alpha": 0.2 + 0.07 * i,
                 "learning_rate": 1e-3 * (i + 1),
                 "gradient_steps": (4, 1, -1, 2)[i % 4],
                 "buffer_size": 30 + 17 * i,
@@ -135,9 +206,10 @@ def test_a_lane_is_bit_equal_alone_and_among_neighbours(lanes, path):
         np.testing.assert_array_equal(alone.state.target[0], together.state.target[i])
 
 
-def test_a_refilled_lane_remembers_nothing():
-    first = DQNHyperparameters(**BASE)
-    second = DQNHyperparameters(**{**BASE, "learning_rate": 1e-4, "buffer_size": 20, "tau": 0.5})
+@pytest.mark.parametrize("shared", [{}, {"prioritized": True, "n_steps": 4}], ids=str)
+def test_a_refilled_lane_remembers_nothing(shared):
+    first = DQNHyperparameters(**{**BASE, **shared})
+    second = DQNHyperparameters(**{**BASE, **shared, "learning_rate": 1e-4, "buffer_size": 20, "tau": 0.5})
     used, fresh = make_stack(first, lanes=3), make_stack(first, lanes=3)
     train(used, 1, first, seed=1)
     assert train(used, 1, second, seed=2) == train(fresh, 1, second, seed=2)
@@ -162,7 +234,9 @@ def test_several_target_intervals_in_one_stretch_count_each():
 def test_state_carried_to_a_device_and_back_trains_the_same():
     h = DQNHyperparameters(**BASE)
     shared, carried = (make_stack(h, lanes=2, path="torch") for _ in range(2))
-    carried._update = TorchUpdate(carried.state, h, "cpu", shared=False)  # a device of its own, as far as it knows
+    carried._update = TorchUpdate(
+        carried.state, QHead(ACTIONS), h, "cpu", shared=False
+    )  # a device of its own, as far as it knows
     for lane in (0, 1):
         assert train(shared, lane, h, seed=lane) == train(carried, lane, h, seed=lane)
     np.testing.assert_array_equal(shared.state.online, carried.state.online)

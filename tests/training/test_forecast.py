@@ -19,6 +19,7 @@ from tuner.errors import InputError
 from tuner.hyperparameters import DQNHyperparameters
 from tuner.networks.mlp import MLPLayout
 from tuner.replay.ring import LaneRing
+from tuner.replay.sum_tree import LaneSumTrees
 from tuner.study import forecast as study_forecast
 from tuner.study.corners import corners, drawn
 from tuner.study.forecast import Pace, evaluation_steps, largest_saving, memory_need, refuse_what_cannot_fit
@@ -44,19 +45,30 @@ def study(**changes):
 
 @pytest.mark.parametrize("env", ["CartPole-v1", "Acrobot-v1", "FrozenLake-v1"])
 @pytest.mark.parametrize(("buffer_size", "n_timesteps"), [(700, 1000), (5000, 1000)])
-def test_a_native_run_holds_what_its_arrays_hold(env, buffer_size, n_timesteps):
+@pytest.mark.parametrize("dueling", [False, True])
+def test_a_native_run_holds_what_its_arrays_hold(env, buffer_size, n_timesteps, dueling):
     facts = facts_of(env)
-    found = footprint(
-        DQNHyperparameters(buffer_size=buffer_size, net_arch=(24, 8)), facts, n_timesteps, backend="native"
-    )
+    hyperparameters = DQNHyperparameters(buffer_size=buffer_size, net_arch=(24, 8), dueling=dueling)
+    found = footprint(hyperparameters, facts, n_timesteps, backend="native")
     encoder = encoder_for(facts.observation_space)
     size = int(np.prod(encoder.storage_shape))
     ring = LaneRing(1, min(buffer_size, n_timesteps), size)
-    state = LearnerState(MLPLayout((encoder.input_size, 24, 8, facts.n_actions)), 1)
+    state = LearnerState(MLPLayout((encoder.input_size, 24, 8, facts.n_actions + dueling)), 1)
     arrays = [value for value in vars(state).values() if isinstance(value, np.ndarray)]
     assert found.replay_bytes == ring._rows.nbytes
     assert found.network_bytes == sum(array.nbytes for array in arrays)
     assert found.reserved_bytes == LaneRing(1, n_timesteps, size)._rows.nbytes
+
+
+@pytest.mark.parametrize("capacity", [1, 2, 37, 1000, 50_000])
+def test_priorities_take_two_numbers_for_each_transition(capacity):
+    plain, ranked = (
+        footprint(DQNHyperparameters(prioritized=on), facts_of("CartPole-v1"), capacity, backend="native")
+        for on in (False, True)
+    )
+    trees = LaneSumTrees(1, capacity)
+    held = sum(level.nbytes for level in trees._levels)
+    assert held == pytest.approx(ranked.replay_bytes - plain.replay_bytes, rel=0.01, abs=200)
 
 
 @pytest.mark.parametrize("env", ["CartPole-v1", "Acrobot-v1", "FrozenLake-v1"])

@@ -8,6 +8,7 @@ import pytest
 from training.desk import Desk, make_spec
 
 from tuner.envs.probe import PROBES
+from tuner.networks.heads import QHead
 from tuner.networks.mlp import Activations, MLPLayout, append_one, forward
 from tuner.training.native import NativeTrainer
 from tuner.training.types import RunId
@@ -21,6 +22,8 @@ MIXED = [
     {"train_freq": 250, "gradient_steps": 2, "learning_starts": 0},
     {"net_arch": (8,)},
     {"double_q": True, "loss": "mse"},
+    {"n_steps": 3, "train_freq": 5},
+    {"prioritized": True, "dueling": True, "n_steps": 4, "train_freq": 2, "gradient_steps": 1},
 ]
 
 
@@ -31,10 +34,10 @@ def train(specs, lanes, stop_at=None, **kwargs) -> Desk:
 
 
 @pytest.mark.parametrize("env", ["CartPole-v1", "tune/ProbeIdentity-v0"])
-def test_a_curve_is_bit_equal_alone_in_a_stack_of_8_in_any_lane_and_after_a_refill(env):
+def test_a_curve_is_bit_equal_alone_in_a_stack_in_any_lane_and_after_a_refill(env):
     specs = [make_spec(i, env, **changes) for i, changes in enumerate(MIXED)]
-    alone = train(specs, 1)  # one lane, refilled seven times
-    stack = train(specs, 8)
+    alone = train(specs, 1)  # one lane, refilled nine times
+    stack = train(specs, 10)
     refilled = train(specs[::-1], 3, stop_at={RunId(6): 200, RunId(2): 400})
     assert {o.kind for o in alone.outcomes.values()} == {"completed"}
     for spec in specs:
@@ -71,13 +74,25 @@ def test_the_torch_path_trains_the_same_run_within_rounding():
 
 
 @pytest.mark.parametrize("env", [e for e in PROBES if "Truncation" not in e and "Identity" not in e])
-@pytest.mark.parametrize("variant", [{}, {"double_q": True}, {"optimizer": "rmsprop", "loss": "mse"}], ids=str)
+@pytest.mark.parametrize(
+    "variant",
+    [
+        {},
+        {"double_q": True},
+        {"optimizer": "rmsprop", "loss": "mse"},
+        {"dueling": True, "n_steps": 3},
+        {"prioritized": True},
+        {"prioritized": True, "dueling": True, "double_q": True, "n_steps": 2},
+    ],
+    ids=str,
+)
 def test_probe_q_values_are_learned(env, variant):
     check_q_values(env, 0.5, steps=1200, **variant)
 
 
-def test_a_truncated_episode_bootstraps():
-    check_q_values("tune/ProbeTruncation-v0", 0.5, steps=1200)
+@pytest.mark.parametrize("variant", [{}, {"n_steps": 4}, {"n_steps": 25, "dueling": True}], ids=str)
+def test_a_truncated_episode_bootstraps(variant):
+    check_q_values("tune/ProbeTruncation-v0", 0.5, steps=1200, **variant)
 
 
 def test_discrete_observations_and_actions_with_a_start_are_learned():
@@ -91,11 +106,12 @@ def check_q_values(env, gamma, steps, **changes) -> Desk:
     probe = PROBES[env][0](**dict(spec.env.kwargs))
     discrete = isinstance(probe.observation_space, gym.spaces.Discrete)
     inputs = np.eye(probe.observation_space.n) if discrete else probe.observations
-    layout = MLPLayout((inputs.shape[1], 16, 16, int(probe.action_space.n)))
+    head = QHead(int(probe.action_space.n), spec.hyperparameters.dueling)
+    layout = MLPLayout((inputs.shape[1], 16, 16, head.n_outputs))
     row = layout.from_state_dict(desk.weights[RunId(0)])[None]
     buffers = Activations(layout, 1, len(inputs), row.dtype)
     learned = forward(layout.matrices(row), append_one(inputs[None].astype(row.dtype)), buffers)[0]
-    np.testing.assert_allclose(learned, probe.q_values(gamma), atol=0.1)
+    np.testing.assert_allclose(head.q_values(learned), probe.q_values(gamma), atol=0.1)
     return desk
 
 

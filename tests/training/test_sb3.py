@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 
 import numpy as np
@@ -18,7 +19,7 @@ from tuner.envs.make import make
 from tuner.envs.spec import EnvSpec
 from tuner.errors import InputError
 from tuner.hyperparameters import DQNHyperparameters, field_infos
-from tuner.training.sb3 import SB3Trainer, constructor_arguments
+from tuner.training.sb3 import SB3Trainer, build_model, constructor_arguments
 from tuner.training.types import EvaluationSpec, RunId, RunSpec
 
 SMALL = {
@@ -147,6 +148,16 @@ def test_constructor_arguments_are_every_shared_field_under_its_own_name():
         "policy": "MlpPolicy", "policy_kwargs": {"net_arch": [16, 16]}, **{name: values[name] for name in shared}
     }  # fmt: skip
     assert constructor_arguments(DQNHyperparameters(), 3000)["buffer_size"] == 3000
+
+
+def test_n_step_returns_go_into_the_replay_memory():
+    with contextlib.ExitStack() as resources:
+        for n, kind in ((1, "_WatchedReplay"), (3, "_WatchedNStepReplay")):
+            memory = build_model(spec(n_steps=n, gamma=0.9), resources).replay_buffer
+            assert type(memory).__name__ == kind
+        assert (memory.n_steps, memory.gamma) == (3, 0.9)
+    (points,) = train(spec(n_steps=3)).points.values()
+    assert all(np.isfinite(p.metrics["q_value"]) for p in points)
 
 
 @pytest.mark.parametrize("field", [i.name for i in field_infos(DQNHyperparameters).values() if not i.sb3])

@@ -68,14 +68,19 @@ class LaneRing:
         self._draws[lane] = np.empty(0)
         self._drawn[lane] = 0
 
-    def extend(self, lane: int, rows: Array) -> None:
+    def extend(self, lane: int, rows: Array, replaced: int = 0) -> None:
         """Store a stretch of transitions; the oldest go when the lane is full.
 
         Args:
             lane: Lane number.
             rows: ``[T, width]`` packed transitions in order, with the true final observation where an episode ended.
+            replaced: How many of the newest transitions stored so far the first rows replace.
         """
         capacity, position, base = int(self.capacities[lane]), int(self.positions[lane]), int(self._base[lane])
+        if replaced:
+            there = min(replaced, int(self.sizes[lane]))
+            rows, position = rows[replaced - there :], (position - there) % capacity
+            self.sizes[lane] -= there
         end = position + len(rows)
         if end <= capacity:
             self._rows[base + position : base + end] = rows
@@ -95,10 +100,14 @@ class LaneRing:
             batch_size: B.
             out: ``[G, B, width]``, overwritten; read it through :meth:`unpack`.
         """
-        uniforms = self._uniforms(lane, steps * batch_size)
+        uniforms = self.uniforms(lane, steps * batch_size)
         index = (uniforms * self.sizes[lane]).astype(np.int64)
         index += self._base[lane]
         np.take(self._rows, index, axis=0, out=out.reshape(-1, out.shape[-1]), mode="clip")
+
+    def gather(self, lanes: slice, index: Array) -> Array:
+        """Return the packed rows ``[n, B, width]`` at each lane's places ``index`` ``[n, B]``."""
+        return np.take(self._rows, self._base[lanes, None] + index, axis=0, mode="clip")
 
     def unpack(self, rows: Array) -> Batch:
         """Return the parts of packed rows ``[..., width]`` as views."""
@@ -115,6 +124,11 @@ class LaneRing:
         return self._size
 
     @property
+    def dtype(self) -> np.dtype[Any]:
+        """Floating-point type of the rows."""
+        return self._rows.dtype
+
+    @property
     def width(self) -> int:
         """Numbers per packed row."""
         return self._rows.shape[1]
@@ -125,7 +139,7 @@ class LaneRing:
         oldest = int(self.positions[lane]) if size == capacity else 0
         return self.unpack(self._rows[base + (oldest + np.arange(size)) % capacity])
 
-    def _uniforms(self, lane: int, count: int) -> Array:
+    def uniforms(self, lane: int, count: int) -> Array:
         """Return ``count`` draws from the lane's stream, fetched in blocks; a block's unused tail is dropped."""
         stream = self._streams[lane]
         if stream is None:

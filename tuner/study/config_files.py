@@ -29,7 +29,6 @@ _UNSUPPORTED = {
     "replay_buffer_kwargs": (None,),
     "monitor_kwargs": (None,),
     "optimize_memory_usage": (False,),
-    "n_steps": (1,),
 }
 
 

@@ -13,7 +13,16 @@ from tuner.hyperparameters import Hyperparameters
 from tuner.space.model import SearchSpace
 
 #: Fields that decide how much a run computes and holds.
-COSTLY = ("batch_size", "net_arch", "train_freq", "gradient_steps", "buffer_size", "learning_starts", "double_q")
+COSTLY = (
+    "batch_size",
+    "net_arch",
+    "train_freq",
+    "gradient_steps",
+    "buffer_size",
+    "learning_starts",
+    "double_q",
+    "prioritized",
+)
 
 #: Corners looked at, at most.
 MOST_CORNERS = 4096

@@ -208,6 +208,7 @@ def _work(plan: StudyPlan, setting: Hyperparameters) -> float:
     """Return a number that grows with a run's computing: what settings are ordered by, not a time."""
     assert isinstance(setting, DQNHyperparameters)
     update = setting.batch_size * _footprint(plan, setting).network_bytes * (1.3 if setting.double_q else 1.0)
+    update *= 1.5 if setting.prioritized else 1.0
     calls = max(plan.grid[-1] - setting.learning_starts, 0) / setting.train_freq
     return calls * setting.updates_per_call() * (update + FIXED_WORK) + calls * FIXED_WORK
 

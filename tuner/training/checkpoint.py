@@ -185,7 +185,9 @@ def _policy(arrays: Mapping[str, Array], hyperparameters: Hyperparameters) -> Po
     hidden = tuple(bias.shape[0] for _, bias in layers[:-1])
     if hidden != hyperparameters.net_arch:
         raise ValueError(f"hidden layers are {hidden}, net_arch says {hyperparameters.net_arch}")
-    return Policy(tuple(layers))
+    if hyperparameters.dueling and layers[-1][1].shape[0] < 2:
+        raise ValueError("a dueling head has a value and at least one advantage")
+    return Policy(tuple(layers), hyperparameters.dueling)
 
 
 def _read(path: Path) -> bytes:

@@ -13,6 +13,7 @@ from gymnasium import spaces
 from tuner.envs.encoders import encoder_for
 from tuner.envs.make import EnvFacts
 from tuner.hyperparameters import DQNHyperparameters, Hyperparameters
+from tuner.networks.heads import QHead
 from tuner.networks.mlp import MLPLayout
 
 #: A stack's memory never reserves more transitions than this for a lane.
@@ -71,7 +72,8 @@ def footprint(hyperparameters: Hyperparameters, facts: EnvFacts, n_timesteps: in
     """
     assert isinstance(hyperparameters, DQNHyperparameters)
     encoder = encoder_for(facts.observation_space)
-    n_parameters = MLPLayout((encoder.input_size, *hyperparameters.net_arch, facts.n_actions)).n_parameters
+    n_outputs = QHead(facts.n_actions, hyperparameters.dueling).n_outputs
+    n_parameters = MLPLayout((encoder.input_size, *hyperparameters.net_arch, n_outputs)).n_parameters
     transitions = min(hyperparameters.buffer_size, n_timesteps)
     if backend == "sb3":
         # Adam's two moments and a gradient beside the two networks; two observations, int64 action, and three float32
@@ -79,6 +81,8 @@ def footprint(hyperparameters: Hyperparameters, facts: EnvFacts, n_timesteps: in
         row = 2 * _stored_by_sb3(facts.observation_space) + 8 + 3 * 4
         return Footprint(transitions, row, 5 * 4 * n_parameters, transitions)
     row = (2 * math.prod(encoder.storage_shape) + 5) * 4
+    if hyperparameters.prioritized:
+        row += 2 * 8  # a sum tree has about two float64 nodes for each leaf
     lane = 5 * 8  # two powers of Adam's betas, learning rate, bound on the norm, tau
     return Footprint(transitions, row, 4 * 4 * n_parameters + lane, min(n_timesteps, LARGEST_MEMORY))
 

@@ -156,7 +156,7 @@ class _TimedRunner(StackRunner):
             rows = memory.blank(wanted)
             for there, part in zip(memory.unpack(rows), seen, strict=True):
                 there[...] = part[index]
-            memory.extend(run.index, rows)
+            self._stack.remember(run.index, rows)
 
     def greedy_policy(self) -> Act:
         """Return the policy of all lanes."""

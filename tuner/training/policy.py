@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tuner.networks.heads import QHead
+
 Array = NDArray[Any]
 
 
@@ -17,9 +19,11 @@ class Policy:
 
     Attributes:
         layers: (weight ``[in, out]``, bias ``[out]``) from input to output, float32.
+        dueling: Whether the last layer's outputs are a state value and advantages.
     """
 
     layers: tuple[tuple[Array, Array], ...]
+    dueling: bool = False
 
     @property
     def input_size(self) -> int:
@@ -29,18 +33,26 @@ class Policy:
     @property
     def n_actions(self) -> int:
         """Number of actions."""
-        return int(self.layers[-1][0].shape[1])
+        return int(self.layers[-1][0].shape[1]) - int(self.dueling)
+
+    @property
+    def _head(self) -> QHead:
+        return QHead(self.n_actions, self.dueling)
 
     def q_values(self, inputs: Array) -> Array:
         """Return Q-values ``[..., n_actions]`` of network inputs ``[..., input_size]``."""
+        q_values: Array = self._head.q_values(self._outputs(inputs))
+        return q_values
+
+    def act(self, inputs: Array) -> Array:
+        """Return greedy action indices ``[...]`` (from 0) for network inputs ``[..., input_size]``."""
+        best: Array = self._head.preferences(self._outputs(inputs)).argmax(axis=-1)
+        return best
+
+    def _outputs(self, inputs: Array) -> Array:
         hidden = np.asarray(inputs, np.float32)
         for i, (weight, bias) in enumerate(self.layers):
             hidden = hidden @ weight + bias
             if i < len(self.layers) - 1:
                 hidden = np.maximum(hidden, 0)
         return hidden
-
-    def act(self, inputs: Array) -> Array:
-        """Return greedy action indices ``[...]`` (from 0) for network inputs ``[..., input_size]``."""
-        best: Array = self.q_values(inputs).argmax(axis=-1)
-        return best

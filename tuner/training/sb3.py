@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from stable_baselines3 import DQN
-from stable_baselines3.common.buffers import ReplayBuffer
+from stable_baselines3.common.buffers import NStepReplayBuffer, ReplayBuffer
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.type_aliases import ReplayBufferSamples
@@ -110,9 +110,12 @@ def build_model(spec: RunSpec, resources: contextlib.ExitStack) -> _WatchedDQN:
         env = FromZero(env)
     monitored: gym.Env[Any, Any] = Monitor(env)
     vectorized = DummyVecEnv([lambda: monitored])
-    model = _WatchedDQN(
-        env=vectorized, seed=spec.seed, device=spec.device, replay_buffer_class=_WatchedReplay, **arguments
-    )
+    n_steps = arguments.pop("n_steps")  # with a replay memory of one's own, the memory is told instead
+    memory: dict[str, Any] = {"replay_buffer_class": _WatchedReplay}
+    if n_steps > 1:
+        memory["replay_buffer_class"] = _WatchedNStepReplay
+        memory["replay_buffer_kwargs"] = {"n_steps": n_steps, "gamma": arguments["gamma"]}
+    model = _WatchedDQN(env=vectorized, seed=spec.seed, device=spec.device, **memory, **arguments)
     # After the constructor, which seeds the environment with the model's seed.
     vectorized.seed(int(seeding.stream(spec.seed, "environment").integers(2**31)))
     return model
@@ -237,6 +240,17 @@ class _WatchedReplay(ReplayBuffer):
         return samples
 
 
+class _WatchedNStepReplay(NStepReplayBuffer):
+    """Likewise, for n-step returns."""
+
+    sampled_actions: torch.Tensor
+
+    def _get_samples(self, batch_inds: Array, env: Any = None) -> ReplayBufferSamples:
+        samples = super()._get_samples(batch_inds, env)
+        self.sampled_actions = samples.actions
+        return samples
+
+
 class _WatchedDQN(DQN):
     """DQN that says what its training calls saw. What it learns is Stable-Baselines3's own, number for number."""
 
@@ -249,7 +263,7 @@ class _WatchedDQN(DQN):
 
     def _note_q_values(self, module: torch.nn.Module, inputs: Any, output: torch.Tensor) -> None:
         if torch.is_grad_enabled():  # only the pass whose loss is minimised
-            assert isinstance(self.replay_buffer, _WatchedReplay)
+            assert isinstance(self.replay_buffer, _WatchedReplay | _WatchedNStepReplay)
             taken = output.detach().gather(1, self.replay_buffer.sampled_actions.long())
             self._q_means.append(taken.mean())
 

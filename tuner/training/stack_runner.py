@@ -142,7 +142,8 @@ class StackRunner:
             self._step(going, blocks, step)
         for run in runs:
             if run.ended is None:
-                self._absorb(run, self._stage.rows[run.index, : stretches[run.index]])
+                steps = stretches[run.index]
+                self._absorb(run, self._stage.rows[run.index, :steps], self._stage.ends[run.index, :steps])
 
     def _step(self, going: list[LaneRun], blocks: list[slice], step: int) -> None:
         """Take one environment step on each lane and stage its transition."""
@@ -165,13 +166,14 @@ class StackRunner:
                 run.episode_return += reward
                 run.episode_length += 1
                 if terminated or truncated:
+                    lane.ends[step] = True
                     run.episode_ended(run.clock + step + 1)
                     stored = store(run.env.reset())
                 current[run.index] = stored
             except Exception as error:
                 run.fail(error)
 
-    def _absorb(self, run: LaneRun, rows: Array) -> None:
+    def _absorb(self, run: LaneRun, rows: Array, ends: Array) -> None:
         """Hand a stretch of experience to the agent, unless it holds a number that is not finite."""
         if not np.isfinite(rows).all():
             bad = int(np.flatnonzero(~np.isfinite(rows).all(axis=1))[0])
@@ -180,7 +182,7 @@ class StackRunner:
             run.clock = step
             run.end("diverged", f"{field} is not finite at step {step}")
             return
-        self._stack.observe(run.index, rows)
+        self._stack.observe(run.index, rows, ends)
         run.clock += len(rows)
 
     # -- evaluate -----------------------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ class StagedLane(NamedTuple):
     rewards: Array
     discounts: Array
     actions: Array
+    ends: Array
 
 
 class Stage:
@@ -28,6 +29,7 @@ class Stage:
         rows: ``[K, T, width]``.
         parts: Views of them.
         lanes: Views of them by lane.
+        ends: ``[K, T]`` whether the step ended its episode.
         explores: ``[K, T]`` whether the step takes a random action.
         random_actions: ``[K, T]``.
     """
@@ -41,6 +43,7 @@ class Stage:
         """Make room for stretches of ``steps``; what is staged may be lost."""
         if self.rows.shape[1] < steps:
             self._allocate(steps)
+        self.ends.fill(False)
 
     def plan(self, lane: int, explores: Array, random_actions: Array) -> None:
         """Note a lane's exploration decisions for the stretch to come."""
@@ -50,12 +53,14 @@ class Stage:
     def _allocate(self, steps: int) -> None:
         self.rows = self._memory.blank(self._n_lanes, steps)
         self.parts = self._memory.unpack(self.rows)
+        self.ends = np.zeros((self._n_lanes, steps), bool)
         self.lanes = [
             StagedLane(
                 self.parts.next_observations[lane, :, :-1],
                 self.parts.rewards[lane],
                 self.parts.discounts[lane],
                 self.parts.actions[lane],
+                self.ends[lane],
             )
             for lane in range(self._n_lanes)
         ]

@@ -14,13 +14,17 @@ from numpy.typing import DTypeLike, NDArray
 
 from tuner import seeding
 from tuner.agents.dqn.exploration import LaneExploration
+from tuner.agents.dqn.minibatches import Minibatches, PrioritizedMinibatches, UniformMinibatches
 from tuner.agents.dqn.state import LearnerState
 from tuner.agents.dqn.update_numpy import NumpyUpdate
 from tuner.core.losses import LOSSES
 from tuner.envs.encoders import Encoder
 from tuner.hyperparameters import DQNHyperparameters
+from tuner.networks.heads import QHead
 from tuner.networks.mlp import Activations, MLPLayout, append_one, forward
-from tuner.replay.ring import Batch, LaneRing
+from tuner.replay.n_step import NStepLanes
+from tuner.replay.prioritized import LanePriorities
+from tuner.replay.ring import LaneRing
 
 Array = NDArray[Any]
 NumericPath = Literal["numpy", "torch"]
@@ -58,9 +62,12 @@ class DQNStack:
         self._encoder = encoder
         self._n_actions = n_actions
         self._batch_size = hyperparameters.batch_size
-        layout = MLPLayout((encoder.input_size, *hyperparameters.net_arch, n_actions))
+        self._head = QHead(n_actions, hyperparameters.dueling)
+        layout = MLPLayout((encoder.input_size, *hyperparameters.net_arch, self._head.n_outputs))
         self.state = LearnerState(layout, lanes, dtype)
         self.memory = LaneRing(lanes, capacity, int(np.prod(encoder.storage_shape)), dtype)
+        self._n_step = NStepLanes(lanes, self.memory.unpack)
+        self._priorities = LanePriorities(lanes, capacity) if hyperparameters.prioritized else None
         self.exploration = LaneExploration(lanes, n_actions)
         #: Environment steps each lane has taken.
         self.clock = np.zeros(lanes, dtype=np.int64)
@@ -76,9 +83,9 @@ class DQNStack:
         if numeric_path == "torch":
             from tuner.agents.dqn.update_torch import TorchUpdate
 
-            self._update = TorchUpdate(self.state, hyperparameters, device)
+            self._update = TorchUpdate(self.state, self._head, hyperparameters, device)
         else:
-            self._update = NumpyUpdate(self.state, hyperparameters)
+            self._update = NumpyUpdate(self.state, self._head, hyperparameters)
 
     def start(self, lane: int, hyperparameters: DQNHyperparameters, seed: int, n_timesteps: int) -> None:
         """Begin a new run on a lane; nothing of the one before remains.
@@ -94,6 +101,10 @@ class DQNStack:
         self.state.start(lane, hyperparameters, seeding.stream(seed, "network"))
         self.memory.start(lane, min(hyperparameters.buffer_size, n_timesteps), seeding.stream(seed, "replay"))
         self.exploration.start(lane, hyperparameters, n_timesteps, seeding.stream(seed, "exploration"))
+        self._n_step.start(lane, hyperparameters.n_steps)
+        if self._priorities is not None:
+            alpha, beta = hyperparameters.priority_alpha, hyperparameters.priority_beta
+            self._priorities.start(lane, alpha, beta, n_timesteps)
 
     def explore(self, lane: int, steps: int) -> tuple[Array, Array]:
         """Return (whether to explore, the random action), both ``[steps]``, for a lane's next stretch."""
@@ -111,25 +122,33 @@ class DQNStack:
         if explores.all():
             return random_actions
         inputs = self._inputs(observations)[:, None, :]
-        q_values = forward(self._matrices(lanes), inputs, self._buffers(len(inputs)))
-        return np.where(explores, random_actions, q_values[:, 0, :].argmax(axis=-1))
+        outputs = self._head.preferences(forward(self._matrices(lanes), inputs, self._buffers(len(inputs))))
+        return np.where(explores, random_actions, outputs[:, 0, :].argmax(axis=-1))
 
-    def observe(self, lane: int, rows: Array) -> None:
+    def observe(self, lane: int, rows: Array, ends: Array | None = None) -> None:
         """Store a stretch of a lane's experience, advance its clock, and update its target network when due.
 
         The online network does not change within a stretch, so updating the target once per interval passed is exact.
 
         Args:
             lane: Lane number.
-            rows: ``[T, width]`` packed transitions in order (see :class:`~tuner.replay.ring.LaneRing`).
+            rows: ``[T, width]`` packed one-step transitions in order (see :class:`~tuner.replay.ring.LaneRing`).
+            ends: ``[T]`` whether the episode ended with the step; None where only termination ends one.
         """
         before = int(self.clock[lane])
-        self.memory.extend(lane, rows)
+        self.remember(lane, rows, ends)
         self.clock[lane] = before + len(rows)
         interval = self._runs[lane].target_update_interval
         times = (before + len(rows)) // interval - before // interval
         if times:
             self.state.update_target(lane, times)
+
+    def remember(self, lane: int, rows: Array, ends: Array | None = None) -> None:
+        """Store a stretch of a lane's experience and nothing else; arguments as for :meth:`observe`."""
+        position = int(self.memory.positions[lane])
+        self.memory.extend(lane, *self._n_step.extend(lane, rows, ends))
+        if self._priorities is not None:
+            self._priorities.added(lane, position, len(rows), int(self.memory.capacities[lane]))
 
     def learn(self, lanes: Sequence[int]) -> dict[int, tuple[float, float]]:
         """Do one training call on each of some lanes: ``gradient_steps`` updates on fresh minibatches.
@@ -156,31 +175,31 @@ class DQNStack:
             (sum of losses ``[n]``, sum of mean Q-values ``[n]``) over the gradient steps.
         """
         shape = (len(steps), max(steps), self._batch_size)
-        rows = np.zeros((*shape, self.memory.width), self.state.online.dtype)
-        for i, count in enumerate(steps):
-            if count:
-                self.memory.sample(block.start + i, count, self._batch_size, rows[i, :count])
-        batches = self.memory.unpack(rows)
-        batches = batches._replace(actions=batches.actions.astype(np.int64))
-        if self._stored_is_input:
-            batches = self._update.prepare(batches)
+        minibatches = self._minibatches(block, steps)
         td_errors, q_values = self._update.zeros(shape), self._update.zeros(shape)
         self._update.load(block)
         for step in range(max(steps)):
             # Lanes with fewer gradient steps drop out; the rest go on in groups of neighbours.
             for part in neighbours([i for i, count in enumerate(steps) if count > step]):
-                batch = Batch(
-                    self._inputs(batches.observations[part, step]),
-                    self._inputs(batches.next_observations[part, step]),
-                    batches.rewards[part, step],
-                    batches.discounts[part, step],
-                    batches.actions[part, step],
-                )
+                batch, weights = minibatches.draw(part, step)
                 lanes = slice(block.start + part.start, block.start + part.stop)
-                td_errors[part, step], q_values[part, step] = self._update(lanes, batch)
+                td_errors[part, step], q_values[part, step] = self._update(lanes, batch, weights)
+                minibatches.learned(part, step, td_errors[part, step])
         self._update.store(block)
-        losses = self._loss(self._update.to_host(td_errors)).sum(axis=(1, 2))
-        return losses / self._batch_size, self._update.to_host(q_values).sum(axis=(1, 2)) / self._batch_size
+        losses = self._loss(self._update.to_host(td_errors))
+        if minibatches.weights is not None:
+            losses *= minibatches.weights
+        totals = losses.sum(axis=(1, 2)) / self._batch_size
+        return totals, self._update.to_host(q_values).sum(axis=(1, 2)) / self._batch_size
+
+    def _minibatches(self, block: slice, steps: Sequence[int]) -> Minibatches:
+        memory, update = self.memory, self._update
+        if self._priorities is None:
+            prepare = update.prepare if self._stored_is_input else None
+            return UniformMinibatches(memory, block, steps, self._batch_size, self._inputs, prepare)
+        return PrioritizedMinibatches(
+            memory, self._priorities, block, steps, self._batch_size, self._inputs, self.clock[block], update.to_host
+        )
 
     def _inputs(self, stored: Array) -> Array:
         """Return network input ``[..., input_size + 1]`` for stored observations ``[..., observation_size + 1]``."""
@@ -216,7 +235,7 @@ class DQNStack:
             if rows not in buffers:
                 buffers[rows] = Activations(state.layout, len(lanes), rows, state.online.dtype)
             with_one = append_one(inputs.astype(state.online.dtype, copy=False))
-            actions: Array = forward(matrices, with_one, buffers[rows]).argmax(axis=-1)
+            actions: Array = self._head.preferences(forward(matrices, with_one, buffers[rows])).argmax(axis=-1)
             return actions
 
         return act

@@ -17,6 +17,7 @@ from tuner.agents.dqn.state import LearnerState
 from tuner.core.losses import LOSSES
 from tuner.core.targets import column_max, td_target
 from tuner.hyperparameters import DQNHyperparameters
+from tuner.networks.heads import QHead
 from tuner.networks.mlp import Activations, forward
 from tuner.replay.ring import Batch
 
@@ -27,7 +28,7 @@ Matrices = list[Array]
 class _Workspace:
     """Buffers for one number of lanes: contents last for one gradient step."""
 
-    def __init__(self, state: LearnerState, lanes: int, batch_size: int) -> None:
+    def __init__(self, state: LearnerState, lanes: int, batch_size: int, n_actions: int) -> None:
         dtype, layout = state.online.dtype, state.layout
         self.activations = Activations(layout, lanes, batch_size, dtype)
         self.activations_transposed = [buffer.transpose(0, 2, 1) for buffer in self.activations.with_one]
@@ -40,8 +41,8 @@ class _Workspace:
         self.gradient_row, self.gradient_column = self.gradient[:, None, :], self.gradient[:, :, None]
         self.gradient_matrices: Matrices = layout.matrices(self.gradient)
         self.scratch = np.empty_like(self.gradient)
-        #: Where each row's Q-values begin in the flattened output.
-        self.rows = np.arange(lanes * batch_size).reshape(lanes, batch_size) * layout.sizes[-1]
+        #: Where each row's Q-values begin among all of them.
+        self.rows = np.arange(lanes * batch_size).reshape(lanes, batch_size) * n_actions
 
 
 class _LaneViews:
@@ -62,11 +63,13 @@ class NumpyUpdate:
 
     Args:
         state: The lanes' state.
+        head: From the network's outputs to Q-values.
         hyperparameters: Any lane's; only fields that a stack shares are read.
     """
 
-    def __init__(self, state: LearnerState, hyperparameters: DQNHyperparameters) -> None:
+    def __init__(self, state: LearnerState, head: QHead, hyperparameters: DQNHyperparameters) -> None:
         self._state = state
+        self._head = head
         self._batch_size = hyperparameters.batch_size
         self._double_q = hyperparameters.double_q
         self._slope = LOSSES[hyperparameters.loss][1]
@@ -92,13 +95,14 @@ class NumpyUpdate:
         """Return such a buffer as a NumPy array."""
         return results
 
-    def __call__(self, lanes: slice, batch: Batch) -> tuple[Array, Array]:
+    def __call__(self, lanes: slice, batch: Batch, weights: Array | None = None) -> tuple[Array, Array]:
         """Take one gradient step on each of some neighbouring lanes.
 
         Args:
             lanes: Which lanes, a slice with start and stop.
             batch: One minibatch per lane, leading axes ``[n, B]``; observations as network input with a trailing 1,
                 actions as integers.
+            weights: ``[n, B]`` importance weights on the losses; None where all are 1.
 
         Returns:
             (temporal-difference errors ``Q(s, a) - target``, Q-values of the actions taken), both ``[n, B]`` and from
@@ -108,31 +112,33 @@ class NumpyUpdate:
         values = self._next_values(views, batch.next_observations, work)
         targets = td_target(batch.rewards, batch.discounts, values)
 
-        q_values = forward(views.online, batch.observations, work.activations)
+        q_values = self._head.q_values(forward(views.online, batch.observations, work.activations))
         taken = work.rows + batch.actions  # index of each taken action in the flattened q_values
         q_taken = q_values.reshape(-1).take(taken)
         td_error = q_taken - targets
 
         slope = self._slope(td_error)
         slope /= self._batch_size
+        if weights is not None:
+            slope *= weights
         self._backward(views, batch.observations, taken, slope, work)
         self._step(views, work)
         return td_error, q_taken
 
     def _next_values(self, views: _LaneViews, inputs: Array, work: _Workspace) -> Array:
+        head = self._head
         if not self._double_q:
-            best_value: Array = column_max(forward(views.target, inputs, work.activations), np.maximum)
+            best_value: Array = column_max(head.q_values(forward(views.target, inputs, work.activations)), np.maximum)
             return best_value.copy()  # it may be a view of the buffer that the next forward pass overwrites
         # Double Q-learning (van Hasselt et al. 2016): the online network chooses, the target network values.
-        best = work.rows + forward(views.online, inputs, work.activations).argmax(axis=-1)
-        chosen: Array = forward(views.target, inputs, work.activations).reshape(-1).take(best)
+        best = work.rows + head.preferences(forward(views.online, inputs, work.activations)).argmax(axis=-1)
+        chosen: Array = head.q_values(forward(views.target, inputs, work.activations)).reshape(-1).take(best)
         return chosen
 
     def _backward(self, views: _LaneViews, inputs: Array, taken: Array, slope: Array, work: _Workspace) -> None:
         """Write the gradient of the mean loss into ``work.gradient``."""
         delta = work.output_delta
-        delta.fill(0)
-        delta.reshape(-1)[taken] = slope
+        self._head.spread(slope, taken, delta)
         for i in range(len(views.online) - 1, 0, -1):
             np.matmul(work.activations_transposed[i - 1], delta, out=work.gradient_matrices[i])
             below = work.deltas[i - 1]
@@ -163,7 +169,7 @@ class NumpyUpdate:
     def _buffers(self, lanes: slice) -> tuple[_Workspace, _LaneViews]:
         n, key = lanes.stop - lanes.start, (lanes.start, lanes.stop)
         if n not in self._workspaces:
-            self._workspaces[n] = _Workspace(self._state, n, self._batch_size)
+            self._workspaces[n] = _Workspace(self._state, n, self._batch_size, self._head.n_actions)
         if key not in self._views:
             self._views[key] = _LaneViews(self._state, lanes)
         return self._workspaces[n], self._views[key]

@@ -16,6 +16,7 @@ from tuner.agents.dqn.optimizers import BETA1, BETA2, RMS_ALPHA, RMS_EPS, adam_s
 from tuner.agents.dqn.state import LearnerState
 from tuner.core.targets import column_max, td_target
 from tuner.hyperparameters import DQNHyperparameters
+from tuner.networks.heads import QHead
 from tuner.replay.ring import Batch
 
 Array = NDArray[Any]
@@ -29,6 +30,7 @@ class TorchUpdate:
 
     Args:
         state: The lanes' state.
+        head: From the network's outputs to Q-values.
         hyperparameters: Any lane's; only fields that a stack shares are read.
         device: Where to compute, as torch names it.
         shared: Work on the state's own memory; None where the device allows it.
@@ -37,12 +39,14 @@ class TorchUpdate:
     def __init__(
         self,
         state: LearnerState,
+        head: QHead,
         hyperparameters: DQNHyperparameters,
         device: str = "cpu",
         *,
         shared: bool | None = None,
     ) -> None:
         self._state = state
+        self._head = head
         self._hyperparameters = hyperparameters
         self._device = torch.device(device)
         self._shared = self._device.type == "cpu" if shared is None else shared
@@ -74,28 +78,35 @@ class TorchUpdate:
         """Return such a buffer as a NumPy array."""
         return results.cpu().numpy()
 
-    def __call__(self, lanes: slice, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+    def __call__(self, lanes: slice, batch: Batch, weights: Array | None = None) -> tuple[torch.Tensor, torch.Tensor]:
         """Take one gradient step on each of some neighbouring lanes; see ``NumpyUpdate``."""
         batch = self.prepare(batch)  # costs nothing where it has been done
         observations, next_observations = batch.observations[..., :-1], batch.next_observations[..., :-1]
         rewards, discounts, actions = batch.rewards, batch.discounts, batch.actions.unsqueeze(-1)
         online = self._here["online"][lanes].detach().requires_grad_()
         with torch.no_grad():
-            next_q = self._forward(self._here["target"][lanes], next_observations)
+            next_q = self._q_values(self._here["target"][lanes], next_observations)
             if self._hyperparameters.double_q:
-                best = self._forward(online, next_observations).argmax(-1, keepdim=True)
+                best = self._head.preferences(self._forward(online, next_observations)).argmax(-1, keepdim=True)
                 values = next_q.gather(-1, best).squeeze(-1)
             else:
                 values = column_max(next_q, torch.maximum)
             targets = td_target(rewards, discounts, values)
-        q_taken = self._forward(online, observations).gather(-1, actions).squeeze(-1)
+        q_taken = self._q_values(online, observations).gather(-1, actions).squeeze(-1)
         criterion = F.smooth_l1_loss if self._hyperparameters.loss == "huber" else F.mse_loss
-        losses = criterion(q_taken, targets, reduction="none").mean(dim=1)
+        losses = criterion(q_taken, targets, reduction="none")
+        if weights is not None:
+            losses = losses * torch.as_tensor(weights, device=self._device)
+        losses = losses.mean(dim=1)
         # Lanes share no parameters, so the gradient of the sum is each lane's own gradient.
         (gradient,) = torch.autograd.grad(losses.sum(), online)
         with torch.no_grad():
             self._step(lanes, gradient)
         return q_taken.detach() - targets, q_taken.detach()
+
+    def _q_values(self, flat: torch.Tensor, inputs: torch.Tensor) -> torch.Tensor:
+        q_values: torch.Tensor = self._head.q_values(self._forward(flat, inputs))
+        return q_values
 
     def _forward(self, flat: torch.Tensor, inputs: torch.Tensor) -> torch.Tensor:
         layers = self._state.layout.views(flat)

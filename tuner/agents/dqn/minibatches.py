@@ -1,0 +1,138 @@
+"""Where a training call's minibatches come from: drawn ahead uniformly, or one by one in proportion to priority."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tuner.replay.prioritized import LanePriorities
+from tuner.replay.ring import Batch, LaneRing
+
+Array = NDArray[Any]
+
+
+class Minibatches(Protocol):
+    """The minibatches of one training call of some neighbouring lanes."""
+
+    @property
+    def weights(self) -> Array | None:
+        """Importance weights ``[n, G, B]`` of all that was drawn; None where all are 1."""
+        ...
+
+    def draw(self, part: slice, step: int) -> tuple[Batch, Array | None]:
+        """Return (a minibatch for each lane of ``part`` as network input, its importance weights ``[n, B]``)."""
+        ...
+
+    def learned(self, part: slice, step: int, td_errors: Any) -> None:
+        """Take note of the temporal-difference errors ``[n, B]`` that the minibatch had."""
+        ...
+
+
+class UniformMinibatches:
+    """All minibatches of a call, gathered before its first gradient step.
+
+    Args:
+        memory: The lanes' memory.
+        block: Which lanes.
+        steps: Gradient steps of each.
+        batch_size: B.
+        inputs: From stored observations to network input.
+        prepare: From all minibatches to what the update reads; None where observations are not network input yet.
+    """
+
+    weights = None
+
+    def __init__(
+        self,
+        memory: LaneRing,
+        block: slice,
+        steps: Sequence[int],
+        batch_size: int,
+        inputs: Callable[[Any], Any],
+        prepare: Callable[[Batch], Batch] | None,
+    ) -> None:
+        rows = np.zeros((len(steps), max(steps), batch_size, memory.width), memory.dtype)
+        for i, count in enumerate(steps):
+            if count:
+                memory.sample(block.start + i, count, batch_size, rows[i, :count])
+        batches = memory.unpack(rows)
+        batches = batches._replace(actions=batches.actions.astype(np.int64))
+        self._batches = prepare(batches) if prepare is not None else batches
+        self._inputs = inputs
+
+    def draw(self, part: slice, step: int) -> tuple[Batch, None]:
+        """Return the minibatches of a gradient step."""
+        batches = self._batches
+        batch = Batch(
+            self._inputs(batches.observations[part, step]),
+            self._inputs(batches.next_observations[part, step]),
+            batches.rewards[part, step],
+            batches.discounts[part, step],
+            batches.actions[part, step],
+        )
+        return batch, None
+
+    def learned(self, part: slice, step: int, td_errors: Any) -> None:
+        """Forget it."""
+
+
+class PrioritizedMinibatches:
+    """Minibatches that follow the priorities as they change from one gradient step to the next.
+
+    Args:
+        memory: The lanes' memory.
+        priorities: Their priorities.
+        block: Which lanes.
+        steps: Gradient steps of each.
+        batch_size: B.
+        inputs: From stored observations to network input.
+        clock: ``[n]`` environment steps each lane has taken.
+        to_host: From what the update returns to a NumPy array.
+    """
+
+    def __init__(
+        self,
+        memory: LaneRing,
+        priorities: LanePriorities,
+        block: slice,
+        steps: Sequence[int],
+        batch_size: int,
+        inputs: Callable[[Any], Any],
+        clock: Array,
+        to_host: Callable[[Any], Array],
+    ) -> None:
+        self._memory, self._priorities, self._first = memory, priorities, block.start
+        self._inputs, self._clock, self._to_host = inputs, clock, to_host
+        self._sizes = memory.sizes[block]
+        shape = (len(steps), max(steps), batch_size)
+        self._uniforms = np.zeros(shape)
+        for i, count in enumerate(steps):
+            if count:
+                drawn = memory.uniforms(block.start + i, count * batch_size)
+                self._uniforms[i, :count] = drawn.reshape(count, batch_size)
+        self.weights: Array = np.zeros(shape, memory.dtype)
+        self._index = np.zeros(shape[::2], np.int64)
+
+    def draw(self, part: slice, step: int) -> tuple[Batch, Array]:
+        """Draw the minibatches of a gradient step, and their importance weights."""
+        lanes = self._lanes(part)
+        index, weights = self._priorities.draw(lanes, self._uniforms[part, step], self._sizes[part], self._clock[part])
+        self._index[part] = index
+        self.weights[part, step] = weights
+        batch = self._memory.unpack(self._memory.gather(lanes, index))
+        batch = batch._replace(
+            observations=self._inputs(batch.observations),
+            next_observations=self._inputs(batch.next_observations),
+            actions=batch.actions.astype(np.int64),
+        )
+        return batch, self.weights[part, step]
+
+    def learned(self, part: slice, step: int, td_errors: Any) -> None:
+        """Make the errors the priorities of what was drawn."""
+        self._priorities.update(self._lanes(part), self._index[part], self._to_host(td_errors))
+
+    def _lanes(self, part: slice) -> slice:
+        return slice(self._first + part.start, self._first + part.stop)
