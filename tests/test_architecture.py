@@ -56,6 +56,7 @@ HOMES = {
     "marshal": (),
     "shelve": (),
     "joblib": (),
+    "ray": (),  # execution/ray_cluster.py loads it by name, once it is asked for
 }
 
 

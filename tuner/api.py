@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import os
 import signal
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from tuner.errors import InputError, StudyFailedError
 from tuner.hyperparameters import Hyperparameters, from_mapping
@@ -29,6 +31,9 @@ from tuner.study.results import StudyData, load
 from tuner.study.storage import sqlite_path
 from tuner.study.studies import open_study
 from tuner.training.types import Executor
+
+if TYPE_CHECKING:
+    from tuner.execution.ray_cluster import Place
 
 
 @dataclass(frozen=True)
@@ -82,7 +87,7 @@ def run(
         StorageLostError: The database does not answer any more.
     """
     progress = progress or NoProgress()
-    plan = plan_study(recipe)
+    plan = plan_study(with_workers(recipe.validated()))
     refuse_what_cannot_fit(plan)
     _check_report_dir(plan)
     with study_lock(_lock_database(plan), plan.name):
@@ -122,6 +127,23 @@ def write_study_report(data: StudyData, storage: str, report_dir: Path) -> Repor
         recipe = recipe_from_mapping({**data.recipe, "storage": None})
         commands = study_commands(recipe, data.name, storage, str(best_path) if best_path else None)
     return ReportPaths(write_report(data, folder, best_yaml=text, commands=commands), best_path)
+
+
+def with_workers(recipe: StudyRecipe) -> StudyRecipe:
+    """Return a validated recipe with as many workers as its Ray cluster has room for, where it does not say how many.
+
+    Raises:
+        MissingExtraError: It asks for Ray, which is not installed.
+        InputError: No cluster answers.
+    """
+    if recipe.executor != "ray":
+        return recipe
+    from tuner.execution.ray_cluster import load_ray, room
+
+    load_ray()
+    if recipe.workers is not None or recipe.ray_address == "local":
+        return recipe
+    return dataclasses.replace(recipe, workers=room(_place(recipe)))
 
 
 def _lock_database(plan: StudyPlan) -> Path | None:
@@ -178,9 +200,20 @@ def _make_executor(plan: StudyPlan) -> Executor:
         from tuner.execution.inline import InlineExecutor
 
         return InlineExecutor(trainer)
+    if plan.recipe.executor == "ray":
+        from tuner.execution.ray import RayExecutor
+
+        place = _place(plan.recipe)
+        return RayExecutor(trainer, plan.workers, place, env_id=plan.env.id, env_module=plan.env.module)
     from tuner.execution.processes import ProcessExecutor
 
     return ProcessExecutor(trainer, plan.workers)
+
+
+def _place(recipe: StudyRecipe) -> Place:
+    from tuner.execution.ray_cluster import Place
+
+    return Place(recipe.ray_address, recipe.cpus_per_worker, recipe.gpus_per_worker)
 
 
 @contextlib.contextmanager

@@ -33,6 +33,7 @@ PACKAGES = (
 EXTRAS = {
     "gp": ("scipy", "the GP sampler"),
     "box2d": ("Box2D", "LunarLander-v3, BipedalWalker-v3 and CarRacing-v3"),
+    "ray": ("ray", "--executor ray: trials on a cluster"),
 }
 
 #: Free space below which a study may not fit: a database, its report and torch's temporary files.

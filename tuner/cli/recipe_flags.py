@@ -20,7 +20,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "each run": ("steps", "evaluations", "eval_episodes", "seeds_per_trial", "objective"),
     "how to search": ("sampler", "pruner", "startup_trials", "seed"),
     "where and how long": (
-        "study", "storage", "workers", "lanes", "executor", "device", "timeout", "trial_timeout",
+        "study", "storage", "workers", "lanes", "device", "timeout", "trial_timeout",
+        "executor", "ray_address", "cpus_per_worker", "gpus_per_worker",
     ),
     "finalists": ("confirm", "confirm_seeds"),
     "output": ("report_dir", "quiet"),
@@ -60,12 +61,13 @@ METAVARS = {
     "study": "NAME",
     "storage": "URL",
     "report_dir": "DIR",
+    "ray_address": "ADDRESS",
 }
 
 #: Where a search's settings stand in the namespace; a sub-command uses its own name.
 SEARCH = "recipe"
 
-_KINDS = {"int": "N", "duration": "DURATION", "text": "TEXT"}
+_KINDS = {"int": "N", "number": "N", "duration": "DURATION", "text": "TEXT"}
 
 
 def add_to(parser: argparse.ArgumentParser) -> None:
@@ -137,7 +139,7 @@ def settings(parsed: argparse.Namespace, prefix: str = SEARCH) -> dict[str, Any]
         if kind == "mapping":
             value = read_pairs(flag(name), value)
             value = _single_layers(value) if name == "set" else value
-        elif kind == "int":
+        elif kind in ("int", "number"):
             value = read_number(value)
         found[name] = check_setting(name, value)
     return found

@@ -75,13 +75,14 @@ def _searched_values(data: StudyData, trial: TrialRow) -> dict[str, Any]:
 
 
 def _dry_run(recipe: StudyRecipe) -> int:
+    from tuner.api import with_workers
     from tuner.cli.forecast_lines import cost_facts
     from tuner.study.forecast import refuse_what_cannot_fit
     from tuner.study.plan import plan_study
     from tuner.study.sampling import make_sampler
     from tuner.study.storage import sqlite_path
 
-    plan = plan_study(recipe)
+    plan = plan_study(with_workers(recipe))
     need = refuse_what_cannot_fit(plan)
     sqlite_path(plan.storage)
     make_sampler(recipe.sampler, seed=recipe.seed, startup_trials=recipe.startup_trials)

@@ -11,7 +11,8 @@ from tuner.study.recipe import StudyRecipe, flag
 from tuner.study.urls import DEFAULT_STORAGE, mask
 
 #: Settings of one machine or one sitting, which a repetition need not share.
-_LOCAL = ("workers", "timeout", "quiet", "report_dir", "executor", "storage", "study")
+_RAY = ("ray_address", "cpus_per_worker", "gpus_per_worker")
+_LOCAL = ("workers", "timeout", "quiet", "report_dir", "executor", *_RAY, "storage", "study")
 
 
 def recipe_command(recipe: StudyRecipe, name: str, storage: str) -> str:

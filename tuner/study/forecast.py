@@ -110,9 +110,11 @@ def refuse_what_cannot_fit(plan: StudyPlan) -> MemoryNeed:
     """Return what a study holds at most.
 
     Raises:
-        InputError: That is more than is available now.
+        InputError: That is more than is available now. What other machines have is not known.
     """
     need, available = memory_need(plan), memory.available_bytes()
+    if not plan.trains_here:
+        return need
     largest = need.largest
     if need.total_bytes > available:
         fits = (available // need.runs - largest.network_bytes) // largest.transition_bytes

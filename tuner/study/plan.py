@@ -68,6 +68,11 @@ class StudyPlan:
         native = "numpy" if self.device == "cpu" else "torch"
         return f"{native if self.recipe.backend == 'native' else 'torch'}-{self.device}"
 
+    @property
+    def trains_here(self) -> bool:
+        """Whether its workers share this machine's memory, and nothing else."""
+        return self.recipe.executor != "ray" or self.recipe.ray_address == "local"
+
     def run_spec(self, run_id: RunId, hyperparameters: Hyperparameters, seed: int) -> RunSpec:
         """Return the run of these hyperparameters with this seed."""
         return RunSpec(
@@ -114,7 +119,7 @@ def plan_study(recipe: StudyRecipe) -> StudyPlan:
         lanes=lanes,
         trials_in_flight=trials_in_flight,
         runs_in_flight=runs_in_flight,
-        device=_device(recipe.device),
+        device=_device(recipe),
         notes=tuple(notes),
     )
 
@@ -167,9 +172,12 @@ def available_cores() -> int:
     return os.cpu_count() or 1
 
 
-def _device(device: str) -> str:
+def _device(recipe: StudyRecipe) -> str:
+    device = recipe.device
     if device == "cpu":
         return "cpu"
+    if recipe.executor == "ray":  # the GPUs are those of other machines
+        return "cuda" if recipe.gpus_per_worker > 0 else "cpu"
     import torch
 
     if torch.cuda.is_available():

@@ -18,10 +18,13 @@ from tuner.errors import InputError, nearest
 from tuner.hyperparameters import ALGORITHMS
 from tuner.study.durations import parse_duration
 
-Kind = Literal["text", "int", "duration", "bool", "mapping"]
+Kind = Literal["text", "int", "number", "duration", "bool", "mapping"]
 
 #: What a study may be called: it becomes a folder, a file and a key in the database.
 NAME_PATTERN = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}\Z")
+
+#: Where a Ray cluster's head listens.
+RAY_ADDRESS_PATTERN = re.compile(r"^[A-Za-z0-9._-]+:[0-9]{1,5}\Z")
 
 
 def _declare(
@@ -86,7 +89,10 @@ class StudyRecipe:
     device: str = _declare("cpu", "Where networks are trained.", choices=("cpu", "cuda", "auto"))
     confirm: int = _declare(5, "Finalists to train again on fresh seeds.", kind="int", low=0)
     confirm_seeds: int = _declare(10, "Fresh seeds of each finalist.", kind="int", low=1)
-    executor: str = _declare("processes", "Where workers live.", choices=("processes", "inline"))
+    executor: str = _declare("processes", "Where workers live.", choices=("processes", "inline", "ray"))
+    ray_address: str = _declare("auto", "Ray cluster: auto (this machine's), local (one of its own) or HOST:PORT.")
+    cpus_per_worker: float = _declare(1.0, "Cores that Ray sets aside for each worker.", kind="number", low=0)
+    gpus_per_worker: float = _declare(0.0, "GPUs that Ray sets aside for each worker.", kind="number", low=0)
     report_dir: str = _declare("reports", "Folder the reports go to.")
     quiet: bool = _declare(False, "No progress on stderr.", kind="bool")
 
@@ -117,6 +123,8 @@ class StudyRecipe:
             )
         if recipe.study is not None:
             check_study_name(recipe.study)
+        if recipe.executor == "ray":
+            _check_ray(recipe)
         return recipe
 
     def env_spec(self) -> EnvSpec:
@@ -157,6 +165,8 @@ def check_setting(name: str, value: object) -> Any:
         return None
     if rules["kind"] == "int":
         return _check_int(name, value, rules["low"], rules["high"])
+    if rules["kind"] == "number":
+        return _check_number(name, value, rules["low"])
     if rules["kind"] == "duration":
         return parse_duration(value, flag(name))
     if rules["kind"] == "bool":
@@ -197,6 +207,21 @@ def _check_int(name: str, value: object, low: int | None, high: int | None) -> i
         top = "" if high is None else f" and at most {high}"
         raise InputError(f"{flag(name)} must be an integer of at least {low}{top}, got {value!r}.")
     return int(value)  # type: ignore[call-overload, no-any-return]
+
+
+def _check_number(name: str, value: object, low: int) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value < math.inf:
+        raise InputError(f"{flag(name)} must be a number of at least {low}, got {value!r}.")
+    return float(value)
+
+
+def _check_ray(recipe: StudyRecipe) -> None:
+    if recipe.ray_address not in ("auto", "local") and not RAY_ADDRESS_PATTERN.match(recipe.ray_address):
+        raise InputError(f"--ray-address must be auto, local or HOST:PORT, got '{recipe.ray_address}'.")
+    if recipe.cpus_per_worker == recipe.gpus_per_worker == 0:
+        raise InputError("--cpus-per-worker and --gpus-per-worker must not both be 0: Ray could not share workers out.")
+    if recipe.device == "cuda" and recipe.gpus_per_worker == 0:
+        raise InputError("--device cuda needs --gpus-per-worker with --executor ray: 1, or a fraction such as 0.25.")
 
 
 def _check_mapping(name: str, value: object) -> dict[str, Any]:

@@ -1,0 +1,65 @@
+"""A Ray actor seen from the driver: how it is spoken to and ended, and why it died."""
+
+from __future__ import annotations
+
+import contextlib
+from concurrent.futures import Future
+from queue import SimpleQueue
+from typing import Any
+
+from tuner.execution.messages import Answer, Take
+from tuner.execution.ray_actor import Word
+from tuner.training.types import RunId
+
+
+class RayWorker:
+    """One actor.
+
+    Args:
+        handle: Ray's handle of a :class:`~tuner.execution.ray_actor.TrainerActor`.
+        inbox: Where its words, or the error that it died with, are put.
+
+    Attributes:
+        held: Runs it has taken and not finished.
+        parked: Its unanswered blocking question.
+        told_done: Whether it knows that nothing will come.
+        spoke: Whether it ever said anything.
+        leave_by: When it is killed unless it has left by itself (monotonic seconds).
+        crash: What its trainer raised, if it did.
+    """
+
+    def __init__(self, handle: Any, inbox: Inbox) -> None:
+        self.handle = handle
+        self.held: dict[RunId, None] = {}
+        self.parked: Take | None = None
+        self.told_done = False
+        self.spoke = False
+        self.leave_by: float | None = None
+        self.crash: str | None = None
+        self._inbox = inbox
+        self.send(None)
+
+    def send(self, answer: Answer | None) -> None:
+        """Answer its question, if there was one, and listen for its next words or its death."""
+        self._call = self.handle.exchange.remote(answer)
+        self._call.future().add_done_callback(lambda future: self._inbox.put((self, future)))
+
+    def end(self, ray: Any) -> None:
+        """Kill it, whatever it does."""
+        with contextlib.suppress(Exception):  # the cluster itself may be gone, and its actors with it
+            ray.kill(self.handle)
+
+
+News = tuple[RayWorker, Future[list[Word]]]
+Inbox = SimpleQueue[News]
+
+
+def why(error: BaseException) -> str:
+    """Return how an actor died, in one line without addresses and identifiers."""
+    text = str(error)
+    if "node has died" in text or "node was terminated" in text:
+        return "its node died"
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if "creation task" in text or "runtime_env" in text:
+        return f"its actor did not start: {lines[-1][:200]}"
+    return "its actor died" + (" (out of memory)" if "memory monitor" in text else "")
