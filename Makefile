@@ -2,7 +2,7 @@
 VENV ?= .venv-test
 BIN := $(VENV)/bin
 
-.PHONY: check test learn bench docs clean
+.PHONY: check test learn ray bench docs clean
 
 check: $(VENV)/installed  ## format check, lint, types, fast tests
 	$(BIN)/ruff format --check .
@@ -15,6 +15,10 @@ test: $(VENV)/installed  ## fast tests
 
 learn: $(VENV)/installed  ## slow tests: agents that must really learn
 	$(BIN)/pytest -n logical -m slow
+
+ray: $(VENV)/installed  ## the executor on Ray clusters of this machine
+	$(BIN)/pip install -q -e '.[test,ray]'
+	$(BIN)/pytest -m ray
 
 bench: $(VENV)/installed  ## training throughput against Stable-Baselines3
 	$(BIN)/python benchmarks/throughput.py

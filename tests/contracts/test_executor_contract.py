@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 
 import pytest
 from contracts.fakes import Books, FakeTrainer, fake_spec
 
 from tuner.execution.inline import InlineExecutor
 from tuner.execution.processes import ProcessExecutor
+from tuner.execution.ray import RayExecutor
+from tuner.execution.ray_cluster import Place
 from tuner.training.types import RunId
 
 EXECUTORS = {
@@ -18,9 +21,16 @@ EXECUTORS = {
 }
 
 
-@pytest.fixture(params=EXECUTORS)
+#: Sent to the nodes of a Ray cluster: what fake trainers are made of.
+FAKES = Path(__file__).parent
+
+
+@pytest.fixture(params=[*EXECUTORS, *(pytest.param(n, marks=pytest.mark.ray, id=f"{n} on Ray") for n in (1, 2))])
 def executor(request):
-    return EXECUTORS[request.param]()
+    if request.param in EXECUTORS:
+        return EXECUTORS[request.param]()
+    place = Place(request.getfixturevalue("ray_cluster").address)
+    return RayExecutor(FakeTrainer, request.param, place, modules=[FAKES])
 
 
 def test_every_run_is_taken_reported_and_finished_once(executor):

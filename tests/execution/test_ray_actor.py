@@ -1,0 +1,59 @@
+"""The mailbox of a Ray actor, spoken to as the driver does, without a cluster."""
+
+from __future__ import annotations
+
+from contracts.fakes import Books, FakeTrainer, LeavingTrainer, broken_factory, fake_spec
+
+from tuner.execution.messages import Crashed, Finish, Report, Take
+from tuner.execution.ray_actor import Left, TrainerActor
+from tuner.training.types import DONE, RunSpec
+
+
+def converse(make_trainer, books):
+    """Serve one actor to its end, and return the kinds of all its words."""
+    actor, answer, kinds = TrainerActor(make_trainer), None, []
+    while True:
+        words = actor.exchange(answer)
+        answer = None
+        for word in words:
+            kinds.append(type(word))
+            if isinstance(word, Take):
+                answer = books.take(word.open_shapes, block=False)
+            elif isinstance(word, Report):
+                answer = books.report(word.points)
+            elif isinstance(word, Finish):
+                books.finish(word.outcome)
+            elif isinstance(word, Left):
+                return kinds
+
+
+def test_a_run_is_taken_reported_and_finished_in_order():
+    books = Books([fake_spec(0, points=2)])
+    assert converse(FakeTrainer, books) == [Take, Report, Report, Finish, Take, Left]
+    assert [p.step for p in books.points[fake_spec(0).run_id]] == [10, 20]
+
+
+def test_a_trainer_that_cannot_be_made_says_why_and_leaves():
+    actor = TrainerActor(broken_factory)
+    words = actor.exchange(None)
+    words += [] if len(words) == 2 else actor.exchange(None)
+    assert [type(word) for word in words] == [Crashed, Left]
+    assert words[0].reason == "OSError: no such library"
+
+
+def test_a_trainer_that_ends_by_itself_leaves():
+    assert TrainerActor(LeavingTrainer).exchange(None) == [Left()]
+
+
+def test_only_the_last_of_several_words_is_a_question():
+    actor = TrainerActor(FakeTrainer)
+    assert isinstance(actor.exchange(None)[-1], Take)
+    answer = fake_spec(3, points=1)
+    assert isinstance(answer, RunSpec)
+    (report,) = actor.exchange(answer)
+    assert isinstance(report, Report)
+    words = actor.exchange(frozenset())
+    while not isinstance(words[-1], Take):
+        words += actor.exchange(None)
+    assert [type(word) for word in words] == [Finish, Take]
+    assert actor.exchange(DONE) == [Left()]
