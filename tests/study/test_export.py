@@ -70,6 +70,7 @@ def test_the_zoos_loader_gives_sb3_the_arguments_our_adapter_uses(tmp_path, monk
     path.write_text(config_yaml("CartPole-v1", 4000, hyperparameters))
     manager = ExperimentManager(argparse.Namespace(), "dqn", "CartPole-v1", str(tmp_path), config=str(path), verbose=0)
     model, _ = manager.setup_experiment()
+    model.get_env().close()  # its monitor's file, or a warning comes whenever it is collected
     ours = constructor_arguments(hyperparameters, 4000)
     theirs = dict(manager._hyperparams)
     assert theirs.pop("learning_rate")(1.0) == ours.pop("learning_rate") == 1e-5
