@@ -12,8 +12,8 @@ def require(module: str, *, purpose: str, extra: str) -> ModuleType:
     """Import ``module`` or say what to install.
 
     Args:
-        module: Import name, such as ``"scipy"``.
-        purpose: What needs it, in the user's words: ``"the GP sampler"``.
+        module: Import name, such as ``"Box2D"``.
+        purpose: What needs it, in the user's words: ``"LunarLander-v3"``.
         extra: The extra of this package that brings it.
 
     Raises:

@@ -10,24 +10,11 @@ from optuna.study import StudyDirection
 from optuna.trial import TrialState, create_trial
 from study_fakes import FakeExecutor, make_plan, search
 
-from tuner.errors import MissingExtraError
 from tuner.study.median import MedianMemory
 from tuner.study.pruning import Judge, make_pruner, warmup_steps
 from tuner.study.sampling import make_sampler
-from tuner.study.studies import open_study
 
 GRID = tuple(range(100, 1001, 100))
-
-
-@pytest.mark.parametrize("sampler", ["gp", "qmc"])
-def test_a_sampler_without_its_package_is_refused_before_the_study(tmp_path, monkeypatch, sampler):
-    def missing(module, **names):
-        raise MissingExtraError(f"{module} {names['extra']}")
-
-    monkeypatch.setattr("tuner.study.sampling.require", missing)
-    with pytest.raises(MissingExtraError, match="scipy gp"):
-        open_study(make_plan(f"sqlite:///{tmp_path}/s.db", sampler=sampler), {})
-    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["tpe", "random", "qmc", "gp"])

@@ -31,7 +31,6 @@ PACKAGES = (
 
 #: Extra -> the module it brings, and what needs it.
 EXTRAS = {
-    "gp": ("scipy", "the GP sampler"),
     "box2d": ("Box2D", "LunarLander-v3, BipedalWalker-v3 and CarRacing-v3"),
     "ray": ("ray", "--executor ray: trials on a cluster"),
 }

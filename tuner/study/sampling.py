@@ -17,7 +17,6 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, GPSampler, QMCSampler, RandomSampler
 from optuna.trial import FrozenTrial, TrialState
 
-from tuner.optional import require
 from tuner.seeding import sampler_seed
 from tuner.study.bounded import BoundedTPE, Ranking
 
@@ -29,13 +28,7 @@ def make_sampler(name: str, *, seed: int, startup_trials: int) -> BaseSampler:
         name: ``tpe``, ``random``, ``gp`` or ``qmc``.
         seed: The study's seed.
         startup_trials: Random trials before TPE and GP begin to learn.
-
-    Raises:
-        MissingExtraError: ``gp`` and ``qmc`` need scipy. Optuna would notice in the middle of the study only.
     """
-    if name in ("gp", "qmc"):
-        require("scipy", purpose=f"--sampler {name}", extra="gp")
-
     ranking = Ranking()
 
     def tpe(trial_seed: int) -> BaseSampler:
