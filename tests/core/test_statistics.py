@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import mannwhitneyu
+from scipy.stats import mannwhitneyu, norm, t
 
 from tuner.core.statistics import (
     interquartile_mean,
     iqm_difference,
     iqm_interval,
+    mean_interval,
     probability_of_improvement,
 )
 
@@ -42,8 +43,6 @@ def test_interquartile_mean_is_what_is_left_after_dropping_quarters(scores):
 
 def test_interval_equals_the_published_bca_at_the_widened_level():
     # Twin: every one of the 5^5 resamples, jackknife and normal quantiles written out.
-    from scipy.stats import norm, t
-
     scores = [3.0, 10.0, 11.0, 14.0, 30.0]
     value = by_rank(scores)
     means = np.array([by_rank(draw) for draw in itertools.product(scores, repeat=5)])
@@ -169,3 +168,22 @@ def test_scores_that_are_none_are_refused(bad):
         iqm_difference([1.0, 2.0], [1.0], paired=True)
     with pytest.raises(ValueError, match="at least one"):
         interquartile_mean()
+
+
+def test_mean_interval_by_hand():
+    one, two = [1.0, 2.0, 3.0], [10.0, 14.0]
+    found = mean_interval(one, two)
+    assert (found.value, found.n) == (7.0, 5)
+    error = math.sqrt(1 / 3 + 8 / 2) / 2
+    freedom = (1 / 3 + 4) ** 2 / ((1 / 3) ** 2 / 2 + 4**2 / 1)
+    assert found.high - 7 == pytest.approx(error * t.ppf(0.975, freedom))
+    assert 7 - found.low == pytest.approx(error * t.ppf(0.975, freedom))
+    assert mean_interval([5.0, 5.0], [3.0, 3.0]).kind == "tie"
+    assert mean_interval([5.0], [3.0, 4.0]).kind == "single"
+
+
+def test_mean_interval_of_one_sample_is_students():
+    sample = np.random.default_rng(3).normal(size=9)
+    low, high = t.interval(0.95, 8, sample.mean(), sample.std(ddof=1) / 3)
+    found = mean_interval(sample)
+    assert (found.low, found.high) == pytest.approx((low, high))

@@ -8,7 +8,16 @@ from collections.abc import Callable, Sequence
 from typing import cast
 
 from tuner import __version__
-from tuner.cli import dashboard, doctor, recipe_flags, run_command, spaces_command, studies_commands, train_commands
+from tuner.cli import (
+    dashboard,
+    doctor,
+    recipe_flags,
+    replay_command,
+    run_command,
+    spaces_command,
+    studies_commands,
+    train_commands,
+)
 from tuner.cli.console import fail_line
 from tuner.cli.parser import OneLineParser
 from tuner.errors import InputError, TunerError, nearest
@@ -40,7 +49,7 @@ def build_parser() -> OneLineParser:
     commands = parser.add_subparsers(
         dest="command", metavar="COMMAND", title="other commands", parser_class=OneLineParser, prog="tune"
     )
-    for group in (studies_commands, train_commands, spaces_command, dashboard, doctor):
+    for group in (studies_commands, replay_command, train_commands, spaces_command, dashboard, doctor):
         group.add_to(commands)
     return parser
 

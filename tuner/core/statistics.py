@@ -170,6 +170,28 @@ def probability_of_improvement(x: ArrayLike, y: ArrayLike) -> Estimate:
     return Estimate(value, low, high, "interval", n + m)
 
 
+def mean_interval(*strata: ArrayLike) -> Estimate:
+    """Return the mean of the strata's means with its Student-t interval (degrees of freedom: Welch and Satterthwaite).
+
+    Args:
+        strata: Scores of each stratum, [n] each; at least two of each for an interval.
+
+    Raises:
+        ValueError: As for :func:`interquartile_mean`.
+    """
+    samples = [_scores(s) for s in _some(strata)]
+    n, value = sum(map(len, samples)), float(np.mean([s.mean() for s in samples]))
+    if min(map(len, samples)) == 1:
+        return Estimate(value, None, None, "single", n)
+    squares = [float(s.var(ddof=1)) / len(s) for s in samples]
+    total = sum(squares)
+    if total == 0:
+        return Estimate(value, None, None, "tie", n)
+    freedom = total**2 / sum(v**2 / (len(s) - 1) for v, s in zip(squares, samples, strict=True))
+    reach = float(t.ppf(0.5 + CONFIDENCE / 2, freedom)) * math.sqrt(total) / len(samples)
+    return Estimate(value, value - reach, value + reach, "interval", n)
+
+
 def _some(strata: Sequence[ArrayLike]) -> Sequence[ArrayLike]:
     if not strata:
         raise ValueError("an interquartile mean needs at least one sample.")

@@ -30,6 +30,7 @@ def provenance(*, numeric_path: str) -> dict[str, Any]:
         "command": mask_arguments([Path(sys.argv[0]).name or "python", *sys.argv[1:]]),
         "git_commit": _git_commit(),
         "numeric_path": numeric_path,
+        "threads": 1,  # of every run: how matrix products are split among threads shows in the bits
         "versions": {"tune-dqn": __version__, "python": platform.python_version(), **_versions()},
         "hardware": hardware(),
     }

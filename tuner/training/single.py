@@ -19,9 +19,11 @@ from tuner.training.types import DONE, EvalPoint, EvaluationSpec, Outcome, RunId
 class _One:
     """A dispatcher that hands out exactly one run."""
 
-    def __init__(self, spec: RunSpec, on_point: Callable[[EvalPoint], None] | None) -> None:
+    def __init__(self, spec: RunSpec, on_point: Callable[[EvalPoint], None] | None, last_step: int | None) -> None:
         self._spec: RunSpec | None = spec
         self._on_point = on_point
+        self._end = spec.grid[-1]
+        self._last_step = self._end if last_step is None else last_step
         self.outcome: Outcome | None = None
 
     def take(self, open_shapes: Mapping[tuple[object, ...], int], *, block: bool) -> RunSpec | Signal:
@@ -32,14 +34,17 @@ class _One:
         if self._on_point is not None:
             for point in points:
                 self._on_point(point)
-        return frozenset()
+        return frozenset(point.run_id for point in points if self._last_step <= point.step < self._end)
 
     def finish(self, outcome: Outcome) -> None:
         self.outcome = outcome
 
 
 def train_once(
-    spec: RunSpec, observer: RunObserver | None = None, on_point: Callable[[EvalPoint], None] | None = None
+    spec: RunSpec,
+    observer: RunObserver | None = None,
+    on_point: Callable[[EvalPoint], None] | None = None,
+    last_step: int | None = None,
 ) -> Outcome:
     """Train one run in this process.
 
@@ -47,6 +52,7 @@ def train_once(
         spec: The run.
         observer: Watches training episodes, updates and the final weights.
         on_point: Called with each evaluation.
+        last_step: Stop at this grid step, as a pruned run is; None trains to the end.
 
     Returns:
         How it ended; an exception inside the run is an outcome ``failed``.
@@ -58,7 +64,7 @@ def train_once(
         from tuner.training.sb3 import constructor_arguments
 
         constructor_arguments(spec.hyperparameters, spec.n_timesteps)
-    dispatcher = _One(spec, on_point)
+    dispatcher = _One(spec, on_point, last_step)
     make_trainer(spec.backend, spec.algorithm, 1, observer).train(dispatcher)
     assert dispatcher.outcome is not None
     return dispatcher.outcome

@@ -1,0 +1,69 @@
+"""``tune replay``: is a stored trial what training again gives, bit for bit?"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+from tuner.cli.parser import add_command, add_storage, whole_number
+
+#: Exit code where something differs: the study cannot be trusted to be repeatable here.
+DIFFERS = 1
+
+
+def add_to(commands: Any) -> None:
+    """Add the command."""
+    replay = add_command(
+        commands, "replay", command, "train a stored trial again and compare every evaluation bit for bit"
+    )
+    replay.add_argument("study", metavar="STUDY", help="Name of the study, as tune list shows it")
+    replay.add_argument("trial", metavar="TRIAL", help="Number of the trial")
+    add_storage(replay)
+    replay.add_argument("--env-module", metavar="FILE|NAME", help="File or module that registers the environment")
+
+
+def command(parsed: argparse.Namespace) -> int:
+    """Train again, compare, explain; 0 when every bit is equal, 1 otherwise."""
+    from tuner.study.replay import explanations, first_difference, read_trial
+    from tuner.training.single import train_once
+    from tuner.training.types import EvalPoint
+
+    number = whole_number(parsed.trial, "TRIAL", 0)
+    trial = read_trial(parsed.study, number, parsed.storage, parsed.env_module)
+    path = str(trial.provenance.get("numeric_path", ""))
+    others = explanations(trial.provenance, path)
+    compared = 0
+    for spec, rows in zip(trial.specs, trial.curves, strict=True):
+        points: list[EvalPoint] = []
+        last = int(rows[-1][0])
+        print(f"training run {spec.run_id.replicate} again, seed {spec.seed}, {last:,} steps ...", file=sys.stderr)
+        outcome = train_once(spec, on_point=points.append, last_step=last)
+        found = first_difference(spec.run_id.replicate, rows, points)
+        if found is not None:
+            print(
+                f"Trial {number} of {trial.study} differs: run {found.replicate}, step {found.step:,}, {found.field}: "
+                f"{found.stored} stored, {found.replayed} now."
+            )
+            if outcome.kind in ("failed", "diverged"):
+                print(f"The run {outcome.kind} this time: {outcome.reason}")
+            print(_explained(others))
+            return DIFFERS
+        compared += len(rows)
+    runs = len(trial.specs)
+    print(
+        f"Trial {number} of {trial.study} ({trial.outcome}): {compared} evaluations of {runs} run{'s' * (runs != 1)}, "
+        "every bit is equal."
+    )
+    if others:
+        print(f"Although this is not what it was trained with: {'; '.join(others)}.")
+    return 0
+
+
+def _explained(others: list[str]) -> str:
+    if others:
+        return "What is recorded and differs here, so may explain it: " + "; ".join(others) + "."
+    return (
+        "Everything recorded that could explain it (versions, threads, numeric path, device, processor, commit) is the "
+        "same here: the stored numbers were changed, or training depends on something that is not recorded."
+    )
