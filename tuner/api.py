@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
-import functools
 import os
-import signal
-import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING
+from typing import Any
 
 from tuner.errors import InputError, StudyFailedError
+from tuner.hosting import interruptible, make_executor, with_workers
 from tuner.hyperparameters import Hyperparameters, from_mapping
 from tuner.study.commands import study_commands
+from tuner.study.confirm.stage import ConfirmStage
 from tuner.study.export import export_trial, write_export
 from tuner.study.forecast import refuse_what_cannot_fit
 from tuner.study.lock import study_lock
 from tuner.study.loop import Ending, StudySupervisor
-from tuner.study.plan import StudyPlan, plan_study
+from tuner.study.plan import StudyPlan, plan_again, plan_study
 from tuner.study.progress import NoProgress, ProgressListener
 from tuner.study.provenance import provenance
 from tuner.study.recipe import StudyRecipe
@@ -30,10 +26,8 @@ from tuner.study.recipe import from_mapping as recipe_from_mapping
 from tuner.study.results import StudyData, load
 from tuner.study.storage import sqlite_path
 from tuner.study.studies import open_study
+from tuner.study.urls import default_storage
 from tuner.training.types import Executor
-
-if TYPE_CHECKING:
-    from tuner.execution.ray_cluster import Place
 
 
 @dataclass(frozen=True)
@@ -43,7 +37,8 @@ class StudyResult:
     Attributes:
         name: Study name.
         data: Everything in it.
-        best: The best trial's hyperparameters; None when no trial has completed.
+        best: The chosen trial's hyperparameters: the confirm stage's winner, else the search's best; None when no trial
+            has completed.
         report: Path of the report's ``index.html``.
         export: Path of ``best.yaml``; None when no trial has completed.
         ending: ``done``; or ``timeout`` or ``interrupted``, and the same recipe carries on.
@@ -93,13 +88,53 @@ def run(
     with study_lock(_lock_database(plan), plan.name):
         supervisor = _supervise(plan, progress)
         ending, failure = _search(plan, supervisor, progress, executor)
+        if ending == "done" and failure is None:
+            ending, failure = _confirm(plan, progress, executor)
     data = load(plan.name, plan.storage)
     paths = write_study_report(data, plan.storage, Path(plan.recipe.report_dir))
     failure = failure or _nothing_learned(data)
     if failure is not None:
         raise StudyFailedError(f"{failure} Report: {paths.page}")
-    best = from_mapping(plan.recipe.algo, data.best.hyperparameters) if data.best is not None else None
-    return StudyResult(plan.name, data, best, paths.page, paths.best_yaml, ending)
+    return _result(plan, data, paths, ending)
+
+
+def confirm(
+    name: str,
+    *,
+    storage: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+    progress: ProgressListener | None = None,
+    executor: Executor | None = None,
+) -> StudyResult:
+    """Train a study's finalists again on fresh seeds, or carry on with that, and write the report again.
+
+    Args:
+        name: Study name.
+        storage: Storage URL; None takes ``$TUNE_STORAGE``, else the default.
+        settings: Recipe settings over the stored ones, such as ``confirm_seeds``; pinned ones cannot change.
+        progress: Watches; nothing is shown without.
+        executor: Hosts the trainers; None takes what the recipe names.
+
+    Raises:
+        InputError: There is no such study, a setting breaks a rule, or there is nothing to confirm.
+        StudyLockedError: Another process runs this study.
+        StudyFailedError: Ten runs in a row failed in the same way.
+        StorageLostError: The database does not answer any more.
+    """
+    progress = progress or NoProgress()
+    plan = plan_again(load(name, storage), storage or default_storage(), settings or {})
+    refuse_what_cannot_fit(plan)
+    _check_report_dir(plan)
+    with study_lock(_lock_database(plan), plan.name):
+        problem = ConfirmStage(plan, load(plan.name, plan.storage)).problem
+        if problem:
+            raise InputError(problem)
+        ending, failure = _confirm(plan, progress, executor)
+    data = load(plan.name, plan.storage)
+    paths = write_study_report(data, plan.storage, Path(plan.recipe.report_dir))
+    if failure is not None:
+        raise StudyFailedError(f"{failure} Report: {paths.page}")
+    return _result(plan, data, paths, ending)
 
 
 def write_study_report(data: StudyData, storage: str, report_dir: Path) -> ReportPaths:
@@ -118,7 +153,7 @@ def write_study_report(data: StudyData, storage: str, report_dir: Path) -> Repor
     folder = report_dir / data.name
     best_path: Path | None = None
     text: str | None = None
-    if data.best is not None and data.best.hyperparameters and data.recipe:
+    if data.chosen is not None and data.chosen.hyperparameters and data.recipe:
         export = export_trial(data)
         best_path, text = folder / "best.yaml", export.text
         write_export(export, best_path)
@@ -127,23 +162,6 @@ def write_study_report(data: StudyData, storage: str, report_dir: Path) -> Repor
         recipe = recipe_from_mapping({**data.recipe, "storage": None})
         commands = study_commands(recipe, data.name, storage, str(best_path) if best_path else None)
     return ReportPaths(write_report(data, folder, best_yaml=text, commands=commands), best_path)
-
-
-def with_workers(recipe: StudyRecipe) -> StudyRecipe:
-    """Return a validated recipe with as many workers as its Ray cluster has room for, where it does not say how many.
-
-    Raises:
-        MissingExtraError: It asks for Ray, which is not installed.
-        InputError: No cluster answers.
-    """
-    if recipe.executor != "ray":
-        return recipe
-    from tuner.execution.ray_cluster import load_ray, room
-
-    load_ray()
-    if recipe.workers is not None or recipe.ray_address == "local":
-        return recipe
-    return dataclasses.replace(recipe, workers=room(_place(recipe)))
 
 
 def _lock_database(plan: StudyPlan) -> Path | None:
@@ -178,11 +196,11 @@ def _search(
     if supervisor.finished >= plan.recipe.trials:
         return "done", None
     if executor is None:
-        executor = _make_executor(plan)
+        executor = make_executor(plan)
     failure: StudyFailedError | None = None
     progress.start(supervisor.snapshot())
     try:
-        with _interruptible(supervisor):
+        with interruptible(supervisor):
             executor.run(supervisor)
     except StudyFailedError as error:  # workers cannot live; what has been found is reported first
         failure = error
@@ -192,53 +210,29 @@ def _search(
     return ending, failure or supervisor.failure
 
 
-def _make_executor(plan: StudyPlan) -> Executor:
-    from tuner.training.registry import make_trainer
-
-    trainer = functools.partial(make_trainer, plan.recipe.backend, plan.recipe.algo, plan.lanes)
-    if plan.recipe.executor == "inline":
-        from tuner.execution.inline import InlineExecutor
-
-        return InlineExecutor(trainer)
-    if plan.recipe.executor == "ray":
-        from tuner.execution.ray import RayExecutor
-
-        place = _place(plan.recipe)
-        return RayExecutor(trainer, plan.workers, place, env_id=plan.env.id, env_module=plan.env.module)
-    from tuner.execution.processes import ProcessExecutor
-
-    return ProcessExecutor(trainer, plan.workers)
-
-
-def _place(recipe: StudyRecipe) -> Place:
-    from tuner.execution.ray_cluster import Place
-
-    return Place(recipe.ray_address, recipe.cpus_per_worker, recipe.gpus_per_worker)
+def _confirm(
+    plan: StudyPlan, progress: ProgressListener, executor: Executor | None
+) -> tuple[Ending, StudyFailedError | None]:
+    """Train the finalists again, as far as the budget goes; a stage that was interrupted goes on."""
+    if plan.recipe.confirm == 0:
+        return "done", None
+    stage = ConfirmStage(plan, load(plan.name, plan.storage))
+    if stage.problem:
+        progress.note(stage.problem)
+        return "done", None
+    progress.note(stage.summary())
+    for part, supervisor in stage.passes(provenance(numeric_path=plan.numeric_path), progress):
+        host = executor if part.recipe.backend == plan.recipe.backend else None
+        ending, failure = _search(part, supervisor, progress, host)
+        if ending != "done" or failure is not None:
+            return ending, failure
+    return "done", None
 
 
-@contextlib.contextmanager
-def _interruptible(supervisor: StudySupervisor) -> Iterator[None]:
-    """Let the first Ctrl-C or SIGTERM end the search gently and the second at once."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    asked = False
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        nonlocal asked
-        if asked:
-            raise KeyboardInterrupt
-        asked = True
-        supervisor.interrupt()
-
-    for number in before:
-        signal.signal(number, handle)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+def _result(plan: StudyPlan, data: StudyData, paths: ReportPaths, ending: Ending) -> StudyResult:
+    chosen = data.chosen
+    best = from_mapping(plan.recipe.algo, chosen.hyperparameters) if chosen is not None else None
+    return StudyResult(plan.name, data, best, paths.page, paths.best_yaml, ending)
 
 
 def _nothing_learned(data: StudyData) -> StudyFailedError | None:

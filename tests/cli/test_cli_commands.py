@@ -21,7 +21,7 @@ def test_a_search_says_what_it_found_and_where_it_is(finished):
     folder, shell = finished
     assert shell.code == 0
     assert "Study tiny: 3 trials" in shell.out
-    assert "Best: trial" in shell.out
+    assert "Best in the search: trial" in shell.out
     report = folder / "reports" / "tiny"
     assert {p.name for p in report.iterdir()} == {"index.html", "report.json", "trials.csv", "best.yaml"}
     assert "Report: reports/tiny/index.html" in shell.out
@@ -71,7 +71,7 @@ def test_show_gives_the_best_values(study):
     best = load("tiny").best
     shell = tune("show", "tiny")
     assert shell.code == 0
-    assert f"best: trial {best.number}" in shell.out
+    assert f"best in the search: trial {best.number}" in shell.out
     assert "learning_rate" in shell.out
     assert "1,800 environment steps" in shell.out
 

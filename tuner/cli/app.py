@@ -9,6 +9,7 @@ from typing import cast
 
 from tuner import __version__
 from tuner.cli import (
+    confirm_command,
     dashboard,
     doctor,
     recipe_flags,
@@ -32,6 +33,7 @@ examples:
   tune --env CartPole-v1 --trials 100           search, report, export; the same command again carries on
   tune --env CartPole-v1 --trials 9 --dry-run   what would be done
   tune show STUDY                               what a study has found
+  tune confirm STUDY                            train its finalists again on fresh seeds
   tune train --env CartPole-v1 --config reports/STUDY/best.yaml
 
 `tune COMMAND --help` explains a command, `tune spaces --fields` every hyperparameter.
@@ -49,7 +51,8 @@ def build_parser() -> OneLineParser:
     commands = parser.add_subparsers(
         dest="command", metavar="COMMAND", title="other commands", parser_class=OneLineParser, prog="tune"
     )
-    for group in (studies_commands, replay_command, train_commands, spaces_command, dashboard, doctor):
+    groups = (studies_commands, confirm_command, replay_command, train_commands, spaces_command, dashboard, doctor)
+    for group in groups:
         group.add_to(commands)
     return parser
 

@@ -23,7 +23,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "study", "storage", "workers", "lanes", "device", "timeout", "trial_timeout",
         "executor", "ray_address", "cpus_per_worker", "gpus_per_worker",
     ),
-    "finalists": ("confirm", "confirm_seeds"),
+    "finalists": ("confirm", "confirm_seeds", "confirm_budget", "confirm_backend"),
     "output": ("report_dir", "quiet"),
 }  # fmt: skip
 
@@ -42,14 +42,14 @@ DEFAULTS = {
     "lanes": "from --trials",
     "timeout": "no limit",
     "trial_timeout": "no limit",
+    "confirm_backend": "--backend",
     "env": "",
 }
 
 #: What the help says of a setting beside its declared help.
 REMARKS = {
     "timeout": ", such as 30m",
-    "confirm": "; no effect yet",
-    "confirm_seeds": "; no effect yet",
+    "confirm": "; 0 trains none",
 }
 
 METAVARS = {

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from tuner.cli.confirm_command import verdict_lines
 from tuner.cli.console import aligned, number
 from tuner.cli.progress import counts_text, progress_view
 from tuner.cli.range_text import range_text
@@ -58,7 +59,10 @@ def answer(result: StudyResult, recipe: StudyRecipe) -> list[str]:
     if result.ending == "interrupted":
         lines.append("Interrupted; every finished trial is kept, and the same command carries on.")
     if best is not None:
-        lines += [f"Best: trial {best.number}, score {number(best.score)}", *aligned(_searched_values(data, best))]
+        lines.append(f"Best in the search: trial {best.number}, score {number(best.score)}")
+    lines += verdict_lines(data)
+    if data.chosen is not None:
+        lines += [f"Values of trial {data.chosen.number}:", *aligned(_searched_values(data, data.chosen))]
     lines.append(f"Report: {result.report}")
     storage = [] if recipe.storage in (None, DEFAULT_STORAGE) else ["--storage", mask(str(recipe.storage))]
     next_commands = [["tune", "show", data.name, *storage], ["tune", "dashboard", *storage]]
@@ -75,7 +79,7 @@ def _searched_values(data: StudyData, trial: TrialRow) -> dict[str, Any]:
 
 
 def _dry_run(recipe: StudyRecipe) -> int:
-    from tuner.api import with_workers
+    from tuner.hosting import with_workers
     from tuner.cli.forecast_lines import cost_facts
     from tuner.study.forecast import refuse_what_cannot_fit
     from tuner.study.plan import plan_study

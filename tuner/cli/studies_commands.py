@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tuner.cli.confirm_command import verdict_lines
 from tuner.cli.console import aligned, console, number, one_line, setting, table
 from tuner.cli.parser import add_command, add_storage, whole_number
 from tuner.cli.progress import counts_text
@@ -102,9 +103,10 @@ def _summary(data: StudyData) -> list[str]:
     lines = [f"{name:<{width}}  {one_line(text)}" for name, text in facts.items()]
     if data.best is None:
         return [*lines, "No trial has completed yet."]
-    best = data.best
-    values = {one_line(k): v for k, v in (best.hyperparameters or best.params).items()}
-    return [*lines, f"\nbest: trial {best.number}, score {number(best.score)}", *aligned(values)]
+    best, chosen = data.best, data.chosen or data.best
+    values = {one_line(k): v for k, v in (chosen.hyperparameters or chosen.params).items()}
+    lines.append(f"\nbest in the search: trial {best.number}, score {number(best.score)}")
+    return [*lines, *verdict_lines(data), f"values of trial {chosen.number}:", *aligned(values)]
 
 
 def _trials(data: StudyData, *, everything: bool) -> Any:

@@ -34,6 +34,11 @@ ROOT: Final = "root"
 OWNER: Final = "owner"
 CURVE_PREFIX: Final = "curve:"
 
+# Of a confirm stage's study, and of its trials.
+CONFIRM: Final = "confirm"
+JOB: Final = "job"
+CONTESTANT: Final = "contestant"
+
 #: Outcomes that count towards ``--trials``.
 COUNTED: Final = ("completed", "pruned", "diverged", "timed_out", "failed")
 

@@ -50,7 +50,7 @@ def _flag_words(setting: str, value: Any) -> list[str]:
         return [flag(setting)] if value else []
     if isinstance(value, Mapping):
         return [word for key, item in value.items() for word in (flag(setting), f"{key}={_text(item)}")]
-    if setting == "trial_timeout":
+    if setting in ("trial_timeout", "confirm_budget"):
         return [flag(setting), f"{value:g}"]
     return [flag(setting), str(value)]
 

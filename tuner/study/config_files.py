@@ -41,6 +41,7 @@ class Config(NamedTuple):
         algorithm: Algorithm name.
         hyperparameters: Plain data, checked.
         env_kwargs: Keyword arguments of the environment.
+        key: Under which name RL Zoo's file holds the settings: the environment's, or ``default``.
     """
 
     env: str
@@ -48,6 +49,7 @@ class Config(NamedTuple):
     algorithm: str
     hyperparameters: dict[str, Any]
     env_kwargs: dict[str, Any]
+    key: str = ""
 
 
 def read_config(path: Path | str, env: str | None = None) -> Config:
@@ -89,7 +91,7 @@ def _read_own(content: Mapping[str, Any], env: str | None) -> Config:
 
 
 def _read_zoo(content: Mapping[str, Any], env: str | None) -> Config:
-    env, settings = _choose(content, env)
+    env, settings, key = _choose(content, env)
     if not isinstance(settings, dict):
         raise InputError(f"{env}: must be a mapping of settings.")
     settings = dict(settings)
@@ -107,18 +109,19 @@ def _read_zoo(content: Mapping[str, Any], env: str | None) -> Config:
         settings.pop(key, None)
     values = {key: _plain(env, key, value) for key, value in settings.items() if key != "policy_kwargs"}
     values |= _policy_kwargs(env, settings.get("policy_kwargs"))
-    return Config(env, steps, "dqn", from_mapping("dqn", values).to_mapping(), env_kwargs)
+    return Config(env, steps, "dqn", from_mapping("dqn", values).to_mapping(), env_kwargs, key)
 
 
-def _choose(content: Mapping[str, Any], env: str | None) -> tuple[str, Any]:
+def _choose(content: Mapping[str, Any], env: str | None) -> tuple[str, Any, str]:
     if env is None:
         if len(content) == 1:
-            return str(next(iter(content))), next(iter(content.values()))
+            only = str(next(iter(content)))
+            return only, next(iter(content.values())), only
         raise InputError(f"holds several environments ({', '.join(map(str, content))}); name one with --env.")
     bare = env.rpartition(":")[2]
     for key in (env, bare, "default"):
         if key in content:
-            return env, content[key]
+            return env, content[key], key
     raise InputError(f"has no settings for {env}.{nearest(env, map(str, content))}")
 
 

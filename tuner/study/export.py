@@ -39,7 +39,7 @@ def export_trial(data: StudyData, number: int | None = None) -> Export:
 
     Args:
         data: The study.
-        number: Trial number; None takes the best.
+        number: Trial number; None takes the one that the confirm stage selected, else the search's best.
 
     Raises:
         InputError: There is no such trial, it was never resolved, or no trial has completed.
@@ -102,9 +102,9 @@ def _beyond_zoo(hyperparameters: Hyperparameters) -> str:
 
 def _find(data: StudyData, number: int | None) -> TrialRow:
     if number is None:
-        if data.best is None:
+        if data.chosen is None:
             raise InputError(f"No trial of '{data.name}' has completed yet, so there is no best one to export.")
-        return data.best
+        return data.chosen
     trial = next((t for t in data.trials if t.number == number), None)
     if trial is None:
         last = max((t.number for t in data.trials), default=-1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -15,7 +16,9 @@ from tuner.seeding import evaluation_seed
 from tuner.space.catalog import load_by_name
 from tuner.space.model import SearchSpace
 from tuner.study.naming import study_name
-from tuner.study.recipe import StudyRecipe
+from tuner.study.recipe import StudyRecipe, flag
+from tuner.study.recipe import from_mapping as recipe_from_mapping
+from tuner.study.results import StudyData
 from tuner.study.urls import default_storage
 from tuner.training.types import Backend, EvaluationSpec, RunId, RunSpec, evaluation_grid
 
@@ -122,6 +125,34 @@ def plan_study(recipe: StudyRecipe) -> StudyPlan:
         device=_device(recipe),
         notes=tuple(notes),
     )
+
+
+def plan_again(data: StudyData, storage: str, settings: Mapping[str, Any]) -> StudyPlan:
+    """Return the plan of a study that is in the database, to train more of the same.
+
+    Args:
+        data: The study.
+        storage: Its storage URL.
+        settings: Recipe settings over the stored ones.
+
+    Raises:
+        InputError: The study was not made by this program, a setting is pinned or breaks a rule, or its environment
+            or space cannot be used any more.
+    """
+    if not data.recipe or not data.grid:
+        raise InputError(f"The study '{data.name}' was not made by tune: its runs cannot be repeated.")
+    stored = recipe_from_mapping({**data.recipe, "storage": storage, "study": data.name})
+    pinned = stored.pinned()
+    for name, value in settings.items():
+        if name in pinned and value != pinned[name]:
+            raise InputError(f"{flag(name)} defines the study '{data.name}' and cannot change: it is {pinned[name]!r}.")
+    plan = plan_study(recipe_from_mapping({**stored.to_mapping(), **settings}))
+    if plan.grid != data.grid:
+        raise InputError(
+            f"The search space '{stored.space}' now evaluates at other steps than the study '{data.name}' did. "
+            "Put the space back as it was."
+        )
+    return plan
 
 
 def _space(recipe: StudyRecipe) -> tuple[SearchSpace, list[str]]:

@@ -14,6 +14,7 @@ from optuna.trial import FrozenTrial
 
 from tuner.errors import InputError, nearest
 from tuner.study import attributes as attr
+from tuner.study.confirm.reading import read_confirmation
 from tuner.study.record import outcome_of
 from tuner.study.results import CurvePoint, StudyData, StudySummary, TrialRow
 from tuner.study.storage import open_storage, storage_errors
@@ -43,6 +44,7 @@ def read_study(name: str, storage: str | None = None) -> StudyData:
         study = optuna.load_study(study_name=name, storage=opened)
         stored = study.user_attrs
         frozen = study.get_trials(deepcopy=False)
+        confirmation = read_confirmation(name, opened)
     trials = tuple(_row(trial) for trial in frozen)
     importance = _importance(study)
     return StudyData(
@@ -55,6 +57,7 @@ def read_study(name: str, storage: str | None = None) -> StudyData:
         importance_trials=sum(t.state == "COMPLETE" for t in trials) if importance else 0,
         provenance=stored.get(attr.PROVENANCE, {}),
         reward_threshold=stored.get(attr.REWARD_THRESHOLD),
+        confirmation=confirmation,
     )
 
 
@@ -68,7 +71,8 @@ def read_summaries(storage: str | None = None) -> list[StudySummary]:
     opened = open_storage(url, create=False)
     with storage_errors(url):
         summaries = optuna.get_all_study_summaries(opened, include_best_trial=False)
-        return sorted((_summary(s, opened) for s in summaries), key=lambda s: s.name)
+        searches = (s for s in summaries if attr.CONFIRM not in s.user_attrs)
+        return sorted((_summary(s, opened) for s in searches), key=lambda s: s.name)
 
 
 def _summary(summary: optuna.study.StudySummary, storage: optuna.storages.BaseStorage) -> StudySummary:

@@ -34,8 +34,8 @@ def _declare(
     kind: Kind = "text",
     pinned: bool = False,
     choices: tuple[str, ...] = (),
-    low: int | None = None,
-    high: int | None = None,
+    low: float | None = None,
+    high: float | None = None,
 ) -> Any:
     metadata = {"help": help, "pinned": pinned, "choices": choices, "kind": kind, "low": low, "high": high}
     if isinstance(default, dict):
@@ -88,7 +88,17 @@ class StudyRecipe:
     trial_timeout: float | None = _declare(None, "Give up a run after this much training time.", kind="duration")
     device: str = _declare("cpu", "Where networks are trained.", choices=("cpu", "cuda", "auto"))
     confirm: int = _declare(5, "Finalists to train again on fresh seeds.", kind="int", low=0)
-    confirm_seeds: int = _declare(10, "Fresh seeds of each finalist.", kind="int", low=1)
+    confirm_seeds: int = _declare(
+        10, "Fresh seeds that the winner and the baselines are judged on.", kind="int", low=1, high=1000
+    )
+    confirm_budget: float = _declare(
+        1.0,
+        "Steps the confirm stage may take, as a share of the search's.",
+        kind="number",
+        low=0,
+        high=1000,
+    )
+    confirm_backend: str | None = _declare(None, "Who trains finalists again.", choices=("native", "sb3", "both"))
     executor: str = _declare("processes", "Where workers live.", choices=("processes", "inline", "ray"))
     ray_address: str = _declare("auto", "Ray cluster: auto (this machine's), local (one of its own) or HOST:PORT.")
     cpus_per_worker: float = _declare(1.0, "Cores that Ray sets aside for each worker.", kind="number", low=0)
@@ -166,7 +176,7 @@ def check_setting(name: str, value: object) -> Any:
     if rules["kind"] == "int":
         return _check_int(name, value, rules["low"], rules["high"])
     if rules["kind"] == "number":
-        return _check_number(name, value, rules["low"])
+        return _check_number(name, value, rules["low"], rules["high"])
     if rules["kind"] == "duration":
         return parse_duration(value, flag(name))
     if rules["kind"] == "bool":
@@ -209,10 +219,13 @@ def _check_int(name: str, value: object, low: int | None, high: int | None) -> i
     return int(value)  # type: ignore[call-overload, no-any-return]
 
 
-def _check_number(name: str, value: object, low: int) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value < math.inf:
-        raise InputError(f"{flag(name)} must be a number of at least {low}, got {value!r}.")
-    return float(value)
+def _check_number(name: str, value: object, low: float, high: float | None) -> float:
+    top = math.inf if high is None else high
+    plain = isinstance(value, int | float) and not isinstance(value, bool)
+    if not plain or not low <= value <= top or math.isinf(value):  # type: ignore[operator,arg-type]
+        limit = "" if high is None else f" and at most {high:g}"
+        raise InputError(f"{flag(name)} must be a number of at least {low:g}{limit}, got {value!r}.")
+    return float(value)  # type: ignore[arg-type]
 
 
 def _check_ray(recipe: StudyRecipe) -> None:

@@ -1,0 +1,247 @@
+"""The confirm stage end to end with synthetic curves: seeds, roster, resume, and what becomes of the answer."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import yaml
+from study_fakes import FakeExecutor
+
+import tuner
+import tuner.api
+from tuner.errors import InputError
+from tuner.hyperparameters import DQNHyperparameters
+from tuner.seeding import run_seed
+from tuner.study.confirm.roster import baselines, finalists, zoo_values
+from tuner.study.evidence import Confirmation
+from tuner.study.judgement import judge
+from tuner.study.recipe import StudyRecipe
+from tuner.study.results import list_studies
+
+SMALL = {
+    "env": "CartPole-v1", "steps": 300, "evaluations": 3, "eval_episodes": 2, "pruner": "none", "startup_trials": 3,
+    "study": "s", "space": "extended",
+}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("TUNE_STORAGE", raising=False)
+
+
+@pytest.fixture(autouse=True)
+def no_page(monkeypatch, request):
+    """Drawing the page takes longer than these studies; one test looks at what is written."""
+    if "exported" not in request.node.name:
+        paths = tuner.api.ReportPaths(Path("reports"), None)
+        monkeypatch.setattr(tuner.api, "write_study_report", lambda *arguments: paths)
+
+
+def run(trials=30, executor=None, **settings):
+    return tuner.run(StudyRecipe(**{**SMALL, **settings}, trials=trials), executor=executor or FakeExecutor())
+
+
+@pytest.fixture
+def confirmed():
+    executor = FakeExecutor(lanes=4)
+    return run(executor=executor), executor
+
+
+def test_a_search_ends_with_a_verdict_on_seeds_that_no_choice_has_seen(confirmed):
+    result, _ = confirmed
+    confirmation = result.data.confirmation
+    assert confirmation.complete
+    assert [c.role for c in confirmation.contestants] == ["finalist"] * 4 + ["defaults", "zoo", "startup"]
+    search = {run_seed(0, "search", trial, 0) for trial in range(30)}
+    select = {r.seed for c in confirmation.contestants for r in c.phase("select")}
+    verdict = {r.seed for c in confirmation.contestants for r in c.phase("verdict")}
+    assert len(select) == 3
+    assert len(verdict) == 4
+    assert not (search & select or search & verdict or select & verdict)
+    for contestant in (confirmation.winner, *confirmation.baselines):
+        assert [r.replicate for r in contestant.phase("verdict")] == list(range(4))
+        assert [r.seed for r in contestant.phase("verdict")] == [run_seed(0, "verdict", 0, r) for r in range(4)]
+
+
+def test_confirming_takes_no_more_steps_than_the_search(confirmed):
+    result, _ = confirmed
+    assert 0 < result.data.confirmation.steps_spent <= result.data.steps_spent
+    assert run(study="half", confirm_budget=0.5).data.confirmation.steps_spent <= result.data.steps_spent / 2
+
+
+def test_each_phase_has_evaluation_seeds_of_its_own_and_fifty_episodes_where_the_score_looks(confirmed):
+    _, executor = confirmed
+    evaluations = {spec.evaluation for spec in executor.taken}
+    assert len({e.seed for e in evaluations}) == len(evaluations) == 3
+    assert sorted((e.late_episodes or 0) for e in evaluations) == [0, 50, 50]
+
+
+def test_the_winner_is_what_is_exported_not_the_search_s_favourite():
+    """Trial 0's search score is pure luck: on any other seed it is the worst."""
+    lucky = run_seed(0, "search", 0, 0)
+
+    class Lucky(FakeExecutor):
+        def _advance(self, supervisor, spec, done):
+            if spec.seed == lucky:
+                better = dataclasses.replace(spec.hyperparameters, learning_rate=1e-3)
+                spec = dataclasses.replace(spec, hyperparameters=better)
+                self.bonus = 1000.0
+            return super()._advance(Bonus(supervisor, 1000.0 if spec.seed == lucky else 0.0), spec, done)
+
+    class Bonus:
+        def __init__(self, supervisor, bonus):
+            self.supervisor, self.bonus = supervisor, bonus
+
+        def report(self, points):
+            lifted = [dataclasses.replace(p, returns=tuple(r + self.bonus for r in p.returns)) for p in points]
+            return self.supervisor.report(lifted)
+
+        def __getattr__(self, name):
+            return getattr(self.supervisor, name)
+
+    result = run(executor=Lucky())
+    assert result.data.best.number == 0
+    chosen = result.data.chosen
+    assert chosen.number == result.data.confirmation.winner.trial != 0
+    written = yaml.safe_load(Path("reports/s/best.yaml").read_text())
+    settings = written.get("CartPole-v1") or written["hyperparameters"]
+    assert settings["learning_rate"] == chosen.hyperparameters["learning_rate"] == result.best.learning_rate
+
+
+def test_luck_is_the_search_score_minus_the_verdict_s_mean(confirmed):
+    data = confirmed[0].data
+    judgement = judge(data.confirmation)
+    scores = data.confirmation.scores(data.confirmation.winner, "verdict")
+    assert judgement.luck == pytest.approx(data.chosen.score - sum(scores) / len(scores))
+    assert {c.baseline.role for c in judgement.comparisons} <= {"defaults", "zoo", "startup"}
+
+
+@pytest.mark.parametrize("after", [1, 20, 35, 60])
+def test_an_interrupted_confirm_stage_goes_on_and_ends_as_if_it_had_not_been(after):
+    whole = run(study="whole").data.confirmation
+    searched = 30 * 3
+    first = run(executor=FakeExecutor(stop_after_reports=searched + after))
+    assert first.ending == "interrupted"
+    assert not first.data.confirmation.complete
+    resumed = run().data.confirmation
+    assert without_times(resumed) == dataclasses.replace(without_times(whole), study="s")
+
+
+def without_times(confirmation: Confirmation) -> Confirmation:
+    contestants = tuple(
+        dataclasses.replace(c, runs=tuple(dataclasses.replace(r, duration_s=0.0) for r in sorted(c.runs, key=str)))
+        for c in confirmation.contestants
+    )
+    return dataclasses.replace(confirmation, contestants=contestants)
+
+
+def test_a_finished_confirm_stage_trains_nothing_more():
+    run()
+
+    class Forbidden:
+        def run(self, supervisor):
+            raise AssertionError
+
+    assert run(executor=Forbidden()).data.confirmation.complete
+
+
+def test_confirming_again_with_more_seeds_keeps_every_run_and_adds_to_them():
+    before = run(confirm_seeds=3).data.confirmation
+    after = tuner.api.confirm("s", settings={"confirm_seeds": 4}, executor=FakeExecutor()).data.confirmation
+    assert after.seeds == 4 > before.seeds
+    old, new = (
+        {(c.key, r.phase, r.replicate): r.curve for c in confirmation.contestants for r in c.runs}
+        for confirmation in (before, after)
+    )
+    assert new.items() >= {k: v for k, v in old.items() if k in new}.items()
+    assert len(new) > len(old)
+
+
+def test_a_search_too_small_to_confirm_says_so_and_still_answers():
+    notes = []
+
+    class Notes:
+        def note(self, line):
+            notes.append(line)
+
+        def start(self, snapshot): ...
+
+        update = finish = start
+
+    result = tuner.run(StudyRecipe(**SMALL, trials=4), executor=FakeExecutor(), progress=Notes())
+    assert result.best is not None
+    assert result.data.confirmation is None
+    assert any(
+        "at least 12 full runs, and the search spent 4.0" in note and "--confirm-budget 3" in note for note in notes
+    )
+    with pytest.raises(InputError, match="--confirm-budget 3"):
+        tuner.api.confirm("s")
+    assert tuner.api.confirm("s", settings={"confirm_budget": 3}, executor=FakeExecutor()).data.confirmation.complete
+
+
+def test_confirm_zero_confirms_nothing():
+    assert run(confirm=0).data.confirmation is None
+
+
+def test_a_pinned_setting_cannot_change_when_confirming():
+    run()
+    with pytest.raises(InputError, match="--objective defines the study"):
+        tuner.api.confirm("s", settings={"objective": "final"})
+
+
+def test_the_confirm_study_is_not_listed_as_a_search():
+    run()
+    assert [s.name for s in list_studies()] == ["s"]
+
+
+def test_equal_settings_are_one_finalist_and_defaults_and_the_zoo_are_baselines():
+    data = run(confirm=0).data
+    doubled = dataclasses.replace(data, trials=(*data.trials, *data.trials))
+    keys = [c.key for c in finalists(doubled, 60, "native")]
+    assert len(keys) == len(set(keys)) == len(finalists(data, 60, "native"))
+    found = {c.role: c for c in baselines(data, "native")}
+    assert found["defaults"].hyperparameters == DQNHyperparameters().to_mapping()
+    assert found["zoo"].hyperparameters["target_update_interval"] == 10
+    assert found["startup"].trial in range(3)
+
+
+def test_rl_zoo_has_values_for_its_own_environments_only():
+    assert zoo_values("CartPole-v1")["gradient_steps"] == 128
+    assert zoo_values("FrozenLake-v1") is None
+
+
+def test_a_diverged_run_counts_as_the_worst_of_its_phase():
+    def behave(spec):
+        return "diverged" if spec.seed == run_seed(0, "verdict", 0, 1) else "completed"
+
+    confirmation = run(executor=FakeExecutor(behave)).data.confirmation
+    assert confirmation.complete
+    scores = {c.name: confirmation.scores(c, "verdict") for c in confirmation.contestants if c.phase("verdict")}
+    worst = min(s for mine in scores.values() for r, s in enumerate(mine) if r != 1)
+    assert {mine[1] for mine in scores.values()} == {worst}
+
+
+def test_both_backends_confirm_the_winner():
+    backends = []
+
+    class Noted(FakeExecutor):
+        def run(self, supervisor):
+            super().run(supervisor)
+            backends.append({spec.backend for spec in self.taken})
+
+    def both(plan):
+        return Noted()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tuner.api, "make_executor", both)
+        recipe = StudyRecipe(**{**SMALL, "space": "default"}, trials=30, confirm_backend="both")
+        confirmation = tuner.run(recipe, executor=Noted()).data.confirmation
+    assert confirmation.complete
+    twin = next(c for c in confirmation.contestants if c.role == "other_backend")
+    assert twin.backend == "sb3"
+    assert twin.hyperparameters == confirmation.winner.hyperparameters
+    assert len(twin.phase("verdict")) == confirmation.seeds
+    assert backends[-1] == {"sb3"}

@@ -1,0 +1,142 @@
+"""Which finalists train again on which seeds: budgets are kept, results alone decide, losers make room."""
+
+from __future__ import annotations
+
+import random
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tuner.core.elimination import clearly_beaten
+
+from tuner.study.confirm.allocation import MIN_SELECT_SEEDS, MIN_VERDICT_SEEDS, Allocation, allocate, fewest_runs
+from tuner.study.confirm.schedule import WORST, Job, select, verdict
+
+
+@given(st.integers(0, 300), st.integers(0, 12), st.integers(0, 4), st.integers(3, 30))
+def test_an_allocation_stays_within_the_budget_and_gives_every_part_enough_to_say_something(
+    runs, finalists, baselines, seeds
+):
+    found = allocate(runs, finalists=finalists, baselines=baselines, seeds=seeds)
+    if finalists == 0 or runs < fewest_runs(finalists, baselines):
+        assert found is None
+        return
+    assert found.runs <= runs
+    assert found.verdict_seeds in range(MIN_VERDICT_SEEDS, seeds + 1)
+    assert found.baselines >= min(baselines, 1)
+    assert 1 <= found.finalists <= finalists
+    if found.finalists > 1:
+        assert found.first_seeds >= MIN_SELECT_SEEDS
+        assert found.first_seeds * found.finalists <= found.select_runs
+    else:
+        assert found.select_runs == 0
+
+
+def test_a_hundred_trial_search_pays_for_five_finalists_and_nine_verdict_seeds():
+    assert allocate(65, finalists=5, baselines=3, seeds=10) == Allocation(5, 5, 29, 9, 3)
+
+
+def test_more_budget_never_means_fewer_seeds():
+    before = None
+    for runs in range(12, 200):
+        found = allocate(runs, finalists=5, baselines=3, seeds=10)
+        assert found is not None
+        if before is not None and before.baselines == found.baselines:
+            assert found.verdict_seeds >= before.verdict_seeds
+        before = found
+
+
+FINALISTS = ("a", "b", "c", "d", "e")
+ALLOCATION = Allocation(5, 5, 50, 10, 3)
+
+
+def play(score, allocation=ALLOCATION, finalists=FINALISTS, rule=clearly_beaten, order=None):
+    """Train whatever is wanted until nothing is; returns results and the closed selection."""
+    results: dict[Job, float | None] = {}
+    while True:
+        state = select(finalists, allocation, results, rule)
+        if not state.wanted:
+            return results, state
+        assert state.winner is None
+        jobs = list(state.wanted)
+        if order is not None:
+            order.shuffle(jobs)
+        results[jobs[0]] = score(jobs[0])
+
+
+def test_every_finalist_gets_the_first_seeds_before_anyone_is_dropped():
+    state = select(FINALISTS, ALLOCATION, {}, clearly_beaten)
+    assert set(state.wanted) == {Job(key, "select", r) for key in FINALISTS for r in range(5)}
+
+
+def test_the_clearly_better_one_wins_early_and_the_rest_of_the_runs_is_not_spent():
+    results, state = play(lambda job: 100.0 * (job.key == "c") + job.replicate)
+    assert state.winner == "c"
+    assert state.alive == ("c",)
+    assert state.dropped_after == dict.fromkeys("abde", 5)
+    assert len(results) == 25
+
+
+def test_what_losers_leave_goes_to_the_undecided():
+    luck = random.Random(3)
+    good = {"a", "d"}
+    results, state = play(lambda job: (400.0 if job.key in good else 50.0) + luck.gauss(0, 40))
+    assert set(state.alive) == good
+    assert set(state.dropped_after) == set("bce")
+    for key in good:
+        assert sum(job.key == key for job in results) > 10  # an even share of 50 runs would have been 10
+    assert len(results) <= ALLOCATION.select_runs
+
+
+@settings(max_examples=25)
+@given(st.randoms(use_true_random=False), st.integers(0, 10_000))
+def test_the_order_in_which_runs_end_does_not_matter(order, seed):
+    def score(job):
+        return random.Random(f"{seed}-{job}").choice([WORST, None, 10.0, 200.0, 300.0, 500.0])
+
+    assert play(score) == play(score, order=order)
+
+
+@given(st.integers(0, 10_000), st.integers(2, 60))
+def test_the_selection_never_spends_more_than_its_runs_and_names_one_of_those_left(seed, runs):
+    found = allocate(runs + 20, finalists=5, baselines=3, seeds=10)
+    assert found is not None
+    results, state = play(lambda job: random.Random(f"{seed}-{job}").uniform(0, 500), allocation=found)
+    assert len(results) <= found.select_runs
+    assert state.winner in state.alive
+
+
+def test_a_diverged_run_counts_as_the_worst_of_its_round_and_a_failed_one_not_at_all():
+    def score(job):
+        if job.key == "a":
+            return WORST if job.replicate == 0 else 300.0
+        if job.key == "b":
+            return None if job.replicate == 0 else 290.0
+        return 100.0 + job.replicate
+
+    results, state = play(score, allocation=Allocation(3, 5, 15, 3, 1), finalists=("a", "b", "c"), rule=lambda s: set())
+    assert state.winner == "b"  # (100 + 4 * 300) / 5 = 260 for a, 290 for b
+    assert len(results) == 15
+
+
+def test_a_finalist_whose_runs_all_failed_is_out():
+    _, state = play(lambda job: None if job.key == "a" else 1.0 + job.replicate, rule=lambda s: set())
+    assert state.winner == "b"
+    assert state.dropped_after == {"a": 5}
+
+
+def test_equal_finalists_are_won_by_the_better_search_rank():
+    _, state = play(lambda job: 500.0)
+    assert state.winner == "a"
+    assert set(state.alive) == set(FINALISTS)
+
+
+def test_a_lone_finalist_needs_no_selection():
+    state = select(("a",), Allocation(1, 0, 0, 5, 1), {}, clearly_beaten)
+    assert (state.winner, state.wanted) == ("a", ())
+
+
+def test_the_verdict_trains_each_setting_once_however_many_roles_it_has():
+    jobs = verdict(["a", "defaults", "a"], ALLOCATION, {Job("a", "verdict", 0): 1.0})
+    assert len(jobs) == len(set(jobs)) == 19
+    assert Job("a", "verdict", 0) not in jobs
+    assert verdict(["a"], ALLOCATION, {Job("a", "verdict", r): None for r in range(10)}) == ()

@@ -1,0 +1,94 @@
+"""Where a supervisor's trainers live, and how Ctrl-C reaches it: what every command that trains needs."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import signal
+import threading
+from collections.abc import Iterator
+from types import FrameType
+from typing import TYPE_CHECKING, Protocol
+
+from tuner.study.plan import StudyPlan
+from tuner.study.recipe import StudyRecipe
+from tuner.training.types import Executor
+
+if TYPE_CHECKING:
+    from tuner.execution.ray_cluster import Place
+
+
+class Interruptible(Protocol):
+    """A supervisor that can be asked to stop."""
+
+    def interrupt(self) -> None:
+        """Stop soon, keeping everything that is finished. Called from a signal handler."""
+        ...
+
+
+def with_workers(recipe: StudyRecipe) -> StudyRecipe:
+    """Return a validated recipe with as many workers as its Ray cluster has room for, where it does not say how many.
+
+    Raises:
+        MissingExtraError: It asks for Ray, which is not installed.
+        InputError: No cluster answers.
+    """
+    if recipe.executor != "ray":
+        return recipe
+    from tuner.execution.ray_cluster import load_ray, room
+
+    load_ray()
+    if recipe.workers is not None or recipe.ray_address == "local":
+        return recipe
+    return dataclasses.replace(recipe, workers=room(_place(recipe)))
+
+
+def make_executor(plan: StudyPlan) -> Executor:
+    """Return the executor that ``--executor`` names, with trainers of the plan's backend and algorithm."""
+    from tuner.training.registry import make_trainer
+
+    trainer = functools.partial(make_trainer, plan.recipe.backend, plan.recipe.algo, plan.lanes)
+    if plan.recipe.executor == "inline":
+        from tuner.execution.inline import InlineExecutor
+
+        return InlineExecutor(trainer)
+    if plan.recipe.executor == "ray":
+        from tuner.execution.ray import RayExecutor
+
+        place = _place(plan.recipe)
+        return RayExecutor(trainer, plan.workers, place, env_id=plan.env.id, env_module=plan.env.module)
+    from tuner.execution.processes import ProcessExecutor
+
+    return ProcessExecutor(trainer, plan.workers)
+
+
+def _place(recipe: StudyRecipe) -> Place:
+    from tuner.execution.ray_cluster import Place
+
+    return Place(recipe.ray_address, recipe.cpus_per_worker, recipe.gpus_per_worker)
+
+
+@contextlib.contextmanager
+def interruptible(supervisor: Interruptible) -> Iterator[None]:
+    """Let the first Ctrl-C or SIGTERM end the search gently and the second at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    asked = False
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        nonlocal asked
+        if asked:
+            raise KeyboardInterrupt
+        asked = True
+        supervisor.interrupt()
+
+    for number in before:
+        signal.signal(number, handle)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

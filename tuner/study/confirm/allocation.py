@@ -1,0 +1,79 @@
+"""How the confirm stage shares out its budget: seeds for choosing, seeds for judging."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+#: Select seeds of each finalist before the first may be dropped.
+FIRST_SEEDS = 5
+
+#: Fewer select seeds than this say nothing about which finalist is better.
+MIN_SELECT_SEEDS = 3
+
+#: Fewer verdict seeds than this give no interval.
+MIN_VERDICT_SEEDS = 3
+
+#: Share of the runs that the verdict may take; the rest selects.
+VERDICT_SHARE = 0.6
+
+
+@dataclass(frozen=True)
+class Allocation:
+    """A budget shared out, in runs.
+
+    Attributes:
+        finalists: Candidates of the selection.
+        first_seeds: Select seeds that each of them gets at once.
+        select_runs: Runs of the selection at most; what early losers leave goes to the undecided.
+        verdict_seeds: Verdict seeds of the winner and of each baseline.
+        baselines: How many baselines, the most telling first.
+    """
+
+    finalists: int
+    first_seeds: int
+    select_runs: int
+    verdict_seeds: int
+    baselines: int
+
+    @property
+    def runs(self) -> int:
+        """Runs in all, at most."""
+        return self.select_runs + self.verdict_seeds * (1 + self.baselines)
+
+
+def fewest_runs(finalists: int, baselines: int) -> int:
+    """Return the runs below which there is nothing to share out: a small selection, and a verdict beside a baseline."""
+    select = MIN_SELECT_SEEDS * 2 if finalists > 1 else 0
+    return select + MIN_VERDICT_SEEDS * (1 + min(baselines, 1))
+
+
+def allocate(runs: int, *, finalists: int, baselines: int, seeds: int) -> Allocation | None:
+    """Share out ``runs`` runs.
+
+    The verdict comes first, up to :data:`VERDICT_SHARE` of the runs and ``seeds`` seeds each; where that is too little
+    for every baseline, the last baselines are left out. The selection takes the rest, up to ``seeds`` seeds for each
+    finalist; where that is too little for every finalist, the lowest are left out.
+
+    Args:
+        runs: Full runs that the budget pays for.
+        finalists: Candidates there are.
+        baselines: Baselines there are, the most telling first.
+        seeds: Verdict seeds wished for (``--confirm-seeds``).
+
+    Returns:
+        The allocation, with ``allocation.runs <= runs``; None when the budget is below :func:`fewest_runs`.
+    """
+    if finalists < 1 or runs < fewest_runs(finalists, baselines):
+        return None
+    least_verdict = min(MIN_VERDICT_SEEDS, seeds)
+    for_verdict = runs if finalists == 1 else min(int(runs * VERDICT_SHARE), runs - 2 * MIN_SELECT_SEEDS)
+    kept = baselines
+    while kept > 1 and for_verdict // (1 + kept) < least_verdict:
+        kept -= 1
+    verdict_seeds = min(seeds, max(for_verdict // (1 + kept), least_verdict))
+    left = runs - verdict_seeds * (1 + kept)
+    chosen = min(finalists, left // MIN_SELECT_SEEDS)
+    if chosen < 2:
+        return Allocation(1, 0, 0, verdict_seeds, kept)
+    select_runs = min(left, chosen * max(seeds, MIN_SELECT_SEEDS))
+    return Allocation(chosen, min(FIRST_SEEDS, select_runs // chosen), select_runs, verdict_seeds, kept)

@@ -1,0 +1,92 @@
+"""Who takes part in the confirm stage: the search's best trials, and what the winner is compared with."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import importlib.util
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tuner.errors import InputError
+from tuner.hyperparameters import algorithm_class, beyond_sb3, from_mapping
+from tuner.study.config_files import read_config
+from tuner.study.evidence import TITLES, Contestant, Role
+from tuner.study.results import StudyData, TrialRow
+
+
+def setting_key(backend: str, algorithm: str, hyperparameters: Mapping[str, Any]) -> str:
+    """Return what stands for a setting: equal settings on one backend have equal keys, and share their runs."""
+    text = json.dumps([backend, algorithm, dict(hyperparameters)], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def finalists(data: StudyData, limit: int, backend: str) -> list[Contestant]:
+    """Return the search's best completed trials, best first, each setting once."""
+    found: dict[str, Contestant] = {}
+    for trial in data.ranked:
+        if len(found) == limit:
+            break
+        if trial.hyperparameters:
+            contestant = _of_trial(data, trial, "finalist", backend)
+            found.setdefault(contestant.key, contestant)
+    return list(found.values())
+
+
+def baselines(data: StudyData, backend: str) -> list[Contestant]:
+    """Return what there is to compare with, the most telling first: defaults, RL Zoo's values, the best random trial.
+
+    RL Zoo's values are there for the environments of its table; the best startup trial where the sampler has a
+    random startup.
+    """
+    algorithm = str(data.recipe["algo"])
+    found = [_setting(algorithm, algorithm_class(algorithm)().to_mapping(), "defaults", backend)]
+    zoo = zoo_values(str(data.recipe["env"])) if algorithm == "dqn" else None
+    if zoo is not None:
+        found.append(_setting(algorithm, zoo, "zoo", backend))
+    startup = [t for t in data.ranked if t.number < int(data.recipe.get("startup_trials", 0)) and t.hyperparameters]
+    if startup and data.recipe.get("sampler") in ("tpe", "gp"):
+        found.append(_of_trial(data, startup[0], "startup", backend))
+    return found
+
+
+def on_backend(contestant: Contestant, backend: str, algorithm: str) -> Contestant | None:
+    """Return a contestant as another backend trains it; None where that backend does not know the setting."""
+    hyperparameters = from_mapping(algorithm, contestant.hyperparameters)
+    if backend == "sb3" and (algorithm != "dqn" or beyond_sb3(hyperparameters)):
+        return None
+    key = setting_key(backend, algorithm, contestant.hyperparameters)
+    name = f"{contestant.name} on {backend}"
+    return dataclasses.replace(contestant, key=key, role="other_backend", name=name, backend=backend, runs=())
+
+
+def zoo_values(env: str) -> dict[str, Any] | None:
+    """Return RL Zoo's tuned values of an environment as this project's fields; None where it has none of its own.
+
+    The Zoo's table is found without importing the Zoo, which would register environments and load a good deal.
+    """
+    spec = importlib.util.find_spec("rl_zoo3")
+    if spec is None or spec.origin is None:
+        return None
+    path = Path(spec.origin).parent / "hyperparams" / "dqn.yml"
+    try:
+        config = read_config(path, env)
+    except InputError:  # not in the table, or with options that are not DQN's own
+        return None
+    # Its entry 'default', and entries that leave everything at its default, are tuned for nothing.
+    untuned = config.key == "default" or config.hyperparameters == algorithm_class("dqn")().to_mapping()
+    return None if untuned else config.hyperparameters
+
+
+def _of_trial(data: StudyData, trial: TrialRow, role: Role, backend: str) -> Contestant:
+    algorithm = str(data.recipe["algo"])
+    values = from_mapping(algorithm, trial.hyperparameters).to_mapping()
+    name = f"trial {trial.number}" if role == "finalist" else f"{TITLES[role]} (trial {trial.number})"
+    key = setting_key(backend, algorithm, values)
+    return Contestant(key, role, name, trial.number, backend, values, trial.score)
+
+
+def _setting(algorithm: str, values: Mapping[str, Any], role: Role, backend: str) -> Contestant:
+    return Contestant(setting_key(backend, algorithm, values), role, TITLES[role], None, backend, values)

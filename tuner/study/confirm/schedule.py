@@ -1,0 +1,116 @@
+"""What to train next in the confirm stage: a pure function of the results so far.
+
+*Select* goes by sequential elimination. Every finalist trains with the same first seeds; after each round those that
+the leader clearly beats are dropped, and the runs they would have taken go to the undecided, until one is left or the
+runs are spent. The winner has the highest mean select score of those left. *Verdict* trains the winner and the
+baselines with seeds that no choice has seen; all of them are kept.
+
+As results decide alone, a stage that was interrupted goes on where it stopped, and ends as if it had not been.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from tuner.study.confirm.allocation import Allocation
+from tuner.study.evidence import Phase
+
+#: Score of a run that diverged, before it is known what was the worst beside it.
+WORST = float("-inf")
+
+#: Select seeds that each undecided finalist gets in a further round.
+FURTHER_SEEDS = 2
+
+
+class Job(NamedTuple):
+    """One run: which setting, for which purpose, with which of that purpose's seeds."""
+
+    key: str
+    phase: Phase
+    replicate: int
+
+
+#: Scores by setting -> settings that are clearly beaten.
+Rule = Callable[[Mapping[str, Sequence[float]]], set[str]]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The select phase at one moment.
+
+    Attributes:
+        wanted: Runs whose results are needed next; empty once the selection is closed.
+        alive: Finalists that are not beaten, by search rank.
+        dropped_after: Select seeds after which each of the others was dropped.
+        winner: Key of the selected finalist once the selection is closed.
+    """
+
+    wanted: tuple[Job, ...]
+    alive: tuple[str, ...]
+    dropped_after: Mapping[str, int]
+    winner: str | None
+
+
+def select(
+    finalists: Sequence[str], allocation: Allocation, results: Mapping[Job, float | None], rule: Rule
+) -> Selection:
+    """Return where the selection stands.
+
+    Args:
+        finalists: Keys by search rank.
+        allocation: The budget.
+        results: Score of each run that has ended: :data:`WORST` for one that diverged, which then counts as the worst
+            of the round, and None for one that failed, which is left out.
+        rule: Names the clearly beaten.
+    """
+    alive = list(finalists[: allocation.finalists])
+    dropped: dict[str, int] = {}
+    if allocation.select_runs == 0:
+        return Selection((), tuple(alive[:1]), dropped, alive[0] if alive else None)
+    seeds, spent = allocation.first_seeds, allocation.first_seeds * len(alive)
+    while True:
+        wanted = [job for r in range(seeds) for key in alive if (job := Job(key, "select", r)) not in results]
+        if wanted:
+            return Selection(tuple(wanted), tuple(alive), dropped, None)
+        scores = _scores(finalists, alive, seeds, results)
+        beaten = rule({key: values for key, values in scores.items() if values}) | {
+            k for k, v in scores.items() if not v
+        }
+        if len(beaten) < len(alive):
+            dropped.update((key, seeds) for key in alive if key in beaten)
+            alive = [key for key in alive if key not in beaten]
+        further = min(FURTHER_SEEDS, (allocation.select_runs - spent) // len(alive))
+        if len(alive) == 1 or further == 0:
+            # Of equal means the better search rank wins: max() keeps the first.
+            winner = max(alive, key=lambda key: _mean(scores[key]))
+            return Selection((), tuple(alive), dropped, winner)
+        seeds += further
+        spent += further * len(alive)
+
+
+def verdict(keys: Sequence[str], allocation: Allocation, results: Mapping[Job, float | None]) -> tuple[Job, ...]:
+    """Return the runs of the verdict that are still to be trained, each setting once.
+
+    Args:
+        keys: The winner's and the baselines'.
+        allocation: The budget.
+        results: As for :func:`select`.
+    """
+    jobs = [Job(key, "verdict", r) for key in dict.fromkeys(keys) for r in range(allocation.verdict_seeds)]
+    return tuple(job for job in jobs if job not in results)
+
+
+def _scores(
+    everyone: Sequence[str], alive: Sequence[str], seeds: int, results: Mapping[Job, float | None]
+) -> dict[str, list[float]]:
+    """Return scores by setting after ``seeds`` seeds, from results that later rounds cannot change."""
+    jobs = {key: [Job(key, "select", r) for r in range(seeds)] for key in everyone}
+    known = {key: [s for job in mine if (s := results.get(job)) is not None] for key, mine in jobs.items()}
+    floor = min((s for scores in known.values() for s in scores if s != WORST), default=0.0)
+    return {key: [max(score, floor) for score in known[key]] for key in alive}
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values) if values else WORST

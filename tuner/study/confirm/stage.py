@@ -1,0 +1,219 @@
+"""The confirm stage of one study, from its budget to supervisors that train what it wants."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import optuna
+
+from tuner.core.elimination import clearly_beaten
+from tuner.seeding import evaluation_seed
+from tuner.study import attributes as attr
+from tuner.study.buffer import BufferedStorage
+from tuner.study.confirm.allocation import allocate, fewest_runs
+from tuner.study.confirm.record import ConfirmRecord
+from tuner.study.confirm.roster import baselines, finalists, on_backend
+from tuner.study.confirm.schedule import Job, Selection, select, verdict
+from tuner.study.evidence import Contestant, Phase
+from tuner.study.loop import StudySupervisor
+from tuner.study.plan import StudyPlan
+from tuner.study.progress import ProgressListener
+from tuner.study.pruning import Judge, make_pruner
+from tuner.study.results import StudyData
+from tuner.study.storage import open_storage, storage_errors
+from tuner.study.studies import is_exclusive
+from tuner.training.types import EvaluationSpec
+
+#: Episodes of each evaluation over the last third of a run, which the score looks at.
+LATE_EPISODES = 50
+
+#: Lanes of each worker. Runs differ much in cost (a baseline may have a larger network), so few are taken at a time.
+LANES = 6
+
+
+def confirm_name(study: str) -> str:
+    """Return the name of a study's confirm study."""
+    return f"{study}.confirm"
+
+
+class ConfirmStage:
+    """What to train again after a search, and how.
+
+    Args:
+        plan: The search's plan; its recipe says how many finalists and seeds, and how large the budget is.
+        data: What the search has found.
+
+    Attributes:
+        contestants: Finalists by search rank, then baselines.
+        allocation: The budget shared out; None when it is too small, or nothing has completed.
+        runs: Full runs that the budget pays for.
+    """
+
+    def __init__(self, plan: StudyPlan, data: StudyData) -> None:
+        recipe = plan.recipe
+        backend, algorithm = recipe.backend, recipe.algo
+        main = backend if recipe.confirm_backend in (None, "both") else str(recipe.confirm_backend)
+        self._plan = plan
+        self._searched_steps = data.steps_spent
+        found = finalists(data, recipe.confirm, backend)
+        if main != backend:
+            moved = [on_backend(contestant, main, algorithm) for contestant in found]
+            found = [dataclasses.replace(c, role="finalist") for c in moved if c is not None]
+        against = baselines(data, main)
+        self._other = {"native": "sb3", "sb3": "native"}[main] if recipe.confirm_backend == "both" else None
+        twins = 1 if self._other is not None else 0
+        self.runs = int(recipe.confirm_budget * data.steps_spent / plan.grid[-1])
+        self.allocation = allocate(
+            self.runs, finalists=len(found), baselines=len(against) + twins, seeds=recipe.confirm_seeds
+        )
+        if self.allocation is not None:
+            found, against = found[: self.allocation.finalists], against[: self.allocation.baselines - twins]
+        self.contestants = (*found, *against)
+
+    @property
+    def problem(self) -> str:
+        """Why nothing can be confirmed, in one line; empty when it can."""
+        if not any(c.role == "finalist" for c in self.contestants):
+            return "No trial has completed, so there is nothing to confirm."
+        if self.allocation is None:
+            least = fewest_runs(sum(c.role == "finalist" for c in self.contestants), 1)
+            factor = -(-least * self._plan.grid[-1] * 10 // max(self._searched_steps, 1)) / 10
+            return (
+                f"The finalists were not trained again: that takes at least {least} full runs, and the search spent "
+                f"{self._searched_steps / self._plan.grid[-1]:.1f}. Use more --trials, or --confirm-budget {factor:g}."
+            )
+        return ""
+
+    def describe(self) -> dict[str, Any]:
+        """Return plain data for the database: enough to read the stage without the search's plan."""
+        assert self.allocation is not None
+        recipe = self._plan.recipe
+        plain = ("key", "role", "name", "trial", "backend", "hyperparameters", "search_score")
+        return {
+            "contestants": [{name: getattr(c, name) for name in plain} for c in self.contestants],
+            "allocation": dataclasses.asdict(self.allocation),
+            "algorithm": recipe.algo,
+            "objective": recipe.objective,
+            "other_backend": self._other,
+            "grid": list(self._plan.grid),
+            "searched_steps": self._searched_steps,
+            "settings": {
+                "confirm": recipe.confirm,
+                "confirm_seeds": recipe.confirm_seeds,
+                "confirm_budget": recipe.confirm_budget,
+                "confirm_backend": recipe.confirm_backend,
+            },
+        }
+
+    def summary(self) -> str:
+        """Return what will be trained, in one line."""
+        allocation = self.allocation
+        assert allocation is not None
+        against = len([c for c in self.contestants if c.role != "finalist"])
+        choosing = (
+            f"{allocation.finalists} finalists train again on {allocation.first_seeds} fresh seeds each or more; then "
+            if allocation.select_runs
+            else ""
+        )
+        return (
+            f"Confirming: {choosing}the winner and {against} baselines on {allocation.verdict_seeds} fresher ones "
+            f"(at most {allocation.runs} runs)."
+        )
+
+    def passes(
+        self, provenance: Mapping[str, Any], progress: ProgressListener
+    ) -> Iterator[tuple[StudyPlan, StudySupervisor]]:
+        """Yield supervisors to run one after the other, one for each backend that still has something to train."""
+        record = self._open(provenance)
+        for backend in dict.fromkeys([*(c.backend for c in self.contestants), *([self._other] if self._other else [])]):
+            by_key = {c.key: c for c in self._everyone(record.results)}
+            # The winner on the other backend is known only once the first pass has selected it.
+            record.prepare(self._plan, by_key, self._evaluations(), lambda results, b=backend: self._wanted(results, b))  # type: ignore[misc]
+            settled = record.settle()
+            if not self._wanted(record.results, backend):
+                continue
+            plan = self._pass_plan(backend, sum(settled.counts.values()), record.results)
+            yield plan, StudySupervisor(plan, record, settled, progress=progress)
+
+    def _wanted(self, results: Mapping[Job, float | None], backend: str) -> tuple[Job, ...]:
+        everyone = self._everyone(results)
+        of_backend = {c.key for c in everyone if c.backend == backend}
+        selection = self.selection(results)
+        jobs = selection.wanted
+        if selection.winner is not None and self.allocation is not None:
+            keys = [selection.winner, *(c.key for c in everyone if c.role != "finalist")]
+            jobs = verdict(keys, self.allocation, results)
+        return tuple(job for job in jobs if job.key in of_backend)
+
+    def selection(self, results: Mapping[Job, float | None]) -> Selection:
+        """Return where the select phase stands."""
+        assert self.allocation is not None
+        return select(
+            [c.key for c in self.contestants if c.role == "finalist"], self.allocation, results, clearly_beaten
+        )
+
+    def _everyone(self, results: Mapping[Job, float | None]) -> tuple[Contestant, ...]:
+        return with_other_backend(self.contestants, self.selection(results).winner, self._other, self._plan.recipe.algo)
+
+    def _evaluations(self) -> dict[Phase, EvaluationSpec]:
+        base, seed = self._plan.evaluation, self._plan.recipe.seed
+        phases: tuple[Phase, ...] = ("select", "verdict")
+        late = max(LATE_EPISODES, base.episodes)
+        return {p: dataclasses.replace(base, seed=evaluation_seed(seed, p), late_episodes=late) for p in phases}
+
+    def _pass_plan(self, backend: str, finished: int, results: Mapping[Job, float | None]) -> StudyPlan:
+        assert self.allocation is not None
+        plan = self._plan
+        done = {(c.key, job) for c in self._everyone(results) for job in results if job.key == c.key}
+        left = max(self.allocation.runs - len(done), len(self._wanted(results, backend)))
+        lanes = min(LANES, plan.recipe.lanes or LANES) if backend == "native" else 1
+        places = lanes * plan.workers
+        recipe = dataclasses.replace(
+            plan.recipe, backend=backend, trials=finished + left, seeds_per_trial=1, pruner="none", timeout=None
+        )
+        return dataclasses.replace(
+            plan,
+            name=confirm_name(plan.name),
+            recipe=recipe,
+            lanes=lanes,
+            trials_in_flight=places,
+            runs_in_flight=places,
+        )
+
+    def _open(self, provenance: Mapping[str, Any]) -> ConfirmRecord:
+        plan = self._plan
+        storage = open_storage(plan.storage, create=True)
+        name = confirm_name(plan.name)
+        with storage_errors(plan.storage):
+            study = optuna.create_study(storage=storage, study_name=name, direction="maximize", load_if_exists=True)
+            study.set_user_attr(attr.CONFIRM, self.describe())
+            study.set_user_attr(attr.PROVENANCE, dict(provenance))
+            exclusive = is_exclusive(plan.storage)
+            buffered = BufferedStorage(storage, storage.get_study_id_from_name(name), exclusive=exclusive)
+            sampler = optuna.samplers.RandomSampler(seed=0)
+            pruner = make_pruner("none", grid=plan.grid, startup_trials=1)
+            record = ConfirmRecord(
+                optuna.load_study(study_name=name, storage=buffered, sampler=sampler, pruner=pruner),
+                buffered,
+                plan.space,
+                Judge("none", plan.grid),
+                seed=plan.recipe.seed,
+                replicates=1,
+                url=plan.storage,
+                exclusive=exclusive,
+            )
+            record.prepare(plan, {}, self._evaluations(), lambda results: ())
+        return record
+
+
+def with_other_backend(
+    contestants: tuple[Contestant, ...], winner: str | None, other: str | None, algorithm: str
+) -> tuple[Contestant, ...]:
+    """Return the contestants, joined by the winner on the other backend where that is asked for and possible."""
+    chosen = next((c for c in contestants if c.key == winner), None)
+    if chosen is None or other is None:
+        return contestants
+    twin = on_backend(chosen, other, algorithm)
+    return contestants if twin is None else (*contestants, twin)
