@@ -1,6 +1,7 @@
 """One tiny study for all tests that only read."""
 
 import os
+import shutil
 
 import pytest
 from cli_shell import TINY, tune
@@ -17,6 +18,14 @@ def finished(tmp_path_factory):
     finally:
         os.chdir(before)
     return folder, shell
+
+
+@pytest.fixture
+def own_study(finished, tmp_path, monkeypatch):
+    """Stand in a copy of that folder, to change."""
+    folder, _ = finished
+    shutil.copytree(folder, tmp_path / "own")
+    monkeypatch.chdir(tmp_path / "own")
 
 
 @pytest.fixture

@@ -262,3 +262,31 @@ def test_nothing_is_left_in_the_working_directory_by_reading(study):
     tune("list")
     tune("show", "tiny")
     assert sorted(os.listdir(study)) == before
+
+
+def test_confirm_trains_the_finalists_again_and_says_how_good_the_winner_is(own_study):
+    shell = tune("confirm", "tiny", "--confirm-budget", "6", "--confirm-seeds", "3", "--executor", "inline", "--quiet")
+    assert shell.code == 0, shell.err
+    data = load("tiny")
+    assert data.confirmation.complete
+    assert f"Confirmed: {data.confirmation.winner.name}, score" in shell.out
+    assert "on 3 fresh seeds; the search had seen" in shell.out
+    assert "against the algorithm's defaults" in shell.out
+    assert "against RL Zoo's tuned values" in shell.out
+    assert f"values of trial {data.chosen.number}:" in tune("show", "tiny").out
+    settings = yaml.safe_load(tune("export", "tiny").out)["CartPole-v1"]
+    assert settings["learning_rate"] == data.chosen.hyperparameters["learning_rate"]
+
+
+def test_confirm_without_enough_budget_is_one_line_and_exit_code_2(own_study):
+    shell = tune("confirm", "tiny", "--executor", "inline")
+    assert shell.code == 2
+    assert "--confirm-budget" in shell.err
+    assert shell.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("value", ["-1", "much", "inf"])
+def test_a_confirm_budget_that_is_none_is_one_line(value):
+    shell = tune("--env", "CartPole-v1", "--confirm-budget", value, "--dry-run")
+    assert shell.code == 2
+    assert "--confirm-budget must be a number of at least 0 and at most 1000" in shell.err

@@ -79,8 +79,8 @@ def _searched_values(data: StudyData, trial: TrialRow) -> dict[str, Any]:
 
 
 def _dry_run(recipe: StudyRecipe) -> int:
-    from tuner.hosting import with_workers
     from tuner.cli.forecast_lines import cost_facts
+    from tuner.hosting import with_workers
     from tuner.study.forecast import refuse_what_cannot_fit
     from tuner.study.plan import plan_study
     from tuner.study.sampling import make_sampler
@@ -120,6 +120,7 @@ def plan_lines(plan: StudyPlan, costs: Mapping[str, str]) -> list[str]:
         "in parallel": f"{recipe.executor}: {plan.workers} workers x {plan.lanes} lanes, "
         f"{plan.trials_in_flight} trials in flight",
         "in all": f"at most {runs * budget.n_timesteps:,} environment steps of training",
+        "then confirm": _confirm_text(recipe, runs * budget.n_timesteps),
         **costs,
         "report": f"{recipe.report_dir}/{plan.name}/index.html",
     }
@@ -131,6 +132,16 @@ def plan_lines(plan: StudyPlan, costs: Mapping[str, str]) -> list[str]:
     if plan.space.derived:
         lines += ["derived", *aligned({n: range_text(r.to_mapping()) for n, r in plan.space.derived.items()})]
     return [*lines, "Nothing was written: this was a dry run."]
+
+
+def _confirm_text(recipe: StudyRecipe, searched: int) -> str:
+    if recipe.confirm == 0:
+        return "nothing: --confirm 0"
+    return (
+        f"up to {recipe.confirm} finalists train again on fresh seeds, the winner and its baselines on up to "
+        f"{recipe.confirm_seeds} fresher ones: at most {recipe.confirm_budget:g} x the steps that the search spends "
+        f"({int(recipe.confirm_budget * searched):,})"
+    )
 
 
 def _shortened(grid: tuple[int, ...]) -> list[str]:
