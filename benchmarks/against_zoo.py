@@ -21,7 +21,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tuner.core.statistics import iqm_difference, iqm_interval
-
 from tuner.envs.make import inspect
 from tuner.envs.spec import EnvSpec
 from tuner.hyperparameters import from_mapping

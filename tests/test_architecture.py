@@ -16,7 +16,7 @@ BASE = {"", "errors", "optional", "seeding", "fields", "hyperparameters"}
 
 #: Part of the package -> the other parts it may import, all of them below it.
 BELOW = {
-    "cli": {"api", "hosting", "execution", "report", "study", "space", "training", "envs"},
+    "cli": {"api", "hosting", "execution", "report", "study", "space", "training", "envs", "core"},
     "api": {"hosting", "execution", "report", "study", "space", "training", "envs"},
     "hosting": {"execution", "study", "training"},
     "report": {"study", "core"},
