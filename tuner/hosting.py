@@ -60,7 +60,8 @@ def make_executor(plan: StudyPlan) -> Executor:
         return RayExecutor(trainer, plan.workers, place, env_id=plan.env.id, env_module=plan.env.module)
     from tuner.execution.processes import ProcessExecutor
 
-    return ProcessExecutor(trainer, plan.workers)
+    limit = plan.recipe.worker_memory
+    return ProcessExecutor(trainer, plan.workers, memory_limit=None if limit is None else limit * 2**20)
 
 
 def _place(recipe: StudyRecipe) -> Place:

@@ -66,17 +66,19 @@ def broken_factory():
 class Books:
     """A supervisor over a list of runs that checks the protocol as it goes."""
 
-    def __init__(self, specs, *, on_point=None, stop_when=None, stop_at=None):
+    def __init__(self, specs, *, on_point=None, stop_when=None, stop_at=None, patience_s=600.0):
         self.queue = list(specs)
         self.specs = {spec.run_id: spec for spec in specs}
         self.in_flight = {}
         self.points = {spec.run_id: [] for spec in specs}
         self.outcomes = {}
         self.losses = []
+        self.causes = []
         self.taken = Counter()
         self.pids = {}
         self.ticks = 0
         self.log = []
+        self.patience_s = patience_s
         self._on_point = on_point
         self._stop_when = stop_when
         self._stop_at = {} if stop_at is None else stop_at  # looked up at each report: it may change
@@ -111,11 +113,15 @@ class Books:
         self.outcomes[outcome.run_id] = outcome
         self.log.append(("finish", outcome.run_id, outcome.kind))
 
-    def lost(self, run_ids, reason):
+    def lost(self, run_ids, reason, cause="died"):
+        self.causes.append(cause)
         for run_id in run_ids:
             self.losses.append((run_id, reason))
             self.points[run_id] = []
             self.queue.insert(0, self.in_flight.pop(run_id))
+
+    def overdue(self, run_ids, silent_s):
+        return silent_s > self.patience_s
 
     def tick(self):
         self.ticks += 1

@@ -156,8 +156,8 @@ def test_a_broken_trainer_loses_its_runs_and_says_why():
     books = Books([fake_spec(0, breaks_trainer=True), fake_spec(1)])
     taken_back = books.lost
 
-    def give_up_after_two(run_ids, reason):
-        taken_back(run_ids, reason)
+    def give_up_after_two(run_ids, reason, cause):
+        taken_back(run_ids, reason, cause)
         if len(books.losses) == 2:
             books.queue.pop(0)
 

@@ -20,7 +20,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "each run": ("steps", "evaluations", "eval_episodes", "seeds_per_trial", "objective"),
     "how to search": ("sampler", "pruner", "startup_trials", "seed"),
     "where and how long": (
-        "study", "storage", "workers", "lanes", "device", "timeout", "trial_timeout",
+        "study", "storage", "workers", "lanes", "worker_memory", "device", "timeout", "trial_timeout",
         "executor", "ray_address", "cpus_per_worker", "gpus_per_worker",
     ),
     "finalists": ("confirm", "confirm_seeds", "confirm_budget", "confirm_backend"),
@@ -43,6 +43,7 @@ DEFAULTS = {
     "timeout": "no limit",
     "trial_timeout": "no limit",
     "confirm_backend": "--backend",
+    "worker_memory": "",
     "env": "",
 }
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from multiprocessing.connection import wait
 
 from tuner.errors import StudyFailedError
+from tuner.execution.memory import memory_of, share_of_memory
 from tuner.execution.messages import Crashed, Finish, Message, Report, Take
 from tuner.execution.worker_process import WorkerProcess
 from tuner.training.types import DONE, WAIT, RunSpec, Supervisor, Trainer
@@ -38,14 +39,23 @@ class ProcessExecutor:
             ``functools.partial(make_trainer, "native", "dqn", 8)`` from :mod:`tuner.training.registry`.
         workers: Number of workers, >= 1.
         stop_grace_s: Seconds that runs have to reach their next evaluation when told to stop.
+        memory_limit: Bytes of memory a worker may take before it is killed; None takes its share of the machine's.
     """
 
-    def __init__(self, make_trainer: Callable[[], Trainer], workers: int, *, stop_grace_s: float = 5.0) -> None:
+    def __init__(
+        self,
+        make_trainer: Callable[[], Trainer],
+        workers: int,
+        *,
+        stop_grace_s: float = 5.0,
+        memory_limit: int | None = None,
+    ) -> None:
         if workers < 1:
             raise ValueError(f"workers must be at least 1, got {workers}.")
         self._make_trainer = make_trainer
         self._workers = workers
         self._stop_grace_s = stop_grace_s
+        self._memory_limit = memory_limit or share_of_memory(workers)
 
     def run(self, supervisor: Supervisor) -> None:
         """Serve workers until all have left. Whatever ends this call, no worker survives it.
@@ -53,7 +63,7 @@ class ProcessExecutor:
         Raises:
             StudyFailedError: Workers cannot be kept alive.
         """
-        pool = _Pool(supervisor, self._make_trainer, self._stop_grace_s)
+        pool = _Pool(supervisor, self._make_trainer, self._stop_grace_s, self._memory_limit)
         try:
             pool.serve(self._workers)
         finally:
@@ -61,10 +71,13 @@ class ProcessExecutor:
 
 
 class _Pool:
-    def __init__(self, supervisor: Supervisor, make_trainer: Callable[[], Trainer], stop_grace_s: float) -> None:
+    def __init__(
+        self, supervisor: Supervisor, make_trainer: Callable[[], Trainer], stop_grace_s: float, memory_limit: int
+    ) -> None:
         self._supervisor = supervisor
         self._make_trainer = make_trainer
         self._stop_grace_s = stop_grace_s
+        self._memory_limit = memory_limit
         self._workers: list[WorkerProcess] = []
         self._stillborn: dict[int, int] = {}
         self._stopping_since: float | None = None
@@ -122,6 +135,7 @@ class _Pool:
         worker.parked = None
         if isinstance(answer, RunSpec):
             worker.held[answer.run_id] = None
+            worker.heard = time.monotonic()
             worker.served = True
             self._stillborn.pop(worker.slot, None)
         elif answer is DONE:
@@ -152,12 +166,14 @@ class _Pool:
                 self._supervisor.report(message.points)
             else:
                 self._note(worker, message)
-        reason = worker.bury()
+        cause, reason = worker.bury()
         self._workers.remove(worker)
         stopping = self._stopping_since is not None
         if worker.held:
             logger.log(logging.INFO if stopping else logging.WARNING, "%s; its runs go again", reason)
-            self._supervisor.lost(list(worker.held), "stopped before its next evaluation" if stopping else reason)
+            if stopping:
+                cause, reason = "stopped", "stopped before its next evaluation"
+            self._supervisor.lost(list(worker.held), reason, cause)
         if not stopping and (worker.held or not worker.told_done):
             self._replace(worker, reason)
 
@@ -183,8 +199,25 @@ class _Pool:
             if waited >= 0:
                 for worker in self._workers:
                     worker.signal(signal.SIGTERM if waited < TERMINATE_S else signal.SIGKILL)
+        if self._stopping_since is None:
+            self._watch(now)
         for worker in list(self._workers):
             if worker.leave_by is not None and now > worker.leave_by:
                 worker.signal(signal.SIGKILL)
             if not worker.process.is_alive():  # a sentinel stays silent while something that the worker forked lives on
                 self._bury(worker)
+
+    def _watch(self, now: float) -> None:
+        """Kill workers that hang or take too much memory, with all that they have started."""
+        for worker in self._workers:
+            if not worker.held or worker.killed is not None:
+                continue
+            silent = now - worker.heard
+            if self._supervisor.overdue(list(worker.held), silent):
+                worker.kill("silent", f"worker silent for {silent:.0f} s, killed")
+                continue
+            used = memory_of(worker.process.pid)
+            if used > self._memory_limit:
+                mib = 2**20
+                words = f"worker took {used // mib} MiB, limit {self._memory_limit // mib} MiB, killed"
+                worker.kill("memory", words)

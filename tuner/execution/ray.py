@@ -236,7 +236,8 @@ class _Pool:
         stopping = self._stopping_since is not None
         if actor.held:
             logger.log(logging.INFO if stopping else logging.WARNING, "%s; its runs go again", reason)
-            self._supervisor.lost(list(actor.held), "stopped before its next evaluation" if stopping else reason)
+            words = "stopped before its next evaluation" if stopping else reason
+            self._supervisor.lost(list(actor.held), words, "stopped" if stopping else "died")
         if stopping or (actor.told_done and not actor.held):
             return
         if not actor.spoke:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.connection import Connection
 from typing import Any
 
+from tuner.execution.memory import offer_to_oom_killer
 from tuner.execution.messages import Answer, Crashed, Finish, Message, Report, Take
 from tuner.training.types import EvalPoint, Outcome, RunId, RunSpec, Signal, Trainer
 
@@ -95,5 +96,6 @@ def _detach(parent: int) -> None:
         import ctypes
 
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        offer_to_oom_killer()
         if os.getppid() != parent:  # it died before the line above
             sys.exit(1)

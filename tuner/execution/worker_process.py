@@ -7,15 +7,17 @@ import multiprocessing
 import os
 import signal
 import sys
+import time
 import types
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from typing import Any
 
+from tuner.execution.memory import oom_kills
 from tuner.execution.messages import Answer, Message, Take
 from tuner.execution.worker import serve
-from tuner.training.types import RunId, Trainer
+from tuner.training.types import LossCause, RunId, Trainer
 
 #: One thread per worker: libraries read these when they are loaded, so they must stand before the worker starts.
 ONE_THREAD = dict.fromkeys(
@@ -46,6 +48,8 @@ class WorkerProcess:
         told_done: Whether it knows that nothing will come.
         leave_by: When it is killed unless it has left by itself (monotonic seconds).
         crash: What its trainer raised, if it did.
+        heard: When it last said something, or was given a run (monotonic seconds).
+        killed: Why the executor has killed it (cause, in words), if it has.
     """
 
     def __init__(self, slot: int, make_trainer: Callable[[], Trainer]) -> None:
@@ -56,6 +60,9 @@ class WorkerProcess:
         self.told_done = False
         self.leave_by: float | None = None
         self.crash: str | None = None
+        self.heard = time.monotonic()
+        self.killed: tuple[LossCause, str] | None = None
+        self._oom_kills = oom_kills()
         self.connection: Connection[Any, Any]
         self.connection, theirs = _SPAWN.Pipe()
         self.process: SpawnProcess = _SPAWN.Process(
@@ -84,6 +91,7 @@ class WorkerProcess:
         except (EOFError, OSError):
             self.connection.close()
             return None
+        self.heard = time.monotonic()
         return message
 
     def last_words(self) -> Iterator[Message]:
@@ -105,19 +113,28 @@ class WorkerProcess:
             else:
                 os.kill(pid, number)
 
-    def bury(self) -> str:
-        """End whatever is left of it, release its resources and return how it ended, in words."""
+    def kill(self, cause: LossCause, reason: str) -> None:
+        """End it with all it has started, for a reason."""
+        self.killed = (cause, reason)
+        self.signal(signal.SIGKILL if os.name == "posix" else signal.SIGTERM)
+
+    def bury(self) -> tuple[LossCause, str]:
+        """End whatever is left of it, release its resources and return how it ended: the cause, and in words."""
         self.signal(signal.SIGKILL if os.name == "posix" else signal.SIGTERM)
         self.process.join(5)
         code = self.process.exitcode
         self.connection.close()
         if code is not None:
             self.process.close()
+        if self.killed is not None:
+            return self.killed
         if self.crash is not None:
-            return self.crash
+            return "died", self.crash
+        if code == -signal.SIGKILL and oom_kills() > self._oom_kills:
+            return "memory", "worker killed by the system, which had run out of memory"
         if code is not None and code < 0:
-            return f"worker killed by {_signal_name(-code)}"
-        return f"worker ended with exit code {code}"
+            return "died", f"worker killed by {_signal_name(-code)}"
+        return "died", f"worker ended with exit code {code}"
 
 
 def _leads_group(pid: int) -> bool:

@@ -6,7 +6,7 @@ Bookkeeping only. What an evaluation or an outcome means for a trial is the supe
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -18,14 +18,25 @@ from tuner.training.types import EvalPoint, RunId, RunSpec
 
 @dataclass
 class Run:
-    """One seed of a trial."""
+    """One seed of a trial.
+
+    Attributes:
+        spec: What is trained.
+        state: Where it is.
+        points: Evaluations of this attempt.
+        steps: Environment steps it took, once it has ended.
+        elapsed_s: Training seconds it took, once it has ended.
+        deaths: Workers that died while it was among others there.
+        charges: Workers that died while it was alone there.
+    """
 
     spec: RunSpec
     state: Literal["queued", "running", "ended"] = "queued"
     points: list[EvalPoint] = field(default_factory=list)
     steps: int = 0
     elapsed_s: float = 0.0
-    losses: int = 0
+    deaths: int = 0
+    charges: int = 0
 
     @property
     def last_step(self) -> int:
@@ -106,24 +117,44 @@ class Flight:
         """Runs that train or wait."""
         return sum(run.state != "ended" for trial in self._trials.values() for run in trial.runs.values())
 
-    @property
-    def waiting(self) -> bool:
-        """Whether there is a run to hand out."""
-        return bool(self._queue)
+    def dispatch(self, open_shapes: Mapping[tuple[object, ...], int]) -> RunSpec | None:
+        """Hand out the first queued run of an open shape, else the first of all.
 
-    def dispatch(self, open_shapes: Mapping[tuple[object, ...], int]) -> RunSpec:
-        """Hand out the first queued run of an open shape, else the first of all."""
-        chosen = next((i for i in self._queue if open_shapes.get(self._run(i).spec.shape, 0) > 0), self._queue[0])
+        A run that goes alone is for a worker that trains nothing, and that worker gets no other: None.
+        """
+        if any(self._is_alone(shape) for shape in open_shapes):
+            return None
+        fitting = [i for i in self._queue if not (open_shapes and self._run(i).spec.alone)]
+        if not fitting:
+            return None
+        chosen = next((i for i in fitting if open_shapes.get(self._run(i).spec.shape, 0) > 0), fitting[0])
         self._queue.remove(chosen)
         run = self._run(chosen)
         run.state = "running"
         return run.spec
+
+    def _is_alone(self, shape: tuple[object, ...]) -> bool:
+        return any(
+            run.spec.alone and run.state == "running" and run.spec.shape == shape
+            for trial in self._trials.values()
+            for run in trial.runs.values()
+        )
 
     def running(self, run_id: RunId) -> Run | None:
         """Return a run that a worker trains; None when it is not, or no longer, one of ours."""
         trial = self._trials.get(run_id.trial)
         run = trial.runs.get(run_id.replicate) if trial is not None else None
         return run if run is not None and run.state == "running" else None
+
+    def time_left(self, run_ids: Sequence[RunId], limit: float) -> float:
+        """Return the seconds that runs of one worker may still train, all together, when each has ``limit``."""
+        left = 0.0
+        for run_id in run_ids:
+            run = self.running(run_id)
+            doomed = run is None or self.trial(run_id).verdict is not None  # it only has to reach its next evaluation
+            spent = 0.0 if run is None or doomed or not run.points else run.points[-1].elapsed_s
+            left += max(limit - spent, 0.0)
+        return left
 
     def again(self, run_id: RunId) -> None:
         """Put a run that lost its worker at the head of the queue, as if it had never begun."""

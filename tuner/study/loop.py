@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 from tuner.errors import DivergedError, StudyFailedError
-from tuner.study import verdicts
+from tuner.study import blame, verdicts
 from tuner.study.flight import Flight, OpenTrial, Run
 from tuner.study.objective import trial_score, value_at
 from tuner.study.plan import StudyPlan
@@ -21,10 +21,7 @@ from tuner.study.progress import NoProgress, ProgressListener, Snapshot
 from tuner.study.record import StudyRecord
 from tuner.study.tally import FAILURES_IN_A_ROW, Tally
 from tuner.study.trials import Settled, TrialEnd
-from tuner.training.types import DONE, WAIT, EvalPoint, Outcome, RunId, RunSpec, Signal
-
-#: Times a run may lose its worker before it is taken for the cause.
-MAX_LOSSES = 3
+from tuner.training.types import DONE, WAIT, EvalPoint, LossCause, Outcome, RunId, RunSpec, Signal
 
 #: Said once after the first Ctrl-C: nothing else is to be seen until the runs in training reach an evaluation.
 STOPPING = "Stopping: runs end at their next evaluation; Ctrl-C again stops at once."
@@ -75,10 +72,11 @@ class StudySupervisor:
                 self._ask_ahead()
                 if self._ending is not None:
                     return DONE
-                if self._flight.waiting:
-                    return self._flight.dispatch(open_shapes)
                 if not self._flight:
                     return DONE
+                spec = self._flight.dispatch(open_shapes)
+                if spec is not None:
+                    return spec
                 if not block:
                     return WAIT
                 self._changed.wait(0.1)
@@ -106,24 +104,34 @@ class StudySupervisor:
             self._settle(trial)
             self._changed.notify_all()
 
-    def lost(self, run_ids: Sequence[RunId], reason: str) -> None:
-        """A worker died: its runs go again from the start."""
+    def lost(self, run_ids: Sequence[RunId], reason: str, cause: LossCause = "died") -> None:
+        """A worker ended: its runs go again from the start, unless one is to blame (``blame.py``)."""
         with self._changed:
             for run_id in run_ids:
                 run = self._flight.running(run_id)
                 if run is None:
                     continue
                 trial = self._flight.trial(run_id)
-                run.losses += 1
                 run.steps = run.last_step
-                if trial.verdict is None and run.losses >= MAX_LOSSES:
-                    trial.verdict = ("failed", f"its worker died {MAX_LOSSES} times: {reason}")
+                if trial.verdict is None:
+                    trial.verdict = blame.charge(run, alone=len(run_ids) == 1, cause=cause, reason=reason)
                 if trial.verdict is not None:
                     run.state = "ended"
                     self._settle(trial)
                 else:
                     self._flight.again(run_id)
             self._changed.notify_all()
+
+    def overdue(self, run_ids: Sequence[RunId], silent_s: float) -> bool:
+        """Whether a worker has been silent for longer than all its runs together may still train.
+
+        Then one of them is beyond its limit, whichever it is: lanes share their worker's time.
+        """
+        limit = self._plan.recipe.trial_timeout
+        if limit is None:
+            return False
+        with self._changed:
+            return silent_s > self._flight.time_left(run_ids, limit)
 
     def tick(self) -> bool:
         """Draw progress; return False when workers are to stop now (time is up, interrupted, or failing)."""
@@ -177,20 +185,9 @@ class StudySupervisor:
     def snapshot(self) -> Snapshot:
         """Return the study at this moment."""
         with self._changed:
+            running = tuple(t.show(self._plan.grid[-1]) for t in self._flight.by_number() if t.training)
             elapsed = self._clock() - self._start
-            fresh = self.finished - self._tally.resumed
-            left = max(self._plan.recipe.trials - self.finished, 0)
-            return Snapshot(
-                name=self._plan.name,
-                trials=self._plan.recipe.trials,
-                counts=dict(self._tally.counts),
-                resumed=self._tally.resumed,
-                running=tuple(t.show(self._plan.grid[-1]) for t in self._flight.by_number() if t.training),
-                best=self._tally.best,
-                steps=self._steps,
-                elapsed_s=elapsed,
-                eta_s=elapsed / fresh * left if fresh else None,
-            )
+            return self._tally.snapshot(self._plan.name, self._plan.recipe.trials, running, self._steps, elapsed)
 
     # Work to hand out.
 

@@ -86,6 +86,9 @@ class StudyRecipe:
         None, "Stop the search after this long; the same command carries on.", kind="duration"
     )
     trial_timeout: float | None = _declare(None, "Give up a run after this much training time.", kind="duration")
+    worker_memory: int | None = _declare(
+        None, "MiB of memory a worker may take (default: its share of the machine).", kind="int", low=64
+    )
     device: str = _declare("cpu", "Where networks are trained.", choices=("cpu", "cuda", "auto"))
     confirm: int = _declare(5, "Finalists to train again on fresh seeds.", kind="int", low=0)
     confirm_seeds: int = _declare(

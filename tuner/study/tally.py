@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter, deque
 
-from tuner.study.progress import BestTrial
+from tuner.study.progress import BestTrial, RunningTrial, Snapshot
 from tuner.study.trials import AskedTrial, Settled
 
 #: Equal failures in a row that end the study.
@@ -42,6 +42,31 @@ class Tally:
         if self._failures and _kind_of(self._failures[-1]) != _kind_of(reason):
             self._failures.clear()
         self._failures.append(reason)
+
+    def snapshot(
+        self, name: str, trials: int, running: tuple[RunningTrial, ...], steps: int, elapsed_s: float
+    ) -> Snapshot:
+        """Return the study at a moment.
+
+        Args:
+            name: Study name.
+            trials: Trials it shall have.
+            running: Trials in training.
+            steps: Environment steps taken since the start.
+            elapsed_s: Seconds since the start.
+        """
+        fresh = self.finished - self.resumed
+        return Snapshot(
+            name=name,
+            trials=trials,
+            counts=dict(self.counts),
+            resumed=self.resumed,
+            running=running,
+            best=self.best,
+            steps=steps,
+            elapsed_s=elapsed_s,
+            eta_s=elapsed_s / fresh * max(trials - self.finished, 0) if fresh else None,
+        )
 
     @property
     def hopeless(self) -> bool:

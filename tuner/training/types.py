@@ -21,6 +21,10 @@ from tuner.hyperparameters import Hyperparameters
 Backend = Literal["native", "sb3"]
 OutcomeKind = Literal["completed", "stopped", "diverged", "timed_out", "failed"]
 
+#: What ended a worker: it died by itself or by a stranger's hand, said nothing for too long, took too much memory, or
+#: was told to stop.
+LossCause = Literal["died", "silent", "memory", "stopped"]
+
 
 class RunId(NamedTuple):
     """Names one run inside a study: which trial, which of its seeds."""
@@ -61,6 +65,8 @@ class RunSpec:
         grid: Increasing environment steps at which the run is evaluated; the last is its budget.
         evaluation: How it is evaluated.
         device: ``cpu`` or ``cuda``.
+        alone: It was there when workers died, and is to share its worker with no other run until it has ended. Not
+            part of the run's value.
     """
 
     run_id: RunId
@@ -71,6 +77,7 @@ class RunSpec:
     grid: tuple[int, ...]
     evaluation: EvaluationSpec
     device: str = "cpu"
+    alone: bool = field(default=False, compare=False)
 
     @property
     def algorithm(self) -> str:
@@ -91,9 +98,10 @@ class RunSpec:
 
     @property
     def shape(self) -> tuple[object, ...]:
-        """What runs must agree on to share a stack."""
+        """What runs must agree on to share a stack; a run that goes alone agrees with none."""
         place = (self.env, self.backend, self.algorithm, self.n_timesteps, self.evaluation, self.device)
-        return (*place, *self.hyperparameters.shape())
+        alone = ("alone", self.run_id) if self.alone else ()
+        return (*place, *self.hyperparameters.shape(), *alone)
 
 
 def late_points(n: int) -> int:
@@ -172,6 +180,7 @@ class Dispatcher(Protocol):
 
         Args:
             open_shapes: Free lanes by stack shape in stacks that are training now; a run of such a shape is preferred.
+                Empty: the caller trains nothing, and may get a run that must go alone.
             block: Wait until there is a run or nothing will ever come (the caller has nothing to train). Then the
                 answer is never ``WAIT``.
 
@@ -218,8 +227,12 @@ class Trainer(Protocol):
 class Supervisor(Dispatcher, Protocol):
     """What an executor needs beyond a dispatcher: it hosts trainers, and workers can die."""
 
-    def lost(self, run_ids: Sequence[RunId], reason: str) -> None:
-        """A worker died while it held these runs; they go again."""
+    def lost(self, run_ids: Sequence[RunId], reason: str, cause: LossCause = "died") -> None:
+        """A worker ended while it held these runs, all of its runs: they go again, or are given up."""
+        ...
+
+    def overdue(self, run_ids: Sequence[RunId], silent_s: float) -> bool:
+        """Whether a worker that holds these runs is to be killed, silent for ``silent_s`` seconds as it is."""
         ...
 
     def tick(self) -> bool:
