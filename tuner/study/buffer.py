@@ -19,6 +19,7 @@ from datetime import datetime
 from typing import Any
 
 from optuna.distributions import BaseDistribution, check_distribution_compatibility
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
@@ -34,7 +35,7 @@ class BufferedStorage(BaseStorage):
     Args:
         backend: The storage underneath. What is not about trials goes straight to it.
         study_id: The study's id in it.
-        exclusive: Nobody else writes this study's trials; otherwise they are read again whenever all are asked for.
+        exclusive: Nobody else writes this study's trials; otherwise news of theirs are read whenever all are asked for.
         writer: Writes trials; None takes the fastest that fits the backend.
     """
 
@@ -50,12 +51,20 @@ class BufferedStorage(BaseStorage):
         self._open: dict[int, FrozenTrial] = {}  # by trial id: trials that are not finished
         self._ended: dict[int, FrozenTrial] = {}  # by trial id: trials that are
         self._ids: dict[int, int] = {}  # trial number -> trial id
-        self._all: dict[int, FrozenTrial] = {}  # by number, rising: complete where exclusive
+        self._all: dict[int, FrozenTrial] = {}  # by number, rising
+        self._others: dict[int, FrozenTrial] = {}  # by trial id: trials of other supervisors, not finished
+        self._newest = 0  # trial id up to which all are known
+        self._unlearned: list[FrozenTrial] = []  # finished by others since this was last asked
         self._distributions: dict[str, BaseDistribution] = {}
         self._directions = backend.get_study_directions(study_id)
-        if exclusive:
+        #: Whether news of other supervisors' trials are read one by one, instead of all trials every time.
+        self.follows = exclusive or self._writer.changes(study_id, 0, ()) is not None
+        if self.follows:
             for trial in backend.get_all_trials(study_id, deepcopy=False):
-                self._take_in(trial)
+                if exclusive:
+                    self._take_in(trial)
+                else:
+                    self._look_at(trial)
 
     def flush(self) -> None:
         """Write everything the database lacks, in one transaction.
@@ -114,7 +123,10 @@ class BufferedStorage(BaseStorage):
     def set_trial_state_values(self, trial_id: int, state: TrialState, values: Sequence[float] | None = None) -> bool:
         """Write a trial's new state at once, together with all that is new about it."""
         if not state.is_finished():
-            changed = self._backend.set_trial_state_values(trial_id, state, values)
+            try:
+                changed = self._backend.set_trial_state_values(trial_id, state, values)
+            except UpdateFinishedTrialError:  # another supervisor has taken it, and finished it
+                changed = False
             if changed:  # a queued trial begins
                 self._take_in(self._backend.get_trial(trial_id))
             return changed
@@ -148,10 +160,12 @@ class BufferedStorage(BaseStorage):
     ) -> list[FrozenTrial]:
         """Return all trials in order of their numbers."""
         if not self._exclusive:
+            self.look_at_others()
+        if not self.follows:
             stored = self._backend.get_all_trials(study_id, deepcopy=False)
             trials = [self._open.get(t._trial_id, t) for t in stored]
         elif states is not None and not any(state in states for state in _FINISHED):
-            trials = sorted(self._open.values(), key=lambda t: t.number)
+            trials = sorted([*self._open.values(), *self._others.values()], key=lambda t: t.number)
         else:
             trials = list(self._all.values())
         if states is not None:
@@ -202,34 +216,78 @@ class BufferedStorage(BaseStorage):
 
     # Memory.
 
-    def _take_in(self, trial: FrozenTrial) -> None:
+    def look_at_others(self) -> None:
+        """Read what other supervisors have begun or finished: one short query, and the trials that it names."""
+        if not self.follows:
+            return
+        for trial_id, state in self._writer.changes(self._study_id, self._newest, self._others) or ():
+            self._newest = max(self._newest, trial_id)
+            if trial_id in self._open or trial_id in self._ended:
+                continue
+            known = self._others.get(trial_id)
+            # A trial's parameters come to the database soon after its row.
+            if known is None or known.state != state or (state == TrialState.RUNNING and not known.params):
+                self._look_at(self._backend.get_trial(trial_id))
+
+    def ended_elsewhere(self) -> list[FrozenTrial]:
+        """Return the trials that other supervisors have finished since this was asked last."""
+        ended, self._unlearned = self._unlearned, []
+        return ended
+
+    def _look_at(self, trial: FrozenTrial) -> None:
+        """Keep a trial that is another supervisor's, or nobody's yet."""
         trial_id = trial._trial_id
-        self._ids[trial.number] = trial_id
+        self._others.pop(trial_id, None)
+        if trial.state.is_finished():
+            self._take_in(trial)
+            self._unlearned.append(trial)
+        else:
+            self._others[trial_id] = trial
+            self._remember(trial)
+        self._newest = max(self._newest, trial_id)
+
+    def _remember(self, trial: FrozenTrial) -> None:
+        self._ids[trial.number] = trial._trial_id
         self._distributions.update(trial.distributions)
-        if self._exclusive:
+        if trial.number not in self._all and self._all and trial.number < next(reversed(self._all)):
+            self._all = dict(sorted([*self._all.items(), (trial.number, trial)]))
+        else:
             self._all[trial.number] = trial
+
+    def _take_in(self, trial: FrozenTrial) -> None:
+        """Keep a trial that is finished, or that is ours to write."""
+        trial_id = trial._trial_id
+        self._remember(trial)
+        self._others.pop(trial_id, None)
         if trial.state.is_finished():
             self._ended[trial_id] = trial
+        elif trial.state == TrialState.WAITING and not self._exclusive:
+            self._others[trial_id] = trial  # whoever comes first takes it
         else:
-            self._open[trial_id] = trial
-            self._news[trial_id] = News()
-            self._stored[trial_id] = (
-                {("user", key) for key in trial.user_attrs}
-                | {("system", key) for key in trial.system_attrs}
-                | {("reports", step) for step in trial.intermediate_values}
-            )
-            self._news[trial_id].rewritten = self._stored[trial_id]
+            self._own(trial)
+
+    def _own(self, trial: FrozenTrial) -> None:
+        trial_id = trial._trial_id
+        self._open[trial_id] = trial
+        self._news[trial_id] = News()
+        self._stored[trial_id] = (
+            {("user", key) for key in trial.user_attrs}
+            | {("system", key) for key in trial.system_attrs}
+            | {("reports", step) for step in trial.intermediate_values}
+        )
+        self._news[trial_id].rewritten = self._stored[trial_id]
 
     def _change(self, trial_id: int) -> FrozenTrial:
         """Return a fresh copy of an open trial, to be changed: who has read the old one keeps it as it was."""
         if trial_id not in self._open:
             trial = self.get_trial(trial_id)
             self.check_trial_is_updatable(trial_id, trial.state)
-            self._take_in(trial)
+            self._remember(trial)
+            self._others.pop(trial_id, None)
+            self._own(trial)
         trial = copy.copy(self._open[trial_id])
         self._open[trial_id] = trial
-        if self._exclusive:
-            self._all[trial.number] = trial
+        self._all[trial.number] = trial
         return trial
 
     def _settle_news(self, trial_id: int, news: News) -> None:

@@ -87,7 +87,7 @@ class StudyRecord:
         """
         with storage_errors(self._url):
             if not self._exclusive:
-                self._learn()
+                self._learn_from_others()
             asked = self._ask()
         self.flush()
         return asked
@@ -186,6 +186,15 @@ class StudyRecord:
                 pruner.learn(self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)))
             else:
                 pruner.learn([self._storage.get_trial(self._trial_id(number))])
+
+    def _learn_from_others(self) -> None:
+        """Let the median rule know of trials that other supervisors have ended."""
+        storage, pruner = self._storage, self._study.pruner
+        if not isinstance(storage, BufferedStorage) or not storage.follows:
+            self._learn()
+        elif isinstance(pruner, MedianMemory):
+            storage.look_at_others()
+            pruner.learn(storage.ended_elsewhere())
 
     def give_up(self, number: int, reason: str) -> None:
         """Close a trial as lost and queue its successor: the study is being interrupted."""

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
 from optuna.distributions import BaseDistribution, distribution_to_json
-from optuna.exceptions import StorageInternalError
+from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
@@ -68,7 +68,12 @@ class RowWriter(Protocol):
 
         Raises:
             StorageInternalError: The database does not take them.
+            UpdateFinishedTrialError: Another process has finished a trial that is to end here.
         """
+        ...
+
+    def changes(self, study_id: int, after: int, among: Collection[int]) -> list[tuple[int, TrialState]] | None:
+        """Return (trial id, state) of a study's trials with an id above ``after`` or one of some; None if unknown."""
         ...
 
 
@@ -97,18 +102,26 @@ class ApiWriter:
                 state, values, _ = item.end
                 self._storage.set_trial_state_values(trial_id, state, values)
 
+    def changes(self, study_id: int, after: int, among: Collection[int]) -> None:
+        """Return nothing: the API has no such question."""
+
 
 class TableWriter:
     """One transaction for everything, on Optuna's own tables.
 
+    On PostgreSQL other supervisors write trials of their own beside these, and may close one of ours when they take us
+    for dead. So a study's row is locked while a trial gets its number, as Optuna does it, and a trial's row while
+    its news are written; those of a trial that has been finished elsewhere are dropped.
+
     Args:
-        engine: SQLAlchemy's engine of an ``RDBStorage`` on SQLite.
+        engine: SQLAlchemy's engine of an ``RDBStorage``.
         models: Optuna's module of table models.
     """
 
     def __init__(self, engine: Any, models: Any) -> None:
         self._engine = engine
         self._model = models.TrialModel
+        self._studies = models.StudyModel.__table__
         self._trials = models.TrialModel.__table__
         self._params = models.TrialParamModel.__table__
         self._values = models.TrialValueModel.__table__
@@ -121,17 +134,26 @@ class TableWriter:
         self._report_to_stored = models.TrialIntermediateValueModel.intermediate_value_to_stored_repr
 
     def create(self, study_id: int) -> FrozenTrial:
-        """Create a running trial. Its number is the count of those before it, as Optuna has it."""
+        """Create a running trial. Its number follows that of the study's newest: the count of those before it."""
         now = datetime.now()
-        row = {"study_id": study_id, "state": TrialState.RUNNING, "datetime_start": self._utc(now)}
+        trials, study = self._trials.c, self._studies.c.study_id == study_id
         with self._transaction() as connection:
-            # The insert takes SQLite's only write lock, so nobody counts at the same time.
+            if self._engine.name == "sqlite":  # has no locked rows; an update that changes nothing takes its only lock
+                connection.execute(self._studies.update().where(study).values(study_id=study_id))
+            else:
+                connection.execute(self._studies.select().where(study).with_for_update())
+            last = (
+                self._trials.select()
+                .with_only_columns(trials.number)
+                .where(trials.study_id == study_id)
+                .order_by(trials.trial_id.desc())
+                .limit(1)
+            )
+            before = connection.execute(last).scalar()
+            number = 0 if before is None else before + 1
+            row = {"study_id": study_id, "number": number, "state": TrialState.RUNNING}
+            row["datetime_start"] = self._utc(now)
             (trial_id,) = connection.execute(self._trials.insert().values(row)).inserted_primary_key
-            number = connection.exec_driver_sql(
-                "SELECT COUNT(*) FROM trials WHERE study_id = ? AND trial_id < ?", (study_id, trial_id)
-            ).scalar_one()
-            mine = self._trials.c.trial_id == trial_id
-            connection.execute(self._trials.update().where(mine).values(number=number))
         return FrozenTrial(
             number=number,
             state=TrialState.RUNNING,
@@ -148,9 +170,31 @@ class TableWriter:
 
     def write(self, news: Iterable[tuple[int, News]]) -> None:
         """Write (trial id, news) pairs in one transaction."""
+        pending = dict(news)
+        trials = self._trials.c
+        ours = (
+            self._trials.select()
+            .with_only_columns(trials.trial_id)
+            .where(trials.trial_id.in_(pending), trials.state.in_((TrialState.RUNNING, TrialState.WAITING)))
+            .order_by(trials.trial_id)  # several supervisors lock rows in the same order
+            .with_for_update()
+        )
         with self._transaction() as connection:
-            for trial_id, item in news:
-                self._write(connection, trial_id, item)
+            there = set(connection.execute(ours).scalars())
+            for trial_id, item in pending.items():
+                if trial_id in there:
+                    self._write(connection, trial_id, item)
+                elif item.end is not None:
+                    raise UpdateFinishedTrialError(f"Trial {trial_id} has been finished by another process.")
+
+    def changes(self, study_id: int, after: int, among: Collection[int]) -> list[tuple[int, TrialState]]:
+        """Return (trial id, state) of a study's trials with an id above ``after`` or one of some."""
+        trials = self._trials.c
+        wanted = (trials.trial_id > after) | trials.trial_id.in_(among)
+        rows = self._trials.select().with_only_columns(trials.trial_id, trials.state)
+        with self._transaction() as connection:
+            found = connection.execute(rows.where(trials.study_id == study_id, wanted).order_by(trials.trial_id))
+            return [(trial_id, state) for trial_id, state in found]
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[Any]:
@@ -220,8 +264,9 @@ class TableWriter:
         connection.execute(self._trials.update().where(mine).values(state=state, datetime_complete=self._utc(moment)))
 
 
-#: Tables that :class:`TableWriter` writes, with every column it must know of (keys it never sets are left out).
+#: Tables that :class:`TableWriter` uses, with every column it must know of (keys it never sets are left out).
 _COLUMNS = {
+    "StudyModel": {"study_id", "study_name"},
     "TrialModel": {"trial_id", "number", "study_id", "state", "datetime_start", "datetime_complete"},
     "TrialParamModel": {"param_id", "trial_id", "param_name", "param_value", "distribution_json"},
     "TrialValueModel": {"trial_value_id", "trial_id", "objective", "value", "value_type"},
@@ -238,17 +283,14 @@ _COLUMNS = {
 
 
 def row_writer(storage: BaseStorage) -> RowWriter:
-    """Return the fast writer for SQLite with the tables that are known, else the one through the public API.
-
-    Other databases may have several supervisors, which meet in Optuna's own locks and upserts.
-    """
+    """Return the fast writer for SQLite and PostgreSQL with the tables that are known, else that of the public API."""
     try:
         from optuna.storages._rdb import models
 
         database: Any = getattr(storage, "_backend", storage)
         engine = database.engine
         known = all({c.name for c in getattr(models, m).__table__.columns} == names for m, names in _COLUMNS.items())
-        if known and engine.name == "sqlite" and hasattr(models.TrialModel, "_datetime_complete_utc"):
+        if known and engine.name in ("sqlite", "postgresql") and hasattr(models.TrialModel, "_datetime_complete_utc"):
             return TableWriter(engine, models)
     except (ImportError, AttributeError):
         pass
