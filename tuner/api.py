@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections import Counter
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ from typing import Any
 from tuner.errors import InputError, StudyFailedError
 from tuner.hosting import interruptible, make_executor, with_workers
 from tuner.hyperparameters import Hyperparameters, from_mapping
-from tuner.study.commands import study_commands
+from tuner.study.commands import recipe_command, study_commands
 from tuner.study.confirm.stage import ConfirmStage
 from tuner.study.export import export_trial, write_export
 from tuner.study.forecast import refuse_what_cannot_fit
@@ -161,6 +162,8 @@ def write_study_report(data: StudyData, storage: str, report_dir: Path) -> Repor
     if data.recipe:
         recipe = recipe_from_mapping({**data.recipe, "storage": None})
         commands = study_commands(recipe, data.name, storage, str(best_path) if best_path else None)
+        wider = dataclasses.replace(recipe, space=str(folder / "wider.yaml"), study=None)
+        commands["wider"] = recipe_command(wider, data.name, storage)
     return ReportPaths(write_report(data, folder, best_yaml=text, commands=commands), best_path)
 
 

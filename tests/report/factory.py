@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tuner.hyperparameters import DQNHyperparameters
+from tuner.study.evidence import Confirmation, ConfirmRun, Contestant
 from tuner.study.results import CurvePoint, StudyData, TrialRow
 
 GRID = tuple(range(5_000, 50_001, 5_000))
@@ -162,3 +163,51 @@ def cartpole() -> StudyData:
             outcome = "pruned" if number >= 10 and rng.random() < 0.4 else "completed"
         rows.append(trial(number, outcome, rng=rng))
     return study(rows)
+
+
+def confirm_run(phase: str, replicate: int, skill: float, *, flat: float | None = None, **changes: Any) -> ConfirmRun:
+    rng = np.random.default_rng([replicate, 1 if phase == "select" else 2, int(1000 * skill)])
+    points = curve(rng, float(np.clip(skill + rng.normal(0, 0.12), 0.02, 1)), 10)
+    if flat is not None:
+        points = tuple(CurvePoint(p.step, (flat,) * 10) for p in points)
+    run = ConfirmRun(phase, replicate, 1000 * replicate + 7, "completed", points, GRID[-1], 20.0)
+    return dataclasses.replace(run, **changes)
+
+
+def contestant(key: str, role: str, skill: float, select: int, verdict: int, **changes: Any) -> Contestant:
+    flat = changes.pop("flat", None)
+    runs = [confirm_run("select", i, skill, flat=flat) for i in range(select)]
+    runs += [confirm_run("verdict", i, skill, flat=flat) for i in range(verdict)]
+    values = resolved(sampled(np.random.default_rng(len(key))))
+    row = Contestant(key, role, key, None, "native", values, None, tuple(runs))
+    return dataclasses.replace(row, **changes)
+
+
+def confirmation(data: StudyData, *, winner: int = 1, verdict: int = 10, **changes: Any) -> Confirmation:
+    """Five finalists, of which two are dropped early; the winner is not the search's favourite; three baselines."""
+    finalists = []
+    plan = zip(data.ranked, (0.55, 0.9, 0.8, 0.4, 0.7), (9, 9, 9, 5, 9), strict=False)
+    for i, (trial, skill, select) in enumerate(plan):
+        row = contestant(
+            f"t{trial.number}", "finalist", skill, select, verdict if i == winner else 0,
+            name=f"trial {trial.number}", trial=trial.number, search_score=trial.score,
+            dropped_after=5 if select == 5 else None, hyperparameters=trial.hyperparameters,
+        )  # fmt: skip
+        finalists.append(row)
+    baselines = [
+        contestant("defaults", "defaults", 0.25, 0, verdict, name="defaults"),
+        contestant("startup", "startup", 0.6, 0, verdict, name="trial 3", trial=3),
+        contestant("zoo", "zoo", 0.88, 0, verdict, name="RL Zoo"),
+    ]
+    made = Confirmation(
+        study=data.name, objective="late", grid=GRID, contestants=(*finalists, *baselines),
+        winner_key=finalists[winner].key if finalists else None, complete=True, seeds=10,
+        searched_steps=data.steps_spent, tied=(finalists[2].name,) if len(finalists) > 2 else (),
+        settings={"confirm": 5, "confirm_seeds": 10, "confirm_budget": 1.0},
+    )  # fmt: skip
+    return dataclasses.replace(made, **changes)
+
+
+def confirmed() -> StudyData:
+    data = cartpole()
+    return dataclasses.replace(data, confirmation=confirmation(data))

@@ -34,7 +34,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
-from scipy.stats import norm, t, trim_mean
+from scipy.stats import binomtest, norm, t, trim_mean
 
 from tuner import seeding
 
@@ -190,6 +190,17 @@ def mean_interval(*strata: ArrayLike) -> Estimate:
     freedom = total**2 / sum(v**2 / (len(s) - 1) for v, s in zip(squares, samples, strict=True))
     reach = float(t.ppf(0.5 + CONFIDENCE / 2, freedom)) * math.sqrt(total) / len(samples)
     return Estimate(value, value - reach, value + reach, "interval", n)
+
+
+def share_interval(hits: int, n: int) -> tuple[float, float]:
+    """Return the exact 95 % interval of a share (Clopper and Pearson 1934).
+
+    Args:
+        hits: How many of the sample, 0 to n.
+        n: Sample size, >= 1.
+    """
+    found = binomtest(hits, n).proportion_ci(CONFIDENCE, method="exact")
+    return float(found.low), float(found.high)
 
 
 def _some(strata: Sequence[ArrayLike]) -> Sequence[ArrayLike]:

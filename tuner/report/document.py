@@ -9,6 +9,10 @@ from datetime import datetime
 from typing import Any
 
 from tuner.report import parameter_series, series, words
+from tuner.report.audits import importance_caution, pruning_audit
+from tuner.report.edges import edges
+from tuner.report.evidence import evidence
+from tuner.report.evidence_words import luck_sentences, verdict
 from tuner.report.formatting import plain
 from tuner.report.reasons import reason_groups
 from tuner.study.results import StudyData, TrialRow
@@ -18,14 +22,20 @@ SCHEMA_VERSION = 1
 
 
 def report_document(
-    data: StudyData, *, best_yaml: str | None, commands: Mapping[str, str], written: datetime
+    data: StudyData,
+    *,
+    best_yaml: str | None,
+    commands: Mapping[str, str],
+    written: datetime,
+    found: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return the report as plain data: text, finite numbers, booleans, None, lists and mappings.
 
     Keys: ``schema_version``, ``written`` (ISO 8601, UTC), ``study``, ``summary``, ``words``, ``trials``, ``figures``
-    (the numbers behind each figure), ``best_yaml``, ``commands`` and ``evidence`` (None until the best trial has been
-    confirmed on fresh seeds).
+    (the numbers behind each figure), ``best_yaml``, ``commands``, ``audits`` and ``evidence`` (``found`` where it is
+    at hand, else computed; None until finalists have been trained again).
     """
+    found = evidence(data) if found is None else found
     document = {
         "schema_version": SCHEMA_VERSION,
         "written": written,
@@ -40,6 +50,8 @@ def report_document(
         "summary": _summary(data),
         "words": {
             "headline": words.headline(data),
+            "verdict": verdict(found, data.chosen.params if data.chosen is not None else None),
+            "luck": luck_sentences(found),
             "lead": words.lead(data),
             "notices": [dataclasses.asdict(notice) for notice in words.notices(data)],
             "reasons": [dataclasses.asdict(group) for group in reason_groups(data)],
@@ -48,7 +60,12 @@ def report_document(
         "figures": figure_data(data),
         "best_yaml": best_yaml,
         "commands": commands,
-        "evidence": None,
+        "audits": {
+            "edges": [dataclasses.asdict(edge) for edge in edges(data)],
+            "pruning": pruning_audit(data),
+            "importance": importance_caution(data),
+        },
+        "evidence": found,
     }
     plain_document: dict[str, Any] = plain(document)
     return plain_document
@@ -92,6 +109,7 @@ def _summary(data: StudyData) -> dict[str, Any]:
             "seeds": best.seeds,
             "caution": words.caution(data),
         },
+        "chosen": None if data.chosen is None else data.chosen.number,
         "steps_spent": data.steps_spent,
         "steps_saved": data.steps_saved if data.grid else 0,
         "training_s": sum(t.duration_s for t in data.trials),

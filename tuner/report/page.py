@@ -18,7 +18,13 @@ from plotly.offline import get_plotlyjs
 
 from tuner.errors import InputError
 from tuner.report import figures, tables, words
+from tuner.report.audits import importance_caution, pruning_sentences
 from tuner.report.document import report_document, script_json
+from tuner.report.edges import edges, wider_space
+from tuner.report.evidence import evidence
+from tuner.report.evidence_tables import evidence_view, score_rows, titled_curves
+from tuner.report.evidence_words import verdict
+from tuner.report.figures.confirmed import confirmed_scores, luck_lines, seed_curves
 from tuner.report.formatting import plain
 from tuner.report.palette import dark_twins
 from tuner.report.reasons import reason_groups
@@ -59,6 +65,7 @@ COMMAND_TITLES = {
     "export": "Export the best values",
     "train": "Train with the best values",
     "dashboard": "Look into the study's database",
+    "wider": "Search wider where the best trials lay at an end of their range",
 }
 
 
@@ -81,12 +88,17 @@ def write_report(data: StudyData, folder: Path, *, best_yaml: str | None, comman
         InputError: The folder cannot be written to.
     """
     written = datetime.now(UTC)
-    document = report_document(data, best_yaml=best_yaml, commands=commands, written=written)
+    found, narrow = evidence(data), edges(data)
+    document = report_document(data, best_yaml=best_yaml, commands=commands, written=written, found=found)
+    wider = wider_space(data, narrow)
+    commands = {key: line for key, line in commands.items() if key != "wider" or wider is not None}
     texts = {
         "trials.csv": tables.trials_frame(data).to_csv(index=False, lineterminator="\n"),
         "report.json": json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False) + "\n",
-        "index.html": render(data, best_yaml=best_yaml, commands=commands, written=written),
+        "index.html": render(data, best_yaml=best_yaml, commands=commands, written=written, found=found),
     }
+    if wider is not None:
+        texts["wider.yaml"] = wider
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in texts.items():
@@ -98,9 +110,25 @@ def write_report(data: StudyData, folder: Path, *, best_yaml: str | None, comman
     return folder / "index.html"
 
 
-def render(data: StudyData, *, best_yaml: str | None, commands: Mapping[str, str], written: datetime) -> str:
-    """Return the page as HTML. All text of ``data`` is escaped by the templates."""
-    drawn = _drawn(data)
+def render(
+    data: StudyData,
+    *,
+    best_yaml: str | None,
+    commands: Mapping[str, str],
+    written: datetime,
+    found: Mapping[str, Any] | None = None,
+) -> str:
+    """Return the page as HTML. All text of ``data`` is escaped by the templates.
+
+    Args:
+        data: The study.
+        best_yaml: The export's text, or None.
+        commands: Command lines to show.
+        written: When.
+        found: What :func:`tuner.report.evidence.evidence` gives, where it is at hand.
+    """
+    found = evidence(data) if found is None else found
+    drawn = _drawn(data, found)
     searched, fixed = tables.best_values(data)
     return render_template(
         "report.html.j2",
@@ -108,12 +136,17 @@ def render(data: StudyData, *, best_yaml: str | None, commands: Mapping[str, str
         {
             "data": data,
             "headline": words.headline(data),
+            "verdict": verdict(found, data.chosen.params if data.chosen is not None else None),
             "lead": words.lead(data),
             "caution": words.caution(data),
             "notices": words.notices(data),
-            "key_numbers": words.key_numbers(data),
+            "key_numbers": words.key_numbers(data, found),
             "reasons": reason_groups(data),
             "effort": words.effort_sentence(data),
+            "pruning_audit": pruning_sentences(data),
+            "importance_caution": importance_caution(data),
+            "edges": edges(data),
+            "wider_command": commands.get("wider"),
             "sections": SECTIONS,
             "drawn": {key: title for key, (_, title) in drawn.items()},
             "why_empty": {key: words.why_empty(key, data) for key in _FIGURE_KEYS},
@@ -126,7 +159,7 @@ def render(data: StudyData, *, best_yaml: str | None, commands: Mapping[str, str
             "recipe_rows": tables.provenance_rows(data.recipe),
             "provenance_rows": tables.provenance_rows(data.provenance),
             "space_yaml": yaml.safe_dump(plain(data.space), sort_keys=False, allow_unicode=True) if data.space else "",
-            "evidence": None,
+            "evidence": evidence_view(found),
             "written": written,
         },
     )
@@ -163,10 +196,23 @@ def replace_file(path: Path, text: str) -> None:
         partial.unlink(missing_ok=True)
 
 
-_FIGURE_KEYS = ("history", "curves", "importance", "slices", "parallel", "contours", "steps", "timeline", "metrics")
+_FIGURE_KEYS = (
+    "confirmed",
+    "scores",
+    "luck",
+    "history",
+    "curves",
+    "importance",
+    "slices",
+    "parallel",
+    "contours",
+    "steps",
+    "timeline",
+    "metrics",
+)
 
 
-def _drawn(data: StudyData) -> dict[str, tuple[go.Figure, str]]:
+def _drawn(data: StudyData, found: Mapping[str, Any] | None) -> dict[str, tuple[go.Figure, str]]:
     """Return (figure, title) by key; those of a group are numbered and titled: ``slices-0``."""
     whole = {
         "history": figures.optimization_history(data),
@@ -176,6 +222,13 @@ def _drawn(data: StudyData) -> dict[str, tuple[go.Figure, str]]:
         "steps": figures.steps_by_trial(data),
         "timeline": figures.timeline(data),
     }
+    if found is not None:
+        luck = found["luck"]
+        whole |= {
+            "confirmed": seed_curves(titled_curves(found), data.reward_threshold),
+            "scores": confirmed_scores(score_rows(found)),
+            "luck": luck_lines(luck["finalists"], found["winner"]) if luck is not None else None,
+        }
     metrics = {METRICS.get(name, name): figure for name, figure in figures.metric_curves(data).items()}
     drawn = {key: (figure, "") for key, figure in whole.items() if figure is not None}
     for group, members in (

@@ -60,8 +60,8 @@ class Cell:
 
 
 def best_values(data: StudyData) -> tuple[list[BestValue], list[BestValue]]:
-    """Return (what was searched, what else differs from the defaults) of the best trial."""
-    best = data.best
+    """Return (what was searched, what else differs from the defaults) of the trial to use."""
+    best = data.chosen
     if best is None:
         return [], []
     fields = _fields(data)
@@ -90,7 +90,7 @@ def trial_columns(data: StudyData) -> list[str]:
 def trial_rows(data: StudyData) -> list[list[Cell]]:
     """Return the table of all trials, in the order of :func:`trial_columns`."""
     names = list(parameter_axes(data))
-    return [_trial_row(trial, names, data.best) for trial in data.trials]
+    return [_trial_row(trial, names, data.chosen) for trial in data.trials]
 
 
 def trials_frame(data: StudyData) -> pd.DataFrame:

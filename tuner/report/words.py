@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from tuner.report.axes import parameter_axes
+from tuner.report.evidence_words import range_text
 from tuner.report.formatting import counted, duration, large, listed, number
 from tuner.report.series import wall_seconds
 from tuner.study.results import StudyData
@@ -67,11 +70,17 @@ def lead(data: StudyData) -> list[str]:
         sentences.append(_went(data))
     if data.best is not None:
         objective = OBJECTIVE_NAMES.get(str(data.recipe.get("objective", "late")), "the study's objective")
+        whose = "The search's best" if _confirmed(data) else "The best"
         sentences.append(
-            f"The best score is {number(data.best.score)}, by trial {data.best.number}; a score is {objective}."
+            f"{whose} score is {number(data.best.score)}, by trial {data.best.number}; a score is {objective}."
         )
-        sentences.append(caution(data))
+        if not _confirmed(data):
+            sentences.append(caution(data))
     return sentences
+
+
+def _confirmed(data: StudyData) -> bool:
+    return data.confirmation is not None and data.confirmation.winner is not None
 
 
 def caution(data: StudyData) -> str:
@@ -115,13 +124,16 @@ def notices(data: StudyData) -> list[Notice]:
     return remarks
 
 
-def key_numbers(data: StudyData) -> list[KeyNumber]:
-    """Return the summary strip."""
+def key_numbers(data: StudyData, found: Mapping[str, Any] | None = None) -> list[KeyNumber]:
+    """Return the summary strip; ``found`` is what :func:`tuner.report.evidence.evidence` gives."""
     best, scored = data.best, sorted(t.score for t in data.trials if t.score is not None)
     cells = [
-        KeyNumber("Best score", number(best.score), f"trial {best.number}, unconfirmed")
-        if best is not None
-        else KeyNumber("Best score", number(None), "no completed trial"),
+        _confirmed_number(found)
+        or (
+            KeyNumber("Best score", number(best.score), f"trial {best.number}, unconfirmed")
+            if best is not None
+            else KeyNumber("Best score", number(None), "no completed trial")
+        ),
         KeyNumber(
             "Trials", f"{len(data.trials):,}", f"{data.count('completed')} completed, {data.count('pruned')} pruned"
         ),
@@ -140,6 +152,16 @@ def key_numbers(data: StudyData) -> list[KeyNumber]:
     training = sum(t.duration_s for t in data.trials)
     cells.append(KeyNumber("Time", duration(wall_seconds(data)), f"{duration(training)} of training"))
     return cells
+
+
+def _confirmed_number(found: Mapping[str, Any] | None) -> KeyNumber | None:
+    """Return the winner's score on the verdict's seeds; None before there is one."""
+    winner = next((c for c in found["contestants"] if c["key"] == found["winner"]), None) if found else None
+    estimate = winner["verdict"]["estimates"].get(found["objective"]) if winner is not None and found else None
+    if winner is None or estimate is None:
+        return None
+    sure = f"{range_text(estimate)} (95 %)" if estimate["kind"] == "interval" else range_text(estimate)
+    return KeyNumber("Confirmed score", number(round(estimate["value"], 9), 3), f"{winner['name']}, {sure}")
 
 
 def effort_sentence(data: StudyData) -> str:
@@ -161,6 +183,8 @@ def why_empty(figure: str, data: StudyData) -> str:
     if not data.trials:
         return "Nothing to draw: the study has no trial yet."
     scored = [t for t in data.trials if t.score is not None]
+    if figure in ("confirmed", "scores", "luck"):
+        return "Nothing to draw: no finalist has been trained again yet."
     if figure == "curves":
         return "Nothing to draw: no trial has been evaluated yet."
     if figure == "metrics":

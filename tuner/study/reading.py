@@ -109,6 +109,7 @@ def _row(trial: FrozenTrial) -> TrialRow:
         started=_utc(trial.datetime_start),
         finished=_utc(trial.datetime_complete),
         reason=str(stored.get(attr.REASON, "")),
+        spared_at=stored.get(attr.SPARED),
     )
 
 

@@ -53,6 +53,8 @@ class TrialRow:
         started: Start time (UTC) or None.
         finished: End time (UTC) or None.
         reason: Why it diverged, failed or was lost.
+        spared_at: Step at which the pruner wanted to stop it, for a trial that was finished all the same
+            (``--audit-pruning``); else None.
     """
 
     number: int
@@ -68,6 +70,7 @@ class TrialRow:
     started: datetime | None
     finished: datetime | None
     reason: str = ""
+    spared_at: int | None = None
 
     @property
     def curve_mean(self) -> float:

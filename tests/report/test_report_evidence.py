@@ -1,0 +1,240 @@
+"""The evidence: its numbers are those of the statistics, its words name no winner where there is none."""
+
+import dataclasses
+import json
+
+import factory
+import pytest
+import yaml
+from test_report_page import COMMANDS, Document, written
+
+from tuner.core.statistics import interquartile_mean, iqm_interval
+from tuner.report import palette
+from tuner.report.audits import importance_caution, pruning_audit, pruning_sentences
+from tuner.report.edges import edges, wider_space
+from tuner.report.evidence import compare_samples, evidence
+from tuner.report.evidence_tables import score_rows, titled_curves
+from tuner.report.evidence_words import luck_sentences, note_markdown, verdict
+from tuner.report.figures.confirmed import confirmed_scores, luck_lines, seed_curves
+from tuner.report.page import write_report
+from tuner.space.parse import parse_space
+
+
+@pytest.fixture(scope="module")
+def data():
+    return factory.confirmed()
+
+
+@pytest.fixture(scope="module")
+def found(data):
+    return evidence(data)
+
+
+def row(found, role, i=0):
+    return [r for r in found["contestants"] if r["role"] == role][i]
+
+
+def test_verdict_score_is_the_interquartile_mean_of_the_verdicts_seeds_alone(data, found):
+    winner = data.confirmation.winner
+    scores = [run.score("late") for run in winner.runs if run.phase == "verdict"]
+    estimate = row(found, "finalist", 1)["verdict"]["estimates"]["late"]
+    expected = iqm_interval(scores)
+    assert (estimate["value"], estimate["low"], estimate["high"]) == (expected.value, expected.low, expected.high)
+    assert estimate["n"] == 10
+    assert found["winner"] == winner.key
+
+
+def test_shrinkage_counts_only_the_first_seeds_that_every_finalist_has(data, found):
+    luck = found["luck"]
+    assert luck["seeds"] == 5  # one finalist was dropped after five
+    for shown, finalist in zip(luck["finalists"], data.confirmation.finalists, strict=True):
+        first = [run.score("late") for run in finalist.phase("select")[:5]]
+        assert shown["confirmed"] == pytest.approx(sum(first) / 5)
+        assert shown["shrinkage"] == pytest.approx(finalist.search_score - sum(first) / 5)
+    mean = sum(shown["shrinkage"] for shown in luck["finalists"]) / 5
+    assert luck["mean_shrinkage"]["value"] == pytest.approx(mean)
+    assert luck["mean_shrinkage"]["low"] < mean < luck["mean_shrinkage"]["high"]
+
+
+def test_curves_hold_every_seed_and_the_interquartile_mean_at_each_step(data, found):
+    assert [c["role"] for c in found["curves"]] == ["finalist", "defaults", "startup", "zoo"]
+    curve = found["curves"][0]
+    assert len(curve["runs"]) == 10
+    last = [run.curve[-1].mean for run in data.confirmation.winner.phase("verdict")]
+    assert curve["iqm"][-1] == pytest.approx(interquartile_mean(last))
+
+
+def test_words_say_who_is_beaten_and_who_cannot_be_told_apart(data, found):
+    sentences = verdict(found, {"learning_rate": 0.001})
+    text = " ".join(sentences)
+    name = data.confirmation.winner.name
+    assert sentences[0].startswith(f"Confirmed: trained on 10 fresh seeds that no choice has seen, {name} scores ")
+    assert "Its values: learning_rate 0.001." in text
+    assert "It beats the algorithm's defaults" in text
+    assert "It cannot be told from RL Zoo's tuned values" in text
+    assert "could not tell it from" in text
+    assert "of that, more" in text
+    lucky = found["luck"]["finalists"][0]["shrinkage"]
+    assert luck_sentences(found)[0].startswith(f"The search's favourite was lucky by {lucky:.0f}: ")
+    assert "Fresh seeds chose another" in " ".join(luck_sentences(found))
+    assert note_markdown(found, "DQN").startswith("# DQN\n\n- Confirmed")
+
+
+def test_a_result_is_named_only_where_the_intervals_agree():
+    high, low = [480.0, 490, 500, 495, 470, 500], [100.0, 120, 90, 130, 80, 100]
+    assert compare_samples(high, low)["result"] == "better"
+    assert compare_samples(low, high)["result"] == "worse"
+    assert compare_samples(high, high[::-1])["result"] == "undecided"
+    assert compare_samples([500.0] * 5, [500.0] * 5)["result"] == "tie"
+
+
+def test_everything_on_the_page_is_in_report_json(data, found, tmp_path):
+    document = written(data, tmp_path)
+    stored = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    assert stored["evidence"]["winner"] == found["winner"]
+    assert len(stored["evidence"]["contestants"]) == 8
+    for sentence in [*stored["words"]["verdict"], *stored["words"]["luck"]]:
+        assert " ".join(sentence.split()) in document.words
+    assert {"confirmed", "scores", "luck"} <= set(document.figures)
+    assert stored["summary"]["chosen"] == data.confirmation.winner.trial
+    assert f"Trial {data.confirmation.winner.trial}: searched values" in document.words
+    assert "not yet confirmed" not in document.words
+
+
+def test_figures_of_the_evidence_follow_the_theme(found):
+    drawn = [
+        seed_curves(titled_curves(found), 475.0),
+        confirmed_scores(score_rows(found)),
+        luck_lines(found["luck"]["finalists"], found["winner"]),
+    ]
+    for figure in drawn:
+        colours = {word for word in str(figure.to_plotly_json()).split("'") if word.startswith("#")}
+        assert colours and colours <= set(palette.dark_twins())
+    assert seed_curves([]) is confirmed_scores([]) is luck_lines([], None) is None
+
+
+def tied(data):
+    """Everyone scores 500 on every seed, in the search as after it."""
+    trials = tuple(dataclasses.replace(t, score=500.0 if t.score is not None else None) for t in data.trials)
+    data = dataclasses.replace(data, trials=trials)
+    rows = factory.confirmation(data, tied=())
+    contestants = [
+        dataclasses.replace(c, runs=tuple(factory.confirm_run(r.phase, r.replicate, 0.5, flat=500.0) for r in c.runs))
+        for c in rows.contestants
+    ]
+    return dataclasses.replace(data, confirmation=dataclasses.replace(rows, contestants=tuple(contestants)))
+
+
+def one_trial(data):
+    data = factory.study([factory.trial(0)])
+    return dataclasses.replace(data, confirmation=factory.confirmation(data, winner=0))
+
+
+def selecting(data):
+    rows = factory.confirmation(data, verdict=0, winner_key=None, complete=False, tied=())
+    return dataclasses.replace(data, confirmation=rows)
+
+
+def judging(data):
+    rows = factory.confirmation(data, verdict=3, complete=False, tied=())
+    return dataclasses.replace(data, confirmation=rows)
+
+
+def selected_only(data):
+    rows = factory.confirmation(data, verdict=0, complete=False, tied=())
+    return dataclasses.replace(data, confirmation=rows)
+
+
+def all_diverged(data):
+    rows = factory.confirmation(data, tied=())
+    broken = [
+        dataclasses.replace(
+            c,
+            runs=tuple(dataclasses.replace(r, outcome="diverged", curve=(), reason="loss became inf") for r in c.runs),
+        )
+        for c in rows.contestants
+    ]
+    return dataclasses.replace(data, confirmation=dataclasses.replace(rows, contestants=tuple(broken)))
+
+
+CASES = {
+    "tied": (tied, ["ties: every run scores 500", "It ties with the algorithm's defaults", "favourite kept its score"]),
+    "one trial": (one_trial, ["Confirmed: trained on 10 fresh seeds", "Fresh seeds chose the same trial"]),
+    "selecting": (
+        selecting,
+        ["Not confirmed yet: 5 finalists are being trained again on fresh seeds (41 runs so far)"],
+    ),
+    "judging": (judging, ["So far: trained on 3 fresh seeds of 10 asked for"]),
+    "selected only": (selected_only, ["has been selected; its verdict on fresh seeds is still to come"]),
+    "all diverged": (all_diverged, ["has been selected; its verdict on fresh seeds is still to come"]),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_an_unfinished_or_uninformative_confirmation_says_so(case, cartpole, tmp_path):
+    make, words = CASES[case]
+    document = written(make(cartpole), tmp_path)
+    for text in words:
+        assert text in document.words
+    assert "nan" not in document.words.lower().split()
+    json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("outcome", ["failed", "running"])
+def test_a_study_without_a_score_has_no_verdict(outcome, tmp_path):
+    document = written(factory.study([factory.trial(i, outcome) for i in range(3)]), tmp_path)
+    assert "Nothing to confirm yet." in document.words
+    assert not any(a.get("class") == "verdict" for _, a in document.elements)
+
+
+def at_the_edge(data, name, value, count):
+    best = {t.number for t in data.ranked[:count]}
+    trials = [dataclasses.replace(t, params={**t.params, name: value}) if t.number in best else t for t in data.trials]
+    return dataclasses.replace(data, trials=tuple(trials))
+
+
+def test_edge_audit_names_the_range_and_writes_a_wider_space(cartpole, tmp_path):
+    assert edges(cartpole) == []
+    narrow = at_the_edge(cartpole, "learning_rate", 9.5e-3, 4)
+    (edge,) = edges(narrow)
+    assert (edge.name, edge.end, len(edge.trials), edge.of) == ("learning_rate", "high", 4, 5)
+    assert edge.wider == (1e-5, 0.03)
+    assert edge.text.startswith("learning_rate: 4 of the 5 best trials lie at the upper end of 1e−5 to 0.01; try")
+    content = yaml.safe_load(wider_space(narrow, [edge]))
+    del content["search"]["net_arch"]  # the factory's choices are the sampler's, not a YAML's
+    space = parse_space(content)
+    assert space.search["learning_rate"].high == 0.03
+    write_report(narrow, tmp_path, best_yaml="", commands={**COMMANDS, "wider": "tune --space wider.yaml"})
+    assert yaml.safe_load((tmp_path / "wider.yaml").read_text())["search"]["learning_rate"]["high"] == 0.03
+    words = Document((tmp_path / "index.html").read_text(encoding="utf-8")).words
+    assert edge.text in words
+    assert "tune --space wider.yaml" in words
+
+
+def test_a_range_that_ends_where_valid_values_end_is_not_widened(cartpole):
+    (edge,) = edges(at_the_edge(cartpole, "target_update_interval", 1, 5))
+    assert edge.wider is None
+    assert edge.text.endswith("which no valid value goes beyond.")
+
+
+def test_pruning_audit_estimates_wrongly_pruned_trials_from_those_that_were_spared(cartpole):
+    assert pruning_audit(cartpole)["wrong_share"] is None
+    assert "--audit-pruning" in pruning_sentences(cartpole)[0]
+    ranked = cartpole.ranked
+    spared = {ranked[0].number, ranked[10].number, ranked[11].number, ranked[12].number}
+    trials = [dataclasses.replace(t, spared_at=25_000 if t.number in spared else None) for t in cartpole.trials]
+    audit = pruning_audit(dataclasses.replace(cartpole, trials=tuple(trials)))
+    assert [r["wrong"] for r in audit["audited"]].count(True) == 1
+    assert audit["wrong_share"]["value"] == 0.25
+    assert audit["wrong_share"]["low"] == pytest.approx(0.0063, abs=1e-3)  # Clopper and Pearson, 1 of 4
+    assert audit["wrong_share"]["high"] == pytest.approx(0.8059, abs=1e-3)
+    text = pruning_sentences(dataclasses.replace(cartpole, trials=tuple(trials)))[1]
+    assert text.startswith("Of 4 trials that it wanted to stop and that were finished all the same, 1 came among")
+
+
+def test_importance_warns_where_the_best_scores_tie(cartpole):
+    assert importance_caution(cartpole) == ""
+    best = {t.number for t in cartpole.ranked[:8]}
+    trials = [dataclasses.replace(t, score=500.0) if t.number in best else t for t in cartpole.trials]
+    text = importance_caution(dataclasses.replace(cartpole, trials=tuple(trials)))
+    assert text.startswith("8 of 37 completed trials tie at the best score, 500")

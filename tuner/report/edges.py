@@ -1,0 +1,145 @@
+"""Edge audit: which of the best trials sit at an end of a searched range, and which wider range to try."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from tuner.errors import InputError
+from tuner.hyperparameters import algorithm_class, field_infos
+from tuner.report.axes import ParameterAxis, parameter_axes
+from tuner.report.formatting import counted, plain, value_text
+from tuner.study.results import StudyData, TrialRow
+
+#: Best trials that are looked at.
+TOP = 5
+
+#: Share of a range that counts as its end; twice this and one in five trials would lie there by chance.
+EDGE = 0.1
+
+#: A range is widened by this factor (logarithmic) or by half of its width (linear).
+FACTOR = 3.0
+
+
+@dataclass(frozen=True)
+class Edge:
+    """A range that seems too narrow.
+
+    Attributes:
+        name: The sampler's name.
+        end: ``low`` or ``high``.
+        trials: Numbers of the best trials at that end.
+        of: How many best trials were looked at.
+        low: Lower end of the range.
+        high: Upper end.
+        wider: The range to try, or None where the field's valid range ends there too.
+    """
+
+    name: str
+    end: str
+    trials: tuple[int, ...]
+    of: int
+    low: float
+    high: float
+    wider: tuple[float, float] | None
+
+    @property
+    def text(self) -> str:
+        """One sentence for the page."""
+        where = "lower" if self.end == "low" else "upper"
+        found = (
+            f"{self.name}: {len(self.trials)} of the {counted(self.of, 'best trial')} lie at the {where} end of "
+            f"{value_text(self.low)} to {value_text(self.high)}"
+        )
+        if self.wider is None:
+            return f"{found}, which no valid value goes beyond."
+        return f"{found}; try {value_text(self.wider[0])} to {value_text(self.wider[1])}."
+
+
+def edges(data: StudyData) -> list[Edge]:
+    """Return the ranges at whose end at least half of the best trials lie (two or more of them).
+
+    The best are the finalists of the confirm stage, else the five highest scores. Nothing is said where fewer than ten
+    different scores exist: then the best were chosen by chance.
+    """
+    ranked = data.ranked
+    if len({t.score for t in ranked}) < 2 * TOP:
+        return []
+    best = _best(data)
+    found = []
+    for name, axis in parameter_axes(data).items():
+        if not (axis.numeric and axis.known) or axis.low == axis.high:
+            continue
+        places = [(t.number, axis.position(t.params[name])) for t in best if name in t.params]
+        for end in ("low", "high"):
+            there = tuple(n for n, p in places if p is not None and (p <= EDGE if end == "low" else p >= 1 - EDGE))
+            if len(there) >= 2 and 2 * len(there) >= len(places):
+                found.append(Edge(name, end, there, len(places), axis.low, axis.high, _wider(data, axis, end)))
+    return found
+
+
+def wider_space(data: StudyData, found: list[Edge]) -> str | None:
+    """Return the study's search space with the wider ranges, as YAML for ``--space``; None without any."""
+    wider = [edge for edge in found if edge.wider is not None]
+    if not wider or not data.space:
+        return None
+    space = plain(data.space)
+    env = str(data.recipe.get("env"))
+    for edge in wider:
+        for search in (space.get("search"), space.get("environments", {}).get(env, {}).get("search")):
+            if isinstance(search, dict) and isinstance(search.get(edge.name), dict) and edge.wider is not None:
+                search[edge.name] |= {edge.end: edge.wider[0 if edge.end == "low" else 1]}
+    return f"# {data.name}, with wider ranges where its best trials lay at an end.\n" + yaml.safe_dump(
+        space, sort_keys=False, allow_unicode=True
+    )
+
+
+def _best(data: StudyData) -> list[TrialRow]:
+    if data.confirmation is not None and data.confirmation.finalists:
+        numbers = {c.trial for c in data.confirmation.finalists}
+        return [t for t in data.ranked if t.number in numbers]
+    return list(data.ranked[:TOP])
+
+
+def _wider(data: StudyData, axis: ParameterAxis, end: str) -> tuple[float, float] | None:
+    """Return the wider range within what the field allows; None without room, or where the range is not a plain one."""
+    declared = _declared(data, axis.name)
+    if declared is None:
+        return None
+    try:
+        info = field_infos(algorithm_class(str(data.recipe.get("algo")))).get(axis.name)
+    except InputError:
+        return None
+    if info is None:
+        return None
+    low, high = axis.low, axis.high
+    if end == "low":
+        low = low / FACTOR if axis.log else low - (high - low) / 2
+        least = info.low if not info.low_open else math.nextafter(info.low, math.inf)
+        low = max(low, least, 1.0 if axis.log and info.kind == "int" else least)
+        if axis.log and low <= 0:
+            return None
+    else:
+        high = min(high * FACTOR if axis.log else high + (high - low) / 2, info.high)
+    low, high = (round(low), round(high)) if info.kind == "int" else (_short(low), _short(high))
+    if (low, high) == (axis.low, axis.high) or low < info.low or high > info.high:
+        return None
+    return (low, high)
+
+
+def _declared(data: StudyData, name: str) -> Mapping[str, Any] | None:
+    """Return the range as the space's YAML has it, where both of its ends are plain numbers without a scale."""
+    search = data.space.get("search")
+    here = search.get(name) if isinstance(search, Mapping) else None
+    if not isinstance(here, Mapping) or "scale" in here or "step" in here:
+        return None
+    return here if all(isinstance(here.get(end), int | float) for end in ("low", "high")) else None
+
+
+def _short(value: float) -> float:
+    """Return a value with three significant digits."""
+    return float(f"{value:.3g}")

@@ -1,0 +1,209 @@
+"""The numbers of the evidence: confirmed scores, comparisons with the baselines, luck, curves by seed.
+
+Everything is plain data under the key ``evidence`` of ``report.json``; words and figures are made from it alone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+from tuner.core.statistics import (
+    Estimate,
+    interquartile_mean,
+    iqm_difference,
+    iqm_interval,
+    mean_interval,
+    probability_of_improvement,
+)
+from tuner.study.evidence import Confirmation, ConfirmRun, Contestant, Phase
+from tuner.study.results import StudyData
+
+#: Scores that the verdict is given for, beside the study's own objective.
+OBJECTIVES = ("late", "final", "best")
+
+
+def evidence(data: StudyData) -> dict[str, Any] | None:
+    """Return what training the finalists again has shown; None while there is no confirm stage.
+
+    Keys: see ``docs/report-schema.md``.
+    """
+    confirmation = data.confirmation
+    if confirmation is None or not confirmation.contestants:
+        return None
+    winner, favourite = confirmation.winner, confirmation.favourite
+    objectives = tuple(dict.fromkeys((confirmation.objective, *OBJECTIVES)))
+    rows = [_contestant(confirmation, c, objectives) for c in confirmation.contestants]
+    return {
+        "stage": stage(confirmation),
+        "objective": confirmation.objective,
+        "seeds": confirmation.seeds,
+        "steps": {"searched": confirmation.searched_steps, "confirmed": confirmation.steps_spent},
+        "settings": dict(confirmation.settings),
+        "winner": None if winner is None else winner.key,
+        "favourite": None if favourite is None else favourite.key,
+        "tied": list(confirmation.tied),
+        "contestants": rows,
+        "comparisons": _comparisons(confirmation, objectives),
+        "luck": _luck(confirmation),
+        "curves": _curves(confirmation),
+    }
+
+
+def stage(confirmation: Confirmation) -> str:
+    """Return ``select`` while the winner is open, ``verdict`` while it is judged, ``done`` after that."""
+    return "select" if confirmation.winner is None else "done" if confirmation.complete else "verdict"
+
+
+def _contestant(confirmation: Confirmation, contestant: Contestant, objectives: Sequence[str]) -> dict[str, Any]:
+    select = confirmation.scores(contestant, "select")
+    verdict = {o: confirmation.scores(contestant, "verdict", o) for o in objectives}
+    return {
+        "key": contestant.key,
+        "role": contestant.role,
+        "name": contestant.name,
+        "trial": contestant.trial,
+        "backend": contestant.backend,
+        "hyperparameters": dict(contestant.hyperparameters),
+        "search_score": contestant.search_score,
+        "dropped_after": contestant.dropped_after,
+        "select": {
+            "seeds": [run.seed for run in contestant.phase("select")],
+            "outcomes": [run.outcome for run in contestant.phase("select")],
+            "scores": list(select),
+            "mean": sum(select) / len(select) if select else None,
+        },
+        "verdict": {
+            "seeds": [run.seed for run in contestant.phase("verdict")],
+            "outcomes": [run.outcome for run in contestant.phase("verdict")],
+            "scores": {o: list(scores) for o, scores in verdict.items()},
+            "estimates": {o: estimate_data(iqm_interval(scores)) for o, scores in verdict.items() if scores},
+        },
+    }
+
+
+def estimate_data(estimate: Estimate) -> dict[str, Any]:
+    """Return an estimate as plain data: ``value``, ``low``, ``high`` (or None), ``kind`` and ``n``."""
+    return dataclasses.asdict(estimate)
+
+
+def _comparisons(confirmation: Confirmation, objectives: Sequence[str]) -> list[dict[str, Any]]:
+    """Compare the winner with each baseline on the verdict seeds."""
+    winner = confirmation.winner
+    if winner is None:
+        return []
+    found = []
+    for baseline in confirmation.baselines:
+        scores = {}
+        for objective in objectives:
+            ours = confirmation.scores(winner, "verdict", objective)
+            theirs = confirmation.scores(baseline, "verdict", objective)
+            if ours and theirs:
+                scores[objective] = compare_samples(ours, theirs)
+        if scores:
+            found.append({"with": baseline.key, "role": baseline.role, "name": baseline.name, "scores": scores})
+    return found
+
+
+def compare_samples(ours: Sequence[float], theirs: Sequence[float]) -> dict[str, Any]:
+    """Return ``difference`` and ``probability`` with their intervals, and the ``result`` in one word.
+
+    ``better`` and ``worse`` only where both intervals agree: that of the probability excludes one half, and that of the
+    difference does not point the other way. ``tie`` where every run is equal; else ``undecided``.
+    """
+    difference, probability = iqm_difference(ours, theirs), probability_of_improvement(ours, theirs)
+    result = "undecided"
+    if probability.kind == "tie":
+        result = "tie"
+    elif probability.excludes(0.5):
+        above = probability.value > 0.5
+        against = difference.excludes(0.0) and (difference.value > 0) != above
+        result = "undecided" if against else "better" if above else "worse"
+    return {
+        "difference": estimate_data(difference),
+        "probability": estimate_data(probability),
+        "result": result,
+    }
+
+
+def _luck(confirmation: Confirmation) -> dict[str, Any] | None:
+    """Compare search scores with those on the first select seeds, as many as every finalist has.
+
+    Only those: a finalist that does badly is dropped and keeps its bad mean, so that over all its seeds it would look
+    more lucky than it was (``python benchmarks/selection.py``).
+    """
+    finalists = [c for c in confirmation.finalists if c.search_score is not None]
+    scores = [confirmation.scores(c, "select") for c in finalists]
+    first = min((len(s) for s in scores), default=0)
+    if not first:
+        return None
+    rows: list[dict[str, Any]] = []
+    for contestant, sample in zip(finalists, scores, strict=True):
+        confirmed, search = sum(sample[:first]) / first, float(contestant.search_score or 0.0)
+        rows.append(
+            {
+                "key": contestant.key,
+                "name": contestant.name,
+                "search_score": search,
+                "confirmed": confirmed,
+                "shrinkage": search - confirmed,
+            }
+        )
+    fresh = mean_interval(*(s[:first] for s in scores))
+    searched = sum(row["search_score"] for row in rows) / len(rows)
+    by_confirmed = sorted(rows, key=lambda row: -row["confirmed"])
+    return {
+        "seeds": first,
+        "finalists": rows,
+        "mean_shrinkage": {
+            "value": searched - fresh.value,
+            "low": None if fresh.high is None else searched - fresh.high,
+            "high": None if fresh.low is None else searched - fresh.low,
+            "kind": fresh.kind,
+            "n": fresh.n,
+        },
+        "order_changed": [row["key"] for row in by_confirmed] != [row["key"] for row in rows],
+        "winner_changed": confirmation.winner is not None and confirmation.winner.key != rows[0]["key"],
+    }
+
+
+def _curves(confirmation: Confirmation) -> list[dict[str, Any]]:
+    """Return the verdict's learning curves; those of the select seeds while there is no verdict yet."""
+    phase: Phase = "verdict" if any(c.phase("verdict") for c in confirmation.contestants) else "select"
+    curves = []
+    for contestant in confirmation.contestants:
+        runs = [run for run in contestant.phase(phase) if run.curve]
+        if runs:
+            row = {"key": contestant.key, "name": contestant.name, "role": contestant.role, "phase": phase}
+            curves.append({**row, "backend": contestant.backend, **seed_curves(runs)})
+    return curves
+
+
+def seed_curves(runs: Sequence[ConfirmRun]) -> dict[str, Any]:
+    """Return ``runs`` (one curve for each seed) and their interquartile mean with its interval at each step.
+
+    At a step that not all runs have reached (some diverged, or are still in training) those that have count.
+    """
+    by_step: dict[int, list[float]] = {}
+    for run in runs:
+        for point in run.curve:
+            by_step.setdefault(point.step, []).append(point.mean)
+    steps = sorted(by_step)
+    estimates = [iqm_interval(by_step[step]) for step in steps]
+    return {
+        "runs": [
+            {
+                "seed": run.seed,
+                "outcome": run.outcome,
+                "step": [p.step for p in run.curve],
+                "mean": [p.mean for p in run.curve],
+            }
+            for run in runs
+        ],
+        "step": steps,
+        "iqm": [interquartile_mean(by_step[step]) for step in steps],
+        "low": [e.low for e in estimates],
+        "high": [e.high for e in estimates],
+        "n": [e.n for e in estimates],
+    }

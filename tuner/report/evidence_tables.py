@@ -1,0 +1,107 @@
+"""The evidence as the page shows it: tables and titles, made from the numbers of ``report.json``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tuner.report.evidence_words import contestant_title, luck_sentences, probability_text, range_text
+from tuner.report.figures.confirmed import caption
+from tuner.report.formatting import number
+from tuner.report.tables import Cell
+
+#: Score to its column.
+SCORES = {"late": "late", "final": "final", "best": "best", "auc": "area under the curve"}
+
+#: Result of a comparison in the table.
+RESULTS = {"better": "ahead", "worse": "behind", "undecided": "cannot be told apart", "tie": "tie"}
+
+
+def evidence_view(found: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Return what the template shows; None while nothing has been trained again."""
+    if found is None:
+        return None
+    objectives = list(dict.fromkeys((found["objective"], "late", "final", "best")))
+    rows = ordered(found)
+    return {
+        "luck_sentences": luck_sentences(found),
+        "has_winner": found["winner"] is not None,
+        "curves_title": "Learning curves on the verdict's seeds"
+        if any(curve["phase"] == "verdict" for curve in found["curves"])
+        else "Learning curves on the selection's seeds",
+        "columns": [
+            "who", "trained by", "search score", "select mean", "select seeds", "verdict seeds",
+            *(f"verdict: {SCORES[o]}" for o in objectives),
+        ],
+        "rows": [_row(row, objectives) for row in rows],
+        "comparison_columns": ["against", "score", "result", "P(a run is better)", "difference", "95 % interval"],
+        "comparison_rows": _comparison_rows(found, objectives),
+    }  # fmt: skip
+
+
+def ordered(found: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the contestants, the winner first."""
+    return sorted(found["contestants"], key=lambda row: row["key"] != found["winner"])
+
+
+def titled_curves(found: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the curves with titles, the winner's first."""
+    rows = {row["key"]: row for row in found["contestants"]}
+    curves = sorted(found["curves"], key=lambda curve: curve["key"] != found["winner"])
+    return [{**curve, "title": contestant_title(rows[curve["key"]])} for curve in curves]
+
+
+def score_rows(found: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return what the figure of scores shows: ``title``, ``scores``, ``seeds``, ``estimate``."""
+    objective = found["objective"]
+    return [
+        {
+            "title": contestant_title(row),
+            "scores": row["verdict"]["scores"][objective],
+            "seeds": row["verdict"]["seeds"],
+            "estimate": row["verdict"]["estimates"][objective],
+        }
+        for row in ordered(found)
+        if objective in row["verdict"]["estimates"]
+    ]
+
+
+def _row(row: Mapping[str, Any], objectives: list[str]) -> list[Cell]:
+    title = contestant_title(row)
+    dropped = f"{len(row['select']['seeds'])}" + (", then dropped" if row["dropped_after"] is not None else "")
+    verdict = row["verdict"]
+    cells = [
+        Cell(title, title),
+        Cell(row["backend"], row["backend"]),
+        Cell(number(row["search_score"]), row["search_score"]),
+        Cell(number(row["select"]["mean"]), row["select"]["mean"]),
+        Cell(dropped, len(row["select"]["seeds"])),
+        Cell(str(len(verdict["seeds"])), len(verdict["seeds"])),
+    ]
+    for objective in objectives:
+        estimate = verdict["estimates"].get(objective)
+        cells.append(Cell("–", None) if estimate is None else Cell(caption(estimate), estimate["value"]))
+    return cells
+
+
+def _comparison_rows(found: Mapping[str, Any], objectives: list[str]) -> list[list[Cell]]:
+    rows = {row["key"]: row for row in found["contestants"]}
+    cells = []
+    for comparison in found["comparisons"]:
+        title = contestant_title(rows[comparison["with"]])
+        for objective in objectives:
+            scores = comparison["scores"].get(objective)
+            if scores is None:
+                continue
+            difference, probability = scores["difference"], scores["probability"]
+            cells.append(
+                [
+                    Cell(title, title),
+                    Cell(SCORES[objective], SCORES[objective]),
+                    Cell(RESULTS[scores["result"]], RESULTS[scores["result"]]),
+                    Cell(probability_text(probability), probability["value"]),
+                    Cell(number(round(difference["value"], 9), 3), difference["value"]),
+                    Cell(range_text(difference), difference["low"]),
+                ]
+            )
+    return cells

@@ -1,0 +1,196 @@
+"""The verdict in plain words, with no winner named where there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tuner.report.formatting import counted, large, listed, number, value_text
+from tuner.study.evidence import TITLES
+
+#: What the other backend is called.
+BACKENDS = {"native": "the native backend", "sb3": "Stable-Baselines3"}
+
+
+def contestant_title(contestant: Mapping[str, Any]) -> str:
+    """Return how a text calls a contestant."""
+    if contestant["role"] == "finalist":
+        return str(contestant["name"])
+    if contestant["role"] == "other_backend":
+        return f"the same values trained by {BACKENDS.get(contestant['backend'], contestant['backend'])}"
+    if contestant["role"] == "startup":
+        return f"the best of the startup trials ({contestant['name']})"
+    return TITLES.get(contestant["role"], str(contestant["name"]))
+
+
+def interval_text(estimate: Mapping[str, Any], digits: int = 3) -> str:
+    """Return ``463 (95 % interval 431 to 489)``, or why there is no interval."""
+    value = number(round_like(estimate["value"]), digits)
+    if estimate["kind"] == "interval":
+        return f"{value} (95 % interval {number(estimate['low'], digits)} to {number(estimate['high'], digits)})"
+    reasons = {
+        "tie": "all that count are equal, so no interval can be given",
+        "constant": "no spread within either, so no interval can be given",
+        "single": "one run, so no interval can be given",
+    }
+    return f"{value} ({reasons[estimate['kind']]})"
+
+
+def range_text(estimate: Mapping[str, Any], digits: int = 3) -> str:
+    """Return ``431 to 489``, ``tie`` or ``one run``."""
+    if estimate["kind"] == "interval":
+        return f"{number(estimate['low'], digits)} to {number(estimate['high'], digits)}"
+    return {"tie": "tie", "constant": "no spread", "single": "one run"}[estimate["kind"]]
+
+
+def round_like(value: float) -> float:
+    """Return a value without the noise of floating point, so that 500.00000000000006 reads 500."""
+    return round(value, 9)
+
+
+def verdict(found: Mapping[str, Any] | None, params: Mapping[str, Any] | None = None) -> list[str]:
+    """Return the sentences on top of the page; nothing before the confirm stage.
+
+    Args:
+        found: What :func:`tuner.report.evidence.evidence` gives.
+        params: What was sampled for the winner, to be listed.
+    """
+    if found is None:
+        return []
+    rows = {row["key"]: row for row in found["contestants"]}
+    winner = rows.get(found["winner"] or "")
+    if winner is None:
+        return [_selecting(found)]
+    estimate = winner["verdict"]["estimates"].get(found["objective"])
+    if estimate is None:
+        return [f"{_sentence(winner['name'])} has been selected; its verdict on fresh seeds is still to come."]
+    sentences = [_confirmed(found, winner, estimate)]
+    if params:
+        sentences.append("Its values: " + ", ".join(f"{k} {value_text(v)}" for k, v in params.items()) + ".")
+    if found["tied"]:
+        names = listed([str(name) for name in found["tied"]])
+        sentences.append(f"The selection could not tell it from {names}; it was taken for its higher mean.")
+    sentences += [comparison_sentence(c, rows, found["objective"]) for c in found["comparisons"]]
+    sentences.append(cost_sentence(found))
+    return sentences
+
+
+def _selecting(found: Mapping[str, Any]) -> str:
+    finalists = [row for row in found["contestants"] if row["role"] == "finalist"]
+    done = sum(len(row["select"]["seeds"]) for row in finalists)
+    return (
+        f"Not confirmed yet: {counted(len(finalists), 'finalist')} are being trained again on fresh seeds "
+        f"({counted(done, 'run')} so far)."
+        if len(finalists) != 1
+        else f"Not confirmed yet: the only finalist is being trained again ({counted(done, 'run')} so far)."
+    )
+
+
+def _confirmed(found: Mapping[str, Any], winner: Mapping[str, Any], estimate: Mapping[str, Any]) -> str:
+    n, asked = estimate["n"], found["seeds"]
+    seeds = f"{counted(n, 'fresh seed')}" + (f" of {asked} asked for" if n < asked and found["stage"] != "done" else "")
+    start = "So far" if found["stage"] != "done" else "Confirmed"
+    name = winner["name"]
+    if estimate["kind"] == "tie":
+        scores = winner["verdict"]["scores"][found["objective"]]
+        equal = len(set(scores)) == 1
+        what = "every run scores" if equal else "the middle half of the runs all score"
+        return f"{start}: trained on {seeds} that no choice has seen, {name} ties: {what} {number(estimate['value'])}."
+    return (
+        f"{start}: trained on {seeds} that no choice has seen, {name} scores {interval_text(estimate)}, the "
+        "interquartile mean over seeds."
+    )
+
+
+def comparison_sentence(comparison: Mapping[str, Any], rows: Mapping[str, Any], objective: str) -> str:
+    """Return how the winner compares with one baseline; careful where their intervals overlap."""
+    other = rows[comparison["with"]]
+    title, scores = contestant_title(other), comparison["scores"].get(objective)
+    if scores is None:
+        return f"It has not been compared with {title} yet."
+    theirs = other["verdict"]["estimates"][objective]["value"]
+    probability, difference = scores["probability"], scores["difference"]
+    value = f"{number(round_like(theirs), 3)}"
+    if scores["result"] == "tie":
+        return f"It ties with {title}: every run of both scores {value}."
+    chance = f"probability {probability_text(probability)}"
+    gap = f"difference {number(round_like(difference['value']), 3)}, {range_text(difference)}"
+    if scores["result"] == "better":
+        return f"It beats {title} ({value}): a run of it is the better one with {chance} ({gap})."
+    if scores["result"] == "worse":
+        sentence = f"It falls behind {title} ({value}): a run of it is the better one with {chance} only ({gap})"
+        return f"{sentence}; prefer those."
+    return f"It cannot be told from {title} ({value}): a run of it is the better one with {chance} ({gap})."
+
+
+def probability_text(estimate: Mapping[str, Any]) -> str:
+    """Return ``0.97 (0.82 to 1)``."""
+    value = f"{estimate['value']:.2f}"
+    if estimate["kind"] != "interval":
+        return value
+    return f"{value} ({estimate['low']:.2f} to {estimate['high']:.2f})"
+
+
+def cost_sentence(found: Mapping[str, Any]) -> str:
+    """Return what search and confirmation cost."""
+    searched, confirmed = found["steps"]["searched"], found["steps"]["confirmed"]
+    share = f", {confirmed / searched:.0%} of that," if searched else ""
+    return f"The search took {large(searched)} environment steps, the confirmation {large(confirmed)}{share} more."
+
+
+def luck_sentences(found: Mapping[str, Any] | None) -> list[str]:
+    """Return the luck report: how lucky the search's favourite was, and whether that changed the choice."""
+    luck = found["luck"] if found is not None else None
+    if found is None or luck is None:
+        return []
+    favourite = luck["finalists"][0]
+    lucky = favourite["shrinkage"]
+    seeds = counted(luck["seeds"], "fresh seed")
+    scored = f"{number(favourite['search_score'], 3)} in the search, {number(favourite['confirmed'], 3)} over {seeds}"
+    if lucky > 0:
+        first = f"The search's favourite was lucky by {number(lucky, 3)}: {favourite['name']} scored {scored}."
+    elif lucky < 0:
+        first = f"The search's favourite was not lucky: {favourite['name']} scored {scored}."
+    else:
+        first = f"The search's favourite kept its score: {favourite['name']} scored {scored}."
+    sentences = [first]
+    if luck["winner_changed"]:
+        name = next(row["name"] for row in found["contestants"] if row["key"] == found["winner"])
+        sentences.append(f"Fresh seeds chose another: {name} is exported, not the search's favourite.")
+    elif found["winner"] is not None:
+        sentences.append("Fresh seeds chose the same trial.")
+    if len(luck["finalists"]) > 1:
+        sentences.append(_mean_shrinkage(luck))
+    return sentences
+
+
+def _mean_shrinkage(luck: Mapping[str, Any]) -> str:
+    mean = luck["mean_shrinkage"]
+    order = "and their order changed" if luck["order_changed"] else "and their order stayed"
+    if mean["kind"] == "interval" and mean["low"] <= 0 <= mean["high"]:
+        return (
+            f"Over all {len(luck['finalists'])} finalists the search's scores are not clearly too high: they exceed "
+            f"the fresh ones by {interval_text(mean)}, {order}."
+        )
+    return (
+        f"On average the {len(luck['finalists'])} finalists scored {interval_text(mean)} more in the search than on "
+        f"fresh seeds, {order}."
+        if mean["value"] >= 0
+        else f"On average the {len(luck['finalists'])} finalists did better on fresh seeds than in the search, {order}."
+    )
+
+
+def note_markdown(found: Mapping[str, Any] | None, headline: str) -> str:
+    """Return the verdict as Markdown: the study's note in optuna-dashboard."""
+    sentences = [*verdict(found), *luck_sentences(found)]
+    return "\n".join([f"# {headline}", "", *(f"- {sentence}" for sentence in sentences)])
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def result_words(results: Sequence[str]) -> str:
+    """Return the results of several comparisons as one phrase for a caption."""
+    words = {"better": "ahead", "worse": "behind", "undecided": "undecided", "tie": "tie"}
+    return listed([words[result] for result in results])
