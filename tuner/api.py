@@ -183,7 +183,10 @@ def _lock_database(plan: StudyPlan) -> Path | None:
 def _supervise(plan: StudyPlan, progress: ProgressListener) -> StudySupervisor:
     for line in plan.notes:
         progress.note(line)
-    record, resumed = open_study(plan, provenance(numeric_path=plan.numeric_path))
+    story = provenance(numeric_path=plan.numeric_path)
+    if plan.facts.preprocessing:
+        story["preprocessing"] = dict(plan.facts.preprocessing)
+    record, resumed = open_study(plan, story)
     settled = record.settle()
     there = sum(settled.counts.values())
     if resumed and there:

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from stable_baselines3.common.preprocessing import preprocess_obs
 
 from tuner.envs.encoders import MAX_INPUT_SIZE, encoder_for
+from tuner.envs.frames import FramesBox
 from tuner.errors import UnusableEnvironmentError
 
 
@@ -58,16 +59,68 @@ def test_given_buffer_is_filled_and_decides_the_precision(space: spaces.Space) -
 @pytest.mark.parametrize(
     "space",
     [
-        spaces.Box(0, 255, (84, 84, 3), np.uint8),
-        spaces.Box(0, 255, (3, 3, 3), np.uint8),
         spaces.Box(0, 1, (MAX_INPUT_SIZE + 1,)),
+        spaces.Box(0, 255, (84, 84, 4), np.float32),
         spaces.Box(0, 1, (0,)),
         spaces.Discrete(MAX_INPUT_SIZE + 1),
-        spaces.Dict(a=spaces.Discrete(2)),
-        spaces.MultiDiscrete([2, 2]),
-        spaces.MultiBinary(3),
+        spaces.MultiDiscrete([MAX_INPUT_SIZE, 2]),
+        spaces.Sequence(spaces.Discrete(2)),
+        spaces.Dict(a=spaces.Sequence(spaces.Discrete(2))),
+        spaces.Text(5),
     ],
 )
 def test_other_observations_are_refused(space: spaces.Space) -> None:
     with pytest.raises(UnusableEnvironmentError, match="observations are"):
         encoder_for(space)
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        spaces.MultiDiscrete([3, 2, 4]),
+        spaces.MultiBinary(3),
+        spaces.Tuple((spaces.Discrete(4), spaces.Box(-1, 1, (2, 2)))),
+        spaces.Dict(b=spaces.Discrete(3), a=spaces.Tuple((spaces.MultiBinary(2), spaces.Box(-1, 1, (3,), np.float64)))),
+    ],
+)
+def test_composite_observations_are_gymnasiums_flat_vector(space: spaces.Space) -> None:
+    encoder = encoder_for(space)
+    space.seed(0)
+    for _ in range(5):
+        observation = space.sample()
+        stored = encoder.store(observation)
+        assert stored.dtype == np.float32 and stored.shape == (encoder.input_size,) == encoder.storage_shape
+        np.testing.assert_array_equal(encoder.to_input(stored), spaces.flatten(space, observation).astype(np.float32))
+
+
+def test_multi_discrete_is_one_hot_as_in_sb3() -> None:
+    space = spaces.MultiDiscrete([3, 2, 4])
+    expected = preprocess_obs(torch.tensor([[2, 0, 3]]), space)[0].numpy()
+    np.testing.assert_array_equal(encoder_for(space).store(np.array([2, 0, 3])), expected)
+
+
+@pytest.mark.parametrize(
+    ("space", "image", "frames", "scale"),
+    [
+        (spaces.Box(0, 255, (96, 80, 3), np.uint8), (3, 96, 80), 0, 255),
+        (spaces.Box(0, 255, (3, 96, 80), np.uint8), (3, 96, 80), 0, 255),
+        (spaces.Box(0, 255, (96, 80), np.uint8), (1, 96, 80), 0, 255),
+        (spaces.Box(0, 1, (10, 10, 4), bool), (4, 10, 10), 0, 1),
+        (spaces.Box(0, 1, (10, 10, 10), bool), (10, 10, 10), 0, 1),
+        (FramesBox(4, 84, 84), (4, 84, 84), 4, 255),
+    ],
+)
+def test_images_are_bytes_channels_first_and_scaled(space: spaces.Box, image: tuple, frames: int, scale: int) -> None:
+    encoder = encoder_for(space)
+    assert (encoder.image, encoder.frames, encoder.scale) == (image, frames, scale)
+    observation = space.sample()
+    stored = encoder.store(observation)
+    assert stored.dtype == np.uint8 and stored.size == np.prod(image)
+    first = observation.reshape(space.shape if len(space.shape) == 3 else (*space.shape, 1))
+    first = first if first.shape == image and space.shape[-1] != image[0] else np.moveaxis(first, -1, 0)
+    np.testing.assert_array_equal(stored.reshape(image), first)
+    np.testing.assert_allclose(encoder.to_input(stored), stored / scale, rtol=1e-6)
+
+
+def test_tiny_images_are_vectors() -> None:
+    assert encoder_for(spaces.Box(0, 255, (3, 3, 3), np.uint8)).image is None

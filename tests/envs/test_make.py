@@ -8,7 +8,7 @@ import pytest
 
 from tuner.envs.make import inspect, make
 from tuner.envs.spec import EnvSpec
-from tuner.errors import UnusableEnvironmentError
+from tuner.errors import MissingExtraError, UnusableEnvironmentError
 
 
 def refusal(spec: EnvSpec | str) -> str:
@@ -53,13 +53,25 @@ def test_continuous_actions_are_refused_with_the_space() -> None:
     )
 
 
-def test_observations_without_encoder_are_refused() -> None:
-    assert refusal("Blackjack-v1") == "Blackjack-v1: observations are Tuple; supported so far: Box and Discrete."
+def test_atari_on_pixels_is_refused() -> None:
+    assert "observed through its frames already" in refusal(EnvSpec("ALE/Pong-v5", pixels=True))
 
 
-def test_images_are_refused_for_now() -> None:
-    assert "images" in refusal("ALE/Pong-v5") and "not supported yet" in refusal("ALE/Pong-v5")
-    assert "--pixels is not supported yet" in refusal(EnvSpec("CartPole-v1", pixels=True))
+@pytest.mark.parametrize("argument", [("obs_type", "grayscale"), ("frameskip", 0), ("frameskip", (2, 5))])
+def test_atari_arguments_that_the_preprocessing_replaces_are_refused(argument: tuple) -> None:
+    assert argument[0] in refusal(EnvSpec("ALE/Pong-v5", (argument,)))
+
+
+@pytest.mark.parametrize(
+    ("env_id", "module", "extra"),
+    [("MinAtar/Breakout-v1", "minatar", "minatar"), ("FlappyBird-v0", "flappy_bird_gymnasium", "flappy")],
+)
+def test_missing_package_names_its_extra(env_id: str, module: str, extra: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [n for n in sys.modules if n.partition(".")[0] == module]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(MissingExtraError, match=rf"{env_id} needs .* pip install 'tune-dqn\[{extra}\]'"):
+        inspect(EnvSpec(env_id), "dqn")
 
 
 def test_unknown_argument_is_named_with_the_known_ones() -> None:
@@ -90,6 +102,12 @@ def test_missing_box2d_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
         ("FrozenLake-v1", "Discrete(16)", 4, 100, 0.7, 100),
         ("Taxi-v4", "Discrete(500)", 6, 200, 8, 200),
         ("CliffWalking-v1", "Discrete(48)", 4, None, None, 1000),
+        ("Blackjack-v1", "Tuple", 2, None, None, 1000),
+        ("MinAtar/Breakout-v1", "Box(10, 10, 4) bool", 3, None, None, 1000),
+        ("MinAtar/Breakout-v0", "Box(10, 10, 4) bool", 6, None, None, 1000),
+        ("FlappyBird-v0", "Box(180,) float64", 2, None, None, 1000),
+        ("ALE/Pong-v5", "Box(4, 84, 84) uint8", 6, None, None, 6750),
+        ("SpaceInvadersNoFrameskip-v4", "Box(4, 84, 84) uint8", 6, None, None, 6750),
     ],
 )
 def test_facts_of_the_listed_environments(

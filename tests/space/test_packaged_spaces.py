@@ -18,6 +18,8 @@ LISTED = (
     "FrozenLake-v1",
     "Taxi-v4",
     "CliffWalking-v1",
+    "Blackjack-v1",
+    "FlappyBird-v0",
 )
 SPACES = {path.stem: load_by_name(str(path)) for path in sorted((packaged_folder() / "dqn").glob("*.yaml"))}
 
@@ -74,8 +76,11 @@ class ZooTrial:
         pass
 
 
-def test_the_three_spaces_are_there() -> None:
-    assert set(SPACES) == {"default", "extended", "zoo"}
+NAMES = {"default", "extended", "zoo", "atari", "minatar", "pixels"}
+
+
+def test_the_packaged_spaces_are_there() -> None:
+    assert set(SPACES) == NAMES
 
 
 @pytest.mark.parametrize("name", SPACES)
@@ -153,13 +158,14 @@ def test_space_is_found_by_path_then_here_then_packaged(tmp_path: Path, monkeypa
     assert find_space("default").resolve() == here / "default.yaml"
     assert find_space(str(packaged)) == packaged
     mine = {listing.name: listing for listing in list_spaces("dqn")}
-    assert set(mine) == {"default", "extended", "zoo"} and mine["default"].description == "mine"
+    assert set(mine) == NAMES and mine["default"].description == "mine"
     assert all(listing.description and listing.algorithm == "dqn" for listing in mine.values())
 
 
 def test_unknown_space_names_the_nearest(tmp_path: Path) -> None:
     with pytest.raises(
-        InputError, match=r"no search space 'defualt'. Did you mean 'default'\? Known: default, extended, zoo"
+        InputError,
+        match=r"no search space 'defualt'. Did you mean 'default'\? Known: atari, default, extended, minatar",
     ):
         find_space("defualt")
     with pytest.raises(InputError, match=r"There is no search space file nowhere/space\.yaml"):

@@ -2,12 +2,14 @@ import argparse
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from study_fakes import FakeExecutor, make_plan, search
 
+from tuner.envs.spec import EnvSpec
 from tuner.errors import InputError
 from tuner.hyperparameters import DQNHyperparameters
 from tuner.study.config_files import read_config
@@ -78,6 +80,57 @@ def test_the_zoos_loader_gives_sb3_the_arguments_our_adapter_uses(tmp_path, monk
     assert manager.n_timesteps == 4000
     assert model.buffer_size == 3000
     assert [layer.out_features for layer in model.q_net.q_net if hasattr(layer, "out_features")] == [24, 12, 2]
+    model.env.close()
+
+
+@pytest.mark.parametrize("env", ["ALE/Pong-v5", "PongNoFrameskip-v4"])
+def test_the_zoo_sees_atari_as_we_do(env, tmp_path, monkeypatch):
+    from rl_zoo3.exp_manager import ExperimentManager
+
+    from tuner.envs.make import inspect, make
+
+    monkeypatch.chdir(tmp_path)
+    facts = inspect(EnvSpec(env), "dqn")
+    path = tmp_path / "best.yaml"
+    hyperparameters = DQNHyperparameters(buffer_size=10, net_arch=())
+    path.write_text(config_yaml(env, 4000, hyperparameters, {}, facts.preprocessing))
+    manager = ExperimentManager(argparse.Namespace(), "dqn", env, str(tmp_path), config=str(path), verbose=0)
+    model, _ = manager.setup_experiment()
+    game = model.env.envs[0].unwrapped
+    assert game._frameskip == 1
+    assert game.ale.getFloat("repeat_action_probability") == (0.25 if env == "ALE/Pong-v5" else 0.0)
+    ours, theirs = make(EnvSpec(env), training=True), model.env
+    theirs.seed(3)
+    np.testing.assert_array_equal(theirs.reset()[0], ours.reset(seed=3)[0])
+    for action in (2, 3, 0, 5) * 5:
+        np.testing.assert_array_equal(theirs.step([action])[0][0], ours.step(action)[0])
+    model.env.close()
+    config = read_config(path)
+    assert (config.env_kwargs, config.hyperparameters) == ({}, hyperparameters.to_mapping())
+
+
+def test_a_frame_skip_of_ones_own_reaches_the_zoo_and_comes_back(tmp_path):
+    from tuner.envs.make import inspect
+
+    kwargs = {"frameskip": 3, "repeat_action_probability": 0.1}
+    facts = inspect(EnvSpec("ALE/Pong-v5", tuple(kwargs.items())), "dqn")
+    path = tmp_path / "best.yaml"
+    path.write_text(config_yaml("ALE/Pong-v5", 4000, DQNHyperparameters(), kwargs, facts.preprocessing))
+    written = yaml.safe_load(path.read_text())["ALE/Pong-v5"]
+    assert written["env_kwargs"]["frameskip"] == 1
+    assert read_config(path).env_kwargs == kwargs
+
+
+@pytest.mark.parametrize(
+    ("preprocessing", "word"),
+    [({"observation": "rendered frames", "image": [4, 84, 84]}, "--pixels"), ({"image": [4, 10, 10]}, "36 x 36")],
+)
+def test_what_the_zoo_has_no_network_for_is_written_in_our_schema(preprocessing, word, tmp_path):
+    path = tmp_path / "best.yaml"
+    path.write_text(config_yaml("X-v0", 4000, DQNHyperparameters(net_arch=()), {}, preprocessing))
+    assert path.read_text().startswith("# Not in RL Zoo's format: ") and word in path.read_text()
+    config = read_config(path)
+    assert config.pixels == ("observation" in preprocessing) and config.hyperparameters["net_arch"] == []
 
 
 @pytest.mark.slow
@@ -187,7 +240,7 @@ CANARY = "__import__('pathlib').Path('CANARY').touch()"
         ("learning_rate: 1e-4", ["learning_rate", "0.0001", "text"]),
         ("learning_rate: -1.0", ["learning_rate", "above 0"]),
         ("lerning_rate: 0.1", ["Did you mean 'learning_rate'"]),
-        ("policy: CnnPolicy", ["MlpPolicy"]),
+        ("policy: CnnLstmPolicy", ["MlpPolicy"]),
         ("normalize: true", ["normalize"]),
         ("frame_stack: 4", ["frame_stack"]),
         ("env_wrapper: a.b", ["env_wrapper"]),

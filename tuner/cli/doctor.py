@@ -33,6 +33,9 @@ PACKAGES = (
 EXTRAS = {
     "box2d": ("Box2D", "LunarLander-v3, BipedalWalker-v3 and CarRacing-v3"),
     "ray": ("ray", "--executor ray: trials on a cluster"),
+    "minatar": ("minatar", "MinAtar's games"),
+    "flappy": ("flappy_bird_gymnasium", "FlappyBird-v0"),
+    "video": ("imageio_ffmpeg", "videos of trained agents"),
 }
 
 #: Free space below which a study may not fit: a database, its report and torch's temporary files.

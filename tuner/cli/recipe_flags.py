@@ -16,7 +16,7 @@ _FIELDS = {f.name: f for f in dataclasses.fields(StudyRecipe)}
 
 #: Title in the help -> settings, in order.
 GROUPS: dict[str, tuple[str, ...]] = {
-    "what to search": ("env", "trials", "algo", "backend", "space", "set", "env_arg", "env_module"),
+    "what to search": ("env", "trials", "algo", "backend", "space", "set", "env_arg", "env_module", "pixels"),
     "each run": ("steps", "evaluations", "eval_episodes", "seeds_per_trial", "objective"),
     "how to search": ("sampler", "pruner", "startup_trials", "seed"),
     "where and how long": (
@@ -27,8 +27,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "output": ("report_dir", "quiet"),
 }  # fmt: skip
 
-#: Settings of the Python API that no environment can use yet.
-NOT_OFFERED = ("pixels",)
+#: Settings of the Python API that have no flag.
+NOT_OFFERED: tuple[str, ...] = ()
 
 #: Where the help would otherwise say 'default: none' or a bare ``None``.
 DEFAULTS = {

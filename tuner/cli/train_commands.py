@@ -16,6 +16,7 @@ from tuner.errors import InputError, StudyFailedError
 from tuner.hyperparameters import Hyperparameters, algorithm_class, field_infos, from_mapping
 
 if TYPE_CHECKING:
+    from tuner.envs.make import EnvFacts
     from tuner.study.config_files import Config
     from tuner.study.plan import StudyPlan
     from tuner.training.types import RunSpec
@@ -34,6 +35,7 @@ TRAIN_SETTINGS = {
     "seed": "Source of all randomness of the run (default: 0)",
     "env_arg": None,
     "env_module": None,
+    "pixels": None,
     "device": None,
     "quiet": None,
 }
@@ -76,7 +78,7 @@ def train_command(parsed: argparse.Namespace) -> int:
             print(line, file=sys.stderr)
         if parsed.config is None:
             print("Values without --set are Stable-Baselines3's defaults; --config takes an export.", file=sys.stderr)
-    return _train(spec, folder, plan.facts.reward_threshold, quiet=recipe.quiet)
+    return _train(spec, folder, plan.facts, quiet=recipe.quiet)
 
 
 def plan_training(asked: dict[str, Any], config_file: str | None) -> tuple[StudyPlan, Hyperparameters]:
@@ -103,11 +105,16 @@ def plan_training(asked: dict[str, Any], config_file: str | None) -> tuple[Study
         asked, values = over(_surroundings(config), asked), config.hyperparameters
         if asked["algo"] != config.algorithm:
             raise InputError(f"{config_file} is for {config.algorithm}, but --algo is {algorithm}.")
-    hyperparameters = from_mapping(algorithm, {**values, **_typed(algorithm, given)})
+    values |= _typed(algorithm, given)
+    hyperparameters = from_mapping(algorithm, values)
     steps = asked.get("steps")
     if steps is not None and "evaluations" not in asked:
         asked["evaluations"] = min(10, steps)
-    return plan_study(StudyRecipe(**asked)), hyperparameters
+    plan = plan_study(StudyRecipe(**asked))
+    if "net_arch" not in values and plan.sees_images:
+        # Stable-Baselines3's own default where a convolutional torso comes first.
+        hyperparameters = from_mapping(algorithm, {**values, "net_arch": []})
+    return plan, hyperparameters
 
 
 def _surroundings(config: Config) -> dict[str, Any]:
@@ -116,6 +123,7 @@ def _surroundings(config: Config) -> dict[str, Any]:
         "steps": config.n_timesteps,
         "algo": config.algorithm,
         "env_arg": config.env_kwargs,
+        "pixels": config.pixels,
     }
 
 
@@ -145,7 +153,7 @@ def _check_folder(folder: Path) -> None:
         raise InputError(f"-o {folder} cannot be used: {there} may not be written.")
 
 
-def _train(spec: RunSpec, folder: Path, reward_threshold: float | None, *, quiet: bool) -> int:
+def _train(spec: RunSpec, folder: Path, facts: EnvFacts, *, quiet: bool) -> int:
     from tuner.cli.train_progress import watch_training
     from tuner.study.export import config_yaml
     from tuner.training.checkpoint import save_model
@@ -156,9 +164,11 @@ def _train(spec: RunSpec, folder: Path, reward_threshold: float | None, *, quiet
     if outcome.kind != "completed":
         raise StudyFailedError(f"The run {outcome.kind.replace('_', ' ')} at step {outcome.steps}: {outcome.reason}")
     save_model(folder, spec, watch.weights, watch.points)
-    config = config_yaml(spec.env.id, spec.n_timesteps, spec.hyperparameters, dict(spec.env.kwargs))
+    config = config_yaml(
+        spec.env.id, spec.n_timesteps, spec.hyperparameters, dict(spec.env.kwargs), facts.preprocessing
+    )
     (folder / "config.yaml").write_text(config, encoding="utf-8")
-    plot = watch.write_plot(folder, reward_threshold)
+    plot = watch.write_plot(folder, facts.reward_threshold)
     last = watch.points[-1]
     best = max(watch.points, key=lambda p: p.mean_return)
     print(f"Last evaluation: mean return {number(last.mean_return)} over {len(last.returns)} episodes")

@@ -56,9 +56,9 @@ class BareEnv:
         self.action_start = int(getattr(env.action_space, "start", 0))
 
     @classmethod
-    def make(cls, spec: EnvSpec) -> BareEnv:
-        """Make the environment that ``spec`` names."""
-        return cls(make(spec))
+    def make(cls, spec: EnvSpec, *, training: bool = False) -> BareEnv:
+        """Make the environment that ``spec`` names; what ``training`` means, see :func:`tuner.envs.make.make`."""
+        return cls(make(spec, training=training))
 
     def reset(self, seed: int | None = None) -> Any:
         """Start an episode and return its first observation."""

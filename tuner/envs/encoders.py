@@ -1,7 +1,7 @@
 """How an observation is kept in replay memory, and how it becomes network input.
 
-One encoder per kind of observation space. Users see storage shape, storage type and input size only, so another kind
-(Dict, Tuple, MultiDiscrete, images) is another class here and nothing elsewhere.
+One encoder per kind of observation space. Users see storage shape, storage type and input size, and whether it is an
+image; so another kind is another class here and nothing elsewhere.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from tuner.envs.image_encoder import image_encoder_for
 from tuner.errors import UnusableEnvironmentError
 
 Array = NDArray[Any]
@@ -28,6 +29,9 @@ class Encoder(Protocol):
         storage_shape: Shape of one stored observation; ``()`` for a number.
         storage_dtype: Its natural type. Floating-point memory holds it exactly as well.
         input_size: Length of the network's input vector.
+        image: (channels, height, width) of what the input vector holds, or None where it is no image.
+        frames: How many of the channels are the last frames of the episode; 0 where channels mean something else.
+        scale: What an image's bytes are divided by.
     """
 
     @property
@@ -36,6 +40,12 @@ class Encoder(Protocol):
     def storage_dtype(self) -> np.dtype[Any]: ...  # noqa: D102
     @property
     def input_size(self) -> int: ...  # noqa: D102
+    @property
+    def image(self) -> tuple[int, int, int] | None: ...  # noqa: D102
+    @property
+    def frames(self) -> int: ...  # noqa: D102
+    @property
+    def scale(self) -> int: ...  # noqa: D102
 
     def store(self, observation: Any) -> Any:
         """Return one observation in storage form.
@@ -66,6 +76,9 @@ class BoxEncoder:
     """
 
     input_size: int
+    image: None = None
+    frames: int = 0
+    scale: int = 1
 
     @property
     def storage_shape(self) -> tuple[int, ...]:
@@ -100,6 +113,9 @@ class DiscreteEncoder:
 
     n: int
     start: int = 0
+    image: None = None
+    frames: int = 0
+    scale: int = 1
 
     @property
     def storage_shape(self) -> tuple[int, ...]:
@@ -131,25 +147,81 @@ class DiscreteEncoder:
         return out
 
 
+@dataclass(frozen=True)
+class CompositeEncoder:
+    """Spaces made of several: parts one after the other, numbers one-hot (Gymnasium's ``flatten``).
+
+    Attributes:
+        space: Dict, Tuple, MultiDiscrete or MultiBinary, nested at will.
+        input_size: Length of the flat vector.
+    """
+
+    space: spaces.Space[Any]
+    input_size: int
+    image: None = None
+    frames: int = 0
+    scale: int = 1
+
+    @property
+    def storage_shape(self) -> tuple[int, ...]:
+        """``(input_size,)``."""
+        return (self.input_size,)
+
+    @property
+    def storage_dtype(self) -> np.dtype[Any]:
+        """float32."""
+        return np.dtype(np.float32)
+
+    def store(self, observation: Any) -> Any:
+        """Return ``[input_size]`` float32."""
+        return np.asarray(spaces.flatten(self.space, observation), np.float32)
+
+    def to_input(self, stored: Array, out: Array | None = None) -> Array:
+        """Return ``stored`` itself when it is float32 and ``out`` is not given."""
+        if out is None:
+            return stored.astype(np.float32, copy=False)
+        out[...] = stored
+        return out
+
+
 def encoder_for(space: spaces.Space[Any]) -> Encoder:
     """Return the encoder of an observation space.
 
     Raises:
-        UnusableEnvironmentError: No encoder reads this kind of observation yet.
+        UnusableEnvironmentError: No encoder reads this kind of observation.
     """
     if isinstance(space, spaces.Discrete):
-        if space.n > MAX_INPUT_SIZE:
-            raise UnusableEnvironmentError(
-                f"observations are Discrete({space.n}); one-hot input is limited to {MAX_INPUT_SIZE:_} values."
-            )
+        _check_size(space, int(space.n))
         return DiscreteEncoder(int(space.n), int(space.start))
     if isinstance(space, spaces.Box):
+        image = image_encoder_for(space)
+        if image is not None:
+            return image
         size = int(np.prod(space.shape))
-        if (space.dtype == np.uint8 and len(space.shape) == 3) or size > MAX_INPUT_SIZE:
-            raise UnusableEnvironmentError(
-                f"observations are images, Box{space.shape} {space.dtype}, which are not supported yet."
-            )
         if size == 0:
             raise UnusableEnvironmentError(f"observations are empty, Box{space.shape}.")
+        if size > MAX_INPUT_SIZE:
+            raise UnusableEnvironmentError(
+                f"observations are Box{space.shape} {space.dtype}: images must be uint8 or bool, "
+                f"and vectors have at most {MAX_INPUT_SIZE:_} numbers."
+            )
         return BoxEncoder(size)
-    raise UnusableEnvironmentError(f"observations are {type(space).__name__}; supported so far: Box and Discrete.")
+    if isinstance(space, spaces.Dict | spaces.Tuple | spaces.MultiDiscrete | spaces.MultiBinary):
+        if not space.is_np_flattenable:
+            raise UnusableEnvironmentError(
+                f"observations are {type(space).__name__} with parts of no fixed length, which no network here reads."
+            )
+        size = int(spaces.flatdim(space))
+        _check_size(space, size)
+        return CompositeEncoder(space, size)
+    raise UnusableEnvironmentError(
+        f"observations are {type(space).__name__}; supported: Box, Discrete, MultiDiscrete, MultiBinary, Dict, Tuple."
+    )
+
+
+def _check_size(space: spaces.Space[Any], size: int) -> None:
+    if not 0 < size <= MAX_INPUT_SIZE:
+        raise UnusableEnvironmentError(
+            f"observations are {type(space).__name__} of {size:_} numbers (one-hot); between 1 and "
+            f"{MAX_INPUT_SIZE:_} are supported."
+        )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import inspect as signatures
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import gymnasium
@@ -16,9 +16,11 @@ from gymnasium import spaces
 from gymnasium.envs import registration as gym_registration
 from gymnasium.error import DependencyNotInstalled
 
+from tuner.envs.atari import AtariGame, AtariSettings
 from tuner.envs.encoders import encoder_for
-from tuner.envs.probe import register_probes
-from tuner.envs.registration import import_module, importable, one_line, quiet, register_atari
+from tuner.envs.families import ATARI, bring, family
+from tuner.envs.pixels import PIXEL_SETTINGS, Pixels
+from tuner.envs.registration import draw_without_a_display, import_module, importable, one_line, quiet
 from tuner.envs.spec import EnvSpec
 from tuner.envs.successors import explain_unknown
 from tuner.errors import UnusableEnvironmentError
@@ -30,7 +32,10 @@ DEFAULT_EVAL_MAX_STEPS = 1_000
 ATARI_EVAL_MAX_FRAMES = 27_000
 
 #: Package that an environment's import misses -> what brings it.
-INSTALL = {"box2d": "tune-dqn[box2d]", "mujoco": "gymnasium[mujoco]", "jax": "gymnasium[jax]", "ale": "ale-py"}
+INSTALL = {
+    "box2d": "tune-dqn[box2d]", "mujoco": "gymnasium[mujoco]", "jax": "gymnasium[jax]", "ale": "ale-py",
+    "pygame": "pygame-ce",
+}  # fmt: skip
 
 AnyEnv = gymnasium.Env[Any, Any]
 
@@ -47,6 +52,7 @@ class EnvFacts:
         eval_max_steps: Cap on an evaluation episode in steps: the own limit, else 1,000; Atari 27,000 frames.
         observation_space: The space itself.
         action_space: The space itself.
+        preprocessing: What is done to the environment before the agent sees it, plain data; empty where nothing is.
     """
 
     observation: str
@@ -56,41 +62,71 @@ class EnvFacts:
     eval_max_steps: int
     observation_space: spaces.Space[Any]
     action_space: spaces.Discrete
+    preprocessing: Mapping[str, Any] = field(default_factory=dict)
 
 
-def make(spec: EnvSpec, render_mode: str | None = None) -> AnyEnv:
+def make(spec: EnvSpec, render_mode: str | None = None, *, training: bool = False) -> AnyEnv:
     """Make the environment, with its own time limit and without Gymnasium's per-step checks.
+
+    Atari games and ``spec.pixels`` come with their preprocessing.
 
     Args:
         spec: Its name.
         render_mode: ``rgb_array`` for video; None draws nothing.
+        training: Whether an agent learns from it. Atari then ends episodes at lost lives and clips rewards.
 
     Raises:
         UnusableEnvironmentError: Unknown or outdated id, missing package, bad argument, broken module.
+        MissingExtraError: The environment's package is not installed.
     """
-    if spec.pixels:
-        raise UnusableEnvironmentError("--pixels is not supported yet: DQN learns from vectors and numbers so far.")
     prefix, _, env_id = spec.id.rpartition(":")
     kwargs = dict(spec.kwargs)
-    if render_mode is not None:
-        kwargs["render_mode"] = render_mode
+    if render_mode is not None or spec.pixels:
+        kwargs["render_mode"] = render_mode or "rgb_array"
+        draw_without_a_display()
     with quiet(), importable(spec.module), importable(prefix or None):
         for module in filter(None, (spec.module, prefix)):
             import_module(module)
-        if env_id.startswith("ALE/") or env_id.endswith("NoFrameskip-v4"):
-            register_atari()
-        if env_id.startswith("tune/"):
-            register_probes()
+        bring(env_id)
         if env_id not in gym_registration.registry:
             raise UnusableEnvironmentError(explain_unknown(env_id))
+        if spec.pixels and family(env_id) == ATARI:
+            raise UnusableEnvironmentError(f"{env_id} is observed through its frames already. Leave --pixels out.")
         try:
-            return gymnasium.make(env_id, disable_env_checker=True, **kwargs)
+            if family(env_id) == ATARI and kwargs.get("obs_type") != "ram":
+                return _make_atari(env_id, kwargs, training=training)
+            env: AnyEnv = gymnasium.make(env_id, disable_env_checker=True, **kwargs)
+            return Pixels(env) if spec.pixels else env
         except DependencyNotInstalled as error:
             raise UnusableEnvironmentError(_missing_package(env_id, error)) from error
         except ModuleNotFoundError as error:
             raise UnusableEnvironmentError(f"{env_id} needs '{error.name}', which is not installed.") from error
         except Exception as error:  # the environment's own code may raise anything
             raise UnusableEnvironmentError(_cannot_make(env_id, kwargs, error)) from error
+
+
+def _make_atari(env_id: str, kwargs: dict[str, Any], *, training: bool) -> AnyEnv:
+    """Make a game whose frames are skipped exactly once: the emulator's own skip is off, ours takes its place."""
+    registered = dict(gym_registration.registry[env_id].kwargs)
+    limit = kwargs.pop("max_episode_steps", None)
+    # A `NoFrameskip` id means 'skip them yourself'.
+    skip = kwargs.pop("frameskip", registered["frameskip"] if registered["frameskip"] != 1 else 4)
+    if isinstance(skip, bool) or not isinstance(skip, int) or skip < 1:
+        raise UnusableEnvironmentError(f"frameskip must be a whole number of at least 1, got {skip!r}.")
+    if kwargs.get("obs_type", "rgb") != "rgb" or kwargs.get("sound_obs") or kwargs.get("continuous"):
+        raise UnusableEnvironmentError(
+            f"{env_id} is observed as grey frames and played with buttons: leave obs_type, sound_obs and continuous "
+            "out, or give obs_type=ram for the memory of the console."
+        )
+    env = gymnasium.make(env_id, disable_env_checker=True, frameskip=1, **kwargs).unwrapped
+    merged = {**registered, **kwargs}
+    settings = AtariSettings(
+        frame_skip=skip,
+        repeat_action_probability=float(merged["repeat_action_probability"]),
+        max_frames=merged.get("max_num_frames_per_episode"),
+    )
+    game: AnyEnv = AtariGame(env, settings, training=training)
+    return game if limit is None else gymnasium.wrappers.TimeLimit(game, limit)
 
 
 def inspect(spec: EnvSpec, algorithm: str) -> EnvFacts:
@@ -109,6 +145,7 @@ def inspect(spec: EnvSpec, algorithm: str) -> EnvFacts:
         limit = _step_limit(env)
         threshold = env.spec.reward_threshold if env.spec is not None else None
         eval_max_steps = _eval_max_steps(env, limit)
+        preprocessing = dict(_preprocessing(env))
     finally:
         env.close()
     if not isinstance(action_space, spaces.Discrete):
@@ -116,9 +153,13 @@ def inspect(spec: EnvSpec, algorithm: str) -> EnvFacts:
             f"{algorithm.upper()} needs a Discrete action space; {spec.id} has {_short(action_space)}."
         )
     try:
-        encoder_for(observation_space)
+        encoder = encoder_for(observation_space)
     except UnusableEnvironmentError as error:
         raise UnusableEnvironmentError(f"{spec.id}: {error}") from error
+    if encoder.image is not None:
+        preprocessing["image"] = list(encoder.image)
+    elif isinstance(observation_space, spaces.Dict | spaces.Tuple):
+        preprocessing["flattened"] = type(observation_space).__name__
     return EnvFacts(
         observation=describe(observation_space),
         n_actions=int(action_space.n),
@@ -127,6 +168,7 @@ def inspect(spec: EnvSpec, algorithm: str) -> EnvFacts:
         eval_max_steps=eval_max_steps,
         observation_space=observation_space,
         action_space=action_space,
+        preprocessing=preprocessing,
     )
 
 
@@ -154,11 +196,23 @@ def _step_limit(env: AnyEnv) -> int | None:
     return min(limits, default=None)
 
 
+def _preprocessing(env: AnyEnv) -> Mapping[str, Any]:
+    """Return the settings of the preprocessing among the wrappers."""
+    while isinstance(env, gymnasium.Wrapper):
+        if isinstance(env, AtariGame):
+            return env.settings.to_mapping()
+        if isinstance(env, Pixels):
+            return PIXEL_SETTINGS
+        env = env.env
+    return {}
+
+
 def _eval_max_steps(env: AnyEnv, limit: int | None) -> int:
     if env.spec is not None and str(env.spec.entry_point).startswith("ale_py"):
         frameskip = getattr(env.unwrapped, "_frameskip", 4)  # a number, or the bounds of a random one
         frames = frameskip if isinstance(frameskip, int) else max(frameskip)
-        cap = ATARI_EVAL_MAX_FRAMES // frames
+        frames *= int(_preprocessing(env).get("frame_skip", 1))
+        cap = int(ATARI_EVAL_MAX_FRAMES // frames)
         return cap if limit is None else min(cap, limit)
     return DEFAULT_EVAL_MAX_STEPS if limit is None else limit
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import importlib.util
+import os
 import sys
 import warnings
 import zlib
@@ -79,10 +80,21 @@ def register_atari() -> bool:
     """Register ale_py's environments; return whether the package is there."""
     try:
         with quiet():
-            importlib.import_module("ale_py")
+            ale = importlib.import_module("ale_py")
     except ImportError:
         return False
+    ale.ALEInterface.setLoggerMode(ale.LoggerMode.Error)  # every game would greet on stderr
     return True
+
+
+def draw_without_a_display() -> None:
+    """Tell pygame, which draws most environments, to look for neither screen nor loudspeaker."""
+    for name, value in (
+        ("SDL_VIDEODRIVER", "dummy"),
+        ("SDL_AUDIODRIVER", "dummy"),
+        ("PYGAME_HIDE_SUPPORT_PROMPT", "1"),
+    ):
+        os.environ.setdefault(name, value)
 
 
 def one_line(error: BaseException) -> str:

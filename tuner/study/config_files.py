@@ -13,9 +13,11 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from tuner.envs.families import ATARI, family
 from tuner.errors import InputError, nearest
 from tuner.hyperparameters import from_mapping
 from tuner.study.export import SCHEMA
+from tuner.study.zoo_environments import from_zoo
 
 #: Keys of RL Zoo that stand for more than plain DQN on the plain environment. Their harmless values are let through.
 _UNSUPPORTED = {
@@ -42,6 +44,7 @@ class Config(NamedTuple):
         hyperparameters: Plain data, checked.
         env_kwargs: Keyword arguments of the environment.
         key: Under which name RL Zoo's file holds the settings: the environment's, or ``default``.
+        pixels: Whether it is seen through its rendered frames.
     """
 
     env: str
@@ -50,6 +53,7 @@ class Config(NamedTuple):
     hyperparameters: dict[str, Any]
     env_kwargs: dict[str, Any]
     key: str = ""
+    pixels: bool = False
 
 
 def read_config(path: Path | str, env: str | None = None) -> Config:
@@ -87,7 +91,10 @@ def _read_own(content: Mapping[str, Any], env: str | None) -> Config:
         raise InputError("hyperparameters: must be a mapping.")
     checked = from_mapping(algorithm, values).to_mapping()
     steps = _steps(content["n_timesteps"])
-    return Config(env or str(content["env"]), steps, algorithm, checked, _mapping(content, "env_kwargs"))
+    pixels = content.get("pixels", False)
+    if not isinstance(pixels, bool):
+        raise InputError(f"pixels: must be true or false, got {pixels!r}.")
+    return Config(env or str(content["env"]), steps, algorithm, checked, _mapping(content, "env_kwargs"), pixels=pixels)
 
 
 def _read_zoo(content: Mapping[str, Any], env: str | None) -> Config:
@@ -98,11 +105,7 @@ def _read_zoo(content: Mapping[str, Any], env: str | None) -> Config:
     if "n_timesteps" not in settings:
         raise InputError(f"{env}: n_timesteps is missing.")
     steps = _steps(settings.pop("n_timesteps"))
-    env_kwargs = _mapping(settings, "env_kwargs")
-    settings.pop("env_kwargs", None)
-    policy = settings.pop("policy", "MlpPolicy")
-    if policy != "MlpPolicy":
-        raise InputError(f"{env}: policy must be MlpPolicy, got {policy!r}.")
+    settings, env_kwargs = from_zoo(env, settings)
     for key, harmless in _UNSUPPORTED.items():
         if key in settings and settings[key] not in harmless:
             raise InputError(f"{env}: {key}: {settings[key]!r} is not supported; take it out.")
@@ -119,7 +122,7 @@ def _choose(content: Mapping[str, Any], env: str | None) -> tuple[str, Any, str]
             return only, next(iter(content.values())), only
         raise InputError(f"holds several environments ({', '.join(map(str, content))}); name one with --env.")
     bare = env.rpartition(":")[2]
-    for key in (env, bare, "default"):
+    for key in (env, bare, *(["atari"] if family(env) == ATARI else []), "default"):
         if key in content:
             return env, content[key], key
     raise InputError(f"has no settings for {env}.{nearest(env, map(str, content))}")

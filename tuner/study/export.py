@@ -12,6 +12,7 @@ import yaml
 from tuner.errors import InputError
 from tuner.hyperparameters import Hyperparameters, beyond_sb3, field_infos, from_mapping
 from tuner.study.results import StudyData, TrialRow
+from tuner.study.zoo_environments import to_zoo
 
 #: First key of our own schema, and its version.
 SCHEMA = "tune/1"
@@ -49,33 +50,53 @@ def export_trial(data: StudyData, number: int | None = None) -> Export:
         raise InputError(f"Trial {trial.number} of '{data.name}' has no resolved hyperparameters to export.")
     hyperparameters = from_mapping(str(data.recipe["algo"]), trial.hyperparameters)
     env_kwargs = data.recipe.get("env_arg") or {}
-    return Export(*_yaml(str(data.recipe["env"]), data.grid[-1], hyperparameters, env_kwargs), trial.number)
+    preprocessing = data.provenance.get("preprocessing") or {}
+    written = _yaml(str(data.recipe["env"]), data.grid[-1], hyperparameters, env_kwargs, preprocessing)
+    return Export(*written, trial.number)
 
 
 def config_yaml(
-    env: str, n_timesteps: int, hyperparameters: Hyperparameters, env_kwargs: Mapping[str, Any] | None = None
+    env: str,
+    n_timesteps: int,
+    hyperparameters: Hyperparameters,
+    env_kwargs: Mapping[str, Any] | None = None,
+    preprocessing: Mapping[str, Any] | None = None,
 ) -> str:
-    """Return the YAML of any setting, as :func:`export_trial` does of a trial's."""
-    return _yaml(env, n_timesteps, hyperparameters, env_kwargs or {})[0]
+    """Return the YAML of any setting, as :func:`export_trial` does of a trial's.
+
+    Args:
+        env: Environment id.
+        n_timesteps: Environment steps.
+        hyperparameters: The setting.
+        env_kwargs: Keyword arguments of the environment.
+        preprocessing: What is done to it (:class:`~tuner.envs.make.EnvFacts`).
+    """
+    return _yaml(env, n_timesteps, hyperparameters, env_kwargs or {}, preprocessing or {})[0]
 
 
 def zoo_arguments(hyperparameters: Hyperparameters) -> dict[str, Any]:
-    """Return every keyword argument of Stable-Baselines3's constructor, as RL Zoo's YAML names them."""
+    """Return the keyword arguments of Stable-Baselines3's constructor but ``policy``, as RL Zoo's YAML names them."""
     infos = field_infos(type(hyperparameters))
     plain = hyperparameters.to_mapping()
-    arguments: dict[str, Any] = {"policy": "MlpPolicy"}
-    arguments |= {name: plain[name] for name, info in infos.items() if info.sb3 and name != "net_arch"}
+    arguments: dict[str, Any] = {name: plain[name] for name, info in infos.items() if info.sb3 and name != "net_arch"}
     # A mapping, not the Zoo's "dict(...)" text: the Zoo evaluates text as Python.
     arguments["policy_kwargs"] = {"net_arch": plain["net_arch"]}
     return arguments
 
 
 def _yaml(
-    env: str, n_timesteps: int, hyperparameters: Hyperparameters, env_kwargs: Mapping[str, Any]
+    env: str,
+    n_timesteps: int,
+    hyperparameters: Hyperparameters,
+    env_kwargs: Mapping[str, Any],
+    preprocessing: Mapping[str, Any],
 ) -> tuple[str, bool, str]:
-    reason = _beyond_zoo(hyperparameters)
-    extra = {"env_kwargs": dict(env_kwargs)} if env_kwargs else {}
+    surroundings, unknown = to_zoo(preprocessing, env_kwargs)
+    reason = _beyond_zoo(hyperparameters) or unknown
     if reason:
+        extra: dict[str, Any] = {"env_kwargs": dict(env_kwargs)} if env_kwargs else {}
+        if preprocessing.get("observation") == "rendered frames":
+            extra["pixels"] = True
         content: dict[str, Any] = {
             "schema": SCHEMA,
             "algorithm": hyperparameters.algorithm,
@@ -85,7 +106,7 @@ def _yaml(
             "hyperparameters": hyperparameters.to_mapping(),
         }
     else:
-        content = {env: {"n_timesteps": n_timesteps, **extra, **zoo_arguments(hyperparameters)}}
+        content = {env: {"n_timesteps": n_timesteps, **surroundings, **zoo_arguments(hyperparameters)}}
     text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, default_flow_style=None)
     return (f"# Not in RL Zoo's format: {reason}\n{text}" if reason else text), not reason, reason
 

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
+from tuner.envs.encoders import encoder_for
+from tuner.envs.families import ATARI, MINATAR, family
 from tuner.envs.make import EnvFacts, inspect
 from tuner.envs.spec import EnvSpec
 from tuner.errors import InputError
@@ -68,13 +70,18 @@ class StudyPlan:
     @property
     def numeric_path(self) -> str:
         """Which arithmetic trains: one choice per study."""
-        native = "numpy" if self.device == "cpu" else "torch"
+        native = "numpy" if self.device == "cpu" and not self.sees_images else "torch"
         return f"{native if self.recipe.backend == 'native' else 'torch'}-{self.device}"
 
     @property
     def trains_here(self) -> bool:
         """Whether its workers share this machine's memory, and nothing else."""
         return self.recipe.executor != "ray" or self.recipe.ray_address == "local"
+
+    @property
+    def sees_images(self) -> bool:
+        """Whether networks are convolutional."""
+        return encoder_for(self.facts.observation_space).image is not None
 
     def run_spec(self, run_id: RunId, hyperparameters: Hyperparameters, seed: int) -> RunSpec:
         """Return the run of these hyperparameters with this seed."""
@@ -116,7 +123,7 @@ def plan_study(recipe: StudyRecipe) -> StudyPlan:
             episodes=budget.eval_episodes,
             seed=evaluation_seed(recipe.seed, "search"),
             max_steps=facts.eval_max_steps,
-            epsilon=0.001 if _is_atari(recipe.env) else 0.0,
+            epsilon=0.001 if family(recipe.env) == ATARI else 0.0,
         ),
         workers=workers,
         lanes=lanes,
@@ -157,7 +164,9 @@ def plan_again(data: StudyData, storage: str, settings: Mapping[str, Any]) -> St
 
 def _space(recipe: StudyRecipe) -> tuple[SearchSpace, list[str]]:
     notes = []
-    space, listed = load_by_name(recipe.space, recipe.algo).for_environment(recipe.env)
+    name = space_name(recipe)
+    space, listed = load_by_name(name, recipe.algo).for_environment(recipe.env)
+    listed = listed or name != recipe.space
     space = space.with_budget(recipe.steps, recipe.evaluations, recipe.eval_episodes)
     if not listed and recipe.steps is None:
         notes.append(
@@ -180,6 +189,16 @@ def _space(recipe: StudyRecipe) -> tuple[SearchSpace, list[str]]:
     if not space.search:
         raise InputError("Nothing is left to search: every hyperparameter is fixed. Use fewer --set, or tune train.")
     return space, notes
+
+
+def space_name(recipe: StudyRecipe) -> str:
+    """Return the search space to read: ``default`` stands for another file where a family has its own."""
+    if recipe.space != "default" or recipe.algo != "dqn":
+        return recipe.space
+    known = family(recipe.env)
+    if known in (ATARI, MINATAR):
+        return known
+    return "pixels" if recipe.pixels else recipe.space
 
 
 def _parallel(recipe: StudyRecipe) -> tuple[int, int, int, int]:
@@ -216,11 +235,6 @@ def _device(recipe: StudyRecipe) -> str:
     if device == "cuda":
         raise InputError("--device cuda: torch finds no CUDA device. Use --device cpu.")
     return "cpu"
-
-
-def _is_atari(env_id: str) -> bool:
-    env_id = env_id.rpartition(":")[2]
-    return env_id.startswith("ALE/") or env_id.endswith("NoFrameskip-v4")
 
 
 def describe_evaluation(evaluation: EvaluationSpec) -> dict[str, Any]:

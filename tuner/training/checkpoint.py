@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from tuner.envs.spec import EnvSpec
 from tuner.errors import InputError
 from tuner.hyperparameters import DQNHyperparameters, Hyperparameters, from_mapping
+from tuner.training.image_policy import TORSO, ImagePolicy, image_policy
 from tuner.training.policy import Policy
 from tuner.training.types import Backend, EvalPoint, EvaluationSpec, RunId, RunSpec
 
@@ -47,7 +48,7 @@ class SavedModel:
     """
 
     spec: RunSpec
-    policy: Policy
+    policy: Policy | ImagePolicy
     evaluations: tuple[EvalPoint, ...]
     versions: Mapping[str, str]
 
@@ -98,7 +99,7 @@ def save_model(
         raise InputError(f"{folder} cannot be written: {error.strerror or error}.") from error
 
 
-def load_policy(folder: Path) -> Policy:
+def load_policy(folder: Path) -> Policy | ImagePolicy:
     """Return the policy saved in a folder.
 
     Raises:
@@ -165,8 +166,14 @@ def _arrays(raw: bytes) -> dict[str, Array]:
         return {name: arrays[name] for name in arrays.files}
 
 
-def _policy(arrays: Mapping[str, Array], hyperparameters: Hyperparameters) -> Policy:
+def _policy(arrays: Mapping[str, Array], hyperparameters: Hyperparameters) -> Policy | ImagePolicy:
     """Check names and shapes of the arrays against the network the hyperparameters ask for."""
+    torso = {name: array for name, array in arrays.items() if name.startswith(TORSO)}
+    head = _head({name: array for name, array in arrays.items() if name not in torso}, hyperparameters)
+    return image_policy(torso, head) if torso else head
+
+
+def _head(arrays: Mapping[str, Array], hyperparameters: Hyperparameters) -> Policy:
     assert isinstance(hyperparameters, DQNHyperparameters)
     layers: list[tuple[Array, Array]] = []
     for i in range(len(hyperparameters.net_arch) + 1):

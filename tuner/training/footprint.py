@@ -10,11 +10,11 @@ import numpy as np
 import psutil
 from gymnasium import spaces
 
+from tuner.agents.dqn.layout import network_layout
 from tuner.envs.encoders import encoder_for
 from tuner.envs.make import EnvFacts
 from tuner.hyperparameters import DQNHyperparameters, Hyperparameters
-from tuner.networks.heads import QHead
-from tuner.networks.mlp import MLPLayout
+from tuner.replay.frames import SPARE
 
 #: A stack's memory never reserves more transitions than this for a lane.
 LARGEST_MEMORY = 10_000_000
@@ -72,8 +72,7 @@ def footprint(hyperparameters: Hyperparameters, facts: EnvFacts, n_timesteps: in
     """
     assert isinstance(hyperparameters, DQNHyperparameters)
     encoder = encoder_for(facts.observation_space)
-    n_outputs = QHead(facts.n_actions, hyperparameters.dueling).n_outputs
-    n_parameters = MLPLayout((encoder.input_size, *hyperparameters.net_arch, n_outputs)).n_parameters
+    n_parameters = network_layout(encoder, hyperparameters, facts.n_actions).n_parameters
     transitions = min(hyperparameters.buffer_size, n_timesteps)
     if backend == "sb3":
         # Adam's two moments and a gradient beside the two networks; two observations, int64 action, and three float32
@@ -81,6 +80,11 @@ def footprint(hyperparameters: Hyperparameters, facts: EnvFacts, n_timesteps: in
         row = 2 * _stored_by_sb3(facts.observation_space) + 8 + 3 * 4
         return Footprint(transitions, row, 5 * 4 * n_parameters, transitions)
     row = (2 * math.prod(encoder.storage_shape) + 5) * 4
+    if encoder.image is not None:
+        # Each frame once, a sixteenth more for the first of each episode, a count each; a row of numbers says
+        # which are where.
+        frames = max(encoder.frames, 1)
+        row = math.ceil((encoder.input_size // frames + 4) * (1 + SPARE)) + (2 * frames + 5) * 4
     if hyperparameters.prioritized:
         row += 2 * 8  # a sum tree has about two float64 nodes for each leaf
     lane = 5 * 8  # two powers of Adam's betas, learning rate, bound on the norm, tau

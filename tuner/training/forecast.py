@@ -32,6 +32,9 @@ PIECE_S = 0.4
 #: Transitions put into each lane's memory before training calls are timed: beyond a core's cache, as in a real run.
 PREFILL = 20_000
 
+#: Numbers that those transitions have at most; images are few then.
+PREFILL_NUMBERS = 10_000_000
+
 #: Steps after which a timed evaluation episode is cut.
 EVALUATION_STEPS = 50
 
@@ -151,7 +154,7 @@ class _TimedRunner(StackRunner):
         memory = self._stack.memory
         for run in self.active:
             seen = memory.contents(run.index)
-            wanted = min(int(memory.capacities[run.index]) // 2, PREFILL)
+            wanted = min(int(memory.capacities[run.index]) // 2, PREFILL, PREFILL_NUMBERS // memory.width)
             index = np.arange(wanted) % len(seen.rewards)
             rows = memory.blank(wanted)
             for there, part in zip(memory.unpack(rows), seen, strict=True):

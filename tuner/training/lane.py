@@ -55,7 +55,7 @@ class LaneRun:
     def begin(cls, spec: RunSpec, index: int, observer: RunObserver | None) -> LaneRun:
         """Make the run's environment."""
         started = time.perf_counter()
-        run = cls(spec, index, BareEnv.make(spec.env), observer)
+        run = cls(spec, index, BareEnv.make(spec.env, training=True), observer)
         run.elapsed_s = time.perf_counter() - started
         return run
 

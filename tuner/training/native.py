@@ -18,15 +18,23 @@ class NativeTrainer:
     Args:
         lanes: Most runs in progress at a time, >= 1.
         observer: Watches single runs, or None.
-        numeric_path: ``numpy`` or ``torch``: one choice per study.
+        numeric_path: ``numpy`` or ``torch``: one choice per study. Images always take torch.
+        threads: Threads of a convolution. More than one may change the bits of a run.
     """
 
-    def __init__(self, lanes: int, observer: RunObserver | None = None, numeric_path: NumericPath = "numpy") -> None:
+    def __init__(
+        self,
+        lanes: int,
+        observer: RunObserver | None = None,
+        numeric_path: NumericPath = "numpy",
+        threads: int = 1,
+    ) -> None:
         if lanes < 1:
             raise ValueError(f"lanes must be at least 1, got {lanes}.")
         self._lanes = lanes
         self._observer = observer
         self._numeric_path = numeric_path
+        self._threads = threads
         self._stacks: dict[tuple[object, ...], StackRunner] = {}
 
     def train(self, dispatcher: Dispatcher) -> None:
@@ -76,7 +84,9 @@ class NativeTrainer:
     def _start(self, spec: RunSpec, dispatcher: Dispatcher) -> None:
         try:
             if spec.shape not in self._stacks:
-                self._stacks[spec.shape] = StackRunner(spec, self._lanes, self._observer, self._numeric_path)
+                self._stacks[spec.shape] = StackRunner(
+                    spec, self._lanes, self._observer, self._numeric_path, threads=self._threads
+                )
             self._stacks[spec.shape].start(spec)
         except Exception as error:
             stack = self._stacks.get(spec.shape)

@@ -15,7 +15,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -27,19 +26,22 @@ from stable_baselines3.common.type_aliases import ReplayBufferSamples
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from tuner import seeding
+from tuner.envs.encoders import Encoder, encoder_for
 from tuner.envs.make import make
 from tuner.errors import DivergedError, InputError
 from tuner.hyperparameters import DQNHyperparameters, Hyperparameters, beyond_sb3, field_infos
 from tuner.training.evaluation import Evaluator
-from tuner.training.from_zero import FromZero
 from tuner.training.global_streams import global_streams_kept
 from tuner.training.lane import describe
+from tuner.training.sb3_inputs import for_sb3, policy_arguments
 from tuner.training.types import Dispatcher, EvalPoint, Outcome, OutcomeKind, RunObserver, RunSpec
 
 Array = NDArray[Any]
 
 
-def constructor_arguments(hyperparameters: Hyperparameters, n_timesteps: int) -> dict[str, Any]:
+def constructor_arguments(
+    hyperparameters: Hyperparameters, n_timesteps: int, encoder: Encoder | None = None
+) -> dict[str, Any]:
     """Return the keyword arguments of Stable-Baselines3's ``DQN`` for a run, without ``env``, ``seed`` and ``device``.
 
     The names are the same; ``net_arch`` goes into ``policy_kwargs``. ``buffer_size`` is cut to the run's budget: a run
@@ -49,6 +51,7 @@ def constructor_arguments(hyperparameters: Hyperparameters, n_timesteps: int) ->
     Args:
         hyperparameters: The run's.
         n_timesteps: The run's budget in environment steps.
+        encoder: Of its observations: images get a ``CnnPolicy``.
 
     Raises:
         InputError: Not DQN, or an option is on that Stable-Baselines3 does not have.
@@ -61,9 +64,9 @@ def constructor_arguments(hyperparameters: Hyperparameters, n_timesteps: int) ->
         raise InputError(f"Stable-Baselines3's DQN has no {settings}. Leave it out, or use --backend native.")
     values = hyperparameters.to_mapping()
     arguments = {info.name: values[info.name] for info in field_infos(type(hyperparameters)).values() if info.sb3}
-    arguments["policy_kwargs"] = {"net_arch": arguments.pop("net_arch")}
+    arguments |= policy_arguments(encoder, arguments.pop("net_arch"))
     arguments["buffer_size"] = min(hyperparameters.buffer_size, n_timesteps)
-    return {"policy": "MlpPolicy", **arguments}
+    return arguments
 
 
 class SB3Trainer:
@@ -103,19 +106,18 @@ class SB3Trainer:
 
 def build_model(spec: RunSpec, resources: contextlib.ExitStack) -> _WatchedDQN:
     """Make the environment and the model on it; ``resources`` closes the environment."""
-    arguments = constructor_arguments(spec.hyperparameters, spec.n_timesteps)
-    env = make(spec.env)
+    env = make(spec.env, training=True)
     resources.callback(env.close)
-    if any(getattr(space, "start", 0) != 0 for space in (env.action_space, env.observation_space)):
-        env = FromZero(env)
-    monitored: gym.Env[Any, Any] = Monitor(env)
-    vectorized = DummyVecEnv([lambda: monitored])
+    encoder = encoder_for(env.observation_space)
+    arguments = constructor_arguments(spec.hyperparameters, spec.n_timesteps, encoder)
+    vectorized = DummyVecEnv([lambda: Monitor(for_sb3(env))])
     n_steps = arguments.pop("n_steps")  # with a replay memory of one's own, the memory is told instead
     memory: dict[str, Any] = {"replay_buffer_class": _WatchedReplay}
     if n_steps > 1:
         memory["replay_buffer_class"] = _WatchedNStepReplay
         memory["replay_buffer_kwargs"] = {"n_steps": n_steps, "gamma": arguments["gamma"]}
     model = _WatchedDQN(env=vectorized, seed=spec.seed, device=spec.device, **memory, **arguments)
+    model.image = encoder.image
     # After the constructor, which seeds the environment with the model's seed.
     vectorized.seed(int(seeding.stream(spec.seed, "environment").integers(2**31)))
     return model
@@ -255,6 +257,7 @@ class _WatchedDQN(DQN):
     """DQN that says what its training calls saw. What it learns is Stable-Baselines3's own, number for number."""
 
     after_training_call: Callable[[_WatchedDQN, float, float], None]
+    image: tuple[int, int, int] | None = None
 
     def _setup_model(self) -> None:
         super()._setup_model()
@@ -282,5 +285,7 @@ class _WatchedDQN(DQN):
         """Return action indices ``[...]`` for network inputs ``[..., input_size]``."""
         with torch.no_grad():
             rows = torch.as_tensor(inputs.reshape(-1, inputs.shape[-1]), device=self.device)
+            if self.image is not None:  # already in [0, 1]
+                rows = self.q_net.features_extractor(rows.view(-1, *self.image))
             best: Array = self.q_net.q_net(rows).argmax(dim=1).cpu().numpy()
         return best.reshape(inputs.shape[:-1])

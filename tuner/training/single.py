@@ -12,6 +12,7 @@ from tuner.envs.spec import EnvSpec
 from tuner.errors import InputError
 from tuner.training.checkpoint import load_model
 from tuner.training.evaluation import Evaluator
+from tuner.training.image_policy import ImagePolicy
 from tuner.training.registry import make_trainer
 from tuner.training.types import DONE, EvalPoint, EvaluationSpec, Outcome, RunId, RunObserver, RunSpec, Signal
 
@@ -94,7 +95,10 @@ def evaluate_saved(
     saved, policy = model.spec.evaluation, model.policy
     env = _trusted(model.spec.env, folder, env_module)
     facts = inspect(env, model.spec.algorithm)
-    fits = (encoder_for(facts.observation_space).input_size, facts.n_actions)
+    encoder = encoder_for(facts.observation_space)
+    if isinstance(policy, ImagePolicy) and encoder.image is not None:
+        policy = policy.seeing(encoder.image) or policy
+    fits = (encoder.input_size, facts.n_actions)
     if fits != (policy.input_size, policy.n_actions):
         raise InputError(
             f"The model in {folder} reads {policy.input_size} numbers and chooses among {policy.n_actions} actions; "

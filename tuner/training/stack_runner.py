@@ -33,6 +33,7 @@ class StackRunner:
         observer: Watches single runs, or None.
         numeric_path: How gradient steps are computed on the CPU; other devices take torch.
         dtype: Floating-point type of all numbers.
+        threads: Threads of a convolution.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class StackRunner:
         observer: RunObserver | None = None,
         numeric_path: NumericPath = "numpy",
         dtype: DTypeLike = np.float32,
+        threads: int = 1,
     ) -> None:
         probe = BareEnv.make(example.env)
         try:
@@ -49,6 +51,10 @@ class StackRunner:
             n_actions = int(probe.env.action_space.n)  # type: ignore[attr-defined]
         finally:
             probe.close()
+        if self._encoder.image is not None:
+            import torch  # vectors do without
+
+            torch.set_num_threads(threads)
         capacity = min(example.n_timesteps, 10_000_000)
         hyperparameters: Any = example.hyperparameters
         self._stack = DQNStack(

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from tuner.replay.frames import FrameMemory
 from tuner.replay.prioritized import LanePriorities
 from tuner.replay.ring import Batch, LaneRing
 
@@ -79,6 +80,37 @@ class UniformMinibatches:
         """Forget it."""
 
 
+class GatheredMinibatches:
+    """Minibatches drawn uniformly and put together one gradient step at a time: of images, a call's would fill memory.
+
+    Args:
+        memory: The lanes' memory.
+        block: Which lanes.
+        steps: Gradient steps of each.
+        batch_size: B.
+    """
+
+    weights = None
+
+    def __init__(self, memory: FrameMemory, block: slice, steps: Sequence[int], batch_size: int) -> None:
+        self._memory, self._first = memory, block.start
+        self._index = np.zeros((len(steps), max(steps), batch_size), np.int64)
+        for i, count in enumerate(steps):
+            if count:
+                uniforms = memory.uniforms(block.start + i, count * batch_size)
+                places = (uniforms * memory.sizes[block.start + i]).astype(np.int64)
+                self._index[i, :count] = places.reshape(count, batch_size)
+
+    def draw(self, part: slice, step: int) -> tuple[Batch, None]:
+        """Return the minibatches of a gradient step."""
+        lanes = slice(self._first + part.start, self._first + part.stop)
+        batch = self._memory.gather(lanes, self._index[part, step])
+        return batch._replace(actions=batch.actions.astype(np.int64)), None
+
+    def learned(self, part: slice, step: int, td_errors: Any) -> None:
+        """Forget it."""
+
+
 class PrioritizedMinibatches:
     """Minibatches that follow the priorities as they change from one gradient step to the next.
 
@@ -95,7 +127,7 @@ class PrioritizedMinibatches:
 
     def __init__(
         self,
-        memory: LaneRing,
+        memory: LaneRing | FrameMemory,
         priorities: LanePriorities,
         block: slice,
         steps: Sequence[int],
@@ -122,7 +154,7 @@ class PrioritizedMinibatches:
         index, weights = self._priorities.draw(lanes, self._uniforms[part, step], self._sizes[part], self._clock[part])
         self._index[part] = index
         self.weights[part, step] = weights
-        batch = self._memory.unpack(self._memory.gather(lanes, index))
+        batch = self._memory.unpack(self._memory.gather(lanes, index))  # type: ignore[arg-type]
         batch = batch._replace(
             observations=self._inputs(batch.observations),
             next_observations=self._inputs(batch.next_observations),

@@ -13,15 +13,22 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from tuner import seeding
+from tuner.agents.dqn.acting import acting_for
 from tuner.agents.dqn.exploration import LaneExploration
-from tuner.agents.dqn.minibatches import Minibatches, PrioritizedMinibatches, UniformMinibatches
+from tuner.agents.dqn.layout import network_layout
+from tuner.agents.dqn.minibatches import (
+    GatheredMinibatches,
+    Minibatches,
+    PrioritizedMinibatches,
+    UniformMinibatches,
+)
 from tuner.agents.dqn.state import LearnerState
 from tuner.agents.dqn.update_numpy import NumpyUpdate
 from tuner.core.losses import LOSSES
 from tuner.envs.encoders import Encoder
 from tuner.hyperparameters import DQNHyperparameters
 from tuner.networks.heads import QHead
-from tuner.networks.mlp import Activations, MLPLayout, append_one, forward
+from tuner.replay.frames import FrameMemory
 from tuner.replay.n_step import NStepLanes
 from tuner.replay.prioritized import LanePriorities
 from tuner.replay.ring import LaneRing
@@ -63,9 +70,13 @@ class DQNStack:
         self._n_actions = n_actions
         self._batch_size = hyperparameters.batch_size
         self._head = QHead(n_actions, hyperparameters.dueling)
-        layout = MLPLayout((encoder.input_size, *hyperparameters.net_arch, self._head.n_outputs))
+        layout = network_layout(encoder, hyperparameters, n_actions)
         self.state = LearnerState(layout, lanes, dtype)
-        self.memory = LaneRing(lanes, capacity, int(np.prod(encoder.storage_shape)), dtype)
+        self.memory: Any
+        if encoder.image is None:
+            self.memory = LaneRing(lanes, capacity, int(np.prod(encoder.storage_shape)), dtype)
+        else:
+            self.memory = FrameMemory(lanes, capacity, encoder.image, encoder.frames, dtype)
         self._n_step = NStepLanes(lanes, self.memory.unpack)
         self._priorities = LanePriorities(lanes, capacity) if hyperparameters.prioritized else None
         self.exploration = LaneExploration(lanes, n_actions)
@@ -73,14 +84,13 @@ class DQNStack:
         self.clock = np.zeros(lanes, dtype=np.int64)
         self._runs: list[DQNHyperparameters] = [hyperparameters] * lanes
         self._loss = LOSSES[hyperparameters.loss][0]
-        self._acting: dict[int, Activations] = {}
-        self._views: dict[tuple[int, int], list[Array]] = {}
+        self._acting = acting_for(self.state)
         probe = np.zeros((1, *encoder.storage_shape), np.float32)
         self._stored_is_input = encoder.to_input(probe) is probe
         on_cpu = device == "cpu"
         self._block = max(1, min(8, BLOCK_PARAMETERS // layout.n_parameters)) if on_cpu else lanes
         self._update: Any
-        if numeric_path == "torch":
+        if numeric_path == "torch" or encoder.image is not None:
             from tuner.agents.dqn.update_torch import TorchUpdate
 
             self._update = TorchUpdate(self.state, self._head, hyperparameters, device)
@@ -121,9 +131,8 @@ class DQNStack:
         """
         if explores.all():
             return random_actions
-        inputs = self._inputs(observations)[:, None, :]
-        outputs = self._head.preferences(forward(self._matrices(lanes), inputs, self._buffers(len(inputs))))
-        return np.where(explores, random_actions, outputs[:, 0, :].argmax(axis=-1))
+        outputs = self._head.preferences(self._acting.outputs(lanes, self._inputs(observations)))
+        return np.where(explores, random_actions, outputs.argmax(axis=-1))
 
     def observe(self, lane: int, rows: Array, ends: Array | None = None) -> None:
         """Store a stretch of a lane's experience, advance its clock, and update its target network when due.
@@ -194,6 +203,8 @@ class DQNStack:
 
     def _minibatches(self, block: slice, steps: Sequence[int]) -> Minibatches:
         memory, update = self.memory, self._update
+        if self._priorities is None and self._encoder.image is not None:
+            return GatheredMinibatches(memory, block, steps, self._batch_size)
         if self._priorities is None:
             prepare = update.prepare if self._stored_is_input else None
             return UniformMinibatches(memory, block, steps, self._batch_size, self._inputs, prepare)
@@ -202,47 +213,34 @@ class DQNStack:
         )
 
     def _inputs(self, stored: Array) -> Array:
-        """Return network input ``[..., input_size + 1]`` for stored observations ``[..., observation_size + 1]``."""
-        if self._stored_is_input:
+        """Return network input ``[..., input_size + 1]`` for stored observations ``[..., observation_size + 1]``.
+
+        Images that come as bytes from memory stay so: the network scales them where it needs them.
+        """
+        if self._stored_is_input or stored.dtype == np.uint8:
             return stored
         inputs = np.ones((*stored.shape[:-1], self._encoder.input_size + 1), self.state.online.dtype)
         shaped = stored[..., :-1].reshape(*stored.shape[:-1], *self._encoder.storage_shape)
         self._encoder.to_input(shaped, inputs[..., :-1])
         return inputs
 
-    def _buffers(self, lanes: int) -> Activations:
-        if lanes not in self._acting:
-            self._acting[lanes] = Activations(self.state.layout, lanes, 1, self.state.online.dtype)
-        return self._acting[lanes]
-
-    def _matrices(self, lanes: slice) -> list[Array]:
-        key = (lanes.start, lanes.stop)
-        if key not in self._views:
-            self._views[key] = self.state.layout.matrices(self.state.online[lanes])
-        return self._views[key]
-
     def greedy_policy(self, lanes: Sequence[int]) -> Callable[[Array], Array]:
         """Return a function from inputs ``[len(lanes), N, input_size]`` to greedy action indices ``[len(lanes), N]``.
 
         The parameters are copied: later updates do not change the policy.
         """
-        state = self.state
-        matrices = state.layout.matrices(state.online[list(lanes)])
-        buffers: dict[int, Activations] = {}
+        outputs = self._acting.frozen(lanes)
 
         def act(inputs: Array) -> Array:
-            rows = inputs.shape[1]
-            if rows not in buffers:
-                buffers[rows] = Activations(state.layout, len(lanes), rows, state.online.dtype)
-            with_one = append_one(inputs.astype(state.online.dtype, copy=False))
-            actions: Array = self._head.preferences(forward(matrices, with_one, buffers[rows])).argmax(axis=-1)
+            actions: Array = self._head.preferences(outputs(inputs)).argmax(axis=-1)
             return actions
 
         return act
 
     def weights(self, lane: int) -> Mapping[str, Array]:
         """Return a copy of a lane's network, named as in Stable-Baselines3."""
-        return self.state.layout.to_state_dict(self.state.online[lane])
+        named: Mapping[str, Array] = self.state.layout.to_state_dict(self.state.online[lane])
+        return named
 
 
 def neighbours(lanes: Sequence[int], most: int | None = None) -> list[slice]:

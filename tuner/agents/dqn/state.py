@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from tuner.hyperparameters import DQNHyperparameters
+from tuner.networks.conv import ConvLayout
 from tuner.networks.mlp import MLPLayout
 
 Array = NDArray[Any]
@@ -28,8 +29,8 @@ class LearnerState:
         tau: ``[K]`` share taken over by a target update.
     """
 
-    def __init__(self, layout: MLPLayout, lanes: int, dtype: DTypeLike = np.float32) -> None:
-        self.layout = layout
+    def __init__(self, layout: MLPLayout | ConvLayout, lanes: int, dtype: DTypeLike = np.float32) -> None:
+        self.layout: Any = layout
         shape = (lanes, layout.n_parameters)
         self.online: Array = np.zeros(shape, dtype)
         self.target: Array = np.zeros(shape, dtype)

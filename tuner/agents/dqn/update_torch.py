@@ -16,6 +16,8 @@ from tuner.agents.dqn.optimizers import BETA1, BETA2, RMS_ALPHA, RMS_EPS, adam_s
 from tuner.agents.dqn.state import LearnerState
 from tuner.core.targets import column_max, td_target
 from tuner.hyperparameters import DQNHyperparameters
+from tuner.networks.conv import ConvLayout
+from tuner.networks.forward_torch import Views, outputs, perceptron
 from tuner.networks.heads import QHead
 from tuner.replay.ring import Batch
 
@@ -81,11 +83,14 @@ class TorchUpdate:
     def __call__(self, lanes: slice, batch: Batch, weights: Array | None = None) -> tuple[torch.Tensor, torch.Tensor]:
         """Take one gradient step on each of some neighbouring lanes; see ``NumpyUpdate``."""
         batch = self.prepare(batch)  # costs nothing where it has been done
-        observations, next_observations = batch.observations[..., :-1], batch.next_observations[..., :-1]
+        observations, next_observations = batch.observations, batch.next_observations
         rewards, discounts, actions = batch.rewards, batch.discounts, batch.actions.unsqueeze(-1)
-        online = self._here["online"][lanes].detach().requires_grad_()
+        layout = self._state.layout
+        # Each view is a leaf: gradients of slices of one row would each be as long as the row.
+        online = [(w.detach().requires_grad_(), b.detach().requires_grad_())
+                  for w, b in layout.views(self._here["online"][lanes])]  # fmt: skip
         with torch.no_grad():
-            next_q = self._q_values(self._here["target"][lanes], next_observations)
+            next_q = self._q_values(layout.views(self._here["target"][lanes]), next_observations)
             if self._hyperparameters.double_q:
                 best = self._head.preferences(self._forward(online, next_observations)).argmax(-1, keepdim=True)
                 values = next_q.gather(-1, best).squeeze(-1)
@@ -99,23 +104,20 @@ class TorchUpdate:
             losses = losses * torch.as_tensor(weights, device=self._device)
         losses = losses.mean(dim=1)
         # Lanes share no parameters, so the gradient of the sum is each lane's own gradient.
-        (gradient,) = torch.autograd.grad(losses.sum(), online)
+        gradients = torch.autograd.grad(losses.sum(), [part for layer in online for part in layer])
         with torch.no_grad():
-            self._step(lanes, gradient)
+            self._step(lanes, torch.cat([gradient.flatten(1) for gradient in gradients], dim=1))
         return q_taken.detach() - targets, q_taken.detach()
 
-    def _q_values(self, flat: torch.Tensor, inputs: torch.Tensor) -> torch.Tensor:
-        q_values: torch.Tensor = self._head.q_values(self._forward(flat, inputs))
+    def _q_values(self, views: Views, observations: torch.Tensor) -> torch.Tensor:
+        q_values: torch.Tensor = self._head.q_values(self._forward(views, observations))
         return q_values
 
-    def _forward(self, flat: torch.Tensor, inputs: torch.Tensor) -> torch.Tensor:
-        layers = self._state.layout.views(flat)
-        hidden = inputs
-        for i, (weight, bias) in enumerate(layers):
-            hidden = torch.baddbmm(bias, hidden, weight)
-            if i < len(layers) - 1:
-                hidden = torch.relu(hidden)
-        return hidden
+    def _forward(self, views: Views, observations: torch.Tensor) -> torch.Tensor:
+        layout = self._state.layout
+        if isinstance(layout, ConvLayout):
+            return outputs(layout, views, observations)
+        return perceptron(views, observations[..., :-1])
 
     def _step(self, lanes: slice, gradient: torch.Tensor) -> None:
         state = self._state

@@ -1,0 +1,109 @@
+"""Training on images: the same run anywhere, and the saved network plays as the trained one did."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from desk import Desk, make_spec
+
+from tuner.envs.spec import EnvSpec
+from tuner.training.checkpoint import load_policy, save_model
+from tuner.training.image_policy import ImagePolicy
+from tuner.training.native import NativeTrainer
+from tuner.training.sb3 import SB3Trainer
+from tuner.training.single import evaluate_saved
+from tuner.training.stack_runner import StackRunner
+from tuner.training.types import EvaluationSpec, RunId
+
+BREAKOUT = EnvSpec("MinAtar/Breakout-v1")
+
+
+def spec(trial, env=BREAKOUT, steps=240, **changes):
+    settings = {"net_arch": (), "buffer_size": 150, "learning_starts": 60, "train_freq": 4, "gradient_steps": 1}
+    made = make_spec(trial, env.id, steps=steps, **{**settings, **changes})
+    return dataclasses.replace(made, env=env, evaluation=EvaluationSpec(2, 77, 30))
+
+
+def train(specs, lanes):
+    desk = Desk(specs)
+    NativeTrainer(lanes, observer=desk).train(desk)
+    assert all(outcome.kind == "completed" for outcome in desk.outcomes.values()), desk.outcomes
+    return desk
+
+
+def assert_same_run(one, other, run_id):
+    assert one.points[run_id] == other.points[run_id]
+    for name, weight in one.weights[run_id].items():
+        np.testing.assert_array_equal(weight, other.weights[run_id][name])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"dueling": True, "double_q": True, "prioritized": True, "n_steps": 3, "gradient_steps": 2}],
+    ids=["plain", "every variant"],
+)
+def test_a_run_on_images_is_bit_equal_alone_and_in_a_stack(changes):
+    alone = train([spec(1, **changes)], 1)
+    stacked = train([spec(trial, **changes) for trial in (0, 1, 2)], 3)
+    refilled = train([spec(trial, **changes) for trial in (0, 1)], 1)
+    assert_same_run(alone, stacked, RunId(1))
+    assert_same_run(alone, refilled, RunId(1))
+
+
+@pytest.mark.parametrize(
+    "env", [EnvSpec("PongNoFrameskip-v4"), EnvSpec("CartPole-v1", pixels=True)], ids=lambda e: e.id
+)
+def test_a_run_on_frames_is_bit_equal_alone_and_in_a_stack(env):
+    alone = train([spec(1, env, steps=80, evaluations=1)], 1)
+    assert_same_run(alone, train([spec(trial, env, steps=80, evaluations=1) for trial in (0, 1)], 2), RunId(1))
+
+
+def test_the_saved_network_plays_as_the_trained_one(tmp_path):
+    run = spec(3, dueling=True, net_arch=(16,))
+    desk = train([run], 1)
+    save_model(tmp_path, run, desk.weights[run.run_id], desk.points[run.run_id])
+    returns, lengths = evaluate_saved(tmp_path, 2, run.evaluation.seed)
+    last = desk.points[run.run_id][-1]
+    assert (returns, lengths) == (last.returns, last.lengths)
+
+
+def test_numpy_policy_has_the_stacks_q_values(tmp_path):
+    env = EnvSpec("PongNoFrameskip-v4")
+    run = spec(0, env, steps=80)
+    runner = StackRunner(run, 1)
+    runner.start(run)
+    save_model(tmp_path, run, runner._stack.weights(0))
+    runner.close()
+    policy = load_policy(tmp_path)
+    assert isinstance(policy, ImagePolicy) and policy.seeing((4, 10, 10)) is None and policy.seeing((3, 84, 84)) is None
+    policy = policy.seeing((4, 84, 84))
+    inputs = np.random.default_rng(0).random((1, 3, policy.input_size), np.float32)
+    outputs = runner._stack._acting.frozen([0])(inputs)
+    np.testing.assert_allclose(policy.q_values(inputs[0]), outputs[0], atol=1e-5)
+
+
+def test_a_damaged_torso_is_refused(tmp_path):
+    from tuner.errors import InputError
+
+    run = spec(0)
+    desk = train([run], 1)
+    weights = dict(desk.weights[run.run_id])
+    weights["features_extractor.cnn.0.weight"] = weights["features_extractor.cnn.0.weight"][:, :, :2]
+    save_model(tmp_path, run, weights)
+    with pytest.raises(InputError, match="convolution 0"):
+        load_policy(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "env",
+    [BREAKOUT, EnvSpec("PongNoFrameskip-v4"), EnvSpec("CartPole-v1", pixels=True), EnvSpec("Blackjack-v1")],
+    ids=lambda e: e.id,
+)
+def test_sb3_trains_on_the_same_environments(env, tmp_path):
+    run = dataclasses.replace(spec(0, env, steps=80, evaluations=1), backend="sb3")
+    desk = Desk([run])
+    SB3Trainer(desk).train(desk)
+    assert desk.outcomes[run.run_id].kind == "completed", desk.outcomes[run.run_id].detail
+    save_model(tmp_path, run, desk.weights[run.run_id])
+    returns, _ = evaluate_saved(tmp_path, 2, run.evaluation.seed)
+    assert returns == desk.points[run.run_id][-1].returns

@@ -1,0 +1,106 @@
+"""The online network's outputs while acting and evaluating: vectors in NumPy, images in torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tuner.agents.dqn.state import LearnerState
+from tuner.networks.conv import ConvLayout
+from tuner.networks.mlp import Activations, append_one, forward
+
+if TYPE_CHECKING:
+    import torch
+
+Array = NDArray[Any]
+
+
+class Acting(Protocol):
+    """Forward passes of K lanes."""
+
+    def outputs(self, lanes: slice, inputs: Array) -> Array:
+        """Return the outputs ``[n, n_outputs]`` of neighbouring lanes for one input each, ``[n, input_size + 1]``."""
+        ...
+
+    def frozen(self, lanes: Sequence[int]) -> Callable[[Array], Array]:
+        """Return a function from inputs ``[len(lanes), N, input_size]`` to outputs ``[len(lanes), N, n_outputs]``.
+
+        The parameters are copied: later updates do not change it.
+        """
+        ...
+
+
+def acting_for(state: LearnerState) -> Acting:
+    """Return the forward passes for a state's networks."""
+    layout = state.layout
+    return ImageActing(state, layout) if isinstance(layout, ConvLayout) else VectorActing(state)
+
+
+class VectorActing:
+    """Multilayer perceptrons, all lanes in one batched product."""
+
+    def __init__(self, state: LearnerState) -> None:
+        self._state = state
+        self._buffers: dict[int, Activations] = {}
+        self._views: dict[tuple[int, int], list[Array]] = {}
+
+    def outputs(self, lanes: slice, inputs: Array) -> Array:
+        """See :class:`Acting`."""
+        state, n = self._state, len(inputs)
+        key = (lanes.start, lanes.stop)
+        if key not in self._views:
+            self._views[key] = state.layout.matrices(state.online[lanes])
+        if n not in self._buffers:
+            self._buffers[n] = Activations(state.layout, n, 1, state.online.dtype)
+        return forward(self._views[key], inputs[:, None, :], self._buffers[n])[:, 0, :]
+
+    def frozen(self, lanes: Sequence[int]) -> Callable[[Array], Array]:
+        """See :class:`Acting`."""
+        state = self._state
+        matrices = state.layout.matrices(state.online[list(lanes)])
+        buffers: dict[int, Activations] = {}
+
+        def outputs(inputs: Array) -> Array:
+            rows = inputs.shape[1]
+            if rows not in buffers:
+                buffers[rows] = Activations(state.layout, len(lanes), rows, state.online.dtype)
+            with_one = append_one(inputs.astype(state.online.dtype, copy=False))
+            return forward(matrices, with_one, buffers[rows])
+
+        return outputs
+
+
+class ImageActing:
+    """Convolutional networks, lane by lane: the same calls whatever K is, so the same bits."""
+
+    def __init__(self, state: LearnerState, layout: ConvLayout) -> None:
+        import torch  # whoever trains on vectors does without
+
+        self._online = torch.from_numpy(state.online)
+        self._layout = layout
+
+    def outputs(self, lanes: slice, inputs: Array) -> Array:
+        """See :class:`Acting`."""
+        one_each = inputs[:, None, :-1]
+        rows = self._online[lanes]
+        return np.stack([self._forward(rows[i : i + 1], one_each[i]) for i in range(len(inputs))])[:, 0, :]
+
+    def frozen(self, lanes: Sequence[int]) -> Callable[[Array], Array]:
+        """See :class:`Acting`."""
+        rows = self._online[list(lanes)]
+        return lambda inputs: np.stack([self._forward(rows[i : i + 1], inputs[i]) for i in range(len(rows))])
+
+    def _forward(self, row: torch.Tensor, inputs: Array) -> Array:
+        """Return the outputs ``[N, n_outputs]`` of one lane for inputs ``[N, input_size]``."""
+        import torch
+
+        from tuner.networks.forward_torch import outputs
+
+        images = torch.from_numpy(np.ascontiguousarray(inputs)).to(row.dtype)
+        with torch.no_grad():
+            found = outputs(self._layout, self._layout.views(row), images.view(1, -1, *self._layout.torso.image))
+        result: Array = found[0].numpy()
+        return result

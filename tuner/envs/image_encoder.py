@@ -1,0 +1,78 @@
+"""Images in replay memory and as network input."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from tuner.envs.frames import FramesBox
+
+Array = NDArray[Any]
+
+#: Smallest height and width of an image that a convolutional network is made for.
+MIN_IMAGE_SIZE = 8
+
+
+@dataclass(frozen=True)
+class ImageEncoder:
+    """An image of bytes or truth values: kept as bytes, channels first; shown divided by ``scale``.
+
+    Attributes:
+        image: (channels, height, width).
+        channels_last: Whether the environment's own order is (height, width, channels).
+        scale: Largest value: 255, or 1 for truth values.
+        frames: How many of the channels are the last frames; 0 where channels mean something else.
+    """
+
+    image: tuple[int, int, int]
+    channels_last: bool
+    scale: int
+    frames: int = 0
+
+    @property
+    def storage_shape(self) -> tuple[int, ...]:
+        """``(input_size,)``: the image flat, channels first."""
+        return (self.input_size,)
+
+    @property
+    def storage_dtype(self) -> np.dtype[Any]:
+        """uint8."""
+        return np.dtype(np.uint8)
+
+    @property
+    def input_size(self) -> int:
+        """Number of pixels times channels."""
+        channels, height, width = self.image
+        return channels * height * width
+
+    def store(self, observation: Any) -> Any:
+        """Return ``[input_size]`` uint8."""
+        pixels = np.asarray(observation)
+        if self.channels_last and pixels.ndim == 3:
+            pixels = np.moveaxis(pixels, -1, 0)
+        return pixels.reshape(-1).astype(np.uint8, copy=False)
+
+    def to_input(self, stored: Array, out: Array | None = None) -> Array:
+        """Return the flat image in [0, 1]."""
+        if out is None:
+            out = np.empty(stored.shape, np.float32)
+        np.multiply(stored, out.dtype.type(1 / self.scale), out=out)
+        return out
+
+
+def image_encoder_for(space: spaces.Box) -> ImageEncoder | None:
+    """Return the encoder of a Box that is an image, else None."""
+    if space.dtype not in (np.uint8, np.bool_) or len(space.shape) not in (2, 3):
+        return None
+    shape = space.shape if len(space.shape) == 3 else (*space.shape, 1)
+    # The channels are the shortest axis (Stable-Baselines3's rule), and the last one where axes tie.
+    channels_last = isinstance(space, FramesBox) is False and shape[2] <= min(shape[:2])
+    channels, height, width = (shape[2], *shape[:2]) if channels_last else shape
+    if min(height, width) < MIN_IMAGE_SIZE:
+        return None
+    frames = channels if isinstance(space, FramesBox) else 0
+    return ImageEncoder((channels, height, width), channels_last, 1 if space.dtype == np.bool_ else 255, frames)

@@ -1,0 +1,81 @@
+"""How RL Zoo's YAML says what is done to an environment, both ways."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tuner.errors import InputError
+
+ATARI_WRAPPER = "stable_baselines3.common.atari_wrappers.AtariWrapper"
+FLATTEN_WRAPPER = "gymnasium.wrappers.FlattenObservation"
+
+#: Smallest image that Stable-Baselines3's CnnPolicy takes.
+MIN_IMAGE = 36
+
+
+def to_zoo(preprocessing: Mapping[str, Any], env_kwargs: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
+    """Return the Zoo's keys for an environment.
+
+    Args:
+        preprocessing: What is done to it, as :class:`~tuner.envs.make.EnvFacts` has it.
+        env_kwargs: Its keyword arguments.
+
+    Returns:
+        (settings with ``policy`` and, where needed, ``env_wrapper``, ``frame_stack`` and ``env_kwargs``; why the Zoo
+        cannot express it, or an empty string).
+    """
+    kwargs = dict(env_kwargs)
+    settings: dict[str, Any] = {"policy": "MlpPolicy"}
+    if preprocessing.get("observation") == "rendered frames":
+        return settings, "RL Zoo does not train on rendered frames (--pixels)."
+    if "frame_skip" in preprocessing:
+        # The wrapper skips frames: the environment must not skip as well.
+        kwargs["frameskip"] = 1
+        skip = preprocessing["frame_skip"]
+        wrapper: Any = ATARI_WRAPPER if skip == 4 else {ATARI_WRAPPER: {"frame_skip": skip}}
+        settings = {"policy": "CnnPolicy", "env_wrapper": [wrapper], "frame_stack": preprocessing["stack"]}
+    elif "image" in preprocessing:
+        if min(preprocessing["image"][1:]) < MIN_IMAGE:
+            return settings, f"Stable-Baselines3's CnnPolicy takes images of at least {MIN_IMAGE} x {MIN_IMAGE}."
+        settings["policy"] = "CnnPolicy"
+    elif "flattened" in preprocessing:
+        settings["env_wrapper"] = [FLATTEN_WRAPPER]
+    return settings | ({"env_kwargs": kwargs} if kwargs else {}), ""
+
+
+def from_zoo(env: str, settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return (settings without what :func:`to_zoo` writes, keyword arguments of the environment).
+
+    Raises:
+        InputError: A wrapper or policy stands for something that is done differently here.
+    """
+    rest = dict(settings)
+    kwargs = rest.pop("env_kwargs", None) or {}
+    if not isinstance(kwargs, dict):
+        raise InputError(f"env_kwargs: must be a mapping, got {kwargs!r}.")
+    kwargs = dict(kwargs)
+    wrappers = rest.get("env_wrapper")
+    names = wrappers if isinstance(wrappers, list) else [wrappers]
+    wrapper, arguments = _split(names[0] if len(names) == 1 else None)
+    policy = rest.pop("policy", "MlpPolicy")
+    if wrapper == ATARI_WRAPPER and rest.get("frame_stack") == 4 and set(arguments) <= {"frame_skip"}:
+        del rest["env_wrapper"], rest["frame_stack"]
+        kwargs.pop("frameskip", None)
+        if arguments.get("frame_skip", 4) != 4:
+            kwargs["frameskip"] = arguments["frame_skip"]
+    elif wrapper == FLATTEN_WRAPPER and not arguments:
+        del rest["env_wrapper"]
+    if policy not in ("MlpPolicy", "CnnPolicy"):
+        raise InputError(f"{env}: policy must be MlpPolicy or CnnPolicy, got {policy!r}.")
+    if policy == "CnnPolicy" and rest.get("policy_kwargs") is None:
+        rest["policy_kwargs"] = {"net_arch": []}
+    return rest, kwargs
+
+
+def _split(wrapper: Any) -> tuple[str, dict[str, Any]]:
+    """Return a wrapper's name and arguments."""
+    if isinstance(wrapper, dict) and len(wrapper) == 1:
+        name, arguments = next(iter(wrapper.items()))
+        return str(name), dict(arguments) if isinstance(arguments, dict) else {"?": arguments}
+    return str(wrapper), {}
