@@ -9,6 +9,7 @@ from typing import cast
 
 from tuner import __version__
 from tuner.cli import (
+    compare_command,
     confirm_command,
     dashboard,
     doctor,
@@ -51,7 +52,16 @@ def build_parser() -> OneLineParser:
     commands = parser.add_subparsers(
         dest="command", metavar="COMMAND", title="other commands", parser_class=OneLineParser, prog="tune"
     )
-    groups = (studies_commands, confirm_command, replay_command, train_commands, spaces_command, dashboard, doctor)
+    groups = (
+        studies_commands,
+        confirm_command,
+        replay_command,
+        train_commands,
+        compare_command,
+        spaces_command,
+        dashboard,
+        doctor,
+    )
     for group in groups:
         group.add_to(commands)
     return parser

@@ -72,7 +72,7 @@ def train_command(parsed: argparse.Namespace) -> int:
     folder = (
         Path(parsed.output) if parsed.output is not None else Path("runs") / name.replace("/", "-").replace(":", "-")
     )
-    _check_folder(folder)
+    check_folder(folder)
     if not recipe.quiet:
         for line in plan.notes:
             print(line, file=sys.stderr)
@@ -145,7 +145,12 @@ def _run_spec(plan: StudyPlan, hyperparameters: Hyperparameters, seed: int) -> R
     return dataclasses.replace(spec, evaluation=fresh)
 
 
-def _check_folder(folder: Path) -> None:
+def check_folder(folder: Path) -> None:
+    """Find out before training that nothing could be written to ``-o``.
+
+    Raises:
+        InputError: It cannot be made or written.
+    """
     import os
 
     there = next(p for p in (folder, *folder.absolute().parents) if p.exists())

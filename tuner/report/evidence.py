@@ -6,6 +6,7 @@ Everything is plain data under the key ``evidence`` of ``report.json``; words an
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,7 +19,7 @@ from tuner.core.statistics import (
     probability_of_improvement,
 )
 from tuner.study.evidence import Confirmation, ConfirmRun, Contestant, Phase
-from tuner.study.results import StudyData
+from tuner.study.results import CurvePoint, StudyData
 
 #: Scores that the verdict is given for, beside the study's own objective.
 OBJECTIVES = ("late", "final", "best")
@@ -187,7 +188,7 @@ def seed_curves(runs: Sequence[ConfirmRun]) -> dict[str, Any]:
     """
     by_step: dict[int, list[float]] = {}
     for run in runs:
-        for point in run.curve:
+        for point in _finite(run):
             by_step.setdefault(point.step, []).append(point.mean)
     steps = sorted(by_step)
     estimates = [iqm_interval(by_step[step]) for step in steps]
@@ -196,8 +197,8 @@ def seed_curves(runs: Sequence[ConfirmRun]) -> dict[str, Any]:
             {
                 "seed": run.seed,
                 "outcome": run.outcome,
-                "step": [p.step for p in run.curve],
-                "mean": [p.mean for p in run.curve],
+                "step": [p.step for p in _finite(run)],
+                "mean": [p.mean for p in _finite(run)],
             }
             for run in runs
         ],
@@ -207,3 +208,8 @@ def seed_curves(runs: Sequence[ConfirmRun]) -> dict[str, Any]:
         "high": [e.high for e in estimates],
         "n": [e.n for e in estimates],
     }
+
+
+def _finite(run: ConfirmRun) -> list[CurvePoint]:
+    """Return the evaluations of a run up to where it diverged."""
+    return [point for point in run.curve if math.isfinite(point.mean)]

@@ -1,0 +1,70 @@
+"""``tune compare``: both backends on the same seeds, resumable, no winner where none can be told."""
+
+import json
+
+import pytest
+from cli_shell import tune
+
+VALUES = """CartPole-v1:
+  n_timesteps: 300
+  policy: MlpPolicy
+  learning_rate: 0.001
+  batch_size: 16
+  learning_starts: 50
+"""
+SHORT = ("--evaluations", "3", "--eval-episodes", "2", "--executor", "inline")
+
+
+@pytest.fixture
+def values(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "values.yaml").write_text(VALUES)
+    return "values.yaml"
+
+
+def test_compare_trains_both_on_the_same_seeds_and_says_what_differs(values, tmp_path):
+    shell = tune("compare", values, "--seeds", "3", *SHORT)
+    assert shell.code == 0, shell.err
+    folder = tmp_path / "reports" / "compare-dqn-CartPole-v1"
+    found = json.loads((folder / "comparison.json").read_text())
+    native, sb3 = found["backends"]["native"], found["backends"]["sb3"]
+    assert native["seeds"] == sb3["seeds"]
+    assert len(set(native["seeds"])) == 3
+    assert native["outcomes"] == sb3["outcomes"] == ["completed"] * 3
+    assert native["curves"]["step"] == sb3["curves"]["step"] == [100, 200, 300]
+    assert set(found["differences"]) == {"late", "auc", "final", "best"}
+    for objective, difference in found["differences"].items():
+        value = native["estimates"][objective]["value"] - sb3["estimates"][objective]["value"]
+        assert difference["difference"]["value"] == pytest.approx(value)
+    assert found["words"][0] in shell.out
+    assert "comparison.html" in shell.out
+    assert "<h1>DQN on CartPole-v1: native against Stable-Baselines3</h1>" in (folder / "comparison.html").read_text()
+
+
+def test_the_same_command_with_more_seeds_trains_only_the_new_ones(values, tmp_path):
+    assert tune("compare", values, "--seeds", "1", *SHORT, "-o", "out").code == 0
+    first = (tmp_path / "out" / "runs.jsonl").read_text().splitlines()
+    (tmp_path / "out" / "runs.jsonl").write_text("\n".join([*first, '{"signature": "cut sh']))
+    shell = tune("compare", values, "--seeds", "2", *SHORT, "-o", "out")
+    assert shell.code == 0, shell.err
+    assert [line.partition(":")[0] for line in shell.err.splitlines()] == ["native 2/2", "sb3 2/2"]
+    alone = json.loads((tmp_path / "out" / "comparison.json").read_text())
+    assert tune("compare", values, "--seeds", "2", *SHORT, "-o", "fresh").code == 0
+    fresh = json.loads((tmp_path / "fresh" / "comparison.json").read_text())
+    assert [b["scores"] for b in alone["backends"].values()] == [b["scores"] for b in fresh["backends"].values()]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--set", "double_q=true"], "Stable-Baselines3's DQN has no double_q"),
+        (["--seeds", "0"], "--seeds must be an integer of at least 1"),
+        (["--env", "Acrobot-v1"], "has no settings for Acrobot-v1"),
+    ],
+)
+def test_bad_input_is_one_line_and_nothing_is_written(values, tmp_path, arguments, says):
+    shell = tune("compare", values, *SHORT, *arguments)
+    assert shell.code == 2
+    assert says in shell.err
+    assert shell.err.count("\n") == 1
+    assert [p.name for p in tmp_path.iterdir()] == ["values.yaml"]

@@ -1,0 +1,209 @@
+"""``tune compare``: the same hyperparameters trained by both backends, with intervals on what differs."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import hashlib
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+from tuner.cli.console import number
+from tuner.cli.parser import add_command, whole_number
+from tuner.cli.recipe_flags import add_field, settings
+from tuner.cli.train_commands import check_folder, plan_training
+from tuner.errors import InputError, StudyFailedError
+
+if TYPE_CHECKING:
+    from tuner.hyperparameters import Hyperparameters
+    from tuner.study.evidence import ConfirmRun
+    from tuner.study.plan import StudyPlan
+    from tuner.training.types import EvalPoint, Outcome, RunSpec
+
+_COMPARE = "compare"
+
+#: Settings of a search that a comparison has too, with their own words where the search's do not fit.
+COMPARE_SETTINGS = {
+    "env": "Gymnasium environment id, or module:Id (default: the file's)",
+    "set": "Set a hyperparameter, over the file (may be repeated)",
+    "steps": "Environment steps of each run (default: the file's)",
+    "evaluations": None,
+    "eval_episodes": None,
+    "seed": "Source of all randomness (default: 0)",
+    "env_arg": None,
+    "env_module": None,
+    "device": None,
+    "workers": None,
+    "lanes": "Native runs trained together in each worker",
+    "executor": None,
+    "quiet": None,
+}
+
+#: Runs of finished trainings, one JSON line each: the same command carries on.
+RUNS = "runs.jsonl"
+
+#: Most lanes of a native worker unless --lanes says more.
+LANES = 16
+
+
+def add_to(commands: Any) -> None:
+    """Add the command."""
+    compare = add_command(commands, "compare", command, "train the same values with both backends and compare them")
+    compare.add_argument("config", metavar="FILE", help="Values from a YAML: an export of tune, or RL Zoo's own file")
+    for name, help in COMPARE_SETTINGS.items():
+        add_field(compare, name, _COMPARE, help)
+    compare.add_argument("--seeds", metavar="N", default="10", help="Runs of each backend (default: 10)")
+    compare.add_argument(
+        "-o", "--output", metavar="DIR", help="Folder of the page (default: reports/compare-<algo>-<env>)"
+    )
+
+
+def command(parsed: argparse.Namespace) -> int:
+    """Train what is missing, compare, write the page."""
+    from tuner.report.comparison import comparison_document, write_comparison
+    from tuner.study.provenance import provenance
+
+    seeds = whole_number(parsed.seeds, "--seeds", 1, 10_000)
+    plan, hyperparameters = plan_training(settings(parsed, _COMPARE), parsed.config)
+    specs = comparison_specs(plan, hyperparameters, seeds)
+    name = f"compare-{plan.recipe.algo}-{plan.recipe.env}".replace("/", "-").replace(":", "-")
+    folder = Path(parsed.output) if parsed.output is not None else Path("reports") / name
+    check_folder(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    runs = {}
+    for backend, members in specs.items():
+        done = _train(
+            dataclasses.replace(plan, recipe=dataclasses.replace(plan.recipe, backend=backend)), members, folder
+        )
+        if done is None:
+            print("Interrupted; the same command carries on.", file=sys.stderr)
+            return 130
+        runs[backend] = done
+    first = specs["native"][0]
+    facts = {
+        "env": plan.env.id,
+        "algorithm": first.algorithm,
+        "n_timesteps": first.n_timesteps,
+        "hyperparameters": hyperparameters.to_mapping(),
+        "seeds": seeds,
+        "evaluation": {"grid": list(first.grid), **dataclasses.asdict(first.evaluation)},
+    }
+    where = provenance(numeric_path=plan.numeric_path)
+    document = comparison_document(facts, runs, provenance=where)
+    page = write_comparison(document, folder)
+    print("\n".join(document["words"]))
+    print(f"Page: {page}")
+    if not document["differences"]:
+        raise StudyFailedError(f"There is nothing to compare. Page: {page}")
+    return 0
+
+
+def comparison_specs(plan: StudyPlan, hyperparameters: Hyperparameters, seeds: int) -> dict[str, list[RunSpec]]:
+    """Return the runs of each backend: the same seeds, the same evaluation episodes, those of a verdict.
+
+    Raises:
+        InputError: Stable-Baselines3 cannot train these hyperparameters.
+    """
+    from tuner.seeding import evaluation_seed, run_seed
+    from tuner.training.registry import make_trainer
+    from tuner.training.sb3 import constructor_arguments
+    from tuner.training.types import Backend, RunId
+
+    make_trainer("sb3", plan.recipe.algo, 1)
+    constructor_arguments(hyperparameters, plan.grid[-1])
+    study_seed = plan.recipe.seed
+    evaluation = dataclasses.replace(plan.evaluation, seed=evaluation_seed(study_seed, "verdict"))
+    specs = {}
+    for backend in get_args(Backend):
+        specs[backend] = [
+            dataclasses.replace(
+                plan.run_spec(RunId(0, i), hyperparameters, run_seed(study_seed, "verdict", 0, i)),
+                backend=backend,
+                evaluation=evaluation,
+            )
+            for i in range(seeds)
+        ]
+    return specs
+
+
+def _train(plan: StudyPlan, specs: Sequence[RunSpec], folder: Path) -> list[ConfirmRun] | None:
+    """Return all runs in order of seeds, training those that the folder does not hold; None when interrupted."""
+    from tuner.hosting import interruptible, make_executor
+    from tuner.training.batch import RunBatch
+
+    stored = read_runs(folder / RUNS)
+    missing = [spec for spec in specs if signature(spec) not in stored]
+    backend, quiet = plan.recipe.backend, plan.recipe.quiet
+    if missing:
+        lanes = plan.recipe.lanes or min(LANES, -(-len(missing) // plan.workers))
+        plan = dataclasses.replace(plan, lanes=lanes if backend == "native" else 1)
+        ended = len(specs) - len(missing)
+        with (folder / RUNS).open("a", encoding="utf-8") as file:
+
+            def on_end(spec: RunSpec, points: Sequence[EvalPoint], outcome: Outcome) -> None:
+                nonlocal ended
+                ended += 1
+                row = _row(points, outcome)
+                stored[signature(spec)] = row
+                print(json.dumps({"signature": signature(spec), **row}), file=file, flush=True)
+                if not quiet:
+                    last = number(points[-1].mean_return) if points else "-"
+                    print(f"{backend} {ended}/{len(specs)}: {outcome.kind}, last evaluation {last}", file=sys.stderr)
+
+            batch = RunBatch(missing, on_end)
+            with interruptible(batch):
+                make_executor(plan).run(batch)
+        if batch.interrupted:
+            return None
+    return [_confirm_run(spec, i, stored[signature(spec)]) for i, spec in enumerate(specs)]
+
+
+def signature(spec: RunSpec) -> str:
+    """Return what names a run across commands: everything that its result depends on, but for versions."""
+    values = dataclasses.asdict(spec) | {"run_id": None, "hyperparameters": spec.hyperparameters.to_mapping()}
+    return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()[:24]
+
+
+def read_runs(path: Path) -> dict[str, dict[str, Any]]:
+    """Return stored runs by signature; a line cut short by a kill is passed over.
+
+    Raises:
+        InputError: The file is not one of ours.
+    """
+    if not path.exists():
+        return {}
+    runs = {}
+    lines = path.read_text(encoding="utf-8").splitlines()
+    for i, line in enumerate(lines):
+        try:
+            row = json.loads(line)
+            runs[row["signature"]] = {key: row[key] for key in ("outcome", "steps", "duration_s", "reason", "curve")}
+        except (ValueError, KeyError, TypeError):
+            if i + 1 < len(lines):
+                raise InputError(
+                    f"{path}:{i + 1} is not a run of tune compare. Choose another folder with -o."
+                ) from None
+    return runs
+
+
+def _row(points: Sequence[EvalPoint], outcome: Outcome) -> dict[str, Any]:
+    return {
+        "outcome": outcome.kind,
+        "steps": outcome.steps,
+        "duration_s": round(outcome.elapsed_s, 3),
+        "reason": outcome.reason,
+        "curve": [[p.step, list(p.returns)] for p in points],
+    }
+
+
+def _confirm_run(spec: RunSpec, replicate: int, row: Mapping[str, Any]) -> ConfirmRun:
+    from tuner.study.evidence import ConfirmRun
+    from tuner.study.results import CurvePoint
+
+    curve = tuple(CurvePoint(int(step), tuple(returns)) for step, returns in row["curve"])
+    return ConfirmRun(
+        "verdict", replicate, spec.seed, row["outcome"], curve, row["steps"], row["duration_s"], row["reason"]
+    )

@@ -1,0 +1,181 @@
+"""``tune compare``: the same hyperparameters trained by two backends, as a page that opens offline, and as JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from tuner.core.statistics import iqm_interval
+from tuner.report.evidence import compare_samples, estimate_data, seed_curves
+from tuner.report.evidence_tables import RESULTS, SCORES
+from tuner.report.evidence_words import interval_text, probability_text, range_text, round_like
+from tuner.report.figures.confirmed import caption, confirmed_scores
+from tuner.report.figures.confirmed import seed_curves as draw_curves
+from tuner.report.formatting import counted, number, plain
+from tuner.report.page import render_template, replace_file
+from tuner.report.tables import Cell, provenance_rows
+from tuner.report.words import ALGORITHM_NAMES, KeyNumber
+from tuner.study.evidence import Confirmation, ConfirmRun, Contestant
+
+#: Raised when a key of ``comparison.json`` changes its meaning or goes away.
+SCHEMA_VERSION = 1
+
+#: Scores compared, the one that decides first.
+OBJECTIVES = ("late", "auc", "final", "best")
+
+TITLES = {"native": "native", "sb3": "Stable-Baselines3"}
+
+
+def comparison_document(
+    run: Mapping[str, Any], runs: Mapping[str, Sequence[ConfirmRun]], *, provenance: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the comparison as plain data.
+
+    Keys: ``schema_version``, ``written``, ``run`` (``env``, ``algorithm``, ``n_timesteps``, ``hyperparameters``,
+    ``seeds``, ``evaluation``), ``provenance``, ``return_range`` (lowest and highest mean return of any evaluation),
+    ``backends`` (name to ``seeds``, ``outcomes``, ``scores``, ``estimates`` and ``curves``), ``differences`` (score to
+    ``difference``, native minus Stable-Baselines3, and ``probability`` that native's run is the better one, with their
+    intervals, ``result``, and ``of_range``: the difference's interval as shares of the return range), ``words``.
+
+    Args:
+        run: What was trained, plain data.
+        runs: Backend to its runs, in the order of seeds.
+        provenance: Versions and hardware.
+    """
+    grid = tuple(sorted({p.step for members in runs.values() for r in members for p in r.curve}))
+    contestants = tuple(
+        Contestant(name, "finalist", TITLES.get(name, name), None, name, {}, None, tuple(members))
+        for name, members in runs.items()
+    )
+    table = Confirmation("", OBJECTIVES[0], grid, contestants, None, True, 0, 0)
+    scores = {c.key: {o: table.scores(c, "verdict", o) for o in OBJECTIVES} for c in contestants}
+    means = [p.mean for members in runs.values() for r in members for p in r.curve if math.isfinite(p.mean)]
+    low, high = (min(means), max(means)) if means else (0.0, 0.0)
+    document: dict[str, Any] = {
+        "schema_version": SCHEMA_VERSION,
+        "written": datetime.now(UTC),
+        "run": run,
+        "provenance": provenance,
+        "return_range": [low, high],
+        "backends": {
+            name: {
+                "seeds": [r.seed for r in members],
+                "outcomes": [r.outcome for r in members],
+                "reasons": sorted({r.reason for r in members if r.reason}),
+                "training_s": sum(r.duration_s for r in members),
+                "scores": {o: list(s) for o, s in scores[name].items()},
+                "estimates": {o: estimate_data(iqm_interval(s)) for o, s in scores[name].items() if s},
+                "curves": seed_curves([r for r in members if r.curve]),
+            }
+            for name, members in runs.items()
+        },
+        "differences": {},
+    }
+    for objective in OBJECTIVES:
+        ours, theirs = scores.get("native", {}).get(objective), scores.get("sb3", {}).get(objective)
+        if ours and theirs:
+            found = compare_samples(ours, theirs)
+            difference, span = found["difference"], high - low
+            share = None
+            if difference["low"] is not None and span > 0:
+                share = [difference["low"] / span, difference["high"] / span]
+            document["differences"][objective] = {**found, "of_range": share}
+    document["words"] = comparison_words(document)
+    plain_document: dict[str, Any] = plain(document)
+    return plain_document
+
+
+def comparison_words(document: Mapping[str, Any]) -> list[str]:
+    """Return the comparison in sentences, with no winner where the intervals name none."""
+    sentences = []
+    for objective, found in document["differences"].items():
+        estimates = {name: b["estimates"][objective] for name, b in document["backends"].items()}
+        pair = " and ".join(f"{TITLES.get(n, n)} {interval_text(e)}" for n, e in estimates.items())
+        ahead = {"better": "native is ahead", "worse": "native is behind", "tie": "they tie"}.get(
+            found["result"], "they cannot be told apart"
+        )
+        share = found["of_range"]
+        of_range = "" if share is None else f", that is {share[0]:+.0%} to {share[1]:+.0%} of the range of returns"
+        difference = found["difference"]
+        gap = f"{number(round_like(difference['value']), 3)} ({range_text(difference)}{of_range})"
+        sentences.append(f"{SCORES[objective].capitalize()}: {pair}; {ahead}. Native minus the other: {gap}.")
+    for name, backend in document["backends"].items():
+        bad = [o for o in backend["outcomes"] if o != "completed"]
+        if bad:
+            text = "; ".join(backend["reasons"]) or ", ".join(sorted(set(bad)))
+            sentences.append(f"{TITLES.get(name, name)}: {counted(len(bad), 'run')} did not complete ({text}).")
+    return sentences or ["No run of both backends has completed, so there is nothing to compare."]
+
+
+def write_comparison(document: Mapping[str, Any], folder: Path) -> Path:
+    """Write ``comparison.html`` and ``comparison.json`` into an existing folder; return the page's path."""
+    html = render_comparison(document)
+    replace_file(folder / "comparison.json", json.dumps(document, allow_nan=False, ensure_ascii=False, indent=1) + "\n")
+    replace_file(folder / "comparison.html", html)
+    return folder / "comparison.html"
+
+
+def render_comparison(document: Mapping[str, Any]) -> str:
+    """Return the page of a ``comparison.json`` as HTML."""
+    run, backends = document["run"], document["backends"]
+    titled = [{**b["curves"], "title": TITLES.get(n, n)} for n, b in backends.items() if b["curves"]["step"]]
+    objective = OBJECTIVES[0]
+    rows = [
+        {"title": TITLES.get(n, n), "scores": b["scores"][objective], "estimate": b["estimates"][objective]}
+        for n, b in backends.items()
+        if objective in b["estimates"]
+    ]
+    drawn = {"curves": draw_curves(titled), "scores": confirmed_scores(rows)}
+    shown = {key: figure for key, figure in drawn.items() if figure is not None}
+    algorithm = ALGORITHM_NAMES.get(run["algorithm"], run["algorithm"])
+    return render_template(
+        "comparison.html.j2",
+        {key: plain(figure.to_plotly_json()) for key, figure in shown.items()},
+        {
+            "headline": f"{algorithm} on {run['env']}: native against Stable-Baselines3",
+            "lead": f"The same hyperparameters, {run['n_timesteps']:,} environment steps each, trained by both "
+            f"backends with {counted(run['seeds'], 'seed')} and judged on the same evaluation episodes.",
+            "words": document["words"],
+            "key_numbers": _key_numbers(document),
+            "drawn": dict.fromkeys(shown, ""),
+            "why_empty": dict.fromkeys(("curves", "scores"), "Nothing to draw: no run has completed."),
+            "columns": ["score", "native", "Stable-Baselines3", "difference", "95 % interval", "of the return range",
+                        "P(native is better)", "result"],
+            "rows": [_row(o, found, backends) for o, found in document["differences"].items()],
+            "hyperparameter_rows": provenance_rows(run["hyperparameters"]),
+            "provenance_rows": provenance_rows({**run["evaluation"], **document["provenance"]}),
+        },
+    )  # fmt: skip
+
+
+def _row(objective: str, found: Mapping[str, Any], backends: Mapping[str, Any]) -> list[Cell]:
+    difference, probability, share = found["difference"], found["probability"], found["of_range"]
+    sides = [backends[name]["estimates"][objective] for name in ("native", "sb3")]
+    return [
+        Cell(SCORES[objective], SCORES[objective]),
+        *(Cell(caption(side), side["value"]) for side in sides),
+        Cell(number(round_like(difference["value"]), 3), difference["value"]),
+        Cell(range_text(difference), difference["low"]),
+        Cell("–" if share is None else f"{share[0]:+.1%} to {share[1]:+.1%}", None if share is None else share[0]),
+        Cell(probability_text(probability), probability["value"]),
+        Cell(RESULTS[found["result"]], RESULTS[found["result"]]),
+    ]
+
+
+def _key_numbers(document: Mapping[str, Any]) -> list[KeyNumber]:
+    cells = []
+    for name, backend in document["backends"].items():
+        estimate = backend["estimates"].get(OBJECTIVES[0])
+        value = "–" if estimate is None else number(round_like(estimate["value"]), 3)
+        remark = "no completed run" if estimate is None else f"late score, {range_text(estimate)}"
+        cells.append(KeyNumber(TITLES.get(name, name), value, remark))
+    found = document["differences"].get("auc")
+    if found is not None:
+        remark = f"{range_text(found['difference'])}, area under the curve"
+        cells.append(KeyNumber("Difference", number(round_like(found["difference"]["value"]), 3), remark))
+        cells.append(KeyNumber("P(native is better)", f"{found['probability']['value']:.2f}", "area under the curve"))
+    return cells

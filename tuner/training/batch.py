@@ -1,0 +1,94 @@
+"""A fixed list of runs as a supervisor: handed out in order, each trained to its end once."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+
+from tuner.training.types import DONE, WAIT, EvalPoint, Outcome, RunId, RunSpec, Signal
+
+#: Times a run may lose its worker before it is taken for the cause.
+MAX_LOSSES = 3
+
+
+class RunBatch:
+    """Implements :class:`tuner.training.types.Supervisor` for runs that are known beforehand and never pruned.
+
+    Args:
+        specs: The runs, with distinct ids.
+        on_end: Called with each run, its evaluations and how it ended; not for runs that an interrupt stopped.
+    """
+
+    def __init__(
+        self, specs: Sequence[RunSpec], on_end: Callable[[RunSpec, Sequence[EvalPoint], Outcome], None]
+    ) -> None:
+        self._on_end = on_end
+        self._changed = threading.Condition(threading.RLock())
+        self._waiting = deque(specs)
+        self._training: dict[RunId, RunSpec] = {}
+        self._points: dict[RunId, list[EvalPoint]] = {}
+        self._losses: dict[RunId, int] = {}
+        self._interrupted = False  # set by a signal handler, which must not wait for the lock
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether it was asked to stop."""
+        return self._interrupted
+
+    def interrupt(self) -> None:
+        """Stop soon. Safe to call from a signal handler."""
+        self._interrupted = True
+
+    def take(self, open_shapes: Mapping[tuple[object, ...], int], *, block: bool) -> RunSpec | Signal:
+        """Return the next run."""
+        with self._changed:
+            while True:
+                if self._interrupted or not (self._waiting or self._training):
+                    return DONE
+                if self._waiting:
+                    spec = self._waiting.popleft()
+                    self._training[spec.run_id] = spec
+                    self._points[spec.run_id] = []
+                    return spec
+                if not block:
+                    return WAIT
+                self._changed.wait(0.1)
+
+    def report(self, points: Sequence[EvalPoint]) -> frozenset[RunId]:
+        """Keep evaluations; nothing is stopped before it has ended, but by an interrupt."""
+        with self._changed:
+            for point in points:
+                if point.run_id in self._training:
+                    self._points[point.run_id].append(point)
+            if not self._interrupted:
+                return frozenset()
+            last = {run_id: spec.grid[-1] for run_id, spec in self._training.items()}
+            return frozenset(p.run_id for p in points if p.step < last.get(p.run_id, p.step + 1))
+
+    def finish(self, outcome: Outcome) -> None:
+        """Hand on a run that has ended."""
+        with self._changed:
+            spec = self._training.pop(outcome.run_id, None)
+            if spec is not None and outcome.kind != "stopped":
+                self._on_end(spec, self._points[outcome.run_id], outcome)
+            self._changed.notify_all()
+
+    def lost(self, run_ids: Sequence[RunId], reason: str) -> None:
+        """A worker died: its runs go again from the start, three times at most."""
+        with self._changed:
+            for run_id in run_ids:
+                spec = self._training.pop(run_id, None)
+                if spec is None:
+                    continue
+                self._losses[run_id] = self._losses.get(run_id, 0) + 1
+                if self._losses[run_id] < MAX_LOSSES:
+                    self._waiting.appendleft(spec)
+                else:
+                    text = f"its worker died {MAX_LOSSES} times: {reason}"
+                    self._on_end(spec, (), Outcome(run_id, "failed", 0, reason=text))
+            self._changed.notify_all()
+
+    def tick(self) -> bool:
+        """Return False when workers are to stop."""
+        return not self._interrupted
