@@ -18,7 +18,7 @@ _FIELDS = {f.name: f for f in dataclasses.fields(StudyRecipe)}
 GROUPS: dict[str, tuple[str, ...]] = {
     "what to search": ("env", "trials", "algo", "backend", "space", "set", "env_arg", "env_module", "pixels"),
     "each run": ("steps", "evaluations", "eval_episodes", "seeds_per_trial", "objective"),
-    "how to search": ("sampler", "pruner", "startup_trials", "seed"),
+    "how to search": ("sampler", "pruner", "startup_trials", "audit_pruning", "seed"),
     "where and how long": (
         "study", "storage", "workers", "lanes", "worker_memory", "device", "timeout", "trial_timeout",
         "executor", "ray_address", "cpus_per_worker", "gpus_per_worker",

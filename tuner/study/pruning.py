@@ -13,9 +13,16 @@ from optuna import Study
 from optuna.pruners import BasePruner, HyperbandPruner, NopPruner, SuccessiveHalvingPruner
 from optuna.trial import FrozenTrial
 
+from tuner.seeding import run_seed
 from tuner.study.median import MedianMemory
 
 REDUCTION_FACTOR = 3
+
+#: Share of the trials that ``--audit-pruning`` finishes although the pruner would stop them.
+AUDIT_SHARE = 0.1
+
+#: Stands in the place of a replicate where it is drawn which trials are audited.
+_AUDIT = 2**31 - 2
 
 
 def warmup_steps(grid: Sequence[int]) -> int:
@@ -51,9 +58,13 @@ class Judge:
     Args:
         name: The pruner's name: what cannot prune is not asked, because each question reads the storage.
         grid: Environment steps at which runs report.
+        audit: Share of the trials that are finished although the pruner would stop them.
+        seed: The study's seed, which says which trials these are.
     """
 
-    def __init__(self, name: str, grid: Sequence[int]) -> None:
+    def __init__(self, name: str, grid: Sequence[int], *, audit: float = 0.0, seed: int = 0) -> None:
+        self._audit = audit
+        self._seed = seed
         self._never = name == "none"
         self._first = grid[0] if name == "hyperband" else warmup_steps(grid)
         self._last = grid[-1]
@@ -63,6 +74,10 @@ class Judge:
     def may_stop(self, step: int) -> bool:
         """Return whether the pruner has a say at this grid point."""
         return not self._never and self._first <= step < self._last
+
+    def spares(self, number: int) -> bool:
+        """Return whether a trial is finished whatever the pruner says: the same trials however often it resumes."""
+        return self._audit > 0 and run_seed(self._seed, "search", number, _AUDIT) < self._audit * 2**31
 
     def stops(self, study: Study, trial: FrozenTrial) -> bool:
         """Return whether to stop ``trial``, which holds all values reported so far."""

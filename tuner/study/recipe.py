@@ -106,6 +106,9 @@ class StudyRecipe:
     ray_address: str = _declare("auto", "Ray cluster: auto (this machine's), local (one of its own) or HOST:PORT.")
     cpus_per_worker: float = _declare(1.0, "Cores that Ray sets aside for each worker.", kind="number", low=0)
     gpus_per_worker: float = _declare(0.0, "GPUs that Ray sets aside for each worker.", kind="number", low=0)
+    audit_pruning: bool = _declare(
+        False, "Finish a tenth of what would be pruned, to see how often pruning is wrong.", kind="bool"
+    )
     report_dir: str = _declare("reports", "Folder the reports go to.")
     quiet: bool = _declare(False, "No progress on stderr.", kind="bool")
 

@@ -130,11 +130,20 @@ class StudyRecord:
         self._values.setdefault(number, {})[step] = value
 
     def stops(self, number: int, step: int) -> bool:
-        """Return whether the pruner stops the trial at ``step``, the farthest it has reported."""
+        """Return whether the pruner stops the trial at ``step``, the farthest it has reported.
+
+        A trial that is to audit the pruner goes on; the first step at which it would have been stopped is noted.
+        """
         if not self._judge.may_stop(step):
             return False
         with storage_errors(self._url):
-            return self._judge.stops(self._study, self._so_far(number))
+            if not self._judge.stops(self._study, self._so_far(number)):
+                return False
+            if not self._judge.spares(number):
+                return True
+            if attr.SPARED not in self._open[number].user_attrs:
+                self._open[number].set_user_attr(attr.SPARED, step)
+            return False
 
     def _so_far(self, number: int) -> FrozenTrial:
         """Return an open trial as pruners look at it: from memory, as a reread costs several queries."""

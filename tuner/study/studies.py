@@ -12,7 +12,7 @@ from tuner.errors import ResumeError
 from tuner.study import attributes as attr
 from tuner.study.buffer import BufferedStorage
 from tuner.study.plan import StudyPlan, describe_evaluation
-from tuner.study.pruning import Judge, make_pruner
+from tuner.study.pruning import AUDIT_SHARE, Judge, make_pruner
 from tuner.study.recipe import flag
 from tuner.study.record import StudyRecord
 from tuner.study.sampling import make_sampler
@@ -63,7 +63,7 @@ def open_study(plan: StudyPlan, provenance: Mapping[str, Any]) -> tuple[StudyRec
             optuna.load_study(study_name=plan.name, storage=buffered, sampler=sampler, pruner=pruner),
             buffered,
             plan.space,
-            Judge(recipe.pruner, plan.grid),
+            Judge(recipe.pruner, plan.grid, audit=AUDIT_SHARE if recipe.audit_pruning else 0.0, seed=recipe.seed),
             seed=recipe.seed,
             replicates=recipe.seeds_per_trial,
             url=plan.storage,

@@ -6,9 +6,9 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
-from tuner.training.types import DONE, WAIT, EvalPoint, Outcome, RunId, RunSpec, Signal
+from tuner.training.types import DONE, WAIT, EvalPoint, LossCause, Outcome, RunId, RunSpec, Signal
 
-#: Times a run may lose its worker before it is taken for the cause.
+#: Times a run may lose its worker before it is given up.
 MAX_LOSSES = 3
 
 
@@ -74,7 +74,7 @@ class RunBatch:
                 self._on_end(spec, self._points[outcome.run_id], outcome)
             self._changed.notify_all()
 
-    def lost(self, run_ids: Sequence[RunId], reason: str) -> None:
+    def lost(self, run_ids: Sequence[RunId], reason: str, cause: LossCause = "died") -> None:
         """A worker died: its runs go again from the start, three times at most."""
         with self._changed:
             for run_id in run_ids:
@@ -85,9 +85,13 @@ class RunBatch:
                 if self._losses[run_id] < MAX_LOSSES:
                     self._waiting.appendleft(spec)
                 else:
-                    text = f"its worker died {MAX_LOSSES} times: {reason}"
+                    text = f"its worker ended {MAX_LOSSES} times: {reason}"
                     self._on_end(spec, (), Outcome(run_id, "failed", 0, reason=text))
             self._changed.notify_all()
+
+    def overdue(self, run_ids: Sequence[RunId], silent_s: float) -> bool:
+        """Return False: these runs have no time limit."""
+        return False
 
     def tick(self) -> bool:
         """Return False when workers are to stop."""
