@@ -42,7 +42,7 @@ BELOW = {
 HOMES = {
     "optuna": ("study/",),
     "sqlalchemy": ("study/storage.py",),
-    "optuna_dashboard": ("cli/dashboard.py",),
+    "optuna_dashboard": ("cli/dashboard.py", "study/dashboard_note.py"),
     "stable_baselines3": ("training/sb3.py",),
     "rl_zoo3": (),
     "plotly": ("report/",),

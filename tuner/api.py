@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tuner.errors import InputError, StudyFailedError
+from tuner.errors import InputError, StudyFailedError, TunerError
 from tuner.hosting import interruptible, make_executor, with_workers
 from tuner.hyperparameters import Hyperparameters, from_mapping
 from tuner.study.commands import recipe_command, study_commands
@@ -93,6 +93,7 @@ def run(
             ending, failure = _confirm(plan, progress, executor)
     data = load(plan.name, plan.storage)
     paths = write_study_report(data, plan.storage, Path(plan.recipe.report_dir))
+    _tell_dashboard(data, plan.storage, progress)
     failure = failure or _nothing_learned(data)
     if failure is not None:
         raise StudyFailedError(f"{failure} Report: {paths.page}")
@@ -133,6 +134,7 @@ def confirm(
         ending, failure = _confirm(plan, progress, executor)
     data = load(plan.name, plan.storage)
     paths = write_study_report(data, plan.storage, Path(plan.recipe.report_dir))
+    _tell_dashboard(data, plan.storage, progress)
     if failure is not None:
         raise StudyFailedError(f"{failure} Report: {paths.page}")
     return _result(plan, data, paths, ending)
@@ -165,6 +167,17 @@ def write_study_report(data: StudyData, storage: str, report_dir: Path) -> Repor
         wider = dataclasses.replace(recipe, space=str(folder / "wider.yaml"), study=None)
         commands["wider"] = recipe_command(wider, data.name, storage)
     return ReportPaths(write_report(data, folder, best_yaml=text, commands=commands), best_path)
+
+
+def _tell_dashboard(data: StudyData, storage: str, progress: ProgressListener) -> None:
+    """Save the verdict and a few figures for those who browse the database; not worth failing for."""
+    from tuner.report.dashboard import dashboard_figures, dashboard_note
+    from tuner.study.dashboard_note import save_to_dashboard
+
+    try:
+        save_to_dashboard(data.name, storage, dashboard_note(data), dashboard_figures(data))
+    except TunerError as error:
+        progress.note(f"The note for optuna-dashboard could not be saved: {error}")
 
 
 def _lock_database(plan: StudyPlan) -> Path | None:

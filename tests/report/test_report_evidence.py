@@ -11,10 +11,11 @@ from test_report_page import COMMANDS, Document, written
 from tuner.core.statistics import interquartile_mean, iqm_interval
 from tuner.report import palette
 from tuner.report.audits import importance_caution, pruning_audit, pruning_sentences
+from tuner.report.dashboard import dashboard_figures, dashboard_note
 from tuner.report.edges import edges, wider_space
 from tuner.report.evidence import compare_samples, evidence
 from tuner.report.evidence_tables import score_rows, titled_curves
-from tuner.report.evidence_words import luck_sentences, note_markdown, verdict
+from tuner.report.evidence_words import luck_sentences, verdict
 from tuner.report.figures.confirmed import confirmed_scores, luck_lines, seed_curves
 from tuner.report.page import write_report
 from tuner.space.parse import parse_space
@@ -77,7 +78,6 @@ def test_words_say_who_is_beaten_and_who_cannot_be_told_apart(data, found):
     lucky = found["luck"]["finalists"][0]["shrinkage"]
     assert luck_sentences(found)[0].startswith(f"The search's favourite was lucky by {lucky:.0f}: ")
     assert "Fresh seeds chose another" in " ".join(luck_sentences(found))
-    assert note_markdown(found, "DQN").startswith("# DQN\n\n- Confirmed")
 
 
 def test_a_result_is_named_only_where_the_intervals_agree():
@@ -238,3 +238,17 @@ def test_importance_warns_where_the_best_scores_tie(cartpole):
     trials = [dataclasses.replace(t, score=500.0) if t.number in best else t for t in cartpole.trials]
     text = importance_caution(dataclasses.replace(cartpole, trials=tuple(trials)))
     assert text.startswith("8 of 37 completed trials tie at the best score, 500")
+
+
+def test_dashboard_sees_the_verdict_and_the_confirmed_curves(data, found, cartpole):
+    note = dashboard_note(data)
+    assert note.startswith("# DQN on CartPole-v1\n\n- Confirmed: trained on 10 fresh seeds")
+    assert "lucky by" in note
+    assert set(dashboard_figures(data)) == {
+        "learning-curves", "confirmed-learning-curves", "confirmed-scores", "search-and-fresh-scores",
+    }  # fmt: skip
+    assert "not yet confirmed on fresh seeds" in dashboard_note(cartpole)
+    assert set(dashboard_figures(cartpole)) == {"learning-curves"}
+    hostile = dataclasses.replace(cartpole, recipe={**cartpole.recipe, "env": "<b>[x](y)\n# z"})
+    assert "<b>" not in dashboard_note(hostile).replace("\\<", "")
+    assert "\n# z" not in dashboard_note(hostile)

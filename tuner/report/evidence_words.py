@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from tuner.report.formatting import counted, large, listed, number, value_text
@@ -180,17 +180,5 @@ def _mean_shrinkage(luck: Mapping[str, Any]) -> str:
     )
 
 
-def note_markdown(found: Mapping[str, Any] | None, headline: str) -> str:
-    """Return the verdict as Markdown: the study's note in optuna-dashboard."""
-    sentences = [*verdict(found), *luck_sentences(found)]
-    return "\n".join([f"# {headline}", "", *(f"- {sentence}" for sentence in sentences)])
-
-
 def _sentence(text: str) -> str:
     return text[:1].upper() + text[1:]
-
-
-def result_words(results: Sequence[str]) -> str:
-    """Return the results of several comparisons as one phrase for a caption."""
-    words = {"better": "ahead", "worse": "behind", "undecided": "undecided", "tie": "tie"}
-    return listed([words[result] for result in results])

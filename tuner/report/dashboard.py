@@ -1,0 +1,41 @@
+"""What a study's own page says, for those who only look into optuna-dashboard: a note and a few figures."""
+
+from __future__ import annotations
+
+import plotly.graph_objects as go
+
+from tuner.report import words
+from tuner.report.evidence import evidence
+from tuner.report.evidence_tables import score_rows, titled_curves
+from tuner.report.evidence_words import luck_sentences, verdict
+from tuner.report.figures.confirmed import confirmed_scores, luck_lines, seed_curves
+from tuner.report.figures.curves import learning_curves
+from tuner.study.results import StudyData
+
+
+def dashboard_note(data: StudyData) -> str:
+    """Return the verdict as Markdown; before the confirm stage, what was found and how far to trust it."""
+    found = evidence(data)
+    chosen = data.chosen
+    sentences = verdict(found, chosen.params if chosen is not None else None) or words.lead(data)
+    lines = [*sentences, *luck_sentences(found), *(f"{n.title} {n.text}" for n in words.notices(data))]
+    return "\n".join([f"# {_escaped(words.headline(data))}", "", *(f"- {_escaped(line)}" for line in lines)])
+
+
+def dashboard_figures(data: StudyData) -> dict[str, go.Figure]:
+    """Return name to figure: learning curves of the search and, once finalists have been trained again, of those."""
+    found = evidence(data)
+    drawn = {"learning-curves": learning_curves(data)}
+    if found is not None:
+        luck = found["luck"]
+        drawn |= {
+            "confirmed-learning-curves": seed_curves(titled_curves(found), data.reward_threshold),
+            "confirmed-scores": confirmed_scores(score_rows(found)),
+            "search-and-fresh-scores": None if luck is None else luck_lines(luck["finalists"], found["winner"]),
+        }
+    return {name: figure for name, figure in drawn.items() if figure is not None}
+
+
+def _escaped(text: str) -> str:
+    """Return text of users as it may stand in Markdown: no markup, on one line."""
+    return "".join(f"\\{c}" if c in "\\`*[]<>#|" else c for c in " ".join(text.split()))
