@@ -10,7 +10,9 @@ clock starts. No trial is pruned, but the pruner decides at every report that it
 
 What is measured over the window: the process's own processor time (all of it, the simulation's included) as a share of
 one core, and beside it the database server's; trials finished per minute; how late events came to be served. A
-supervisor that cannot keep up shows in all three. `--history N` begins with N finished trials in the study.
+supervisor that cannot keep up shows in all three. Further columns: processor time of the first asks (all workers at
+once), each with a few reports; processor time to open the study again; memory. `--history N` begins with N finished
+trials in the study.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ import time
 from collections.abc import Iterator
 
 import optuna
+import psutil
 from postgres import Server, server
 from supervisor_cost import GRID, fill, history, make_plan
 
@@ -45,16 +48,20 @@ class Worker:
     reported: int = 0
 
 
-def open_supervisor(url: str, sampler: str, workers: int, size: int) -> StudySupervisor:
-    """Return the supervisor of a study of ``size`` finished trials with one trial in flight for each worker."""
+def open_supervisor(url: str, sampler: str, workers: int, size: int) -> tuple[StudySupervisor, float]:
+    """Return the supervisor of a study of ``size`` finished trials with one trial in flight for each worker.
+
+    The second value is the processor time that it took to open the study again, in seconds.
+    """
     plan = make_plan(url, 10_000_000)
     recipe = dataclasses.replace(plan.recipe, sampler=sampler)
     plan = dataclasses.replace(plan, recipe=recipe, trials_in_flight=workers, runs_in_flight=workers, workers=workers)
     open_study(plan, {"numeric_path": plan.numeric_path})
     if size:
         fill(plan.name, url, history(size))
+    began = time.process_time()
     record, _ = open_study(plan, {"numeric_path": plan.numeric_path})
-    return StudySupervisor(plan, record, record.settle())
+    return StudySupervisor(plan, record, record.settle()), time.process_time() - began
 
 
 class Simulation:
@@ -141,10 +148,10 @@ def database(kind: str) -> Iterator[tuple[str, Server | None]]:
 def measure(kind: str, sampler: str, workers: int, args: argparse.Namespace) -> str:
     """Return one row of the table."""
     with database(kind) as (url, running):
+        supervisor, open_s = open_supervisor(url, sampler, workers, args.history)
         began = time.process_time()
-        supervisor = open_supervisor(url, sampler, workers, args.history)
         simulation = Simulation(supervisor, workers, args.trial_seconds)
-        start_s = time.process_time() - began
+        ask_ms = 1000 * (time.process_time() - began) / workers
         profile = cProfile.Profile()
         if args.profile:
             profile.enable()
@@ -164,7 +171,8 @@ def measure(kind: str, sampler: str, workers: int, args: argparse.Namespace) -> 
             f"| {f'{100 * server_cpu / wall:.1f} %' if running else ''} "
             f"| {simulation.finished * 60 / wall:.0f} of {asked:.0f} "
             f"| {1000 * cpu / max(simulation.finished, 1):.1f} "
-            f"| {1000 * late[len(late) * 99 // 100]:.0f} | {start_s:.0f} |"
+            f"| {1000 * late[len(late) * 99 // 100]:.0f} | {ask_ms:.0f} | {open_s:.1f} "
+            f"| {psutil.Process().memory_info().rss / 2**20:.0f} |"
         )
 
 
@@ -182,9 +190,9 @@ def main() -> None:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     print(
         "| storage | sampler | workers | finished before | supervisor, of a core | server, of a core | trials a minute "
-        "| ms of processor a trial | 99 % served within, ms | start, s of processor |"
+        "| ms of processor a trial | 99 % served within, ms | first ask, ms | resuming, s | resident MiB |"
     )
-    print("|---|---|---:|---:|---:|---:|---:|---:|---:|---:|")
+    print("|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|")
     for kind in args.storages:
         for sampler in args.samplers:
             for workers in args.workers:

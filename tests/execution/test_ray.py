@@ -58,12 +58,27 @@ def test_runs_of_a_killed_actor_go_again_exactly_once_and_all_finish(place):
         assert [p.step for p in books.points[run_id]] == list(spec.grid)
 
 
+def test_a_silent_actor_is_killed_and_its_run_given_back(place):
+    books = Books([fake_spec(0, hang=600), fake_spec(1)], patience_s=0.3)
+    taken_back = books.lost
+
+    def give_up(run_ids, reason, cause):
+        taken_back(run_ids, reason, cause)
+        books.queue.pop(0)
+
+    books.lost = give_up
+    RayExecutor(FakeTrainer, 1, place, modules=FAKES).run(books)
+    assert [run_id for run_id, _ in books.losses] == [RunId(0)]
+    assert books.causes == ["silent"]
+    assert books.outcomes[RunId(1)].kind == "completed"
+
+
 def test_a_broken_trainer_loses_its_runs_and_says_why(place):
     books = Books([fake_spec(0, breaks_trainer=True), fake_spec(1)])
     taken_back = books.lost
 
-    def give_up_after_two(run_ids, reason):
-        taken_back(run_ids, reason)
+    def give_up_after_two(run_ids, reason, cause):
+        taken_back(run_ids, reason, cause)
         if len(books.losses) == 2:
             books.queue.pop(0)
 

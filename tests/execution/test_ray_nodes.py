@@ -55,7 +55,7 @@ def test_a_study_survives_a_node_that_dies_and_uses_one_that_joins(nodes, in_tmp
     caplog.set_level(logging.INFO)
     recipe = tuner.StudyRecipe(
         env="CartPole-v1", trials=TRIALS, steps=4_000, evaluations=4, eval_episodes=2, executor="ray",
-        ray_address=nodes.address, storage=f"sqlite:///{in_tmp}/s.db", confirm=0,
+        ray_address=nodes.address, storage=f"sqlite:///{in_tmp}/s.db", confirm=2, confirm_seeds=3,
     )  # fmt: skip
     watch = KillHalfway(nodes)
     result = tuner.run(recipe, progress=watch)
@@ -66,6 +66,14 @@ def test_a_study_survives_a_node_that_dies_and_uses_one_that_joins(nodes, in_tmp
     assert (len(counted), len(result.data.trials)) == (TRIALS, TRIALS)
     stored = optuna.load_study(study_name=result.name, storage=recipe.storage).trials
     assert {t.state.name for t in stored} <= {"COMPLETE", "PRUNED"}
+
+    # What is exported was confirmed, by trainers of the cluster too.
+    confirmation = result.data.confirmation
+    assert confirmation is not None
+    assert confirmation.complete
+    assert confirmation.winner is not None
+    assert dict(confirmation.winner.hyperparameters) == result.best.to_mapping()
+    assert result.export is not None
 
     plan = plan_study(recipe)
     chosen = [t for t in counted if t.outcome == "completed"][-10:]

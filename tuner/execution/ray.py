@@ -20,7 +20,7 @@ from tuner.execution.ray_actor import Left, TrainerActor, Word
 from tuner.execution.ray_cluster import Cluster, Place, join
 from tuner.execution.ray_worker import Inbox, News, RayWorker, why
 from tuner.execution.worker_process import ONE_THREAD
-from tuner.training.types import DONE, WAIT, RunSpec, Signal, Supervisor, Trainer
+from tuner.training.types import DONE, WAIT, LossCause, RunSpec, Signal, Supervisor, Trainer
 
 logger = logging.getLogger(__name__)
 
@@ -130,7 +130,7 @@ class _Pool:
                 if error is None:
                     self._listen(actor, future.result())
                 else:
-                    self._bury(actor, why(error))
+                    self._bury(actor, *why(error))
             if time.monotonic() >= next_tick:
                 self._tick()
                 next_tick = time.monotonic() + TICK_S
@@ -159,6 +159,7 @@ class _Pool:
         if not actor.spoke:
             actor.spoke = not isinstance(words[0], Crashed | Left)
             self._stillborn = 0 if actor.spoke else self._stillborn
+        actor.heard = time.monotonic()
         for word in words:
             if isinstance(word, Take):
                 actor.parked = word
@@ -202,6 +203,7 @@ class _Pool:
         actor.parked = None
         if isinstance(answer, RunSpec):
             actor.held[answer.run_id] = None
+            actor.heard = time.monotonic()
             answer = self._abroad(answer)
         elif answer is DONE:
             actor.told_done = self._over = True
@@ -229,15 +231,16 @@ class _Pool:
 
     # -- how actors end -----------------------------------------------------------------------------------------------
 
-    def _bury(self, actor: RayWorker, reason: str) -> None:
+    def _bury(self, actor: RayWorker, reason: str, cause: LossCause = "died") -> None:
         """Give a dead actor's runs back, and replace it while there may be work."""
         del self._actors[actor]
         actor.end(self._ray)
         stopping = self._stopping_since is not None
         if actor.held:
             logger.log(logging.INFO if stopping else logging.WARNING, "%s; its runs go again", reason)
-            words = "stopped before its next evaluation" if stopping else reason
-            self._supervisor.lost(list(actor.held), words, "stopped" if stopping else "died")
+            if stopping:
+                cause, reason = "stopped", "stopped before its next evaluation"
+            self._supervisor.lost(list(actor.held), reason, cause)
         if stopping or (actor.told_done and not actor.held):
             return
         if not actor.spoke:
@@ -260,5 +263,10 @@ class _Pool:
         if self._stopping_since is not None and now - self._stopping_since >= self._stop_grace_s:
             for actor in list(self._actors):
                 self._bury(actor, "stopped")
+        if not stopping:
+            for actor in [a for a in self._actors if a.held]:
+                silent = now - actor.heard
+                if self._supervisor.overdue(list(actor.held), silent):
+                    self._bury(actor, f"its actor was silent for {silent:.0f} s, killed", "silent")
         for actor in [a for a in self._actors if a.leave_by is not None and now > a.leave_by]:
             self._bury(actor, "its trainer did not end")

@@ -9,7 +9,7 @@ from typing import Any
 
 from tuner.execution.messages import Answer, Take
 from tuner.execution.ray_actor import Word
-from tuner.training.types import RunId
+from tuner.training.types import LossCause, RunId
 
 
 class RayWorker:
@@ -24,6 +24,7 @@ class RayWorker:
         parked: Its unanswered blocking question.
         told_done: Whether it knows that nothing will come.
         spoke: Whether it ever said anything.
+        heard: When it spoke last, or got a run (monotonic seconds).
         leave_by: When it is killed unless it has left by itself (monotonic seconds).
         crash: What its trainer raised, if it did.
     """
@@ -34,6 +35,7 @@ class RayWorker:
         self.parked: Take | None = None
         self.told_done = False
         self.spoke = False
+        self.heard = 0.0
         self.leave_by: float | None = None
         self.crash: str | None = None
         self._inbox = inbox
@@ -54,12 +56,14 @@ News = tuple[RayWorker, Future[list[Word]]]
 Inbox = SimpleQueue[News]
 
 
-def why(error: BaseException) -> str:
-    """Return how an actor died, in one line without addresses and identifiers."""
+def why(error: BaseException) -> tuple[str, LossCause]:
+    """Return how an actor died, in one line without addresses and identifiers, and what ended it."""
     text = str(error)
     if "node has died" in text or "node was terminated" in text:
-        return "its node died"
+        return "its node died", "stopped"  # no run's doing
+    if type(error).__name__ == "OutOfMemoryError":
+        return "its node ran out of memory, and Ray killed its actor", "died"  # which run was greedy is not known
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if "creation task" in text or "runtime_env" in text:
-        return f"its actor did not start: {lines[-1][:200]}"
-    return "its actor died" + (" (out of memory)" if "memory monitor" in text else "")
+        return f"its actor did not start: {lines[-1][:200]}", "died"
+    return "its actor died", "died"
