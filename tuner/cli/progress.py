@@ -57,7 +57,7 @@ class PlainProgress:
 
     def start(self, snapshot: Snapshot) -> None:
         """Say what begins."""
-        self._write(f"{snapshot.name}: {snapshot.done} of {snapshot.trials} trials are there.")
+        self._write(f"{snapshot.name}: {snapshot.done} of {snapshot.trials} {snapshot.unit}s are there.")
         self._said_at, self._said = self._clock(), snapshot.done
 
     def update(self, snapshot: Snapshot) -> None:
@@ -82,9 +82,9 @@ class PlainProgress:
 
 def plain_line(snapshot: Snapshot) -> str:
     """Return a study's state in one line."""
-    parts = [f"{snapshot.done}/{snapshot.trials} trials ({counts_text(snapshot.counts)})"]
+    parts = [f"{snapshot.done}/{snapshot.trials} {snapshot.unit}s ({counts_text(snapshot.counts)})"]
     if snapshot.best is not None:
-        parts.append(f"best {number(snapshot.best.score)} (trial {snapshot.best.number})")
+        parts.append(f"best {number(snapshot.best.score)} ({snapshot.unit} {snapshot.best.number})")
     return ", ".join([*parts, *pace(snapshot)])
 
 
@@ -177,7 +177,7 @@ def _headline(snapshot: Snapshot, width: int) -> RenderableType:
             counts.append(f"{n} {word}  ", style=colour)
     grid = Table.grid(padding=(0, 1))
     bar = ProgressBar(total=snapshot.trials, completed=snapshot.done, width=max(width // 4, 10))
-    done = Text(f"{snapshot.done}/{snapshot.trials} trials", style="bold", no_wrap=True)
+    done = Text(f"{snapshot.done}/{snapshot.trials} {snapshot.unit}s", style="bold", no_wrap=True)
     grid.add_row(bar, done, counts)
     return Group(_line(snapshot.name, "bold"), grid)
 
@@ -186,10 +186,10 @@ def _best(snapshot: Snapshot) -> RenderableType:
     from rich.text import Text
 
     if snapshot.best is None:
-        return _line("no trial has completed yet", "dim")
+        return _line(f"no {snapshot.unit} has completed yet", "dim")
     text = Text()
     text.append(f"best {number(snapshot.best.score)}", style="bold green")
-    text.append(f" (trial {snapshot.best.number})")
+    text.append(f" ({snapshot.unit} {snapshot.best.number})")
     for name, value in snapshot.best.params.items():
         text.append(f"  {one_line(name)} ", style="dim")
         text.append(setting(value))

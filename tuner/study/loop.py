@@ -7,6 +7,7 @@ with one worker the whole study is reproducible.
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -187,7 +188,8 @@ class StudySupervisor:
         with self._changed:
             running = tuple(t.show(self._plan.grid[-1]) for t in self._flight.by_number() if t.training)
             elapsed = self._clock() - self._start
-            return self._tally.snapshot(self._plan.name, self._plan.recipe.trials, running, self._steps, elapsed)
+            shown = self._tally.snapshot(self._plan.name, self._plan.recipe.trials, running, self._steps, elapsed)
+            return dataclasses.replace(shown, unit=self._plan.unit)
 
     # Work to hand out.
 

@@ -50,6 +50,7 @@ class StudyPlan:
         runs_in_flight: Runs (trials times seeds) that may be queued or training at a time.
         device: ``cpu`` or ``cuda``.
         notes: Lines the user should read.
+        unit: What progress counts: ``trial``, or ``run`` in the confirm stage.
     """
 
     name: str
@@ -66,6 +67,7 @@ class StudyPlan:
     runs_in_flight: int
     device: str
     notes: tuple[str, ...] = ()
+    unit: str = "trial"
 
     @property
     def numeric_path(self) -> str:

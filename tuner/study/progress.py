@@ -49,6 +49,7 @@ class Snapshot:
         steps: Environment steps evaluated by this process.
         elapsed_s: Seconds since this process began the search.
         eta_s: Seconds left by the pace so far, or None while unknown.
+        unit: What is counted: ``trial``, or ``run`` in the confirm stage.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Snapshot:
     steps: int
     elapsed_s: float
     eta_s: float | None = field(default=None)
+    unit: str = "trial"
 
     @property
     def done(self) -> int:

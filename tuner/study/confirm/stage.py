@@ -180,6 +180,7 @@ class ConfirmStage:
             lanes=lanes,
             trials_in_flight=places,
             runs_in_flight=places,
+            unit="run",
         )
 
     def _open(self, provenance: Mapping[str, Any]) -> ConfirmRecord:
