@@ -73,7 +73,7 @@ def verdict_lines(data: StudyData) -> list[str]:
         chance = f"{comparison.probability.value:.0%}"
         sure = "" if comparison.difference.excludes(0.0) else "; the interval includes zero"
         lines.append(
-            f"  {_signed(comparison.difference)} against {comparison.baseline.name}, "
+            f"  {_signed(comparison.difference)} against {comparison.baseline.title}, "
             f"better in {chance} of pairs of runs{sure}"
         )
     return lines

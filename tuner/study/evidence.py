@@ -83,6 +83,11 @@ class Contestant:
     runs: tuple[ConfirmRun, ...] = ()
     dropped_after: int | None = None
 
+    @property
+    def title(self) -> str:
+        """What it is called where its role is not plain: ``best of the startup trials (trial 0)``."""
+        return f"{TITLES['startup']} ({self.name})" if self.role == "startup" else self.name
+
     def phase(self, phase: Phase) -> tuple[ConfirmRun, ...]:
         """Return the runs of one seed set by replicate."""
         return tuple(sorted((r for r in self.runs if r.phase == phase), key=lambda r: r.replicate))

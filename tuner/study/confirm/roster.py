@@ -83,9 +83,8 @@ def zoo_values(env: str) -> dict[str, Any] | None:
 def _of_trial(data: StudyData, trial: TrialRow, role: Role, backend: str) -> Contestant:
     algorithm = str(data.recipe["algo"])
     values = from_mapping(algorithm, trial.hyperparameters).to_mapping()
-    name = f"trial {trial.number}" if role == "finalist" else f"{TITLES[role]} (trial {trial.number})"
     key = setting_key(backend, algorithm, values)
-    return Contestant(key, role, name, trial.number, backend, values, trial.score)
+    return Contestant(key, role, f"trial {trial.number}", trial.number, backend, values, trial.score)
 
 
 def _setting(algorithm: str, values: Mapping[str, Any], role: Role, backend: str) -> Contestant:
