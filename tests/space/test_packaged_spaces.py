@@ -120,8 +120,11 @@ def test_extended_searches_more_including_the_initial_epsilon() -> None:
     assert extended >= {"exploration_initial_eps", "gamma", "batch_size", "net_arch", "train_freq", "double_q"}
 
 
-@pytest.mark.parametrize("env_id", ZOO_TUNED)
-@pytest.mark.parametrize("name", ["default", "extended"])
+# CartPole's default trains with three-step returns, which want another step size and interval than RL Zoo's one step.
+@pytest.mark.parametrize(
+    ("name", "env_id"),
+    [(n, e) for n in ("default", "extended") for e in ZOO_TUNED if (n, e) != ("default", "CartPole-v1")],
+)
 def test_tuned_values_of_rl_zoo_lie_inside_the_ranges(name: str, env_id: str) -> None:
     space = SPACES[name].for_environment(env_id)[0].clip_to_budget()
     fields = ("learning_rate", "buffer_size", "target_update_interval", "exploration_fraction", "exploration_final_eps")
