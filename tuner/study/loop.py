@@ -18,7 +18,7 @@ from tuner.study import blame, verdicts
 from tuner.study.flight import Flight, OpenTrial, Run
 from tuner.study.objective import trial_score, value_at
 from tuner.study.plan import StudyPlan
-from tuner.study.progress import NoProgress, ProgressListener, Snapshot
+from tuner.study.progress import NoProgress, PacedDrawing, ProgressListener, Snapshot
 from tuner.study.record import StudyRecord
 from tuner.study.tally import FAILURES_IN_A_ROW, Tally
 from tuner.study.trials import Settled, TrialEnd
@@ -53,6 +53,7 @@ class StudySupervisor:
         self._plan = plan
         self._record = record
         self._progress = progress or NoProgress()
+        self._drawing = PacedDrawing(self._progress)
         self._clock = clock
         self._start = clock()
         self._changed = threading.Condition(threading.RLock())
@@ -142,7 +143,7 @@ class StudySupervisor:
                 self._told_of_stop = True
                 self._progress.note(STOPPING)
             self._record.flush_if_due()
-            self._progress.update(self.snapshot())
+            self._drawing.draw(self.snapshot)
             return self._ending is None
 
     # What the study's owner calls.

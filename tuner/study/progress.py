@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -113,3 +115,30 @@ class NoProgress:
 
     def finish(self, snapshot: Snapshot) -> None:
         """Do nothing."""
+
+
+#: Part of the time that may go into looking at the study in order to draw it.
+DRAWING_SHARE = 0.05
+
+
+class PacedDrawing:
+    """Hands snapshots on, not more often than takes :data:`DRAWING_SHARE` of the time: they grow with trials in flight.
+
+    Args:
+        listener: Gets them.
+        clock: Seconds.
+    """
+
+    def __init__(self, listener: ProgressListener, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._listener = listener
+        self._clock = clock
+        self._next = -math.inf
+
+    def draw(self, look: Callable[[], Snapshot]) -> None:
+        """Take a snapshot and hand it on, when the last one is long enough ago."""
+        began = self._clock()
+        if began < self._next:
+            return
+        self._listener.update(look())
+        now = self._clock()
+        self._next = now + (now - began) * (1 / DRAWING_SHARE - 1)
