@@ -60,7 +60,7 @@ def test_a_study_survives_a_node_that_dies_and_uses_one_that_joins(nodes, in_tmp
     watch = KillHalfway(nodes)
     result = tuner.run(recipe, progress=watch)
     assert watch.killed_at is not None
-    assert "died; its runs go again" in caplog.text
+    assert "its node died; its runs go again" in caplog.text
 
     counted = [t for t in result.data.trials if t.outcome in ("completed", "pruned", "diverged")]
     assert (len(counted), len(result.data.trials)) == (TRIALS, TRIALS)

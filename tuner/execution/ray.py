@@ -18,7 +18,7 @@ from tuner.errors import StudyFailedError
 from tuner.execution.messages import Crashed, Finish, Report, Take
 from tuner.execution.ray_actor import Left, TrainerActor, Word
 from tuner.execution.ray_cluster import Cluster, Place, join
-from tuner.execution.ray_worker import Inbox, News, RayWorker, why
+from tuner.execution.ray_worker import Inbox, News, RayWorker, lost_nodes, out_of_reach, why
 from tuner.execution.worker_process import ONE_THREAD
 from tuner.training.types import DONE, WAIT, LossCause, RunSpec, Signal, Supervisor, Trainer
 
@@ -29,6 +29,9 @@ TICK_S = 0.1
 
 #: Seconds a trainer has to end once it has nothing to do, before its actor is killed.
 LEAVE_S = 10.0
+
+#: Seconds that Ray has to find out about a lost node, before an actor out of reach counts as dead by itself.
+MISSING_S = 60.0
 
 #: Trainers that may die one after the other without any of them saying a word, for each place.
 MAX_STILLBORN = 3
@@ -130,7 +133,7 @@ class _Pool:
                 if error is None:
                     self._listen(actor, future.result())
                 else:
-                    self._bury(actor, *why(error))
+                    self._miss(actor, error)
             if time.monotonic() >= next_tick:
                 self._tick()
                 next_tick = time.monotonic() + TICK_S
@@ -231,6 +234,22 @@ class _Pool:
 
     # -- how actors end -----------------------------------------------------------------------------------------------
 
+    def _miss(self, actor: RayWorker, error: BaseException) -> None:
+        """Bury a dead actor; one that is out of reach may have lost its node, which takes Ray a while to say."""
+        if actor.held and out_of_reach(error):
+            actor.missing_since = time.monotonic()
+        else:
+            self._bury(actor, *why(error))
+
+    def _look_for_missing(self, now: float) -> None:
+        missing = [(a, a.missing_since) for a in self._actors if a.missing_since is not None]
+        gone = lost_nodes(self._ray) if missing else set()
+        for actor, since in missing:
+            if actor.node in gone:
+                self._bury(actor, "its node died", "stopped")  # no run's doing, and none is charged
+            elif now - since > MISSING_S:
+                self._bury(actor, "its actor could not be reached any more")
+
     def _bury(self, actor: RayWorker, reason: str, cause: LossCause = "died") -> None:
         """Give a dead actor's runs back, and replace it while there may be work."""
         del self._actors[actor]
@@ -264,7 +283,8 @@ class _Pool:
             for actor in list(self._actors):
                 self._bury(actor, "stopped")
         if not stopping:
-            for actor in [a for a in self._actors if a.held]:
+            self._look_for_missing(now)
+            for actor in [a for a in self._actors if a.held and a.missing_since is None]:
                 silent = now - actor.heard
                 if self._supervisor.overdue(list(actor.held), silent):
                     self._bury(actor, f"its actor was silent for {silent:.0f} s, killed", "silent")

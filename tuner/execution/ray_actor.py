@@ -7,6 +7,7 @@ that dies shows in that very call. An actor keeps nothing and touches no storage
 
 from __future__ import annotations
 
+import sys
 import threading
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -52,6 +53,11 @@ class TrainerActor:
                 words.append(self._said.get_nowait())
             except Empty:
                 return words
+
+    def node(self) -> str:
+        """Return the identifier of the node it runs on; empty outside of Ray."""
+        ray = sys.modules.get("ray")
+        return str(ray.get_runtime_context().get_node_id()) if ray is not None and ray.is_initialized() else ""
 
     def _train(self) -> None:
         try:

@@ -25,6 +25,8 @@ class RayWorker:
         told_done: Whether it knows that nothing will come.
         spoke: Whether it ever said anything.
         heard: When it spoke last, or got a run (monotonic seconds).
+        missing_since: Since when it cannot be reached (monotonic seconds); None while it can.
+        node: Identifier of its node; empty before it has started.
         leave_by: When it is killed unless it has left by itself (monotonic seconds).
         crash: What its trainer raised, if it did.
     """
@@ -39,7 +41,15 @@ class RayWorker:
         self.leave_by: float | None = None
         self.crash: str | None = None
         self._inbox = inbox
+        self.missing_since: float | None = None
+        self.node = ""
+        self._asked = handle.node.remote()
+        self._asked.future().add_done_callback(self._settle)
         self.send(None)
+
+    def _settle(self, future: Future[str]) -> None:
+        if future.exception() is None:
+            self.node = future.result()
 
     def send(self, answer: Answer | None) -> None:
         """Answer its question, if there was one, and listen for its next words or its death."""
@@ -56,11 +66,19 @@ News = tuple[RayWorker, Future[list[Word]]]
 Inbox = SimpleQueue[News]
 
 
+def out_of_reach(error: BaseException) -> bool:
+    """Whether Ray cannot say if the actor is dead: its process died with its whole node, or the network did."""
+    return type(error).__name__ == "ActorUnavailableError" or "node has died" in str(error)
+
+
+def lost_nodes(ray: Any) -> set[str]:
+    """Return the identifiers of the nodes that the cluster has lost."""
+    return {node["NodeID"] for node in ray.nodes() if not node["Alive"]}
+
+
 def why(error: BaseException) -> tuple[str, LossCause]:
     """Return how an actor died, in one line without addresses and identifiers, and what ended it."""
     text = str(error)
-    if "node has died" in text or "node was terminated" in text:
-        return "its node died", "stopped"  # no run's doing
     if type(error).__name__ == "OutOfMemoryError":
         return "its node ran out of memory, and Ray killed its actor", "died"  # which run was greedy is not known
     lines = [line.strip() for line in text.splitlines() if line.strip()]
