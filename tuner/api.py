@@ -28,6 +28,7 @@ from tuner.study.results import StudyData, load
 from tuner.study.storage import sqlite_path
 from tuner.study.studies import open_study
 from tuner.study.urls import default_storage
+from tuner.training.recording import check_can_be_filmed
 from tuner.training.types import Executor
 
 
@@ -86,12 +87,16 @@ def run(
     plan = plan_study(with_workers(recipe.validated()))
     refuse_what_cannot_fit(plan)
     _check_report_dir(plan)
+    if plan.recipe.record:
+        check_can_be_filmed(plan.env)
     with study_lock(_lock_database(plan), plan.name):
         supervisor = _supervise(plan, progress)
         ending, failure = _search(plan, supervisor, progress, executor)
         if ending == "done" and failure is None:
             ending, failure = _confirm(plan, progress, executor)
-    data = load(plan.name, plan.storage)
+        data = load(plan.name, plan.storage)
+        if plan.recipe.record and ending == "done" and failure is None:
+            failure = _film(plan, data, progress)
     paths = write_study_report(data, plan.storage, Path(plan.recipe.report_dir))
     _tell_dashboard(data, plan.storage, progress)
     failure = failure or _nothing_learned(data)
@@ -246,6 +251,16 @@ def _confirm(
         if ending != "done" or failure is not None:
             return ending, failure
     return "done", None
+
+
+def _film(plan: StudyPlan, data: StudyData, progress: ProgressListener) -> StudyFailedError | None:
+    from tuner.study.agent import film_agent
+
+    try:
+        film_agent(plan, data, Path(plan.recipe.report_dir) / plan.name, progress.note)
+    except StudyFailedError as error:  # what the study has found is reported all the same
+        return error
+    return None
 
 
 def _result(plan: StudyPlan, data: StudyData, paths: ReportPaths, ending: Ending) -> StudyResult:

@@ -102,7 +102,8 @@ def test_every_section_is_on_the_page_and_in_the_menu(document):
     ids = {attributes.get("id") for _, attributes in document.elements}
     links = {attributes.get("href") for tag, attributes in document.elements if tag == "a"}
     for section in SECTIONS:
-        assert section.name in ids and f"#{section.name}" in links
+        if section.name != "agent":  # only where there is a film (see tests/study/test_agent.py)
+            assert section.name in ids and f"#{section.name}" in links
 
 
 def test_the_opening_says_what_was_searched_and_what_was_found(document, cartpole):

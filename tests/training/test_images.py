@@ -10,8 +10,8 @@ from tuner.envs.spec import EnvSpec
 from tuner.training.checkpoint import load_policy, save_model
 from tuner.training.image_policy import ImagePolicy
 from tuner.training.native import NativeTrainer
+from tuner.training.saved import evaluate_saved
 from tuner.training.sb3 import SB3Trainer
-from tuner.training.single import evaluate_saved
 from tuner.training.stack_runner import StackRunner
 from tuner.training.types import EvaluationSpec, RunId
 

@@ -12,7 +12,8 @@ from tuner.errors import InputError
 from tuner.hyperparameters import DQNHyperparameters
 from tuner.training.checkpoint import save_model
 from tuner.training.registry import make_trainer
-from tuner.training.single import evaluate_saved, train_once
+from tuner.training.saved import evaluate_saved
+from tuner.training.single import train_once
 from tuner.training.types import EvaluationSpec, RunId, RunSpec
 
 

@@ -66,9 +66,13 @@ def application(url: str) -> WSGIApplication:
     """
     import optuna_dashboard
 
+    from tuner.study.artifacts import artifact_folder, artifact_store
     from tuner.study.storage import open_storage
 
-    app: WSGIApplication = optuna_dashboard.wsgi(open_storage(url, create=False))
+    storage = open_storage(url, create=False)
+    # Only looking must not make a folder; films of agents lie in it.
+    store = artifact_store(url) if artifact_folder(url).is_dir() else None
+    app: WSGIApplication = optuna_dashboard.wsgi(storage, artifact_store=store)
     return app
 
 

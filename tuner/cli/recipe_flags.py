@@ -24,7 +24,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "executor", "ray_address", "cpus_per_worker", "gpus_per_worker",
     ),
     "finalists": ("confirm", "confirm_seeds", "confirm_budget", "confirm_backend"),
-    "output": ("report_dir", "quiet"),
+    "output": ("report_dir", "record", "quiet"),
 }  # fmt: skip
 
 #: Settings of the Python API that have no flag.

@@ -1,4 +1,4 @@
-"""``tune train`` and ``tune evaluate``: one run with given values, and a saved policy played again."""
+"""``tune train``, ``evaluate`` and ``record``: one run with given values, and a saved policy played again."""
 
 from __future__ import annotations
 
@@ -59,6 +59,13 @@ def add_to(commands: Any) -> None:
     evaluate.add_argument("--episodes", metavar="N", default="100", help="Episodes to play (default: 100)")
     evaluate.add_argument("--seed", metavar="N", default="0", help="Seed of the first episode (default: 0)")
     evaluate.add_argument("--env-module", metavar="FILE|NAME", help="File or module that registers the environment")
+
+    film = add_command(commands, "record", record_command, "film a saved model at play: MP4 and GIF, no display needed")
+    film.add_argument("folder", metavar="DIR", help="Where tune train saved it")
+    film.add_argument("--episodes", metavar="N", default="1", help="Episodes to play (default: 1)")
+    film.add_argument("--seed", metavar="N", default="0", help="Seed of the first episode (default: 0)")
+    film.add_argument("--env-module", metavar="FILE|NAME", help="File or module that registers the environment")
+    film.add_argument("-o", "--output", metavar="DIR", help="Folder of the film (default: the model's)")
 
 
 def train_command(parsed: argparse.Namespace) -> int:
@@ -178,13 +185,13 @@ def _train(spec: RunSpec, folder: Path, facts: EnvFacts, *, quiet: bool) -> int:
     best = max(watch.points, key=lambda p: p.mean_return)
     print(f"Last evaluation: mean return {number(last.mean_return)} over {len(last.returns)} episodes")
     print(f"Best evaluation: mean return {number(best.mean_return)} at step {best.step:,}")
-    print(f"Model: {folder}\nPlot: {plot}\nNext:\n  tune evaluate {folder}")
+    print(f"Model: {folder}\nPlot: {plot}\nNext:\n  tune evaluate {folder}\n  tune record {folder}")
     return 0
 
 
 def evaluate_command(parsed: argparse.Namespace) -> int:
     """Play and print."""
-    from tuner.training.single import evaluate_saved
+    from tuner.training.saved import evaluate_saved
 
     episodes = whole_number(parsed.episodes, "--episodes", 1, 1_000_000)
     seed = whole_number(parsed.seed, "--seed", 0, 2**31 - 1)
@@ -197,4 +204,19 @@ def evaluate_command(parsed: argparse.Namespace) -> int:
         "mean length": f"{number(statistics.fmean(lengths))} steps",
     }
     print("\n".join(aligned(facts, indent="")))
+    return 0
+
+
+def record_command(parsed: argparse.Namespace) -> int:
+    """Play, film and print."""
+    from tuner.training.recording import GIF, MP4
+    from tuner.training.saved import record_saved
+
+    episodes = whole_number(parsed.episodes, "--episodes", 1, 100)
+    seed = whole_number(parsed.seed, "--seed", 0, 2**31 - 1)
+    folder = Path(parsed.output) if parsed.output is not None else Path(parsed.folder)
+    film = record_saved(Path(parsed.folder), episodes, seed, parsed.env_module, folder)
+    for total, steps in zip(film.returns, film.lengths, strict=True):
+        print(f"Return {number(total)} in {steps:,} steps")
+    print(f"Film: {folder / MP4}, {folder / GIF}")
     return 0

@@ -74,6 +74,10 @@ class BareEnv:
             truncated = True
         return observation, float(reward), terminated, truncated
 
+    def render(self) -> Any:
+        """Return the frame that the environment draws."""
+        return self._core.render()
+
     def close(self) -> None:
         """Release the environment."""
         self.env.close()

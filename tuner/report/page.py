@@ -25,6 +25,7 @@ from tuner.report.evidence import evidence
 from tuner.report.evidence_tables import evidence_view, score_rows, titled_curves
 from tuner.report.evidence_words import verdict
 from tuner.report.figures.confirmed import confirmed_scores, luck_lines, seed_curves
+from tuner.report.film import read_film
 from tuner.report.formatting import plain
 from tuner.report.palette import dark_twins
 from tuner.report.reasons import reason_groups
@@ -45,6 +46,7 @@ class Section:
 #: The page in order. ``evidence`` says how far the result can be trusted.
 SECTIONS = (
     Section("best", "Best values"),
+    Section("agent", "The agent at play"),
     Section("evidence", "Evidence"),
     Section("history", "History"),
     Section("curves", "Learning curves"),
@@ -95,7 +97,9 @@ def write_report(data: StudyData, folder: Path, *, best_yaml: str | None, comman
     texts = {
         "trials.csv": tables.trials_frame(data).to_csv(index=False, lineterminator="\n"),
         "report.json": json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False) + "\n",
-        "index.html": render(data, best_yaml=best_yaml, commands=commands, written=written, found=found),
+        "index.html": render(
+            data, best_yaml=best_yaml, commands=commands, written=written, found=found, film=read_film(folder)
+        ),
     }
     if wider is not None:
         texts["wider.yaml"] = wider
@@ -117,6 +121,7 @@ def render(
     commands: Mapping[str, str],
     written: datetime,
     found: Mapping[str, Any] | None = None,
+    film: Mapping[str, Any] | None = None,
 ) -> str:
     """Return the page as HTML. All text of ``data`` is escaped by the templates.
 
@@ -126,6 +131,7 @@ def render(
         commands: Command lines to show.
         written: When.
         found: What :func:`tuner.report.evidence.evidence` gives, where it is at hand.
+        film: What :func:`tuner.report.film.read_film` gives.
     """
     found = evidence(data) if found is None else found
     drawn = _drawn(data, found)
@@ -147,7 +153,8 @@ def render(
             "importance_caution": importance_caution(data),
             "edges": edges(data),
             "wider_command": commands.get("wider"),
-            "sections": SECTIONS,
+            "sections": [section for section in SECTIONS if section.name != "agent" or film is not None],
+            "film": film,
             "drawn": {key: title for key, (_, title) in drawn.items()},
             "why_empty": {key: words.why_empty(key, data) for key in _FIGURE_KEYS},
             "searched": searched,

@@ -12,7 +12,9 @@ from tuner.study.urls import DEFAULT_STORAGE, mask
 
 #: Settings of one machine or one sitting, which a repetition need not share.
 _RAY = ("ray_address", "cpus_per_worker", "gpus_per_worker")
-_LOCAL = ("workers", "worker_memory", "timeout", "quiet", "report_dir", "executor", *_RAY, "storage", "study")
+_LOCAL = (
+    "workers", "worker_memory", "timeout", "quiet", "report_dir", "executor", *_RAY, "storage", "study", "record",
+)  # fmt: skip
 
 
 def recipe_command(recipe: StudyRecipe, name: str, storage: str) -> str:

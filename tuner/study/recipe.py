@@ -102,6 +102,7 @@ class StudyRecipe:
         high=1000,
     )
     confirm_backend: str | None = _declare(None, "Who trains finalists again.", choices=("native", "sb3", "both"))
+    record: bool = _declare(False, "Film the exported setting's agent at the end.", kind="bool")
     executor: str = _declare("processes", "Where workers live.", choices=("processes", "inline", "ray"))
     ray_address: str = _declare("auto", "Ray cluster: auto (this machine's), local (one of its own) or HOST:PORT.")
     cpus_per_worker: float = _declare(1.0, "Cores that Ray sets aside for each worker.", kind="number", low=0)

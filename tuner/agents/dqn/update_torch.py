@@ -6,14 +6,17 @@ memory). On another device a training call carries the lanes' state there and ba
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812  (torch's own name for it)
 from numpy.typing import NDArray
 
 from tuner.agents.dqn.optimizers import BETA1, BETA2, RMS_ALPHA, RMS_EPS, adam_step
 from tuner.agents.dqn.state import LearnerState
+from tuner.agents.dqn.step_torch import LaneParts, adam, clip, rmsprop
 from tuner.core.targets import column_max, td_target
 from tuner.hyperparameters import DQNHyperparameters
 from tuner.networks.conv import ConvLayout
@@ -106,7 +109,10 @@ class TorchUpdate:
         # Lanes share no parameters, so the gradient of the sum is each lane's own gradient.
         gradients = torch.autograd.grad(losses.sum(), [part for layer in online for part in layer])
         with torch.no_grad():
-            self._step(lanes, torch.cat([gradient.flatten(1) for gradient in gradients], dim=1))
+            if isinstance(layout, ConvLayout):
+                self._step_by_part(lanes, gradients)
+            else:
+                self._step(lanes, torch.cat([gradient.flatten(1) for gradient in gradients], dim=1))
         return q_taken.detach() - targets, q_taken.detach()
 
     def _q_values(self, views: Views, observations: torch.Tensor) -> torch.Tensor:
@@ -134,6 +140,24 @@ class TorchUpdate:
         first.mul_(BETA1).add_(gradient)
         second.mul_(BETA2).addcmul_(gradient, gradient)
         online -= _column(step_size, gradient) * first / (second.sqrt() + _column(epsilon, gradient))
+
+
+    def _step_by_part(self, lanes: slice, gradients: Sequence[torch.Tensor]) -> None:
+        """Take the same step without copying: a convolutional network's row is millions of numbers long."""
+        state, here = self._state, self._here
+        step_sizes, epsilons = state.learning_rate[lanes], np.zeros(lanes.stop - lanes.start)
+        if self._hyperparameters.optimizer == "adam":
+            step_sizes, epsilons = adam_step(state.beta_powers[:, lanes], step_sizes)
+        for i, lane in enumerate(range(lanes.start, lanes.stop)):
+            rows = slice(lane, lane + 1)
+            kept = ("online", "first_moment", "second_moment")
+            parts = LaneParts(*([p for pair in state.layout.views(here[name][rows]) for p in pair] for name in kept))
+            own = [gradient[i : i + 1] for gradient in gradients]
+            clip(own, float(state.max_grad_norm[lane]))
+            if self._hyperparameters.optimizer == "adam":
+                adam(parts, own, float(step_sizes[i]), float(epsilons[i]))
+            else:
+                rmsprop(parts, own, float(step_sizes[i]))
 
 
 def _column(values: Array, like: torch.Tensor) -> torch.Tensor:

@@ -1,0 +1,93 @@
+"""The exported setting's agent: trained once more, saved, and filmed at play (``--record``)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tuner.errors import InputError, StudyFailedError
+from tuner.hyperparameters import from_mapping
+from tuner.seeding import evaluation_seed
+from tuner.study.artifacts import attach
+from tuner.study.plan import StudyPlan
+from tuner.study.results import StudyData
+from tuner.training.checkpoint import load_model, save_model
+from tuner.training.recording import GIF, MP4, Story
+from tuner.training.saved import record_saved
+from tuner.training.single import train_once
+from tuner.training.types import EvalPoint, RunId, RunSpec
+
+#: Where it lies, inside the study's report.
+FOLDER = "agent"
+
+
+def film_agent(plan: StudyPlan, data: StudyData, report: Path, note: Callable[[str], None]) -> Story | None:
+    """Train the chosen trial's first run again, which gives the same agent, film it and attach the film to the study.
+
+    An agent that is there already is not trained again.
+
+    Args:
+        plan: The study.
+        data: What it has found.
+        report: The study's report folder; the agent goes into its ``agent``.
+        note: Called with what is being done.
+
+    Returns:
+        The film; None where no trial has completed.
+
+    Raises:
+        InputError: The environment does not draw itself, or a file cannot be written.
+        MissingExtraError: The extra ``video`` is not installed.
+        StudyFailedError: The run did not complete this time.
+        StorageLostError: The database stops answering.
+    """
+    trial = data.chosen
+    if trial is None or not trial.hyperparameters:
+        return None
+    hyperparameters = from_mapping(plan.recipe.algo, trial.hyperparameters)
+    spec = plan.run_spec(RunId(trial.number), hyperparameters, trial.seeds[min(trial.seeds)])
+    folder = report / FOLDER
+    if not _is_there(folder, spec):
+        note(f"Training trial {trial.number} once more to film its agent.")
+        _train(folder, spec)
+    module = spec.env.module or spec.env.id.rpartition(":")[0] or None
+    film = record_saved(folder, 1, evaluation_seed(plan.recipe.seed, "select"), module)
+    attach(plan.storage, plan.name, [folder / MP4, folder / GIF])
+    return film
+
+
+def _is_there(folder: Path, spec: RunSpec) -> bool:
+    try:
+        saved = load_model(folder).spec
+    except InputError:
+        return False
+    return (saved.env, saved.backend, saved.hyperparameters, saved.seed, saved.grid) == (
+        spec.env, spec.backend, spec.hyperparameters, spec.seed, spec.grid,
+    )  # fmt: skip
+
+
+def _train(folder: Path, spec: RunSpec) -> None:
+    keeper = _Keeper()
+    points: list[EvalPoint] = []
+    outcome = train_once(spec, observer=keeper, on_point=points.append)
+    if outcome.kind != "completed":
+        raise StudyFailedError(f"The agent to be filmed {outcome.kind}: {outcome.reason}")
+    save_model(folder, spec, keeper.weights, points)
+
+
+class _Keeper:
+    """Keeps a run's final weights."""
+
+    weights: Mapping[str, np.ndarray]
+
+    def on_episode(self, run_id: RunId, step: int, episode_return: float, length: int) -> None:
+        """Nothing to keep."""
+
+    def on_update(self, run_id: RunId, step: int, loss: float, q_value: float, epsilon: float) -> None:
+        """Nothing to keep."""
+
+    def on_end(self, run_id: RunId, weights: Mapping[str, Any]) -> None:
+        self.weights = weights

@@ -1,0 +1,142 @@
+"""A trained agent at play, filmed. No display is needed."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tuner import seeding
+from tuner.envs.atari import AtariGame
+from tuner.envs.bare import BareEnv
+from tuner.envs.encoders import encoder_for
+from tuner.envs.make import make
+from tuner.envs.spec import EnvSpec
+from tuner.envs.video import Film, finished, require_video
+from tuner.errors import InputError
+from tuner.training.types import EvaluationSpec
+
+Array = NDArray[Any]
+
+MP4, GIF, STORY = "video.mp4", "video.gif", "video.json"
+
+#: Frames per second of an Atari console.
+ATARI_FPS = 60
+
+#: Frames per second where an environment names none.
+DEFAULT_FPS = 30
+
+#: Frames of an episode at most: ten minutes at 30 frames per second.
+MAX_FRAMES = 18_000
+
+
+@dataclass(frozen=True)
+class Story:
+    """What was filmed.
+
+    Attributes:
+        env: Environment id.
+        returns: Undiscounted return of each episode, in the film's order.
+        lengths: Steps of each episode.
+        fps: Frames per second, one frame for each step.
+        seed: The first episode was reset with it, the next with one more, and so on.
+    """
+
+    env: str
+    returns: tuple[float, ...]
+    lengths: tuple[int, ...]
+    fps: float
+    seed: int
+
+
+def check_can_be_filmed(env: EnvSpec) -> None:
+    """Find out that an environment draws itself, before any work.
+
+    Raises:
+        MissingExtraError: The extra ``video`` is not installed.
+        InputError: The environment does not draw itself.
+    """
+    require_video()
+    require_video("PIL")
+    made = make(env, "rgb_array")
+    try:
+        made.reset(seed=0)
+        drawn: Any = made.render()
+    except Exception as error:
+        raise InputError(f"{env.id} cannot be filmed: {type(error).__name__}: {error}") from error
+    finally:
+        made.close()
+    if not isinstance(drawn, np.ndarray) or drawn.ndim != 3 or drawn.shape[2] != 3:
+        raise InputError(f"{env.id} cannot be filmed: it draws no frames in colour (render_mode 'rgb_array').")
+
+
+def record(folder: Path, env: EnvSpec, evaluation: EvaluationSpec, act: Callable[[Array], Array]) -> Story:
+    """Play greedily, as an evaluation does, and write ``video.mp4``, ``video.gif`` and ``video.json``.
+
+    Args:
+        folder: Where to; it exists.
+        env: The environment.
+        evaluation: Episodes, seeds and caps.
+        act: From network inputs ``[1, 1, input_size]`` to action indices ``[1, 1]``.
+
+    Raises:
+        InputError: The environment does not draw itself, or the folder cannot be written.
+        MissingExtraError: The extra ``video`` is not installed.
+    """
+    check_can_be_filmed(env)
+    bare = BareEnv(make(env, "rgb_array"))
+    try:
+        fps = _fps(bare)
+        with Film(folder / MP4, folder / GIF, fps) as film:
+            episodes = [_play(bare, evaluation.seed + i, evaluation, act, film.add) for i in range(evaluation.episodes)]
+        returns, lengths = zip(*episodes, strict=True)
+        story = Story(env.id, returns, lengths, fps, evaluation.seed)
+        partial = folder / f".{STORY}.partial"
+        partial.write_text(json.dumps(asdict(story), indent=1) + "\n", encoding="utf-8")
+        os.replace(partial, folder / STORY)
+    except OSError as error:
+        raise InputError(f"The film cannot be written to {folder}: {error.strerror or error}.") from error
+    finally:
+        bare.close()
+    return story
+
+
+def _play(
+    env: BareEnv, seed: int, evaluation: EvaluationSpec, act: Callable[[Array], Array], show: Callable[[Array], None]
+) -> tuple[float, int]:
+    """Play an episode frame by frame; return (undiscounted return, steps)."""
+    encoder = encoder_for(env.env.observation_space)
+    random = seeding.stream(seed, "evaluation")
+    n_actions = int(env.env.action_space.n)  # type: ignore[attr-defined]
+    stored = encoder.store(env.reset(seed=seed))
+    total, steps, over = 0.0, 0, False
+    show(_frame(env, total, steps))
+    while not over and steps < min(evaluation.max_steps, MAX_FRAMES):
+        action = int(act(encoder.to_input(np.asarray(stored)[None, None]))[0, 0])
+        if evaluation.epsilon and random.random() < evaluation.epsilon:
+            action = int(random.integers(n_actions))
+        observation, reward, terminated, truncated = env.step(action)
+        stored, over = encoder.store(observation), terminated or truncated
+        total, steps = total + reward, steps + 1
+        show(_frame(env, total, steps))
+    return total, steps
+
+
+def _frame(env: BareEnv, total: float, steps: int) -> Array:
+    return finished(np.asarray(env.render()), f"step {steps}  return {total:g}")
+
+
+def _fps(env: BareEnv) -> float:
+    wrapped: Any = env.env
+    while hasattr(wrapped, "env"):
+        if isinstance(wrapped, AtariGame):
+            return ATARI_FPS / wrapped.settings.frame_skip
+        wrapped = wrapped.env
+    fps = env.env.metadata.get("render_fps") or DEFAULT_FPS
+    return float(min(max(fps, 5), 60))
