@@ -30,7 +30,7 @@ def clip(gradients: Parts, most: float) -> None:
 
 
 def adam(lane: LaneParts, gradients: Parts, step_size: float, epsilon: float) -> None:
-    """Take one step of Adam; ``step_size`` and ``epsilon`` as :func:`~tuner.agents.dqn.optimizers.adam_step` has them."""
+    """Take one step of Adam; ``step_size`` and ``epsilon`` as :func:`adam_step` of ``optimizers`` has them."""
     for parameter, first, second, gradient in zip(*lane, gradients, strict=True):
         first.mul_(BETA1).add_(gradient)
         second.mul_(BETA2).addcmul_(gradient, gradient)

@@ -141,7 +141,6 @@ class TorchUpdate:
         second.mul_(BETA2).addcmul_(gradient, gradient)
         online -= _column(step_size, gradient) * first / (second.sqrt() + _column(epsilon, gradient))
 
-
     def _step_by_part(self, lanes: slice, gradients: Sequence[torch.Tensor]) -> None:
         """Take the same step without copying: a convolutional network's row is millions of numbers long."""
         state, here = self._state, self._here
