@@ -108,6 +108,8 @@ def can_reserve(n_bytes: int) -> bool:
 
 def _stored_by_sb3(space: spaces.Space[object]) -> int:
     """Return the bytes of one observation in Stable-Baselines3's replay memory: its own type, a number as one entry."""
+    if isinstance(space, spaces.Dict | spaces.Tuple):
+        space = spaces.flatten_space(space)
     assert space.dtype is not None
     return math.prod(space.shape or (1,)) * int(np.dtype(space.dtype).itemsize)
 
