@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 
-from tuner.agents.dqn.optimizers import BETA1, BETA2, RMS_ALPHA, RMS_EPS
+from tuner.agents.dqn.optimizers import ADAM_EPS, BETA1, BETA2, RMS_ALPHA, RMS_EPS
 
 Parts = Sequence[torch.Tensor]
+
+
+#: A count of steps at which Adam's moments are unbiased to the last digit.
+_NO_BIAS_LEFT = torch.tensor(1e9)
 
 
 class LaneParts(NamedTuple):
@@ -29,12 +34,25 @@ def clip(gradients: Parts, most: float) -> None:
             gradient.mul_(scale)
 
 
-def adam(lane: LaneParts, gradients: Parts, step_size: float, epsilon: float) -> None:
-    """Take one step of Adam; ``step_size`` and ``epsilon`` as :func:`adam_step` of ``optimizers`` has them."""
-    for parameter, first, second, gradient in zip(*lane, gradients, strict=True):
-        first.mul_(BETA1).add_(gradient)
-        second.mul_(BETA2).addcmul_(gradient, gradient)
-        parameter.addcdiv_(first, torch.sqrt(second, out=gradient).add_(epsilon), value=-step_size)
+def adam(lane: LaneParts, gradients: Parts, learning_rate: float, beta_powers: Sequence[float]) -> None:
+    """Take one step of Adam in one pass over memory.
+
+    The moments are Adam's own means, not the sums that a row's step keeps.
+
+    Args:
+        lane: Changed.
+        gradients: Part by part.
+        learning_rate: Step size.
+        beta_powers: BETA1 and BETA2 to the power of the steps taken, this one included.
+    """
+    correction1, correction2 = 1.0 - beta_powers[0], 1.0 - beta_powers[1]
+    # torch corrects the bias by its own count of steps, which a lane need not keep: here it is told that none is left.
+    done = [_NO_BIAS_LEFT.to(gradients[0].device)] * len(gradients)
+    torch._fused_adam_(
+        list(lane.parameters), list(gradients), list(lane.first_moment), list(lane.second_moment), [], done,
+        lr=learning_rate * math.sqrt(correction2) / correction1, beta1=BETA1, beta2=BETA2, weight_decay=0.0,
+        eps=ADAM_EPS * math.sqrt(correction2), amsgrad=False, maximize=False,
+    )  # fmt: skip
 
 
 def rmsprop(lane: LaneParts, gradients: Parts, learning_rate: float) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812  (torch's own name for it)
 from numpy.typing import NDArray
@@ -144,19 +143,18 @@ class TorchUpdate:
     def _step_by_part(self, lanes: slice, gradients: Sequence[torch.Tensor]) -> None:
         """Take the same step without copying: a convolutional network's row is millions of numbers long."""
         state, here = self._state, self._here
-        step_sizes, epsilons = state.learning_rate[lanes], np.zeros(lanes.stop - lanes.start)
-        if self._hyperparameters.optimizer == "adam":
-            step_sizes, epsilons = adam_step(state.beta_powers[:, lanes], step_sizes)
         for i, lane in enumerate(range(lanes.start, lanes.stop)):
             rows = slice(lane, lane + 1)
             kept = ("online", "first_moment", "second_moment")
             parts = LaneParts(*([p for pair in state.layout.views(here[name][rows]) for p in pair] for name in kept))
             own = [gradient[i : i + 1] for gradient in gradients]
             clip(own, float(state.max_grad_norm[lane]))
+            learning_rate = float(state.learning_rate[lane])
             if self._hyperparameters.optimizer == "adam":
-                adam(parts, own, float(step_sizes[i]), float(epsilons[i]))
+                state.beta_powers[:, lane] *= (BETA1, BETA2)
+                adam(parts, own, learning_rate, state.beta_powers[:, lane].tolist())
             else:
-                rmsprop(parts, own, float(step_sizes[i]))
+                rmsprop(parts, own, learning_rate)
 
 
 def _column(values: Array, like: torch.Tensor) -> torch.Tensor:
