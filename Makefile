@@ -2,7 +2,7 @@
 VENV ?= .venv-test
 BIN := $(VENV)/bin
 
-.PHONY: check test learn ray bench docs clean
+.PHONY: check test learn ray chaos bench docs clean
 
 check: $(VENV)/installed  ## format check, lint, types, fast tests
 	$(BIN)/ruff format --check .
@@ -19,6 +19,9 @@ learn: $(VENV)/installed  ## slow tests: agents that must really learn
 ray: $(VENV)/installed  ## the executor on Ray clusters of this machine
 	$(BIN)/pip install -q -e '.[test,ray]'
 	$(BIN)/pytest -m ray
+
+chaos: $(VENV)/installed  ## minutes of kills, outages and full disks
+	$(BIN)/pytest -n 0 -m chaos -s --timeout 1800 tests/chaos
 
 bench: $(VENV)/installed  ## training throughput against Stable-Baselines3
 	$(BIN)/python benchmarks/throughput.py

@@ -14,11 +14,12 @@ from tuner.errors import InputError, StudyFailedError, TunerError
 from tuner.hosting import interruptible, make_executor, with_workers
 from tuner.hyperparameters import Hyperparameters, from_mapping
 from tuner.study.commands import recipe_command, study_commands
-from tuner.study.confirm.stage import ConfirmStage
+from tuner.study.confirm.stage import ConfirmStage, confirm_name
 from tuner.study.export import export_trial, write_export
 from tuner.study.forecast import refuse_what_cannot_fit
 from tuner.study.lock import study_lock
 from tuner.study.loop import Ending, StudySupervisor
+from tuner.study.only_one import only_one
 from tuner.study.plan import StudyPlan, plan_again, plan_study
 from tuner.study.progress import NoProgress, ProgressListener
 from tuner.study.provenance import provenance
@@ -93,7 +94,11 @@ def run(
         supervisor = _supervise(plan, progress)
         ending, failure = _search(plan, supervisor, progress, executor)
         if ending == "done" and failure is None:
-            ending, failure = _confirm(plan, progress, executor)
+            with only_one(plan.storage, confirm_name(plan.name)) as mine:
+                if mine:
+                    ending, failure = _confirm(plan, progress, executor)
+                elif plan.recipe.confirm:
+                    progress.note(f"Another supervisor trains the finalists; see: tune report {plan.name}")
         data = load(plan.name, plan.storage)
         if plan.recipe.record and ending == "done" and failure is None:
             failure = _film(plan, data, progress)
@@ -218,7 +223,7 @@ def _search(
     plan: StudyPlan, supervisor: StudySupervisor, progress: ProgressListener, executor: Executor | None
 ) -> tuple[Ending, StudyFailedError | None]:
     if supervisor.finished >= plan.recipe.trials:
-        return "done", None
+        return supervisor.close(), None
     if executor is None:
         executor = make_executor(plan)
     failure: StudyFailedError | None = None
@@ -229,8 +234,10 @@ def _search(
     except StudyFailedError as error:  # workers cannot live; what has been found is reported first
         failure = error
     finally:
-        ending = supervisor.close()
-        progress.finish(supervisor.snapshot())
+        try:
+            ending = supervisor.close()
+        finally:
+            progress.finish(supervisor.snapshot())
     return ending, failure or supervisor.failure
 
 

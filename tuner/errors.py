@@ -59,9 +59,18 @@ class StudyFailedError(TunerError):
 
 
 class StorageLostError(TunerError):
-    """The storage does not answer any more. Finished results wait in a spool beside the study."""
+    """The storage does not answer any more. Finished results wait in a spool beside the study.
+
+    Args:
+        message: What failed, and what to do.
+        passes: Whether it may answer again by itself (a full disk does not).
+    """
 
     exit_code = 4
+
+    def __init__(self, message: str, *, passes: bool = True) -> None:
+        super().__init__(message)
+        self.passes = passes
 
 
 class DivergedError(TunerError):

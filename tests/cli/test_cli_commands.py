@@ -191,7 +191,7 @@ def test_doctor_finds_trials_that_nobody_runs(in_tmp):
     optuna.create_study(study_name="left", storage=storage).ask()
     shell = tune("doctor", "--storage", storage)
     assert shell.code == 0
-    assert "1 trials were cut short" in shell.out
+    assert "1 trials were cut short, and another program made the study" in shell.out
 
 
 def test_a_dry_run_writes_nothing(in_tmp):
@@ -248,6 +248,7 @@ def test_an_interrupt_keeps_what_is_finished_and_exits_130(in_tmp):
     assert process.returncode == 130, err
     assert "Traceback" not in err
     assert "Interrupted" in out
+    assert "Go on with: tune --env CartPole-v1 --trials 500 --steps 500" in out
     assert all(t.outcome != "running" for t in load("cut").trials)
 
 

@@ -69,7 +69,7 @@ def empty_database() -> bytes:
 
 def supervise(plan: StudyPlan, **options) -> StudySupervisor:
     path = sqlite_path(plan.storage)
-    if not path.exists():
+    if path is not None and not path.exists():
         path.write_bytes(empty_database())
     record, _ = open_study(plan, {"numeric_path": plan.numeric_path})
     return StudySupervisor(plan, record, record.settle(), **options)

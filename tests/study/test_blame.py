@@ -3,7 +3,7 @@
 import pytest
 from study_fakes import make_plan, supervise, value
 
-from tuner.study.blame import MAX_CHARGES
+from tuner.study.blame import MAX_CHARGES, MAX_DEATHS_ALONE
 from tuner.study.results import load
 from tuner.training.types import DONE, WAIT, EvalPoint, Outcome, RunSpec
 
@@ -114,6 +114,17 @@ def test_neighbours_of_a_silent_run_go_on_uncharged_and_it_is_timed_out_alone(ur
         ("COMPLETE", "completed"),
     ]
     assert rows[1].reason == "worker silent for 41 s, killed"
+
+
+def test_deaths_at_different_places_are_a_strangers_doing_up_to_ten(url):
+    plan, supervisor = begin(url, 1, evaluations=40)
+    for death in range(MAX_DEATHS_ALONE):
+        spec = supervisor.take({}, block=False)
+        for step in spec.grid[: death + 1]:
+            supervisor.report([EvalPoint(spec.run_id, step, (1.0,), (1,))])
+        supervisor.lost([spec.run_id], "worker killed by SIGKILL")
+    assert supervisor.take({}, block=False) is DONE
+    assert load(plan.name, url).trials[0].reason == "its worker died 10 times: worker killed by SIGKILL"
 
 
 def test_without_a_trial_timeout_silence_is_never_too_long(url):

@@ -11,6 +11,7 @@ from tuner import __version__
 from tuner.cli import (
     compare_command,
     confirm_command,
+    copy_command,
     dashboard,
     doctor,
     recipe_flags,
@@ -21,6 +22,7 @@ from tuner.cli import (
     train_commands,
 )
 from tuner.cli.console import fail_line
+from tuner.cli.discreet import given_arguments
 from tuner.cli.parser import OneLineParser
 from tuner.errors import InputError, TunerError, nearest
 from tuner.study.recipe import flag
@@ -56,6 +58,7 @@ def build_parser() -> OneLineParser:
         studies_commands,
         confirm_command,
         replay_command,
+        copy_command,
         train_commands,
         compare_command,
         spaces_command,
@@ -76,7 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code. Errors of the user are one line on stderr, never a traceback.
     """
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    arguments = given_arguments() if argv is None else list(argv)
     try:
         return _run(arguments)
     except TunerError as error:

@@ -32,6 +32,7 @@ PACKAGES = (
 #: Extra -> the module it brings, and what needs it.
 EXTRAS = {
     "box2d": ("Box2D", "LunarLander-v3, BipedalWalker-v3 and CarRacing-v3"),
+    "postgres": ("psycopg", "studies in PostgreSQL"),
     "ray": ("ray", "--executor ray: trials on a cluster"),
     "minatar": ("minatar", "MinAtar's games"),
     "flappy": ("flappy_bird_gymnasium", "FlappyBird-v0"),
@@ -47,7 +48,7 @@ Level = Literal["ok", "note", "bad"]
 #: Who runs the running trials of a study -> what to make of it.
 OWNERS: dict[str, tuple[Level, str]] = {
     "live": ("ok", "are running now"),
-    "none": ("note", "were cut short; the same tune command takes them up again"),
+    "none": ("note", "were cut short, and another program made the study"),
     "unknown": ("note", "are marked as running, here or elsewhere"),
 }
 
@@ -121,8 +122,23 @@ def _storage(url: str) -> Iterator[Finding]:
         return
     yield Finding("ok", "storage", f"{shown} answers")
     for study in unfinished:
-        level, text = OWNERS[study.owner]
-        yield Finding(level, f"study {one_line(study.study)}", f"{study.trials} trials {text}")
+        what = f"study {one_line(study.study)}"
+        if study.owner == "none" and study.ours:
+            yield _mend(study.study, url, what)
+        else:
+            level, text = OWNERS[study.owner]
+            yield Finding(level, what, f"{study.trials} trials {text}")
+
+
+def _mend(name: str, url: str, what: str) -> Finding:
+    from tuner.study.mending import mend_study
+
+    try:
+        mended = mend_study(name, url)
+    except TunerError as error:
+        return Finding("note", what, scrub(str(error), url))
+    told = f"{mended.told} results that had waited were told; " if mended.told else ""
+    return Finding("ok", what, f"{told}{mended.lost} trials were cut short; the same tune command takes them up again")
 
 
 def _disk() -> Iterator[Finding]:

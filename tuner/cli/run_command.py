@@ -13,8 +13,9 @@ from tuner.cli.console import aligned, number
 from tuner.cli.progress import counts_text, progress_view
 from tuner.cli.range_text import range_text
 from tuner.cli.recipe_flags import given, over, settings
+from tuner.study.commands import recipe_command
 from tuner.study.recipe import StudyRecipe, from_mapping
-from tuner.study.urls import DEFAULT_STORAGE, mask
+from tuner.study.urls import DEFAULT_STORAGE, default_storage, mask
 
 if TYPE_CHECKING:
     from tuner.api import StudyResult
@@ -58,6 +59,8 @@ def answer(result: StudyResult, recipe: StudyRecipe) -> list[str]:
         lines.append("The time is up before all trials were done; the same command carries on.")
     if result.ending == "interrupted":
         lines.append("Interrupted; every finished trial is kept, and the same command carries on.")
+    if result.ending in ("timeout", "interrupted"):
+        lines.append(f"Go on with: {recipe_command(recipe, data.name, recipe.storage or default_storage())}")
     if best is not None:
         lines.append(f"Best in the search: trial {best.number}, score {number(best.score)}")
     lines += verdict_lines(data)

@@ -54,12 +54,15 @@ def list_command(parsed: argparse.Namespace) -> int:
     if not studies:
         print(f"There are no studies in {mask(parsed.storage or default_storage())} yet.", file=sys.stderr)
         return 0
-    rows = table("study", "environment", "algorithm", "backend", "trials", "best", "started", right=("trials", "best"))
+    rows = table(
+        "study", "environment", "algorithm", "backend", "trials", "best", "started", "at work", right=("trials", "best")
+    )
     for study in studies:
         asked = "" if study.asked is None else f"/{study.asked}"
         started = study.started.astimezone().strftime("%Y-%m-%d %H:%M") if study.started else "-"
-        names = map(one_line, (study.name, study.env, study.algo, study.backend))
-        rows.add_row(*names, f"{study.trials}{asked}", number(study.best), started)
+        texts = map(one_line, (study.name, study.env, study.algo, study.backend))
+        owners = one_line(", ".join(study.owners)) or "-"
+        rows.add_row(*texts, f"{study.trials}{asked}", number(study.best), started, owners)
     console().print(rows)
     return 0
 

@@ -13,8 +13,12 @@ from tuner.study.flight import Run
 from tuner.study.verdicts import Verdict
 from tuner.training.types import LossCause
 
-#: Deaths a run is charged with before it is given up.
+#: Deaths at one place, between the same two evaluations, before a run is given up. A run is a pure function of its
+#: spec: one that kills its worker does so at the same step every time, a stranger's kill comes anywhere.
 MAX_CHARGES = 3
+
+#: Deaths anywhere before a run is given up.
+MAX_DEATHS_ALONE = 10
 
 #: Deaths in a row, among neighbours, after which a run goes alone.
 MAX_DEATHS_IN_COMPANY = 2
@@ -40,7 +44,7 @@ def charge(run: Run, *, alone: bool, cause: LossCause, reason: str) -> Verdict |
         return ("timed_out", reason)
     if cause == "memory":
         return ("failed", f"out of memory: {reason}")
-    run.charges += 1
-    if run.charges >= MAX_CHARGES:
-        return ("failed", f"its worker died {MAX_CHARGES} times: {reason}")
+    run.charges[run.last_step] += 1
+    if run.charges[run.last_step] >= MAX_CHARGES or run.charges.total() >= MAX_DEATHS_ALONE:
+        return ("failed", f"its worker died {run.charges.total()} times: {reason}")
     return None

@@ -7,6 +7,9 @@ trials live here; their news go to the database
   a dashboard sees their curves),
 - together with the end of a trial, in the same transaction: a trial is finished with all its values, or not at all.
 
+A finished trial that the database does not take goes to a spool on the disk and is owed: it counts as finished here,
+and is written at a later flush.
+
 A process that dies loses at most two seconds of curves of running trials, and those runs start again anyway.
 """
 
@@ -21,15 +24,19 @@ from typing import Any
 from optuna.distributions import BaseDistribution, check_distribution_compatibility
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import BaseStorage
-from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from tuner.study.rows import News, Param, RowWriter, row_writer
+from tuner.study.news import News, Param
+from tuner.study.owed import Owed
+from tuner.study.rows import RowWriter, row_writer
+from tuner.study.sharing import Sharing
+from tuner.study.spool import Spool
+from tuner.study.study_rows import StudyRows
 
 _FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
 
-class BufferedStorage(BaseStorage):
+class BufferedStorage(StudyRows):
     """One study of an Optuna storage, as its supervisor uses it. Not for several threads at once.
 
     Args:
@@ -37,16 +44,26 @@ class BufferedStorage(BaseStorage):
         study_id: The study's id in it.
         exclusive: Nobody else writes this study's trials; otherwise news of theirs are read whenever all are asked for.
         writer: Writes trials; None takes the fastest that fits the backend.
+        spool: Keeps finished trials that the database does not take; without it that is an error.
+        sharing: This supervisor's part in a study that several share; its writer is used.
     """
 
     def __init__(
-        self, backend: BaseStorage, study_id: int, *, exclusive: bool, writer: RowWriter | None = None
+        self,
+        backend: BaseStorage,
+        study_id: int,
+        *,
+        exclusive: bool,
+        writer: RowWriter | None = None,
+        spool: Spool | None = None,
+        sharing: Sharing | None = None,
     ) -> None:
-        self._backend = backend
-        self._study_id = study_id
+        super().__init__(backend, study_id)
         self._exclusive = exclusive
-        self._writer = writer or row_writer(backend)
-        self._news: dict[int, News] = {}  # by trial id: what the database lacks
+        self.sharing = sharing
+        self._writer: RowWriter = sharing.writer if sharing is not None else writer or row_writer(backend)
+        self._owed = Owed(self._writer, spool)
+        self._news: dict[int, News] = {}  # by trial id: what the database lacks of open trials
         self._stored: dict[int, set[tuple[str, str | int]]] = {}  # by trial id: rows that are there
         self._open: dict[int, FrozenTrial] = {}  # by trial id: trials that are not finished
         self._ended: dict[int, FrozenTrial] = {}  # by trial id: trials that are
@@ -56,7 +73,6 @@ class BufferedStorage(BaseStorage):
         self._newest = 0  # trial id up to which all are known
         self._unlearned: list[FrozenTrial] = []  # finished by others since this was last asked
         self._distributions: dict[str, BaseDistribution] = {}
-        self._directions = backend.get_study_directions(study_id)
         #: Whether news of other supervisors' trials are read one by one, instead of all trials every time.
         self.follows = exclusive or self._writer.changes(study_id, 0, ()) is not None
         if self.follows:
@@ -66,17 +82,29 @@ class BufferedStorage(BaseStorage):
                 else:
                     self._look_at(trial)
 
-    def flush(self) -> None:
-        """Write everything the database lacks, in one transaction.
+    def flush(self) -> bool:
+        """Write everything the database lacks, in one transaction, and return whether there was anything.
 
         Raises:
             StorageInternalError: The database does not take it; everything is kept for another try.
         """
         pending = [(trial_id, news) for trial_id, news in self._news.items() if news]
-        if pending:
-            self._writer.write(pending)
-            for trial_id, news in pending:
-                self._settle_news(trial_id, news)
+        if not pending and not self._owed:
+            return False
+        self._owed.write(pending)
+        for trial_id, news in pending:
+            self._settle_news(trial_id, news)
+        return True
+
+    def forget(self, trial_id: int) -> None:
+        """Let go of an open trial: what becomes of it is no longer this process's business."""
+        for memory in (self._open, self._news, self._stored):
+            memory.pop(trial_id, None)
+
+    @property
+    def owed(self) -> int:
+        """Finished trials that the database has not taken yet."""
+        return len(self._owed)
 
     # Trials.
 
@@ -124,7 +152,10 @@ class BufferedStorage(BaseStorage):
         """Write a trial's new state at once, together with all that is new about it."""
         if not state.is_finished():
             try:
-                changed = self._backend.set_trial_state_values(trial_id, state, values)
+                if self.sharing is not None:
+                    changed = self.sharing.writer.begin(self._study_id, trial_id)
+                else:
+                    changed = self._backend.set_trial_state_values(trial_id, state, values)
             except UpdateFinishedTrialError:  # another supervisor has taken it, and finished it
                 changed = False
             if changed:  # a queued trial begins
@@ -134,7 +165,7 @@ class BufferedStorage(BaseStorage):
         news, now = self._news[trial_id], datetime.now()
         news.end = (state, values, now)
         try:
-            self._writer.write([(trial_id, news)])
+            self._owed.finish(trial.number, trial_id, news)
         except BaseException:
             news.end = None
             raise
@@ -163,7 +194,8 @@ class BufferedStorage(BaseStorage):
             self.look_at_others()
         if not self.follows:
             stored = self._backend.get_all_trials(study_id, deepcopy=False)
-            trials = [self._open.get(t._trial_id, t) for t in stored]
+            mine = {**self._open, **{trial_id: self._ended[trial_id] for trial_id in self._owed}}
+            trials = [mine.get(t._trial_id, t) for t in stored]
         elif states is not None and not any(state in states for state in _FINISHED):
             trials = sorted([*self._open.values(), *self._others.values()], key=lambda t: t.number)
         else:
@@ -171,48 +203,6 @@ class BufferedStorage(BaseStorage):
         if states is not None:
             trials = [t for t in trials if t.state in states]
         return copy.deepcopy(trials) if deepcopy else trials
-
-    # A study's own rows: straight to the database.
-
-    def create_new_study(self, directions: Sequence[StudyDirection], study_name: str | None = None) -> int:
-        """Create a study."""
-        return self._backend.create_new_study(directions, study_name)
-
-    def delete_study(self, study_id: int) -> None:
-        """Delete a study."""
-        self._backend.delete_study(study_id)
-
-    def set_study_user_attr(self, study_id: int, key: str, value: Any) -> None:
-        """Write a user attribute of the study."""
-        self._backend.set_study_user_attr(study_id, key, value)
-
-    def set_study_system_attr(self, study_id: int, key: str, value: Any) -> None:
-        """Write an attribute of Optuna's own."""
-        self._backend.set_study_system_attr(study_id, key, value)
-
-    def get_study_id_from_name(self, study_name: str) -> int:
-        """Return a study's id."""
-        return self._backend.get_study_id_from_name(study_name)
-
-    def get_study_name_from_id(self, study_id: int) -> str:
-        """Return a study's name."""
-        return self._backend.get_study_name_from_id(study_id)
-
-    def get_study_directions(self, study_id: int) -> list[StudyDirection]:
-        """Return the study's directions."""
-        return self._directions
-
-    def get_study_user_attrs(self, study_id: int) -> dict[str, Any]:
-        """Return the study's user attributes."""
-        return self._backend.get_study_user_attrs(study_id)
-
-    def get_study_system_attrs(self, study_id: int) -> dict[str, Any]:
-        """Return Optuna's own attributes of the study."""
-        return self._backend.get_study_system_attrs(study_id)
-
-    def get_all_studies(self) -> list[Any]:
-        """Return all studies of the database."""
-        return self._backend.get_all_studies()
 
     # Memory.
 

@@ -5,7 +5,7 @@ Bookkeeping only. What an evaluation or an outcome means for a trial is the supe
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -27,7 +27,7 @@ class Run:
         steps: Environment steps it took, once it has ended.
         elapsed_s: Training seconds it took, once it has ended.
         deaths: Workers that died while it was among others there.
-        charges: Workers that died while it was alone there.
+        charges: Workers that died while it was alone there, by the last evaluation it had reached.
     """
 
     spec: RunSpec
@@ -36,7 +36,7 @@ class Run:
     steps: int = 0
     elapsed_s: float = 0.0
     deaths: int = 0
-    charges: int = 0
+    charges: Counter[int] = field(default_factory=Counter)
 
     @property
     def last_step(self) -> int:

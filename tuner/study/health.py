@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Literal
 
 import optuna
+from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 
-from tuner.errors import StudyLockedError
-from tuner.study.lock import lock_path, study_lock
+from tuner.study import attributes as attr
+from tuner.study.leases import Leases
+from tuner.study.lock import lock_owner
+from tuner.study.rows import known_tables
 from tuner.study.storage import open_storage, sqlite_path, storage_errors
 
 
@@ -23,11 +26,13 @@ class Unfinished:
         trials: How many.
         owner: ``live``: a process on this machine runs them; ``none``: they were cut short, and the study's next run
             takes them up again; ``unknown``: the database is shared, and says nothing of who runs what.
+        ours: Whether ``tune`` made it.
     """
 
     study: str
     trials: int
     owner: Literal["live", "none", "unknown"]
+    ours: bool
 
 
 def unfinished_studies(url: str) -> list[Unfinished]:
@@ -46,17 +51,32 @@ def unfinished_studies(url: str) -> list[Unfinished]:
             running = len(study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)))
             if running:
                 owner: Literal["live", "none", "unknown"] = "unknown"
-                if path is not None:
-                    owner = "live" if _is_locked(path, study.study_name) else "none"
-                found.append(Unfinished(study.study_name, running, owner))
+                if path is not None or is_shared(storage):
+                    owner = "live" if at_work(storage, path, study.study_name) else "none"
+                ours = attr.RECIPE in study.user_attrs or attr.CONFIRM in study.user_attrs
+                found.append(Unfinished(study.study_name, running, owner, ours))
     return found
 
 
-def _is_locked(path: Path, study: str) -> bool:
-    if "/" in study or not lock_path(path, study).exists():
-        return False  # only names of ours are ever locked
-    try:
-        with study_lock(path, study):
-            return False
-    except StudyLockedError:
-        return True
+def is_shared(storage: BaseStorage) -> bool:
+    """Whether several supervisors may work on one study of this storage, each with a lease."""
+    tables = known_tables(storage)
+    return tables is not None and tables[0].name == "postgresql"
+
+
+def at_work(storage: BaseStorage, path: Path | None, study: str) -> tuple[str, ...]:
+    """Return who works on a study now, as ``host:process id``.
+
+    Args:
+        storage: The database, open.
+        path: Its file, for SQLite.
+        study: Study name.
+    """
+    if path is not None:
+        owner = None if "/" in study else lock_owner(path, study)  # only names of ours are ever locked
+        return () if owner is None else (owner,)
+    tables = known_tables(storage)
+    if tables is None or not is_shared(storage):
+        return ()
+    living = Leases(*tables, storage.get_study_id_from_name(study), "").living()
+    return tuple(sorted(f"{owner.host}:{owner.pid}" for owner in living.values()))

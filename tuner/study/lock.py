@@ -47,6 +47,25 @@ def study_lock(database: Path | None, study: str) -> Iterator[None]:
         os.close(handle)
 
 
+def lock_owner(database: Path, study: str) -> str | None:
+    """Return who runs a study of a SQLite file now, as ``host:process id``; None when nobody does."""
+    try:
+        handle = os.open(lock_path(database, study), os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        try:
+            owner = json.loads(os.pread(handle, 4096, 0))
+            return f"{owner['host']}:{int(owner['pid'])}"
+        except (ValueError, KeyError, TypeError, OSError):
+            return "unknown"
+    finally:
+        os.close(handle)
+    return None
+
+
 def _acquire(path: Path, study: str) -> int:
     while True:
         try:

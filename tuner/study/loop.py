@@ -7,21 +7,23 @@ with one worker the whole study is reproducible.
 
 from __future__ import annotations
 
-import dataclasses
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
-from tuner.errors import DivergedError, StudyFailedError
+from tuner.errors import StorageLostError, StudyFailedError
 from tuner.study import blame, verdicts
+from tuner.study.conclusion import conclude
 from tuner.study.flight import Flight, OpenTrial, Run
-from tuner.study.objective import trial_score, value_at
+from tuner.study.objective import value_at
+from tuner.study.outage import Outage
 from tuner.study.plan import StudyPlan
 from tuner.study.progress import NoProgress, PacedDrawing, ProgressListener, Snapshot
 from tuner.study.record import StudyRecord
 from tuner.study.tally import FAILURES_IN_A_ROW, Tally
-from tuner.study.trials import Settled, TrialEnd
+from tuner.study.trials import Settled
 from tuner.training.types import DONE, WAIT, EvalPoint, LossCause, Outcome, RunId, RunSpec, Signal
 
 #: Said once after the first Ctrl-C: nothing else is to be seen until the runs in training reach an evaluation.
@@ -58,6 +60,7 @@ class StudySupervisor:
         self._start = clock()
         self._changed = threading.Condition(threading.RLock())
         self._flight = Flight()
+        self._outage = Outage(clock, self._progress.note)
         self._tally = Tally(settled)
         self._steps = 0
         self._told_of_stop = False
@@ -74,13 +77,14 @@ class StudySupervisor:
                 self._ask_ahead()
                 if self._ending is not None:
                     return DONE
-                if not self._flight:
+                if not self._flight and not self._outage.on and not self._comes_back:
                     return DONE
                 spec = self._flight.dispatch(open_shapes)
                 if spec is not None:
                     return spec
                 if not block:
                     return WAIT
+                self._outage.save(self._record)
                 self._changed.wait(0.1)
 
     def report(self, points: Sequence[EvalPoint]) -> frozenset[RunId]:
@@ -142,7 +146,7 @@ class StudySupervisor:
             if self._ending == "interrupted" and not self._told_of_stop:
                 self._told_of_stop = True
                 self._progress.note(STOPPING)
-            self._record.flush_if_due()
+            self._outage.tend(self._record, self._tally)
             self._drawing.draw(self.snapshot)
             return self._ending is None
 
@@ -162,11 +166,16 @@ class StudySupervisor:
                     run.state = "ended"
                 if trial.verdict is None:
                     reason = f"interrupted ({self._ending or 'its workers have ended'})"
-                    self._record.give_up(trial.asked.number, reason)
+                    with contextlib.suppress(StorageLostError):  # the study's next run settles it
+                        self._record.give_up(trial.asked.number, reason)
                     self._flight.remove(trial)
                 else:
                     self._settle(trial)
             self._flight.clear_queue()
+            try:
+                self._outage.save_all(self._record, patiently=self._ending != "interrupted")
+            finally:
+                self._record.close()
             return self._ending or "done"
 
     @property
@@ -189,20 +198,27 @@ class StudySupervisor:
         with self._changed:
             running = tuple(t.show(self._plan.grid[-1]) for t in self._flight.by_number() if t.training)
             elapsed = self._clock() - self._start
-            shown = self._tally.snapshot(self._plan.name, self._plan.recipe.trials, running, self._steps, elapsed)
-            return dataclasses.replace(shown, unit=self._plan.unit)
+            return self._tally.snapshot(self._plan, running, self._steps, elapsed)
 
     # Work to hand out.
+
+    @property
+    def _comes_back(self) -> bool:
+        """Whether there may be work again: results are still to be told, or others may give trials back."""
+        self._outage.recount(self._record, self._tally)
+        return bool(self._record.owed) or self._record.others_have(self.finished)
 
     def _ask_ahead(self) -> None:
         plan = self._plan
         while (
             self._ending is None
+            and not self._outage.waits
+            and not self._record.owed  # results come before new work
             and len(self._flight) < plan.trials_in_flight
             and self._flight.runs < plan.runs_in_flight
-            and self.finished + len(self._flight) < plan.recipe.trials
+            and (self.finished + len(self._flight) < plan.recipe.trials or self._record.others_have(self.finished))
         ):
-            asked = self._record.ask()
+            asked = self._outage.ask(self._record)
             if asked is None:
                 return  # what comes next depends on trials in flight
             trial = OpenTrial(asked, {})
@@ -211,10 +227,7 @@ class StudySupervisor:
                 self._flight.add(trial)
                 self._settle(trial)
                 continue
-            specs = asked.specs or [
-                plan.run_spec(RunId(asked.number, replicate), asked.hyperparameters, seed)
-                for replicate, seed in enumerate(asked.seeds)
-            ]
+            specs = asked.specs or plan.run_specs(asked.number, asked.hyperparameters, asked.seeds)
             trial.runs.update((spec.run_id.replicate, Run(spec)) for spec in specs)
             self._flight.add(trial)
 
@@ -254,10 +267,7 @@ class StudySupervisor:
             self._record.report(number, step, value_at(step, trial.curves))
 
     def _is_to_stop(self, point: EvalPoint) -> bool:
-        run = self._flight.running(point.run_id)
-        if run is None:
-            return True
-        if self._flight.trial(point.run_id).verdict is not None:
+        if self._flight.running(point.run_id) is None or self._flight.trial(point.run_id).verdict is not None:
             return True
         # A run at its last grid point is complete: stopping it would throw it away.
         return self._ending is not None and point.step < self._plan.grid[-1]
@@ -270,20 +280,13 @@ class StudySupervisor:
             self._flight.cancel(trial)
         if not trial.ended:
             return
-        score = None
-        if trial.verdict is None:
-            if any(run.last_step < self._plan.grid[-1] for run in trial.runs.values()):
-                return  # stopped because the study is ending
-            try:
-                score = trial_score(self._plan.recipe.objective, trial.curves)
-            except DivergedError as error:
-                trial.verdict = ("diverged", str(error))
-        outcome, reason = trial.verdict or ("completed", "")
-        runs = trial.runs.values()
-        steps, seconds = sum(run.steps for run in runs), sum(run.elapsed_s for run in runs)
-        self._record.tell(trial.asked.number, TrialEnd(outcome, score, steps, seconds, reason))
+        end = conclude(trial, self._plan.grid[-1], self._plan.recipe.objective)
+        if end is None:
+            return  # stopped because the study is ending
+        self._record.tell(trial.asked.number, end)
         self._flight.remove(trial)
-        self._tally.add(trial.asked, outcome, score, reason)
+        if not self._record.was_taken_away(trial.asked.number):  # else what counts is what becomes of it there
+            self._tally.add(trial.asked, end.outcome, end.score, end.reason)
         if self._tally.hopeless and self._ending is None:
             self._ending = "failed"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -84,6 +84,10 @@ class StudyPlan:
     def sees_images(self) -> bool:
         """Whether networks are convolutional."""
         return encoder_for(self.facts.observation_space).image is not None
+
+    def run_specs(self, trial: int, hyperparameters: Hyperparameters, seeds: Sequence[int]) -> list[RunSpec]:
+        """Return a trial's runs, one for each seed."""
+        return [self.run_spec(RunId(trial, r), hyperparameters, seed) for r, seed in enumerate(seeds)]
 
     def run_spec(self, run_id: RunId, hyperparameters: Hyperparameters, seed: int) -> RunSpec:
         """Return the run of these hyperparameters with this seed."""

@@ -6,6 +6,7 @@ import math
 import warnings
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -15,9 +16,10 @@ from optuna.trial import FrozenTrial
 from tuner.errors import InputError, nearest
 from tuner.study import attributes as attr
 from tuner.study.confirm.reading import read_confirmation
+from tuner.study.health import at_work
 from tuner.study.record import outcome_of
 from tuner.study.results import CurvePoint, StudyData, StudySummary, TrialRow
-from tuner.study.storage import open_storage, storage_errors
+from tuner.study.storage import open_storage, sqlite_path, storage_errors
 from tuner.study.urls import default_storage, mask
 
 #: Completed trials below which importance says nothing: PED-ANOVA compares the best tenth with the rest.
@@ -72,10 +74,13 @@ def read_summaries(storage: str | None = None) -> list[StudySummary]:
     with storage_errors(url):
         summaries = optuna.get_all_study_summaries(opened, include_best_trial=False)
         searches = (s for s in summaries if attr.CONFIRM not in s.user_attrs)
-        return sorted((_summary(s, opened) for s in searches), key=lambda s: s.name)
+        path = sqlite_path(url)
+        return sorted((_summary(s, opened, path) for s in searches), key=lambda s: s.name)
 
 
-def _summary(summary: optuna.study.StudySummary, storage: optuna.storages.BaseStorage) -> StudySummary:
+def _summary(
+    summary: optuna.study.StudySummary, storage: optuna.storages.BaseStorage, path: Path | None
+) -> StudySummary:
     recipe = summary.user_attrs.get(attr.RECIPE, {})
     study = optuna.load_study(study_name=summary.study_name, storage=storage)
     rows = study.get_trials(deepcopy=False)
@@ -90,6 +95,7 @@ def _summary(summary: optuna.study.StudySummary, storage: optuna.storages.BaseSt
         asked=recipe.get("trials"),
         best=max(scores, default=None),
         started=_utc(started),
+        owners=at_work(storage, path, summary.study_name),
     )
 
 

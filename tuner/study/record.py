@@ -8,6 +8,7 @@ gives each lost trial exactly one successor with the same parameters and the sam
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import time
@@ -16,15 +17,17 @@ from collections.abc import Sequence
 import psutil
 from optuna import Study
 from optuna.storages import BaseStorage
-from optuna.trial import FrozenTrial, Trial, TrialState
+from optuna.trial import FrozenTrial, TrialState
 
-from tuner.errors import InputError
+from tuner.errors import InputError, StorageLostError
 from tuner.seeding import run_seed
 from tuner.space.model import SearchSpace
 from tuner.study import attributes as attr
 from tuner.study.buffer import BufferedStorage
 from tuner.study.median import MedianMemory
 from tuner.study.pruning import Judge
+from tuner.study.shared import NothingToClaimError
+from tuner.study.shared_record import SharedRecord
 from tuner.study.storage import storage_errors
 from tuner.study.suggest import TrialSuggest
 from tuner.study.trials import AskedTrial, Settled, TrialEnd
@@ -32,11 +35,14 @@ from tuner.training.types import EvalPoint
 
 _STATES = {"completed": TrialState.COMPLETE, "failed": TrialState.FAIL}
 
+#: Seconds before a trial is claimed again when others had them all.
+RECLAIM_S = 0.5
+
 #: Seconds after which evaluations of running trials are in the database, for others to see.
 FLUSH_S = 2.0
 
 
-class StudyRecord:
+class StudyRecord(SharedRecord):
     """One study's trials.
 
     Args:
@@ -62,34 +68,40 @@ class StudyRecord:
         url: str,
         exclusive: bool,
     ) -> None:
-        self._study = study
-        self._storage = storage
-        self._study_id = storage.get_study_id_from_name(study.study_name)
+        super().__init__(study, storage, url)
         self._space = space
         self._judge = judge
         self._seed = seed
         self._replicates = replicates
-        self._url = url
         self._exclusive = exclusive
-        self._open: dict[int, Trial] = {}
         self._values: dict[int, dict[int, float]] = {}
-        self._owner = f"{socket.gethostname()}:{os.getpid()}"
+        self._owner = self._sharing.owner if self._sharing else f"{socket.gethostname()}:{os.getpid()}"
+        self._ask_again = -RECLAIM_S
         self._flushed = time.monotonic()
         self._learn()
 
     def ask(self) -> AskedTrial | None:
         """Create the next trial (a lost trial's successor comes first) and sample it.
 
-        None means that there is nothing to ask for before another trial has ended; a search never says so.
+        None means that there is nothing to ask for now: before another trial has ended, or while other supervisors
+        of the study have the rest.
 
         Raises:
             StorageLostError: The database does not answer.
         """
+        if time.monotonic() < self._ask_again:
+            return None
         with storage_errors(self._url):
+            self._reap_if_due()
             if not self._exclusive:
                 self._learn_from_others()
-            asked = self._ask()
-        self.flush()
+            try:
+                asked = self._ask()
+            except NothingToClaimError:  # the rest is in others' hands; one may die, and its trials come back
+                self._ask_again = time.monotonic() + RECLAIM_S
+                return None
+        with contextlib.suppress(StorageLostError):  # the trial is there; its values are kept for the next flush
+            self.flush()
         return asked
 
     def _ask(self) -> AskedTrial | None:
@@ -107,21 +119,26 @@ class StudyRecord:
         trial.set_user_attr(attr.HYPERPARAMETERS, hyperparameters.to_mapping())
         return AskedTrial(trial.number, params, hyperparameters, seeds)
 
-    def flush(self) -> None:
-        """Write what is known of trials in flight.
+    def flush(self) -> bool:
+        """Write what is known of trials in flight and what is owed; return whether there was anything to write.
 
         Raises:
             StorageLostError: The database does not answer.
         """
-        if isinstance(self._storage, BufferedStorage):
-            with storage_errors(self._url):
-                self._storage.flush()
         self._flushed = time.monotonic()
+        if not isinstance(self._storage, BufferedStorage):
+            return False
+        with storage_errors(self._url):
+            return self._storage.flush()
 
-    def flush_if_due(self) -> None:
-        """Write what is known of trials in flight when the last time was :data:`FLUSH_S` ago."""
-        if time.monotonic() - self._flushed >= FLUSH_S:
-            self.flush()
+    def flush_if_due(self) -> bool:
+        """Flush when the last time was :data:`FLUSH_S` ago."""
+        return time.monotonic() - self._flushed >= FLUSH_S and self.flush()
+
+    @property
+    def owed(self) -> int:
+        """Finished trials that wait in the spool."""
+        return self._storage.owed if isinstance(self._storage, BufferedStorage) else 0
 
     def report(self, number: int, step: int, value: float) -> None:
         """Note a trial's value at a grid step, in place of an earlier one with fewer seeds."""
@@ -210,7 +227,13 @@ class StudyRecord:
         with storage_errors(self._url):
             del self._open[number]
             self._values.pop(number, None)
-            self._close_lost(self._storage.get_trial(self._trial_id(number)), reason)
+            trial = self._storage.get_trial(self._trial_id(number))
+            if self._sharing is not None and isinstance(self._storage, BufferedStorage):
+                self._storage.flush()
+                self._storage.forget(trial._trial_id)
+                self._sharing.bury([trial], reason, successors=self._successors)
+            else:
+                self._close_lost(trial, reason)
 
     def settle(self) -> Settled:
         """Bring the trials of dead owners to an end, and count what is there.
@@ -220,11 +243,13 @@ class StudyRecord:
         """
         result = Settled()
         with storage_errors(self._url):
+            if self._sharing is not None:
+                result.lost = self._reap()
             trials = self._study.get_trials(deepcopy=False)
             retried = {t.user_attrs[attr.RETRY_OF] for t in trials if attr.RETRY_OF in t.user_attrs}
             for trial in trials:
                 outcome = outcome_of(trial)
-                if trial.state == TrialState.RUNNING:
+                if self._sharing is None and trial.state == TrialState.RUNNING:
                     if outcome in attr.COUNTED:
                         self._tell_optuna(trial.number, outcome, trial.user_attrs.get(attr.SCORE))
                         result.recovered.append(trial.number)
@@ -232,7 +257,7 @@ class StudyRecord:
                         self._close_lost(trial, "the process that ran it has ended")
                         result.lost.append(trial.number)
                         continue
-                elif outcome == attr.LOST and trial.number not in retried:
+                elif self._sharing is None and outcome == attr.LOST and trial.number not in retried:
                     self._enqueue_successor(trial)
                 if outcome in attr.COUNTED:
                     result.counts[outcome] = result.counts.get(outcome, 0) + 1
@@ -255,9 +280,6 @@ class StudyRecord:
     def _enqueue_successor(self, trial: FrozenTrial) -> None:
         root = trial.user_attrs.get(attr.ROOT, trial.number)
         self._study.enqueue_trial(dict(trial.params), user_attrs={attr.RETRY_OF: trial.number, attr.ROOT: root})
-
-    def _trial_id(self, number: int) -> int:
-        return self._storage.get_trial_id_from_study_id_trial_number(self._study_id, number)
 
     def _is_stale(self, trial: FrozenTrial) -> bool:
         if self._exclusive:

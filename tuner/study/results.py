@@ -155,6 +155,7 @@ class StudySummary:
         asked: Trials the study shall have, or None.
         best: Best score, or None.
         started: When its first trial began (UTC), or None.
+        owners: Who works on it now, as ``host:process id``.
     """
 
     name: str
@@ -165,6 +166,7 @@ class StudySummary:
     asked: int | None
     best: float | None
     started: datetime | None
+    owners: tuple[str, ...] = ()
 
 
 def load(name: str, storage: str | None = None) -> StudyData:

@@ -11,45 +11,15 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
-from optuna.distributions import BaseDistribution, distribution_to_json
+from optuna.distributions import distribution_to_json
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
-
-class Param(NamedTuple):
-    """A sampled value in Optuna's internal representation."""
-
-    internal: float
-    distribution: BaseDistribution
-
-
-@dataclass
-class News:
-    """What one trial has that its database lacks. A key is in ``rewritten`` when its row exists already.
-
-    Attributes:
-        params: Sampled values by name.
-        user: User attributes, plain JSON.
-        system: System attributes, plain JSON.
-        reports: Intermediate values by environment step.
-        rewritten: ("user" | "system" | "reports", key) of rows to replace.
-        end: (state, value, moment) when the trial ends.
-    """
-
-    params: dict[str, Param] = field(default_factory=dict)
-    user: dict[str, Any] = field(default_factory=dict)
-    system: dict[str, Any] = field(default_factory=dict)
-    reports: dict[int, float] = field(default_factory=dict)
-    rewritten: set[tuple[str, str | int]] = field(default_factory=set)
-    end: tuple[TrialState, Sequence[float] | None, datetime] | None = None
-
-    def __bool__(self) -> bool:
-        return bool(self.params or self.user or self.system or self.reports or self.end)
+from tuner.study.news import News, running_trial
 
 
 class RowWriter(Protocol):
@@ -136,37 +106,23 @@ class TableWriter:
     def create(self, study_id: int) -> FrozenTrial:
         """Create a running trial. Its number follows that of the study's newest: the count of those before it."""
         now = datetime.now()
-        trials, study = self._trials.c, self._studies.c.study_id == study_id
+        study = self._studies.c.study_id == study_id
         with self._transaction() as connection:
             if self._engine.name == "sqlite":  # has no locked rows; an update that changes nothing takes its only lock
                 connection.execute(self._studies.update().where(study).values(study_id=study_id))
             else:
                 connection.execute(self._studies.select().where(study).with_for_update())
-            last = (
-                self._trials.select()
-                .with_only_columns(trials.number)
-                .where(trials.study_id == study_id)
-                .order_by(trials.trial_id.desc())
-                .limit(1)
-            )
-            before = connection.execute(last).scalar()
-            number = 0 if before is None else before + 1
+            number = self._next_number(connection, study_id)
             row = {"study_id": study_id, "number": number, "state": TrialState.RUNNING}
             row["datetime_start"] = self._utc(now)
             (trial_id,) = connection.execute(self._trials.insert().values(row)).inserted_primary_key
-        return FrozenTrial(
-            number=number,
-            state=TrialState.RUNNING,
-            value=None,
-            datetime_start=now,
-            datetime_complete=None,
-            params={},
-            distributions={},
-            user_attrs={},
-            system_attrs={},
-            intermediate_values={},
-            trial_id=trial_id,
-        )
+        return running_trial(number, trial_id, now)
+
+    def _next_number(self, connection: Any, study_id: int) -> int:
+        trials = self._trials.c
+        numbers = self._trials.select().with_only_columns(trials.number).where(trials.study_id == study_id)
+        before = connection.execute(numbers.order_by(trials.trial_id.desc()).limit(1)).scalar()
+        return 0 if before is None else int(before) + 1
 
     def write(self, news: Iterable[tuple[int, News]]) -> None:
         """Write (trial id, news) pairs in one transaction."""
@@ -206,6 +162,9 @@ class TableWriter:
                 raise StorageInternalError("The database did not take a trial's values.") from error
             raise
 
+    def _insert(self, table: Any) -> Any:
+        return table.insert()
+
     def _utc(self, moment: datetime) -> Any:
         """Return a local time as Optuna's table holds it."""
         return self._model(datetime_complete=moment)._datetime_complete_utc
@@ -221,7 +180,7 @@ class TableWriter:
                 }
                 for name, param in item.params.items()
             ]
-            connection.execute(self._params.insert(), rows)
+            connection.execute(self._insert(self._params), rows)
         reports = {}
         for step, value in item.reports.items():
             stored, kind = self._report_to_stored(value)
@@ -259,7 +218,7 @@ class TableWriter:
         for objective, value in enumerate(values or ()):
             stored, kind = self._value_to_stored(value)
             row = {"trial_id": trial_id, "objective": objective, "value": stored, "value_type": kind}
-            connection.execute(self._values.insert(), [row])
+            connection.execute(self._insert(self._values), [row])
         mine = self._trials.c.trial_id == trial_id
         connection.execute(self._trials.update().where(mine).values(state=state, datetime_complete=self._utc(moment)))
 
@@ -282,16 +241,24 @@ _COLUMNS = {
 }
 
 
-def row_writer(storage: BaseStorage) -> RowWriter:
-    """Return the fast writer for SQLite and PostgreSQL with the tables that are known, else that of the public API."""
+def known_tables(storage: BaseStorage) -> tuple[Any, Any] | None:
+    """Return (SQLAlchemy's engine, Optuna's module of table models) when the tables are those that are known."""
     try:
         from optuna.storages._rdb import models
 
         database: Any = getattr(storage, "_backend", storage)
         engine = database.engine
         known = all({c.name for c in getattr(models, m).__table__.columns} == names for m, names in _COLUMNS.items())
-        if known and engine.name in ("sqlite", "postgresql") and hasattr(models.TrialModel, "_datetime_complete_utc"):
-            return TableWriter(engine, models)
+        if known and hasattr(models.TrialModel, "_datetime_complete_utc"):
+            return engine, models
     except (ImportError, AttributeError):
         pass
+    return None
+
+
+def row_writer(storage: BaseStorage) -> RowWriter:
+    """Return the fast writer for SQLite and PostgreSQL with the tables that are known, else that of the public API."""
+    tables = known_tables(storage)
+    if tables is not None and tables[0].name in ("sqlite", "postgresql"):
+        return TableWriter(*tables)
     return ApiWriter(storage)

@@ -24,8 +24,23 @@ from tuner.study.urls import DEFAULT_STORAGE, mask, scrub
 #: Seconds a statement waits for another process's write to a SQLite file.
 BUSY_TIMEOUT_S = 60
 
+#: The same for a running supervisor: it has workers to answer and a Ctrl-C to hear, keeps results and tries again.
+BRIEF_TIMEOUT_S = 1
+
 #: Database kind -> what brings its driver.
-_DRIVERS = {"postgresql": "psycopg[binary]", "mysql": "PyMySQL"}
+_DRIVERS = {"postgresql": ("psycopg", "tune-dqn[postgres]"), "mysql": ("PyMySQL", "PyMySQL")}
+
+#: A server's connections: few, asked whether they still live before each use, and renewed before routers forget them.
+_POOL: dict[str, Any] = {"pool_pre_ping": True, "pool_size": 3, "max_overflow": 3, "pool_recycle": 1800}
+
+#: Seconds to wait for a server, and what notices one that is gone without a word.
+_POSTGRES = {
+    "connect_timeout": 10,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "application_name": "tune",
+}
 
 
 def sqlite_path(url: str) -> Path | None:
@@ -58,9 +73,11 @@ def open_storage(url: str, *, create: bool) -> BaseStorage:
     path = sqlite_path(url)
     if path is not None:
         _check_file(path, url, create=create)
-    kwargs: dict[str, Any] = {"pool_pre_ping": True}
+    kwargs: dict[str, Any] = dict(_POOL)
     if backend == "sqlite":
         kwargs = {"connect_args": {"timeout": BUSY_TIMEOUT_S}}
+    elif _parse(url).drivername in ("postgresql", "postgresql+psycopg", "postgresql+psycopg2"):
+        kwargs["connect_args"] = dict(_POSTGRES)
     # Optuna logs every trial to stderr, which belongs to the progress view.
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
@@ -85,9 +102,13 @@ def storage_errors(url: str) -> Iterator[None]:
     try:
         yield
     except (StorageInternalError, SQLAlchemyError) as error:
+        why = _why(error, url)
+        full = any(words in why for words in ("disk is full", "No space left on device"))
         raise StorageLostError(
-            f"The storage {mask(url)} does not answer any more: {_why(error, url)} "
-            "Finished trials are kept; once it is back, the same command carries on."
+            f"The storage {mask(url)} does not answer any more: {why} "
+            f"{'Make room on the disk. ' if full else ''}"
+            "Finished trials are kept; once it is back, the same command carries on.",
+            passes=not full,
         ) from None
 
 
@@ -147,9 +168,24 @@ def _prepare_sqlite(engine: sqlalchemy.Engine) -> None:
         pass
 
 
+def wait_briefly(storage: BaseStorage) -> None:
+    """Let statements on a SQLite file wait for :data:`BRIEF_TIMEOUT_S` only."""
+    engine: Any = getattr(getattr(storage, "_backend", storage), "engine", None)
+    if engine is None or engine.name != "sqlite":
+        return
+
+    @sqlalchemy.event.listens_for(engine, "connect")
+    def _configure(connection: Any, _: object) -> None:
+        cursor = connection.cursor()
+        cursor.execute(f"PRAGMA busy_timeout={BRIEF_TIMEOUT_S * 1000}")
+        cursor.close()
+
+    engine.dispose()
+
+
 def _missing_driver(backend: str, url: str) -> str:
-    package = _DRIVERS.get(backend, f"the driver of {backend}")
-    return f"--storage {mask(url)} needs a package that is not installed. Install it with: pip install '{package}'"
+    name, package = _DRIVERS.get(backend, ("a driver", f"the driver of {backend}"))
+    return f"--storage {mask(url)} needs {name}, which is not installed. Install it with: pip install '{package}'"
 
 
 def _why(error: BaseException, url: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import optuna
+from optuna.storages import BaseStorage
 
 from tuner.errors import ResumeError
 from tuner.study import attributes as attr
@@ -15,8 +16,11 @@ from tuner.study.plan import StudyPlan, describe_evaluation
 from tuner.study.pruning import AUDIT_SHARE, Judge, make_pruner
 from tuner.study.recipe import flag
 from tuner.study.record import StudyRecord
+from tuner.study.rows import row_writer
 from tuner.study.sampling import make_sampler
-from tuner.study.storage import open_storage, storage_errors
+from tuner.study.sharing import share
+from tuner.study.spool import replay, spool_of
+from tuner.study.storage import open_storage, storage_errors, wait_briefly
 from tuner.study.urls import mask
 
 #: Settings whose resolved value is compared instead of what was said (said or not said, the budget is the same).
@@ -57,8 +61,7 @@ def open_study(plan: StudyPlan, provenance: Mapping[str, Any]) -> tuple[StudyRec
         else:
             _note_resume(study, plan, provenance)
         exclusive = is_exclusive(plan.storage)
-        study_id = storage.get_study_id_from_name(plan.name)
-        buffered = BufferedStorage(storage, study_id, exclusive=exclusive)
+        buffered = buffer_study(storage, plan.name, plan.storage, recipe.trials)
         record = StudyRecord(
             optuna.load_study(study_name=plan.name, storage=buffered, sampler=sampler, pruner=pruner),
             buffered,
@@ -70,6 +73,22 @@ def open_study(plan: StudyPlan, provenance: Mapping[str, Any]) -> tuple[StudyRec
             exclusive=exclusive,
         )
     return record, resumed
+
+
+def buffer_study(storage: BaseStorage, name: str, url: str, trials: int | None = None) -> BufferedStorage:
+    """Return a study's storage as its supervisor uses it; what a former process had to keep is told first.
+
+    Args:
+        storage: As :func:`open_storage` gives it.
+        name: Study name.
+        url: Its URL.
+        trials: Trials the study shall have, where several supervisors may share it; None: no limit.
+    """
+    study_id, spool = storage.get_study_id_from_name(name), spool_of(url, name)
+    sharing = share(storage, study_id, trials)
+    replay(spool, storage, study_id, sharing.writer if sharing is not None else row_writer(storage))
+    wait_briefly(storage)
+    return BufferedStorage(storage, study_id, exclusive=is_exclusive(url), spool=spool, sharing=sharing)
 
 
 def _note_resume(study: optuna.Study, plan: StudyPlan, provenance: Mapping[str, Any]) -> None:

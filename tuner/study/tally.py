@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter, deque
 
+from tuner.study.plan import StudyPlan
 from tuner.study.progress import BestTrial, RunningTrial, Snapshot
 from tuner.study.trials import AskedTrial, Settled
 
@@ -43,21 +44,18 @@ class Tally:
             self._failures.clear()
         self._failures.append(reason)
 
-    def snapshot(
-        self, name: str, trials: int, running: tuple[RunningTrial, ...], steps: int, elapsed_s: float
-    ) -> Snapshot:
+    def snapshot(self, plan: StudyPlan, running: tuple[RunningTrial, ...], steps: int, elapsed_s: float) -> Snapshot:
         """Return the study at a moment.
 
         Args:
-            name: Study name.
-            trials: Trials it shall have.
+            plan: The study.
             running: Trials in training.
             steps: Environment steps taken since the start.
             elapsed_s: Seconds since the start.
         """
-        fresh = self.finished - self.resumed
+        fresh, trials = self.finished - self.resumed, plan.recipe.trials
         return Snapshot(
-            name=name,
+            name=plan.name,
             trials=trials,
             counts=dict(self.counts),
             resumed=self.resumed,
@@ -66,6 +64,7 @@ class Tally:
             steps=steps,
             elapsed_s=elapsed_s,
             eta_s=elapsed_s / fresh * max(trials - self.finished, 0) if fresh else None,
+            unit=plan.unit,
         )
 
     @property

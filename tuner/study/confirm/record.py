@@ -30,6 +30,8 @@ Wanted = Callable[[Mapping[Job, float | None]], Sequence[Job]]
 class ConfirmRecord(StudyRecord):
     """One confirm stage's runs. Call :meth:`prepare` before the first ask."""
 
+    _successors = False  # as long as a run has no result, the schedule wants it
+
     def prepare(
         self,
         plan: StudyPlan,

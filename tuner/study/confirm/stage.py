@@ -11,7 +11,6 @@ import optuna
 from tuner.core.elimination import clearly_beaten
 from tuner.seeding import evaluation_seed
 from tuner.study import attributes as attr
-from tuner.study.buffer import BufferedStorage
 from tuner.study.confirm.allocation import allocate, fewest_runs
 from tuner.study.confirm.record import ConfirmRecord
 from tuner.study.confirm.roster import baselines, finalists, on_backend
@@ -23,7 +22,7 @@ from tuner.study.progress import ProgressListener
 from tuner.study.pruning import Judge, make_pruner
 from tuner.study.results import StudyData
 from tuner.study.storage import open_storage, storage_errors
-from tuner.study.studies import is_exclusive
+from tuner.study.studies import buffer_study, is_exclusive
 from tuner.training.types import EvaluationSpec
 
 #: Episodes of each evaluation over the last third of a run, which the score looks at.
@@ -192,7 +191,7 @@ class ConfirmStage:
             study.set_user_attr(attr.CONFIRM, self.describe())
             study.set_user_attr(attr.PROVENANCE, dict(provenance))
             exclusive = is_exclusive(plan.storage)
-            buffered = BufferedStorage(storage, storage.get_study_id_from_name(name), exclusive=exclusive)
+            buffered = buffer_study(storage, name, plan.storage)
             sampler = optuna.samplers.RandomSampler(seed=0)
             pruner = make_pruner("none", grid=plan.grid, startup_trials=1)
             record = ConfirmRecord(

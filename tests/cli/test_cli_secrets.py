@@ -1,0 +1,44 @@
+"""A password that stands in a command's own arguments is not for others to read."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+SECRET = "S3cret"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not show a process's arguments in a file")
+def test_the_process_list_does_not_show_the_password_and_the_database_gets_it(tmp_path):
+    pytest.importorskip("psycopg", reason="the extra postgres is not installed")
+    with socket.create_server(("127.0.0.1", 0)) as server:  # a database that says nothing
+        server.settimeout(60)
+        url = f"postgresql://u:{SECRET}@127.0.0.1:{server.getsockname()[1]}/db"
+        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+        command = [sys.executable, "-m", "tuner", "list", "--storage", url]
+        process = subprocess.Popen(
+            command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        try:
+            connection, _ = server.accept()
+            shown = Path(f"/proc/{process.pid}/cmdline").read_bytes().decode().split("\0")
+            assert SECRET not in " ".join(shown)
+            assert f"postgresql://u:***@127.0.0.1:{server.getsockname()[1]}/db" in shown
+            connection.close()
+            deadline = time.monotonic() + 60
+            while process.poll() is None and time.monotonic() < deadline:
+                server.settimeout(0.2)
+                try:
+                    server.accept()[0].close()
+                except TimeoutError:
+                    continue
+            out, text = process.communicate(timeout=10)
+        finally:
+            process.kill()
+            process.wait()
+    assert process.returncode in (2, 4), text
+    assert SECRET not in out + text

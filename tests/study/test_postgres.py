@@ -1,0 +1,327 @@
+"""Several supervisors share one study in PostgreSQL: exact totals, owners that die, a server that restarts."""
+
+import importlib.util
+import random
+import threading
+import time
+from collections import Counter
+
+import pytest
+from optuna.exceptions import StorageInternalError
+from optuna.trial import TrialState
+from postgres_server import PostgresServer, connections_closed, server_binaries
+from study_fakes import FakeExecutor, make_plan, supervise
+
+from tuner.study import leases
+from tuner.study.results import list_studies, load
+from tuner.study.shared import SharedWriter
+from tuner.study.storage import open_storage
+from tuner.training.types import DONE, WAIT, EvalPoint, Outcome, RunSpec
+
+COUNTED = ("completed", "pruned", "diverged", "timed_out", "failed")
+
+
+@pytest.fixture(scope="module")
+def server():
+    if server_binaries() is None:
+        pytest.skip("no PostgreSQL server is installed")
+    if importlib.util.find_spec("psycopg") is None:
+        pytest.skip("psycopg is not installed")
+    server = PostgresServer()
+    storage = open_storage(server.new_database("empty"), create=True)  # the tables are made once
+    storage._backend.engine.dispose()
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def url(server, request, tmp_path):
+    patch = pytest.MonkeyPatch()
+    patch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    patch.setattr("tuner.study.record.RECLAIM_S", 0.0)
+    patch.setattr("tuner.study.shared_record.RECOUNT_S", 0.0)
+    patch.setattr("tuner.study.shared_record.REAP_S", 0.0)
+    with connections_closed():
+        yield server.new_database(f"t{abs(hash(request.node.name))}", template="empty")
+        for thread in threading.enumerate():
+            if thread.name == "tune-lease":
+                thread.join(0.1)
+    patch.undo()
+
+
+def sharing_of(supervisor):
+    return supervisor._record._sharing
+
+
+def kill(supervisor):
+    """What ``kill -9`` leaves: a lease that nobody renews, here one that has run out."""
+    held = sharing_of(supervisor)._leases
+    held._stop.set()
+    held._thread.join()
+    held._delete([held.name])
+
+
+def finish(supervisor, spec, mean=1.0):
+    for step in spec.grid:
+        supervisor.report([EvalPoint(spec.run_id, step, (mean,), (1,))])
+    supervisor.finish(Outcome(spec.run_id, "completed", spec.n_timesteps, 0.5))
+
+
+def check_exact(plan, url, trials):
+    data = load(plan.name, url)
+    assert sum(data.count(o) for o in COUNTED) == trials
+    assert {t.state for t in data.trials} <= {"COMPLETE", "PRUNED", "FAIL"}
+    assert [t.number for t in data.trials] == list(range(len(data.trials)))
+    lost = [t for t in data.trials if t.outcome == "lost"]
+    assert len(data.trials) == trials + len(lost)
+    return data
+
+
+@pytest.mark.slow
+def test_supervisors_that_come_and_go_end_with_exactly_n_and_no_point_twice(url):
+    luck = random.Random(3)
+    plan = make_plan(url, trials=12, in_flight=2, sampler="random", pruner="none", study="s")
+    workers = []  # (supervisor, held runs)
+    killed = 0
+    for turn in range(3000):
+        if turn in (0, 1, 2, 25, 50):
+            workers.append((supervise(plan), []))
+        if turn in (20, 40):
+            supervisor, _ = workers.pop(0)
+            kill(supervisor)
+            killed += 1
+        supervisor, held = luck.choice(workers)
+        answer = supervisor.take({}, block=False)
+        if isinstance(answer, RunSpec):
+            held.append(answer)
+        elif answer is DONE:
+            workers.remove((supervisor, held))
+            assert supervisor.close() == "done"
+            assert not held
+        if held and luck.random() < 0.3:
+            finish(supervisor, held.pop(0), mean=luck.random())
+        if not workers:
+            break
+    assert killed == 2
+    data = check_exact(plan, url, 12)
+    attempts = Counter(str(t.params) for t in data.trials)
+    lost = Counter(str(t.params) for t in data.trials if t.outcome == "lost")
+    assert all(attempts[p] == lost[p] + 1 for p in attempts)  # each lost one has exactly one successor
+    assert sum(lost.values()) > 0
+    assert not [k for k in study_attrs(plan, url) if k.startswith(leases.PREFIX)]
+
+
+def study_attrs(plan, url):
+    import optuna
+
+    return optuna.load_study(study_name=plan.name, storage=url).user_attrs
+
+
+def test_the_last_ones_death_is_noticed_by_the_supervisor_that_waits_for_it(url):
+    plan = make_plan(url, trials=2, in_flight=1, sampler="random", pruner="none", study="s")
+    first, second = supervise(plan), supervise(plan)
+    one, two = first.take({}, block=False), second.take({}, block=False)
+    finish(first, one)
+    assert first.take({}, block=False) is WAIT  # the other one may die
+    kill(second)
+    again = first.take({}, block=False)
+    assert again.seed == two.seed
+    finish(first, again)
+    assert first.take({}, block=False) is DONE
+    first.close()
+    data = check_exact(plan, url, 2)
+    assert [t.outcome for t in data.trials] == ["completed", "lost", "completed"]
+
+
+def test_a_trial_has_its_owner_from_its_first_moment(url):
+    plan = make_plan(url, trials=1, sampler="random", study="s")
+    killed = supervise(plan)
+    writer = sharing_of(killed).writer
+    writer.create(killed._record._study_id)  # killed between the claim and anything else
+    assert [t.state for t in load(plan.name, url).trials] == ["RUNNING"]
+    kill(killed)
+    late = supervise(plan)
+    finish(late, late.take({}, block=False))
+    late.close()
+    assert [t.outcome for t in check_exact(plan, url, 1).trials] == ["lost", "completed"]
+
+
+def test_a_supervisor_never_takes_its_own_trials_for_dead_but_for_those_it_knows_nothing_of(url):
+    plan = make_plan(url, trials=2, sampler="random", study="s")
+    supervisor = supervise(plan)
+    spec = supervisor.take({}, block=False)
+    sharing_of(supervisor).writer.create(supervisor._record._study_id)  # the answer never came
+    kill(supervisor)  # its lease has run out, and it lives
+    assert supervisor._record.settle().lost == [1]
+    finish(supervisor, spec)
+    FakeExecutor().run(supervisor)
+    supervisor.close()
+    assert [t.outcome for t in check_exact(plan, url, 2).trials] == ["completed", "lost", "completed"]
+
+
+def test_a_reaper_that_dies_between_closing_and_queueing_has_done_neither(url, monkeypatch):
+    plan = make_plan(url, trials=1, sampler="random", study="s")
+    killed = supervise(plan)
+    killed.take({}, block=False)
+    kill(killed)
+
+    def dies(*arguments):
+        raise StorageInternalError("killed")
+
+    monkeypatch.setattr(SharedWriter, "_enqueue", dies)
+    with pytest.raises(Exception, match="does not answer"):
+        supervise(plan)
+    assert [t.state for t in load(plan.name, url).trials] == ["RUNNING"]
+    monkeypatch.undo()
+    for _ in range(2):
+        supervise(plan)
+    assert [t.state for t in load(plan.name, url).trials] == ["FAIL", "WAITING"]
+
+
+def test_a_live_trial_that_a_peer_took_for_dead_counts_once_and_the_late_result_is_dropped(url, caplog):
+    plan = make_plan(url, trials=1, sampler="random", study="s")
+    slow, peer = supervise(plan), supervise(plan)
+    spec = slow.take({}, block=False)
+    (trial,) = peer._record._study.get_trials()
+    sharing_of(peer).bury([trial], "taken for dead", successors=True)
+    successor = peer.take({}, block=False)
+    finish(slow, spec, mean=7.0)
+    assert "given to another supervisor" in caplog.text
+    assert slow.take({}, block=False) is WAIT
+    finish(peer, successor, mean=8.0)
+    assert slow.take({}, block=False) is DONE
+    for supervisor in (slow, peer):
+        assert supervisor.close() == "done"
+    data = check_exact(plan, url, 1)
+    assert [(t.outcome, t.score) for t in data.trials] == [("lost", None), ("completed", 8.0)]
+
+
+def test_the_lease_outlives_writes_that_fail_and_no_trial_is_taken_for_dead(url, monkeypatch):
+    monkeypatch.setattr(leases, "BEAT_S", 0.02)
+    plan = make_plan(url, trials=1, sampler="random", study="s")
+    supervisor = supervise(plan)
+    spec = supervisor.take({}, block=False)
+    failures, original = [], leases.Leases.renew
+
+    def renew(self):
+        if len(failures) < 3:
+            failures.append(1)
+            raise StorageInternalError("no")
+        original(self)
+
+    monkeypatch.setattr(leases.Leases, "renew", renew)
+    held, deadline = sharing_of(supervisor)._leases, time.monotonic() + 20
+    before = study_attrs(plan, url)[leases.PREFIX + held.name]["beat"]
+    while study_attrs(plan, url)[leases.PREFIX + held.name]["beat"] == before:
+        assert time.monotonic() < deadline
+    assert len(failures) == 3
+    assert held._thread.is_alive()
+    peer = supervise(plan)
+    assert peer.take({}, block=False) is WAIT
+    finish(supervisor, spec)
+    for one in (supervisor, peer):
+        one.close()
+    assert [t.outcome for t in check_exact(plan, url, 1).trials] == ["completed"]
+
+
+def test_a_lease_that_has_run_out_or_whose_process_is_gone_here_is_dead():
+    here = {"host": "h", "place": leases._place(), "pid": 1, "since": "", "beat": 1000.0}
+    found = leases.owners(
+        {
+            "owner:alive": here,
+            "owner:old": {**here, "beat": 1000.0 - leases.LEASE_S - 1},
+            "owner:gone": {**here, "pid": 2**22 + 1},
+            "owner:elsewhere": {**here, "place": "another machine", "pid": 2**22 + 1},
+            "recipe": {},
+        },
+        now=1000.0,
+    )
+    assert set(found) == {"alive", "elsewhere"}
+
+
+def test_a_server_that_restarts_in_the_middle_costs_nothing(server, url):
+    plan = make_plan(url, trials=6, in_flight=2, sampler="random", pruner="none", study="s")
+    supervisor = supervise(plan)
+    first = supervisor.take({}, block=False)
+    server.restart()
+    finish(supervisor, first, mean=3.5)
+    FakeExecutor(lanes=2).run(supervisor)
+    assert supervisor.close() == "done"
+    data = check_exact(plan, url, 6)
+    assert [t.outcome for t in data.trials] == ["completed"] * 6
+    assert data.trials[0].score == 3.5
+
+
+def test_a_result_told_while_the_server_is_away_is_told_on_its_return_by_whoever_comes(server, url):
+    plan = make_plan(url, trials=3, in_flight=2, sampler="random", pruner="none", study="s")
+    supervisor = supervise(plan)
+    first, second = (supervisor.take({}, block=False) for _ in range(2))
+    server.stop()
+    try:
+        finish(supervisor, first, mean=0.1 + 0.2)
+        assert supervisor._record.owed == 1
+        assert supervisor.take({}, block=False) is WAIT
+    finally:
+        server.start()
+    held = sharing_of(supervisor)._leases
+    held._stop.set()
+    held._thread.join()
+    kill(supervisor)  # with its result on the disk only
+    late = supervise(plan)
+    assert late.finished == 1
+    again = late.take({}, block=False)
+    assert again.seed == second.seed
+    finish(late, again)
+    FakeExecutor().run(late)
+    late.close()
+    data = check_exact(plan, url, 3)
+    assert data.trials[0].score == 0.1 + 0.2
+
+
+def test_the_rows_a_transaction_wrote_whose_answer_never_came_may_be_written_again(url):
+    plan = make_plan(url, trials=1, sampler="random", study="s")
+    supervisor = supervise(plan)
+    spec = supervisor.take({}, block=False)
+    written, writer = [], sharing_of(supervisor).writer
+    original = writer.write
+
+    def write(news):
+        pairs = list(news)
+        written.append(pairs)
+        original(pairs)
+        original(pairs)
+
+    writer.write = write
+    finish(supervisor, spec)
+    assert written
+    assert not writer.taken_away
+    supervisor.close()
+    assert check_exact(plan, url, 1).trials[0].score == 1.0
+
+
+def test_a_study_is_listed_with_those_who_work_on_it(url):
+    import os
+
+    plan = make_plan(url, trials=1, sampler="random", study="s")
+    supervisor = supervise(plan)
+    (summary,) = list_studies(url)
+    (owner,) = summary.owners
+    assert owner.endswith(f":{os.getpid()}")
+    supervisor.close()
+    assert list_studies(url)[0].owners == ()
+
+
+def test_trial_states_of_a_claim_are_optunas_own(url):
+    plan = make_plan(url, trials=2, in_flight=2, sampler="random", study="s")
+    supervisor = supervise(plan)
+    spec = supervisor.take({}, block=False)
+    supervisor.interrupt()
+    supervisor.close()
+    import optuna
+
+    trials = optuna.load_study(study_name="s", storage=url).trials
+    assert [t.state for t in trials[:1]] == [TrialState.FAIL]
+    waiting = [t for t in trials if t.state == TrialState.WAITING]
+    assert len(waiting) == len([t for t in trials if t.state == TrialState.FAIL])
+    assert waiting[0].system_attrs["fixed_params"] == trials[0].params
+    assert spec.run_id.trial == 0

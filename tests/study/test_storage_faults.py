@@ -1,0 +1,210 @@
+"""The database is locked, full or away while trials end: results are kept on the disk and told later, exactly once."""
+
+import json
+import os
+import sqlite3
+import threading
+import time
+
+import pytest
+import sqlalchemy
+from optuna.exceptions import StorageInternalError
+from study_fakes import FakeExecutor, make_plan, search, supervise
+
+from tuner.errors import StorageLostError
+from tuner.study.outage import PATIENCE_S
+from tuner.study.progress import NoProgress
+from tuner.study.results import load
+from tuner.study.rows import TableWriter
+from tuner.study.spool import spool_of
+from tuner.training.types import WAIT, EvalPoint, Outcome, RunSpec
+
+ROWS = ("trials", "trial_params", "trial_values", "trial_intermediate_values", "trial_user_attributes")
+
+
+@pytest.fixture
+def url(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    return f"sqlite:///{tmp_path}/s.db"
+
+
+class Notes(NoProgress):
+    def __init__(self):
+        self.lines = []
+
+    def note(self, line):
+        self.lines.append(line)
+
+
+def away(*arguments):
+    raise StorageInternalError("server closed the connection")
+
+
+def finish(supervisor, spec, mean):
+    for step in spec.grid:
+        supervisor.report([EvalPoint(spec.run_id, step, (mean,), (1,))])
+    supervisor.finish(Outcome(spec.run_id, "completed", spec.n_timesteps, 0.5))
+
+
+def spool_lines(url, plan):
+    return [number for number, _, _ in spool_of(url, plan.name).read()]
+
+
+def test_a_result_told_late_is_the_result_bit_for_bit_and_told_once(url, tmp_path, monkeypatch):
+    """A crash after the result was kept: the next process tells it."""
+    plan = make_plan(url, trials=3, sampler="random", pruner="none")
+    supervisor = supervise(plan)
+    value = 0.1 + 0.2
+    monkeypatch.setattr(TableWriter, "write", away)
+    finish(supervisor, supervisor.take({}, block=False), value)
+    assert supervisor.finished == 1
+    assert spool_lines(url, plan) == [0]
+    monkeypatch.undo()
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    kept = (tmp_path / f"s.db.{plan.name}.spool").read_bytes()
+    assert load(plan.name, url).count("running") == 1
+    for _ in range(2):  # the second time as if the process had died before it could forget the spool
+        (tmp_path / f"s.db.{plan.name}.spool").write_bytes(kept)
+        supervise(plan)
+        (row,) = load(plan.name, url).trials
+        assert (row.state, row.outcome, row.score) == ("COMPLETE", "completed", value)
+        assert [p.returns for p in row.curves[0]] == [(value,)] * len(plan.grid)
+        assert spool_lines(url, plan) == []
+    assert search(plan).finished == 3
+
+
+def test_while_the_database_is_away_nothing_new_starts_and_what_runs_goes_on(url, monkeypatch):
+    notes = Notes()
+    plan = make_plan(url, trials=4, in_flight=2, sampler="random", pruner="none")
+    supervisor = supervise(plan, progress=notes)
+    first, second = (supervisor.take({}, block=False) for _ in range(2))
+    for name in ("write", "create"):
+        monkeypatch.setattr(TableWriter, name, away)
+    finish(supervisor, first, 1.0)
+    assert supervisor.take({}, block=False) is WAIT
+    finish(supervisor, second, 2.0)
+    assert supervisor.take({}, block=False) is WAIT  # in flight or not: the study is not over
+    assert spool_lines(url, plan) == [0, 1]
+    monkeypatch.setattr("tuner.study.record.FLUSH_S", -1.0)
+    assert supervisor.tick()
+    assert supervisor.tick()
+    assert len(notes.lines) == 1
+    assert f"{url} does not answer" in notes.lines[0]
+    monkeypatch.undo()
+    deadline = time.monotonic() + 30
+    while not isinstance(spec := supervisor.take({}, block=False), RunSpec):
+        assert supervisor.tick()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    finish(supervisor, spec, 3.0)
+    FakeExecutor().run(supervisor)
+    assert supervisor.close() == "done"
+    data = load(plan.name, url)
+    assert [(t.outcome, t.score) for t in data.trials[:3]] == [
+        ("completed", 1.0),
+        ("completed", 2.0),
+        ("completed", 3.0),
+    ]
+    assert len(data.trials) == 4
+    assert not spool_of(url, plan.name).read()
+    assert notes.lines[-1] == "The storage answers again; nothing was lost."
+
+
+def test_patience_ends_with_exit_code_four_and_the_results_kept(url, monkeypatch):
+    now = [0.0]
+    plan = make_plan(url, trials=2, in_flight=2, sampler="random", pruner="none")
+    supervisor = supervise(plan, clock=lambda: now[0])
+    spec = supervisor.take({}, block=False)
+    for name in ("write", "create"):
+        monkeypatch.setattr(TableWriter, name, away)
+    finish(supervisor, spec, 1.0)
+    monkeypatch.setattr("tuner.study.record.FLUSH_S", -1.0)
+    assert supervisor.tick()
+    now[0] += PATIENCE_S + 1
+    with pytest.raises(StorageLostError, match="does not answer any more") as error:
+        supervisor.tick()
+    assert error.value.exit_code == 4
+    with pytest.raises(StorageLostError):
+        supervisor.close()
+    monkeypatch.undo()
+    assert search(plan).finished == 2
+    assert load(plan.name, url).trials[0].score == 1.0
+
+
+def test_a_lock_held_by_another_process_is_waited_for_and_said_once(url, tmp_path):
+    notes = Notes()
+    plan = make_plan(url, trials=4, in_flight=2, sampler="random", pruner="none")
+    supervisor = supervise(plan, progress=notes)
+    other = sqlite3.connect(tmp_path / "s.db", check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    release = threading.Timer(3.0, other.rollback)
+    release.start()
+    started = time.monotonic()
+    executor = FakeExecutor(lanes=2)
+    while supervisor.finished < 4:
+        executor.run(supervisor)
+    assert supervisor.close() == "done"
+    assert time.monotonic() - started > 2.5
+    release.join()
+    other.close()
+    assert [t.outcome for t in load(plan.name, url).trials] == ["completed"] * 4
+    assert len([line for line in notes.lines if "database is locked" in line and "s.db" in line]) == 1
+
+
+def test_a_full_disk_ends_with_exit_code_four_and_everything_finished_is_told_once_there_is_room(url):
+    plan = make_plan(url, trials=200, sampler="random", pruner="none")
+    supervisor = supervise(plan)
+    engine = supervisor._record._storage._backend._backend.engine
+    with engine.connect() as connection:
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
+
+    @sqlalchemy.event.listens_for(engine, "connect")
+    def limit(connection, _):
+        connection.execute(f"PRAGMA max_page_count={pages + 8}").fetchall()
+
+    engine.dispose()
+    with pytest.raises(StorageLostError, match=r"disk is full.*Make room on the disk") as error:
+        FakeExecutor().run(supervisor)
+    assert error.value.exit_code == 4
+    finished = supervisor.finished
+    with pytest.raises(StorageLostError):
+        supervisor.close()
+    assert 0 < finished < 200
+    assert len(spool_lines(url, plan)) <= 1
+    settled = supervise(plan)  # the disk has room again
+    assert settled.finished == finished
+    assert load(plan.name, url).count("running") == 0
+
+
+def test_a_spool_that_cannot_lie_beside_the_database_lies_with_the_users_own_files(url, tmp_path, monkeypatch):
+    plan = make_plan(url, trials=1, sampler="random")
+    supervisor = supervise(plan)
+    beside = tmp_path / f"s.db.{plan.name}.spool"
+    beside.mkdir()  # stands in the way
+    monkeypatch.setattr(TableWriter, "write", away)
+    finish(supervisor, supervisor.take({}, block=False), 1.0)
+    (elsewhere,) = (tmp_path / "state" / "tune").iterdir()
+    assert elsewhere.stat().st_mode & 0o077 == 0
+    monkeypatch.undo()
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    supervise(plan)
+    assert load(plan.name, url).trials[0].score == 1.0
+    assert not elsewhere.exists()
+
+
+def test_a_torn_or_foreign_line_of_the_spool_is_left_out(url, tmp_path, monkeypatch):
+    plan = make_plan(url, trials=2, in_flight=2, sampler="random", pruner="none")
+    supervisor = supervise(plan)
+    specs = [supervisor.take({}, block=False) for _ in range(2)]
+    monkeypatch.setattr(TableWriter, "write", away)
+    for spec in specs:
+        finish(supervisor, spec, 1.0)
+    monkeypatch.undo()
+    path = tmp_path / f"s.db.{plan.name}.spool"
+    whole = path.read_bytes()
+    first = json.loads(whole.splitlines()[0])
+    foreign = json.dumps({**first, "trial_id": 4711}).encode()
+    path.write_bytes(foreign + b"\n[]\n{}\nnonsense\n" + whole[: -len(whole) // 4])
+    assert supervise(plan).finished == 1  # the other one goes again
+    assert os.path.exists(tmp_path / "s.db")
+    assert [t.outcome for t in load(plan.name, url).trials] == ["completed", "lost", "waiting"]

@@ -1,0 +1,42 @@
+"""A password on the command line is for everybody on the machine to read: in ``ps``, for as long as the process lives.
+
+A command that was given one starts itself again with the password masked, and hands the URL over in the environment,
+which only the same user can read. What follows sees the URL as it was given.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from tuner.study.urls import mask, mask_arguments
+
+#: Holds the arguments as they were given, one a line.
+_VARIABLE = "TUNE_GIVEN_ARGUMENTS"
+
+
+def given_arguments() -> list[str]:
+    """Return the process's own arguments; start it again with masked ones first where they hold a password."""
+    shown = sys.argv[1:]
+    handed = os.environ.pop(_VARIABLE, "").split("\n")
+    if len(handed) == len(shown) and [mask(word) for word in handed] == shown:
+        return handed
+    if os.name == "posix" and _tells(shown) and not any("\n" in word for word in shown):
+        os.environ[_VARIABLE] = "\n".join(shown)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os.execv(sys.executable, [sys.executable, "-m", "tuner", *mask_arguments(shown)])
+    return shown
+
+
+def _tells(words: Sequence[str]) -> bool:
+    """Whether the process's own command line shows a password (a caller that only calls us has another one)."""
+    if not any(mask(word) != word for word in words):
+        return False
+    try:
+        with open("/proc/self/cmdline", "rb") as file:
+            own = file.read().decode(errors="replace").split("\0")
+    except OSError:
+        return False
+    return all(word in own for word in words)

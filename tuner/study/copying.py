@@ -1,0 +1,65 @@
+"""From one database to another: a study with all its trials, its confirm stage included."""
+
+from __future__ import annotations
+
+import optuna
+from optuna.storages import BaseStorage
+
+from tuner.errors import InputError, StudyLockedError, nearest
+from tuner.study import attributes as attr
+from tuner.study.confirm.stage import confirm_name
+from tuner.study.health import at_work
+from tuner.study.leases import PREFIX
+from tuner.study.storage import open_storage, sqlite_path, storage_errors
+from tuner.study.urls import mask
+
+
+def copy_study(name: str, source: str, target: str) -> int:
+    """Copy a study, and return how many trials it has.
+
+    What makes a study one of ours is written last, so one whose copy was cut short is never gone on with.
+
+    Args:
+        name: Study name.
+        source: URL of the database it is in.
+        target: URL of the database it goes to; a SQLite file is made when it is not there.
+
+    Raises:
+        InputError: A storage cannot be used, there is no such study, or the target has one of that name.
+        StudyLockedError: Somebody works on it.
+        StorageLostError: A database stops answering.
+    """
+    opened = open_storage(source, create=False)
+    with storage_errors(source):
+        names = [s.study_name for s in optuna.get_all_study_summaries(opened, include_best_trial=False)]
+        if name not in names:
+            raise InputError(f"There is no study '{name}' in {mask(source)}.{nearest(name, names)}")
+        busy = at_work(opened, sqlite_path(source), name)
+        if busy:
+            raise StudyLockedError(f"The study '{name}' is being run by {', '.join(busy)}. Stop it, then copy it.")
+    there = open_storage(target, create=True)
+    with storage_errors(target):
+        taken = {s.study_name for s in optuna.get_all_study_summaries(there, include_best_trial=False)}
+    both = [n for n in (name, confirm_name(name)) if n in names]
+    for one in both:
+        if one in taken:
+            raise InputError(f"{mask(target)} has a study '{one}' already. Copy to another --to.")
+    with storage_errors(target):
+        counts = [_copy(one, opened, there) for one in both]
+    return counts[0]
+
+
+def _copy(name: str, source: BaseStorage, target: BaseStorage) -> int:
+    old = optuna.load_study(study_name=name, storage=source)
+    new = optuna.create_study(study_name=name, storage=target, direction="maximize")
+    try:
+        trials = old.get_trials(deepcopy=False)
+        new.add_trials(trials)
+        recipe_last = sorted(old.user_attrs.items(), key=lambda item: item[0] == attr.RECIPE)
+        for key, value in recipe_last:
+            if not key.startswith(PREFIX):
+                new.set_user_attr(key, value)
+    except BaseException:
+        optuna.delete_study(study_name=name, storage=target)
+        raise
+    return len(trials)

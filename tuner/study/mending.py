@@ -1,0 +1,53 @@
+"""What a killed process has left in a study: told from its spool, settled, ready to go on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+import optuna
+
+from tuner.study import attributes as attr
+from tuner.study.confirm.record import ConfirmRecord
+from tuner.study.lock import study_lock
+from tuner.study.record import StudyRecord
+from tuner.study.spool import spool_of
+from tuner.study.storage import open_storage, sqlite_path, storage_errors
+from tuner.study.studies import buffer_study, is_exclusive
+
+
+@dataclass(frozen=True)
+class Mended:
+    """What was put right in a study.
+
+    Attributes:
+        told: Finished trials that had waited in the spool.
+        lost: Trials that nobody ran any more; they go again with the study's next run.
+    """
+
+    told: int
+    lost: int
+
+
+def mend_study(name: str, url: str) -> Mended:
+    """Settle what dead owners have left in a study that nobody runs.
+
+    Raises:
+        StudyLockedError: Somebody runs it after all.
+        InputError: The storage cannot be used.
+        StorageLostError: It stops answering.
+    """
+    told = len(spool_of(url, name).read())
+    with study_lock(sqlite_path(url), name):
+        storage = open_storage(url, create=False)
+        with storage_errors(url):
+            buffered = buffer_study(storage, name, url)
+            study = optuna.load_study(study_name=name, storage=buffered)
+            kind = ConfirmRecord if attr.CONFIRM in study.user_attrs else StudyRecord
+            nothing = cast("Any", None)  # nothing is asked for, so there is nothing to sample and nobody to judge
+            record = kind(study, buffered, nothing, nothing, seed=0, replicates=1, url=url, exclusive=is_exclusive(url))
+        try:
+            return Mended(told, len(record.settle().lost))
+        finally:
+            record.flush()
+            record.close()

@@ -1,0 +1,140 @@
+"""A database that does not answer for a while: nobody panics, and nobody waits for ever."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Protocol
+
+from tuner.errors import StorageLostError
+from tuner.study.tally import Tally
+from tuner.study.trials import AskedTrial
+
+#: Seconds a database may be away before the study ends with its results in the spool.
+PATIENCE_S = 600.0
+
+#: Seconds between two tries.
+RETRY_S = 1.0
+
+
+class Patient(Protocol):
+    """What is asked of a record while its database may be away."""
+
+    def ask(self) -> AskedTrial | None:
+        """Create the next trial."""
+        ...
+
+    def flush(self) -> bool:
+        """Write everything; whether there was anything."""
+        ...
+
+    def flush_if_due(self) -> bool:
+        """Write everything when it is time."""
+        ...
+
+    def recount(self) -> dict[str, int] | None:
+        """Return finished trials by outcome when it is time and others may have finished some."""
+        ...
+
+    @property
+    def owed(self) -> int:
+        """Finished trials that the database has not taken."""
+        ...
+
+
+class Outage:
+    """Whether the database is away, since when, and when to try again.
+
+    Args:
+        clock: Monotonic seconds.
+        note: Says one line to the user.
+    """
+
+    def __init__(self, clock: Callable[[], float], note: Callable[[str], None]) -> None:
+        self._clock = clock
+        self._note = note
+        self._since: float | None = None
+        self._again = 0.0
+
+    @property
+    def on(self) -> bool:
+        """Whether the database is away."""
+        return self._since is not None
+
+    @property
+    def waits(self) -> bool:
+        """Whether it is too early for another try."""
+        return self.on and self._clock() < self._again
+
+    def ask(self, record: Patient) -> AskedTrial | None:
+        """Ask for a trial; None when there is none to be had now."""
+        try:
+            asked = record.ask()
+        except StorageLostError as error:
+            self.failed(error)
+            return None
+        self.recovered()
+        return asked
+
+    def save(self, record: Patient) -> None:
+        """Write what is due."""
+        try:
+            if record.flush_if_due():
+                self.recovered()
+        except StorageLostError as error:
+            self.failed(error)
+
+    def tend(self, record: Patient, tally: Tally) -> None:
+        """Do what is due: write, and count again."""
+        self.save(record)
+        self.recount(record, tally)
+
+    def recount(self, record: Patient, tally: Tally) -> None:
+        """Take in what other supervisors of the study have finished, when it is time."""
+        if self.waits:
+            return
+        try:
+            counts = record.recount()
+        except StorageLostError as error:
+            self.failed(error)
+            return
+        if counts is not None:
+            tally.counts = Counter(counts)
+
+    def save_all(self, record: Patient, *, patiently: bool) -> None:
+        """Write everything.
+
+        Raises:
+            StorageLostError: The database does not take it, for all our patience.
+        """
+        while True:
+            try:
+                record.flush()
+                return
+            except StorageLostError as error:
+                if not patiently or not record.owed:
+                    raise
+                self.failed(error)
+            time.sleep(RETRY_S)
+
+    def failed(self, error: StorageLostError) -> None:
+        """Take note of a failure.
+
+        Raises:
+            StorageLostError: It will not pass by itself, or has lasted for too long.
+        """
+        now = self._clock()
+        if self._since is None:
+            self._since = now
+            if error.passes:
+                self._note(f"{error} Trying again for {PATIENCE_S / 60:.0f} minutes.")
+        self._again = now + RETRY_S
+        if not error.passes or now - self._since > PATIENCE_S:
+            raise error
+
+    def recovered(self) -> None:
+        """Take note of a success."""
+        if self._since is not None:
+            self._since = None
+            self._note("The storage answers again; nothing was lost.")

@@ -1,0 +1,175 @@
+"""Finished trials that the database does not take: kept in a file beside the study, told later, exactly once.
+
+One JSON line for each trial, on the disk (fsync) before anything else happens. A trial is told when its row says so,
+in the database's own transaction; a line whose trial is finished there is never told again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import json
+import os
+import secrets
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from optuna.distributions import distribution_to_json, json_to_distribution
+from optuna.storages import BaseStorage
+from optuna.trial import TrialState
+
+from tuner.study.news import News, Param
+from tuner.study.rows import RowWriter
+from tuner.study.storage import sqlite_path
+from tuner.study.urls import mask
+
+
+class Spool:
+    """The file of one study.
+
+    Args:
+        places: Where it may lie; the first that can be written is used, all are read.
+        others: Pattern of files beside the first place that other processes may have left.
+    """
+
+    def __init__(self, places: Iterable[Path], others: str | None = None) -> None:
+        self._places = tuple(places)
+        self._others = others
+        #: Where the last line went; None before the first.
+        self.path: Path | None = None
+
+    def keep(self, number: int, trial_id: int, news: News) -> None:
+        """Write a finished trial to the disk.
+
+        Raises:
+            OSError: None of the places can be written.
+        """
+        line = json.dumps({"number": number, "trial_id": trial_id, **_to_json(news)}).encode() + b"\n"
+        error: OSError | None = None
+        for place in self._places:
+            try:
+                place.parent.mkdir(parents=True, exist_ok=True)
+                _append(place, line)
+            except OSError as problem:  # a full disk takes no spool either
+                error = problem
+            else:
+                self.path = place
+                return
+        raise error or OSError("there is no place for a spool")
+
+    def read(self) -> list[tuple[int, int, News]]:
+        """Return (number, trial id, news) of the trials that wait; a torn line is left out."""
+        found = []
+        for place in self._files():
+            with contextlib.suppress(OSError):
+                for line in place.read_bytes().splitlines():
+                    with contextlib.suppress(ValueError, KeyError, TypeError):
+                        data = json.loads(line)
+                        found.append((int(data["number"]), int(data["trial_id"]), _from_json(data)))
+        return found
+
+    def clear(self, *, others: bool = False) -> None:
+        """Forget them all: they have been told; with ``others`` those of other processes, too."""
+        for place in self._files() if others else self._places:
+            with contextlib.suppress(OSError):
+                place.unlink()
+        self.path = None
+
+    def _files(self) -> list[Path]:
+        beside = self._places[0].parent.glob(self._others) if self._others is not None else ()
+        return list(dict.fromkeys([*self._places, *beside]))
+
+
+def spool_of(url: str, study: str) -> Spool:
+    """Return a study's spool: beside a SQLite file, and in the user's own folder for program state."""
+    name = f"{study}.spool"
+    state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "tune"
+    database = sqlite_path(url)
+    if database is None:
+        prefix = f"{_fingerprint(url)}.{name}"  # supervisors on one machine keep one each
+        return Spool([state / f"{prefix}.{secrets.token_hex(4)}"], f"{glob.escape(prefix)}.*")
+    beside = database.with_name(f"{database.name}.{name}")
+    return Spool([beside, state / f"{_fingerprint(str(database.absolute()))}.{name}"])
+
+
+def replay(spool: Spool, storage: BaseStorage, study_id: int, writer: RowWriter) -> int:
+    """Tell what a former process had to keep, and return how many trials that were.
+
+    Raises:
+        StorageInternalError: The database still does not take it; the spool stays.
+    """
+    told, waiting = 0, spool.read()
+    for number, trial_id, news in waiting:
+        try:
+            trial = storage.get_trial(trial_id)
+        except KeyError:
+            continue  # the study has been deleted and made anew
+        if trial.number != number or trial.state != TrialState.RUNNING or not _is_ours(storage, study_id, trial_id):
+            continue  # told already, or given to somebody else meanwhile
+        writer.write([(trial_id, _less_what_is_there(news, trial))])
+        told += 1
+    if waiting:
+        spool.clear(others=True)
+    return told
+
+
+def _is_ours(storage: BaseStorage, study_id: int, trial_id: int) -> bool:
+    return any(t._trial_id == trial_id for t in storage.get_all_trials(study_id, deepcopy=False))
+
+
+def _less_what_is_there(news: News, trial: Any) -> News:
+    """Return the news with the rows marked that the database has already."""
+    news.params = {name: param for name, param in news.params.items() if name not in trial.params}
+    news.rewritten = (
+        {("user", key) for key in trial.user_attrs}
+        | {("system", key) for key in trial.system_attrs}
+        | {("reports", step) for step in trial.intermediate_values}
+    )
+    return news
+
+
+def _append(path: Path, line: bytes) -> None:
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        size = os.fstat(handle).st_size
+        try:
+            if os.write(handle, line) != len(line):
+                raise OSError("the disk is full")
+            os.fsync(handle)
+        except OSError:
+            os.ftruncate(handle, size)
+            raise
+    finally:
+        os.close(handle)
+
+
+def _fingerprint(text: str) -> str:
+    import hashlib
+
+    return hashlib.sha256(mask(text).encode()).hexdigest()[:8]
+
+
+def _to_json(news: News) -> dict[str, Any]:
+    assert news.end is not None
+    state, values, moment = news.end
+    return {
+        "params": {name: [p.internal, distribution_to_json(p.distribution)] for name, p in news.params.items()},
+        "user": news.user,
+        "system": news.system,
+        "reports": list(news.reports.items()),
+        "state": state.name,
+        "values": None if values is None else list(values),
+        "moment": moment.isoformat(),
+    }
+
+
+def _from_json(data: dict[str, Any]) -> News:
+    return News(
+        params={n: Param(float(v), json_to_distribution(text)) for n, (v, text) in data["params"].items()},
+        user=dict(data["user"]),
+        system=dict(data["system"]),
+        reports={int(step): float(value) for step, value in data["reports"]},
+        end=(TrialState[data["state"]], data["values"], datetime.fromisoformat(data["moment"])),
+    )
