@@ -2,20 +2,21 @@
 
     python benchmarks/selection.py [--repeats 500] [--rules]
 
-A study is a search of 60 trials that scores each by ONE noisy value. *Select* then trains the five best again on fresh
-seeds, 5 each, drops what is clearly beaten (`tuner.core.elimination`), and gives the freed runs to the undecided, 50
-runs at most. The *verdict* trains the winner on 10 seeds that nothing has touched.
+A study is a search of 100 trials that scores each by ONE noisy value. The confirm stage is the product's own
+(`tuner.study.confirm.schedule` and `allocation`, `tuner.core.elimination`): the five best train again on fresh seeds by
+sequential elimination, 29 runs at most, which is what the default budget leaves. The *verdict* trains the winner on 10
+seeds that nothing has touched.
 
 Printed, with 95 % intervals over repeats:
 
-* how often the winner of search and select is truly better than the best of a search of 110 trials (equal cost), how
-  often worse (else they tie), and the mean gain;
+* how often the winner of search and select is truly better than the best of a search of 165 trials (which costs as much
+  as 100 trials and the whole confirm stage, baselines included), how often worse (else they tie), and the mean gain;
 * how often the verdict's interval holds the winner's true interquartile mean;
 * on pure noise (all trials equal): the search's best score minus its mean on the first 5 select seeds, which is the
   luck that the report calls shrinkage, beside the true gap. (Only the first, because a finalist that does badly is
   dropped and keeps its bad mean: over all its seeds the shrinkage comes out too large.)
 
-`--rules` compares rules of elimination instead: mean regret against the best finalist, how often that one was dropped,
+`--rules` compares levels of elimination instead: mean regret against the best finalist, how often that one was dropped,
 and the runs spent.
 """
 
@@ -30,10 +31,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from tuner import seeding
-from tuner.core.elimination import clearly_beaten
+from tuner.core.elimination import LEVEL, clearly_beaten
 from tuner.core.statistics import interquartile_mean, iqm_interval
+from tuner.study.confirm.allocation import allocate
+from tuner.study.confirm.schedule import Job, select
 
-TRIALS, FINALISTS, FIRST, SELECT_RUNS, VERDICT_RUNS, MOST = 60, 5, 5, 50, 10, 20
+TRIALS, FINALISTS, CONFIRM_RUNS, VERDICT_RUNS = 100, 5, 65, 10
+
+#: What `--confirm 5 --confirm-seeds 10` makes of 65 runs, full runs of a search of 100 trials.
+ALLOCATION = allocate(CONFIRM_RUNS, finalists=FINALISTS, baselines=3, seeds=10)
 
 
 @dataclass
@@ -83,18 +89,21 @@ def noise(rng: np.random.Generator, trials: int) -> Objective:
 OBJECTIVES = {"normal": normal, "bimodal": bimodal}
 
 
-def select(objective: Objective, finalists: list[int], beaten: Callable = clearly_beaten, pick: Callable = np.mean):
-    """Train finalists by sequential elimination; return (winner, scores by finalist)."""
-    scores = {i: objective.draw(i, FIRST) for i in finalists}
-    alive = list(finalists)
+def choose(
+    objective: Objective, finalists: list[int], rule: Callable = clearly_beaten
+) -> tuple[int, dict[int, list[float]]]:
+    """Train finalists as the confirm stage does; return (winner, select scores by finalist)."""
+    results: dict[Job, float | None] = {}
     while True:
-        dropped = beaten({i: scores[i] for i in alive})
-        alive = [i for i in alive if i not in dropped]
-        spent = sum(len(s) for s in scores.values())
-        if len(alive) == 1 or spent + len(alive) > SELECT_RUNS or len(scores[alive[0]]) >= MOST:
-            return max(alive, key=lambda i: float(pick(scores[i]))), scores
-        for i in alive:
-            scores[i] = np.append(scores[i], objective.draw(i, 1))
+        state = select([str(i) for i in finalists], ALLOCATION, results, rule)
+        if not state.wanted:
+            break
+        for job in state.wanted:
+            results[job] = float(objective.draw(int(job.key), 1)[0])
+    scores: dict[int, list[float]] = {i: [] for i in finalists}
+    for job, score in sorted(results.items(), key=lambda item: item[0].replicate):
+        scores[int(job.key)].append(score)
+    return int(state.winner), scores
 
 
 @dataclass(frozen=True)
@@ -115,12 +124,12 @@ class Study:
 
 
 def study(make: Callable[..., Objective], repeat: int) -> Study:
-    """Run one search of 110 trials; its first 60 are the search that is followed by select and verdict."""
+    """Run one search of 165 trials; its first 100 are the search that is followed by select and verdict."""
     rng = seeding.stream(repeat, make.__name__)
-    objective = make(rng, TRIALS + SELECT_RUNS)
-    search = np.array([objective.draw(i, 1)[0] for i in range(TRIALS + SELECT_RUNS)])
+    objective = make(rng, TRIALS + CONFIRM_RUNS)
+    search = np.array([objective.draw(i, 1)[0] for i in range(TRIALS + CONFIRM_RUNS)])
     finalists = [int(i) for i in np.argsort(-search[:TRIALS])[:FINALISTS]]
-    winner, scores = select(objective, finalists)
+    winner, scores = choose(objective, finalists)
     verdict = iqm_interval(objective.draw(winner, VERDICT_RUNS))
     truth, favourite = objective.middle(winner), finalists[0]
     if verdict.low is None or verdict.high is None:
@@ -130,7 +139,7 @@ def study(make: Callable[..., Objective], repeat: int) -> Study:
     return Study(
         float(objective.mean[winner] - objective.mean[int(search.argmax())]),
         held,
-        float(search[favourite] - scores[favourite][:FIRST].mean()),
+        float(search[favourite] - np.mean(scores[favourite][: ALLOCATION.first_seeds])),
         float(search[favourite] - objective.mean[favourite]),
     )
 
@@ -142,35 +151,33 @@ def share(flags: list[bool]) -> tuple[float, float]:
 
 
 def compare_rules(repeats: int) -> None:
-    """Print a table of rules."""
-    rules = {"none (10 runs each)": None, "Welch, 0.1": 0.1, "Welch, 0.05": 0.05, "Welch, 0.025": 0.025}
-    print("| objective | rule | winner by | regret | best finalist dropped | runs |\n|---|---|---|---:|---:|---:|")
+    """Print a table of levels at which a finalist is dropped."""
+    print("| objective | dropped at level | regret | best finalist dropped | runs |\n|---|---|---:|---:|---:|")
     for name, make in OBJECTIVES.items():
-        for label, level in rules.items():
-            for by, pick in (("mean", np.mean), ("IQM", interquartile_mean)):
-                regret, lost, runs = [], [], []
-                for repeat in range(repeats):
-                    rng = seeding.stream(repeat, f"rules {name}")
-                    objective = make(rng, TRIALS)
-                    search = np.array([objective.draw(i, 1)[0] for i in range(TRIALS)])
-                    finalists = [int(i) for i in np.argsort(-search)[:FINALISTS]]
-                    best, gone = max(finalists, key=lambda i: objective.mean[i]), set()
+        for level in (0.0, 0.025, LEVEL, 0.1, 0.2):
+            regret, lost, runs = [], [], []
+            for repeat in range(repeats):
+                rng = seeding.stream(repeat, f"rules {name}")
+                objective = make(rng, TRIALS)
+                search = np.array([objective.draw(i, 1)[0] for i in range(TRIALS)])
+                finalists = [int(i) for i in np.argsort(-search)[:FINALISTS]]
+                best, gone = max(finalists, key=lambda i: objective.mean[i]), set()
 
-                    def beaten(scores, level=level, gone=gone):
-                        found = set() if level is None else clearly_beaten(scores, level)
-                        gone |= found
-                        return found
+                def beaten(scores, level=level, gone=gone):
+                    found = clearly_beaten(scores, level)
+                    gone |= found
+                    return found
 
-                    winner, scores = select(objective, finalists, beaten, pick)
-                    regret.append(objective.mean[best] - objective.mean[winner])
-                    lost.append(best in gone)
-                    runs.append(sum(len(s) for s in scores.values()))
-                error = 1.96 * np.std(regret) / math.sqrt(repeats)
-                print(
-                    f"| {name} | {label} | {by} | {np.mean(regret):.1f} +- {error:.1f} | {100 * np.mean(lost):.0f} % "
-                    f"| {np.mean(runs):.1f} |",
-                    flush=True,
-                )
+                winner, scores = choose(objective, finalists, beaten)
+                regret.append(objective.mean[best] - objective.mean[winner])
+                lost.append(str(best) in gone)
+                runs.append(sum(len(s) for s in scores.values()))
+            error = 1.96 * np.std(regret) / math.sqrt(repeats)
+            print(
+                f"| {name} | {level:g} | {np.mean(regret):.1f} +- {error:.1f} | {100 * np.mean(lost):.0f} % "
+                f"| {np.mean(runs):.1f} |",
+                flush=True,
+            )
 
 
 def main() -> None:

@@ -1,8 +1,8 @@
 """Which finalists need no more runs: those that the leader clearly beats on what has been measured so far.
 
-The leader is the candidate with the highest mean score, and so is the winner: on returns where some runs solve the task
-and others fail, the interquartile mean throws away how many fail, and choosing by it loses more (the mean regret, and
-those of other rules and levels, are printed by ``python benchmarks/selection.py``).
+The leader is the candidate with the highest mean score: where some runs solve the task and others fail, the mean counts
+how many fail, which an interquartile mean of few runs throws away. What other levels than :data:`LEVEL` cost is printed
+by ``python benchmarks/selection.py --rules``.
 """
 
 from __future__ import annotations

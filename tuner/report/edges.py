@@ -56,7 +56,7 @@ class Edge:
             f"{value_text(self.low)} to {value_text(self.high)}"
         )
         if self.wider is None:
-            return f"{found}, which no valid value goes beyond."
+            return f"{found}, and nothing beyond it makes sense here."
         return f"{found}; try {value_text(self.wider[0])} to {value_text(self.wider[1])}."
 
 
@@ -124,7 +124,9 @@ def _wider(data: StudyData, axis: ParameterAxis, end: str) -> tuple[float, float
         if axis.log and low <= 0:
             return None
     else:
-        high = min(high * FACTOR if axis.log else high + (high - low) / 2, info.high)
+        # A memory or an interval beyond the run's own steps would be cut again.
+        most = data.grid[-1] if data.grid and info.unit in ("transitions", "environment steps") else info.high
+        high = min(high * FACTOR if axis.log else high + (high - low) / 2, info.high, max(most, high))
     low, high = (round(low), round(high)) if info.kind == "int" else (_short(low), _short(high))
     if (low, high) == (axis.low, axis.high) or low < info.low or high > info.high:
         return None

@@ -11,6 +11,9 @@ from tuner.study.evidence import TITLES
 #: What the other backend is called.
 BACKENDS = {"native": "the native backend", "sb3": "Stable-Baselines3"}
 
+#: Fewer seeds than these make intervals that hold the truth clearly less often than they say.
+FEW_SEEDS = 5
+
 
 def contestant_title(contestant: Mapping[str, Any]) -> str:
     """Return how a text calls a contestant."""
@@ -96,9 +99,10 @@ def _confirmed(found: Mapping[str, Any], winner: Mapping[str, Any], estimate: Ma
         equal = len(set(scores)) == 1
         what = "every run scores" if equal else "the middle half of the runs all score"
         return f"{start}: trained on {seeds} that no choice has seen, {name} ties: {what} {number(estimate['value'])}."
+    few = "" if n >= FEW_SEEDS else " With so few seeds the interval is a guess."
     return (
         f"{start}: trained on {seeds} that no choice has seen, {name} scores {interval_text(estimate)}, the "
-        "interquartile mean over seeds."
+        f"interquartile mean over seeds.{few}"
     )
 
 
@@ -134,8 +138,8 @@ def probability_text(estimate: Mapping[str, Any]) -> str:
 def cost_sentence(found: Mapping[str, Any]) -> str:
     """Return what search and confirmation cost."""
     searched, confirmed = found["steps"]["searched"], found["steps"]["confirmed"]
-    share = f", {confirmed / searched:.0%} of that," if searched else ""
-    return f"The search took {large(searched)} environment steps, the confirmation {large(confirmed)}{share} more."
+    share = f" ({confirmed / searched:.0%} of that)" if searched else ""
+    return f"The search took {large(searched)} environment steps, and the confirmation {large(confirmed)} more{share}."
 
 
 def luck_sentences(found: Mapping[str, Any] | None) -> list[str]:

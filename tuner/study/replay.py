@@ -89,6 +89,10 @@ def read_trial(study: str, number: int, storage: str | None = None, env_module: 
         loaded = optuna.load_study(study_name=study, storage=opened)
         stored = loaded.user_attrs
         trials = {t.number: t for t in loaded.get_trials(deepcopy=False)}
+    if study.endswith(".confirm") and attr.RECIPE not in stored:
+        raise InputError(
+            f"'{study}' holds runs of a confirm stage; replay trials of '{study.removesuffix('.confirm')}'."
+        )
     if not {attr.RECIPE, attr.GRID, attr.EVALUATION} <= set(stored):
         raise InputError(f"The study '{study}' does not say how it was trained; only studies made by tune replay.")
     if number not in trials:
