@@ -158,7 +158,14 @@ def all_diverged(data):
 
 
 CASES = {
-    "tied": (tied, ["ties: every run scores 500", "It ties with the algorithm's defaults", "favourite kept its score"]),
+    "tied": (
+        tied,
+        [
+            "every run of trial 30 scores 500, a tie.",
+            "It ties with the algorithm's defaults",
+            "favourite kept its score",
+        ],
+    ),
     "one trial": (one_trial, ["Confirmed: trained on 10 fresh seeds", "Fresh seeds chose the same trial"]),
     "selecting": (
         selecting,
@@ -169,7 +176,10 @@ CASES = {
         ["So far: trained on 3 fresh seeds of 10 asked for", "With so few seeds the interval is a guess."],
     ),
     "selected only": (selected_only, ["has been selected; its verdict on fresh seeds is still to come"]),
-    "all diverged": (all_diverged, ["has been selected; its verdict on fresh seeds is still to come"]),
+    "all diverged": (
+        all_diverged,
+        ["Not confirmed: trial", "none of its 10 runs on fresh seeds completed (10 diverged)"],
+    ),
 }
 
 

@@ -66,7 +66,7 @@ def verdict(found: Mapping[str, Any] | None, params: Mapping[str, Any] | None = 
         return [_selecting(found)]
     estimate = winner["verdict"]["estimates"].get(found["objective"])
     if estimate is None:
-        return [f"{_sentence(winner['name'])} has been selected; its verdict on fresh seeds is still to come."]
+        return [_without_score(winner)]
     sentences = [_confirmed(found, winner, estimate)]
     if params:
         sentences.append("Its values: " + ", ".join(f"{k} {value_text(v)}" for k, v in params.items()) + ".")
@@ -89,6 +89,18 @@ def _selecting(found: Mapping[str, Any]) -> str:
     )
 
 
+def _without_score(winner: Mapping[str, Any]) -> str:
+    outcomes = winner["verdict"]["outcomes"]
+    name = _sentence(winner["name"])
+    if not outcomes:
+        return f"{name} has been selected; its verdict on fresh seeds is still to come."
+    ended = listed([f"{outcomes.count(o)} {o.replace('_', ' ')}" for o in dict.fromkeys(outcomes)])
+    return (
+        f"Not confirmed: {name[0].lower()}{name[1:]} was selected, but none of its {counted(len(outcomes), 'run')} on "
+        f"fresh seeds completed ({ended})."
+    )
+
+
 def _confirmed(found: Mapping[str, Any], winner: Mapping[str, Any], estimate: Mapping[str, Any]) -> str:
     n, asked = estimate["n"], found["seeds"]
     seeds = f"{counted(n, 'fresh seed')}" + (f" of {asked} asked for" if n < asked and found["stage"] != "done" else "")
@@ -97,8 +109,8 @@ def _confirmed(found: Mapping[str, Any], winner: Mapping[str, Any], estimate: Ma
     if estimate["kind"] == "tie":
         scores = winner["verdict"]["scores"][found["objective"]]
         equal = len(set(scores)) == 1
-        what = "every run scores" if equal else "the middle half of the runs all score"
-        return f"{start}: trained on {seeds} that no choice has seen, {name} ties: {what} {number(estimate['value'])}."
+        what = f"every run of {name} scores" if equal else f"the middle half of the runs of {name} all score"
+        return f"{start}: trained on {seeds} that no choice has seen, {what} {number(estimate['value'])}, a tie."
     few = "" if n >= FEW_SEEDS else " With so few seeds the interval is a guess."
     return (
         f"{start}: trained on {seeds} that no choice has seen, {name} scores {interval_text(estimate)}, the "

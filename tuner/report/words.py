@@ -117,11 +117,17 @@ def notices(data: StudyData) -> list[Notice]:
         remarks.append(Notice("note", one, text))
     elif len({t.score for t in scored}) == 1:
         text = (
-            f"Each of the {len(scored)} completed trials scored {number(scored[0].score)}: nothing here says which "
-            f"hyperparameters are better, and trial {scored[0].number} is shown only because it came first."
+            f"Each of the {len(scored)} completed trials scored {number(scored[0].score)}: these scores do not say "
+            "which hyperparameters are better." + _why_shown(data)
         )
         remarks.append(Notice("warning", "All scores are equal.", text))
     return remarks
+
+
+def _why_shown(data: StudyData) -> str:
+    if data.chosen is None or _confirmed(data):
+        return ""
+    return f" Trial {data.chosen.number} is shown because its learning curve was the highest on average."
 
 
 def key_numbers(data: StudyData, found: Mapping[str, Any] | None = None) -> list[KeyNumber]:
