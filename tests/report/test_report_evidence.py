@@ -57,6 +57,14 @@ def test_shrinkage_counts_only_the_first_seeds_that_every_finalist_has(data, fou
     assert luck["mean_shrinkage"]["low"] < mean < luck["mean_shrinkage"]["high"]
 
 
+def test_the_winners_luck_rests_on_the_verdicts_seeds_which_chose_nothing(data, found):
+    winner = data.confirmation.winner
+    verdict_mean = sum(run.score("late") for run in winner.phase("verdict")) / 10
+    assert found["luck"]["winner"]["shrinkage"] == pytest.approx(winner.search_score - verdict_mean)
+    text = f"the winner scores {verdict_mean:.0f} on average, {winner.search_score - verdict_mean:.1f} less than in"
+    assert text in " ".join(luck_sentences(found))
+
+
 def test_curves_hold_every_seed_and_the_interquartile_mean_at_each_step(data, found):
     assert [c["role"] for c in found["curves"]] == ["finalist", "defaults", "startup", "zoo"]
     curve = found["curves"][0]

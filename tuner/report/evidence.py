@@ -166,7 +166,18 @@ def _luck(confirmation: Confirmation) -> dict[str, Any] | None:
         },
         "order_changed": [row["key"] for row in by_confirmed] != [row["key"] for row in rows],
         "winner_changed": confirmation.winner is not None and confirmation.winner.key != rows[0]["key"],
+        "winner": _winners_luck(confirmation),
     }
+
+
+def _winners_luck(confirmation: Confirmation) -> dict[str, float] | None:
+    """Return the winner's search score beside the mean of its verdict scores, which chose nothing."""
+    winner = confirmation.winner
+    scores = confirmation.scores(winner, "verdict") if winner is not None else ()
+    if winner is None or winner.search_score is None or not scores:
+        return None
+    mean = sum(scores) / len(scores)
+    return {"search_score": winner.search_score, "verdict": mean, "shrinkage": winner.search_score - mean}
 
 
 def _curves(confirmation: Confirmation) -> list[dict[str, Any]]:

@@ -175,9 +175,20 @@ def luck_sentences(found: Mapping[str, Any] | None) -> list[str]:
         sentences.append(f"Fresh seeds chose another: {name} is exported, not the search's favourite.")
     elif found["winner"] is not None:
         sentences.append("Fresh seeds chose the same trial.")
+    sentences += _winners_luck(luck)
     if len(luck["finalists"]) > 1:
         sentences.append(_mean_shrinkage(luck))
     return sentences
+
+
+def _winners_luck(luck: Mapping[str, Any]) -> list[str]:
+    winner = luck["winner"]
+    if winner is None:
+        return []
+    gap = winner["shrinkage"]
+    how = f"{number(abs(gap), 3)} {'less' if gap > 0 else 'more'} than" if gap else "as much as"
+    mean = number(round_like(winner["verdict"]), 3)
+    return [f"On the verdict's seeds the winner scores {mean} on average, {how} in the search."]
 
 
 def _mean_shrinkage(luck: Mapping[str, Any]) -> str:
