@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from study_fakes import value
+from synthetic import value
 
 from tuner.training.types import DONE, EvalPoint, Outcome, RunSpec
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from gymnasium import spaces
+from synthetic import value
 
 from tuner.envs.make import EnvFacts
 from tuner.space.parse import parse_space
@@ -37,8 +38,8 @@ SPACE = {
 def make_plan(storage: str, *, in_flight: int = 1, space=None, **settings) -> StudyPlan:
     recipe = StudyRecipe(**{"env": "Fake-v0", "executor": "inline", "storage": storage, **settings}).validated()
     parsed = parse_space(space or SPACE).with_budget(recipe.steps, recipe.evaluations, recipe.eval_episodes)
-    for name, value in recipe.set.items():
-        parsed = parsed.fix(name, value)
+    for name, fixed in recipe.set.items():
+        parsed = parsed.fix(name, fixed)
     budget = parsed.budget
     box, actions = spaces.Box(-1, 1, (4,)), spaces.Discrete(2)
     return StudyPlan(
@@ -73,16 +74,6 @@ def supervise(plan: StudyPlan, **options) -> StudySupervisor:
         path.write_bytes(empty_database())
     record, _ = open_study(plan, {"numeric_path": plan.numeric_path})
     return StudySupervisor(plan, record, record.settle(), **options)
-
-
-def quality(spec: RunSpec) -> float:
-    """Best return of a setting: highest at learning rate 1e-3; a little luck by seed."""
-    distance = abs(math.log10(spec.hyperparameters.learning_rate) + 3)
-    return 100 - 30 * distance + random.Random(spec.seed).uniform(-2, 2)
-
-
-def value(spec: RunSpec, step: int) -> float:
-    return quality(spec) * step / spec.n_timesteps
 
 
 @dataclass

@@ -13,6 +13,7 @@ from postgres_server import PostgresServer, connections_closed, server_binaries
 from study_fakes import FakeExecutor, make_plan, supervise
 
 from tuner.study import leases
+from tuner.study.only_one import only_one
 from tuner.study.results import list_studies, load
 from tuner.study.shared import SharedWriter
 from tuner.study.storage import open_storage
@@ -309,6 +310,15 @@ def test_a_study_is_listed_with_those_who_work_on_it(url):
     assert owner.endswith(f":{os.getpid()}")
     supervisor.close()
     assert list_studies(url)[0].owners == ()
+
+
+def test_only_one_supervisor_trains_the_finalists_and_the_next_may_when_it_is_gone(url, tmp_path):
+    with only_one(url, "s.confirm") as first, only_one(url, "s.confirm") as second, only_one(url, "t.confirm") as third:
+        assert (first, second, third) == (True, False, True)
+    with only_one(url, "s.confirm") as again:
+        assert again
+    with only_one(f"sqlite:///{tmp_path}/s.db", "s.confirm") as alone:
+        assert alone
 
 
 def test_trial_states_of_a_claim_are_optunas_own(url):
