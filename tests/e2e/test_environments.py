@@ -46,7 +46,7 @@ def study(env, settings, zoo, backend, tmp_path):
     return result
 
 
-@pytest.mark.parametrize("backend", ["native", "sb3"])
+@pytest.mark.parametrize("backend", ["native", pytest.param("sb3", marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("env", "settings", "zoo"), SMALL, ids=[env for env, _, _ in SMALL])
 def test_three_trials_run_report_and_export(env, settings, zoo, backend, tmp_path):
     study(env, settings, zoo, backend, tmp_path)

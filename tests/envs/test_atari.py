@@ -21,7 +21,10 @@ def test_grey_and_small_are_opencvs_byte_for_byte(shape):
     np.testing.assert_array_equal(shrink(grey, 84, 84), cv2.resize(grey, (84, 84), interpolation=cv2.INTER_AREA))
 
 
-@pytest.mark.parametrize("game", ["Pong", "SpaceInvaders", "Breakout", "Qbert"])
+@pytest.mark.parametrize(
+    "game",
+    ["Pong", "Breakout", *(pytest.param(game, marks=pytest.mark.slow) for game in ("SpaceInvaders", "Qbert"))],
+)
 def test_training_frames_rewards_and_ends_are_those_of_sb3s_atari_wrapper(game):
     env_id = f"{game}NoFrameskip-v4"
     bring(env_id)

@@ -96,8 +96,13 @@ def test_a_damaged_torso_is_refused(tmp_path):
 
 @pytest.mark.parametrize(
     "env",
-    [BREAKOUT, EnvSpec("PongNoFrameskip-v4"), EnvSpec("CartPole-v1", pixels=True), EnvSpec("Blackjack-v1")],
-    ids=lambda e: e.id,
+    [
+        BREAKOUT,
+        EnvSpec("Blackjack-v1"),
+        pytest.param(EnvSpec("PongNoFrameskip-v4"), marks=pytest.mark.slow),
+        pytest.param(EnvSpec("CartPole-v1", pixels=True), marks=pytest.mark.slow),
+    ],
+    ids=["MinAtar", "Blackjack", "Pong", "pixels"],
 )
 def test_sb3_trains_on_the_same_environments(env, tmp_path):
     run = dataclasses.replace(spec(0, env, steps=80, evaluations=1), backend="sb3")

@@ -46,12 +46,12 @@ def facts_of(path):
     ("env", "changes", "fps"),
     [
         ("CartPole-v1", {}, 50),
-        ("CartPole-v1", {"pixels": True, "net_arch": ()}, 50),
-        ("MinAtar/Breakout-v1", {"net_arch": ()}, 30),
         ("ALE/Pong-v5", {"net_arch": ()}, 15),
-        ("FlappyBird-v0", {}, 30),
-        ("LunarLander-v3", {}, 50),
-        ("FrozenLake-v1", {}, 5),
+        pytest.param("CartPole-v1", {"pixels": True, "net_arch": ()}, 50, marks=pytest.mark.slow),
+        pytest.param("MinAtar/Breakout-v1", {"net_arch": ()}, 30, marks=pytest.mark.slow),
+        pytest.param("FlappyBird-v0", {}, 30, marks=pytest.mark.slow),
+        pytest.param("LunarLander-v3", {}, 50, marks=pytest.mark.slow),
+        pytest.param("FrozenLake-v1", {}, 5, marks=pytest.mark.slow),
     ],
 )
 def test_the_film_shows_the_evaluated_episode(tmp_path, env, changes, fps):
