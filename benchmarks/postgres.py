@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -60,6 +61,10 @@ def server() -> Iterator[Server]:
     def do(*command: str) -> None:
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=folder, **who)
 
+    def leave(*_: object) -> None:
+        raise SystemExit(143)
+
+    before = signal.signal(signal.SIGTERM, leave)  # or `timeout` would leave the server behind
     try:
         do(str(bin_folder / "initdb"), "-D", str(data), "-U", "postgres", "-A", "trust", "--locale=C", "-E", "UTF8")
         options = f"-c listen_addresses='' -k {folder}"
@@ -69,3 +74,4 @@ def server() -> Iterator[Server]:
         with contextlib.suppress(subprocess.CalledProcessError):
             do(str(bin_folder / "pg_ctl"), "-D", str(data), "-m", "immediate", "-w", "stop")
         shutil.rmtree(folder, ignore_errors=True)
+        signal.signal(signal.SIGTERM, before)
