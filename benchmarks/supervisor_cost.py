@@ -115,6 +115,10 @@ def fill(study_name: str, url: str, trials: list[FrozenTrial]) -> None:
         for name, table in tables.items():
             if rows[name]:
                 connection.execute(table.insert(), rows[name])
+        if engine.name == "postgresql":  # its counter does not know of the numbers given here
+            connection.exec_driver_sql(
+                "SELECT setval(pg_get_serial_sequence('trials', 'trial_id'), (SELECT max(trial_id) FROM trials))"
+            )
     engine.dispose()
 
 
