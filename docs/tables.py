@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tuner.hyperparameters import ALGORITHMS
 from tuner.space.fields import markdown_table
 
 README = Path(__file__).parent.parent / "README.md"
@@ -14,7 +15,8 @@ def with_tables(text: str) -> str:
     """Return the README with its generated parts as they should be."""
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n{markdown_table('dqn')}\n{END}{after}"
+    tables = "\n".join(f"`--algo {name}`:\n\n{markdown_table(name)}" for name in ALGORITHMS)
+    return f"{before}{BEGIN}\n{tables}\n{END}{after}"
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import pytest
 from contracts.fakes import Books
 
 from tuner.envs.spec import EnvSpec
-from tuner.hyperparameters import DQNHyperparameters
+from tuner.hyperparameters import DQNHyperparameters, QLearningHyperparameters
 from tuner.training.registry import make_trainer
 from tuner.training.types import EvaluationSpec, RunId, RunSpec
 
@@ -21,33 +21,37 @@ SMALL = DQNHyperparameters(
     target_update_interval=30, exploration_fraction=0.5,
 )  # fmt: skip
 
-TRAINERS = [("native", 1), ("native", 3), ("sb3", 1)]
+TABULAR = QLearningHyperparameters(exploration_fraction=0.5, bins=4)
+
+#: (backend, lanes, algorithm)
+TRAINERS = [("native", 1, "dqn"), ("native", 3, "dqn"), ("sb3", 1, "dqn"), ("native", 1, "q_learning")]
 
 
-@pytest.fixture(params=TRAINERS, ids=lambda p: f"{p[0]}-{p[1]}")
+@pytest.fixture(params=TRAINERS, ids=lambda p: f"{p[0]}-{p[2]}-{p[1]}")
 def backend(request):
     return request.param
 
 
-def spec(trial: int, backend: str, *, seed: int | None = None, grid=(50, 101, 160), **env_kwargs) -> RunSpec:
+def spec(trial: int, backend, *, seed: int | None = None, grid=(50, 101, 160), **env_kwargs) -> RunSpec:
     env = EnvSpec("Misbehaving-v0", tuple(sorted(env_kwargs.items())), MODULE) if env_kwargs else EnvSpec("CartPole-v1")
-    hyperparameters = dataclasses.replace(SMALL)
+    name, _, algorithm = backend
+    hyperparameters = dataclasses.replace(SMALL if algorithm == "dqn" else TABULAR)
     return RunSpec(
-        RunId(trial), env, backend, hyperparameters, 7 + trial if seed is None else seed, grid,
+        RunId(trial), env, name, hyperparameters, 7 + trial if seed is None else seed, grid,
         EvaluationSpec(episodes=2, seed=99, max_steps=30),
     )  # fmt: skip
 
 
 def train(backend, specs, **books) -> Books:
-    name, lanes = backend
+    name, lanes, algorithm = backend
     desk = Books(specs, **books)
-    make_trainer(name, "dqn", lanes).train(desk)
+    make_trainer(name, algorithm, lanes).train(desk)
     assert not desk.in_flight
     return desk
 
 
 def test_the_last_third_of_the_grid_may_take_other_episodes_and_the_first_ones_stay_the_same(backend):
-    plain = [spec(i, backend[0]) for i in range(2)]
+    plain = [spec(i, backend) for i in range(2)]
     longer = [dataclasses.replace(s, evaluation=dataclasses.replace(s.evaluation, late_episodes=5)) for s in plain]
     usual, more = train(backend, plain), train(backend, longer)
     for run_id, points in more.points.items():
@@ -56,7 +60,7 @@ def test_the_last_third_of_the_grid_may_take_other_episodes_and_the_first_ones_s
 
 
 def test_every_run_taken_is_finished_once_with_points_at_the_grid_steps_in_order(backend):
-    specs = [spec(i, backend[0]) for i in range(3)]
+    specs = [spec(i, backend) for i in range(3)]
     desk = train(backend, specs)
     assert set(desk.outcomes) == {s.run_id for s in specs}
     for run_id, outcome in desk.outcomes.items():
@@ -68,9 +72,10 @@ def test_every_run_taken_is_finished_once_with_points_at_the_grid_steps_in_order
 
 
 def test_metrics_are_means_since_the_point_before_under_the_same_names(backend):
-    (points,) = train(backend, [spec(0, backend[0])]).points.values()
+    (points,) = train(backend, [spec(0, backend)]).points.values()
     for point in points:
-        assert set(point.metrics) == {"epsilon", "train_episodes", "loss", "q_value", "train_return"}
+        returns = {"train_return"} if point.metrics["train_episodes"] else set()
+        assert set(point.metrics) == {"epsilon", "train_episodes", "loss", "q_value"} | returns
     # Linear from 1 to 0.05 over the first half of 160 steps.
     assert points[0].metrics["epsilon"] == pytest.approx(1 - 0.95 * 50 / 80)
     assert points[1].metrics["epsilon"] == points[2].metrics["epsilon"] == 0.05
@@ -78,13 +83,13 @@ def test_metrics_are_means_since_the_point_before_under_the_same_names(backend):
 
 def test_training_episodes_and_returns_are_counted_per_interval(backend):
     # Ten-step episodes with reward 1: by step 50 five have ended, by 101 five more, by 160 six.
-    (points,) = train(backend, [spec(0, backend[0], how="", at=0)]).points.values()
+    (points,) = train(backend, [spec(0, backend, how="", at=0)]).points.values()
     assert [p.metrics["train_episodes"] for p in points] == [5, 5, 6]
     assert [p.metrics["train_return"] for p in points] == [10, 10, 10]
 
 
 def test_a_run_told_to_stop_ends_there_and_the_next_one_goes_on(backend):
-    specs = [spec(i, backend[0]) for i in range(4)]
+    specs = [spec(i, backend) for i in range(4)]
     desk = train(backend, specs, stop_at={RunId(1): 101})
     assert (desk.outcomes[RunId(1)].kind, desk.outcomes[RunId(1)].steps) == ("stopped", 101)
     assert [point.step for point in desk.points[RunId(1)]] == [50, 101]
@@ -92,12 +97,12 @@ def test_a_run_told_to_stop_ends_there_and_the_next_one_goes_on(backend):
 
 
 def test_stopping_at_the_last_grid_point_is_completing(backend):
-    desk = train(backend, [spec(0, backend[0])], stop_at={RunId(0): 160})
+    desk = train(backend, [spec(0, backend)], stop_at={RunId(0): 160})
     assert desk.outcomes[RunId(0)].kind == "completed"
 
 
 def test_an_environment_that_raises_fails_its_own_run_only(backend):
-    specs = [spec(0, backend[0], how="", at=0), spec(1, backend[0], how="raise", at=73), spec(2, backend[0])]
+    specs = [spec(0, backend, how="", at=0), spec(1, backend, how="raise", at=73), spec(2, backend)]
     desk = train(backend, specs)
     failed = desk.outcomes[RunId(1)]
     assert (failed.kind, failed.reason) == ("failed", "ValueError: broken at 73")
@@ -107,8 +112,8 @@ def test_an_environment_that_raises_fails_its_own_run_only(backend):
 
 
 def test_an_environment_that_cannot_be_made_fails_its_own_run_only(backend):
-    broken = dataclasses.replace(spec(0, backend[0]), env=EnvSpec("NoSuch-v0"))
-    desk = train(backend, [broken, spec(1, backend[0])])
+    broken = dataclasses.replace(spec(0, backend), env=EnvSpec("NoSuch-v0"))
+    desk = train(backend, [broken, spec(1, backend)])
     assert desk.outcomes[RunId(0)].kind == "failed"
     assert "NoSuch-v0" in desk.outcomes[RunId(0)].reason
     assert desk.outcomes[RunId(1)].kind == "completed"
@@ -116,15 +121,16 @@ def test_an_environment_that_cannot_be_made_fails_its_own_run_only(backend):
 
 @pytest.mark.parametrize("field", ["reward", "observation"])
 def test_what_is_not_finite_is_a_divergence_with_field_and_step(backend, field):
-    desk = train(backend, [spec(0, backend[0], how=field, at=73), spec(1, backend[0], how="", at=0)])
+    desk = train(backend, [spec(0, backend, how=field, at=73), spec(1, backend, how="", at=0)])
     outcome = desk.outcomes[RunId(0)]
     assert (outcome.kind, outcome.reason, outcome.steps) == ("diverged", f"{field} is not finite at step 73", 73)
     assert desk.outcomes[RunId(1)].kind == "completed"
 
 
+@pytest.mark.parametrize("backend", TRAINERS[:3], ids=lambda p: f"{p[0]}-{p[2]}-{p[1]}")  # float32 overflows
 def test_a_loss_that_is_not_finite_is_a_divergence_and_the_next_run_goes_on(backend):
     # Training starts at the first multiple of train_freq = 7 above learning_starts = 20.
-    desk = train(backend, [spec(0, backend[0], how="huge"), spec(1, backend[0], how="", at=0)])
+    desk = train(backend, [spec(0, backend, how="huge"), spec(1, backend, how="", at=0)])
     outcome = desk.outcomes[RunId(0)]
     assert (outcome.kind, outcome.reason, outcome.steps) == ("diverged", "loss is inf at step 21", 21)
     assert desk.outcomes[RunId(1)].kind == "completed"
@@ -132,21 +138,21 @@ def test_a_loss_that_is_not_finite_is_a_divergence_and_the_next_run_goes_on(back
 
 @pytest.mark.parametrize("how", ["", "raise", "reward", "huge"])
 def test_every_environment_is_closed_however_a_run_ends(backend, how):
-    train(backend, [spec(0, backend[0], how="", at=0)])
+    train(backend, [spec(0, backend, how="", at=0)])
     counter = sys.modules["misbehaving_envs"].Misbehaving
     counter.unclosed = 0
-    train(backend, [spec(0, backend[0], how=how, at=73), spec(1, backend[0], how=how, at=73)], stop_at={RunId(1): 101})
+    train(backend, [spec(0, backend, how=how, at=73), spec(1, backend, how=how, at=73)], stop_at={RunId(1): 101})
     assert counter.unclosed == 0
 
 
 def test_actions_that_do_not_start_at_0_are_shifted(backend):
     # The environment itself asserts that every action is its own.
-    desk = train(backend, [spec(0, backend[0], start=3)])
+    desk = train(backend, [spec(0, backend, start=3)])
     assert desk.outcomes[RunId(0)].kind == "completed"
 
 
 def test_the_same_spec_twice_gives_the_same_curve_and_another_seed_another(backend):
-    specs = [spec(0, backend[0], seed=5), spec(1, backend[0], seed=5), spec(2, backend[0], seed=6)]
+    specs = [spec(0, backend, seed=5), spec(1, backend, seed=5), spec(2, backend, seed=6)]
     desk = train(backend, specs)
     curves = [[(p.returns, p.lengths, p.metrics) for p in desk.points[RunId(i)]] for i in range(3)]
     assert curves[0] == curves[1] != curves[2]
@@ -156,8 +162,8 @@ def test_what_the_dispatcher_raises_is_nobodys_run_failing(backend):
     def storage_dies(books, point):
         raise ConnectionError("storage is gone")
 
-    name, lanes = backend
-    desk = Books([spec(0, name)], on_point=storage_dies)
+    name, lanes, algorithm = backend
+    desk = Books([spec(0, backend)], on_point=storage_dies)
     with pytest.raises(ConnectionError, match="storage is gone"):
-        make_trainer(name, "dqn", lanes).train(desk)
+        make_trainer(name, algorithm, lanes).train(desk)
     assert not desk.outcomes

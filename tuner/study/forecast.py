@@ -208,7 +208,8 @@ def _runs_in_progress(plan: StudyPlan) -> int:
 
 def _work(plan: StudyPlan, setting: Hyperparameters) -> float:
     """Return a number that grows with a run's computing: what settings are ordered by, not a time."""
-    assert isinstance(setting, DQNHyperparameters)
+    if not isinstance(setting, DQNHyperparameters):
+        return 1.0
     update = setting.batch_size * _footprint(plan, setting).network_bytes * (1.3 if setting.double_q else 1.0)
     update *= 1.5 if setting.prioritized else 1.0
     calls = max(plan.grid[-1] - setting.learning_starts, 0) / setting.train_freq
@@ -217,7 +218,8 @@ def _work(plan: StudyPlan, setting: Hyperparameters) -> float:
 
 def _costly_values(setting: Hyperparameters) -> tuple[object, ...]:
     """Return what decides a run's time; how much its replay memory holds hardly does."""
-    assert isinstance(setting, DQNHyperparameters)
+    if not isinstance(setting, DQNHyperparameters):
+        return setting.shape()
     return (setting.train_freq, setting.updates_per_call(), setting.learning_starts, *setting.shape())
 
 

@@ -214,7 +214,7 @@ def _parallel(recipe: StudyRecipe) -> tuple[int, int, int, int]:
     if recipe.lanes is not None:
         runs = recipe.lanes * workers
         return workers, recipe.lanes, -(-runs // seeds), runs
-    places = DEFAULT_LANES[recipe.backend] * workers
+    places = (DEFAULT_LANES[recipe.backend] if recipe.algo == "dqn" else 1) * workers
     trials = min(places, max(MIN_TRIALS_IN_FLIGHT, recipe.trials // 8))
     runs = min(places, trials * seeds)
     # Lanes are shared out evenly, so that the first worker to ask does not take every trial in flight.

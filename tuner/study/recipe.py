@@ -138,6 +138,8 @@ class StudyRecipe:
                 f"--evaluations must be at most --steps ({recipe.steps}), got {recipe.evaluations}: "
                 "two evaluations cannot share a step."
             )
+        if recipe.algo != "dqn" and "sb3" in (recipe.backend, recipe.confirm_backend):
+            raise InputError(f"--backend sb3 trains dqn only, got --algo {recipe.algo}. Use --backend native.")
         if recipe.study is not None:
             check_study_name(recipe.study)
         if recipe.executor == "ray":

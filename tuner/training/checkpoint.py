@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 
 from tuner.envs.spec import EnvSpec
 from tuner.errors import InputError
-from tuner.hyperparameters import DQNHyperparameters, Hyperparameters, from_mapping
+from tuner.hyperparameters import DQNHyperparameters, Hyperparameters, QLearningHyperparameters, from_mapping
 from tuner.training.image_policy import TORSO, ImagePolicy, image_policy
 from tuner.training.policy import Policy
+from tuner.training.table_policy import TablePolicy, table_policy
 from tuner.training.types import Backend, EvalPoint, EvaluationSpec, RunId, RunSpec
 
 Array = NDArray[Any]
@@ -48,7 +49,7 @@ class SavedModel:
     """
 
     spec: RunSpec
-    policy: Policy | ImagePolicy
+    policy: Policy | ImagePolicy | TablePolicy
     evaluations: tuple[EvalPoint, ...]
     versions: Mapping[str, str]
 
@@ -64,14 +65,17 @@ def save_model(
     Args:
         folder: Made if it does not exist; other files in it stay.
         spec: The run.
-        weights: Named and shaped as in Stable-Baselines3's Q-network (``q_net.0.weight`` ``[out, in]``).
+        weights: Named and shaped as in Stable-Baselines3's Q-network (``q_net.0.weight`` ``[out, in]``), or a table's
+            arrays.
         evaluations: The run's learning curve.
 
     Raises:
         InputError: The folder cannot be written.
     """
     buffer = io.BytesIO()
-    arrays: dict[str, Any] = {name: np.asarray(value, np.float32) for name, value in weights.items()}
+    # Networks are float32 throughout; a table keeps its precision, so that equal values stay equal.
+    dtype = np.float32 if spec.algorithm == "dqn" else np.float64
+    arrays: dict[str, Any] = {name: np.asarray(value, dtype) for name, value in weights.items()}
     np.savez(buffer, **arrays)
     model = {
         "schema": SCHEMA,
@@ -99,7 +103,7 @@ def save_model(
         raise InputError(f"{folder} cannot be written: {error.strerror or error}.") from error
 
 
-def load_policy(folder: Path) -> Policy | ImagePolicy:
+def load_policy(folder: Path) -> Policy | ImagePolicy | TablePolicy:
     """Return the policy saved in a folder.
 
     Raises:
@@ -166,8 +170,10 @@ def _arrays(raw: bytes) -> dict[str, Array]:
         return {name: arrays[name] for name in arrays.files}
 
 
-def _policy(arrays: Mapping[str, Array], hyperparameters: Hyperparameters) -> Policy | ImagePolicy:
-    """Check names and shapes of the arrays against the network the hyperparameters ask for."""
+def _policy(arrays: Mapping[str, Array], hyperparameters: Hyperparameters) -> Policy | ImagePolicy | TablePolicy:
+    """Check names and shapes of the arrays against what the hyperparameters ask for."""
+    if isinstance(hyperparameters, QLearningHyperparameters):
+        return table_policy(arrays, hyperparameters.bins)
     torso = {name: array for name, array in arrays.items() if name.startswith(TORSO)}
     head = _head({name: array for name, array in arrays.items() if name not in torso}, hyperparameters)
     return image_policy(torso, head) if torso else head

@@ -5,15 +5,17 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
 from gymnasium import spaces
 
 from tuner.agents.dqn.layout import network_layout
+from tuner.envs.discretiser import discretiser_for
 from tuner.envs.encoders import encoder_for
 from tuner.envs.make import EnvFacts
-from tuner.hyperparameters import DQNHyperparameters, Hyperparameters
+from tuner.hyperparameters import DQNHyperparameters, Hyperparameters, QLearningHyperparameters
 from tuner.replay.frames import SPARE
 
 #: A stack's memory never reserves more transitions than this for a lane.
@@ -58,6 +60,10 @@ class Footprint:
         return self.replay_bytes + self.network_bytes
 
 
+#: Bytes of a Python list, and of a number in it.
+LIST_BYTES, ENTRY_BYTES = 64, 8 + 24
+
+
 def footprint(hyperparameters: Hyperparameters, facts: EnvFacts, n_timesteps: int, backend: str) -> Footprint:
     """Return what one run holds.
 
@@ -70,6 +76,11 @@ def footprint(hyperparameters: Hyperparameters, facts: EnvFacts, n_timesteps: in
     Raises:
         UnusableEnvironmentError: No encoder reads the observations.
     """
+    if isinstance(hyperparameters, QLearningHyperparameters):
+        found = discretiser_for(facts.observation_space, hyperparameters.bins, hyperparameters.bin_limit)
+        space: Any = facts.observation_space
+        rows = int(space.n) if found is None else found.rows
+        return Footprint(0, 1, rows * (LIST_BYTES + facts.n_actions * ENTRY_BYTES), 0)
     assert isinstance(hyperparameters, DQNHyperparameters)
     encoder = encoder_for(facts.observation_space)
     n_parameters = network_layout(encoder, hyperparameters, facts.n_actions).n_parameters

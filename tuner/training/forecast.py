@@ -10,7 +10,7 @@ import contextlib
 import dataclasses
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,9 +20,10 @@ from threadpoolctl import threadpool_limits
 
 from tuner.agents.dqn.exploration import epsilon
 from tuner.hyperparameters import DQNHyperparameters
-from tuner.training.evaluation import Act, Evaluator
+from tuner.training.evaluation import Act
 from tuner.training.stack_runner import StackRunner
-from tuner.training.types import DONE, EvalPoint, EvaluationSpec, Outcome, RunId, RunSpec, Signal
+from tuner.training.timing import Nobody, make_space, seconds_per_step, time_evaluation
+from tuner.training.types import EvaluationSpec, RunSpec
 
 Array = NDArray[Any]
 
@@ -34,9 +35,6 @@ PREFILL = 20_000
 
 #: Numbers that those transitions have at most; images are few then.
 PREFILL_NUMBERS = 10_000_000
-
-#: Steps after which a timed evaluation episode is cut.
-EVALUATION_STEPS = 50
 
 
 @dataclass(frozen=True)
@@ -87,11 +85,15 @@ class StackCosts:
 
 def random_steps(spec: RunSpec) -> int:
     """Return how many of a run's steps come before learning starts."""
+    if not isinstance(spec.hyperparameters, DQNHyperparameters):
+        return 0
     return min(_dqn(spec).learning_starts, spec.n_timesteps)
 
 
 def training_calls(spec: RunSpec) -> int:
     """Return how many training calls a run makes: none at its last step, where it ends."""
+    if not isinstance(spec.hyperparameters, DQNHyperparameters):
+        return 0  # learning is part of a step
     train_freq = _dqn(spec).train_freq
     return max((spec.n_timesteps - 1) // train_freq - random_steps(spec) // train_freq, 0)
 
@@ -108,6 +110,8 @@ def measure(spec: RunSpec, lanes: int, piece_s: float = PIECE_S) -> StackCosts:
         RuntimeError: A run failed, with its reason.
     """
     with threadpool_limits(limits=1, user_api="blas"), np.errstate(all="ignore"):
+        if not isinstance(spec.hyperparameters, DQNHyperparameters):
+            return _measure_alone(spec, piece_s)
         return _measure_sb3(spec, piece_s) if spec.backend == "sb3" else _measure_native(spec, lanes, piece_s)
 
 
@@ -124,10 +128,18 @@ def _measure_native(spec: RunSpec, lanes: int, piece_s: float) -> StackCosts:
         runner.go_on(piece_s)
         step_s = runner.seconds["_collect"] / runner.steps
         call_s = runner.seconds["_learn"] / max(runner.calls, 1)
-        evaluation = _time_evaluation(spec, lanes, runner.greedy_policy(), piece_s / 2)
+        evaluation = time_evaluation(spec, lanes, runner.greedy_policy(), piece_s / 2)
     finally:
         runner.close()
     return StackCosts(lanes, random_step_s, step_s, call_s, *evaluation)
+
+
+def _measure_alone(spec: RunSpec, piece_s: float) -> StackCosts:
+    """Time algorithms that train one run at a time, learning as they go."""
+    step_s = seconds_per_step(spec, piece_s)
+    n_actions = int(make_space(spec).n)
+    evaluation = time_evaluation(spec, 1, lambda inputs: np.arange(inputs.shape[-2])[None] % n_actions, piece_s / 2)
+    return StackCosts(1, step_s, step_s, 0.0, *evaluation)
 
 
 class _TimedRunner(StackRunner):
@@ -138,7 +150,7 @@ class _TimedRunner(StackRunner):
         self._spec, self._started = spec, 0
         self._reset_stopwatch()
         self._refill()
-        self.round(_Nobody())  # buffers are made in the first round
+        self.round(Nobody())  # buffers are made in the first round
 
     def go_on(self, seconds: float) -> None:
         """Train for so long, two rounds at least, and note what it took."""
@@ -146,7 +158,7 @@ class _TimedRunner(StackRunner):
         rounds, end = 0, time.perf_counter() + seconds
         while rounds < 2 or time.perf_counter() < end:
             self._refill()
-            self.round(_Nobody())
+            self.round(Nobody())
             rounds += 1
 
     def prefill(self) -> None:
@@ -199,7 +211,7 @@ def _measure_sb3(spec: RunSpec, piece_s: float) -> StackCosts:
     step_s = _sb3_step_s(_piece(spec, learns=True), piece_s)
     with contextlib.ExitStack() as resources:
         model = build_model(spec, resources)
-        evaluation = _time_evaluation(spec, 1, model.greedy_actions, piece_s / 2)
+        evaluation = time_evaluation(spec, 1, model.greedy_actions, piece_s / 2)
     return StackCosts(1, random_step_s, step_s, 0.0, *evaluation)
 
 
@@ -210,32 +222,13 @@ def _sb3_step_s(spec: RunSpec, piece_s: float) -> float:
     train_freq = _dqn(spec).train_freq
     half = -(-64 // train_freq) * train_freq
     while True:
-        nobody = _Nobody([dataclasses.replace(spec, grid=(half, 2 * half))])
+        nobody = Nobody([dataclasses.replace(spec, grid=(half, 2 * half))])
         SB3Trainer().train(nobody)
         first, second = nobody.points
         seconds = second.elapsed_s - first.elapsed_s
         if seconds >= piece_s:
             return seconds / half
         half *= min(max(round(1.5 * piece_s / max(seconds, 1e-6)), 2), 16)
-
-
-class _Nobody:
-    """A dispatcher that wants to know nothing but whether runs fail."""
-
-    def __init__(self, specs: Sequence[RunSpec] = ()) -> None:
-        self._specs = list(specs)
-        self.points: list[EvalPoint] = []
-
-    def take(self, open_shapes: Mapping[tuple[object, ...], int], *, block: bool) -> RunSpec | Signal:
-        return self._specs.pop() if self._specs else DONE
-
-    def report(self, points: Sequence[EvalPoint]) -> frozenset[RunId]:
-        self.points += points
-        return frozenset()
-
-    def finish(self, outcome: Outcome) -> None:
-        if outcome.kind == "failed":
-            raise RuntimeError(outcome.reason)
 
 
 def _piece(spec: RunSpec, *, learns: bool) -> RunSpec:
@@ -254,44 +247,6 @@ def _piece(spec: RunSpec, *, learns: bool) -> RunSpec:
     )
     evaluation = EvaluationSpec(episodes=1, seed=spec.evaluation.seed, max_steps=1)
     return dataclasses.replace(spec, hyperparameters=hyperparameters, grid=(n_timesteps,), evaluation=evaluation)
-
-
-def _time_evaluation(spec: RunSpec, n_policies: int, act: Act, piece_s: float) -> tuple[float, float, float]:
-    """Return (seconds of a reset, of all episodes' actions at a step, of one episode's step)."""
-    evaluation = dataclasses.replace(spec.evaluation, max_steps=min(spec.evaluation.max_steps, EVALUATION_STEPS))
-    evaluator = Evaluator(spec.env, evaluation)
-    try:
-        evaluator.evaluate(n_policies, act)  # makes the environments
-        watched = _WatchedPolicy(act)
-        reset_s, total_s, steps, evaluations, end = 0.0, 0.0, 0, 0, time.perf_counter() + piece_s
-        while evaluations == 0 or time.perf_counter() < end:
-            started = time.perf_counter()
-            watched.asked.clear()
-            played = evaluator.evaluate(n_policies, watched)
-            total_s += time.perf_counter() - started
-            reset_s += watched.asked[0] - started
-            steps += sum(length for _, lengths in played for length in lengths)
-            evaluations += 1
-    finally:
-        evaluator.close()
-    episodes = evaluations * n_policies * evaluation.episodes
-    return reset_s / episodes, watched.seconds / watched.calls, (total_s - reset_s - watched.seconds) / steps
-
-
-class _WatchedPolicy:
-    """A policy with a stopwatch."""
-
-    def __init__(self, act: Act) -> None:
-        self._act = act
-        self.seconds, self.calls = 0.0, 0
-        self.asked: list[float] = []
-
-    def __call__(self, inputs: Array) -> Array:
-        self.asked.append(time.perf_counter())
-        actions = self._act(inputs)
-        self.seconds += time.perf_counter() - self.asked[-1]
-        self.calls += 1
-        return actions
 
 
 def _dqn(spec: RunSpec) -> DQNHyperparameters:

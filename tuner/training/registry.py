@@ -19,7 +19,7 @@ def make_trainer(backend: str, algorithm: str, lanes: int, observer: RunObserver
     Args:
         backend: ``native`` or ``sb3``.
         algorithm: Name of the algorithm.
-        lanes: Runs trained side by side; Stable-Baselines3 trains one whatever this says.
+        lanes: Runs trained side by side; only the native deep Q-network trains more than one.
         observer: Watches single runs, or None.
 
     Raises:
@@ -34,4 +34,8 @@ def make_trainer(backend: str, algorithm: str, lanes: int, observer: RunObserver
         from tuner.training.sb3 import SB3Trainer
 
         return SB3Trainer(observer)
+    if (backend, algorithm) == ("native", "q_learning"):
+        from tuner.training.tabular import TabularTrainer
+
+        return TabularTrainer(observer)
     raise InputError(f"--backend must be native or sb3, and able to train {algorithm}; got '{backend}'.")

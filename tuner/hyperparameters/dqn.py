@@ -1,44 +1,12 @@
-"""Every hyperparameter, declared once.
-
-One frozen dataclass per algorithm. A field's metadata carries its valid range, its unit, whether lanes of one stack
-may differ in it (``lane``) or must agree (``shape``), and its help. Command-line help, YAML validation, the table in
-the README and the mapping to Stable-Baselines3 are generated from these declarations.
-
-Names and meanings are those of Stable-Baselines3 2.9 with one environment; ``sb3=False`` marks what only the native
-agent knows.
-"""
+"""The hyperparameters of deep Q-learning."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from tuner.errors import InputError, nearest
-from tuner.fields import FieldInfo as FieldInfo
 from tuner.fields import declare
-
-
-@dataclass(frozen=True)
-class Hyperparameters:
-    """What every algorithm's hyperparameters have in common: validation and plain-data conversion."""
-
-    algorithm: ClassVar[str] = ""
-
-    def __post_init__(self) -> None:
-        for info in field_infos(type(self)).values():
-            object.__setattr__(self, info.name, info.check(getattr(self, info.name)))
-
-    def to_mapping(self) -> dict[str, Any]:
-        """Return plain data: numbers, text, booleans and lists, in field order."""
-        raw = {info.name: getattr(self, info.name) for info in field_infos(type(self)).values()}
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in raw.items()}
-
-    def shape(self) -> tuple[object, ...]:
-        """Return the values that lanes of one stack must share."""
-        infos = field_infos(type(self)).values()
-        return tuple(getattr(self, info.name) for info in infos if info.scope == "shape")
+from tuner.hyperparameters.base import Hyperparameters
 
 
 @dataclass(frozen=True)
@@ -181,43 +149,3 @@ class DQNHyperparameters(Hyperparameters):
     def updates_per_call(self) -> int:
         """Gradient steps per training call with ``-1`` resolved as Stable-Baselines3 does."""
         return self.train_freq if self.gradient_steps < 0 else self.gradient_steps
-
-
-#: Algorithm name (as ``--algo`` takes it) to its dataclass.
-ALGORITHMS: dict[str, type[Hyperparameters]] = {"dqn": DQNHyperparameters}
-
-
-def field_infos(cls: type[Hyperparameters]) -> dict[str, FieldInfo]:
-    """Return the declared fields of an algorithm in order."""
-    return {
-        f.name: FieldInfo(name=f.name, default=f.default, **f.metadata) for f in dataclasses.fields(cls) if f.metadata
-    }
-
-
-def from_mapping(algorithm: str, values: Mapping[str, Any]) -> Hyperparameters:
-    """Build validated hyperparameters from plain data, the rest at their defaults.
-
-    Raises:
-        InputError: Unknown algorithm or field (naming the nearest one), wrong type or out of range.
-    """
-    cls = algorithm_class(algorithm)
-    infos = field_infos(cls)
-    for name in values:
-        if name not in infos:
-            raise InputError(
-                f"{algorithm} has no hyperparameter '{name}'.{nearest(str(name), infos)} Known: {', '.join(infos)}."
-            )
-    return cls(**values)
-
-
-def algorithm_class(algorithm: str) -> type[Hyperparameters]:
-    """Return the dataclass of ``algorithm`` or raise InputError naming the known ones."""
-    if algorithm not in ALGORITHMS:
-        raise InputError(f"--algo must be one of {', '.join(ALGORITHMS)}, got '{algorithm}'.")
-    return ALGORITHMS[algorithm]
-
-
-def beyond_sb3(hyperparameters: Hyperparameters) -> list[str]:
-    """Return the names of options in use that Stable-Baselines3 does not have."""
-    infos = field_infos(type(hyperparameters)).values()
-    return [i.name for i in infos if not i.sb3 and getattr(hyperparameters, i.name) != i.default]

@@ -1,0 +1,182 @@
+"""Tabular Q-learning against hand-computed numbers, a naive twin and exact values."""
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium import spaces
+from hypothesis import given
+from hypothesis import strategies as st
+from training.desk import Desk
+
+from tuner import seeding
+from tuner.agents.q_learning import QLearner, epsilon, learning_rate
+from tuner.core.dynamic_programming import Model, value_iteration
+from tuner.envs.discretiser import Discretiser, discretiser_for
+from tuner.envs.probe import PROBES
+from tuner.envs.spec import EnvSpec
+from tuner.errors import InputError, UnusableEnvironmentError
+from tuner.hyperparameters import QLearningHyperparameters
+from tuner.study.recipe import StudyRecipe
+from tuner.training.checkpoint import load_model, save_model
+from tuner.training.table_policy import TablePolicy
+from tuner.training.tabular import TabularTrainer
+from tuner.training.types import EvaluationSpec, RunId, RunSpec, evaluation_grid
+
+
+def learner(**changes):
+    settings = QLearningHyperparameters(**{"learning_rate": 0.5, "learning_rate_schedule": "constant", **changes})
+    return QLearner(3, 2, settings, 100, np.random.default_rng(0))
+
+
+def spec_of(env, steps, *, seed=1, kwargs=(), evaluations=2, **changes):
+    settings = QLearningHyperparameters(**changes)
+    evaluation = EvaluationSpec(5, 7, 200)
+    return RunSpec(
+        RunId(0), EnvSpec(env, kwargs), "native", settings, seed, evaluation_grid(steps, evaluations), evaluation
+    )
+
+
+def train(spec):
+    desk = Desk([spec])
+    TabularTrainer(desk).train(desk)
+    assert desk.outcomes[spec.run_id].kind == "completed", desk.outcomes
+    return desk
+
+
+def test_an_update_moves_a_share_of_the_error():
+    q = learner(gamma=0.9)
+    q.act(0)
+    q.table[1] = [2.0, 4.0]
+    q.learn(0, 1, 1.0, 1, terminated=False)
+    assert q.table[0] == [0.0, pytest.approx(0.5 * (1.0 + 0.9 * 4.0))]
+    q.learn(0, 1, 1.0, 1, terminated=False)
+    assert q.table[0][1] == pytest.approx(2.3 + 0.5 * (4.6 - 2.3))
+
+
+def test_nothing_follows_a_terminal_step():
+    q = learner()
+    q.act(0)
+    q.table[1] = [100.0, 100.0]
+    q.learn(0, 0, 1.0, 1, terminated=True)
+    assert q.table[0][0] == 0.5
+
+
+def test_an_optimistic_start_tries_every_action():
+    q = learner(initial_value=5.0, exploration_initial_eps=0.0, exploration_final_eps=0.0)
+    first = q.act(0)
+    q.learn(0, first, 0.0, 0, terminated=True)
+    assert q.act(0) != first
+
+
+@given(st.integers(0, 200))
+def test_learning_rates_go_from_one_end_to_the_other(step):
+    for schedule in ("constant", "linear", "geometric"):
+        settings = QLearningHyperparameters(learning_rate=0.8, final_learning_rate=0.1, learning_rate_schedule=schedule)
+        p = min(step / 100, 1.0)
+        by_hand = {"constant": 0.8, "linear": 0.8 - 0.7 * p, "geometric": 0.8 * (0.1 / 0.8) ** p}[schedule]
+        assert float(learning_rate(settings, np.array(step), 100)) == pytest.approx(by_hand)
+
+
+def naive_twin(spec):
+    """A short, obvious loop with the same random streams."""
+    settings, n = spec.hyperparameters, spec.n_timesteps
+    env = gym.make(spec.env.id, **dict(spec.env.kwargs))
+    rng = seeding.stream(spec.seed, "exploration")
+    q = np.full((env.observation_space.n, env.action_space.n), settings.initial_value)
+    s, _ = env.reset(seed=int(seeding.stream(spec.seed, "environment").integers(2**31)))
+    for step in range(n):
+        if step % 1024 == 0:
+            uniforms = rng.random((2, 1024))
+        explores = uniforms[0, step % 1024] < epsilon(settings, np.array(step), n)
+        a = int(uniforms[1, step % 1024] * env.action_space.n) if explores else int(q[s].argmax())
+        following, r, terminated, truncated, _ = env.step(a)
+        target = r + (0 if terminated else settings.gamma * q[following].max())
+        q[s, a] += float(learning_rate(settings, np.array(step), n)) * (target - q[s, a])
+        s = following
+        if terminated or truncated:
+            s, _ = env.reset()
+    env.close()
+    return q
+
+
+@pytest.mark.parametrize("env", ["FrozenLake-v1", "Taxi-v4"])
+def test_the_trainer_learns_what_a_naive_loop_learns(env):
+    spec = spec_of(env, 3000, learning_rate=0.4, initial_value=0.3)
+    desk = train(spec)
+    assert desk.weights[spec.run_id]["table"] == pytest.approx(naive_twin(spec), abs=1e-12)
+
+
+@pytest.mark.parametrize("probe", list(PROBES))
+def test_known_values_are_learned(probe):
+    gamma = 0.5
+    spec = spec_of(
+        probe, 12_000, gamma=gamma, exploration_final_eps=1.0, final_learning_rate=0.02, bins=2, bin_limit=1.0
+    )
+    desk = train(spec)
+    arrays = desk.weights[spec.run_id]
+    env = gym.make(probe)
+    try:
+        bare = env.unwrapped
+        found = discretiser_for(bare.observation_space, 2, 1.0)
+        policy = TablePolicy(arrays["table"], found)
+        inputs = np.eye(bare.observation_space.n) if found is None else bare.observations
+        assert policy.q_values(inputs) == pytest.approx(bare.q_values(gamma), abs=0.1)
+    finally:
+        env.close()
+
+
+@pytest.mark.slow
+def test_frozen_lake_is_learned_close_to_its_exact_values():
+    spec = spec_of("FrozenLake-v1", 600_000, final_learning_rate=0.005, exploration_final_eps=0.3)
+    table = train(spec).weights[spec.run_id]["table"]
+    env = gym.make("FrozenLake-v1")
+    _, exact = value_iteration(Model.of(env.unwrapped.P), 0.99)
+    env.close()
+    assert table[0].max() == pytest.approx(exact[0].max(), abs=0.06)
+
+
+def test_bins_are_equal_and_what_lies_outside_falls_into_the_last():
+    bins = Discretiser((0.0, -1.0), (1.0, 1.0), 4)
+    assert bins.rows == 16
+    assert [bins.row([x, -1.0]) for x in (-9.0, 0.0, 0.26, 0.5, 0.99, 1.0, 9.0)] == [0, 0, 4, 8, 12, 12, 12]
+    assert [bins.row([0.0, y]) for y in (-1.0, -0.5, 0.0, 0.5)] == [0, 1, 2, 3]
+
+
+@given(st.lists(st.tuples(st.floats(-5, 5), st.floats(-5, 5)), min_size=1, max_size=20), st.integers(1, 9))
+def test_one_observation_and_many_fall_into_the_same_cells(observations, bins):
+    discretiser = Discretiser((-1.0, -2.0), (1.5, 2.0), bins)
+    array = np.array(observations)
+    assert discretiser.row_array(array).tolist() == [discretiser.row(row) for row in array]
+
+
+def test_a_dimension_without_bounds_ends_at_the_limit():
+    found = discretiser_for(gym.make("CartPole-v1").observation_space, 6, 2.5)
+    assert found.low[1] == -2.5
+    assert found.high[3] == 2.5
+    assert found.high[0] == pytest.approx(4.8)
+
+
+def test_too_many_cells_and_other_spaces_are_refused_in_one_line():
+    with pytest.raises(UnusableEnvironmentError, match=r"100\^8 table rows") as refused:
+        discretiser_for(spaces.Box(-1, 1, (8,)), 100, 1.0)
+    assert "\n" not in str(refused.value)
+    with pytest.raises(UnusableEnvironmentError, match="Discrete or Box"):
+        discretiser_for(spaces.MultiDiscrete([2, 3]), 2, 1.0)
+
+
+@pytest.mark.parametrize(("env", "changes"), [("FrozenLake-v1", {}), ("CartPole-v1", {"bins": 4})])
+def test_a_saved_table_plays_as_the_trained_one(tmp_path, env, changes):
+    spec = spec_of(env, 1000, **changes)
+    desk = train(spec)
+    save_model(tmp_path, spec, desk.weights[spec.run_id], desk.points[spec.run_id])
+    loaded = load_model(tmp_path)
+    assert (loaded.policy.table == desk.weights[spec.run_id]["table"]).all()
+    inputs = np.eye(16) if env == "FrozenLake-v1" else np.random.default_rng(0).normal(size=(50, 4))
+    own = TablePolicy(loaded.policy.table, loaded.policy.discretiser)
+    assert (loaded.policy.act(inputs) == own.act(inputs)).all()
+    assert loaded.spec.hyperparameters == spec.hyperparameters
+
+
+def test_stable_baselines_trains_no_tables():
+    with pytest.raises(InputError, match="--backend sb3 trains dqn only"):
+        StudyRecipe(env="FrozenLake-v1", algo="q_learning", backend="sb3").validated()

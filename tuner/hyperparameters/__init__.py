@@ -1,0 +1,53 @@
+"""Every hyperparameter, declared once.
+
+One frozen dataclass per algorithm, in a file of its own. A field's metadata carries its valid range, its unit, whether
+lanes of one stack may differ in it (``lane``) or must agree (``shape``), and its help. Command-line help, YAML
+validation, the table in the README and the mapping to Stable-Baselines3 are generated from these declarations.
+
+Names and meanings are those of Stable-Baselines3 2.9 with one environment; ``sb3=False`` marks what only the native
+agent knows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tuner.errors import InputError, nearest
+from tuner.fields import FieldInfo as FieldInfo
+from tuner.hyperparameters.base import Hyperparameters as Hyperparameters
+from tuner.hyperparameters.base import field_infos as field_infos
+from tuner.hyperparameters.dqn import DQNHyperparameters as DQNHyperparameters
+from tuner.hyperparameters.q_learning import QLearningHyperparameters as QLearningHyperparameters
+
+#: Algorithm name (as ``--algo`` takes it) to its dataclass.
+ALGORITHMS: dict[str, type[Hyperparameters]] = {"dqn": DQNHyperparameters, "q_learning": QLearningHyperparameters}
+
+
+def from_mapping(algorithm: str, values: Mapping[str, Any]) -> Hyperparameters:
+    """Build validated hyperparameters from plain data, the rest at their defaults.
+
+    Raises:
+        InputError: Unknown algorithm or field (naming the nearest one), wrong type or out of range.
+    """
+    cls = algorithm_class(algorithm)
+    infos = field_infos(cls)
+    for name in values:
+        if name not in infos:
+            raise InputError(
+                f"{algorithm} has no hyperparameter '{name}'.{nearest(str(name), infos)} Known: {', '.join(infos)}."
+            )
+    return cls(**values)
+
+
+def algorithm_class(algorithm: str) -> type[Hyperparameters]:
+    """Return the dataclass of ``algorithm`` or raise InputError naming the known ones."""
+    if algorithm not in ALGORITHMS:
+        raise InputError(f"--algo must be one of {', '.join(ALGORITHMS)}, got '{algorithm}'.")
+    return ALGORITHMS[algorithm]
+
+
+def beyond_sb3(hyperparameters: Hyperparameters) -> list[str]:
+    """Return the names of options in use that Stable-Baselines3 does not have."""
+    infos = field_infos(type(hyperparameters)).values()
+    return [i.name for i in infos if not i.sb3 and getattr(hyperparameters, i.name) != i.default]

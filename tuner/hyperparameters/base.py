@@ -1,0 +1,37 @@
+"""What every algorithm's hyperparameters have in common: validation and plain-data conversion."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from tuner.fields import FieldInfo
+
+
+@dataclass(frozen=True)
+class Hyperparameters:
+    """Base of all dataclasses of hyperparameters."""
+
+    algorithm: ClassVar[str] = ""
+
+    def __post_init__(self) -> None:
+        for info in field_infos(type(self)).values():
+            object.__setattr__(self, info.name, info.check(getattr(self, info.name)))
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return plain data: numbers, text, booleans and lists, in field order."""
+        raw = {info.name: getattr(self, info.name) for info in field_infos(type(self)).values()}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in raw.items()}
+
+    def shape(self) -> tuple[object, ...]:
+        """Return the values that lanes of one stack must share."""
+        infos = field_infos(type(self)).values()
+        return tuple(getattr(self, info.name) for info in infos if info.scope == "shape")
+
+
+def field_infos(cls: type[Hyperparameters]) -> dict[str, FieldInfo]:
+    """Return the declared fields of an algorithm in order."""
+    return {
+        f.name: FieldInfo(name=f.name, default=f.default, **f.metadata) for f in dataclasses.fields(cls) if f.metadata
+    }
