@@ -77,16 +77,22 @@ if "SlowCart-v0" not in gym.registry:
 """
 
 
+def slow_study(folder, trials):
+    """Return the words of a study whose runs last for about ten seconds each, and what names its module."""
+    (folder / "slow.py").write_text(SLOW)
+    module = ("--env-module", "slow.py")
+    words = (
+        "--env", "SlowCart-v0", *module, "--study", "s", "--sampler", "random", "--pruner", "none", "--steps", 4000,
+        "--evaluations", 8, "--eval-episodes", 2, "--confirm", 0, "--workers", 4, "--lanes", 1, "--quiet",
+        "--trials", trials, "--storage", f"sqlite:///{folder}/s.db",
+    )  # fmt: skip
+    return words, module
+
+
 def test_fifty_kills_of_workers_in_a_study_of_a_hundred_trials_cost_no_trial(tmp_path):
     luck, kills, trials = random.Random(1), 0, 100
     storage = f"sqlite:///{tmp_path}/s.db"
-    (tmp_path / "slow.py").write_text(SLOW)
-    module = ("--env-module", "slow.py")
-    study = (
-        "--env", "SlowCart-v0", *module, "--study", "s", "--sampler", "random", "--pruner", "none", "--steps", 4000,
-        "--evaluations", 8, "--eval-episodes", 2, "--confirm", 0, "--workers", 4, "--lanes", 1, "--quiet",
-        "--trials", trials, "--storage", storage,
-    )  # fmt: skip
+    study, module = slow_study(tmp_path, trials)
     started = time.monotonic()
     process = tune(*study, cwd=tmp_path)
     while kills < 50 and process.poll() is None:
@@ -112,7 +118,7 @@ def test_fifty_kills_of_workers_in_a_study_of_a_hundred_trials_cost_no_trial(tmp
 def test_twenty_kills_of_the_supervisor_end_with_exactly_a_hundred(tmp_path):
     luck = random.Random(2)
     storage = f"sqlite:///{tmp_path}/s.db"
-    command = [*STUDY, "--trials", 100, "--storage", storage]
+    command, _ = slow_study(tmp_path, 100)
     for _ in range(20):
         process = tune(*command, cwd=tmp_path)
         time.sleep(luck.uniform(5, 12))

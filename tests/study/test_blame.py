@@ -116,6 +116,14 @@ def test_neighbours_of_a_silent_run_go_on_uncharged_and_it_is_timed_out_alone(ur
     assert rows[1].reason == "worker silent for 41 s, killed"
 
 
+def test_a_strangers_kills_at_one_place_are_no_proof_up_to_ten(url):
+    plan, supervisor = begin(url, 1)
+    for _ in range(MAX_DEATHS_ALONE):
+        supervisor.lost([supervisor.take({}, block=False).run_id], "worker killed by SIGKILL", "killed")
+    assert supervisor.take({}, block=False) is DONE
+    assert load(plan.name, url).trials[0].reason == "its worker died 10 times: worker killed by SIGKILL"
+
+
 def test_deaths_at_different_places_are_a_strangers_doing_up_to_ten(url):
     plan, supervisor = begin(url, 1, evaluations=40)
     for death in range(MAX_DEATHS_ALONE):

@@ -31,6 +31,9 @@ ONE_THREAD = dict.fromkeys(
     "1",
 )
 
+#: Signals that come from somebody else: what crashes gets others.
+_FROM_OUTSIDE = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL) if os.name == "posix" else ()
+
 _SPAWN = multiprocessing.get_context("spawn")
 
 
@@ -133,7 +136,7 @@ class WorkerProcess:
         if code == -signal.SIGKILL and oom_kills() > self._oom_kills:
             return "memory", "worker killed by the system, which had run out of memory"
         if code is not None and code < 0:
-            return "died", f"worker killed by {_signal_name(-code)}"
+            return "killed" if -code in _FROM_OUTSIDE else "died", f"worker killed by {_signal_name(-code)}"
         return "died", f"worker ended with exit code {code}"
 
 

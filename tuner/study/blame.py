@@ -17,7 +17,7 @@ from tuner.training.types import LossCause
 #: spec: one that kills its worker does so at the same step every time, a stranger's kill comes anywhere.
 MAX_CHARGES = 3
 
-#: Deaths anywhere before a run is given up.
+#: Deaths anywhere, or by a signal that no run sends itself, before a run is given up.
 MAX_DEATHS_ALONE = 10
 
 #: Deaths in a row, among neighbours, after which a run goes alone.
@@ -37,7 +37,7 @@ def charge(run: Run, *, alone: bool, cause: LossCause, reason: str) -> Verdict |
         return None
     if not alone:
         run.deaths += 1
-        if cause != "died" or run.deaths >= MAX_DEATHS_IN_COMPANY:
+        if cause in ("silent", "memory") or run.deaths >= MAX_DEATHS_IN_COMPANY:
             run.spec = dataclasses.replace(run.spec, alone=True)
         return None
     if cause == "silent":
@@ -45,6 +45,7 @@ def charge(run: Run, *, alone: bool, cause: LossCause, reason: str) -> Verdict |
     if cause == "memory":
         return ("failed", f"out of memory: {reason}")
     run.charges[run.last_step] += 1
-    if run.charges[run.last_step] >= MAX_CHARGES or run.charges.total() >= MAX_DEATHS_ALONE:
+    at_one_place = cause == "died" and run.charges[run.last_step] >= MAX_CHARGES
+    if at_one_place or run.charges.total() >= MAX_DEATHS_ALONE:
         return ("failed", f"its worker died {run.charges.total()} times: {reason}")
     return None

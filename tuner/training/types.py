@@ -21,9 +21,9 @@ from tuner.hyperparameters import Hyperparameters
 Backend = Literal["native", "sb3"]
 OutcomeKind = Literal["completed", "stopped", "diverged", "timed_out", "failed"]
 
-#: What ended a worker: it died by itself or by a stranger's hand, said nothing for too long, took too much memory, or
-#: was told to stop.
-LossCause = Literal["died", "silent", "memory", "stopped"]
+#: What ended a worker: it died, a stranger killed it, it said nothing for too long, it took too much memory, or it was
+#: told to stop.
+LossCause = Literal["died", "killed", "silent", "memory", "stopped"]
 
 
 class RunId(NamedTuple):
