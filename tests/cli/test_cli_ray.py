@@ -35,3 +35,19 @@ def test_settings_of_ray_are_checked_before_it_is_looked_for(in_tmp, arguments, 
     assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
     assert message in done.err
     assert list(in_tmp.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("script", "whose"),
+    [
+        ("from ray.tune.cli.scripts import cli", "Ray's"),
+        ("import x", "another package's"),
+        ("import tuner.cli.app", None),
+    ],
+)
+def test_doctor_says_when_the_command_is_not_ours(in_tmp, monkeypatch, script, whose):
+    (in_tmp / "tune").write_text(f"#!python\n{script}\n")
+    monkeypatch.setattr(sys, "executable", str(in_tmp / "python"))
+    out = tune("doctor").out
+    assert ("command tune" in out) == (whose is not None)
+    assert whose is None or f"is {whose} here: say tune-dqn, or python -m tuner" in out

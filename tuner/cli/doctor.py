@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import metadata, util
@@ -82,7 +83,7 @@ def command(parsed: argparse.Namespace) -> int:
 
 def checks(url: str) -> list[Callable[[], Iterator[Finding]]]:
     """Return what is looked at, in order."""
-    return [_versions, _extras, lambda: _storage(url), _disk, _memory, _threads]
+    return [_versions, _extras, _command_name, lambda: _storage(url), _disk, _memory, _threads]
 
 
 def _versions() -> Iterator[Finding]:
@@ -100,6 +101,18 @@ def _extras() -> Iterator[Finding]:
             yield Finding("ok", f"extra {extra}", f"{module} is there: {purpose}")
         else:
             yield Finding("note", f"extra {extra}", f"for {purpose}. Install it with: pip install 'tune-dqn[{extra}]'")
+
+
+def _command_name() -> Iterator[Finding]:
+    """Find out whether ``tune`` beside this interpreter is another package's: Ray has a command of that name."""
+    script = Path(sys.executable).with_name("tune")
+    try:
+        text = script.read_text(errors="replace")
+    except OSError:
+        return
+    if "tuner.cli" not in text:
+        whose = "Ray's" if "ray.tune" in text else "another package's"
+        yield Finding("note", "command tune", f"is {whose} here: say tune-dqn, or python -m tuner")
 
 
 def _storage(url: str) -> Iterator[Finding]:
