@@ -3,7 +3,10 @@
 import json
 
 import pytest
+import yaml
 from cli_shell import tune
+
+from tuner.study.export import SCHEMA
 
 VALUES = """CartPole-v1:
   n_timesteps: 300
@@ -52,6 +55,21 @@ def test_the_same_command_with_more_seeds_trains_only_the_new_ones(values, tmp_p
     assert tune("compare", values, "--seeds", "2", *SHORT, "-o", "fresh").code == 0
     fresh = json.loads((tmp_path / "fresh" / "comparison.json").read_text())
     assert [b["scores"] for b in alone["backends"].values()] == [b["scores"] for b in fresh["backends"].values()]
+
+
+def test_what_only_we_train_has_nothing_to_be_compared_with(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    values = {"learning_rate": 0.5, "final_learning_rate": 0.1}
+    own = {"schema": SCHEMA, "algorithm": "q_learning", "env": "FrozenLake-v1", "n_timesteps": 500}
+    (tmp_path / "q.yaml").write_text(yaml.safe_dump({**own, "hyperparameters": values}))
+    shell = tune("compare", "q.yaml", "--seeds", "1")
+    assert (shell.code, shell.err.count("\n")) == (2, 1)
+    assert "Stable-Baselines3 does not train q_learning" in shell.err
+    # The file says which algorithm it is for, so that training from it needs no --algo.
+    shell = tune("train", "--config", "q.yaml", "--evaluations", "2", "--eval-episodes", "2", "-o", "model")
+    assert shell.code == 0, shell.err
+    shell = tune("train", "--config", "q.yaml", "--algo", "dqn", "-o", "model")
+    assert "q.yaml is for q_learning, but --algo is dqn" in shell.err
 
 
 @pytest.mark.parametrize(

@@ -108,11 +108,11 @@ def comparison_specs(plan: StudyPlan, hyperparameters: Hyperparameters, seeds: i
         InputError: Stable-Baselines3 cannot train these hyperparameters.
     """
     from tuner.seeding import evaluation_seed, run_seed
-    from tuner.training.registry import make_trainer
     from tuner.training.sb3 import constructor_arguments
     from tuner.training.types import Backend, RunId
 
-    make_trainer("sb3", plan.recipe.algo, 1)
+    if plan.recipe.algo != "dqn":
+        raise InputError(f"Stable-Baselines3 does not train {plan.recipe.algo}, so there is nothing to compare with.")
     constructor_arguments(hyperparameters, plan.grid[-1])
     study_seed = plan.recipe.seed
     evaluation = dataclasses.replace(plan.evaluation, seed=evaluation_seed(study_seed, "verdict"))

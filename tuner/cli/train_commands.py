@@ -112,6 +112,7 @@ def plan_training(asked: dict[str, Any], config_file: str | None) -> tuple[Study
         asked, values = over(_surroundings(config), asked), config.hyperparameters
         if asked["algo"] != config.algorithm:
             raise InputError(f"{config_file} is for {config.algorithm}, but --algo is {algorithm}.")
+        algorithm = config.algorithm
     values |= _typed(algorithm, given)
     hyperparameters = from_mapping(algorithm, values)
     steps = asked.get("steps")
