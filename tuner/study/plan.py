@@ -27,6 +27,9 @@ from tuner.training.types import Backend, EvaluationSpec, RunId, RunSpec, evalua
 #: Lanes of a worker where nobody says how many: beyond this a stack of small networks gains little on a core.
 DEFAULT_LANES = {"native": 16, "sb3": 1}
 
+#: Height and width from which an image counts as large.
+LARGE_IMAGE = 36
+
 #: Trials in flight at least; above it, an eighth of the study, so that seven eighths learn from results.
 MIN_TRIALS_IN_FLIGHT = 4
 
@@ -116,7 +119,7 @@ def plan_study(recipe: StudyRecipe) -> StudyPlan:
     facts = inspect(env, recipe.algo)
     space, notes = _space(recipe)
     budget = space.budget
-    workers, lanes, trials_in_flight, runs_in_flight = _parallel(recipe)
+    workers, lanes, trials_in_flight, runs_in_flight = _parallel(recipe, facts)
     return StudyPlan(
         name=study_name(recipe),
         storage=recipe.storage or default_storage(),
@@ -207,14 +210,17 @@ def space_name(recipe: StudyRecipe) -> str:
     return "pixels" if recipe.pixels else recipe.space
 
 
-def _parallel(recipe: StudyRecipe) -> tuple[int, int, int, int]:
+def _parallel(recipe: StudyRecipe, facts: EnvFacts) -> tuple[int, int, int, int]:
     """Return workers, lanes of each, trials in flight and runs in flight."""
     workers = 1 if recipe.executor == "inline" else (recipe.workers or available_cores())
     seeds = recipe.seeds_per_trial
     if recipe.lanes is not None:
         runs = recipe.lanes * workers
         return workers, recipe.lanes, -(-runs // seeds), runs
-    places = (DEFAULT_LANES[recipe.backend] if recipe.algo == "dqn" else 1) * workers
+    image = encoder_for(facts.observation_space).image
+    # Convolutions of large images fill a core on their own; more lanes would only fill memory.
+    alone = recipe.algo != "dqn" or (image is not None and min(image[1:]) >= LARGE_IMAGE)
+    places = (1 if alone else DEFAULT_LANES[recipe.backend]) * workers
     trials = min(places, max(MIN_TRIALS_IN_FLIGHT, recipe.trials // 8))
     runs = min(places, trials * seeds)
     # Lanes are shared out evenly, so that the first worker to ask does not take every trial in flight.

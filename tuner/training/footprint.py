@@ -98,8 +98,10 @@ def footprint(hyperparameters: Hyperparameters, facts: EnvFacts, n_timesteps: in
         row = math.ceil((encoder.input_size // frames + 4) * (1 + SPARE)) + (2 * frames + 5) * 4
     if hyperparameters.prioritized:
         row += 2 * 8  # a sum tree has about two float64 nodes for each leaf
+    # A frame memory is made for the run's own buffer_size, not for any lane's.
+    reserved = transitions if encoder.image is not None else min(n_timesteps, LARGEST_MEMORY)
     lane = 5 * 8  # two powers of Adam's betas, learning rate, bound on the norm, tau
-    return Footprint(transitions, row, 4 * 4 * n_parameters + lane, min(n_timesteps, LARGEST_MEMORY))
+    return Footprint(transitions, row, 4 * 4 * n_parameters + lane, reserved)
 
 
 def available_bytes() -> int:
