@@ -132,10 +132,13 @@ def test_runs_are_bit_for_bit_those_of_this_process_and_a_users_module_travels(p
     (tmp_path / "rewards.py").write_text("FALL = -1.5\n")
     (tmp_path / "own_env.py").write_text(
         textwrap.dedent("""
-            import gymnasium as gym, os
+            import gymnasium as gym, os, tuner
             from gymnasium.envs.classic_control import CartPoleEnv
             from rewards import FALL
             class Own(CartPoleEnv):
+                def __init__(self, sent=False, **others):
+                    super().__init__(**others)
+                    assert ("py_modules" in tuner.__file__) == sent  # this very package travels too
                 def step(self, action):
                     observation, reward, terminated, truncated, info = super().step(action)
                     assert not os.path.exists("private.txt")
@@ -144,9 +147,10 @@ def test_runs_are_bit_for_bit_those_of_this_process_and_a_users_module_travels(p
         """)
     )
     monkeypatch.chdir(tmp_path)
-    specs = small_runs(EnvSpec("Own-v0", module="own_env.py"), 4)
     factory = functools.partial(make_trainer, "native", "dqn", 3)
-    inline, there = Books(specs), Books(specs)
+    inline, there = (
+        Books(small_runs(EnvSpec("Own-v0", (("sent", sent),), module="own_env.py"), 4)) for sent in (False, True)
+    )
     InlineExecutor(factory).run(inline)
     (tmp_path / "private.txt").write_text("stays at home")
     RayExecutor(factory, 2, place, env_id="Own-v0", env_module="own_env.py").run(there)
