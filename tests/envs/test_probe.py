@@ -45,6 +45,20 @@ def test_probes_fit_dqn_and_declare_honest_spaces(probe_id: str) -> None:
     assert env.unwrapped.q_values(GAMMA).shape[1] == facts.n_actions
 
 
+def test_the_noisy_probe_pays_nothing_on_average() -> None:
+    env = make(EnvSpec("tune/ProbeOverestimation-v0"))
+    env.reset(seed=0)
+    rewards = []
+    for i in range(4000):
+        first, last = env.step(i % 8), env.step(0)
+        assert (first[1], first[2], last[2]) == (0.0, False, True)
+        rewards.append(last[1])
+        env.reset()
+    assert abs(np.mean(rewards)) < 4 / np.sqrt(4000)
+    assert np.std(rewards) == pytest.approx(1, abs=0.05)
+    assert not env.unwrapped.q_values(GAMMA).any()
+
+
 def test_truncation_probe_never_terminates() -> None:
     env = make(EnvSpec("tune/ProbeTruncation-v0"))
     env.reset(seed=0)

@@ -101,18 +101,66 @@ def test_discrete_observations_and_actions_with_a_start_are_learned():
 
 
 def check_q_values(env, gamma, steps, **changes) -> Desk:
-    spec = make_spec(0, env, steps, gamma=gamma, learning_rate=5e-3, exploration_final_eps=0.5, **changes)
+    changes = {"learning_rate": 5e-3, "exploration_final_eps": 0.5, **changes}
+    spec = make_spec(0, env, steps, gamma=gamma, **changes)
     desk = train([spec], 1)
     probe = PROBES[env][0](**dict(spec.env.kwargs))
     discrete = isinstance(probe.observation_space, gym.spaces.Discrete)
     inputs = np.eye(probe.observation_space.n) if discrete else probe.observations
-    head = QHead(int(probe.action_space.n), spec.hyperparameters.dueling)
-    layout = MLPLayout((inputs.shape[1], 16, 16, head.n_outputs))
-    row = layout.from_state_dict(desk.weights[RunId(0)])[None]
-    buffers = Activations(layout, 1, len(inputs), row.dtype)
-    learned = forward(layout.matrices(row), append_one(inputs[None].astype(row.dtype)), buffers)[0]
-    np.testing.assert_allclose(head.q_values(learned), probe.q_values(gamma), atol=0.1)
+    learned = learned_values(spec, desk.weights[RunId(0)], inputs)
+    np.testing.assert_allclose(learned, probe.q_values(gamma), atol=0.1)
     return desk
+
+
+def learned_values(spec, weights, inputs) -> np.ndarray:
+    """Return the Q-values of network inputs, by the weights a run ended with."""
+    last = max(weights, key=lambda name: int(name.split(".")[1]))
+    dueling = spec.hyperparameters.dueling
+    head = QHead(len(weights[last]) - dueling, dueling)
+    layout = MLPLayout((inputs.shape[1], 16, 16, head.n_outputs))
+    row = layout.from_state_dict(weights)[None]
+    buffers = Activations(layout, 1, len(inputs), row.dtype)
+    return head.q_values(forward(layout.matrices(row), append_one(inputs[None].astype(row.dtype)), buffers)[0])
+
+
+def first_values(seeds, **changes):
+    """Return what runs with these seeds think the first observation of the noisy probe is worth: 0 is the truth."""
+    specs = [
+        make_spec(
+            seed, "tune/ProbeOverestimation-v0", 3000, 1, seed=seed, gamma=1.0, exploration_final_eps=1.0,
+            learning_rate=5e-3, loss="mse", buffer_size=100, target_update_interval=400, **changes,
+        )
+        for seed in seeds
+    ]  # fmt: skip
+    desk = train(specs, len(specs))
+    first = np.array([[-1.0]], np.float32)
+    return np.array([learned_values(s, desk.weights[s.run_id], first).mean() for s in specs])
+
+
+@pytest.mark.parametrize("variant", [{}, {"dueling": True, "prioritized": True}], ids=str)
+def test_double_q_learning_overestimates_less(variant):
+    plain, double = (first_values(range(12), double_q=on, **variant) for on in (False, True))
+    difference = plain - double  # the same seeds, the same noise
+    assert plain.mean() > 0.1
+    assert difference.mean() > 2 * difference.std(ddof=1) / np.sqrt(len(difference))
+
+
+@pytest.mark.parametrize("variant", [{"double_q": True}, {"dueling": True}, {"prioritized": True}], ids=str)
+def test_every_variant_learns_the_identity_probes_values(variant):
+    check_q_values("tune/ProbeIdentity-v0", 0.4, steps=4000, **variant)
+
+
+@pytest.mark.parametrize("variant", [{}, {"double_q": True, "dueling": True, "prioritized": True}], ids=str)
+def test_an_n_step_return_values_what_exploration_does_before_it_bootstraps(variant):
+    # Three steps: the action asked about, two of the behaviour, which errs with probability w, then the best.
+    gamma, w = 0.4, 0.5 * 3 / 4
+    behaviour = (gamma + gamma**2) * (1 - w)
+    best = (1 + behaviour) / (1 - gamma**3)
+    expected = np.eye(4) + behaviour + gamma**3 * best
+    changes = {"learning_rate": 1e-3, "exploration_final_eps": 0.5, "buffer_size": 3000}
+    spec = make_spec(0, "tune/ProbeIdentity-v0", 6000, gamma=gamma, n_steps=3, **changes, **variant)
+    learned = learned_values(spec, train([spec], 1).weights[RunId(0)], np.eye(4))
+    np.testing.assert_allclose(learned, expected, atol=0.1)
 
 
 class Faulty(gym.Env):

@@ -9,6 +9,7 @@
 | ``tune/ProbeDiscount-v0`` | value flows back one step, discounted |
 | ``tune/ProbeTruncation-v0`` | a time limit does not cut the value off |
 | ``tune/ProbeIdentity-v0`` | Discrete observations, long episodes, actions that need not start at 0 |
+| ``tune/ProbeOverestimation-v0`` | the largest of several uncertain values is too large; double Q-learning less so |
 
 ``make`` registers them by itself when an id begins with ``tune/``.
 """
@@ -182,6 +183,38 @@ class ProbeIdentity(Probe):
         return self._start + self._state
 
 
+class ProbeOverestimation(Probe):
+    """Two steps from -1 to 1; the second pays noise of mean 0 whichever of many actions is taken: Q(s, a) = 0.
+
+    Whoever takes the largest of several uncertain values for the value of the best action sees a reward in the noise
+    (the maximisation bias: van Hasselt 2010; Sutton and Barto 2018, 6.7).
+
+    Args:
+        n: Actions, >= 2: the more, the larger the bias.
+        noise: Standard deviation of the last reward.
+    """
+
+    observations: ClassVar[Array] = np.array([[-1.0], [1.0]], np.float32)
+
+    def __init__(self, n: int = 8, noise: float = 1.0) -> None:
+        super().__init__()
+        self._n, self._noise = n, noise
+        self.action_space = spaces.Discrete(n)
+
+    def q_values(self, gamma: float) -> Array:
+        """Return zeros ``[2, n]``."""
+        return np.zeros((2, self._n))
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """Go from the first observation to the second, then end with noise."""
+        last = self._state == 1
+        self._state = 1
+        return self._observe(), float(self.np_random.normal(0.0, self._noise)) if last else 0.0, last, False, {}
+
+    def _first_state(self) -> int:
+        return 0
+
+
 #: Id -> (class, time limit in steps).
 PROBES: dict[str, tuple[type[Probe], int | None]] = {
     "tune/ProbeConstant-v0": (ProbeConstant, None),
@@ -193,10 +226,15 @@ PROBES: dict[str, tuple[type[Probe], int | None]] = {
     "tune/ProbeIdentity-v0": (ProbeIdentity, 100),
 }
 
+#: Probes with noise in their rewards: values are learned on average only.
+NOISY_PROBES: dict[str, tuple[type[Probe], int | None]] = {
+    "tune/ProbeOverestimation-v0": (ProbeOverestimation, None),
+}
+
 
 def register_probes() -> None:
     """Register every probe with Gymnasium; again does nothing."""
-    for probe_id, (entry_point, limit) in PROBES.items():
+    for probe_id, (entry_point, limit) in (PROBES | NOISY_PROBES).items():
         if probe_id not in gymnasium.registry:
             gymnasium.register(
                 probe_id,
