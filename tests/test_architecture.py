@@ -49,6 +49,7 @@ HOMES = {
     "jinja2": ("report/",),
     "pandas": ("report/", "study/results.py"),
     "rich": ("cli/",),
+    "sklearn": ("agents/fqi.py",),
     # study/plan.py asks whether there is a GPU before a study starts, and only when --device is not cpu.
     "torch": ("agents/", "networks/", "training/", "core/", "study/plan.py"),
     "pickle": (),

@@ -18,8 +18,8 @@ from tuner.errors import InputError, UnusableEnvironmentError
 from tuner.hyperparameters import QLearningHyperparameters
 from tuner.study.recipe import StudyRecipe
 from tuner.training.checkpoint import load_model, save_model
+from tuner.training.registry import make_trainer
 from tuner.training.table_policy import TablePolicy
-from tuner.training.tabular import TabularTrainer
 from tuner.training.types import EvaluationSpec, RunId, RunSpec, evaluation_grid
 
 
@@ -38,7 +38,7 @@ def spec_of(env, steps, *, seed=1, kwargs=(), evaluations=2, **changes):
 
 def train(spec):
     desk = Desk([spec])
-    TabularTrainer(desk).train(desk)
+    make_trainer("native", "q_learning", 1, desk).train(desk)
     assert desk.outcomes[spec.run_id].kind == "completed", desk.outcomes
     return desk
 

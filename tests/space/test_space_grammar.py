@@ -38,8 +38,8 @@ def search(field: str, item: str) -> str:
         ("algorithm: dqn\nbudget: {steps: 10}", "budget.steps: unknown key. Did you mean 'n_timesteps'?"),
         ("algorithm: dqn", "lacks 'budget'"),
         ("algorithm: dqn\nbudget: {evaluations: 3}", "budget: lacks 'n_timesteps'"),
-        ("algorithm: dqm\nbudget: {n_timesteps: 9}", "algorithm: must be one of dqn, q_learning, got 'dqm'."),
-        ("budget: {n_timesteps: 9}", "algorithm: must be one of dqn, q_learning, got None."),
+        ("algorithm: dqm\nbudget: {n_timesteps: 9}", "algorithm: must be one of dqn, q_learning, fqi, got 'dqm'."),
+        ("budget: {n_timesteps: 9}", "algorithm: must be one of dqn, q_learning, fqi, got None."),
         (HEAD + "fixed: {gamma: 0.9, gamma: 0.8}", "the key 'gamma' is there twice (line 3, column 21)"),
         # numbers
         (

@@ -13,6 +13,7 @@ from tuner.cli.console import aligned, number
 from tuner.cli.progress import counts_text, progress_view
 from tuner.cli.range_text import range_text
 from tuner.cli.recipe_flags import given, over, settings
+from tuner.hyperparameters import algorithm_class
 from tuner.study.commands import recipe_command
 from tuner.study.recipe import StudyRecipe, from_mapping
 from tuner.study.urls import DEFAULT_STORAGE, default_storage, mask
@@ -109,6 +110,7 @@ def plan_lines(plan: StudyPlan, costs: Mapping[str, str]) -> list[str]:
     """
     recipe, budget = plan.recipe, plan.space.budget
     runs = recipe.trials * recipe.seeds_per_trial
+    clock = algorithm_class(recipe.algo).clock
     seeds = f" x {recipe.seeds_per_trial} seeds" if recipe.seeds_per_trial > 1 else ""
     facts = {
         "study": plan.name,
@@ -117,12 +119,12 @@ def plan_lines(plan: StudyPlan, costs: Mapping[str, str]) -> list[str]:
         "trainer": f"{recipe.algo}, {recipe.backend}, {plan.numeric_path}",
         "search": f"{recipe.trials} trials{seeds}, sampler {recipe.sampler}, pruner {recipe.pruner}, "
         f"objective {recipe.objective}, seed {recipe.seed}",
-        "each run": f"{budget.n_timesteps:,} environment steps, {budget.evaluations} evaluations of "
+        "each run": f"{budget.n_timesteps:,} {clock}, {budget.evaluations} evaluations of "
         f"{budget.eval_episodes} episodes (at most {plan.evaluation.max_steps:,} steps each)",
         "evaluated at": ", ".join(_shortened(plan.grid)),
         "in parallel": f"{recipe.executor}: {plan.workers} workers x {plan.lanes} lanes, "
         f"{plan.trials_in_flight} trials in flight",
-        "in all": f"at most {runs * budget.n_timesteps:,} environment steps of training",
+        "in all": f"at most {runs * budget.n_timesteps:,} {clock} of training",
         "then confirm": _confirm_text(recipe, runs * budget.n_timesteps),
         **costs,
         "report": f"{recipe.report_dir}/{plan.name}/index.html",

@@ -56,6 +56,7 @@ def _print_fields(algorithm: str) -> None:
 
 
 def _print_space(name: str, algorithm: str, env: str | None) -> None:
+    from tuner.hyperparameters import ALGORITHMS
     from tuner.space.catalog import load_by_name
 
     space = load_by_name(name, algorithm)
@@ -66,8 +67,8 @@ def _print_space(name: str, algorithm: str, env: str | None) -> None:
     budget = space.budget
     where = f" on {env}" if env is not None else ""
     print(
-        f"{name}{where}: {budget.n_timesteps:,} environment steps, {budget.evaluations} evaluations of "
-        f"{budget.eval_episodes} episodes"
+        f"{name}{where}: {budget.n_timesteps:,} {ALGORITHMS[algorithm].clock}, {budget.evaluations} evaluations "
+        f"of {budget.eval_episodes} episodes"
     )
     rows = table("searched", "range", "meaning")
     for field, item in space.search.items():

@@ -93,13 +93,13 @@ def _summary(data: StudyData) -> list[str]:
         facts["trainer"] = f"{recipe.get('algo', '')}, {recipe.get('backend', '')}"
         facts["search"] = f"space {recipe.get('space')}, sampler {recipe.get('sampler')}, pruner {recipe.get('pruner')}"
     if data.grid:
-        facts["each run"] = f"{data.grid[-1]:,} environment steps, {len(data.grid)} evaluations"
+        facts["each run"] = f"{data.grid[-1]:,} {data.clock}, {len(data.grid)} evaluations"
     of = f" of {recipe['trials']}" if recipe.get("trials") else ""
     facts["trials"] = f"{sum(counts.values())}{of} ({counts_text(counts)})" + (
         f", {running} running" if running else ""
     )
     facts["spent"] = (
-        f"{data.steps_spent:,} environment steps, {show_duration(sum(t.duration_s for t in data.trials))} of training"
+        f"{data.steps_spent:,} {data.clock}, {show_duration(sum(t.duration_s for t in data.trials))} of training"
         + (f"; {data.steps_saved:,} steps saved by stopping early" if data.grid and data.steps_saved else "")
     )
     width = max(map(len, facts))

@@ -18,10 +18,15 @@ from tuner.fields import FieldInfo as FieldInfo
 from tuner.hyperparameters.base import Hyperparameters as Hyperparameters
 from tuner.hyperparameters.base import field_infos as field_infos
 from tuner.hyperparameters.dqn import DQNHyperparameters as DQNHyperparameters
+from tuner.hyperparameters.fqi import FQIHyperparameters as FQIHyperparameters
 from tuner.hyperparameters.q_learning import QLearningHyperparameters as QLearningHyperparameters
 
 #: Algorithm name (as ``--algo`` takes it) to its dataclass.
-ALGORITHMS: dict[str, type[Hyperparameters]] = {"dqn": DQNHyperparameters, "q_learning": QLearningHyperparameters}
+ALGORITHMS: dict[str, type[Hyperparameters]] = {
+    "dqn": DQNHyperparameters,
+    "q_learning": QLearningHyperparameters,
+    "fqi": FQIHyperparameters,
+}
 
 
 def from_mapping(algorithm: str, values: Mapping[str, Any]) -> Hyperparameters:

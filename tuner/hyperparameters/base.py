@@ -14,6 +14,8 @@ class Hyperparameters:
     """Base of all dataclasses of hyperparameters."""
 
     algorithm: ClassVar[str] = ""
+    #: What a run's budget and its evaluation grid count.
+    clock: ClassVar[str] = "environment steps"
 
     def __post_init__(self) -> None:
         for info in field_infos(type(self)).values():

@@ -174,12 +174,12 @@ def effort_sentence(data: StudyData) -> str:
     """Return what ending trials early has saved."""
     spent, saved = data.steps_spent, _steps_saved(data)
     if not spent:
-        return "No environment step has been taken yet."
+        return f"No {data.clock} have been taken yet."
     if not saved:
-        return f"{large(spent)} environment steps were spent; no trial was ended early."
+        return f"{large(spent)} {data.clock} were spent; no trial was ended early."
     early = sum(t.outcome in ("pruned", "diverged", "timed_out") and bool(t.curves) for t in data.trials)
     return (
-        f"{large(spent)} environment steps were spent. Ending {counted(early, 'trial')} early saved "
+        f"{large(spent)} {data.clock} were spent. Ending {counted(early, 'trial')} early saved "
         f"{large(saved)} more, {saved / (spent + saved):.0%} of what full runs would have cost."
     )
 
@@ -219,9 +219,7 @@ def _searched(data: StudyData) -> str:
     over = f", each with its own values of {listed(names)}" if names else ""
     budget = ""
     if data.grid:
-        budget = (
-            f" Each run takes {data.grid[-1]:,} environment steps and is evaluated {counted(len(data.grid), 'time')}."
-        )
+        budget = f" Each run takes {data.grid[-1]:,} {data.clock} and is evaluated {counted(len(data.grid), 'time')}."
     algorithm = ALGORITHM_NAMES.get(str(recipe.get("algo")), str(recipe.get("algo") or "the algorithm"))
     trials = counted(len(data.trials), "trial") if data.trials else "A search"
     return f"{trials} of {algorithm} on {recipe.get('env') or data.name}{over}, trained by {backend}.{budget}"

@@ -34,6 +34,28 @@ class Budget:
         return mapping
 
 
+def with_plain_clock(space: Mapping[str, Any], clock: str) -> Mapping[str, Any]:
+    """Return a space's plain data with budgets in ``n_timesteps``, which files of offline learners call by their unit.
+
+    Args:
+        space: As in YAML.
+        clock: What the algorithm's budgets count: ``iterations`` makes ``n_iterations`` a name for it.
+    """
+    name = f"n_{clock}"
+
+    def renamed(part: Any) -> Any:
+        if not isinstance(part, Mapping) or not isinstance(part.get("budget"), Mapping) or name not in part["budget"]:
+            return part
+        budget = {"n_timesteps" if key == name else key: value for key, value in part["budget"].items()}
+        return {**part, "budget": budget}
+
+    environments = space.get("environments")
+    if isinstance(environments, Mapping):
+        space = {**space, "environments": {env: renamed(part) for env, part in environments.items()}}
+    result: Mapping[str, Any] = renamed(space)
+    return result
+
+
 @dataclass(frozen=True)
 class Override:
     """What one environment changes. Fields fixed here leave the search, fields searched here are no longer fixed."""

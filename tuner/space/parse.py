@@ -10,7 +10,7 @@ import yaml
 
 from tuner.errors import SpaceError
 from tuner.hyperparameters import ALGORITHMS, FieldInfo, algorithm_class, field_infos
-from tuner.space.budget import Budget, Override
+from tuner.space.budget import Budget, Override, with_plain_clock
 from tuner.space.derived import RULES, Derived
 from tuner.space.model import SearchSpace
 from tuner.space.parse_range import Fail, check_keys, checked, parse_range
@@ -76,6 +76,7 @@ def parse_space(data: Any, source: str = "search space") -> SearchSpace:
     algorithm = top.get("algorithm")
     if not isinstance(algorithm, str) or algorithm not in ALGORITHMS:
         fail("algorithm", f"must be one of {', '.join(ALGORITHMS)}, got {algorithm!r}.")
+    top = with_plain_clock(top, ALGORITHMS[algorithm].clock)
     derived = _derived(algorithm, top.get("derived", {}), fail)
     infos = field_infos(algorithm_class(algorithm)) | {d.by: RULES[d.rule].helper_info(d.by) for d in derived.values()}
     if "budget" not in top:

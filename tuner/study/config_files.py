@@ -15,8 +15,8 @@ import yaml
 
 from tuner.envs.families import ATARI, family
 from tuner.errors import InputError, nearest
-from tuner.hyperparameters import from_mapping
-from tuner.study.export import SCHEMA
+from tuner.hyperparameters import ALGORITHMS, from_mapping
+from tuner.study.export import SCHEMA, clock_key
 from tuner.study.zoo_environments import from_zoo
 
 #: Keys of RL Zoo that stand for more than plain DQN on the plain environment. Their harmless values are let through.
@@ -83,14 +83,15 @@ def read_config(path: Path | str, env: str | None = None) -> Config:
 def _read_own(content: Mapping[str, Any], env: str | None) -> Config:
     if content["schema"] != SCHEMA:
         raise InputError(f"schema: must be {SCHEMA}, got {content['schema']!r}.")
-    for key in ("algorithm", "env", "n_timesteps", "hyperparameters"):
+    steps_key = clock_key(str(content.get("algorithm"))) if content.get("algorithm") in ALGORITHMS else "n_timesteps"
+    for key in ("algorithm", "env", steps_key, "hyperparameters"):
         if key not in content:
             raise InputError(f"{key}: is missing.")
     algorithm, values = str(content["algorithm"]), content["hyperparameters"]
     if not isinstance(values, dict):
         raise InputError("hyperparameters: must be a mapping.")
     checked = from_mapping(algorithm, values).to_mapping()
-    steps = _steps(content["n_timesteps"])
+    steps = _steps(content[steps_key])
     pixels = content.get("pixels", False)
     if not isinstance(pixels, bool):
         raise InputError(f"pixels: must be true or false, got {pixels!r}.")

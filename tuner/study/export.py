@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from tuner.errors import InputError
-from tuner.hyperparameters import Hyperparameters, beyond_sb3, field_infos, from_mapping
+from tuner.hyperparameters import Hyperparameters, algorithm_class, beyond_sb3, field_infos, from_mapping
 from tuner.study.results import StudyData, TrialRow
 from tuner.study.zoo_environments import to_zoo
 
@@ -101,7 +101,7 @@ def _yaml(
             "schema": SCHEMA,
             "algorithm": hyperparameters.algorithm,
             "env": env,
-            "n_timesteps": n_timesteps,
+            clock_key(hyperparameters.algorithm): n_timesteps,
             **extra,
             "hyperparameters": hyperparameters.to_mapping(),
         }
@@ -109,6 +109,12 @@ def _yaml(
         content = {env: {"n_timesteps": n_timesteps, **surroundings, **zoo_arguments(hyperparameters)}}
     text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, default_flow_style=None)
     return (f"# Not in RL Zoo's format: {reason}\n{text}" if reason else text), not reason, reason
+
+
+def clock_key(algorithm: str) -> str:
+    """Return what a file in our own schema calls a run's budget: ``n_timesteps``, or ``n_iterations``."""
+    clock = algorithm_class(algorithm).clock
+    return "n_timesteps" if clock == "environment steps" else f"n_{clock}"
 
 
 def _beyond_zoo(hyperparameters: Hyperparameters) -> str:

@@ -14,6 +14,7 @@ from tuner.envs.make import EnvFacts, inspect
 from tuner.envs.spec import EnvSpec
 from tuner.errors import InputError
 from tuner.hyperparameters import Hyperparameters
+from tuner.optional import require
 from tuner.seeding import evaluation_seed
 from tuner.space.catalog import load_by_name
 from tuner.space.model import SearchSpace
@@ -116,6 +117,8 @@ def plan_study(recipe: StudyRecipe) -> StudyPlan:
     """
     recipe = recipe.validated()
     env = recipe.env_spec()
+    if recipe.algo == "fqi":
+        require("sklearn", purpose="--algo fqi", extra="fqi")
     facts = inspect(env, recipe.algo)
     space, notes = _space(recipe)
     budget = space.budget

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from tuner.hyperparameters import ALGORITHMS
+
 if TYPE_CHECKING:
     from tuner.study.evidence import Confirmation
 
@@ -106,6 +108,12 @@ class StudyData:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     reward_threshold: float | None = None
     confirmation: Confirmation | None = None
+
+    @property
+    def clock(self) -> str:
+        """What budgets and grids count: ``environment steps``, or ``iterations`` where learning is offline."""
+        known = ALGORITHMS.get(str(self.recipe.get("algo", "dqn")))
+        return known.clock if known is not None else "environment steps"
 
     @property
     def best(self) -> TrialRow | None:

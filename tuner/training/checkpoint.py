@@ -19,13 +19,22 @@ from numpy.typing import NDArray
 
 from tuner.envs.spec import EnvSpec
 from tuner.errors import InputError
-from tuner.hyperparameters import DQNHyperparameters, Hyperparameters, QLearningHyperparameters, from_mapping
+from tuner.hyperparameters import (
+    DQNHyperparameters,
+    FQIHyperparameters,
+    Hyperparameters,
+    QLearningHyperparameters,
+    from_mapping,
+)
+from tuner.training.fitted_policy import FittedPolicy, fitted_policy
 from tuner.training.image_policy import TORSO, ImagePolicy, image_policy
 from tuner.training.policy import Policy
 from tuner.training.table_policy import TablePolicy, table_policy
 from tuner.training.types import Backend, EvalPoint, EvaluationSpec, RunId, RunSpec
 
 Array = NDArray[Any]
+
+AnyPolicy = Policy | ImagePolicy | TablePolicy | FittedPolicy
 
 SCHEMA = 1
 WEIGHTS, MODEL = "weights.npz", "model.json"
@@ -49,7 +58,7 @@ class SavedModel:
     """
 
     spec: RunSpec
-    policy: Policy | ImagePolicy | TablePolicy
+    policy: AnyPolicy
     evaluations: tuple[EvalPoint, ...]
     versions: Mapping[str, str]
 
@@ -103,7 +112,7 @@ def save_model(
         raise InputError(f"{folder} cannot be written: {error.strerror or error}.") from error
 
 
-def load_policy(folder: Path) -> Policy | ImagePolicy | TablePolicy:
+def load_policy(folder: Path) -> AnyPolicy:
     """Return the policy saved in a folder.
 
     Raises:
@@ -135,7 +144,7 @@ def load_model(folder: Path) -> SavedModel:
     if hashlib.sha256(raw_weights).hexdigest() != checksum:
         raise InputError(f"{folder / WEIGHTS} is damaged or belongs to another model: its checksum is not {MODEL}'s.")
     try:
-        policy = _policy(_arrays(raw_weights), spec.hyperparameters)
+        policy = _policy(_arrays(raw_weights), spec.hyperparameters, spec.seed)
     except Exception as error:  # whatever NumPy's and the zip reader's parsers raise on hostile bytes
         raise InputError(f"{folder / WEIGHTS} does not hold a network: {_one_line(error)}.") from error
     return SavedModel(spec, policy, evaluations, versions)
@@ -170,8 +179,10 @@ def _arrays(raw: bytes) -> dict[str, Array]:
         return {name: arrays[name] for name in arrays.files}
 
 
-def _policy(arrays: Mapping[str, Array], hyperparameters: Hyperparameters) -> Policy | ImagePolicy | TablePolicy:
+def _policy(arrays: Mapping[str, Array], hyperparameters: Hyperparameters, seed: int) -> AnyPolicy:
     """Check names and shapes of the arrays against what the hyperparameters ask for."""
+    if isinstance(hyperparameters, FQIHyperparameters):
+        return fitted_policy(arrays, hyperparameters, seed)
     if isinstance(hyperparameters, QLearningHyperparameters):
         return table_policy(arrays, hyperparameters.bins)
     torso = {name: array for name, array in arrays.items() if name.startswith(TORSO)}

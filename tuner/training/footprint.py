@@ -15,7 +15,7 @@ from tuner.agents.dqn.layout import network_layout
 from tuner.envs.discretiser import discretiser_for
 from tuner.envs.encoders import encoder_for
 from tuner.envs.make import EnvFacts
-from tuner.hyperparameters import DQNHyperparameters, Hyperparameters, QLearningHyperparameters
+from tuner.hyperparameters import DQNHyperparameters, FQIHyperparameters, Hyperparameters, QLearningHyperparameters
 from tuner.replay.frames import SPARE
 
 #: A stack's memory never reserves more transitions than this for a lane.
@@ -76,6 +76,9 @@ def footprint(hyperparameters: Hyperparameters, facts: EnvFacts, n_timesteps: in
     Raises:
         UnusableEnvironmentError: No encoder reads the observations.
     """
+    if isinstance(hyperparameters, FQIHyperparameters):
+        row = 2 * 4 * encoder_for(facts.observation_space).input_size + 4 * 8  # and a regression's copy of it
+        return Footprint(hyperparameters.n_transitions, 2 * row, 0, 0)
     if isinstance(hyperparameters, QLearningHyperparameters):
         found = discretiser_for(facts.observation_space, hyperparameters.bins, hyperparameters.bin_limit)
         space: Any = facts.observation_space

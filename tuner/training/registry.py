@@ -35,7 +35,13 @@ def make_trainer(backend: str, algorithm: str, lanes: int, observer: RunObserver
 
         return SB3Trainer(observer)
     if (backend, algorithm) == ("native", "q_learning"):
-        from tuner.training.tabular import TabularTrainer
+        from tuner.training.lone import LoneTrainer
+        from tuner.training.tabular import TabularRun
 
-        return TabularTrainer(observer)
+        return LoneTrainer(TabularRun, observer)
+    if (backend, algorithm) == ("native", "fqi"):
+        from tuner.training.fitted import FittedRun
+        from tuner.training.lone import LoneTrainer
+
+        return LoneTrainer(FittedRun, observer)
     raise InputError(f"--backend must be native or sb3, and able to train {algorithm}; got '{backend}'.")

@@ -1,14 +1,15 @@
-"""Trains tabular Q-learning, one run after the other, behind the same seam as everything else."""
+"""One run of tabular Q-learning: environment steps, updates, evaluations."""
 
 from __future__ import annotations
 
 import functools
 import math
 import time
-import traceback
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tuner import seeding
 from tuner.agents.q_learning import QLearner
@@ -17,61 +18,14 @@ from tuner.envs.discretiser import discretiser_for
 from tuner.errors import DivergedError
 from tuner.hyperparameters import QLearningHyperparameters
 from tuner.training.evaluation import Evaluator
-from tuner.training.lane import describe
 from tuner.training.table_policy import TablePolicy
-from tuner.training.types import DONE, Dispatcher, EvalPoint, Outcome, OutcomeKind, RunObserver, RunSpec
+from tuner.training.types import EvalPoint, RunObserver, RunSpec
 
 #: Steps between two calls of an observer's ``on_update``.
 UPDATE_INTERVAL = 500
 
 
-class TabularTrainer:
-    """Trains one run at a time.
-
-    Args:
-        observer: Watches single runs, or None.
-    """
-
-    def __init__(self, observer: RunObserver | None = None) -> None:
-        self._observer = observer
-
-    def train(self, dispatcher: Dispatcher) -> None:
-        """Take, train and finish until there is nothing more."""
-        while True:
-            spec = dispatcher.take({}, block=True)
-            if spec is DONE:
-                return
-            assert isinstance(spec, RunSpec)
-            dispatcher.finish(self._train_one(spec, dispatcher))
-
-    def _train_one(self, spec: RunSpec, dispatcher: Dispatcher) -> Outcome:
-        started = time.perf_counter()
-        run: _Run | None = None
-        kind: OutcomeKind = "completed"
-        reason = detail = ""
-        try:
-            run = _Run(spec, self._observer)
-            for point in run.points(started):
-                stop = run.unless_dispatcher_raises(dispatcher.report, [point])
-                if spec.run_id in stop and point.step < spec.n_timesteps:
-                    kind = "stopped"
-                    break
-        except DivergedError as error:
-            kind, reason = "diverged", str(error)
-        except Exception as error:
-            if run is not None and run.dispatcher_error is error:
-                raise
-            kind, reason, detail = "failed", describe(error), "".join(traceback.format_exception(error))
-        finally:
-            if run is not None:
-                run.close()
-        if run is not None and self._observer is not None:
-            self._observer.on_end(spec.run_id, run.policy().arrays())
-        clock = run.clock if run is not None else 0
-        return Outcome(spec.run_id, kind, clock, time.perf_counter() - started, reason, detail)
-
-
-class _Run:
+class TabularRun:
     """One run in progress."""
 
     def __init__(self, spec: RunSpec, observer: RunObserver | None) -> None:
@@ -79,7 +33,6 @@ class _Run:
         assert isinstance(hyperparameters, QLearningHyperparameters)
         self.spec, self._observer = spec, observer
         self.clock = 0
-        self.dispatcher_error: Exception | None = None
         self._env = BareEnv.make(spec.env, training=True)
         try:
             space: Any = self._env.env.observation_space
@@ -94,7 +47,7 @@ class _Run:
             self._env.close()
             raise
 
-    def points(self, started: float) -> Any:
+    def points(self, started: float) -> Iterator[EvalPoint]:
         """Train from grid step to grid step and yield each evaluation."""
         learner, env, spec = self._learner, self._env, self.spec
         row = self._row(env.reset(seed=int(seeding.stream(spec.seed, "environment").integers(2**31))), 0)
@@ -144,13 +97,9 @@ class _Run:
         """Return what has been learned so far."""
         return TablePolicy(self._learner.q_values(), self._discretiser)
 
-    def unless_dispatcher_raises(self, report: Any, points: list[EvalPoint]) -> Any:
-        """Report, and remember what the dispatcher raises: that is no failure of this run."""
-        try:
-            return report(points)
-        except Exception as error:
-            self.dispatcher_error = error
-            raise
+    def arrays(self) -> Mapping[str, NDArray[Any]]:
+        """Return the table, and its bins where it has any."""
+        return self.policy().arrays()
 
     def close(self) -> None:
         """Release the environments."""

@@ -22,7 +22,7 @@ def learning_curves(data: StudyData) -> go.Figure | None:
     curves = curves_series(data)
     if not curves:
         return None
-    figure = canvas(460, x_title="environment steps", y_title="mean return of an evaluation")
+    figure = canvas(460, x_title=data.clock, y_title="mean return of an evaluation")
     figure.add_traces(_lines(curves, "mean", "mean return"))
     for outcome in ("pruned", "timed_out", "diverged", "failed", "lost"):
         ended = [c for c in curves if c["outcome"] == outcome]
@@ -40,7 +40,7 @@ def metric_curves(data: StudyData) -> dict[str, go.Figure]:
     """Return metric name to its curves in all trials, coloured as the learning curves are."""
     figures = {}
     for name, curves in metrics_series(data).items():
-        figure = canvas(300, x_title="environment steps")
+        figure = canvas(300, x_title=data.clock)
         figure.add_traces(_lines(curves, "value", "value"))
         for curve in curves:
             if data.best is not None and curve["trial"] == data.best.number:

@@ -15,7 +15,7 @@ def steps_by_trial(data: StudyData) -> go.Figure | None:
     series = effort_series(data)
     if not series["trial"]:
         return None
-    figure = canvas(320, x_title="trial", y_title="environment steps")
+    figure = canvas(320, x_title="trial", y_title=data.clock)
     for outcome in dict.fromkeys(series["outcome"]):
         rows = [i for i, o in enumerate(series["outcome"]) if o == outcome]
         hover = "trial %{x}<br>%{y:,} steps<extra>" + mark(outcome).word + "</extra>"
