@@ -134,7 +134,10 @@ def confirm(
         StorageLostError: The database does not answer any more.
     """
     progress = progress or NoProgress()
-    plan = plan_again(load(name, storage), storage or default_storage(), settings or {})
+    stored = load(name, storage)
+    if stored.recipe.get("confirm") == 0:  # the search was told to leave it out; this command is asked for it
+        settings = {"confirm": StudyRecipe().confirm, **(settings or {})}
+    plan = plan_again(stored, storage or default_storage(), settings or {})
     refuse_what_cannot_fit(plan)
     _check_report_dir(plan)
     with study_lock(_lock_database(plan), plan.name):

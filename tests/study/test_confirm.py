@@ -182,8 +182,11 @@ def test_a_search_too_small_to_confirm_says_so_and_still_answers():
     assert tuner.api.confirm("s", settings={"confirm_budget": 3}, executor=FakeExecutor()).data.confirmation.complete
 
 
-def test_confirm_zero_confirms_nothing():
+def test_confirm_zero_confirms_nothing_until_it_is_asked_for():
     assert run(confirm=0).data.confirmation is None
+    asked_for = tuner.api.confirm("s", executor=FakeExecutor()).data.confirmation
+    assert asked_for.complete
+    assert len(asked_for.finalists) > 1
 
 
 def test_a_pinned_setting_cannot_change_when_confirming():
