@@ -20,6 +20,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from retest import Collector
+
 from tuner.core.statistics import iqm_difference, iqm_interval
 from tuner.envs.make import inspect
 from tuner.envs.spec import EnvSpec
@@ -29,7 +31,7 @@ from tuner.study.config_files import read_config
 from tuner.study.confirm.roster import zoo_values
 from tuner.study.objective import run_score
 from tuner.training.native import NativeTrainer
-from tuner.training.types import DONE, EvaluationSpec, RunId, RunSpec, evaluation_grid
+from tuner.training.types import EvaluationSpec, RunId, RunSpec, evaluation_grid
 
 #: RL Zoo's steps, and the return range (what the environment's rewards allow, as far as its time limit).
 ENVIRONMENTS = {"CartPole-v1": (50_000, 500.0), "Acrobot-v1": (100_000, 500.0), "MountainCar-v0": (120_000, 200.0)}
@@ -48,28 +50,6 @@ class Task:
     seeds: tuple[int, ...]
 
 
-class Desk:
-    """Hands out runs and keeps their evaluations."""
-
-    def __init__(self, specs):
-        self.specs, self.points, self.failed = list(specs), {spec.run_id: [] for spec in specs}, {}
-
-    def take(self, open_shapes, *, block):
-        """Return the next run."""
-        return self.specs.pop(0) if self.specs else DONE
-
-    def report(self, points):
-        """Keep the points."""
-        for point in points:
-            self.points[point.run_id].append(point)
-        return frozenset()
-
-    def finish(self, outcome):
-        """Note what did not complete."""
-        if outcome.kind != "completed":
-            self.failed[outcome.run_id] = f"{outcome.kind}: {outcome.reason}"
-
-
 def train(task: Task) -> list[dict]:
     """Train the seeds of a task and return a row for each."""
     steps, _ = ENVIRONMENTS[task.env]
@@ -82,7 +62,7 @@ def train(task: Task) -> list[dict]:
         RunSpec(RunId(i), env, "native", hyperparameters, run_seed(JUDGE, "verdict", i, 0), grid, evaluation)
         for i in task.seeds
     ]
-    desk = Desk(specs)
+    desk = Collector(specs)
     NativeTrainer(len(specs)).train(desk)
     rows = []
     for run_id, points in desk.points.items():

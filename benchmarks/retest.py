@@ -28,6 +28,7 @@ class Collector:
     def __init__(self, specs: list[RunSpec]) -> None:
         self.specs = list(specs)
         self.points: dict[RunId, list] = {spec.run_id: [] for spec in specs}
+        self.failed: dict[RunId, str] = {}
 
     def take(self, open_shapes, *, block):
         """Return the next run."""
@@ -42,7 +43,8 @@ class Collector:
     def finish(self, outcome):
         """Complain about anything but a completed run."""
         if outcome.kind != "completed":
-            print(f"run {outcome.run_id}: {outcome.kind}: {outcome.reason}")
+            self.failed[outcome.run_id] = f"{outcome.kind}: {outcome.reason}"
+            print(f"run {outcome.run_id}: {self.failed[outcome.run_id]}")
 
 
 def retest(config: Path, env: str, seeds: int, episodes: int) -> list[tuple[float, float]]:

@@ -144,7 +144,10 @@ def confirm(
         problem = ConfirmStage(plan, load(plan.name, plan.storage)).problem
         if problem:
             raise InputError(problem)
-        ending, failure = _confirm(plan, progress, executor)
+        with only_one(plan.storage, confirm_name(plan.name)) as mine:
+            if not mine:
+                raise InputError(f"Another supervisor trains the finalists of '{plan.name}'. See: tune list.")
+            ending, failure = _confirm(plan, progress, executor)
     data = load(plan.name, plan.storage)
     paths = write_study_report(data, plan.storage, Path(plan.recipe.report_dir))
     _tell_dashboard(data, plan.storage, progress)
