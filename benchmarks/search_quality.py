@@ -10,14 +10,16 @@ ends is refilled at once.
 
 For each way to search it prints the TRUE mean `late` (over all measured seeds) of the setting that the study chooses:
 ``best`` takes the trial with the highest score; ``confirmed`` takes the five best settings and picks the highest mean
-over the seeds that did not earn them that score. Means over study seeds, with 95 % percentile-bootstrap intervals. A
-seed that diverged counts as the lowest return of the landscape.
+over the seeds that did not earn them that score. ``proposed`` is the mean over all settings that were proposed after
+the random startup trials. Means over study seeds, with 95 % percentile-bootstrap intervals. A seed that diverged counts
+as the lowest return of the landscape.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import itertools
 import math
 import time
 from collections.abc import Sequence
@@ -100,14 +102,25 @@ class Choice(NamedTuple):
     Attributes:
         best: Of the trial with the highest score.
         confirmed: Of the finalist with the highest mean over other seeds.
+        proposed: Mean over the settings proposed after the startup trials.
         pruned: Trials stopped early.
         checkpoints: Virtual time, in checkpoints of one run.
     """
 
     best: float
     confirmed: float
+    proposed: float
     pruned: int
     checkpoints: int
+
+
+class Scored(NamedTuple):
+    """What a completed trial stood for, and what it scored."""
+
+    score: float
+    curve_mean: float
+    setting: int
+    seed: int
 
 
 class Replay:
@@ -117,14 +130,16 @@ class Replay:
         landscape: The curves.
 
     Attributes:
-        completed: (score, setting, seed) of each run that was not stopped.
+        completed: The runs that were not stopped, in order of their ends.
+        proposed: Setting of each run, in order of their starts.
         rounds: Virtual time, in checkpoints of one run.
     """
 
     def __init__(self, landscape: Landscape) -> None:
         self._landscape = landscape
         self._held: dict[RunId, _Playing] = {}
-        self.completed: list[tuple[float, int, int]] = []
+        self.completed: list[Scored] = []
+        self.proposed: list[int] = []
         self.rounds = 0
 
     def run(self, supervisor: StudySupervisor) -> None:
@@ -132,7 +147,9 @@ class Replay:
         while True:
             while isinstance(spec := supervisor.take({}, block=not self._held), RunSpec):
                 seed = int(seeding.stream(spec.seed, "landscape").integers(self._landscape.seeds))
-                self._held[spec.run_id] = _Playing(spec, self._landscape.nearest(spec.hyperparameters), seed)
+                setting = self._landscape.nearest(spec.hyperparameters)
+                self.proposed.append(setting)
+                self._held[spec.run_id] = _Playing(spec, setting, seed)
             if not self._held:
                 return
             self.rounds += 1
@@ -156,7 +173,9 @@ class Replay:
         for point in points:
             run = self._held[point.run_id]
             if point.step == self._landscape.steps[-1]:
-                self.completed.append((float(self._landscape.late[run.setting, run.seed]), run.setting, run.seed))
+                score = float(self._landscape.late[run.setting, run.seed])
+                curve_mean = float(self._landscape.returns[run.setting, run.seed].mean())
+                self.completed.append(Scored(score, curve_mean, run.setting, run.seed))
                 ended.append(Outcome(point.run_id, "completed", point.step))
             elif point.run_id in stop:
                 ended.append(Outcome(point.run_id, "stopped", point.step))
@@ -210,21 +229,24 @@ def replay(landscape: Landscape, plan: StudyPlan) -> Choice:
     assert supervisor.finished == plan.recipe.trials, found.counts
     # The study's own score of its best trial is what the landscape says of that curve.
     assert found.best is not None
-    assert math.isclose(found.best.score, max(executor.completed)[0]), (found.best, max(executor.completed))
+    assert math.isclose(found.best.score, max(executor.completed).score), (found.best, max(executor.completed))
     chosen = choose(landscape, executor.completed)
-    return Choice(*chosen, found.counts.get("pruned", 0), executor.rounds)
+    later = executor.proposed[plan.recipe.startup_trials :]
+    proposed = float(landscape.late[later].mean())
+    return Choice(*chosen, proposed, found.counts.get("pruned", 0), executor.rounds)
 
 
-def choose(landscape: Landscape, scored: Sequence[tuple[float, int, int]]) -> tuple[float, float]:
+def choose(landscape: Landscape, scored: Sequence[Scored]) -> tuple[float, float]:
     """Return the true mean `late` of the best and of the confirmed choice.
 
     Args:
         landscape: The truth.
-        scored: (score, setting, seed) of each completed trial, at least one.
+        scored: The completed trials, at least one. Of equal scores the higher mean of the whole curve comes first, as
+            in the study.
     """
     finalists: dict[int, int] = {}  # setting -> the seed that earned its highest score, best first
-    for _, setting, seed in sorted(scored, key=lambda item: -item[0]):
-        finalists.setdefault(setting, seed)
+    for trial in sorted(scored, key=lambda trial: (-trial.score, -trial.curve_mean)):
+        finalists.setdefault(trial.setting, trial.seed)
     top = list(finalists.items())[:FINALISTS]
     confirmed, _ = max(top, key=lambda item: np.delete(landscape.late[item[0]], item[1]).mean())
     return float(landscape.late[top[0][0]].mean()), float(landscape.late[confirmed].mean())
@@ -259,23 +281,24 @@ def main() -> None:
         f"{FINALISTS}, {np.median(means):.1f} the median; {options.studies} studies of {options.trials} trials each"
     )
     choices = replay_arms(landscape, options.studies, options.trials)
-    print("\n| search | in flight | best | confirmed | pruned | virtual time |\n|---|---:|---|---|---:|---:|")
+    print("\n| search | in flight | best | confirmed | proposed | pruned | virtual time |")
+    print("|---|---:|---|---|---|---:|---:|")
     for arm, found in choices.items():
         cells = []
-        for values in ([c.best for c in found], [c.confirmed for c in found]):
+        for name in ("best", "confirmed", "proposed"):
+            values = [getattr(choice, name) for choice in found]
             low, high = interval(values)
             cells.append(f"{np.mean(values):.1f} ({low:.1f} to {high:.1f})")
         in_flight = ARMS[arm][1] or default.trials_in_flight
         pruned, rounds = np.mean([c.pruned for c in found]), np.mean([c.checkpoints for c in found])
         runs = rounds / len(landscape.steps)
         print(f"| {arm} | {in_flight} | {' | '.join(cells)} | {pruned:.0f} | {runs:.0f} runs |")
-    print("\nDifference of confirmed, paired by study seed:")
-    for arm in ("one at a time", "random search"):
-        gains = [
-            mine.confirmed - theirs.confirmed for mine, theirs in zip(choices["default"], choices[arm], strict=True)
-        ]
+    print("\nDifferences, paired by study seed:")
+    for arm, name in itertools.product(("one at a time", "random search"), ("confirmed", "proposed")):
+        pairs = zip(choices["default"], choices[arm], strict=True)
+        gains = [getattr(mine, name) - getattr(theirs, name) for mine, theirs in pairs]
         low, high = interval(gains)
-        print(f"default minus {arm}: {np.mean(gains):+.1f} ({low:+.1f} to {high:+.1f})")
+        print(f"{name}, default minus {arm}: {np.mean(gains):+.1f} ({low:+.1f} to {high:+.1f})")
     print(f"({time.perf_counter() - started:.0f} s)")
 
 

@@ -12,7 +12,7 @@ TUNER = ROOT / "tuner"
 FILES = sorted(TUNER.rglob("*.py"))
 
 #: What everything may import.
-BASE = {"", "errors", "optional", "seeding", "fields", "hyperparameters"}
+BASE = {"", "errors", "optional", "seeding", "fields", "durable", "hyperparameters"}
 
 #: Part of the package -> the other parts it may import, all of them below it.
 BELOW = {
@@ -27,13 +27,14 @@ BELOW = {
     "networks": {"core"},
     "replay": {"core"},
     "space": set(),
-    "envs": set(),
+    "envs": {"core"},
     "core": set(),
     "__main__": {"cli"},
     "__init__": {"api", "study"},
     "errors": set(),
     "optional": set(),
     "seeding": set(),
+    "durable": set(),
     "fields": set(),
     "hyperparameters": set(),
 }

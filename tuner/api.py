@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from tuner.errors import InputError, StudyFailedError, TunerError
 from tuner.hosting import interruptible, make_executor, with_workers
 from tuner.hyperparameters import Hyperparameters, from_mapping
 from tuner.study.commands import recipe_command, study_commands
+from tuner.study.conclusion import nothing_learned
 from tuner.study.confirm.stage import ConfirmStage, confirm_name
 from tuner.study.export import export_trial, write_export
 from tuner.study.forecast import refuse_what_cannot_fit
@@ -30,6 +30,7 @@ from tuner.study.storage import sqlite_path
 from tuner.study.studies import open_study
 from tuner.study.urls import default_storage
 from tuner.training.recording import check_can_be_filmed
+from tuner.training.run_checkpoint import RunCheckpoints
 from tuner.training.types import Executor
 
 
@@ -104,7 +105,7 @@ def run(
             failure = _film(plan, data, progress)
     paths = write_study_report(data, plan.storage, Path(plan.recipe.report_dir))
     _tell_dashboard(data, plan.storage, progress)
-    failure = failure or _nothing_learned(data)
+    failure = failure or nothing_learned(data)
     if failure is not None:
         raise StudyFailedError(f"{failure} Report: {paths.page}")
     return _result(plan, data, paths, ending)
@@ -231,7 +232,7 @@ def _search(
     if supervisor.finished >= plan.recipe.trials:
         return supervisor.close(), None
     if executor is None:
-        executor = make_executor(plan)
+        executor = make_executor(plan, plan.checkpoints)
     failure: StudyFailedError | None = None
     progress.start(supervisor.snapshot())
     try:
@@ -244,6 +245,8 @@ def _search(
             ending = supervisor.close()
         finally:
             progress.finish(supervisor.snapshot())
+    if ending == "done":
+        RunCheckpoints(plan.checkpoints).clear()
     return ending, failure or supervisor.failure
 
 
@@ -280,16 +283,6 @@ def _result(plan: StudyPlan, data: StudyData, paths: ReportPaths, ending: Ending
     chosen = data.chosen
     best = from_mapping(plan.recipe.algo, chosen.hyperparameters) if chosen is not None else None
     return StudyResult(plan.name, data, best, paths.page, paths.best_yaml, ending)
-
-
-def _nothing_learned(data: StudyData) -> StudyFailedError | None:
-    """Return why no trial was of any use, or None."""
-    ended = [t for t in data.trials if t.outcome in ("completed", "pruned", "diverged", "timed_out", "failed")]
-    if not ended or any(t.outcome in ("completed", "pruned") for t in ended):
-        return None
-    reasons = Counter(f"{t.outcome}: {t.reason}" for t in ended).most_common(3)
-    listed = "; ".join(f"{count} x {reason}" for reason, count in reasons)
-    return StudyFailedError(f"None of the {len(ended)} trials completed ({listed}).")
 
 
 def _check_report_dir(plan: StudyPlan) -> None:

@@ -8,6 +8,7 @@ import functools
 import signal
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Protocol
 
@@ -44,11 +45,17 @@ def with_workers(recipe: StudyRecipe) -> StudyRecipe:
     return dataclasses.replace(recipe, workers=room(_place(recipe)))
 
 
-def make_executor(plan: StudyPlan) -> Executor:
-    """Return the executor that ``--executor`` names, with trainers of the plan's backend and algorithm."""
+def make_executor(plan: StudyPlan, checkpoints: Path | None = None) -> Executor:
+    """Return the executor that ``--executor`` names, with trainers of the plan's backend and algorithm.
+
+    Args:
+        plan: The study.
+        checkpoints: Folder that long runs are saved in, for trainers that see it; None where they start over.
+    """
     from tuner.training.registry import make_trainer
 
-    trainer = functools.partial(make_trainer, plan.recipe.backend, plan.recipe.algo, plan.lanes)
+    folder = checkpoints if plan.trains_here else None
+    trainer = functools.partial(make_trainer, plan.recipe.backend, plan.recipe.algo, plan.lanes, checkpoints=folder)
     if plan.recipe.executor == "inline":
         from tuner.execution.inline import InlineExecutor
 

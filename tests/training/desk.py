@@ -9,6 +9,20 @@ from tuner.training.types import DONE, EvalPoint, EvaluationSpec, Outcome, RunId
 SMALL = {"batch_size": 16, "net_arch": (16, 16), "learning_rate": 2e-3, "train_freq": 8, "gradient_steps": 4,
          "learning_starts": 50, "target_update_interval": 20, "exploration_fraction": 0.5}  # fmt: skip
 
+#: Settings of many kinds, nearly all of one shape.
+MIXED = [
+    {},
+    {"learning_rate": 1e-4, "buffer_size": 70},
+    {"train_freq": 16, "gradient_steps": -1, "tau": 0.3},
+    {"train_freq": 1, "gradient_steps": 1, "exploration_schedule": "exponential"},
+    {"train_freq": 7, "gradient_steps": 3, "gamma": 0.9},
+    {"train_freq": 250, "gradient_steps": 2, "learning_starts": 0},
+    {"net_arch": (8,)},
+    {"double_q": True, "loss": "mse"},
+    {"n_steps": 3, "train_freq": 5},
+    {"prioritized": True, "dueling": True, "n_steps": 4, "train_freq": 2, "gradient_steps": 1},
+]
+
 
 class Desk:
     """Hands out ``specs`` in order; stops the runs in ``stop_at`` at their given step."""

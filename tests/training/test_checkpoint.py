@@ -96,7 +96,7 @@ def test_other_files_in_the_folder_stay_and_no_temporary_ones_remain(folder):
 
 
 def test_a_crash_between_the_two_files_is_not_taken_for_a_model(folder, monkeypatch):
-    replace, done = checkpoint._replace, []
+    replace, done = checkpoint.replace_file, []
 
     def crash_at_the_second(path, content):
         if done:
@@ -104,7 +104,7 @@ def test_a_crash_between_the_two_files_is_not_taken_for_a_model(folder, monkeypa
         done.append(path)
         replace(path, content)
 
-    monkeypatch.setattr(checkpoint, "_replace", crash_at_the_second)
+    monkeypatch.setattr(checkpoint, "replace_file", crash_at_the_second)
     with pytest.raises(KeyboardInterrupt):
         save_model(folder, SPEC, network(seed=9))
     with pytest.raises(InputError, match="checksum"):

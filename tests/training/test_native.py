@@ -5,26 +5,13 @@ from __future__ import annotations
 import gymnasium as gym
 import numpy as np
 import pytest
-from training.desk import Desk, make_spec
+from training.desk import MIXED, Desk, make_spec
 
 from tuner.envs.probe import PROBES
 from tuner.networks.heads import QHead
 from tuner.networks.mlp import Activations, MLPLayout, append_one, forward
 from tuner.training.native import NativeTrainer
 from tuner.training.types import RunId
-
-MIXED = [
-    {},
-    {"learning_rate": 1e-4, "buffer_size": 70},
-    {"train_freq": 16, "gradient_steps": -1, "tau": 0.3},
-    {"train_freq": 1, "gradient_steps": 1, "exploration_schedule": "exponential"},
-    {"train_freq": 7, "gradient_steps": 3, "gamma": 0.9},
-    {"train_freq": 250, "gradient_steps": 2, "learning_starts": 0},
-    {"net_arch": (8,)},
-    {"double_q": True, "loss": "mse"},
-    {"n_steps": 3, "train_freq": 5},
-    {"prioritized": True, "dueling": True, "n_steps": 4, "train_freq": 2, "gradient_steps": 1},
-]
 
 
 def train(specs, lanes, stop_at=None, **kwargs) -> Desk:
@@ -207,6 +194,7 @@ def test_a_fault_ends_only_its_own_run(fault, kind, reason):
     desk = train([healthy[0], sick, *healthy[1:]], 4)
     outcome = desk.outcomes[RunId(9)]
     assert outcome.kind == kind
+    assert outcome.steps == (0 if fault == "make" else 137)
     assert reason in outcome.reason
     assert "\n" not in outcome.reason
     assert all(desk.outcomes[s.run_id].kind == "completed" for s in healthy)

@@ -10,11 +10,13 @@ says nothing about what the state was worth.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tuner.core.generators import set_state, state_of
 from tuner.core.schedules import SCHEDULES
 from tuner.hyperparameters import QLearningHyperparameters
 
@@ -85,6 +87,29 @@ class QLearner:
     def q_values(self) -> Array:
         """Return the table, ``[rows, n_actions]`` float64."""
         return np.array(self.table)
+
+    def snapshot(self) -> dict[str, Array]:
+        """Return all that it has become, as plain arrays."""
+        return {
+            "table": self.q_values(),
+            "clock": np.array(self._clock),
+            "totals": np.array(self.totals),
+            "explores": np.array(self._explores, bool),
+            "random_actions": np.array(self._random_actions, np.int64),
+            "rates": np.array(self._rates),
+            "stream": np.array(state_of(self._rng)),
+        }
+
+    def restore(self, saved: Mapping[str, Array]) -> None:
+        """Go on from the snapshot of a learner of the same run."""
+        self.table = saved["table"].tolist()
+        self._clock = int(saved["clock"])
+        updates, errors, reached = saved["totals"].tolist()
+        self.totals = (int(updates), errors, reached)
+        self._explores = saved["explores"].tolist()
+        self._random_actions = saved["random_actions"].tolist()
+        self._rates = saved["rates"].tolist()
+        set_state(self._rng, str(saved["stream"]))
 
     def _draw(self) -> None:
         steps = self._clock + np.arange(BLOCK)

@@ -6,6 +6,7 @@ it equals Stable-Baselines3's ``AtariWrapper`` with ``VecFrameStack(4)`` (tested
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -98,6 +99,22 @@ class AtariGame(gymnasium.Wrapper[Any, Any, Any, Any]):
         if self._training and self.settings.training_clips_rewards:
             reward = float(np.sign(reward))
         return self._stack.push(self._look()), reward, terminated, truncated, {"lives": self._lives}
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether the next reset goes on with the game: only a life was lost."""
+        return self._training and not self._over
+
+    def system_state(self) -> str:
+        """Return the emulator's state with its random generator, as text."""
+        return base64.b64encode(self._emulator.cloneState(include_rng=True).serialize()).decode()
+
+    def restore_system_state(self, text: str) -> None:
+        """Bring the emulator into a state; a new game is to follow."""
+        import ale_py  # whoever has a game has it
+
+        self._over = True
+        self._emulator.restoreState(ale_py.ALEState(base64.b64decode(text)))
 
     def _new_game(self, seed: int | None) -> None:
         self.env.reset(seed=seed)

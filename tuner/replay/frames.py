@@ -8,6 +8,7 @@ transitions and padding need no rules of their own; a frame that no transition h
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -140,6 +141,15 @@ class FrameMemory:
             there[...] = part[0]
         return parts
 
+    def snapshot(self, lane: int) -> dict[str, Array]:
+        """Return a lane's transitions, frames, place and stream (copies)."""
+        return {**self._ring.snapshot(lane), **self._lanes[lane].snapshot()}
+
+    def restore(self, lane: int, saved: Mapping[str, Array]) -> None:
+        """Go on from a snapshot; the lane was started for the same run."""
+        self._ring.restore(lane, saved)
+        self._lanes[lane].restore(saved)
+
     def _to_frames(self, packed: Array) -> Array:
         return packed[:, :-1].astype(np.uint8).reshape(len(packed), self._stack, self._frame_size)
 
@@ -193,6 +203,26 @@ class LaneFrames:
     def take(self, numbers: Array, out: Array) -> None:
         """Write the frames with these numbers ``[...]`` into ``out`` ``[..., size]``."""
         np.take(self._frames, numbers, axis=0, out=out, mode="clip")
+
+    def snapshot(self) -> dict[str, Array]:
+        """Return the frames and who holds them (copies)."""
+        return {
+            "frames": self._frames[: self.used].copy(),
+            "held": self._held[: self.used].copy(),
+            "free": np.array(self._free, np.int64),
+            "recent": np.array(list(self._shown), np.int64),
+        }
+
+    def restore(self, saved: Mapping[str, Array]) -> None:
+        """Go on from a snapshot."""
+        self.used = len(saved["frames"])
+        while self.used > len(self._frames):
+            self._grow()
+        self._frames[: self.used] = saved["frames"]
+        self._held[: self.used] = saved["held"]
+        self._free = saved["free"].tolist()
+        self._shown = {number: self._frames[number].tobytes() for number in saved["recent"].tolist()}
+        self._recent = {shown: number for number, shown in self._shown.items()}
 
     def _store(self, frame: Array, shown: bytes) -> int:
         if self._free:

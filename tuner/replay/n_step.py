@@ -12,7 +12,7 @@ transitions; it forms them at every draw.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -68,6 +68,15 @@ class NStepLanes:
         """Begin a new run on a lane."""
         self._n[lane] = n
         self._tails[lane] = None
+
+    def snapshot(self, lane: int) -> dict[str, Array]:
+        """Return the lane's newest transitions; nothing where there are none."""
+        tail = self._tails[lane]
+        return {} if tail is None else {"rows": tail[0], "ends": tail[1]}
+
+    def restore(self, lane: int, saved: Mapping[str, Array]) -> None:
+        """Go on from a snapshot; the lane was started for the same run."""
+        self._tails[lane] = (saved["rows"], saved["ends"]) if saved else None
 
     def extend(self, lane: int, rows: Array, ends: Array | None) -> tuple[Array, int]:
         """Take a stretch of one-step transitions and return n-step transitions.

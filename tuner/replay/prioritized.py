@@ -9,6 +9,7 @@ strata), from the same random numbers as uniform replay: with alpha = 0 it is un
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -66,6 +67,17 @@ class LanePriorities:
         self._trees.fill(lane, begin, min(begin + count, capacity), largest)
         self._trees.fill(lane, 0, begin + count - capacity, largest)
         self._filled[lane] = max(self._filled[lane], min(begin + count, capacity))
+
+    def snapshot(self, lane: int) -> dict[str, Array]:
+        """Return a lane's priorities (copies)."""
+        leaves = self._trees.leaves(slice(lane, lane + 1), np.arange(self._filled[lane])[None])
+        return {"leaves": leaves[0], "largest": self._largest[lane].copy()}
+
+    def restore(self, lane: int, saved: Mapping[str, Array]) -> None:
+        """Go on from a snapshot; the lane was started for the same run."""
+        self._filled[lane] = len(saved["leaves"])
+        self._trees.fill(lane, 0, self._filled[lane], saved["leaves"])
+        self._largest[lane] = saved["largest"]
 
     def draw(self, lanes: slice, uniforms: Array, sizes: Array, clock: Array) -> tuple[Array, Array]:
         """Draw a minibatch for each of some neighbouring lanes.

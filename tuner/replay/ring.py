@@ -8,10 +8,13 @@ lane has written cost no memory.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
+
+from tuner.core.generators import set_state, state_of
 
 Array = NDArray[Any]
 
@@ -138,6 +141,28 @@ class LaneRing:
         size, capacity, base = int(self.sizes[lane]), int(self.capacities[lane]), int(self._base[lane])
         oldest = int(self.positions[lane]) if size == capacity else 0
         return self.unpack(self._rows[base + (oldest + np.arange(size)) % capacity])
+
+    def snapshot(self, lane: int) -> dict[str, Array]:
+        """Return a lane's transitions, place and stream (copies)."""
+        stream, base, size = self._streams[lane], int(self._base[lane]), int(self.sizes[lane])
+        assert stream is not None
+        return {
+            "rows": self._rows[base : base + size].copy(),
+            "position": np.array(self.positions[lane]),
+            "stream": np.array(state_of(stream)),
+            "draws": self._draws[lane][self._drawn[lane] :].copy(),
+        }
+
+    def restore(self, lane: int, saved: Mapping[str, Array]) -> None:
+        """Go on from a snapshot; the lane was started for the same run."""
+        stream, base, size = self._streams[lane], int(self._base[lane]), len(saved["rows"])
+        assert stream is not None
+        if size > self.capacities[lane]:
+            raise ValueError(f"{size} transitions do not fit a memory of {self.capacities[lane]}.")
+        self._rows[base : base + size] = saved["rows"]
+        self.sizes[lane], self.positions[lane] = size, int(saved["position"])
+        set_state(stream, str(saved["stream"]))
+        self._draws[lane], self._drawn[lane] = saved["draws"], 0
 
     def uniforms(self, lane: int, count: int) -> Array:
         """Return ``count`` draws from the lane's stream, fetched in blocks; a block's unused tail is dropped."""

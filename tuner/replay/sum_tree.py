@@ -84,8 +84,8 @@ class LaneSumTrees:
             place = base * self._levels[depth].shape[1] + index
             self._flat[depth][place] = below.take(children) + below.take(children + 1)
 
-    def fill(self, lane: int, start: int, stop: int, value: float) -> None:
-        """Set the leaves ``start`` to ``stop - 1`` of one lane."""
+    def fill(self, lane: int, start: int, stop: int, value: float | Array) -> None:
+        """Set the leaves ``start`` to ``stop - 1`` of one lane, to one value or one each."""
         if start >= stop:
             return
         self._levels[0][lane, start:stop] = value

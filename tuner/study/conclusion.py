@@ -1,10 +1,13 @@
-"""From a trial whose runs have all ended to how it ended."""
+"""From a trial whose runs have all ended to how it ended, and from all trials to whether there was any use in it."""
 
 from __future__ import annotations
 
-from tuner.errors import DivergedError
+from collections import Counter
+
+from tuner.errors import DivergedError, StudyFailedError
 from tuner.study.flight import OpenTrial
 from tuner.study.objective import trial_score
+from tuner.study.results import StudyData
 from tuner.study.trials import TrialEnd
 
 
@@ -26,3 +29,13 @@ def conclude(trial: OpenTrial, last_step: int, objective: str) -> TrialEnd | Non
             verdict = ("diverged", str(error))
     outcome, reason = verdict or ("completed", "")
     return TrialEnd(outcome, score, sum(run.steps for run in runs), sum(run.elapsed_s for run in runs), reason)
+
+
+def nothing_learned(data: StudyData) -> StudyFailedError | None:
+    """Return why no trial was of any use, or None."""
+    ended = [t for t in data.trials if t.outcome in ("completed", "pruned", "diverged", "timed_out", "failed")]
+    if not ended or any(t.outcome in ("completed", "pruned") for t in ended):
+        return None
+    reasons = Counter(f"{t.outcome}: {t.reason}" for t in ended).most_common(3)
+    listed = "; ".join(f"{count} x {reason}" for reason, count in reasons)
+    return StudyFailedError(f"None of the {len(ended)} trials completed ({listed}).")

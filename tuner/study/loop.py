@@ -22,8 +22,9 @@ from tuner.study.outage import Outage
 from tuner.study.plan import StudyPlan
 from tuner.study.progress import NoProgress, PacedDrawing, ProgressListener, Snapshot
 from tuner.study.record import StudyRecord
-from tuner.study.tally import FAILURES_IN_A_ROW, Tally
+from tuner.study.tally import Tally
 from tuner.study.trials import Settled
+from tuner.training.run_checkpoint import RunCheckpoints
 from tuner.training.types import DONE, WAIT, EvalPoint, LossCause, Outcome, RunId, RunSpec, Signal
 
 #: Said once after the first Ctrl-C: nothing else is to be seen until the runs in training reach an evaluation.
@@ -56,6 +57,7 @@ class StudySupervisor:
         self._record = record
         self._progress = progress or NoProgress()
         self._drawing = PacedDrawing(self._progress)
+        self._checkpoints = RunCheckpoints(plan.checkpoints)
         self._clock = clock
         self._start = clock()
         self._changed = threading.Condition(threading.RLock())
@@ -182,10 +184,7 @@ class StudySupervisor:
     def failure(self) -> StudyFailedError | None:
         """Why no trial can succeed, or None."""
         if self._ending == "failed":
-            return StudyFailedError(
-                f"{FAILURES_IN_A_ROW} trials in a row failed in the same way: {self._tally.last_failure} "
-                "Mend that and run the same command again."
-            )
+            return StudyFailedError(self._tally.why_hopeless)
         return None
 
     @property
@@ -285,6 +284,7 @@ class StudySupervisor:
             return  # stopped because the study is ending
         self._record.tell(trial.asked.number, end)
         self._flight.remove(trial)
+        self._checkpoints.discard(run.spec for run in trial.runs.values())
         if not self._record.was_taken_away(trial.asked.number):  # else what counts is what becomes of it there
             self._tally.add(trial.asked, end.outcome, end.score, end.reason)
         if self._tally.hopeless and self._ending is None:

@@ -6,6 +6,7 @@ import dataclasses
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, cast
 
 from tuner.envs.encoders import encoder_for
@@ -83,6 +84,11 @@ class StudyPlan:
     def trains_here(self) -> bool:
         """Whether its workers share this machine's memory, and nothing else."""
         return self.recipe.executor != "ray" or self.recipe.ray_address == "local"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder that its long runs are saved in while they train."""
+        return Path(self.recipe.report_dir).absolute() / self.name / "checkpoints"
 
     @property
     def sees_images(self) -> bool:

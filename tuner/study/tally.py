@@ -73,9 +73,12 @@ class Tally:
         return len(self._failures) == FAILURES_IN_A_ROW
 
     @property
-    def last_failure(self) -> str:
-        """Reason of the last failure in a row; empty without one."""
-        return self._failures[-1] if self._failures else ""
+    def why_hopeless(self) -> str:
+        """What ended a hopeless study, and what to do."""
+        return (
+            f"{FAILURES_IN_A_ROW} trials in a row failed in the same way: {self._failures[-1]} "
+            "Mend that and run the same command again."
+        )
 
 
 def _kind_of(reason: str) -> str:

@@ -5,18 +5,16 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
-import tempfile
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tuner.durable import replace_file
 from tuner.envs.spec import EnvSpec
 from tuner.errors import InputError
 from tuner.hyperparameters import (
@@ -31,6 +29,7 @@ from tuner.training.image_policy import TORSO, ImagePolicy, image_policy
 from tuner.training.policy import Policy
 from tuner.training.table_policy import TablePolicy, table_policy
 from tuner.training.types import Backend, EvalPoint, EvaluationSpec, RunId, RunSpec
+from tuner.training.versions import package_versions
 
 Array = NDArray[Any]
 
@@ -41,9 +40,6 @@ WEIGHTS, MODEL = "weights.npz", "model.json"
 
 #: Larger files are not ours: the widest network allowed has far fewer bytes.
 MAX_BYTES = {WEIGHTS: 1 << 30, MODEL: 1 << 26}
-
-#: Packages whose version is noted beside a model.
-PACKAGES = ("tune-dqn", "torch", "numpy", "gymnasium", "stable-baselines3")
 
 
 @dataclass(frozen=True)
@@ -97,7 +93,7 @@ def save_model(
         "grid": list(spec.grid),
         "n_timesteps": spec.n_timesteps,
         "evaluation": asdict(spec.evaluation),
-        "versions": _versions(),
+        "versions": dict(package_versions()),
         "evaluations": [{"step": p.step, "returns": p.returns, "lengths": p.lengths} for p in evaluations],
     }
     try:
@@ -106,8 +102,8 @@ def save_model(
         raise InputError(f"The environment's arguments must be plain data to be saved: {error}.") from error
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _replace(folder / WEIGHTS, buffer.getvalue())
-        _replace(folder / MODEL, text.encode())
+        replace_file(folder / WEIGHTS, buffer.getvalue())
+        replace_file(folder / MODEL, text.encode())
     except OSError as error:
         raise InputError(f"{folder} cannot be written: {error.strerror or error}.") from error
 
@@ -225,35 +221,9 @@ def _read(path: Path) -> bytes:
         ) from error
 
 
-def _replace(path: Path, content: bytes) -> None:
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        Path(name).chmod(0o666 & ~umask)  # mkstemp makes the file for its owner alone
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-
-
 def _frozen(value: Any) -> Any:
     """JSON lists as tuples, so that an environment's name can be hashed."""
     return tuple(_frozen(item) for item in value) if isinstance(value, list) else value
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for package in PACKAGES:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
 
 
 def _one_line(error: Exception) -> str:

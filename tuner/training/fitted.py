@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -42,6 +43,7 @@ class FittedRun:
         self._spec, self._observer = spec, observer
         self._hyperparameters = spec.hyperparameters
         self.clock = 0
+        self._targets: NDArray[Any] | None = None
         self._seed = int(seeding.stream(spec.seed, "network").integers(2**31))
         self._fitted: FittedQ | None = None
         self._data: OfflineData | None = None
@@ -62,9 +64,13 @@ class FittedRun:
         with threadpool_limits(limits=1):
             self._data = self._collect()
             self._fitted = self._begin(self._data)
+            if self._targets is not None:
+                self._fitted = FittedQ.refitted(
+                    self._data, self._targets, self._n_actions, self._hyperparameters, self._seed
+                )
         ended = np.flatnonzero(self._data.terminated | self._data.truncated)
         episodes = float(len(ended))
-        for step in spec.grid:
+        for step in spec.grid[bisect.bisect_right(spec.grid, self.clock) :]:
             moved = 0.0
             while self.clock < step:
                 with threadpool_limits(limits=1):
@@ -82,6 +88,18 @@ class FittedRun:
                 raise DivergedError(f"evaluation return is not finite at iteration {step}")
             metrics = {"loss": moved, "q_value": value, "train_episodes": episodes}
             yield EvalPoint(spec.run_id, step, returns, lengths, time.perf_counter() - started, metrics)
+
+    def keep_journal(self) -> None:
+        """Do nothing: what a run collects depends on its seed alone, and is collected again."""
+
+    def snapshot(self) -> Mapping[str, NDArray[Any]]:
+        """Return all that the run has become, at an evaluation: what its last regression was fitted to."""
+        assert self._fitted is not None and self._fitted.targets is not None
+        return {"targets": self._fitted.targets, "clock": np.array(self.clock)}
+
+    def restore(self, saved: Mapping[str, NDArray[Any]]) -> None:
+        """Go on from the snapshot of the same run, which has not begun."""
+        self._targets, self.clock = saved["targets"], int(saved["clock"])
 
     def arrays(self) -> Mapping[str, NDArray[Any]]:
         """Return what the last regression was fitted to: fitting it again gives the same values, and runs no code."""

@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 import functools
+import json
 import time
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from tuner import seeding
 from tuner.agents.dqn.exploration import epsilon
 from tuner.envs.bare import BareEnv
+from tuner.envs.journal import Journal
 from tuner.hyperparameters import DQNHyperparameters
-from tuner.training.types import EvalPoint, Outcome, OutcomeKind, RunObserver, RunSpec
+from tuner.training.types import (
+    EvalPoint,
+    Outcome,
+    OutcomeKind,
+    RunObserver,
+    RunSpec,
+    points_from_plain,
+    points_to_plain,
+)
+
+Array = NDArray[Any]
 
 
 @dataclass
@@ -37,6 +53,9 @@ class LaneRun:
         clock: Environment steps taken.
         elapsed_s: The run's share of the time the stack took.
         ended: How the run ended, once it has.
+        points: Its evaluations.
+        journal: What its environment went through; None where nobody will ask.
+        saved_at: When it began, or was last saved (monotonic seconds).
     """
 
     spec: RunSpec
@@ -46,9 +65,11 @@ class LaneRun:
     clock: int = 0
     elapsed_s: float = 0.0
     ended: Outcome | None = None
+    points: list[EvalPoint] = field(default_factory=list)
+    journal: Journal | None = None
+    saved_at: float = field(default_factory=time.monotonic)
     episode_return: float = 0.0
     episode_length: int = 0
-    _points: int = 0
     _means: _Means = field(default_factory=_Means)
 
     @classmethod
@@ -77,12 +98,12 @@ class LaneRun:
     def stretch(self) -> int:
         """Environment steps until something happens: a training call is due, or an evaluation."""
         train_freq = self.hyperparameters.train_freq
-        return min(train_freq - self.clock % train_freq, self.spec.grid[self._points] - self.clock)
+        return min(train_freq - self.clock % train_freq, self.spec.grid[len(self.points)] - self.clock)
 
     @property
     def at_grid(self) -> bool:
         """Whether an evaluation is due."""
-        return self.ended is None and self.clock == self.spec.grid[self._points]
+        return self.ended is None and self.clock == self.spec.grid[len(self.points)]
 
     @property
     def learns_now(self) -> bool:
@@ -110,11 +131,30 @@ class LaneRun:
     def evaluated(self, returns: tuple[float, ...], lengths: tuple[int, ...]) -> EvalPoint:
         """Return the evaluation point at the clock, and begin a new interval."""
         point = EvalPoint(self.spec.run_id, self.clock, returns, lengths, self.elapsed_s, self._metrics())
-        self._points += 1
+        self.points.append(point)
         self._means = _Means()
-        if self._points == len(self.spec.grid):
+        if len(self.points) == len(self.spec.grid):
             self.end("completed")
         return point
+
+    def snapshot(self) -> Array:
+        """Return the bookkeeping as text in an array."""
+        state = {
+            "clock": self.clock,
+            "elapsed_s": self.elapsed_s,
+            "episode": (self.episode_return, self.episode_length),
+            "means": asdict(self._means),
+            "points": points_to_plain(self.points),
+        }
+        return np.array(json.dumps(state))
+
+    def restore(self, saved: Array) -> None:
+        """Go on from a snapshot."""
+        state = json.loads(str(saved))
+        self.clock, self.elapsed_s = state["clock"], self.elapsed_s + state["elapsed_s"]
+        self.episode_return, self.episode_length = state["episode"]
+        self._means = _Means(**state["means"])
+        self.points = points_from_plain(self.spec.run_id, state["points"])
 
     def end(self, kind: OutcomeKind, reason: str = "", detail: str = "") -> None:
         """Settle how the run ended; the first word counts."""

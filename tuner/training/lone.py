@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
+import itertools
+import json
+import logging
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
 
+import numpy as np
 from numpy.typing import NDArray
 
 from tuner.errors import DivergedError
 from tuner.training.lane import describe
-from tuner.training.types import DONE, Dispatcher, EvalPoint, Outcome, OutcomeKind, RunObserver, RunSpec
+from tuner.training.run_checkpoint import RunCheckpoints
+from tuner.training.types import (
+    DONE,
+    Dispatcher,
+    EvalPoint,
+    Outcome,
+    OutcomeKind,
+    RunObserver,
+    RunSpec,
+    points_from_plain,
+    points_to_plain,
+)
+
+logger = logging.getLogger(__name__)
 
 
 class LoneRun(Protocol):
@@ -31,6 +48,22 @@ class LoneRun(Protocol):
         """Return what has been learned so far, as a file would hold it."""
         ...
 
+    def keep_journal(self) -> None:
+        """Be ready for :meth:`snapshot`; called before training begins."""
+        ...
+
+    def snapshot(self) -> Mapping[str, NDArray[Any]]:
+        """Return all that the run has become, at an evaluation."""
+        ...
+
+    def restore(self, saved: Mapping[str, NDArray[Any]]) -> None:
+        """Go on from the snapshot of the same run; this one is ready for its own, and has not begun.
+
+        Raises:
+            Exception: It cannot.
+        """
+        ...
+
     def close(self) -> None:
         """Release the environments."""
         ...
@@ -42,11 +75,18 @@ class LoneTrainer:
     Args:
         begin: From a run's spec and the observer to the run.
         observer: Watches single runs, or None.
+        checkpoints: Where long runs are saved, and go on from; None where every run starts over.
     """
 
-    def __init__(self, begin: Callable[[RunSpec, RunObserver | None], LoneRun], observer: RunObserver | None) -> None:
+    def __init__(
+        self,
+        begin: Callable[[RunSpec, RunObserver | None], LoneRun],
+        observer: RunObserver | None,
+        checkpoints: RunCheckpoints | None = None,
+    ) -> None:
         self._begin = begin
         self._observer = observer
+        self._checkpoints = checkpoints
 
     def train(self, dispatcher: Dispatcher) -> None:
         """Take, train and finish until there is nothing more."""
@@ -63,15 +103,20 @@ class LoneTrainer:
         kind: OutcomeKind = "completed"
         reason = detail = ""
         reporting = False
+        saved_at = time.monotonic()
         try:
-            run = self._begin(spec, self._observer)
-            for point in run.points(started):
+            run, points = self._start(spec)
+            started -= points[-1].elapsed_s if points else 0.0
+            for news in itertools.chain([points] if points else [], ([point] for point in run.points(started))):
                 reporting = True  # what the dispatcher raises is no failure of this run
-                stop = dispatcher.report([point])
+                stop = dispatcher.report(news)
                 reporting = False
-                if spec.run_id in stop and point.step < spec.n_timesteps:
+                if spec.run_id in stop and news[-1].step < spec.n_timesteps:
                     kind = "stopped"
                     break
+                if news is not points:
+                    points += news
+                    saved_at = self._save(run, spec, points, saved_at)
         except DivergedError as error:
             if reporting:
                 raise
@@ -85,5 +130,39 @@ class LoneTrainer:
                 run.close()
         if run is not None and self._observer is not None:
             self._observer.on_end(spec.run_id, run.arrays())
+        if self._checkpoints is not None and kind != "stopped":  # an interrupted one will go on
+            self._checkpoints.discard([spec])
         clock = run.clock if run is not None else 0
         return Outcome(spec.run_id, kind, clock, time.perf_counter() - started, reason, detail)
+
+    def _save(self, run: LoneRun, spec: RunSpec, points: list[EvalPoint], saved_at: float) -> float:
+        """Save a run where that is due, and return when it was saved last (monotonic seconds)."""
+        ends = points[-1].step == spec.n_timesteps
+        if self._checkpoints is None or ends or not self._checkpoints.due(saved_at):
+            return saved_at
+        self._checkpoints.save(spec, {**run.snapshot(), "points": np.array(json.dumps(points_to_plain(points)))})
+        return time.monotonic()
+
+    def _start(self, spec: RunSpec) -> tuple[LoneRun, list[EvalPoint]]:
+        """Return a run that begins, or goes on from its file, and its evaluations so far."""
+        run = self._begin(spec, self._observer)
+        if self._checkpoints is None:
+            return run, []
+        try:
+            run.keep_journal()
+            saved = self._checkpoints.load(spec)
+            if saved is None:
+                return run, []
+        except BaseException:
+            run.close()
+            raise
+        try:
+            points = points_from_plain(spec.run_id, json.loads(str(saved["points"])))
+            run.restore(saved)
+        except Exception as error:  # a file may hold anything, and an environment's own code raise anything
+            logger.info("Run %s starts over: %s.", tuple(spec.run_id), describe(error))
+            run.close()
+            run = self._begin(spec, self._observer)
+            run.keep_journal()
+            return run, []
+        return run, points

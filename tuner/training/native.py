@@ -8,6 +8,7 @@ from threadpoolctl import threadpool_limits
 
 from tuner.agents.dqn.stack import NumericPath
 from tuner.training.lane import describe
+from tuner.training.run_checkpoint import RunCheckpoints
 from tuner.training.stack_runner import StackRunner
 from tuner.training.types import DONE, WAIT, Dispatcher, Outcome, RunObserver, RunSpec
 
@@ -20,6 +21,7 @@ class NativeTrainer:
         observer: Watches single runs, or None.
         numeric_path: ``numpy`` or ``torch``: one choice per study. Images always take torch.
         threads: Threads of a convolution. More than one may change the bits of a run.
+        checkpoints: Where long runs are saved, and go on from; None where every run starts over.
     """
 
     def __init__(
@@ -28,6 +30,7 @@ class NativeTrainer:
         observer: RunObserver | None = None,
         numeric_path: NumericPath = "numpy",
         threads: int = 1,
+        checkpoints: RunCheckpoints | None = None,
     ) -> None:
         if lanes < 1:
             raise ValueError(f"lanes must be at least 1, got {lanes}.")
@@ -35,6 +38,7 @@ class NativeTrainer:
         self._observer = observer
         self._numeric_path = numeric_path
         self._threads = threads
+        self._checkpoints = checkpoints
         self._stacks: dict[tuple[object, ...], StackRunner] = {}
 
     def train(self, dispatcher: Dispatcher) -> None:
@@ -85,7 +89,12 @@ class NativeTrainer:
         try:
             if spec.shape not in self._stacks:
                 self._stacks[spec.shape] = StackRunner(
-                    spec, self._lanes, self._observer, self._numeric_path, threads=self._threads
+                    spec,
+                    self._lanes,
+                    self._observer,
+                    self._numeric_path,
+                    threads=self._threads,
+                    checkpoints=self._checkpoints,
                 )
             self._stacks[spec.shape].start(spec)
         except Exception as error:

@@ -16,10 +16,13 @@ from numpy.typing import DTypeLike, NDArray
 from tuner.agents.dqn.stack import DQNStack, NumericPath, neighbours
 from tuner.envs.bare import BareEnv
 from tuner.envs.encoders import encoder_for
+from tuner.envs.journal import Journal
 from tuner.training.evaluation import Evaluator
 from tuner.training.lane import LaneRun
+from tuner.training.run_checkpoint import RunCheckpoints
+from tuner.training.run_state import restore_run, run_state
 from tuner.training.stage import Stage
-from tuner.training.types import Dispatcher, EvalPoint, RunObserver, RunSpec
+from tuner.training.types import Dispatcher, EvalPoint, RunId, RunObserver, RunSpec
 
 Array = NDArray[Any]
 
@@ -34,6 +37,7 @@ class StackRunner:
         numeric_path: How gradient steps are computed on the CPU; other devices take torch.
         dtype: Floating-point type of all numbers.
         threads: Threads of a convolution.
+        checkpoints: Where long runs are saved, or None.
     """
 
     def __init__(
@@ -44,6 +48,7 @@ class StackRunner:
         numeric_path: NumericPath = "numpy",
         dtype: DTypeLike = np.float32,
         threads: int = 1,
+        checkpoints: RunCheckpoints | None = None,
     ) -> None:
         probe = BareEnv.make(example.env)
         try:
@@ -70,6 +75,9 @@ class StackRunner:
         self._evaluator = Evaluator(example.env, example.evaluation)
         self._runs: list[LaneRun | None] = [None] * lanes
         self._observer = observer
+        self._checkpoints = checkpoints
+        #: Evaluations of runs that went on from a file, still to be reported.
+        self._recalled: list[EvalPoint] = []
         #: Stored observation each lane acts on next, flat.
         self._current = np.zeros((lanes, self._stack.memory.observation_size), dtype)
         self._stage = Stage(self._stack.memory, lanes)
@@ -91,26 +99,35 @@ class StackRunner:
             Exception: Whatever making or resetting the environment raises; the lane stays free.
         """
         index = self._runs.index(None)
-        run = LaneRun.begin(spec, index, self._observer)
-        self._current[index] = self._encoder.store(run.env.reset(seed=run.environment_seed()))
-        self._stack.start(index, run.hyperparameters, spec.seed, spec.n_timesteps)
+        run = self._begin(spec, index)
+        saved = self._checkpoints.load(spec) if self._checkpoints is not None else None
+        if saved is not None:
+            if restore_run(run, self._stack, self._current[index], saved, self._encoder.store):
+                self._recalled += run.points
+            else:
+                run.env.close()
+                run = self._begin(spec, index)
         self._runs[index] = run
 
     def round(self, dispatcher: Dispatcher) -> bool:
         """Let every run collect, evaluate and learn once; return whether anything was reported or ended."""
         with np.errstate(all="ignore"):  # divergence is an outcome, found by looking at the numbers
             self._charge(self._collect)
-            points = self._charge(self._evaluate)
+            recalled, self._recalled = self._recalled, []
+            points = recalled + self._charge(self._evaluate)
             if points:
                 stop = dispatcher.report(points)
                 for run in self.active:
                     if run.spec.run_id in stop:
                         run.end("stopped")
             self._charge(self._learn)
+        self._save({point.run_id for point in points})
         ended = [run for run in self._runs if run is not None and run.ended is not None]
         for run in ended:
             self._release(run)
             assert run.ended is not None
+            if self._checkpoints is not None and run.ended.kind != "stopped":  # an interrupted one will go on
+                self._checkpoints.discard([run.spec])
             dispatcher.finish(run.ended)
         return bool(points or ended)
 
@@ -129,6 +146,28 @@ class StackRunner:
         for run in active:
             run.elapsed_s += share
         return result
+
+    # -- begin, and go on ---------------------------------------------------------------------------------------------
+
+    def _begin(self, spec: RunSpec, index: int) -> LaneRun:
+        run = LaneRun.begin(spec, index, self._observer)
+        try:
+            self._current[index] = self._encoder.store(run.env.reset(seed=run.environment_seed()))
+            self._stack.start(index, run.hyperparameters, spec.seed, spec.n_timesteps)
+            run.journal = Journal(run.env) if self._checkpoints is not None else None
+        except BaseException:
+            run.env.close()
+            raise
+        return run
+
+    def _save(self, evaluated: set[RunId]) -> None:
+        """Save the long ones of the runs that were just evaluated."""
+        if self._checkpoints is None:
+            return
+        for run in self.active:
+            if run.spec.run_id in evaluated and self._checkpoints.due(run.saved_at):
+                self._checkpoints.save(run.spec, run_state(run, self._stack, self._current[run.index]))
+                run.saved_at = time.monotonic()
 
     # -- collect ------------------------------------------------------------------------------------------------------
 
@@ -174,9 +213,12 @@ class StackRunner:
                 if terminated or truncated:
                     lane.ends[step] = True
                     run.episode_ended(run.clock + step + 1)
+                    if run.journal is not None:
+                        run.journal.before_reset()
                     stored = store(run.env.reset())
                 current[run.index] = stored
             except Exception as error:
+                run.clock += step + 1  # where it was
                 run.fail(error)
 
     def _absorb(self, run: LaneRun, rows: Array, ends: Array) -> None:
@@ -189,6 +231,9 @@ class StackRunner:
             run.end("diverged", f"{field} is not finite at step {step}")
             return
         self._stack.observe(run.index, rows, ends)
+        if run.journal is not None:
+            parts = self._stack.memory.unpack(rows)
+            run.journal.add(parts.actions, ends, parts.next_observations[:, :-1], parts.rewards)
         run.clock += len(rows)
 
     # -- evaluate -----------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import functools
 import math
 import time
@@ -15,11 +16,16 @@ from tuner import seeding
 from tuner.agents.q_learning import QLearner
 from tuner.envs.bare import BareEnv
 from tuner.envs.discretiser import discretiser_for
+from tuner.envs.journal import Journal
 from tuner.errors import DivergedError
 from tuner.hyperparameters import QLearningHyperparameters
 from tuner.training.evaluation import Evaluator
+from tuner.training.run_checkpoint import part_of
 from tuner.training.table_policy import TablePolicy
 from tuner.training.types import EvalPoint, RunObserver, RunSpec
+
+#: Steps after which what happened is written to the journal.
+LOG_STEPS = 10_000
 
 #: Steps between two calls of an observer's ``on_update``.
 UPDATE_INTERVAL = 500
@@ -33,6 +39,11 @@ class TabularRun:
         assert isinstance(hyperparameters, QLearningHyperparameters)
         self.spec, self._observer = spec, observer
         self.clock = 0
+        #: What happened since the journal was written: (action, whether the episode ended, next row, reward).
+        self._log: list[tuple[int, bool, int, float]] = []
+        self._journal: Journal | None = None
+        #: (row, return so far, length so far) of the episode that is on.
+        self._episode = (0, 0.0, 0)
         self._env = BareEnv.make(spec.env, training=True)
         try:
             space: Any = self._env.env.observation_space
@@ -50,10 +61,13 @@ class TabularRun:
     def points(self, started: float) -> Iterator[EvalPoint]:
         """Train from grid step to grid step and yield each evaluation."""
         learner, env, spec = self._learner, self._env, self.spec
-        row = self._row(env.reset(seed=int(seeding.stream(spec.seed, "environment").integers(2**31))), 0)
-        episode_return, length, returns = 0.0, 0, []
+        if self._journal is None:
+            self._episode = (self._first_row(), 0.0, 0)
+        row, episode_return, length = self._episode
+        log, journal = self._log, self._journal
+        returns: list[float] = []
         at_point = at_update = learner.totals
-        for step in spec.grid:
+        for step in spec.grid[bisect.bisect_right(spec.grid, self.clock) :]:
             while self.clock < step:
                 action = learner.act(row)
                 observation, reward, terminated, truncated = env.step(action)
@@ -67,31 +81,83 @@ class TabularRun:
                 episode_return += reward
                 length += 1
                 row = next_row
+                if journal is not None:
+                    log.append((action, terminated or truncated, row, reward))
                 if terminated or truncated:
+                    if journal is not None:
+                        journal.before_reset()
                     returns.append(episode_return)
                     if self._observer is not None:
                         self._observer.on_episode(spec.run_id, self.clock, episode_return, length)
                     episode_return, length = 0.0, 0
                     row = self._row(env.reset(), self.clock)
+                    if len(log) > LOG_STEPS:
+                        self._write_journal()
                 if self._observer is not None and self.clock % UPDATE_INTERVAL == 0:
                     loss, q_value = _means(at_update, learner.totals)
                     at_update = learner.totals
                     self._observer.on_update(spec.run_id, self.clock, loss, q_value, learner.epsilon())
-            loss, q_value = _means(at_point, learner.totals)
-            at_point = learner.totals
-            metrics = {
-                "loss": loss,
-                "q_value": q_value,
-                "epsilon": learner.epsilon(),
-                "train_episodes": float(len(returns)),
-            }
-            if returns:
-                metrics["train_return"] = sum(returns) / len(returns)
-            returns = []
-            ((played, lengths),) = self._evaluator.evaluate(1, self.policy().act, spec.episodes_at(step))
-            if not np.isfinite(played).all():
-                raise DivergedError(f"evaluation return is not finite at step {step}")
-            yield EvalPoint(spec.run_id, step, played, lengths, time.perf_counter() - started, metrics)
+            self._episode = (row, episode_return, length)
+            yield self._evaluate(step, started, returns, at_point)
+            at_point, returns = learner.totals, []
+
+    def _evaluate(
+        self, step: int, started: float, returns: list[float], at_point: tuple[int, float, float]
+    ) -> EvalPoint:
+        """Return the evaluation at a grid step; returns and updates are those since the one before."""
+        loss, q_value = _means(at_point, self._learner.totals)
+        metrics = {
+            "loss": loss,
+            "q_value": q_value,
+            "epsilon": self._learner.epsilon(),
+            "train_episodes": float(len(returns)),
+        }
+        if returns:
+            metrics["train_return"] = sum(returns) / len(returns)
+        spec = self.spec
+        ((played, lengths),) = self._evaluator.evaluate(1, self.policy().act, spec.episodes_at(step))
+        if not np.isfinite(played).all():
+            raise DivergedError(f"evaluation return is not finite at step {step}")
+        return EvalPoint(spec.run_id, step, played, lengths, time.perf_counter() - started, metrics)
+
+    def keep_journal(self) -> None:
+        """Be ready for :meth:`snapshot`; called before training begins."""
+        self._episode = (self._first_row(), 0.0, 0)
+        self._journal = Journal(self._env)
+
+    def snapshot(self) -> Mapping[str, NDArray[Any]]:
+        """Return all that the run has become, at an evaluation."""
+        assert self._journal is not None
+        self._write_journal()
+        parts = {"agent": self._learner.snapshot(), "env": self._journal.snapshot()}
+        named = {f"{part}/{name}": array for part, arrays in parts.items() for name, array in arrays.items()}
+        return {**named, "episode": np.array(self._episode), "clock": np.array(self.clock)}
+
+    def restore(self, saved: Mapping[str, NDArray[Any]]) -> None:
+        """Go on from the snapshot of the same run; it keeps a journal and has not begun.
+
+        Raises:
+            ValueError: The environment does not come to the same place again.
+        """
+        assert self._journal is not None
+        row, episode_return, length = saved["episode"].tolist()
+        first = np.array([self._episode[0]])
+        there = self._journal.repeat(part_of("env/", saved), first, lambda observation: self._row(observation, 0))
+        if there is None or int(there[0]) != int(row):
+            raise ValueError("its environment does not come to the same place again")
+        self._learner.restore(part_of("agent/", saved))
+        self._episode = (int(row), episode_return, int(length))
+        self.clock = int(saved["clock"])
+
+    def _first_row(self) -> int:
+        seed = int(seeding.stream(self.spec.seed, "environment").integers(2**31))
+        return int(self._row(self._env.reset(seed=seed), 0))
+
+    def _write_journal(self) -> None:
+        if self._journal is not None and self._log:
+            actions, ends, rows, rewards = (np.array(column) for column in zip(*self._log, strict=True))
+            self._journal.add(actions, ends, rows[:, None], rewards)
+        self._log.clear()
 
     def policy(self) -> TablePolicy:
         """Return what has been learned so far."""

@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Final, Literal, NamedTuple, Protocol
+from typing import Any, Final, Literal, NamedTuple, Protocol
 
 import numpy as np
 
@@ -138,6 +138,16 @@ class EvalPoint:
     def mean_return(self) -> float:
         """Mean return over the episodes: what the pruner sees."""
         return sum(self.returns) / len(self.returns)
+
+
+def points_to_plain(points: Sequence[EvalPoint]) -> list[list[Any]]:
+    """Return one run's evaluations as plain data."""
+    return [[p.step, list(p.returns), list(p.lengths), p.elapsed_s, dict(p.metrics)] for p in points]
+
+
+def points_from_plain(run_id: RunId, rows: Sequence[Sequence[Any]]) -> list[EvalPoint]:
+    """Return the evaluations that :func:`points_to_plain` was given, now those of ``run_id``."""
+    return [EvalPoint(run_id, step, tuple(r), tuple(n), elapsed_s, metrics) for step, r, n, elapsed_s, metrics in rows]
 
 
 @dataclass(frozen=True)

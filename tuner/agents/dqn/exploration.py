@@ -5,11 +5,13 @@ Whether a step explores, and with which action, depends on the run's own stream 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tuner.core.generators import set_state, state_of
 from tuner.core.schedules import SCHEDULES
 from tuner.hyperparameters import DQNHyperparameters
 
@@ -34,6 +36,24 @@ class LaneExploration:
     def start(self, lane: int, hyperparameters: DQNHyperparameters, n_timesteps: int, rng: np.random.Generator) -> None:
         """Begin a new run on a lane."""
         self._blocks[lane] = _Block(hyperparameters, n_timesteps, rng, self._n_actions)
+
+    def snapshot(self, lane: int) -> dict[str, Array]:
+        """Return a lane's decisions of the current block, and its stream."""
+        block = self._blocks[lane]
+        assert block is not None
+        return {
+            "explores": block.explores,
+            "actions": block.actions,
+            "end": np.array(block.end),
+            "stream": np.array(state_of(block.stream)),
+        }
+
+    def restore(self, lane: int, saved: Mapping[str, Array]) -> None:
+        """Go on from a snapshot; the lane was started for the same run."""
+        block = self._blocks[lane]
+        assert block is not None
+        block.explores, block.actions, block.end = saved["explores"], saved["actions"], int(saved["end"])
+        set_state(block.stream, str(saved["stream"]))
 
     def decide(self, lane: int, clock: int, steps: int) -> tuple[Array, Array]:
         """Return (whether to explore ``[steps]``, the random action ``[steps]``) for a lane's next steps.
@@ -65,7 +85,7 @@ class _Block:
     def __init__(
         self, hyperparameters: DQNHyperparameters, n_timesteps: int, rng: np.random.Generator, n_actions: int
     ) -> None:
-        self._hyperparameters, self._n_timesteps, self._rng = hyperparameters, n_timesteps, rng
+        self._hyperparameters, self._n_timesteps, self.stream = hyperparameters, n_timesteps, rng
         self._n_actions = n_actions
         self.end = 0
         self.explores: Array = np.empty(0, bool)
@@ -74,7 +94,7 @@ class _Block:
     def draw(self) -> None:
         """Decide the next block."""
         steps = self.end + np.arange(BLOCK)
-        uniforms = self._rng.random((2, BLOCK))
+        uniforms = self.stream.random((2, BLOCK))
         warming_up = steps < self._hyperparameters.learning_starts
         self.explores = warming_up | (uniforms[0] < epsilon(self._hyperparameters, steps, self._n_timesteps))
         self.actions = (uniforms[1] * self._n_actions).astype(np.int64)

@@ -116,6 +116,31 @@ class DQNStack:
             alpha, beta = hyperparameters.priority_alpha, hyperparameters.priority_beta
             self._priorities.start(lane, alpha, beta, n_timesteps)
 
+    def snapshot(self, lane: int) -> dict[str, Array]:
+        """Return all that a lane has become since its start, as plain arrays."""
+        parts = {name: part.snapshot(lane) for name, part in self._parts().items()}
+        whole = {f"{name}/{key}": array for name, arrays in parts.items() for key, array in arrays.items()}
+        return {**whole, "clock": np.array(self.clock[lane])}
+
+    def restore(self, lane: int, saved: Mapping[str, Array]) -> None:
+        """Go on from a snapshot; the lane was started for the same run."""
+        for name, part in self._parts().items():
+            prefix = f"{name}/"
+            own = {key.removeprefix(prefix): array for key, array in saved.items() if key.startswith(prefix)}
+            part.restore(lane, own)
+        self.clock[lane] = int(saved["clock"])
+
+    def _parts(self) -> dict[str, Any]:
+        """Return what keeps something of each lane, by name."""
+        parts = {
+            "learner": self.state,
+            "memory": self.memory,
+            "exploration": self.exploration,
+            "n_step": self._n_step,
+            "priorities": self._priorities,
+        }
+        return {name: part for name, part in parts.items() if part is not None}
+
     def explore(self, lane: int, steps: int) -> tuple[Array, Array]:
         """Return (whether to explore, the random action), both ``[steps]``, for a lane's next stretch."""
         return self.exploration.decide(lane, int(self.clock[lane]), steps)

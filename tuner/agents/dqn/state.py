@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,9 @@ from tuner.networks.conv import ConvLayout
 from tuner.networks.mlp import MLPLayout
 
 Array = NDArray[Any]
+
+#: What a lane has of its own, by row.
+_OWN = ("online", "target", "first_moment", "second_moment")
 
 
 class LearnerState:
@@ -51,6 +55,17 @@ class LearnerState:
         self.learning_rate[lane] = hyperparameters.learning_rate
         self.max_grad_norm[lane] = hyperparameters.max_grad_norm
         self.tau[lane] = hyperparameters.tau
+
+    def snapshot(self, lane: int) -> dict[str, Array]:
+        """Return a lane's networks and moments (copies)."""
+        whole = {name: getattr(self, name)[lane].copy() for name in _OWN}
+        return {**whole, "beta_powers": self.beta_powers[:, lane].copy()}
+
+    def restore(self, lane: int, saved: Mapping[str, Array]) -> None:
+        """Go on from a snapshot; the lane was started for the same run."""
+        for name in _OWN:
+            getattr(self, name)[lane] = saved[name]
+        self.beta_powers[:, lane] = saved["beta_powers"]
 
     def update_target(self, lane: int, times: int = 1) -> None:
         """Move a lane's target network towards its online network: ``target += tau * (online - target)``.

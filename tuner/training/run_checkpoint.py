@@ -1,0 +1,134 @@
+"""Where long runs leave what they have become, so that a run whose worker dies goes on instead of starting over.
+
+A file belongs to a run's value (its spec, the arithmetic and the versions of the packages), not to its trial number:
+whoever trains that run next goes on from it, and ends with the bits of an undisturbed run. It is replaced in one
+step. One that is missing, damaged, of another version or led to another place is no loss: the run starts over.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import json
+import logging
+import shutil
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tuner.durable import replace_file
+from tuner.training.types import RunSpec
+from tuner.training.versions import package_versions
+
+Array = NDArray[Any]
+
+logger = logging.getLogger(__name__)
+
+#: Bytes of the largest file. A run with a larger memory starts over.
+MAX_BYTES = 1 << 30
+
+#: Seconds of a worker's time between two files of a run: what a death may cost.
+EVERY_S = 30.0
+
+#: ... and at least this many times as long as writing the last one took.
+COST_FACTOR = 50
+
+
+class RunCheckpoints:
+    """The files of a study's runs.
+
+    Args:
+        folder: Where they lie; made when the first is written.
+        every_s: Least seconds between two files of a run.
+        cost_factor: ... and as a multiple of the time that the last one took.
+        max_bytes: Largest file.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        every_s: float = EVERY_S,
+        cost_factor: float = COST_FACTOR,
+        max_bytes: int = MAX_BYTES,
+    ) -> None:
+        self._folder = folder
+        self._every_s = every_s
+        self._cost_factor = cost_factor
+        self._max_bytes = max_bytes
+        self._cost_s = 0.0
+
+    def due(self, since: float) -> bool:
+        """Whether a run is to be saved that was saved, or begun, at ``since`` (monotonic seconds)."""
+        return time.monotonic() - since >= max(self._every_s, self._cost_factor * self._cost_s)
+
+    def save(self, spec: RunSpec, arrays: Mapping[str, Array]) -> None:
+        """Write a run's file. What cannot be written, or is too large, costs the file and nothing else."""
+        started = time.monotonic()
+        size = sum(array.nbytes for array in arrays.values())
+        with contextlib.suppress(OSError):
+            if size <= self._max_bytes:
+                self._folder.mkdir(parents=True, exist_ok=True)
+                if shutil.disk_usage(self._folder).free > 2 * size:
+                    buffer = io.BytesIO()
+                    np.savez(buffer, allow_pickle=False, **arrays)
+                    replace_file(self._path(spec), buffer.getvalue())
+        self._cost_s = time.monotonic() - started
+
+    def load(self, spec: RunSpec) -> dict[str, Array] | None:
+        """Return what the file of a run holds, or None where there is none that can be read."""
+        path = self._path(spec)
+        try:
+            if path.stat().st_size > 2 * self._max_bytes:
+                return None
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+                return {name: arrays[name] for name in arrays.files}
+        except FileNotFoundError:
+            return None
+        except Exception as error:  # whatever NumPy's and the zip reader's parsers raise on damaged bytes
+            logger.info("%s cannot be read (%s): the run starts over.", path, error)
+            return None
+
+    def discard(self, specs: Iterable[RunSpec]) -> None:
+        """Remove the files of runs that have ended."""
+        if not self._folder.is_dir():
+            return  # as for every study of short runs
+        for spec in specs:
+            with contextlib.suppress(OSError):
+                self._path(spec).unlink(missing_ok=True)
+
+    def clear(self) -> None:
+        """Remove all files: nothing of the study is left to train."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+        with contextlib.suppress(OSError):  # where nothing else lies beside them
+            self._folder.parent.rmdir()
+
+    def _path(self, spec: RunSpec) -> Path:
+        return self._folder / f"{fingerprint(spec)}.npz"
+
+
+def fingerprint(spec: RunSpec) -> str:
+    """Return a name for all that a run's numbers depend on, its place in the study left out."""
+    value = {
+        "env": asdict(spec.env),
+        "backend": spec.backend,
+        "algorithm": spec.algorithm,
+        "hyperparameters": dict(spec.hyperparameters.to_mapping()),
+        "seed": spec.seed,
+        "grid": spec.grid,
+        "evaluation": asdict(spec.evaluation),
+        "device": spec.device,
+        "versions": dict(package_versions()),
+    }
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=repr).encode()).hexdigest()[:40]
+
+
+def part_of(prefix: str, saved: Mapping[str, Array]) -> dict[str, Array]:
+    """Return the arrays whose names begin with a prefix, under what follows it."""
+    return {name.removeprefix(prefix): array for name, array in saved.items() if name.startswith(prefix)}
