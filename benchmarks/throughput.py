@@ -6,6 +6,9 @@ Both sides train CartPole-v1 with RL Zoo's values (batch 64, train_freq 256, gra
 evaluation excluded, interleaved pair by pair in one go, each in a process of its own with one thread. A row's figure
 is the median over pairs of the ratio of environment steps per second, summed over lanes. ``workers`` compares two
 native workers on two cores with one worker on one core.
+
+``of the peak`` is the native side's matrix products (flops as `settings.py` counts them) beside the best that one core
+reached in a loop of large matrix products, measured before each row.
 """
 
 from __future__ import annotations
@@ -16,6 +19,10 @@ import statistics
 import subprocess
 import sys
 import time
+
+from settings import flops, measured_peak
+
+from tuner.hyperparameters import DQNHyperparameters
 
 ZOO = {
     "learning_rate": 2.3e-3,
@@ -42,7 +49,6 @@ ROWS = {
 def native(width: int, lanes: int, steps: int) -> float:
     """Return environment steps per second over all lanes."""
     from tuner.envs.spec import EnvSpec
-    from tuner.hyperparameters import DQNHyperparameters
     from tuner.training.native import NativeTrainer
     from tuner.training.types import DONE, EvaluationSpec, RunId, RunSpec
 
@@ -121,9 +127,12 @@ def main() -> None:
     if options.child:
         child(*options.child)
         return
-    print("| row | rival | native steps/s | rival steps/s | ratio: median (min to max) |\n|---|---|---:|---:|---|")
+    print("| row | rival | native steps/s | rival steps/s | ratio: median (min to max) | of the peak |")
+    print("|---|---|---:|---:|---|---:|")
     for row in options.rows:
         width, lanes, rivals = ROWS[row]
+        peak, cores = measured_peak(), 2 if row == "workers" else 1
+        work = flops(DQNHyperparameters(**ZOO, net_arch=(width, width)), options.steps) / options.steps
         for rival in rivals:
             if rival == "sbx" and options.without_sbx:
                 continue
@@ -134,10 +143,12 @@ def main() -> None:
                 pairs.append((mine, theirs))
             ratios = [mine / theirs for mine, theirs in pairs]
             mine, theirs = (statistics.median(side) for side in zip(*pairs, strict=True))
+            share = mine / cores * work / (peak * 1e9)
             name = "native, one worker" if rival == "native" else rival
             print(
                 f"| {row} (K = {lanes}) | {name} | {mine:,.0f} | {theirs:,.0f} "
-                f"| {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}) |",
+                f"| {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}) "
+                f"| {share:.0%} of {peak:.0f} GFLOP/s |",
                 flush=True,
             )
 

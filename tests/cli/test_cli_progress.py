@@ -1,5 +1,6 @@
 """The live view fits its terminal, and the plain one does not talk too much."""
 
+import dataclasses
 import io
 
 import pytest
@@ -86,6 +87,10 @@ def test_the_plain_line_is_one_line():
     assert plain_line(snapshot(elapsed=70)) == (
         "4/8 trials (3 completed, 1 pruned), best 123.4 (trial 2), 171 steps/s, 1m10s, about 1m05s left"
     )
+
+
+def test_an_algorithm_that_counts_iterations_says_so():
+    assert " 171 iterations/s, " in plain_line(dataclasses.replace(snapshot(elapsed=70), clock="iterations"))
 
 
 def test_quiet_shows_nothing():

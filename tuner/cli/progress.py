@@ -95,7 +95,8 @@ def counts_text(counts: Mapping[str, int]) -> str:
 
 def pace(snapshot: Snapshot) -> list[str]:
     """Return speed, elapsed time and time left in words."""
-    parts = [f"{snapshot.steps_per_second:,.0f} steps/s"] if snapshot.steps else []
+    clock = snapshot.clock.split()[-1]
+    parts = [f"{snapshot.steps_per_second:,.0f} {clock}/s"] if snapshot.steps else []
     parts.append(show_duration(snapshot.elapsed_s))
     if snapshot.eta_s is not None and snapshot.done < snapshot.trials:
         parts.append(f"about {show_duration(snapshot.eta_s)} left")

@@ -14,7 +14,7 @@ from tuner.envs.families import ATARI, MINATAR, family
 from tuner.envs.make import EnvFacts, inspect
 from tuner.envs.spec import EnvSpec
 from tuner.errors import InputError
-from tuner.hyperparameters import Hyperparameters
+from tuner.hyperparameters import Hyperparameters, algorithm_class
 from tuner.optional import require
 from tuner.seeding import evaluation_seed
 from tuner.space.catalog import load_by_name
@@ -189,7 +189,7 @@ def _space(recipe: StudyRecipe) -> tuple[SearchSpace, list[str]]:
     if not listed and recipe.steps is None:
         notes.append(
             f"The search space '{recipe.space}' has no budget for {recipe.env}: each run takes the default "
-            f"{space.budget.n_timesteps} environment steps. Say --steps N for another."
+            f"{space.budget.n_timesteps} {algorithm_class(recipe.algo).clock}. Say --steps N for another."
         )
     for name, value in recipe.set.items():
         space = space.fix(name, value)

@@ -52,6 +52,7 @@ class Snapshot:
         elapsed_s: Seconds since this process began the search.
         eta_s: Seconds left by the pace so far, or None while unknown.
         unit: What is counted: ``trial``, or ``run`` in the confirm stage.
+        clock: What steps are: what runs of its algorithm count.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Snapshot:
     elapsed_s: float
     eta_s: float | None = field(default=None)
     unit: str = "trial"
+    clock: str = "environment steps"
 
     @property
     def done(self) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter, deque
 
+from tuner.hyperparameters import algorithm_class
 from tuner.study.plan import StudyPlan
 from tuner.study.progress import BestTrial, RunningTrial, Snapshot
 from tuner.study.trials import AskedTrial, Settled
@@ -65,6 +66,7 @@ class Tally:
             elapsed_s=elapsed_s,
             eta_s=elapsed_s / fresh * max(trials - self.finished, 0) if fresh else None,
             unit=plan.unit,
+            clock=algorithm_class(plan.recipe.algo).clock,
         )
 
     @property
