@@ -184,6 +184,35 @@ def test_four_supervisors_one_killed_and_one_late_end_with_exactly_two_hundred(s
     assert all(attempts[p] == 1 + lost[p] for p in attempts), "no point twice, but for lost ones"
 
 
+def test_fifty_kills_among_four_supervisors_end_with_exactly_two_hundred(server, tmp_path):
+    """Each stands for a machine with workers of its own; all they share is the database."""
+    url, luck, kills, trials = server.new_database("fifty"), random.Random(3), 0, 200
+
+    def start():
+        return supervisor(url, trials, 2.5, tmp_path)
+
+    at_work = [start()]
+    time.sleep(8)  # it makes the tables
+    at_work += [start() for _ in range(3)]
+    while kills < 50:
+        time.sleep(luck.uniform(2, 6))
+        place = luck.randrange(4)
+        assert at_work[place].poll() is None, "the study was over before all kills were done"
+        at_work[place].kill()
+        at_work[place].communicate()
+        at_work[place] = start()
+        kills += 1
+    for process in at_work:
+        _, text = process.communicate(timeout=600)
+        assert process.returncode == 0, text
+        assert "deadlock" not in text
+    data = check_exact("s", url, trials)
+    attempts = Counter(json.dumps(t.params, sort_keys=True) for t in data.trials)
+    lost = Counter(json.dumps(t.params, sort_keys=True) for t in data.trials if t.outcome == "lost")
+    assert lost.total() > 0
+    assert all(attempts[p] == 1 + lost[p] for p in attempts), "no attempt is made again twice"
+
+
 def test_a_server_restarted_and_then_away_for_a_minute_costs_nothing(server, tmp_path):
     url = server.new_database("away")
     process = supervisor(url, 150, 0.5, tmp_path)

@@ -195,7 +195,7 @@ def test_what_was_trained_is_not_trained_again(tmp_path, monkeypatch):
 
 def test_a_lane_of_a_stack_is_saved_no_more_often_than_it_is_due(tmp_path, monkeypatch):
     written = []
-    monkeypatch.setattr(run_checkpoint, "replace_file", lambda path, content: written.append(path))
+    monkeypatch.setattr(run_checkpoint, "replace_with", lambda path, write: written.append(path))
     for every_s, files in ((0.0, 2), (1000.0, 0)):
         written.clear()
         desk = Desk([make_spec(0)])
@@ -240,14 +240,14 @@ def test_a_memory_beyond_the_limit_or_the_disk_writes_no_file(tmp_path, monkeypa
     specs = [make_spec(0)]
     for limits in ({"max_bytes": 10_000}, {}):
         if not limits:
-            monkeypatch.setattr(run_checkpoint, "replace_file", full_disk)
+            monkeypatch.setattr(run_checkpoint, "replace_with", full_disk)
         desk = Desk(specs)
         NativeTrainer(1, checkpoints=RunCheckpoints(tmp_path, every_s=0, cost_factor=0, **limits)).train(desk)
         assert desk.outcomes[RunId(0)].kind == "completed"
         assert not list(tmp_path.iterdir())
 
 
-def full_disk(path, content):
+def full_disk(path, write):
     raise OSError(28, "No space left on device")
 
 

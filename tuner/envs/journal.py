@@ -8,6 +8,7 @@ checked: every observation and reward on the way, the generators at every reset,
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -48,8 +49,10 @@ class Journal:
         self._env = env
         self._generators = generators_in(env.env)
         self._game = _game(env.env)
-        self._stretches: list[_Stretch] = []
+        self._stretches: deque[_Stretch] = deque()
         self._steps = 0
+        #: Steps before the first stretch that is kept.
+        self._forgotten = 0
         #: (step, states before the reset there) of resets that began anew, oldest first; None stands for the first one.
         self._starts: list[tuple[int, str | None]] = [(0, None)]
         #: Likewise, of resets in the stretch that is being collected; "" where a game only went on.
@@ -80,7 +83,7 @@ class Journal:
             kept = _Stretch(*(np.concatenate(parts) for parts in zip(*self._stretches, strict=True)))
         else:
             kept = _Stretch(np.zeros(0, np.int32), np.zeros(0, bool), np.zeros((0, 1)), np.zeros(0))
-        skipped = first - (self._steps - len(kept.actions))
+        skipped = first - self._forgotten
         starts = {str(step - first): states for step, states in self._starts}
         return {
             **{name: part[skipped:] for name, part in kept._asdict().items()},
@@ -133,10 +136,8 @@ class Journal:
         self._stretches.append(stretch)
         self._steps += len(stretch.actions)
         del self._starts[:-EPISODES]
-        begins = self._steps - sum(len(kept.actions) for kept in self._stretches)
-        while self._stretches and begins + len(self._stretches[0].actions) <= self._starts[0][0]:
-            begins += len(self._stretches[0].actions)
-            del self._stretches[0]
+        while self._stretches and self._forgotten + len(self._stretches[0].actions) <= self._starts[0][0]:
+            self._forgotten += len(self._stretches.popleft().actions)
 
     def _states(self) -> str:
         game = "" if self._game is None else self._game.system_state()

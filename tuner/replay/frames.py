@@ -142,7 +142,7 @@ class FrameMemory:
         return parts
 
     def snapshot(self, lane: int) -> dict[str, Array]:
-        """Return a lane's transitions, frames, place and stream (copies)."""
+        """Return a lane's transitions, frames, place and stream; views, to be used before the lane changes."""
         return {**self._ring.snapshot(lane), **self._lanes[lane].snapshot()}
 
     def restore(self, lane: int, saved: Mapping[str, Array]) -> None:
@@ -205,10 +205,10 @@ class LaneFrames:
         np.take(self._frames, numbers, axis=0, out=out, mode="clip")
 
     def snapshot(self) -> dict[str, Array]:
-        """Return the frames and who holds them (copies)."""
+        """Return the frames and who holds them; views."""
         return {
-            "frames": self._frames[: self.used].copy(),
-            "held": self._held[: self.used].copy(),
+            "frames": self._frames[: self.used],
+            "held": self._held[: self.used],
             "free": np.array(self._free, np.int64),
             "recent": np.array(list(self._shown), np.int64),
         }

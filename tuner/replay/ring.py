@@ -143,14 +143,14 @@ class LaneRing:
         return self.unpack(self._rows[base + (oldest + np.arange(size)) % capacity])
 
     def snapshot(self, lane: int) -> dict[str, Array]:
-        """Return a lane's transitions, place and stream (copies)."""
+        """Return a lane's transitions, place and stream; views, to be used before the lane changes."""
         stream, base, size = self._streams[lane], int(self._base[lane]), int(self.sizes[lane])
         assert stream is not None
         return {
-            "rows": self._rows[base : base + size].copy(),
+            "rows": self._rows[base : base + size],
             "position": np.array(self.positions[lane]),
             "stream": np.array(state_of(stream)),
-            "draws": self._draws[lane][self._drawn[lane] :].copy(),
+            "draws": self._draws[lane][self._drawn[lane] :],
         }
 
     def restore(self, lane: int, saved: Mapping[str, Array]) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import io
 import json
 import logging
 import shutil
@@ -22,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tuner.durable import replace_file
+from tuner.durable import replace_with
 from tuner.training.types import RunSpec
 from tuner.training.versions import package_versions
 
@@ -76,9 +75,8 @@ class RunCheckpoints:
             if size <= self._max_bytes:
                 self._folder.mkdir(parents=True, exist_ok=True)
                 if shutil.disk_usage(self._folder).free > 2 * size:
-                    buffer = io.BytesIO()
-                    np.savez(buffer, allow_pickle=False, **arrays)
-                    replace_file(self._path(spec), buffer.getvalue())
+                    # Straight to the disk: a copy of a memory of frames might be more than there is room for.
+                    replace_with(self._path(spec), lambda file: np.savez(file, allow_pickle=False, **arrays))
         self._cost_s = time.monotonic() - started
 
     def load(self, spec: RunSpec) -> dict[str, Array] | None:

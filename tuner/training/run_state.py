@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 
 def run_state(run: LaneRun, stack: DQNStack, current: Array) -> dict[str, Array]:
-    """Return a run's state between two rounds.
+    """Return a run's state between two rounds, as views: to be used before the next one.
 
     Args:
         run: It keeps a journal.
@@ -29,7 +29,7 @@ def run_state(run: LaneRun, stack: DQNStack, current: Array) -> dict[str, Array]
     assert run.journal is not None
     parts = {"agent": stack.snapshot(run.index), "env": run.journal.snapshot()}
     named = {f"{part}/{name}": array for part, arrays in parts.items() for name, array in arrays.items()}
-    return {**named, "run": run.snapshot(), "current": current.copy()}
+    return {**named, "run": run.snapshot(), "current": current}
 
 
 def restore_run(

@@ -57,9 +57,9 @@ class LearnerState:
         self.tau[lane] = hyperparameters.tau
 
     def snapshot(self, lane: int) -> dict[str, Array]:
-        """Return a lane's networks and moments (copies)."""
-        whole = {name: getattr(self, name)[lane].copy() for name in _OWN}
-        return {**whole, "beta_powers": self.beta_powers[:, lane].copy()}
+        """Return a lane's networks and moments; views, to be used before the lane changes."""
+        whole = {name: getattr(self, name)[lane] for name in _OWN}
+        return {**whole, "beta_powers": self.beta_powers[:, lane]}
 
     def restore(self, lane: int, saved: Mapping[str, Array]) -> None:
         """Go on from a snapshot; the lane was started for the same run."""
