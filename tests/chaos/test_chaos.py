@@ -189,7 +189,7 @@ def test_fifty_kills_among_four_supervisors_end_with_exactly_two_hundred(server,
     url, luck, kills, trials = server.new_database("fifty"), random.Random(3), 0, 200
 
     def start():
-        return supervisor(url, trials, 2.5, tmp_path)
+        return supervisor(url, trials, 2.0, tmp_path)
 
     at_work = [start()]
     time.sleep(8)  # it makes the tables

@@ -39,6 +39,17 @@ def test_a_curve_is_bit_equal_alone_in_a_stack_in_any_lane_and_after_a_refill(en
     assert len({p.returns for points in alone.points.values() for p in points}) > 3, "the curves are all alike"
 
 
+def test_a_wide_network_whose_adam_is_torchs_is_bit_equal_alone_and_in_a_stack():
+    specs = [
+        make_spec(i, steps=300, net_arch=(128, 128), learning_rate=rate) for i, rate in enumerate((1e-3, 3e-4, 2e-3))
+    ]
+    alone, stack = train(specs, 1), train(specs[::-1], 3)
+    for spec in specs:
+        assert alone.points[spec.run_id] == stack.points[spec.run_id]
+        for key, weights in alone.weights[spec.run_id].items():
+            np.testing.assert_array_equal(weights, stack.weights[spec.run_id][key])
+
+
 def test_the_same_spec_twice_is_the_same_curve_and_another_seed_is_not():
     curves = [train([make_spec(0, seed=seed)], 1).points[RunId(0)] for seed in (5, 5, 6)]
     assert curves[0] == curves[1]

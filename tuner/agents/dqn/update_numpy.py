@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tuner.agents.dqn.optimizers import adam, rmsprop
+from tuner.agents.dqn.optimizers import FusedAdam, adam, rmsprop
 from tuner.agents.dqn.state import LearnerState
 from tuner.core.losses import LOSSES
 from tuner.core.targets import column_max, td_target
@@ -23,6 +23,9 @@ from tuner.replay.ring import Batch
 
 Array = NDArray[Any]
 Matrices = list[Array]
+
+#: Parameters of a lane from which Adam's fused step pays.
+FUSED_PARAMETERS = 16_000
 
 
 class _Workspace:
@@ -73,7 +76,9 @@ class NumpyUpdate:
         self._batch_size = hyperparameters.batch_size
         self._double_q = hyperparameters.double_q
         self._slope = LOSSES[hyperparameters.loss][1]
-        self._optimizer = adam if hyperparameters.optimizer == "adam" else rmsprop
+        wide = state.layout.n_parameters >= FUSED_PARAMETERS and state.online.dtype == np.float32
+        optimizer = hyperparameters.optimizer
+        self._optimizer: Any = rmsprop if optimizer != "adam" else FusedAdam() if wide else adam
         self._workspaces: dict[int, _Workspace] = {}
         self._views: dict[tuple[int, int], _LaneViews] = {}
 
