@@ -78,6 +78,10 @@ class Desk:
         """Give up: a time with a repeated run in it is no measurement."""
         raise RuntimeError(f"a worker died: {reason}")
 
+    def overdue(self, run_ids, silent_s):
+        """Wait for ever."""
+        return False
+
     def tick(self):
         """Go on."""
         return True
