@@ -14,6 +14,7 @@ from tuner.cli.progress import counts_text, progress_view
 from tuner.cli.range_text import range_text
 from tuner.cli.recipe_flags import given, over, settings
 from tuner.hyperparameters import algorithm_class
+from tuner.report.formatting import counted
 from tuner.study.commands import recipe_command
 from tuner.study.recipe import StudyRecipe, from_mapping
 from tuner.study.urls import DEFAULT_STORAGE, default_storage, mask
@@ -122,7 +123,7 @@ def plan_lines(plan: StudyPlan, costs: Mapping[str, str]) -> list[str]:
         "each run": f"{budget.n_timesteps:,} {clock}, {budget.evaluations} evaluations of "
         f"{budget.eval_episodes} episodes (at most {plan.evaluation.max_steps:,} steps each)",
         "evaluated at": ", ".join(_shortened(plan.grid)),
-        "in parallel": f"{recipe.executor}: {plan.workers} workers x {plan.lanes} lanes, "
+        "in parallel": f"{recipe.executor}: {counted(plan.workers, 'worker')} x {counted(plan.lanes, 'lane')}, "
         f"{plan.trials_in_flight} trials in flight",
         "in all": f"at most {runs * budget.n_timesteps:,} {clock} of training",
         "then confirm": _confirm_text(recipe, runs * budget.n_timesteps),
