@@ -99,7 +99,7 @@ class Activations:
     Attributes:
         with_one: Per hidden layer ``[K, B, width + 1]``, the last column constantly 1: the next layer's input.
         outputs: Per layer ``[K, B, width]``: a view of ``with_one`` for hidden layers.
-        zeros: Per hidden layer, as ``with_one``: NumPy's maximum of two arrays is five times as fast as with a scalar.
+        zeros: Per hidden layer, as ``with_one``: NumPy's maximum of two arrays takes a quarter of one with a scalar.
     """
 
     def __init__(self, layout: MLPLayout, lanes: int, rows: int, dtype: DTypeLike) -> None:
@@ -130,9 +130,8 @@ def forward(matrices: list[Array], inputs: Array, activations: Activations) -> A
         np.matmul(hidden, matrix, out=activations.outputs[i])
         if i < len(activations.with_one):
             hidden = activations.with_one[i]
-            np.maximum(
-                hidden, activations.zeros[i], out=hidden
-            )  # leaves the column of ones as it is, and memory stays contiguous
+            # Leaves the column of ones as it is, and memory stays contiguous.
+            np.maximum(hidden, activations.zeros[i], out=hidden)
     return activations.outputs[-1]
 
 

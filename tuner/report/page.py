@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,6 +15,7 @@ import yaml
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
+from tuner import durable
 from tuner.errors import InputError
 from tuner.report import figures, tables, words
 from tuner.report.audits import importance_caution, pruning_sentences
@@ -194,13 +194,8 @@ def render_template(template: str, figures_json: Mapping[str, Any], context: Map
 
 
 def replace_file(path: Path, text: str) -> None:
-    """Write ``text`` beside ``path``, then put it in its place in one step; on failure ``path`` is untouched."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        partial.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    """Write ``text`` in one step; on failure ``path`` is untouched."""
+    durable.replace_file(path, text.encode("utf-8", "backslashreplace"))
 
 
 _FIGURE_KEYS = (

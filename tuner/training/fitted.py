@@ -98,8 +98,15 @@ class FittedRun:
         return {"targets": self._fitted.targets, "clock": np.array(self.clock)}
 
     def restore(self, saved: Mapping[str, NDArray[Any]]) -> None:
-        """Go on from the snapshot of the same run, which has not begun."""
-        self._targets, self.clock = saved["targets"], int(saved["clock"])
+        """Go on from the snapshot of the same run, which has not begun.
+
+        Raises:
+            ValueError: It is not of this run.
+        """
+        targets, clock = saved["targets"], int(saved["clock"])
+        if targets.shape != (self._hyperparameters.n_transitions,) or clock not in self._spec.grid:
+            raise ValueError(f"{targets.shape} targets at iteration {clock} are not of this run")
+        self._targets, self.clock = targets, clock
 
     def arrays(self) -> Mapping[str, NDArray[Any]]:
         """Return what the last regression was fitted to: fitting it again gives the same values, and runs no code."""

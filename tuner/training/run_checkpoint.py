@@ -125,8 +125,3 @@ def fingerprint(spec: RunSpec) -> str:
         "versions": dict(package_versions()),
     }
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=repr).encode()).hexdigest()[:40]
-
-
-def part_of(prefix: str, saved: Mapping[str, Array]) -> dict[str, Array]:
-    """Return the arrays whose names begin with a prefix, under what follows it."""
-    return {name.removeprefix(prefix): array for name, array in saved.items() if name.startswith(prefix)}

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.agents.dqn.stack import DQNStack
+from tuner.core.named_arrays import joined, part_of
 from tuner.training.lane import LaneRun, describe
-from tuner.training.run_checkpoint import part_of
 
 Array = NDArray[Any]
 
@@ -28,8 +28,7 @@ def run_state(run: LaneRun, stack: DQNStack, current: Array) -> dict[str, Array]
     """
     assert run.journal is not None
     parts = {"agent": stack.snapshot(run.index), "env": run.journal.snapshot()}
-    named = {f"{part}/{name}": array for part, arrays in parts.items() for name, array in arrays.items()}
-    return {**named, "run": run.snapshot(), "current": current}
+    return {**joined(parts), "run": run.snapshot(), "current": current}
 
 
 def restore_run(
@@ -48,10 +47,10 @@ def restore_run(
     """
     assert run.journal is not None
     try:
-        there = run.journal.repeat(part_of("env/", saved), current.copy(), store)
+        there = run.journal.repeat(part_of("env", saved), current.copy(), store)
         if there is None or not np.array_equal(there, saved["current"]):
             raise ValueError("its environment does not come to the same place again")
-        stack.restore(run.index, part_of("agent/", saved))
+        stack.restore(run.index, part_of("agent", saved))
         run.restore(saved["run"])
         current[...] = saved["current"]
     except Exception as error:  # a file may hold anything, and an environment's own code raise anything

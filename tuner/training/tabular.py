@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 
 from tuner import seeding
 from tuner.agents.q_learning import QLearner
+from tuner.core.named_arrays import joined, part_of
 from tuner.envs.bare import BareEnv
 from tuner.envs.discretiser import discretiser_for
 from tuner.envs.journal import Journal
 from tuner.errors import DivergedError
 from tuner.hyperparameters import QLearningHyperparameters
 from tuner.training.evaluation import Evaluator
-from tuner.training.run_checkpoint import part_of
 from tuner.training.table_policy import TablePolicy
 from tuner.training.types import EvalPoint, RunObserver, RunSpec
 
@@ -130,8 +130,7 @@ class TabularRun:
         assert self._journal is not None
         self._write_journal()
         parts = {"agent": self._learner.snapshot(), "env": self._journal.snapshot()}
-        named = {f"{part}/{name}": array for part, arrays in parts.items() for name, array in arrays.items()}
-        return {**named, "episode": np.array(self._episode), "clock": np.array(self.clock)}
+        return {**joined(parts), "episode": np.array(self._episode), "clock": np.array(self.clock)}
 
     def restore(self, saved: Mapping[str, NDArray[Any]]) -> None:
         """Go on from the snapshot of the same run; it keeps a journal and has not begun.
@@ -142,10 +141,10 @@ class TabularRun:
         assert self._journal is not None
         row, episode_return, length = saved["episode"].tolist()
         first = np.array([self._episode[0]])
-        there = self._journal.repeat(part_of("env/", saved), first, lambda observation: self._row(observation, 0))
+        there = self._journal.repeat(part_of("env", saved), first, lambda observation: self._row(observation, 0))
         if there is None or int(there[0]) != int(row):
             raise ValueError("its environment does not come to the same place again")
-        self._learner.restore(part_of("agent/", saved))
+        self._learner.restore(part_of("agent", saved))
         self._episode = (int(row), episode_return, int(length))
         self.clock = int(saved["clock"])
 

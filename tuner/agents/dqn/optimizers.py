@@ -67,8 +67,9 @@ def adam_step(beta_powers: Array, learning_rate: Array) -> tuple[Array, Array]:
 class FusedAdam:
     """:func:`adam` in torch's single pass: for rows that fill a core's cache.
 
-    The ten passes of :func:`adam` over 67,000 parameters take 58 us, one pass 25. Lane by lane, since each has its own
-    learning rate; for short rows that takes longer. It keeps the moments as the paper has them.
+    The ten passes of :func:`adam` over 67,000 parameters take twice as long (``benchmarks/update_profile.py``). Lane by
+    lane, since each has its own learning rate: short rows are faster in passes over many lanes. It keeps the moments as
+    the paper has them.
     """
 
     def __init__(self) -> None:

@@ -25,6 +25,7 @@ from tuner.agents.dqn.minibatches import (
 from tuner.agents.dqn.state import LearnerState
 from tuner.agents.dqn.update_numpy import NumpyUpdate
 from tuner.core.losses import LOSSES
+from tuner.core.named_arrays import joined, part_of
 from tuner.envs.encoders import Encoder
 from tuner.hyperparameters import DQNHyperparameters
 from tuner.networks.heads import QHead
@@ -119,15 +120,12 @@ class DQNStack:
     def snapshot(self, lane: int) -> dict[str, Array]:
         """Return all that a lane has become since its start, as plain arrays."""
         parts = {name: part.snapshot(lane) for name, part in self._parts().items()}
-        whole = {f"{name}/{key}": array for name, arrays in parts.items() for key, array in arrays.items()}
-        return {**whole, "clock": np.array(self.clock[lane])}
+        return {**joined(parts), "clock": np.array(self.clock[lane])}
 
     def restore(self, lane: int, saved: Mapping[str, Array]) -> None:
         """Go on from a snapshot; the lane was started for the same run."""
         for name, part in self._parts().items():
-            prefix = f"{name}/"
-            own = {key.removeprefix(prefix): array for key, array in saved.items() if key.startswith(prefix)}
-            part.restore(lane, own)
+            part.restore(lane, part_of(name, saved))
         self.clock[lane] = int(saved["clock"])
 
     def _parts(self) -> dict[str, Any]:
