@@ -5,7 +5,8 @@
 CartPole-v1 with the values of ``throughput.py`` (batch 64, train_freq 256, gradient_steps 128, buffer 100,000),
 evaluation excluded, environments stepped by one process. A figure is the median over repeats of environment steps per
 second, summed over lanes; the first, short run of each row warms the device up and is not counted. Without a CUDA
-device it says so and ends.
+device it says so and ends. Beside it stands what a training call takes for each gradient step of all lanes (minibatches
+drawn on the CPU and copied included): the rest of the time environments are stepped, on one core.
 """
 
 from __future__ import annotations
@@ -15,9 +16,12 @@ import statistics
 import sys
 import time
 
+import numpy as np
 import torch
 from throughput import ZOO
 
+from tuner.agents.dqn.stack import DQNStack
+from tuner.envs.encoders import BoxEncoder
 from tuner.envs.spec import EnvSpec
 from tuner.hyperparameters import DQNHyperparameters
 from tuner.training.native import NativeTrainer
@@ -59,6 +63,25 @@ def rate(lanes: int, width: int, steps: int, device: str) -> float:
     return lanes * steps / (time.perf_counter() - started)
 
 
+def gradient_step_us(lanes: int, width: int, device: str) -> float:
+    """Return microseconds of a gradient step of all lanes, the call's minibatches included: median of five calls."""
+    hyperparameters = DQNHyperparameters(**ZOO, net_arch=(width, width))
+    stack = DQNStack(BoxEncoder(4), 2, hyperparameters, lanes=lanes, capacity=2048, device=device)
+    rng = np.random.default_rng(0)
+    for lane in range(lanes):
+        stack.start(lane, hyperparameters, lane, 2048)
+        rows = np.ones((2048, stack.memory.width), np.float32)
+        rows[:, :-3] = rng.normal(size=(2048, stack.memory.width - 3))
+        rows[:, -1] = rng.integers(0, 2, 2048)
+        stack.remember(lane, rows)
+    took = []
+    for _ in range(6):
+        started = time.perf_counter()
+        stack.learn(range(lanes))  # its losses come back, so it waits for the device
+        took.append(time.perf_counter() - started)
+    return statistics.median(took[1:]) / hyperparameters.updates_per_call() * 1e6
+
+
 def main() -> None:
     """Measure every number of lanes and print a Markdown table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -73,7 +96,10 @@ def main() -> None:
         sys.exit(0)
     name = torch.cuda.get_device_name() if options.device == "cuda" else "CPU"
     print(f"{name}, torch {torch.__version__}, {options.steps:,} steps a lane\n")
-    print("| network | K | environment steps/s: median (min to max) | peak device memory |\n|---|---:|---|---:|")
+    print(
+        "| network | K | environment steps/s: median (min to max) | a gradient step of all lanes | device memory |\n"
+        "|---|---:|---|---:|---:|"
+    )
     for width in options.widths:
         for lanes in options.lanes:
             if options.device == "cuda":
@@ -81,9 +107,10 @@ def main() -> None:
             rate(lanes, width, WARM_UP_STEPS, options.device)
             rates = [rate(lanes, width, options.steps, options.device) for _ in range(options.repeats)]
             memory = torch.cuda.max_memory_allocated() / 2**20 if options.device == "cuda" else 0.0
+            step_us = gradient_step_us(lanes, width, options.device)
             print(
                 f"| [{width}, {width}] | {lanes} | {statistics.median(rates):,.0f} "
-                f"({min(rates):,.0f} to {max(rates):,.0f}) | {memory:,.0f} MiB |",
+                f"({min(rates):,.0f} to {max(rates):,.0f}) | {step_us:,.0f} us | {memory:,.0f} MiB |",
                 flush=True,
             )
 

@@ -3,7 +3,8 @@
     python benchmarks/learning.py minatar           # MinAtar/Breakout-v1: frames until a mean training return of 5
     python benchmarks/learning.py pong              # PongNoFrameskip-v4: does the curve rise above random play (-20.7)?
 
-Each seed ends as soon as an interval's mean reaches the goal, or at the end of its budget.
+``--device cuda`` keeps the network on a GPU. Each seed ends as soon as an interval's mean reaches the goal, or at the
+end of its budget.
 """
 
 from __future__ import annotations
@@ -44,8 +45,8 @@ TASKS = {
         0.0,
         {
             "learning_rate": 2e-4, "buffer_size": 100_000, "learning_starts": 5000, "batch_size": 32, "train_freq": 4,
-            "gradient_steps": 1, "target_update_interval": 1000, "exploration_fraction": 0.1,
-            "exploration_final_eps": 0.02, "net_arch": (), "double_q": True,
+            "gradient_steps": 2, "target_update_interval": 1000, "exploration_fraction": 0.1,
+            "exploration_final_eps": 0.02, "net_arch": (), "double_q": True, "n_steps": 3,
         },
     ),
 }  # fmt: skip
@@ -87,6 +88,7 @@ def main() -> None:
     parser.add_argument("task", choices=TASKS)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--steps", type=int)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     options = parser.parse_args()
     task = TASKS[options.task]
     steps = options.steps or task.n_timesteps
@@ -95,7 +97,7 @@ def main() -> None:
         print(f"{task.env}, seed {seed}, {steps:,} steps", flush=True)
         spec = RunSpec(
             RunId(0), EnvSpec(task.env), "native", DQNHyperparameters(**task.hyperparameters), seed, grid,
-            EvaluationSpec(1, 0, 1),
+            EvaluationSpec(1, 0, 1), options.device,
         )  # fmt: skip
         desk = Desk(spec, task.goal)
         NativeTrainer(1).train(desk)

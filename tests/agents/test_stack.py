@@ -9,10 +9,8 @@ import pytest
 from agents.naive_dqn import NaiveDQN
 
 from tuner.agents.dqn.stack import DQNStack, neighbours
-from tuner.agents.dqn.update_torch import TorchUpdate
 from tuner.envs.encoders import BoxEncoder
 from tuner.hyperparameters import DQNHyperparameters
-from tuner.networks.heads import QHead
 
 OBSERVATION, ACTIONS = 3, 4
 BASE = {"batch_size": 16, "net_arch": (12, 8), "learning_rate": 3e-3, "train_freq": 8, "gradient_steps": 4}
@@ -229,18 +227,6 @@ def test_several_target_intervals_in_one_stretch_count_each():
         steps.observe(0, row[None])
     np.testing.assert_array_equal(stretch.state.target, steps.state.target)
     assert not np.array_equal(stretch.state.target, stretch.state.online)
-
-
-def test_state_carried_to_a_device_and_back_trains_the_same():
-    h = DQNHyperparameters(**BASE)
-    shared, carried = (make_stack(h, lanes=2, path="torch") for _ in range(2))
-    carried._update = TorchUpdate(
-        carried.state, QHead(ACTIONS), h, "cpu", shared=False
-    )  # a device of its own, as far as it knows
-    for lane in (0, 1):
-        assert train(shared, lane, h, seed=lane) == train(carried, lane, h, seed=lane)
-    np.testing.assert_array_equal(shared.state.online, carried.state.online)
-    np.testing.assert_array_equal(shared.state.second_moment, carried.state.second_moment)
 
 
 def test_the_policy_is_a_copy():

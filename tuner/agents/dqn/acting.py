@@ -1,4 +1,4 @@
-"""The online network's outputs while acting and evaluating: vectors in NumPy, images in torch."""
+"""The online network's outputs while acting and evaluating: vectors in NumPy, images and devices in torch."""
 
 from __future__ import annotations
 
@@ -35,6 +35,10 @@ class Acting(Protocol):
 
 def acting_for(state: LearnerState) -> Acting:
     """Return the forward passes for a state's networks."""
+    if not isinstance(state.online, np.ndarray):
+        from tuner.agents.dqn.acting_device import DeviceActing
+
+        return DeviceActing(state)
     layout = state.layout
     return ImageActing(state, layout) if isinstance(layout, ConvLayout) else VectorActing(state)
 

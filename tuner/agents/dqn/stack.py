@@ -51,7 +51,7 @@ class DQNStack:
         lanes: K.
         capacity: Largest replay memory any lane may ask for, in transitions.
         numeric_path: ``numpy`` (fast, CPU) or ``torch`` (the reference, any device).
-        device: Where ``torch`` computes training calls; acting stays on the CPU, where the environments are.
+        device: Where networks are kept and computed; on any but ``cpu`` by torch. Replay memory stays here.
         dtype: Floating-point type of all numbers.
     """
 
@@ -72,7 +72,13 @@ class DQNStack:
         self._batch_size = hyperparameters.batch_size
         self._head = QHead(n_actions, hyperparameters.dueling)
         layout = network_layout(encoder, hyperparameters, n_actions)
-        self.state = LearnerState(layout, lanes, dtype)
+        on_cpu = device == "cpu"
+        if on_cpu:
+            self.state = LearnerState(layout, lanes, dtype)
+        else:
+            from tuner.agents.dqn.state_device import DeviceLearnerState
+
+            self.state = DeviceLearnerState(layout, lanes, device, dtype)
         self.memory: Any
         if encoder.image is None:
             self.memory = LaneRing(lanes, capacity, int(np.prod(encoder.storage_shape)), dtype)
@@ -88,13 +94,12 @@ class DQNStack:
         self._acting = acting_for(self.state)
         probe = np.zeros((1, *encoder.storage_shape), np.float32)
         self._stored_is_input = encoder.to_input(probe) is probe
-        on_cpu = device == "cpu"
         self._block = max(1, min(8, BLOCK_PARAMETERS // layout.n_parameters)) if on_cpu else lanes
         self._update: Any
-        if numeric_path == "torch" or encoder.image is not None:
+        if numeric_path == "torch" or encoder.image is not None or not on_cpu:
             from tuner.agents.dqn.update_torch import TorchUpdate
 
-            self._update = TorchUpdate(self.state, self._head, hyperparameters, device)
+            self._update = TorchUpdate(self.state, self._head, hyperparameters)
         else:
             self._update = NumpyUpdate(self.state, self._head, hyperparameters)
 
@@ -209,7 +214,6 @@ class DQNStack:
         shape = (len(steps), max(steps), self._batch_size)
         minibatches = self._minibatches(block, steps)
         td_errors, q_values = self._update.zeros(shape), self._update.zeros(shape)
-        self._update.load(block)
         for step in range(max(steps)):
             # Lanes with fewer gradient steps drop out; the rest go on in groups of neighbours.
             for part in neighbours([i for i, count in enumerate(steps) if count > step]):
@@ -217,7 +221,6 @@ class DQNStack:
                 lanes = slice(block.start + part.start, block.start + part.stop)
                 td_errors[part, step], q_values[part, step] = self._update(lanes, batch, weights)
                 minibatches.learned(part, step, td_errors[part, step])
-        self._update.store(block)
         losses = self._loss(self._update.to_host(td_errors))
         if minibatches.weights is not None:
             losses *= minibatches.weights
@@ -242,7 +245,7 @@ class DQNStack:
         """
         if self._stored_is_input or stored.dtype == np.uint8:
             return stored
-        inputs = np.ones((*stored.shape[:-1], self._encoder.input_size + 1), self.state.online.dtype)
+        inputs = np.ones((*stored.shape[:-1], self._encoder.input_size + 1), self.state.dtype)
         shaped = stored[..., :-1].reshape(*stored.shape[:-1], *self._encoder.storage_shape)
         self._encoder.to_input(shaped, inputs[..., :-1])
         return inputs
@@ -262,7 +265,7 @@ class DQNStack:
 
     def weights(self, lane: int) -> Mapping[str, Array]:
         """Return a copy of a lane's network, named as in Stable-Baselines3."""
-        named: Mapping[str, Array] = self.state.layout.to_state_dict(self.state.online[lane])
+        named: Mapping[str, Array] = self.state.layout.to_state_dict(self.state.row("online", lane))
         return named
 
 

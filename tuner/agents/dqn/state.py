@@ -35,11 +35,12 @@ class LearnerState:
 
     def __init__(self, layout: MLPLayout | ConvLayout, lanes: int, dtype: DTypeLike = np.float32) -> None:
         self.layout: Any = layout
+        self.dtype = np.dtype(dtype)
         shape = (lanes, layout.n_parameters)
-        self.online: Array = np.zeros(shape, dtype)
-        self.target: Array = np.zeros(shape, dtype)
-        self.first_moment: Array = np.zeros(shape, dtype)
-        self.second_moment: Array = np.zeros(shape, dtype)
+        self.online = self._zeros(shape)
+        self.target = self._zeros(shape)
+        self.first_moment = self._zeros(shape)
+        self.second_moment = self._zeros(shape)
         self.beta_powers = np.ones((2, lanes))
         self.learning_rate = np.zeros(lanes)
         self.max_grad_norm = np.ones(lanes)
@@ -47,7 +48,7 @@ class LearnerState:
 
     def start(self, lane: int, hyperparameters: DQNHyperparameters, rng: np.random.Generator) -> None:
         """Give a lane a fresh network, optimizer and step count."""
-        self.online[lane] = self.layout.initial(rng)
+        self._put("online", lane, self.layout.initial(rng))
         self.target[lane] = self.online[lane]
         self.first_moment[lane] = 0
         self.second_moment[lane] = 0
@@ -56,15 +57,20 @@ class LearnerState:
         self.max_grad_norm[lane] = hyperparameters.max_grad_norm
         self.tau[lane] = hyperparameters.tau
 
+    def row(self, name: str, lane: int) -> Array:
+        """Return a lane's row of an attribute; a view, to be used before the lane changes."""
+        values: Array = getattr(self, name)[lane]
+        return values
+
     def snapshot(self, lane: int) -> dict[str, Array]:
         """Return a lane's networks and moments; views, to be used before the lane changes."""
-        whole = {name: getattr(self, name)[lane] for name in _OWN}
+        whole = {name: self.row(name, lane) for name in _OWN}
         return {**whole, "beta_powers": self.beta_powers[:, lane]}
 
     def restore(self, lane: int, saved: Mapping[str, Array]) -> None:
         """Go on from a snapshot; the lane was started for the same run."""
         for name in _OWN:
-            getattr(self, name)[lane] = saved[name]
+            self._put(name, lane, saved[name])
         self.beta_powers[:, lane] = saved["beta_powers"]
 
     def update_target(self, lane: int, times: int = 1) -> None:
@@ -81,3 +87,9 @@ class LearnerState:
         for _ in range(times):
             self.target[lane] *= 1.0 - tau
             self.target[lane] += tau * self.online[lane]
+
+    def _zeros(self, shape: tuple[int, ...]) -> Any:
+        return np.zeros(shape, self.dtype)
+
+    def _put(self, name: str, lane: int, values: Array) -> None:
+        getattr(self, name)[lane] = values

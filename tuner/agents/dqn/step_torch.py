@@ -28,6 +28,9 @@ class LaneParts(NamedTuple):
 def clip(gradients: Parts, most: float) -> None:
     """Scale gradients so that their common Euclidean norm is at most ``most``, as ``clip_grad_norm_`` does."""
     norm = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(gradient) for gradient in gradients]))
+    if norm.device.type != "cpu":  # looking at the number would wait for the device
+        torch._foreach_mul_(list(gradients), (most / (norm + 1e-6)).clamp(max=1.0))
+        return
     scale = most / (float(norm) + 1e-6)
     if scale < 1.0:
         for gradient in gradients:

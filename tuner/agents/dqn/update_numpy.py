@@ -82,12 +82,6 @@ class NumpyUpdate:
         self._workspaces: dict[int, _Workspace] = {}
         self._views: dict[tuple[int, int], _LaneViews] = {}
 
-    def load(self, lanes: slice) -> None:
-        """Nothing to bring: the state is here."""
-
-    def store(self, lanes: slice) -> None:
-        """Nothing to bring back."""
-
     def prepare(self, batches: Batch) -> Batch:
         """Return all minibatches of a training call as they are."""
         return batches

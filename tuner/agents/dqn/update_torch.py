@@ -1,7 +1,7 @@
 """One gradient step of n lanes with torch's autograd: the reference, for any device and any network.
 
-On the CPU it works in place on the arrays of :class:`~tuner.agents.dqn.state.LearnerState` (torch wraps the same
-memory). On another device a training call carries the lanes' state there and back, once.
+It works in place on the rows of :class:`~tuner.agents.dqn.state.LearnerState`, wherever they lie: torch wraps NumPy's
+arrays, and tensors on a device are taken as they are.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812  (torch's own name for it)
 from numpy.typing import NDArray
@@ -25,8 +26,8 @@ from tuner.replay.ring import Batch
 
 Array = NDArray[Any]
 
-#: What a training call reads or changes, by the state's own names.
-_CARRIED = ("online", "target", "first_moment", "second_moment")
+#: What a gradient step reads or changes, by the state's own names.
+_ROWS = ("online", "target", "first_moment", "second_moment")
 
 
 class TorchUpdate:
@@ -36,39 +37,14 @@ class TorchUpdate:
         state: The lanes' state.
         head: From the network's outputs to Q-values.
         hyperparameters: Any lane's; only fields that a stack shares are read.
-        device: Where to compute, as torch names it.
-        shared: Work on the state's own memory; None where the device allows it.
     """
 
-    def __init__(
-        self,
-        state: LearnerState,
-        head: QHead,
-        hyperparameters: DQNHyperparameters,
-        device: str = "cpu",
-        *,
-        shared: bool | None = None,
-    ) -> None:
+    def __init__(self, state: LearnerState, head: QHead, hyperparameters: DQNHyperparameters) -> None:
         self._state = state
         self._head = head
         self._hyperparameters = hyperparameters
-        self._device = torch.device(device)
-        self._shared = self._device.type == "cpu" if shared is None else shared
-        host = {name: torch.from_numpy(getattr(state, name)) for name in _CARRIED}
-        self._host = host
-        self._here = host if self._shared else {name: row.to(self._device, copy=True) for name, row in host.items()}
-
-    def load(self, lanes: slice) -> None:
-        """Bring the lanes' state to the device: before a training call."""
-        if not self._shared:
-            for name, rows in self._here.items():
-                rows[lanes] = self._host[name][lanes].to(self._device)
-
-    def store(self, lanes: slice) -> None:
-        """Bring the lanes' state back: after a training call."""
-        if not self._shared:
-            for name, rows in self._here.items():
-                self._host[name][lanes] = rows[lanes].cpu()
+        self._rows: dict[str, torch.Tensor] = {name: torch.as_tensor(getattr(state, name)) for name in _ROWS}
+        self._device = self._rows["online"].device
 
     def prepare(self, batches: Batch) -> Batch:
         """Return all minibatches of a training call as tensors on the device."""
@@ -76,7 +52,7 @@ class TorchUpdate:
 
     def zeros(self, shape: tuple[int, ...]) -> torch.Tensor:
         """Return a buffer for results."""
-        return torch.zeros(shape, dtype=self._host["online"].dtype, device=self._device)
+        return torch.zeros(shape, dtype=self._rows["online"].dtype, device=self._device)
 
     def to_host(self, results: torch.Tensor) -> Array:
         """Return such a buffer as a NumPy array."""
@@ -90,9 +66,9 @@ class TorchUpdate:
         layout = self._state.layout
         # Each view is a leaf: gradients of slices of one row would each be as long as the row.
         online = [(w.detach().requires_grad_(), b.detach().requires_grad_())
-                  for w, b in layout.views(self._here["online"][lanes])]  # fmt: skip
+                  for w, b in layout.views(self._rows["online"][lanes])]  # fmt: skip
         with torch.no_grad():
-            next_q = self._q_values(layout.views(self._here["target"][lanes]), next_observations)
+            next_q = self._q_values(layout.views(self._rows["target"][lanes]), next_observations)
             if self._hyperparameters.double_q:
                 best = self._head.preferences(self._forward(online, next_observations)).argmax(-1, keepdim=True)
                 values = next_q.gather(-1, best).squeeze(-1)
@@ -126,27 +102,32 @@ class TorchUpdate:
 
     def _step(self, lanes: slice, gradient: torch.Tensor) -> None:
         state = self._state
-        online, second = self._here["online"][lanes], self._here["second_moment"][lanes]
-        norm = torch.linalg.vector_norm(gradient, dim=1)
-        bound = torch.from_numpy(state.max_grad_norm[lanes]).to(gradient)
-        gradient *= (bound / (norm + 1e-6)).clamp(max=1.0)[:, None]
-        if self._hyperparameters.optimizer == "rmsprop":
+        online, second = self._rows["online"][lanes], self._rows["second_moment"][lanes]
+        is_adam = self._hyperparameters.optimizer == "adam"
+        step_size, epsilon = state.learning_rate[lanes], np.full(len(gradient), RMS_EPS)
+        if is_adam:
+            step_size, epsilon = adam_step(state.beta_powers[:, lanes], step_size)
+        # One copy to the device for what each lane has one number of.
+        numbers = torch.from_numpy(np.stack([state.max_grad_norm[lanes], step_size, epsilon])).to(gradient)
+        bound, steps, least = numbers[:, :, None]
+        norm = torch.linalg.vector_norm(gradient, dim=1, keepdim=True)
+        gradient *= (bound / (norm + 1e-6)).clamp(max=1.0)
+        if is_adam:
+            first = self._rows["first_moment"][lanes]
+            first.mul_(BETA1).add_(gradient)
+            second.mul_(BETA2).addcmul_(gradient, gradient)
+            online -= steps * first / (second.sqrt() + least)
+        else:
             second.mul_(RMS_ALPHA).addcmul_(gradient, gradient, value=1 - RMS_ALPHA)
-            online -= _column(state.learning_rate[lanes], gradient) * gradient / (second.sqrt() + RMS_EPS)
-            return
-        first = self._here["first_moment"][lanes]
-        step_size, epsilon = adam_step(state.beta_powers[:, lanes], state.learning_rate[lanes])
-        first.mul_(BETA1).add_(gradient)
-        second.mul_(BETA2).addcmul_(gradient, gradient)
-        online -= _column(step_size, gradient) * first / (second.sqrt() + _column(epsilon, gradient))
+            online -= steps * gradient / (second.sqrt() + least)
 
     def _step_by_part(self, lanes: slice, gradients: Sequence[torch.Tensor]) -> None:
         """Take the same step without copying: a convolutional network's row is millions of numbers long."""
-        state, here = self._state, self._here
+        state, held = self._state, self._rows
         for i, lane in enumerate(range(lanes.start, lanes.stop)):
             rows = slice(lane, lane + 1)
             kept = ("online", "first_moment", "second_moment")
-            parts = LaneParts(*([p for pair in state.layout.views(here[name][rows]) for p in pair] for name in kept))
+            parts = LaneParts(*([p for pair in state.layout.views(held[name][rows]) for p in pair] for name in kept))
             own = [gradient[i : i + 1] for gradient in gradients]
             clip(own, float(state.max_grad_norm[lane]))
             learning_rate = float(state.learning_rate[lane])
@@ -155,7 +136,3 @@ class TorchUpdate:
                 adam(parts, own, learning_rate, state.beta_powers[:, lane].tolist())
             else:
                 rmsprop(parts, own, learning_rate)
-
-
-def _column(values: Array, like: torch.Tensor) -> torch.Tensor:
-    return torch.from_numpy(values).to(like)[:, None]
