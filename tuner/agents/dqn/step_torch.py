@@ -51,8 +51,10 @@ def adam(lane: LaneParts, gradients: Parts, learning_rate: float, beta_powers: S
     correction1, correction2 = 1.0 - beta_powers[0], 1.0 - beta_powers[1]
     # torch corrects the bias by its own count of steps, which a lane need not keep: here it is told that none is left.
     done = [_NO_BIAS_LEFT.to(gradients[0].device)] * len(gradients)
+    # A GPU's kernel insists on equal strides, also where an axis has length one.
+    parameters, first, second = ([part.view(-1) for part in parts] for parts in lane)
     torch._fused_adam_(
-        list(lane.parameters), list(gradients), list(lane.first_moment), list(lane.second_moment), [], done,
+        parameters, [part.reshape(-1) for part in gradients], first, second, [], done,
         lr=learning_rate * math.sqrt(correction2) / correction1, beta1=BETA1, beta2=BETA2, weight_decay=0.0,
         eps=ADAM_EPS * math.sqrt(correction2), amsgrad=False, maximize=False,
     )  # fmt: skip
