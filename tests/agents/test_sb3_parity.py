@@ -145,9 +145,9 @@ def trace_lane(h: DQNHyperparameters, initial: dict, sb3: Trace, monkeypatch) ->
         return np.ones(steps, bool), np.array(sb3.actions[clock : clock + steps])
 
     def sample(lane, steps, batch_size, out):
-        for g in range(steps):
-            rows = stack.memory._rows[stack.memory._base[lane] + next(indices)]
-            out[g] = rows
+        places = np.array([next(indices) for _ in range(steps)])
+        out[:] = stack.memory._rows[stack.memory._base[lane] + places]
+        return places.reshape(-1)
 
     def record_target(rewards, discounts, values):
         target = td_target(rewards, discounts, values)

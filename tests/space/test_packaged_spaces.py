@@ -120,7 +120,7 @@ def test_extended_searches_more_including_the_initial_epsilon() -> None:
     assert extended >= {"exploration_initial_eps", "gamma", "batch_size", "net_arch", "train_freq", "double_q"}
 
 
-# CartPole's default trains with three-step returns, which want another step size and interval than RL Zoo's one step.
+# CartPole's default trains with ten-step returns, which want another target interval than RL Zoo's one step.
 @pytest.mark.parametrize(
     ("name", "env_id"),
     [(n, e) for n in ("default", "extended") for e in ZOO_TUNED if (n, e) != ("default", "CartPole-v1")],

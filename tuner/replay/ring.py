@@ -33,6 +33,7 @@ class Batch(NamedTuple):
     rewards: Any  # [...]
     discounts: Any  # [...]; 0 where the episode terminated, gamma^n otherwise
     actions: Any  # [...]; whole numbers in floating point, exact below 2^24
+    next_values: Any = None  # [...]; of the next observations, where somebody computed them ahead
 
 
 class LaneRing:
@@ -94,7 +95,7 @@ class LaneRing:
         self.sizes[lane] = min(int(self.sizes[lane]) + len(rows), capacity)
         self.positions[lane] = end % capacity
 
-    def sample(self, lane: int, steps: int, batch_size: int, out: Array) -> None:
+    def sample(self, lane: int, steps: int, batch_size: int, out: Array) -> Array:
         """Draw ``steps`` minibatches for a lane, uniformly and with replacement, as packed rows.
 
         Args:
@@ -102,11 +103,14 @@ class LaneRing:
             steps: G, gradient steps of the coming training call.
             batch_size: B.
             out: ``[G, B, width]``, overwritten; read it through :meth:`unpack`.
+
+        Returns:
+            Which transitions they are, ``[G * B]``, the lane's places from 0.
         """
         uniforms = self.uniforms(lane, steps * batch_size)
-        index = (uniforms * self.sizes[lane]).astype(np.int64)
-        index += self._base[lane]
-        np.take(self._rows, index, axis=0, out=out.reshape(-1, out.shape[-1]), mode="clip")
+        places: Array = (uniforms * self.sizes[lane]).astype(np.int64)
+        np.take(self._rows, places + self._base[lane], axis=0, out=out.reshape(-1, out.shape[-1]), mode="clip")
+        return places
 
     def gather(self, lanes: slice, index: Array) -> Array:
         """Return the packed rows ``[n, B, width]`` at each lane's places ``index`` ``[n, B]``."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,30 @@ from tuner.replay.prioritized import LanePriorities
 from tuner.replay.ring import Batch, LaneRing
 
 Array = NDArray[Any]
+
+
+class Distinct(NamedTuple):
+    """Which of N draws with replacement stand for all of them.
+
+    Attributes:
+        taken: ``[U]`` one draw of each place that was drawn.
+        which: ``[N]`` index in ``taken`` of the draw that stands for each.
+    """
+
+    taken: Array
+    which: Array
+
+
+def distinct(places: Array, size: int) -> Distinct:
+    """Return the distinct ones of ``places`` ``[N]``, each below ``size``: a few passes, without sorting."""
+    order = np.arange(len(places))
+    last = np.empty(size, np.int64)  # read where it was written only
+    last[places] = order
+    standing = last[places]
+    taken = np.flatnonzero(standing == order)
+    rank = np.empty(len(places), np.int64)
+    rank[taken] = np.arange(len(taken))
+    return Distinct(taken, rank[standing])
 
 
 class Minibatches(Protocol):
@@ -42,6 +66,8 @@ class UniformMinibatches:
         batch_size: B.
         inputs: From stored observations to network input.
         prepare: From all minibatches to what the update reads; None where observations are not network input yet.
+        value: From (lane, next observations ``[N, in + 1]`` as network input) to the target network's values ``[N]``;
+            with it each transition drawn is valued once and ahead of the gradient steps, None leaves that to them.
     """
 
     weights = None
@@ -54,15 +80,22 @@ class UniformMinibatches:
         batch_size: int,
         inputs: Callable[[Any], Any],
         prepare: Callable[[Batch], Batch] | None,
+        value: Callable[[int, Array], Array] | None = None,
     ) -> None:
+        self._inputs = inputs
         rows = np.zeros((len(steps), max(steps), batch_size, memory.width), memory.dtype)
+        values = None if value is None else np.zeros(rows.shape[:-1], memory.dtype)
         for i, count in enumerate(steps):
             if count:
-                memory.sample(block.start + i, count, batch_size, rows[i, :count])
+                lane, own = block.start + i, rows[i, :count]
+                places = memory.sample(lane, count, batch_size, own)
+                if value is not None and values is not None:
+                    flat = memory.unpack(own.reshape(-1, memory.width)).next_observations
+                    taken, which = distinct(places, int(memory.sizes[lane]))
+                    values[i, :count] = value(lane, inputs(flat[taken]))[which].reshape(count, batch_size)
         batches = memory.unpack(rows)
-        batches = batches._replace(actions=batches.actions.astype(np.int64))
+        batches = batches._replace(actions=batches.actions.astype(np.int64), next_values=values)
         self._batches = prepare(batches) if prepare is not None else batches
-        self._inputs = inputs
 
     def draw(self, part: slice, step: int) -> tuple[Batch, None]:
         """Return the minibatches of a gradient step."""
@@ -73,6 +106,7 @@ class UniformMinibatches:
             batches.rewards[part, step],
             batches.discounts[part, step],
             batches.actions[part, step],
+            None if batches.next_values is None else batches.next_values[part, step],
         )
         return batch, None
 

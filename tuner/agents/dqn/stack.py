@@ -70,6 +70,7 @@ class DQNStack:
         self._encoder = encoder
         self._n_actions = n_actions
         self._batch_size = hyperparameters.batch_size
+        self._double_q = hyperparameters.double_q
         self._head = QHead(n_actions, hyperparameters.dueling)
         layout = network_layout(encoder, hyperparameters, n_actions)
         on_cpu = device == "cpu"
@@ -233,7 +234,10 @@ class DQNStack:
             return GatheredMinibatches(memory, block, steps, self._batch_size)
         if self._priorities is None:
             prepare = update.prepare if self._stored_is_input else None
-            return UniformMinibatches(memory, block, steps, self._batch_size, self._inputs, prepare)
+            # The target network stands still during a call: a transition drawn twice has one value. In double
+            # Q-learning the online network has its say, and that moves.
+            ahead = None if self._double_q else update.next_values
+            return UniformMinibatches(memory, block, steps, self._batch_size, self._inputs, prepare, ahead)
         return PrioritizedMinibatches(
             memory, self._priorities, block, steps, self._batch_size, self._inputs, self.clock[block], update.to_host
         )

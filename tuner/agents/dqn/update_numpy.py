@@ -27,6 +27,9 @@ Matrices = list[Array]
 #: Parameters of a lane from which Adam's fused step pays.
 FUSED_PARAMETERS = 16_000
 
+#: Rows of a product when a call's target values are computed ahead: enough to be efficient, few enough for the cache.
+AHEAD_ROWS = 256
+
 
 class _Workspace:
     """Buffers for one number of lanes: contents last for one gradient step."""
@@ -81,6 +84,24 @@ class NumpyUpdate:
         self._optimizer: Any = rmsprop if optimizer != "adam" else FusedAdam() if wide else adam
         self._workspaces: dict[int, _Workspace] = {}
         self._views: dict[tuple[int, int], _LaneViews] = {}
+        self._ahead: Activations | None = None
+
+    def next_values(self, lane: int, inputs: Array) -> Array:
+        """Return the target network's values ``[N]`` of a lane's next observations ``[N, in + 1]``, all at once.
+
+        Through blocks of one size, the last filled up, so that a product has the same shape whatever N is.
+        """
+        if self._ahead is None:
+            self._ahead = Activations(self._state.layout, 1, AHEAD_ROWS, self._state.dtype)
+            self._ahead_inputs = np.zeros((1, AHEAD_ROWS, inputs.shape[-1]), self._state.dtype)
+        _, views = self._buffers(slice(lane, lane + 1))
+        values = np.empty(len(inputs), self._state.dtype)
+        for begin in range(0, len(inputs), AHEAD_ROWS):
+            rows = inputs[begin : begin + AHEAD_ROWS]
+            self._ahead_inputs[0, : len(rows)] = rows
+            q_values = self._head.q_values(forward(views.target, self._ahead_inputs, self._ahead))
+            values[begin : begin + len(rows)] = column_max(q_values[0, : len(rows)], np.maximum)
+        return values
 
     def prepare(self, batches: Batch) -> Batch:
         """Return all minibatches of a training call as they are."""
@@ -108,7 +129,9 @@ class NumpyUpdate:
             before the step.
         """
         work, views = self._buffers(lanes)
-        values = self._next_values(views, batch.next_observations, work)
+        values = batch.next_values
+        if values is None:
+            values = self._next_values(views, batch.next_observations, work)
         targets = td_target(batch.rewards, batch.discounts, values)
 
         q_values = self._head.q_values(forward(views.online, batch.observations, work.activations))

@@ -39,6 +39,9 @@ class TorchUpdate:
         hyperparameters: Any lane's; only fields that a stack shares are read.
     """
 
+    #: The reference computes target values in each gradient step.
+    next_values = None
+
     def __init__(self, state: LearnerState, head: QHead, hyperparameters: DQNHyperparameters) -> None:
         self._state = state
         self._head = head
@@ -48,7 +51,7 @@ class TorchUpdate:
 
     def prepare(self, batches: Batch) -> Batch:
         """Return all minibatches of a training call as tensors on the device."""
-        return Batch(*(torch.as_tensor(part, device=self._device) for part in batches))
+        return Batch(*(None if part is None else torch.as_tensor(part, device=self._device) for part in batches))
 
     def zeros(self, shape: tuple[int, ...]) -> torch.Tensor:
         """Return a buffer for results."""
