@@ -69,11 +69,11 @@ def test_the_sampler_proposes_better_settings_than_random_search(choices):
     assert low > 0
 
 
-def test_what_is_chosen_is_truly_among_the_best_fifth(choices, landscape):
-    """So is random search's choice: a narrow space hides how much it costs to know which setting is good."""
-    truth = np.sort(landscape.late.mean(axis=1))
+def test_what_is_chosen_is_truly_better_than_half_of_the_settings(choices, landscape):
+    """By seeds that had no say in it. So is random search's choice: half of a narrow space is good."""
+    median = np.median(landscape.late.mean(axis=1))
     for arm, found in choices.items():
-        assert np.mean([choice.confirmed for choice in found]) >= truth[-len(truth) // 5], arm
+        assert np.mean([choice.confirmed for choice in found]) > median, arm
 
 
 def test_pruning_keeps_the_study_from_no_good_setting(landscape):
