@@ -50,7 +50,7 @@ def test_updates_on_images_are_those_of_torch(optimizer, max_grad_norm):
         batch = minibatch(rng, lanes)
         td_errors, _ = update(slice(0, lanes), batch)
         for lane, (online, target, descent) in enumerate(policies):
-            part = Batch(*(torch.from_numpy(values[lane]) for values in batch[:5]))
+            part = Batch(*(torch.from_numpy(values[lane]) for values in batch))
             with torch.no_grad():
                 aim = part.rewards + part.discounts * target(part.next_observations).max(dim=1).values
             taken = online(part.observations).gather(1, part.actions[:, None])[:, 0]

@@ -33,7 +33,6 @@ class Batch(NamedTuple):
     rewards: Any  # [...]
     discounts: Any  # [...]; 0 where the episode terminated, gamma^n otherwise
     actions: Any  # [...]; whole numbers in floating point, exact below 2^24
-    next_values: Any = None  # [...]; of the next observations, where somebody computed them ahead
 
 
 class LaneRing:

@@ -15,6 +15,21 @@ from tuner.replay.ring import Batch, LaneRing
 Array = NDArray[Any]
 
 
+class Drawn(NamedTuple):
+    """A minibatch for each of n lanes.
+
+    Attributes:
+        batch: As network input, leading axes ``[n, B]``.
+        weights: ``[n, B]`` importance weights; None where all are 1.
+        next_values: ``[n, B]`` the target network's values of the next observations; None where they are still to be
+            computed.
+    """
+
+    batch: Batch
+    weights: Array | None = None
+    next_values: Array | None = None
+
+
 class Distinct(NamedTuple):
     """Which of N draws with replacement stand for all of them.
 
@@ -47,8 +62,8 @@ class Minibatches(Protocol):
         """Importance weights ``[n, G, B]`` of all that was drawn; None where all are 1."""
         ...
 
-    def draw(self, part: slice, step: int) -> tuple[Batch, Array | None]:
-        """Return (a minibatch for each lane of ``part`` as network input, its importance weights ``[n, B]``)."""
+    def draw(self, part: slice, step: int) -> Drawn:
+        """Return a minibatch for each lane of ``part``."""
         ...
 
     def learned(self, part: slice, step: int, td_errors: Any) -> None:
@@ -94,10 +109,11 @@ class UniformMinibatches:
                     taken, which = distinct(places, int(memory.sizes[lane]))
                     values[i, :count] = value(lane, inputs(flat[taken]))[which].reshape(count, batch_size)
         batches = memory.unpack(rows)
-        batches = batches._replace(actions=batches.actions.astype(np.int64), next_values=values)
+        batches = batches._replace(actions=batches.actions.astype(np.int64))
         self._batches = prepare(batches) if prepare is not None else batches
+        self._next_values = values
 
-    def draw(self, part: slice, step: int) -> tuple[Batch, None]:
+    def draw(self, part: slice, step: int) -> Drawn:
         """Return the minibatches of a gradient step."""
         batches = self._batches
         batch = Batch(
@@ -106,9 +122,8 @@ class UniformMinibatches:
             batches.rewards[part, step],
             batches.discounts[part, step],
             batches.actions[part, step],
-            None if batches.next_values is None else batches.next_values[part, step],
         )
-        return batch, None
+        return Drawn(batch, next_values=None if self._next_values is None else self._next_values[part, step])
 
     def learned(self, part: slice, step: int, td_errors: Any) -> None:
         """Forget it."""
@@ -135,11 +150,11 @@ class GatheredMinibatches:
                 places = (uniforms * memory.sizes[block.start + i]).astype(np.int64)
                 self._index[i, :count] = places.reshape(count, batch_size)
 
-    def draw(self, part: slice, step: int) -> tuple[Batch, None]:
+    def draw(self, part: slice, step: int) -> Drawn:
         """Return the minibatches of a gradient step."""
         lanes = slice(self._first + part.start, self._first + part.stop)
         batch = self._memory.gather(lanes, self._index[part, step])
-        return batch._replace(actions=batch.actions.astype(np.int64)), None
+        return Drawn(batch._replace(actions=batch.actions.astype(np.int64)))
 
     def learned(self, part: slice, step: int, td_errors: Any) -> None:
         """Forget it."""
@@ -182,7 +197,7 @@ class PrioritizedMinibatches:
         self.weights: Array = np.zeros(shape, memory.dtype)
         self._index = np.zeros(shape[::2], np.int64)
 
-    def draw(self, part: slice, step: int) -> tuple[Batch, Array]:
+    def draw(self, part: slice, step: int) -> Drawn:
         """Draw the minibatches of a gradient step, and their importance weights."""
         lanes = self._lanes(part)
         index, weights = self._priorities.draw(lanes, self._uniforms[part, step], self._sizes[part], self._clock[part])
@@ -194,7 +209,7 @@ class PrioritizedMinibatches:
             next_observations=self._inputs(batch.next_observations),
             actions=batch.actions.astype(np.int64),
         )
-        return batch, self.weights[part, step]
+        return Drawn(batch, self.weights[part, step])
 
     def learned(self, part: slice, step: int, td_errors: Any) -> None:
         """Make the errors the priorities of what was drawn."""

@@ -218,9 +218,9 @@ class DQNStack:
         for step in range(max(steps)):
             # Lanes with fewer gradient steps drop out; the rest go on in groups of neighbours.
             for part in neighbours([i for i, count in enumerate(steps) if count > step]):
-                batch, weights = minibatches.draw(part, step)
+                batch, weights, values = minibatches.draw(part, step)
                 lanes = slice(block.start + part.start, block.start + part.stop)
-                td_errors[part, step], q_values[part, step] = self._update(lanes, batch, weights)
+                td_errors[part, step], q_values[part, step] = self._update(lanes, batch, weights, values)
                 minibatches.learned(part, step, td_errors[part, step])
         losses = self._loss(self._update.to_host(td_errors))
         if minibatches.weights is not None:

@@ -115,7 +115,9 @@ class NumpyUpdate:
         """Return such a buffer as a NumPy array."""
         return results
 
-    def __call__(self, lanes: slice, batch: Batch, weights: Array | None = None) -> tuple[Array, Array]:
+    def __call__(
+        self, lanes: slice, batch: Batch, weights: Array | None = None, next_values: Array | None = None
+    ) -> tuple[Array, Array]:
         """Take one gradient step on each of some neighbouring lanes.
 
         Args:
@@ -123,16 +125,16 @@ class NumpyUpdate:
             batch: One minibatch per lane, leading axes ``[n, B]``; observations as network input with a trailing 1,
                 actions as integers.
             weights: ``[n, B]`` importance weights on the losses; None where all are 1.
+            next_values: ``[n, B]`` values of the next observations, from :meth:`next_values`; None computes them here.
 
         Returns:
             (temporal-difference errors ``Q(s, a) - target``, Q-values of the actions taken), both ``[n, B]`` and from
             before the step.
         """
         work, views = self._buffers(lanes)
-        values = batch.next_values
-        if values is None:
-            values = self._next_values(views, batch.next_observations, work)
-        targets = td_target(batch.rewards, batch.discounts, values)
+        if next_values is None:
+            next_values = self._next_values(views, batch.next_observations, work)
+        targets = td_target(batch.rewards, batch.discounts, next_values)
 
         q_values = self._head.q_values(forward(views.online, batch.observations, work.activations))
         taken = work.rows + batch.actions  # index of each taken action in the flattened q_values

@@ -51,7 +51,7 @@ class TorchUpdate:
 
     def prepare(self, batches: Batch) -> Batch:
         """Return all minibatches of a training call as tensors on the device."""
-        return Batch(*(None if part is None else torch.as_tensor(part, device=self._device) for part in batches))
+        return Batch(*(torch.as_tensor(part, device=self._device) for part in batches))
 
     def zeros(self, shape: tuple[int, ...]) -> torch.Tensor:
         """Return a buffer for results."""
@@ -61,7 +61,9 @@ class TorchUpdate:
         """Return such a buffer as a NumPy array."""
         return results.cpu().numpy()
 
-    def __call__(self, lanes: slice, batch: Batch, weights: Array | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+    def __call__(
+        self, lanes: slice, batch: Batch, weights: Array | None = None, next_values: None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """Take one gradient step on each of some neighbouring lanes; see ``NumpyUpdate``."""
         batch = self.prepare(batch)  # costs nothing where it has been done
         observations, next_observations = batch.observations, batch.next_observations
