@@ -249,7 +249,7 @@ def choose(landscape: Landscape, scored: Sequence[Scored]) -> tuple[float, float
     for trial in sorted(scored, key=lambda trial: (-trial.score, -trial.curve_mean)):
         finalists.setdefault(trial.setting, trial.seed)
     top = list(finalists.items())[:FINALISTS]
-    # What a finalist's other seeds gave, the first two of an order for the selection and the rest for the truth.
+    # Of the seeds that earned no finalist its place two select and the rest tell the truth, however they are divided.
     others = np.array([np.delete(landscape.late[setting], seed) for setting, seed in top])
     truths = []
     for chosen in itertools.combinations(range(others.shape[1]), SELECT_SEEDS):

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from tuner.agents.dqn.minibatches import distinct
 from tuner.agents.dqn.stack import DQNStack
+from tuner.agents.dqn.update_numpy import NumpyUpdate
 from tuner.envs.encoders import BoxEncoder, DiscreteEncoder
 from tuner.hyperparameters import DQNHyperparameters
 
@@ -48,11 +49,11 @@ def test_values_ahead_are_those_of_each_gradient_step(encoder, variant, monkeypa
     valued = []
     value = ahead._update.next_values
     monkeypatch.setattr(
-        ahead._update, "next_values", lambda lane, inputs: valued.append((lane, len(inputs))) or value(lane, inputs)
+        ahead._update, "_target_values", lambda lane, inputs: valued.append((lane, len(inputs))) or value(lane, inputs)
     )
-    monkeypatch.setattr(type(stepwise._update), "next_values", None)
-    assert stepwise._update.next_values is None
-    first, second = ahead.learn([0, 1, 2]), stepwise.learn([0, 1, 2])
+    first = ahead.learn([0, 1, 2])
+    monkeypatch.setattr(NumpyUpdate, "next_values", None)
+    second = stepwise.learn([0, 1, 2])
     # 768 draws from 100, 137 and 174 transitions: nearly all of them, each once.
     assert [lane for lane, _ in valued] == [0, 1, 2]
     assert all(0.95 * size < count <= size for (_, count), size in zip(valued, (100, 137, 174), strict=True))
@@ -63,5 +64,5 @@ def test_values_ahead_are_those_of_each_gradient_step(encoder, variant, monkeypa
 
 def test_double_q_learning_chooses_by_a_network_that_moves_so_nothing_is_computed_ahead(monkeypatch):
     stack = filled(BoxEncoder(5), DQNHyperparameters(**{**BASE, "double_q": True}))
-    monkeypatch.setattr(stack._update, "next_values", lambda *_: pytest.fail("computed ahead"))
+    monkeypatch.setattr(stack._update, "_target_values", lambda *_: pytest.fail("computed ahead"))
     stack.learn([0])

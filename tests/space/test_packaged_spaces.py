@@ -120,6 +120,14 @@ def test_extended_searches_more_including_the_initial_epsilon() -> None:
     assert extended >= {"exploration_initial_eps", "gamma", "batch_size", "net_arch", "train_freq", "double_q"}
 
 
+@pytest.mark.parametrize("env_id", LISTED)
+def test_extended_can_find_what_the_default_space_fixes(env_id: str) -> None:
+    default, extended = (SPACES[name].for_environment(env_id)[0] for name in ("default", "extended"))
+    for field, value in default.fixed.items():
+        if field in extended.search and isinstance(value, int | float):
+            assert extended.search[field].low <= value <= extended.search[field].high, field
+
+
 # CartPole's default trains with ten-step returns, which want another target interval than RL Zoo's one step.
 @pytest.mark.parametrize(
     ("name", "env_id"),

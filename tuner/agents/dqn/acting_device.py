@@ -21,15 +21,14 @@ class DeviceActing:
 
     def __init__(self, state: LearnerState) -> None:
         self._state = state
-        self._online: Any = state.online
 
     def outputs(self, lanes: slice, inputs: Array) -> Array:
         """See :class:`~tuner.agents.dqn.acting.Acting`."""
-        return self._forward(self._online[lanes], inputs[:, None, :-1])[:, 0]
+        return self._forward(self._state.online[lanes], inputs[:, None, :-1])[:, 0]
 
     def frozen(self, lanes: Sequence[int]) -> Callable[[Array], Array]:
         """See :class:`~tuner.agents.dqn.acting.Acting`."""
-        rows = self._online[list(lanes)]
+        rows = self._state.online[list(lanes)]
         return lambda inputs: self._forward(rows, inputs)
 
     def _forward(self, rows: torch.Tensor, inputs: Array) -> Array:

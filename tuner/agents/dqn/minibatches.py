@@ -99,19 +99,19 @@ class UniformMinibatches:
     ) -> None:
         self._inputs = inputs
         rows = np.zeros((len(steps), max(steps), batch_size, memory.width), memory.dtype)
-        values = None if value is None else np.zeros(rows.shape[:-1], memory.dtype)
+        self._next_values = None if value is None else np.zeros(rows.shape[:-1], memory.dtype)
         for i, count in enumerate(steps):
-            if count:
-                lane, own = block.start + i, rows[i, :count]
-                places = memory.sample(lane, count, batch_size, own)
-                if value is not None and values is not None:
-                    flat = memory.unpack(own.reshape(-1, memory.width)).next_observations
-                    taken, which = distinct(places, int(memory.sizes[lane]))
-                    values[i, :count] = value(lane, inputs(flat[taken]))[which].reshape(count, batch_size)
+            if not count:
+                continue
+            lane, own = block.start + i, rows[i, :count]
+            places = memory.sample(lane, count, batch_size, own)
+            if value is not None and self._next_values is not None:
+                taken, which = distinct(places, int(memory.sizes[lane]))
+                flat = memory.unpack(own.reshape(-1, memory.width)).next_observations
+                self._next_values[i, :count] = value(lane, inputs(flat[taken]))[which].reshape(count, batch_size)
         batches = memory.unpack(rows)
         batches = batches._replace(actions=batches.actions.astype(np.int64))
         self._batches = prepare(batches) if prepare is not None else batches
-        self._next_values = values
 
     def draw(self, part: slice, step: int) -> Drawn:
         """Return the minibatches of a gradient step."""

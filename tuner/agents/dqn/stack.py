@@ -70,7 +70,6 @@ class DQNStack:
         self._encoder = encoder
         self._n_actions = n_actions
         self._batch_size = hyperparameters.batch_size
-        self._double_q = hyperparameters.double_q
         self._head = QHead(n_actions, hyperparameters.dueling)
         layout = network_layout(encoder, hyperparameters, n_actions)
         on_cpu = device == "cpu"
@@ -218,9 +217,8 @@ class DQNStack:
         for step in range(max(steps)):
             # Lanes with fewer gradient steps drop out; the rest go on in groups of neighbours.
             for part in neighbours([i for i, count in enumerate(steps) if count > step]):
-                batch, weights, values = minibatches.draw(part, step)
                 lanes = slice(block.start + part.start, block.start + part.stop)
-                td_errors[part, step], q_values[part, step] = self._update(lanes, batch, weights, values)
+                td_errors[part, step], q_values[part, step] = self._update(lanes, *minibatches.draw(part, step))
                 minibatches.learned(part, step, td_errors[part, step])
         losses = self._loss(self._update.to_host(td_errors))
         if minibatches.weights is not None:
@@ -234,10 +232,7 @@ class DQNStack:
             return GatheredMinibatches(memory, block, steps, self._batch_size)
         if self._priorities is None:
             prepare = update.prepare if self._stored_is_input else None
-            # The target network stands still during a call: a transition drawn twice has one value. In double
-            # Q-learning the online network has its say, and that moves.
-            ahead = None if self._double_q else update.next_values
-            return UniformMinibatches(memory, block, steps, self._batch_size, self._inputs, prepare, ahead)
+            return UniformMinibatches(memory, block, steps, self._batch_size, self._inputs, prepare, update.next_values)
         return PrioritizedMinibatches(
             memory, self._priorities, block, steps, self._batch_size, self._inputs, self.clock[block], update.to_host
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -13,8 +14,10 @@ from tuner.agents.dqn.optimizers import ADAM_EPS, BETA1, BETA2, RMS_ALPHA, RMS_E
 Parts = Sequence[torch.Tensor]
 
 
-#: A count of steps at which Adam's moments are unbiased to the last digit.
-_NO_BIAS_LEFT = torch.tensor(1e9)
+@functools.cache
+def _no_bias_left(device: torch.device) -> torch.Tensor:
+    """Return a count of steps at which Adam's moments are unbiased to the last digit; copied to a device once."""
+    return torch.tensor(1e9, device=device)
 
 
 class LaneParts(NamedTuple):
@@ -50,7 +53,7 @@ def adam(lane: LaneParts, gradients: Parts, learning_rate: float, beta_powers: S
     """
     correction1, correction2 = 1.0 - beta_powers[0], 1.0 - beta_powers[1]
     # torch corrects the bias by its own count of steps, which a lane need not keep: here it is told that none is left.
-    done = [_NO_BIAS_LEFT.to(gradients[0].device)] * len(gradients)
+    done = [_no_bias_left(gradients[0].device)] * len(gradients)
     # A GPU's kernel insists on equal strides, also where an axis has length one.
     parameters, first, second = ([part.view(-1) for part in parts] for parts in lane)
     torch._fused_adam_(

@@ -7,6 +7,7 @@ separately, so a lane's numbers do not depend on how many lanes are updated toge
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -86,8 +87,17 @@ class NumpyUpdate:
         self._views: dict[tuple[int, int], _LaneViews] = {}
         self._ahead: Activations | None = None
 
-    def next_values(self, lane: int, inputs: Array) -> Array:
-        """Return the target network's values ``[N]`` of a lane's next observations ``[N, in + 1]``, all at once.
+    @property
+    def next_values(self) -> Callable[[int, Array], Array] | None:
+        """From (lane, next observations ``[N, in + 1]``) to their values ``[N]``, once for a whole training call.
+
+        The target network stands still during a call, so a transition drawn twice has one value. None in double
+        Q-learning, where the online network has its say, and that moves.
+        """
+        return None if self._double_q else self._target_values
+
+    def _target_values(self, lane: int, inputs: Array) -> Array:
+        """Return the target network's values of a lane's next observations, all at once.
 
         Through blocks of one size, the last filled up, so that a product has the same shape whatever N is.
         """
