@@ -1,6 +1,7 @@
 """Search quality on the measured landscape: trials side by side against one at a time and against random search.
 
-    python benchmarks/search_quality.py [--landscape tests/data/landscape-cartpole.npz] [--studies 20] [--trials 100]
+    python benchmarks/search_quality.py [--landscape tests/data/landscape-cartpole.npz] [--studies 20] [--first 0]
+                                        [--trials 100]
 
 Replays whole studies in virtual time. Supervisor, sampler, pruner and score are the real ones, over a storage in
 memory; a trial's training is looked up: its parameters stand for the nearest measured setting (ranges scaled to
@@ -266,9 +267,9 @@ def interval(values: Sequence[float], resamples: int = 10_000) -> tuple[float, f
     return float(low), float(high)
 
 
-def replay_arms(landscape: Landscape, studies: int, trials: int) -> dict[str, list[Choice]]:
+def replay_arms(landscape: Landscape, seeds: Sequence[int], trials: int) -> dict[str, list[Choice]]:
     """Run every arm with the same study seeds; return the choices by arm, in order of seeds."""
-    return {arm: [replay(landscape, make_plan(arm, seed, trials)) for seed in range(studies)] for arm in ARMS}
+    return {arm: [replay(landscape, make_plan(arm, seed, trials)) for seed in seeds] for arm in ARMS}
 
 
 def main() -> None:
@@ -276,6 +277,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--landscape", type=Path, default=LANDSCAPE)
     parser.add_argument("--studies", type=int, default=20)
+    parser.add_argument("--first", type=int, default=0, help="study seed of the first; the others follow")
     parser.add_argument("--trials", type=int, default=100)
     options = parser.parse_args()
     started = time.perf_counter()
@@ -286,7 +288,7 @@ def main() -> None:
         f"{len(means)} settings: true mean late {means[-1]:.1f} at best, {np.mean(means[-FINALISTS:]):.1f} the top "
         f"{FINALISTS}, {np.median(means):.1f} the median; {options.studies} studies of {options.trials} trials each"
     )
-    choices = replay_arms(landscape, options.studies, options.trials)
+    choices = replay_arms(landscape, range(options.first, options.first + options.studies), options.trials)
     print("\n| search | in flight | best | confirmed | proposed | pruned | virtual time |")
     print("|---|---:|---|---|---|---:|---:|")
     for arm, found in choices.items():

@@ -8,10 +8,12 @@ import optuna
 import pytest
 from optuna.distributions import FloatDistribution
 from optuna.samplers import TPESampler
-from optuna.samplers._tpe.sampler import _split_trials, default_gamma
+from optuna.samplers._tpe.sampler import _split_trials
 from optuna.trial import TrialState, create_trial
 
-from tuner.study.bounded import BEST, BOUND, BoundedTPE, Ranking, rank
+from tuner.study.bounded import BEST, BOUND, BoundedTPE, Ranking, good_side, rank
+
+pytestmark = pytest.mark.filterwarnings("ignore:`gamma` has been deprecated:FutureWarning")  # of plain_tpe
 
 SPACE = {name: FloatDistribution(0.0, 1.0) for name in "abcde"}
 
@@ -25,6 +27,11 @@ def random_trial(luck):
     return create_trial(
         state=state, value=value, params=params, distributions=SPACE, intermediate_values=curve, system_attrs=system
     )
+
+
+def plain_tpe(seed):
+    """Return Optuna's TPE with our good side."""
+    return TPESampler(n_startup_trials=10, gamma=good_side, seed=seed)
 
 
 def study_of(n, seed=0, running=0):
@@ -45,7 +52,7 @@ def propose(study, sampler):
 def test_up_to_the_bound_every_proposal_is_plain_tpes(n):
     for seed in range(3):
         bounded = BoundedTPE(startup_trials=10, seed=seed, ranking=Ranking(), bound=100, best=50)
-        plain = TPESampler(n_startup_trials=10, seed=seed)
+        plain = plain_tpe(seed)
         assert propose(study_of(n, seed, running=3), bounded) == propose(study_of(n, seed, running=3), plain)
 
 
@@ -70,11 +77,17 @@ def test_beyond_the_bound_the_good_side_is_plain_tpes(seed):
     study, sampler = study_of(900, seed), BoundedTPE(startup_trials=10, seed=1, ranking=Ranking())
     everything = study.get_trials(deepcopy=False)
     seen = sampler._bounded(study).get_trials(deepcopy=False)
-    assert default_gamma(len(seen)) == default_gamma(len(everything)) == 25
+    assert good_side(len(seen)) == good_side(len(everything)) == 25
     good, rest = _split_trials(study, everything, 25)
     bounded_good, bounded_rest = _split_trials(study, seen, 25)
     assert [t.number for t in bounded_good] == [t.number for t in good]
     assert {t.number for t in bounded_rest} < {t.number for t in rest}
+
+
+@pytest.mark.parametrize(("n", "good"), [(1, 1), (10, 3), (40, 10), (97, 25), (100, 25), (10_000, 25)])
+def test_the_good_side_is_a_quarter_up_to_a_most(n, good):
+    assert good_side(n) == good
+    assert good < BEST
 
 
 def test_a_ranking_that_grew_with_the_study_equals_one_made_at_once():
@@ -109,7 +122,7 @@ def test_the_bound_costs_no_search_quality():
         shared = ranking.setdefault(seed // 1000, Ranking())
         return BoundedTPE(startup_trials=10, seed=seed, ranking=shared, bound=60, best=25)
 
-    plain = [regret(lambda s: TPESampler(n_startup_trials=10, seed=s), seed) for seed in range(8)]
+    plain = [regret(plain_tpe, seed) for seed in range(8)]
     mine = [regret(bounded, seed) for seed in range(8)]
     chance = [regret(lambda s: optuna.samplers.RandomSampler(seed=s), seed) for seed in range(8)]
     spread = statistics.stdev(plain) + statistics.stdev(mine)

@@ -34,7 +34,7 @@ def landscape():
 @pytest.fixture(scope="module")
 def choices(landscape):
     """What each way to search chose and proposed, by study seed."""
-    return search_quality.replay_arms(landscape, STUDIES, TRIALS)
+    return search_quality.replay_arms(landscape, range(STUDIES), TRIALS)
 
 
 def gains(choices, arm, name):
