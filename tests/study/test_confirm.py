@@ -14,6 +14,7 @@ import tuner.api
 from tuner.errors import InputError
 from tuner.hyperparameters import DQNHyperparameters
 from tuner.seeding import run_seed
+from tuner.study.confirm.allocation import allocate
 from tuner.study.confirm.roster import baselines, finalists, zoo_values
 from tuner.study.evidence import Confirmation
 from tuner.study.judgement import judge
@@ -58,8 +59,12 @@ def test_a_search_ends_with_a_verdict_on_seeds_that_no_choice_has_seen(confirmed
     search = {run_seed(0, "search", trial, 0) for trial in range(30)}
     select = {r.seed for c in confirmation.contestants for r in c.phase("select")}
     verdict = {r.seed for c in confirmation.contestants for r in c.phase("verdict")}
-    assert len(select) == 3
-    assert len(verdict) == 4
+    shares = allocate(30, finalists=5, baselines=3, seeds=10)
+    runs = [len(c.phase("select")) for c in confirmation.contestants if c.role == "finalist"]
+    assert min(runs) >= shares.first_seeds == 3
+    assert sum(runs) <= shares.select_runs
+    assert select == {run_seed(0, "select", 0, r) for r in range(max(runs))}
+    assert len(verdict) == shares.verdict_seeds == 4
     assert not (search & select or search & verdict or select & verdict)
     for contestant in (confirmation.winner, *confirmation.baselines):
         assert [r.replicate for r in contestant.phase("verdict")] == list(range(4))
