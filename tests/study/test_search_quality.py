@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 LANDSCAPE = ROOT / "tests" / "data" / "landscape-cartpole.npz"
-STUDIES, TRIALS = 5, 100
+STUDIES, TRIALS = 20, 100
 
 
 def load_script():
@@ -71,20 +71,20 @@ def test_the_sampler_proposes_better_settings_than_random_search(choices):
 
 
 def test_what_is_chosen_is_truly_among_the_best_fifth(choices, landscape):
-    """By seeds that had no say, in the choice and in the ranking. All searches together: one study is off by 14."""
+    """By seeds that had no say, in the choice and in the ranking. So is random search's: a narrow space is good."""
     late, fifth = landscape.late, len(landscape.late) // 5
     truths = []
     for ranking in itertools.combinations(range(late.shape[1]), 3):
         best = np.argsort(-late[:, ranking].mean(axis=1))[:fifth]
         truths.append(np.delete(late[best], ranking, axis=1).mean())
     least = max(np.mean(truths), np.median(late.mean(axis=1)))
-    chosen = [choice.confirmed for found in choices.values() for choice in found]
-    assert np.mean(chosen) > least
+    for arm, found in choices.items():
+        assert np.mean([choice.confirmed for choice in found]) > least, arm
 
 
 def test_pruning_keeps_the_study_from_no_good_setting(landscape):
     """A study without pruning takes twice the time and chooses no better, beyond the noise."""
-    plans = [search_quality.make_plan("default", seed) for seed in range(STUDIES)]
+    plans = [search_quality.make_plan("default", seed) for seed in range(5)]
     kept = [dataclasses.replace(p, recipe=dataclasses.replace(p.recipe, pruner="none")) for p in plans]
     pruned, whole = ([search_quality.replay(landscape, p) for p in some] for some in (plans, kept))
     low, _ = search_quality.interval([w.confirmed - p.confirmed for p, w in zip(pruned, whole, strict=True)])
