@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import platform
 import subprocess
@@ -13,10 +12,11 @@ from typing import Any
 
 import psutil
 
-from tuner import __version__
 from tuner.study.urls import mask_arguments
+from tuner.training.versions import package_versions
 
-_PACKAGES = ("torch", "numpy", "optuna", "gymnasium", "stable-baselines3", "rl-zoo3", "ale-py")
+#: Noted of a study besides what training depends on.
+_PACKAGES = ("optuna", "rl-zoo3", "ale-py")
 
 
 def provenance(*, numeric_path: str) -> dict[str, Any]:
@@ -31,7 +31,7 @@ def provenance(*, numeric_path: str) -> dict[str, Any]:
         "git_commit": _git_commit(),
         "numeric_path": numeric_path,
         "threads": 1,  # of every run: how matrix products are split among threads shows in the bits
-        "versions": {"tune-dqn": __version__, "python": platform.python_version(), **_versions()},
+        "versions": {"python": platform.python_version(), **package_versions(*_PACKAGES)},
         "hardware": hardware(),
     }
 
@@ -45,16 +45,6 @@ def hardware() -> dict[str, Any]:
         "cores": cores,
         "memory_gb": round(psutil.virtual_memory().total / 2**30, 1),
     }
-
-
-def _versions() -> dict[str, str]:
-    versions = {}
-    for package in _PACKAGES:
-        try:
-            versions[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return versions
 
 
 def _cpu_model() -> str:

@@ -11,10 +11,10 @@ PACKAGES = ("tune-dqn", "torch", "numpy", "gymnasium", "stable-baselines3")
 
 
 @functools.cache
-def package_versions() -> Mapping[str, str]:
-    """Return the version of each of them that is installed."""
+def package_versions(*others: str) -> Mapping[str, str]:
+    """Return the version of each of :data:`PACKAGES`, and of the others named, that is installed."""
     found = {}
-    for package in PACKAGES:
+    for package in (*PACKAGES, *others):
         try:
             found[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
