@@ -1,6 +1,7 @@
 """Atari on one worker: environment steps per second and peak memory, native against Stable-Baselines3.
 
     python benchmarks/atari_throughput.py                    # speed, 1 and 2 threads, interleaved pairs
+    python benchmarks/atari_throughput.py --cnn              # native, data_efficient against nature convolutions
     python benchmarks/atari_throughput.py --memory           # what replay memories weigh with 100,000 transitions
     python benchmarks/atari_throughput.py --memory --transitions 1000000 --alone
 
@@ -20,6 +21,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -39,13 +41,16 @@ SETTINGS = {
 }
 
 
-def native(steps: int, warm_up: int, starts: int, buffer: int, threads: int) -> list[tuple[float, float]]:
+def native(
+    steps: int, warm_up: int, starts: int, buffer: int, threads: int, cnn: str = "nature"
+) -> list[tuple[float, float]]:
     from tuner.envs.spec import EnvSpec
     from tuner.hyperparameters import DQNHyperparameters
     from tuner.training.native import NativeTrainer
     from tuner.training.types import DONE, EvaluationSpec, RunId, RunSpec
 
-    hyperparameters = DQNHyperparameters(**SETTINGS, learning_starts=starts, buffer_size=buffer, net_arch=())
+    own = {"learning_starts": starts, "buffer_size": buffer, "net_arch": (), "cnn": cnn}
+    hyperparameters = DQNHyperparameters(**SETTINGS, **own)
     spec = RunSpec(RunId(0), EnvSpec(GAME), "native", hyperparameters, 1, (warm_up, steps), EvaluationSpec(1, 0, 1))
     times: list[tuple[float, float]] = []
 
@@ -94,7 +99,8 @@ def sb3(steps: int, warm_up: int, starts: int, buffer: int, threads: int) -> lis
 
 
 def child(options: argparse.Namespace) -> None:
-    train = native if options.child == "native" else sb3
+    sides = {"native": native, "sb3": sb3, "nature": native, "data_efficient": partial(native, cnn="data_efficient")}
+    train = sides[options.child]
     begin, end = train(options.steps, options.warm_up, options.starts, options.buffer, options.threads)
     steps = options.steps - options.warm_up
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
@@ -115,27 +121,32 @@ def measure(backend: str, threads: int, *, steps: int, warm_up: int, starts: int
 
 
 def speed(options: argparse.Namespace) -> None:
-    print("threads  native steps/s  SB3 steps/s  ratio (median, least, most)  of processor time  native peak  SB3 peak")
+    ours_, theirs_ = sides = ("data_efficient", "nature") if options.cnn else ("native", "sb3")
+    print(f"threads  {ours_} and {theirs_} steps/s  ratio (median, least, most)  of processor time (the same)  peaks")
     for threads in options.thread_counts:
         pairs = []
         for i in range(options.pairs):
-            order = ("native", "sb3") if i % 2 == 0 else ("sb3", "native")
+            order = sides if i % 2 == 0 else sides[::-1]
             found = {
                 backend: measure(
                     backend, threads, steps=options.steps, warm_up=options.warm_up, starts=200, buffer=options.steps
                 )
                 for backend in order
             }
-            pairs.append((found["native"], found["sb3"]))
+            pairs.append((found[ours_], found[theirs_]))
         ratios = sorted(ours["rate"] / theirs["rate"] for ours, theirs in pairs)
-        by_cpu = statistics.median(ours["cpu_rate"] / theirs["cpu_rate"] for ours, theirs in pairs)
+        by_cpu = sorted(ours["cpu_rate"] / theirs["cpu_rate"] for ours, theirs in pairs)
         rates = [statistics.median(pair[i]["rate"] for pair in pairs) for i in (0, 1)]
         peaks = [max(pair[i]["peak_bytes"] for pair in pairs) / 1e9 for i in (0, 1)]
         print(
-            f"{threads:7}  {rates[0]:14.0f}  {rates[1]:11.0f}  {statistics.median(ratios):6.2f}, {ratios[0]:.2f}, "
-            f"{ratios[-1]:.2f}  {by_cpu:25.2f}  {peaks[0]:11.2f} GB  {peaks[1]:.2f} GB",
+            f"{threads:7}  {rates[0]:.0f} {rates[1]:.0f}  {spread(ratios)}  {spread(by_cpu)}  "
+            f"{peaks[0]:.2f} GB {peaks[1]:.2f} GB",
             flush=True,
         )
+
+
+def spread(ratios: list[float]) -> str:
+    return f"{statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
 
 
 def filled_native(transitions: int) -> Any:
@@ -206,6 +217,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=4000)
     parser.add_argument("--warm-up", type=int, default=1000)
     parser.add_argument("--thread-counts", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--cnn", action="store_true", help="compare the two convolutions natively instead")
     parser.add_argument("--memory", action="store_true", help="weigh replay memories instead")
     parser.add_argument("--transitions", type=int, default=100_000)
     parser.add_argument("--alone", action="store_true", help="weigh the native memory only")

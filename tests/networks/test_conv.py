@@ -4,14 +4,14 @@ import pytest
 import torch
 from stable_baselines3.dqn.policies import CnnPolicy
 
-from tuner.networks.conv import NATURE, SMALL, ConvLayout, Torso
+from tuner.networks.conv import DATA_EFFICIENT, NATURE, SMALL, ConvLayout, Torso
 from tuner.networks.forward_torch import features, outputs
 from tuner.networks.mlp import MLPLayout
 from tuner.training.sb3_inputs import SmallCNN
 
 
-def layout(image=(4, 84, 84), scale=255, net_arch=(), n_actions=6):
-    torso = Torso.for_image(image, scale)
+def layout(image=(4, 84, 84), scale=255, net_arch=(), n_actions=6, cnn="nature"):
+    torso = Torso.for_image(image, scale, cnn)
     return ConvLayout(torso, MLPLayout((torso.features, *net_arch, n_actions)))
 
 
@@ -37,6 +37,21 @@ def test_nature_network_is_sb3s(net_arch):
     np.testing.assert_allclose(got, expected, atol=1e-6)
 
 
+def test_data_efficient_network_is_that_of_its_paper():
+    made = layout(cnn="data_efficient")
+    (row,) = rows(made, 1)
+    named = {name: torch.from_numpy(weight) for name, weight in made.to_state_dict(row).items()}
+    twin = torch.nn.Sequential(
+        torch.nn.Conv2d(4, 32, 5, 5), torch.nn.ReLU(), torch.nn.Conv2d(32, 64, 5, 5), torch.nn.ReLU(),
+        torch.nn.Flatten(), torch.nn.Linear(576, 256), torch.nn.ReLU(), torch.nn.Linear(256, 6),
+    )  # fmt: skip
+    twin.load_state_dict(dict(zip(twin.state_dict(), named.values(), strict=True)))
+    x = images(1, 5, (4, 84, 84))
+    with torch.no_grad():
+        got = outputs(made, made.views(torch.from_numpy(row[None])), x)[0]
+        np.testing.assert_allclose(got.numpy(), twin(x[0] / 255).numpy(), atol=1e-6)
+
+
 def test_small_network_is_that_of_the_sb3_adapter():
     made = layout((7, 10, 10), 1, n_actions=3)
     extractor = SmallCNN(gymnasium.spaces.Box(0, 1, (7, 10, 10), np.uint8))
@@ -50,9 +65,10 @@ def test_small_network_is_that_of_the_sb3_adapter():
         np.testing.assert_allclose(got.numpy(), extractor(x[0].float()).numpy(), atol=1e-6)
 
 
+@pytest.mark.parametrize("cnn", ["nature", "data_efficient"])
 @pytest.mark.parametrize(("image", "net_arch"), [((4, 84, 84), ()), ((3, 40, 57), (8,)), ((4, 10, 10), (16, 8))])
-def test_state_dict_goes_there_and_back(image, net_arch):
-    made = layout(image, 255, net_arch)
+def test_state_dict_goes_there_and_back(image, net_arch, cnn):
+    made = layout(image, 255, net_arch, cnn=cnn)
     (row,) = rows(made, 1)
     assert row.size == made.n_parameters
     np.testing.assert_array_equal(made.from_state_dict(made.to_state_dict(row)), row)
@@ -77,9 +93,11 @@ def test_fresh_weights_follow_torchs_rule():
         assert np.abs(weight).max() > 0.99 / np.sqrt(fan_in)
 
 
-@pytest.mark.parametrize("image", [(4, 84, 84), (6, 10, 10)])
-def test_a_lanes_features_are_bit_equal_alone_and_among_others(image):
-    made = layout(image)
+@pytest.mark.parametrize(
+    ("image", "cnn"), [((4, 84, 84), "nature"), ((4, 84, 84), "data_efficient"), ((6, 10, 10), "nature")]
+)
+def test_a_lanes_features_are_bit_equal_alone_and_among_others(image, cnn):
+    made = layout(image, cnn=cnn)
     flat, x = torch.from_numpy(rows(made, 3)), images(3, 4, image)
     together = features(made.torso, made.torso.views(flat), x)
     for lane in range(3):
@@ -102,3 +120,9 @@ def test_the_torso_follows_the_images_size():
     assert Torso.for_image((1, 36, 50), 1).convolutions == NATURE[0]
     assert Torso.for_image((1, 35, 50), 1).convolutions == SMALL[0]
     assert Torso.for_image((4, 84, 84), 255).seen == (7, 7, 64)
+
+
+def test_cnn_chooses_for_large_images_only():
+    assert Torso.for_image((1, 36, 36), 1, "data_efficient").convolutions == DATA_EFFICIENT[0]
+    assert Torso.for_image((1, 35, 36), 1, "data_efficient").convolutions == SMALL[0]
+    assert Torso.for_image((4, 84, 84), 255, "data_efficient").seen == (3, 3, 64)

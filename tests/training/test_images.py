@@ -53,9 +53,11 @@ def test_a_run_on_images_is_bit_equal_alone_and_in_a_stack(changes):
 @pytest.mark.parametrize(
     "env", [EnvSpec("PongNoFrameskip-v4"), EnvSpec("CartPole-v1", pixels=True)], ids=lambda e: e.id
 )
-def test_a_run_on_frames_is_bit_equal_alone_and_in_a_stack(env):
-    alone = train([spec(1, env, steps=80, evaluations=1)], 1)
-    assert_same_run(alone, train([spec(trial, env, steps=80, evaluations=1) for trial in (0, 1)], 2), RunId(1))
+@pytest.mark.parametrize("cnn", ["nature", "data_efficient"])
+def test_a_run_on_frames_is_bit_equal_alone_and_in_a_stack(env, cnn):
+    alone = train([spec(1, env, steps=80, evaluations=1, cnn=cnn)], 1)
+    both = [spec(trial, env, steps=80, evaluations=1, cnn=cnn) for trial in (0, 1)]
+    assert_same_run(alone, train(both, 2), RunId(1))
 
 
 def test_the_saved_network_plays_as_the_trained_one(tmp_path):
@@ -67,9 +69,10 @@ def test_the_saved_network_plays_as_the_trained_one(tmp_path):
     assert (returns, lengths) == (last.returns, last.lengths)
 
 
-def test_numpy_policy_has_the_stacks_q_values(tmp_path):
+@pytest.mark.parametrize("cnn", ["nature", "data_efficient"])
+def test_numpy_policy_has_the_stacks_q_values(tmp_path, cnn):
     env = EnvSpec("PongNoFrameskip-v4")
-    run = spec(0, env, steps=80)
+    run = spec(0, env, steps=80, cnn=cnn)
     runner = StackRunner(run, 1)
     runner.start(run)
     save_model(tmp_path, run, runner._stack.weights(0))

@@ -98,6 +98,15 @@ class DQNHyperparameters(Hyperparameters):
     net_arch: tuple[int, ...] = declare(
         (64, 64), "Widths of the hidden layers.", kind="layers", low=1, high=4096, unit="units", scope="shape"
     )
+    cnn: str = declare(
+        "nature",
+        "Convolutions before the hidden layers, for images of at least 36 x 36: nature (Mnih et al. 2015), or "
+        "data_efficient, at under half the cost (van Hasselt et al. 2019).",
+        kind="choice",
+        choices=("nature", "data_efficient"),
+        scope="shape",
+        sb3=False,
+    )
     optimizer: str = declare(
         "adam", "Gradient descent rule.", kind="choice", choices=("adam", "rmsprop"), scope="shape", sb3=False
     )

@@ -30,8 +30,14 @@ class Convolution(NamedTuple):
 #: Mnih et al. 2015, for images of at least 36 x 36.
 NATURE = ((Convolution(32, 8, 4), Convolution(64, 4, 2), Convolution(64, 3, 1)), 512)
 
+#: Van Hasselt, Hessel and Aslanides 2019 (data-efficient Rainbow), for the same images: patches side by side.
+DATA_EFFICIENT = ((Convolution(32, 5, 5), Convolution(64, 5, 5)), 256)
+
 #: Young and Tian 2019 (MinAtar), for smaller ones.
 SMALL = ((Convolution(16, 3, 1),), 128)
+
+#: What the hyperparameter ``cnn`` chooses from, for large images.
+LARGE = {"nature": NATURE, "data_efficient": DATA_EFFICIENT}
 
 #: Smallest height and width that the Nature network can halve as often as it does.
 NATURE_MIN_SIZE = 36
@@ -54,9 +60,9 @@ class Torso:
     features: int
 
     @classmethod
-    def for_image(cls, image: tuple[int, int, int], scale: int) -> Torso:
-        """Return the Nature network for images of at least 36 x 36, the small one for others."""
-        convolutions, features = NATURE if min(image[1:]) >= NATURE_MIN_SIZE else SMALL
+    def for_image(cls, image: tuple[int, int, int], scale: int, cnn: str = "nature") -> Torso:
+        """Return the network that ``cnn`` names for images of at least 36 x 36, the small one for others."""
+        convolutions, features = LARGE[cnn] if min(image[1:]) >= NATURE_MIN_SIZE else SMALL
         return cls(image, scale, convolutions, features)
 
     @property

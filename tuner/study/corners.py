@@ -16,6 +16,7 @@ from tuner.space.model import SearchSpace
 COSTLY = (
     "batch_size",
     "net_arch",
+    "cnn",
     "train_freq",
     "gradient_steps",
     "buffer_size",

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from tuner.networks.conv import NATURE, SMALL, Convolution
+from tuner.networks.conv import LARGE, SMALL, Convolution
 from tuner.training.policy import Policy
 
 Array = NDArray[Any]
@@ -85,7 +85,7 @@ def image_policy(arrays: Mapping[str, Array], head: Policy) -> ImagePolicy:
         ValueError: An array has another shape or type than the network has.
     """
     count = sum(name.startswith(f"{TORSO}cnn.") for name in arrays) // 2
-    known: dict[int, tuple[tuple[Convolution, ...], int]] = {len(torso[0]): torso for torso in (NATURE, SMALL)}
+    known: dict[int, tuple[tuple[Convolution, ...], int]] = {len(torso[0]): torso for torso in (*LARGE.values(), SMALL)}
     if count not in known or len(arrays) != 2 * count + 2:
         raise ValueError(f"no torso has {len(arrays)} arrays")
     convolutions: list[tuple[Array, Array, int]] = []

@@ -17,6 +17,7 @@ from tuner.agents.dqn.stack import DQNStack, NumericPath, neighbours
 from tuner.envs.bare import BareEnv
 from tuner.envs.encoders import encoder_for
 from tuner.envs.journal import Journal
+from tuner.training.allocation import keep_freed_memory
 from tuner.training.evaluation import Evaluator
 from tuner.training.lane import LaneRun
 from tuner.training.run_checkpoint import RunCheckpoints
@@ -60,6 +61,7 @@ class StackRunner:
             import torch  # vectors do without
 
             torch.set_num_threads(threads)
+            keep_freed_memory()
         capacity = min(example.n_timesteps, 10_000_000)
         hyperparameters: Any = example.hyperparameters
         self._stack = DQNStack(

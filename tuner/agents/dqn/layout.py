@@ -14,5 +14,5 @@ def network_layout(encoder: Encoder, hyperparameters: DQNHyperparameters, n_acti
     outputs = QHead(n_actions, hyperparameters.dueling).n_outputs
     if encoder.image is None:
         return MLPLayout((encoder.input_size, *hyperparameters.net_arch, outputs))
-    torso = Torso.for_image(encoder.image, encoder.scale)
+    torso = Torso.for_image(encoder.image, encoder.scale, hyperparameters.cnn)
     return ConvLayout(torso, MLPLayout((torso.features, *hyperparameters.net_arch, outputs)))
