@@ -100,8 +100,7 @@ class DQNHyperparameters(Hyperparameters):
     )
     cnn: str = declare(
         "nature",
-        "Convolutions before the hidden layers, for images of at least 36 x 36: nature (Mnih et al. 2015), or "
-        "data_efficient, at under half the cost (van Hasselt et al. 2019).",
+        "Convolutions on images of at least 36 x 36 (Mnih et al. 2015; van Hasselt et al. 2019, at half the cost).",
         kind="choice",
         choices=("nature", "data_efficient"),
         scope="shape",
