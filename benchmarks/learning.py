@@ -70,7 +70,7 @@ TASKS = {
     ),
 }  # fmt: skip
 
-#: As RL Zoo plays Atari: an episode's cap in steps, and the share of random actions.
+#: An evaluation episode's cap in steps (108,000 frames), and its share of random actions, against games that stall.
 CAP, EPSILON = 27_000, 0.01
 
 #: Episodes of random play.

@@ -4,7 +4,8 @@ import pytest
 import torch
 from stable_baselines3.dqn.policies import CnnPolicy
 
-from tuner.networks.conv import DATA_EFFICIENT, NATURE, SMALL, ConvLayout, Torso
+from tuner.hyperparameters import DQNHyperparameters, field_infos
+from tuner.networks.conv import DATA_EFFICIENT, LARGE, NATURE, SMALL, ConvLayout, Torso
 from tuner.networks.forward_torch import features, outputs
 from tuner.networks.mlp import MLPLayout
 from tuner.training.sb3_inputs import SmallCNN
@@ -123,6 +124,7 @@ def test_the_torso_follows_the_images_size():
 
 
 def test_cnn_chooses_for_large_images_only():
+    assert field_infos(DQNHyperparameters)["cnn"].choices == tuple(LARGE)
     assert Torso.for_image((1, 36, 36), 1, "data_efficient").convolutions == DATA_EFFICIENT[0]
     assert Torso.for_image((1, 35, 36), 1, "data_efficient").convolutions == SMALL[0]
     assert Torso.for_image((4, 84, 84), 255, "data_efficient").seen == (3, 3, 64)

@@ -21,8 +21,7 @@ def keep_freed_memory() -> bool:
     """Tell the C library to keep what minibatches of images leave free, once per process.
 
     Torch allocates and frees megabytes for each gradient step. Left alone, glibc may hand them back to the system every
-    time, and every page of them is then zeroed and mapped again: a quarter of a training call's time with small
-    convolutions.
+    time, and every page of them is then zeroed and mapped again.
 
     Returns:
         Whether the C library took it: only glibc does.
