@@ -1,21 +1,24 @@
-"""Train an exported configuration again on fresh seeds, beside RL Zoo's tuned values.
+"""Train an exported configuration again on fresh seeds, beside RL Zoo's tuned values or the defaults of DQN.
 
-    python benchmarks/retest.py reports/STUDY/best.yaml --env CartPole-v1 [--seeds 6]
+    python benchmarks/retest.py reports/STUDY/best.yaml --env CartPole-v1 [--against zoo|defaults] [--seeds 6]
 
-Both are trained natively, each for its own budget, on the same seeds, which no search uses. Prints each seed's `late`
-score (mean return over the last third of ten evaluations) and best checkpoint, and the difference of the means.
+Both are trained natively on the same seeds, which no study uses: against RL Zoo's values each for its own budget,
+against the defaults (Stable-Baselines3's) both for the export's. Prints each seed's `late` score (mean return over the
+last third of ten evaluations) and best checkpoint, the interquartile means of `late`, and their difference with its
+95 % interval.
 """
 
 from __future__ import annotations
 
 import argparse
-import statistics
+import multiprocessing
 from pathlib import Path
 
 from tuner import seeding
+from tuner.core.statistics import iqm_difference, iqm_interval
 from tuner.envs.make import inspect
 from tuner.envs.spec import EnvSpec
-from tuner.hyperparameters import from_mapping
+from tuner.hyperparameters import algorithm_class, from_mapping
 from tuner.study.config_files import read_config
 from tuner.study.objective import run_score
 from tuner.training.native import NativeTrainer
@@ -47,20 +50,25 @@ class Collector:
             print(f"run {outcome.run_id}: {self.failed[outcome.run_id]}")
 
 
-def retest(config: Path, env: str, seeds: int, episodes: int) -> list[tuple[float, float]]:
-    """Return (late score, best checkpoint) of each seed."""
-    read = read_config(config, env)
+#: Source of the seeds; the studies' own are small numbers.
+SOURCE = 987_654
+
+
+def retest(
+    algorithm: str, values: dict, env: str, steps: int, seeds: range, episodes: int
+) -> list[tuple[float, float]]:
+    """Return (late score, best checkpoint) of each seed, trained as one stack."""
     spec = EnvSpec(env)
-    hyperparameters = from_mapping(read.algorithm, read.hyperparameters)
-    cap = inspect(spec, read.algorithm).eval_max_steps
-    evaluation = EvaluationSpec(episodes, seeding.evaluation_seed(0, "verdict"), cap)
-    grid = evaluation_grid(read.n_timesteps, 10)
+    hyperparameters = from_mapping(algorithm, values)
+    cap = inspect(spec, algorithm).eval_max_steps
+    evaluation = EvaluationSpec(episodes, seeding.evaluation_seed(SOURCE, "verdict"), cap)
+    grid = evaluation_grid(steps, 10)
     specs = [
-        RunSpec(RunId(i), spec, "native", hyperparameters, seeding.run_seed(0, "verdict", i, 0), grid, evaluation)
-        for i in range(seeds)
+        RunSpec(RunId(i), spec, "native", hyperparameters, seeding.run_seed(SOURCE, "verdict", i, 0), grid, evaluation)
+        for i in seeds
     ]
     collector = Collector(specs)
-    NativeTrainer(seeds).train(collector)
+    NativeTrainer(len(specs)).train(collector)
     complete = [points for points in collector.points.values() if len(points) == len(grid)]
     return [(run_score("late", points), max(p.mean_return for p in points)) for points in complete]
 
@@ -74,22 +82,45 @@ def zoo_file() -> Path:
     return Path(spec.origin).parent / "hyperparams" / "dqn.yml"
 
 
+def shares(seeds: int, parts: int) -> list[range]:
+    """Return the seeds in up to ``parts`` equal shares."""
+    size = -(-seeds // parts)
+    return [range(start, min(start + size, seeds)) for start in range(0, seeds, size)]
+
+
 def main() -> None:
     """Retest and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("config", type=Path)
     parser.add_argument("--env", required=True)
+    parser.add_argument("--against", choices=("zoo", "defaults"), default="zoo")
     parser.add_argument("--seeds", type=int, default=6)
     parser.add_argument("--episodes", type=int, default=20)
+    parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
-    means = []
-    for name, path in (("exported", options.config), ("RL Zoo", zoo_file())):
-        scores = retest(path, options.env, options.seeds, options.episodes)
-        late, best = [s[0] for s in scores], [s[1] for s in scores]
-        means.append(statistics.mean(late))
-        print(f"{name:9} late {statistics.mean(late):7.1f}  {[round(s) for s in late]}")
-        print(f"{'':9} best {statistics.mean(best):7.1f}  {[round(s) for s in best]}")
-    print(f"exported minus RL Zoo, mean late: {means[0] - means[1]:+.1f}")
+    exported = read_config(options.config, options.env)
+    sides = {"exported": (exported.algorithm, exported.hyperparameters, exported.n_timesteps)}
+    if options.against == "zoo":
+        zoo = read_config(zoo_file(), options.env)
+        sides["RL Zoo"] = (zoo.algorithm, zoo.hyperparameters, zoo.n_timesteps)
+    else:
+        defaults = algorithm_class(exported.algorithm)().to_mapping()
+        sides["defaults"] = (exported.algorithm, defaults, exported.n_timesteps)
+    estimates = []
+    with multiprocessing.get_context("spawn").Pool(options.workers) as pool:
+        for name, (algorithm, values, steps) in sides.items():
+            jobs = [
+                (algorithm, values, options.env, steps, part, options.episodes)
+                for part in shares(options.seeds, options.workers)
+            ]
+            scores = [pair for part in pool.starmap(retest, jobs) for pair in part]
+            late, best = [s[0] for s in scores], [s[1] for s in scores]
+            own = iqm_interval(late)
+            estimates.append(late)
+            print(f"{name:9} late {own.value:.1f} ({own.low:.1f} to {own.high:.1f})  {[round(s) for s in late]}")
+            print(f"{'':9} best {[round(s) for s in best]}", flush=True)
+    gap = iqm_difference(*estimates)
+    print(f"{' minus '.join(sides)}, late: {gap.value:+.1f} ({gap.low:+.1f} to {gap.high:+.1f})")
 
 
 if __name__ == "__main__":
