@@ -16,6 +16,7 @@ import yaml
 from retest import Collector
 
 from tuner import seeding
+from tuner.cli.values import read_pairs
 from tuner.envs.make import inspect
 from tuner.envs.spec import EnvSpec
 from tuner.hyperparameters import from_mapping
@@ -32,13 +33,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("env")
     parser.add_argument("--set", nargs="*", default=[], metavar="FIELD=VALUE")
+    parser.add_argument("--env-arg", nargs="*", default=[], metavar="KEY=VALUE")
     parser.add_argument("--steps", type=int, default=50_000)
     parser.add_argument("--evaluations", type=int, default=20)
     parser.add_argument("--episodes", type=int, default=20)
     parser.add_argument("--seeds", type=int, default=16)
     options = parser.parse_args()
     values = {name: yaml.safe_load(text) for name, text in (item.split("=", 1) for item in options.set)}
-    env, hyperparameters = EnvSpec(options.env), from_mapping("dqn", values)
+    kwargs = read_pairs("--env-arg", options.env_arg)
+    env, hyperparameters = EnvSpec(options.env, tuple(sorted(kwargs.items()))), from_mapping("dqn", values)
     cap = inspect(env, "dqn").eval_max_steps
     evaluation = EvaluationSpec(options.episodes, seeding.evaluation_seed(SOURCE, "search"), cap)
     grid = evaluation_grid(options.steps, options.evaluations)

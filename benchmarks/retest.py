@@ -55,10 +55,9 @@ SOURCE = 987_654
 
 
 def retest(
-    algorithm: str, values: dict, env: str, steps: int, seeds: range, episodes: int
+    algorithm: str, values: dict, spec: EnvSpec, steps: int, seeds: range, episodes: int
 ) -> list[tuple[float, float]]:
     """Return (late score, best checkpoint) of each seed, trained as one stack."""
-    spec = EnvSpec(env)
     hyperparameters = from_mapping(algorithm, values)
     cap = inspect(spec, algorithm).eval_max_steps
     evaluation = EvaluationSpec(episodes, seeding.evaluation_seed(SOURCE, "verdict"), cap)
@@ -99,6 +98,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
     exported = read_config(options.config, options.env)
+    spec = EnvSpec(options.env, tuple(sorted(exported.env_kwargs.items())))
     sides = {"exported": (exported.algorithm, exported.hyperparameters, exported.n_timesteps)}
     if options.against == "zoo":
         zoo = read_config(zoo_file(), options.env)
@@ -110,7 +110,7 @@ def main() -> None:
     with multiprocessing.get_context("spawn").Pool(options.workers) as pool:
         for name, (algorithm, values, steps) in sides.items():
             jobs = [
-                (algorithm, values, options.env, steps, part, options.episodes)
+                (algorithm, values, spec, steps, part, options.episodes)
                 for part in shares(options.seeds, options.workers)
             ]
             scores = [pair for part in pool.starmap(retest, jobs) for pair in part]
