@@ -50,7 +50,8 @@ def test_the_same_command_with_more_seeds_trains_only_the_new_ones(values, tmp_p
     (tmp_path / "out" / "runs.jsonl").write_text("\n".join([*first, '{"signature": "cut sh']))
     shell = tune("compare", values, "--seeds", "2", *SHORT, "-o", "out")
     assert shell.code == 0, shell.err
-    assert [line.partition(":")[0] for line in shell.err.splitlines()] == ["native 2/2", "sb3 2/2"]
+    begun = [line for line in shell.err.splitlines() if line.startswith("compare, ")]
+    assert begun == ["compare, native: 1 of 2 runs are there.", "compare, sb3: 1 of 2 runs are there."]
     alone = json.loads((tmp_path / "out" / "comparison.json").read_text())
     assert tune("compare", values, "--seeds", "2", *SHORT, "-o", "fresh").code == 0
     fresh = json.loads((tmp_path / "fresh" / "comparison.json").read_text())

@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from tuner.cli.console import number
 from tuner.cli.parser import add_command, whole_number
 from tuner.cli.recipe_flags import add_field, settings
 from tuner.cli.train_commands import check_folder, plan_training
@@ -131,31 +130,34 @@ def comparison_specs(plan: StudyPlan, hyperparameters: Hyperparameters, seeds: i
 
 def _train(plan: StudyPlan, specs: Sequence[RunSpec], folder: Path) -> list[ConfirmRun] | None:
     """Return all runs in order of seeds, training those that the folder does not hold; None when interrupted."""
+    from tuner.cli.batch_progress import BatchProgress
+    from tuner.cli.progress import progress_view
     from tuner.hosting import interruptible, make_executor
     from tuner.training.batch import RunBatch
 
     stored = read_runs(folder / RUNS)
     missing = [spec for spec in specs if signature(spec) not in stored]
-    backend, quiet = plan.recipe.backend, plan.recipe.quiet
+    backend = plan.recipe.backend
     if missing:
         lanes = plan.recipe.lanes or min(LANES, -(-len(missing) // plan.workers))
         plan = dataclasses.replace(plan, lanes=lanes if backend == "native" else 1)
-        ended = len(specs) - len(missing)
+        there = [stored[name]["outcome"] for name in map(signature, specs) if name in stored]
+        progress = BatchProgress(f"compare, {backend}", progress_view(quiet=plan.recipe.quiet), specs, there)
         with (folder / RUNS).open("a", encoding="utf-8") as file:
 
             def on_end(spec: RunSpec, points: Sequence[EvalPoint], outcome: Outcome) -> None:
-                nonlocal ended
-                ended += 1
                 row = _row(points, outcome)
                 stored[signature(spec)] = row
                 print(json.dumps({"signature": signature(spec), **row}), file=file, flush=True)
-                if not quiet:
-                    last = number(points[-1].mean_return) if points else "-"
-                    print(f"{backend} {ended}/{len(specs)}: {outcome.kind}, last evaluation {last}", file=sys.stderr)
+                progress.ended(spec, points, outcome)
 
-            batch = RunBatch(missing, on_end)
-            with interruptible(batch):
-                make_executor(plan).run(batch)
+            batch = RunBatch(missing, on_end, lambda: progress.draw(batch.training))
+            progress.start()
+            try:
+                with interruptible(batch):
+                    make_executor(plan).run(batch)
+            finally:
+                progress.finish()
         if batch.interrupted:
             return None
     return [_confirm_run(spec, i, stored[signature(spec)]) for i, spec in enumerate(specs)]

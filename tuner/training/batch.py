@@ -18,12 +18,17 @@ class RunBatch:
     Args:
         specs: The runs, with distinct ids.
         on_end: Called with each run, its evaluations and how it ended; not for runs that an interrupt stopped.
+        on_tick: Called now and then while workers train.
     """
 
     def __init__(
-        self, specs: Sequence[RunSpec], on_end: Callable[[RunSpec, Sequence[EvalPoint], Outcome], None]
+        self,
+        specs: Sequence[RunSpec],
+        on_end: Callable[[RunSpec, Sequence[EvalPoint], Outcome], None],
+        on_tick: Callable[[], None] | None = None,
     ) -> None:
         self._on_end = on_end
+        self._on_tick = on_tick
         self._changed = threading.Condition(threading.RLock())
         self._waiting = deque(specs)
         self._training: dict[RunId, RunSpec] = {}
@@ -35,6 +40,11 @@ class RunBatch:
     def interrupted(self) -> bool:
         """Whether it was asked to stop."""
         return self._interrupted
+
+    def training(self) -> list[tuple[RunSpec, tuple[EvalPoint, ...]]]:
+        """Return the runs in training, each with its evaluations so far."""
+        with self._changed:
+            return [(spec, tuple(self._points[run_id])) for run_id, spec in self._training.items()]
 
     def interrupt(self) -> None:
         """Stop soon. Safe to call from a signal handler."""
@@ -95,4 +105,6 @@ class RunBatch:
 
     def tick(self) -> bool:
         """Return False when workers are to stop."""
+        if self._on_tick is not None:
+            self._on_tick()
         return not self._interrupted
