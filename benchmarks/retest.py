@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
+from dataclasses import asdict
 from pathlib import Path
 
 from tuner import seeding
@@ -19,6 +20,7 @@ from tuner.core.statistics import iqm_difference, iqm_interval
 from tuner.envs.make import inspect
 from tuner.envs.spec import EnvSpec
 from tuner.hyperparameters import algorithm_class, from_mapping
+from tuner.report.evidence_words import range_text
 from tuner.study.config_files import read_config
 from tuner.study.objective import run_score
 from tuner.training.native import NativeTrainer
@@ -98,7 +100,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
     exported = read_config(options.config, options.env)
-    spec = EnvSpec(options.env, tuple(sorted(exported.env_kwargs.items())))
+    spec = EnvSpec(options.env, tuple(sorted(exported.env_kwargs.items())), pixels=exported.pixels)
     sides = {"exported": (exported.algorithm, exported.hyperparameters, exported.n_timesteps)}
     if options.against == "zoo":
         zoo = read_config(zoo_file(), options.env)
@@ -117,10 +119,10 @@ def main() -> None:
             late, best = [s[0] for s in scores], [s[1] for s in scores]
             own = iqm_interval(late)
             estimates.append(late)
-            print(f"{name:9} late {own.value:.1f} ({own.low:.1f} to {own.high:.1f})  {[round(s) for s in late]}")
+            print(f"{name:9} late {own.value:.1f} ({range_text(asdict(own))})  {[round(s) for s in late]}")
             print(f"{'':9} best {[round(s) for s in best]}", flush=True)
     gap = iqm_difference(*estimates)
-    print(f"{' minus '.join(sides)}, late: {gap.value:+.1f} ({gap.low:+.1f} to {gap.high:+.1f})")
+    print(f"{' minus '.join(sides)}, late: {gap.value:+.1f} ({range_text(asdict(gap))})")
 
 
 if __name__ == "__main__":

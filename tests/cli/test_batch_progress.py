@@ -1,8 +1,12 @@
 """What is shown of runs that are known beforehand: counts, steps and time left follow from what has been reported."""
 
+import io
+
 from contracts.fakes import FakeTrainer, fake_spec
+from rich.console import Console
 
 from tuner.cli.batch_progress import BatchProgress
+from tuner.cli.progress import live_view
 from tuner.execution.inline import InlineExecutor
 from tuner.study.progress import NoProgress
 from tuner.training.batch import RunBatch
@@ -25,13 +29,17 @@ def test_counts_steps_and_time_left_follow_from_what_has_been_reported():
     assert (began.done, began.trials, began.counts, began.resumed, began.eta_s) == (1, 4, {"diverged": 1}, 1, None)
     now[0] = 6.0
     half = [EvalPoint(specs[2].run_id, 10, (7.0,), (10,)), EvalPoint(specs[2].run_id, 20, (9.0,), (10,))]
-    progress.ended(specs[1], [EvalPoint(specs[1].run_id, 30, (5.0,), (10,))], Outcome(specs[1].run_id, "completed", 30))
+    progress.ended(Outcome(specs[1].run_id, "completed", 30))
     progress.draw(lambda: [(specs[3], ()), (specs[2], half)])
     (seen,) = listener.seen
     assert [(run.number, run.step, run.last_return) for run in seen.running] == [(2, 20, 9.0), (3, 0, None)]
-    assert (seen.steps, seen.done, seen.best.number, seen.best.score) == (50, 2, 1, 5.0)
+    assert (seen.steps, seen.done, seen.best) == (50, 2, None)
+    for snapshot, none_yet in ((began, True), (seen, False)):
+        console = Console(width=80, file=io.StringIO())
+        console.print(live_view(snapshot, 80, 5))
+        assert ("no run has completed yet" in console.file.getvalue()) is none_yet
     assert seen.eta_s == 6.0 * (10 + 30) / 50
-    progress.ended(specs[2], half, Outcome(specs[2].run_id, "failed", 20))
+    progress.ended(Outcome(specs[2].run_id, "failed", 20))
     progress.finish()
     assert listener.finished[0].counts == {"diverged": 1, "completed": 1, "failed": 1}
 

@@ -6,8 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from tuner.study.objective import run_score
-from tuner.study.progress import BestTrial, PacedDrawing, ProgressListener, RunningTrial, Snapshot
+from tuner.study.progress import PacedDrawing, ProgressListener, RunningTrial, Snapshot
 from tuner.training.types import EvalPoint, Outcome, RunSpec
 
 #: Runs in training, each with its evaluations so far.
@@ -15,7 +14,7 @@ Training = Sequence[tuple[RunSpec, Sequence[EvalPoint]]]
 
 
 class BatchProgress:
-    """Counts runs as they end and draws them with those in training.
+    """Counts runs as they end and draws them with those in training; none is called the best, which would be luck.
 
     Args:
         name: What is shown as the name.
@@ -40,7 +39,6 @@ class BatchProgress:
         self._counts = Counter(there)
         self._full = specs[0].n_timesteps
         self._steps_ended = 0
-        self._best: BestTrial | None = None
         self._clock = clock
         self._began = clock()
         self._drawing = PacedDrawing(listener)
@@ -49,14 +47,10 @@ class BatchProgress:
         """Show that it begins."""
         self._listener.start(self._look(()))
 
-    def ended(self, spec: RunSpec, points: Sequence[EvalPoint], outcome: Outcome) -> None:
+    def ended(self, outcome: Outcome) -> None:
         """Count a run."""
         self._counts[outcome.kind] += 1
         self._steps_ended += outcome.steps
-        if outcome.kind == "completed":
-            score = run_score("late", points)
-            if self._best is None or score > self._best.score:
-                self._best = BestTrial(self._numbers[spec.run_id], score, {})
 
     def draw(self, training: Callable[[], Training]) -> None:
         """Show the runs as they are, unless the last drawing is too near; ``training`` says which are in training."""
@@ -83,6 +77,6 @@ class BatchProgress:
         left = waiting * self._full + sum(run.n_timesteps - run.step for run in running)
         return Snapshot(
             self._name, len(self._numbers), dict(self._counts), self._resumed,
-            tuple(sorted(running, key=lambda run: run.number)), self._best, steps, elapsed,
+            tuple(sorted(running, key=lambda run: run.number)), None, steps, elapsed,
             elapsed * left / steps if steps else None, unit="run",
         )  # fmt: skip

@@ -136,20 +136,21 @@ def _train(plan: StudyPlan, specs: Sequence[RunSpec], folder: Path) -> list[Conf
     from tuner.training.batch import RunBatch
 
     stored = read_runs(folder / RUNS)
-    missing = [spec for spec in specs if signature(spec) not in stored]
+    there = {spec.run_id: stored[name]["outcome"] for spec in specs if (name := signature(spec)) in stored}
+    missing = [spec for spec in specs if spec.run_id not in there]
     backend = plan.recipe.backend
     if missing:
         lanes = plan.recipe.lanes or min(LANES, -(-len(missing) // plan.workers))
         plan = dataclasses.replace(plan, lanes=lanes if backend == "native" else 1)
-        there = [stored[name]["outcome"] for name in map(signature, specs) if name in stored]
-        progress = BatchProgress(f"compare, {backend}", progress_view(quiet=plan.recipe.quiet), specs, there)
+        view = progress_view(quiet=plan.recipe.quiet)
+        progress = BatchProgress(f"compare, {backend}", view, specs, tuple(there.values()))
         with (folder / RUNS).open("a", encoding="utf-8") as file:
 
             def on_end(spec: RunSpec, points: Sequence[EvalPoint], outcome: Outcome) -> None:
                 row = _row(points, outcome)
                 stored[signature(spec)] = row
                 print(json.dumps({"signature": signature(spec), **row}), file=file, flush=True)
-                progress.ended(spec, points, outcome)
+                progress.ended(outcome)
 
             batch = RunBatch(missing, on_end, lambda: progress.draw(batch.training))
             progress.start()

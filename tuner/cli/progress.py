@@ -187,7 +187,7 @@ def _best(snapshot: Snapshot) -> RenderableType:
     from rich.text import Text
 
     if snapshot.best is None:
-        return _line(f"no {snapshot.unit} has completed yet", "dim")
+        return _line("" if snapshot.counts.get("completed") else f"no {snapshot.unit} has completed yet", "dim")
     text = Text()
     text.append(f"best {number(snapshot.best.score)}", style="bold green")
     text.append(f" ({snapshot.unit} {snapshot.best.number})")
