@@ -169,7 +169,7 @@ class Ours:
         plan = make_plan(self.url, len(trials) + 100_000)
         open_study(plan, {"numeric_path": plan.numeric_path})
         fill("ours", self.url, trials)
-        record, _ = open_study(plan, {"numeric_path": plan.numeric_path})
+        record, *_ = open_study(plan, {"numeric_path": plan.numeric_path})
         self.supervisor = StudySupervisor(plan, record, record.settle())
 
     def run(self, trials: int) -> float:

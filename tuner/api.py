@@ -92,7 +92,7 @@ def run(
     if plan.recipe.record:
         check_can_be_filmed(plan.env)
     with study_lock(_lock_database(plan), plan.name):
-        supervisor = _supervise(plan, progress)
+        plan, supervisor = _supervise(plan, progress)
         ending, failure = _search(plan, supervisor, progress, executor)
         if ending == "done" and failure is None:
             with only_one(plan.storage, confirm_name(plan.name)) as mine:
@@ -210,20 +210,20 @@ def _lock_database(plan: StudyPlan) -> Path | None:
     return path
 
 
-def _supervise(plan: StudyPlan, progress: ProgressListener) -> StudySupervisor:
+def _supervise(plan: StudyPlan, progress: ProgressListener) -> tuple[StudyPlan, StudySupervisor]:
     for line in plan.notes:
         progress.note(line)
     story = provenance(numeric_path=plan.numeric_path)
     if plan.facts.preprocessing:
         story["preprocessing"] = dict(plan.facts.preprocessing)
-    record, resumed = open_study(plan, story)
+    record, plan, resumed = open_study(plan, story)
     settled = record.settle()
     there = sum(settled.counts.values())
     if resumed and there:
         progress.note(f"Going on with the study '{plan.name}': {there} of {plan.recipe.trials} trials are there.")
     if settled.lost:
         progress.note(f"{len(settled.lost)} trials were cut short when their process ended; they go again.")
-    return StudySupervisor(plan, record, settled, progress=progress)
+    return plan, StudySupervisor(plan, record, settled, progress=progress)
 
 
 def _search(

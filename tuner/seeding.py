@@ -37,8 +37,15 @@ def run_seed(study_seed: int, seed_set: str, trial: int, replicate: int) -> int:
     return int(words[0] >> 1)
 
 
-def evaluation_seed(study_seed: int, seed_set: str) -> int:
-    """Return the first episode seed of a seed set's evaluations: the same for every run (common random numbers)."""
+def evaluation_seed(study_seed: int, seed_set: str, version: int = 1) -> int:
+    """Return the first episode seed of a seed set's evaluations: a study's ``evaluation_seeds`` decides.
+
+    ==========  ==========================================================================
+    version 1   the same for every run of the set (common random numbers; version 0.1.0)
+    ==========  ==========================================================================
+    """
+    if version != 1:
+        raise ValueError(f"evaluation_seeds must be 1, got {version}.")
     return run_seed(study_seed, seed_set, 2**31 - 1, 0)
 
 

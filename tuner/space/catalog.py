@@ -55,6 +55,15 @@ def find_space(name: str, algorithm: str = "dqn") -> Path:
     raise InputError(f"{algorithm} has no search space '{name}'.{nearest(name, names)} Known: {_known(algorithm)}.")
 
 
+def is_packaged(name: str, algorithm: str = "dqn") -> bool:
+    """Whether a search space came with the package, so that another version of it may have another space of that name.
+
+    Raises:
+        InputError: There is none.
+    """
+    return find_space(name, algorithm).resolve().is_relative_to(packaged_folder().resolve())
+
+
 def load_by_name(name: str, algorithm: str = "dqn") -> SearchSpace:
     """Return the validated search space with this name or path.
 

@@ -17,13 +17,15 @@ from tuner.errors import InputError
 from tuner.hyperparameters import Hyperparameters, algorithm_class
 from tuner.optional import require
 from tuner.seeding import evaluation_seed
-from tuner.space.catalog import load_by_name
+from tuner.space.catalog import is_packaged, load_by_name
 from tuner.space.model import SearchSpace
+from tuner.space.parse import parse_space
 from tuner.study.naming import study_name
 from tuner.study.recipe import StudyRecipe, flag
 from tuner.study.recipe import from_mapping as recipe_from_mapping
 from tuner.study.results import StudyData
 from tuner.study.urls import default_storage
+from tuner.training.rules import CURRENT, Rules, native_path
 from tuner.training.types import Backend, EvaluationSpec, RunId, RunSpec, evaluation_grid
 
 #: Lanes of a worker where nobody says how many: beyond this a stack of small networks gains little on a core.
@@ -55,6 +57,7 @@ class StudyPlan:
         runs_in_flight: Runs (trials times seeds) that may be queued or training at a time.
         device: ``cpu`` or ``cuda``.
         notes: Lines the user should read.
+        rules: What decides its numbers beside its settings.
         unit: What progress counts: ``trial``, or ``run`` in the confirm stage.
     """
 
@@ -72,12 +75,13 @@ class StudyPlan:
     runs_in_flight: int
     device: str
     notes: tuple[str, ...] = ()
+    rules: Rules = CURRENT
     unit: str = "trial"
 
     @property
     def numeric_path(self) -> str:
         """Which arithmetic trains: one choice per study."""
-        native = "numpy" if self.device == "cpu" and not self.sees_images else "torch"
+        native = native_path(self.rules.update_path, self.device, images=self.sees_images)
         return f"{native if self.recipe.backend == 'native' else 'torch'}-{self.device}"
 
     @property
@@ -110,6 +114,7 @@ class StudyPlan:
             grid=self.grid,
             evaluation=self.evaluation,
             device=self.device,
+            rules=self.rules,
         )
 
 
@@ -139,7 +144,7 @@ def plan_study(recipe: StudyRecipe) -> StudyPlan:
         grid=evaluation_grid(budget.n_timesteps, budget.evaluations),
         evaluation=EvaluationSpec(
             episodes=budget.eval_episodes,
-            seed=evaluation_seed(recipe.seed, "search"),
+            seed=evaluation_seed(recipe.seed, "search", CURRENT.evaluation_seeds),
             max_steps=facts.eval_max_steps,
             epsilon=0.001 if family(recipe.env) == ATARI else 0.0,
         ),
@@ -172,12 +177,41 @@ def plan_again(data: StudyData, storage: str, settings: Mapping[str, Any]) -> St
         if name in pinned and value != pinned[name]:
             raise InputError(f"{flag(name)} defines the study '{data.name}' and cannot change: it is {pinned[name]!r}.")
     plan = plan_study(recipe_from_mapping({**stored.to_mapping(), **settings}))
+    plan = as_stored(plan, data.space, data.rules)
     if plan.grid != data.grid:
         raise InputError(
             f"The search space '{stored.space}' now evaluates at other steps than the study '{data.name}' did. "
             "Put the space back as it was."
         )
     return plan
+
+
+def as_stored(plan: StudyPlan, space: Mapping[str, Any], rules: Rules) -> StudyPlan:
+    """Return the plan of a study that is in the database: what nobody can be asked to put back is as it was stored.
+
+    That is the rules, and a packaged search space, which another version of this program may have changed. A space of
+    the user's own stays as it is now; whether it has changed is for the caller to find.
+
+    Args:
+        plan: What is asked for now.
+        space: The stored search space, plain data.
+        rules: The stored rules.
+    """
+    recipe = plan.recipe
+    if rules != plan.rules:
+        seed = evaluation_seed(recipe.seed, "search", rules.evaluation_seeds)
+        plan = dataclasses.replace(plan, rules=rules, evaluation=dataclasses.replace(plan.evaluation, seed=seed))
+    if not space or not is_packaged(space_name(recipe), recipe.algo):
+        return plan
+    stored = parse_space(space, "The stored search space")
+    stored = stored.with_budget(recipe.steps, recipe.evaluations, recipe.eval_episodes)
+    budget = stored.budget
+    return dataclasses.replace(
+        plan,
+        space=stored,
+        grid=evaluation_grid(budget.n_timesteps, budget.evaluations),
+        evaluation=dataclasses.replace(plan.evaluation, episodes=budget.eval_episodes),
+    )
 
 
 def _space(recipe: StudyRecipe) -> tuple[SearchSpace, list[str]]:

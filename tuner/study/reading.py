@@ -21,6 +21,7 @@ from tuner.study.record import outcome_of
 from tuner.study.results import CurvePoint, StudyData, StudySummary, TrialRow
 from tuner.study.storage import open_storage, sqlite_path, storage_errors
 from tuner.study.urls import default_storage, mask
+from tuner.training.rules import rules_of
 
 #: Completed trials below which importance says nothing: PED-ANOVA compares the best tenth with the rest.
 MIN_IMPORTANCE_TRIALS = 10
@@ -60,6 +61,7 @@ def read_study(name: str, storage: str | None = None) -> StudyData:
         provenance=stored.get(attr.PROVENANCE, {}),
         reward_threshold=stored.get(attr.REWARD_THRESHOLD),
         confirmation=confirmation,
+        rules=rules_of(stored),
     )
 
 

@@ -21,6 +21,7 @@ from tuner.study.provenance import provenance
 from tuner.study.recipe import from_mapping as recipe_from_mapping
 from tuner.study.storage import open_storage, storage_errors
 from tuner.study.urls import default_storage, mask
+from tuner.training.rules import rules_of
 from tuner.training.types import Backend, EvalPoint, EvaluationSpec, RunId, RunSpec
 
 #: What a provenance records that can change bits, as paths into it.
@@ -139,6 +140,7 @@ def _spec(
         grid=tuple(study[attr.GRID]),
         evaluation=EvaluationSpec(**study[attr.EVALUATION]),
         device="cuda" if device == "cuda" else "cpu",
+        rules=rules_of(study),
     )
 
 

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from tuner.hyperparameters import ALGORITHMS
+from tuner.training.rules import VERSION_0_1_0, Rules
 
 if TYPE_CHECKING:
     from tuner.study.evidence import Confirmation
@@ -96,6 +97,7 @@ class StudyData:
         provenance: Versions, command, hardware, git commit; secrets masked.
         reward_threshold: The environment's own 'solved' return or None.
         confirmation: What training the finalists again has shown; None before that.
+        rules: What decides its numbers beside its settings.
     """
 
     name: str
@@ -108,6 +110,7 @@ class StudyData:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     reward_threshold: float | None = None
     confirmation: Confirmation | None = None
+    rules: Rules = VERSION_0_1_0
 
     @property
     def clock(self) -> str:

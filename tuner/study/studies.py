@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import optuna
 from optuna.storages import BaseStorage
@@ -12,7 +13,7 @@ from optuna.storages import BaseStorage
 from tuner.errors import ResumeError
 from tuner.study import attributes as attr
 from tuner.study.buffer import BufferedStorage
-from tuner.study.plan import StudyPlan, describe_evaluation
+from tuner.study.plan import StudyPlan, as_stored, describe_evaluation
 from tuner.study.pruning import AUDIT_SHARE, Judge, make_pruner
 from tuner.study.recipe import flag
 from tuner.study.record import StudyRecord
@@ -22,20 +23,32 @@ from tuner.study.sharing import share
 from tuner.study.spool import replay, spool_of
 from tuner.study.storage import open_storage, storage_errors, wait_briefly
 from tuner.study.urls import mask
+from tuner.training.rules import rules_of
 
 #: Settings whose resolved value is compared instead of what was said (said or not said, the budget is the same).
 _BUDGET = {"steps": "n_timesteps", "evaluations": "evaluations", "eval_episodes": "eval_episodes"}
 
 
-def open_study(plan: StudyPlan, provenance: Mapping[str, Any]) -> tuple[StudyRecord, bool]:
+class OpenedStudy(NamedTuple):
+    """A study, ready to search.
+
+    Attributes:
+        record: Its rows in the database.
+        plan: What it does: the plan asked for, with what a stored study keeps of its own (:func:`as_stored`).
+        resumed: Whether it was there already.
+    """
+
+    record: StudyRecord
+    plan: StudyPlan
+    resumed: bool
+
+
+def open_study(plan: StudyPlan, provenance: Mapping[str, Any]) -> OpenedStudy:
     """Create the plan's study or resume it.
 
     Args:
         plan: The complete study.
         provenance: Stored with a new study.
-
-    Returns:
-        Its record, and whether it was there already.
 
     Raises:
         InputError: The storage cannot be used.
@@ -45,13 +58,14 @@ def open_study(plan: StudyPlan, provenance: Mapping[str, Any]) -> tuple[StudyRec
     """
     recipe = plan.recipe
     sampler = make_sampler(recipe.sampler, seed=recipe.seed, startup_trials=recipe.startup_trials)
-    pruner = make_pruner(recipe.pruner, grid=plan.grid, startup_trials=recipe.startup_trials)
     storage = open_storage(plan.storage, create=True)
     with storage_errors(plan.storage):
         names = {s.study_name for s in optuna.get_all_study_summaries(storage, include_best_trial=False)}
         resumed = plan.name in names
         study = optuna.create_study(storage=storage, study_name=plan.name, direction="maximize", load_if_exists=True)
         stored = study.user_attrs
+        if attr.RECIPE in stored:
+            plan = as_stored(plan, stored[attr.SPACE], rules_of(stored))
         if resumed and (attr.RECIPE in stored or study.get_trials(deepcopy=False)):
             check_resume(plan, stored)
         if attr.RECIPE not in stored:
@@ -62,6 +76,7 @@ def open_study(plan: StudyPlan, provenance: Mapping[str, Any]) -> tuple[StudyRec
             _note_resume(study, plan, provenance)
         exclusive = is_exclusive(plan.storage)
         buffered = buffer_study(storage, plan.name, plan.storage, recipe.trials)
+        pruner = make_pruner(recipe.pruner, grid=plan.grid, startup_trials=recipe.startup_trials)
         record = StudyRecord(
             optuna.load_study(study_name=plan.name, storage=buffered, sampler=sampler, pruner=pruner),
             buffered,
@@ -72,7 +87,7 @@ def open_study(plan: StudyPlan, provenance: Mapping[str, Any]) -> tuple[StudyRec
             url=plan.storage,
             exclusive=exclusive,
         )
-    return record, resumed
+    return OpenedStudy(record, plan, resumed)
 
 
 def buffer_study(storage: BaseStorage, name: str, url: str, trials: int | None = None) -> BufferedStorage:
@@ -178,6 +193,7 @@ def _describe(plan: StudyPlan, provenance: Mapping[str, Any]) -> dict[str, Any]:
         attr.EVALUATION: _plain(describe_evaluation(plan.evaluation)),
         attr.REWARD_THRESHOLD: plan.facts.reward_threshold,
         attr.PROVENANCE: _plain(provenance),
+        **dataclasses.asdict(plan.rules),
         attr.RECIPE: _plain(recipe),
     }
 

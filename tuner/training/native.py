@@ -19,7 +19,7 @@ class NativeTrainer:
     Args:
         lanes: Most runs in progress at a time, >= 1.
         observer: Watches single runs, or None.
-        numeric_path: ``numpy`` or ``torch``: one choice per study. Images always take torch.
+        numeric_path: ``numpy`` or ``torch``; None takes what the runs' rules say. Images always take torch.
         threads: Threads of a convolution. More than one may change the bits of a run.
         checkpoints: Where long runs are saved, and go on from; None where every run starts over.
     """
@@ -28,7 +28,7 @@ class NativeTrainer:
         self,
         lanes: int,
         observer: RunObserver | None = None,
-        numeric_path: NumericPath = "numpy",
+        numeric_path: NumericPath | None = None,
         threads: int = 1,
         checkpoints: RunCheckpoints | None = None,
     ) -> None:

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.durable import replace_with
+from tuner.training.rules import VERSION_0_1_0
 from tuner.training.types import RunSpec
 from tuner.training.versions import package_versions
 
@@ -124,4 +125,6 @@ def fingerprint(spec: RunSpec) -> str:
         "device": spec.device,
         "versions": dict(package_versions()),
     }
+    if spec.rules != VERSION_0_1_0:  # its files have names without them
+        value["rules"] = asdict(spec.rules)
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=repr).encode()).hexdigest()[:40]

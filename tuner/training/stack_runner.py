@@ -20,6 +20,7 @@ from tuner.envs.journal import Journal
 from tuner.training.allocation import keep_freed_memory
 from tuner.training.evaluation import Evaluator
 from tuner.training.lane import LaneRun
+from tuner.training.rules import native_path
 from tuner.training.run_checkpoint import RunCheckpoints
 from tuner.training.run_state import restore_run, run_state
 from tuner.training.stage import Stage
@@ -35,7 +36,7 @@ class StackRunner:
         example: Any run of the stack's shape.
         lanes: K.
         observer: Watches single runs, or None.
-        numeric_path: How gradient steps are computed on the CPU; other devices take torch.
+        numeric_path: How gradient steps are computed; None takes what the run's rules say.
         dtype: Floating-point type of all numbers.
         threads: Threads of a convolution.
         checkpoints: Where long runs are saved, or None.
@@ -46,7 +47,7 @@ class StackRunner:
         example: RunSpec,
         lanes: int,
         observer: RunObserver | None = None,
-        numeric_path: NumericPath = "numpy",
+        numeric_path: NumericPath | None = None,
         dtype: DTypeLike = np.float32,
         threads: int = 1,
         checkpoints: RunCheckpoints | None = None,
@@ -57,7 +58,8 @@ class StackRunner:
             n_actions = int(probe.env.action_space.n)  # type: ignore[attr-defined]
         finally:
             probe.close()
-        if self._encoder.image is not None:
+        images = self._encoder.image is not None
+        if images:
             import torch  # vectors do without
 
             torch.set_num_threads(threads)
@@ -70,7 +72,7 @@ class StackRunner:
             hyperparameters,
             lanes=lanes,
             capacity=capacity,
-            numeric_path=numeric_path if example.device == "cpu" else "torch",
+            numeric_path=numeric_path or native_path(example.rules.update_path, example.device, images=images),
             device=example.device,
             dtype=dtype,
         )

@@ -17,6 +17,7 @@ import numpy as np
 
 from tuner.envs.spec import EnvSpec
 from tuner.hyperparameters import Hyperparameters
+from tuner.training.rules import VERSION_0_1_0, Rules
 
 Backend = Literal["native", "sb3"]
 OutcomeKind = Literal["completed", "stopped", "diverged", "timed_out", "failed"]
@@ -65,6 +66,7 @@ class RunSpec:
         grid: Increasing environment steps at which the run is evaluated; the last is its budget.
         evaluation: How it is evaluated.
         device: ``cpu`` or ``cuda``.
+        rules: What decides its numbers beside its settings.
         alone: It was there when workers died, and is to share its worker with no other run until it has ended. Not
             part of the run's value.
     """
@@ -77,6 +79,7 @@ class RunSpec:
     grid: tuple[int, ...]
     evaluation: EvaluationSpec
     device: str = "cpu"
+    rules: Rules = VERSION_0_1_0
     alone: bool = field(default=False, compare=False)
 
     @property
@@ -99,7 +102,7 @@ class RunSpec:
     @property
     def shape(self) -> tuple[object, ...]:
         """What runs must agree on to share a stack; a run that goes alone agrees with none."""
-        place = (self.env, self.backend, self.algorithm, self.n_timesteps, self.evaluation, self.device)
+        place = (self.env, self.backend, self.algorithm, self.n_timesteps, self.evaluation, self.device, self.rules)
         alone = ("alone", self.run_id) if self.alone else ()
         return (*place, *self.hyperparameters.shape(), *alone)
 

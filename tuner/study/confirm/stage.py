@@ -23,6 +23,7 @@ from tuner.study.pruning import Judge, make_pruner
 from tuner.study.results import StudyData
 from tuner.study.storage import open_storage, storage_errors
 from tuner.study.studies import buffer_study, is_exclusive
+from tuner.training.rules import CURRENT, rules_of
 from tuner.training.types import EvaluationSpec
 
 #: Episodes of each evaluation over the last third of a run, which the score looks at.
@@ -160,7 +161,10 @@ class ConfirmStage:
         base, seed = self._plan.evaluation, self._plan.recipe.seed
         phases: tuple[Phase, ...] = ("select", "verdict")
         late = max(LATE_EPISODES, base.episodes)
-        return {p: dataclasses.replace(base, seed=evaluation_seed(seed, p), late_episodes=late) for p in phases}
+        version = self._plan.rules.evaluation_seeds
+        return {
+            p: dataclasses.replace(base, seed=evaluation_seed(seed, p, version), late_episodes=late) for p in phases
+        }
 
     def _pass_plan(self, backend: str, finished: int, results: Mapping[Job, float | None]) -> StudyPlan:
         assert self.allocation is not None
@@ -188,6 +192,12 @@ class ConfirmStage:
         name = confirm_name(plan.name)
         with storage_errors(plan.storage):
             study = optuna.create_study(storage=storage, study_name=name, direction="maximize", load_if_exists=True)
+            version = rules_of(study.user_attrs).evaluation_seeds
+            if attr.CONFIRM not in study.user_attrs:  # a new stage follows new rules, whoever searched
+                version = CURRENT.evaluation_seeds
+                study.set_user_attr("evaluation_seeds", version)
+            rules = dataclasses.replace(plan.rules, evaluation_seeds=version)
+            self._plan = plan = dataclasses.replace(plan, rules=rules)
             study.set_user_attr(attr.CONFIRM, self.describe())
             study.set_user_attr(attr.PROVENANCE, dict(provenance))
             exclusive = is_exclusive(plan.storage)

@@ -1,0 +1,72 @@
+"""Versions of what decides a study's numbers beside its settings: a study keeps those that it began with.
+
+Each version is an attribute of the study. A study that stores none was made by version 0.1.0, and follows the rules
+that are called 1 here. A new rule gets the next number, the function that maps a version to what it means a branch, and
+:data:`CURRENT` the number, so that new studies follow it and stored ones still resume and replay to the last bit.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from tuner.errors import InputError
+
+
+@dataclasses.dataclass(frozen=True)
+class Rules:
+    """The versions; those of 0.1.0 by default. A field's name is the attribute of the study.
+
+    Attributes:
+        evaluation_seeds: Which episodes evaluations play, see :func:`tuner.seeding.evaluation_seed`.
+        update_path: Which arithmetic trains native networks, see :func:`native_path`.
+    """
+
+    evaluation_seeds: int = 1
+    update_path: int = 1
+
+
+#: What studies that store none follow.
+VERSION_0_1_0 = Rules()
+
+#: What new studies follow.
+CURRENT = Rules()
+
+
+def rules_of(attributes: Mapping[str, Any]) -> Rules:
+    """Return the rules that a stored study follows.
+
+    Args:
+        attributes: The study's.
+
+    Raises:
+        InputError: A version that this program does not know.
+    """
+    found = {}
+    for field in dataclasses.fields(Rules):
+        version, newest = attributes.get(field.name, 1), getattr(CURRENT, field.name)
+        if type(version) is not int or not 1 <= version <= newest:
+            raise InputError(
+                f"The study follows version {version!r} of {field.name}, and this tune knows 1 to {newest}. "
+                "Use the version of tune that made it, or a later one."
+            )
+        found[field.name] = version
+    return Rules(**found)
+
+
+def native_path(version: int, device: str, *, images: bool) -> Literal["numpy", "torch"]:
+    """Return what computes the gradient steps of native networks: a study's ``update_path`` decides.
+
+    ==========  ==========================================================================
+    version 1   NumPy for multilayer perceptrons on the CPU, else torch (version 0.1.0)
+    ==========  ==========================================================================
+
+    Args:
+        version: The study's ``update_path``.
+        device: ``cpu`` or ``cuda``.
+        images: Whether networks are convolutional.
+    """
+    if version != 1:
+        raise ValueError(f"update_path must be 1, got {version}.")
+    return "numpy" if device == "cpu" and not images else "torch"
