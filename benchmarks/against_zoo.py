@@ -22,6 +22,9 @@ from pathlib import Path
 
 from retest import Collector
 
+from tuner.contract.grid import evaluation_grid
+from tuner.contract.objective import run_score
+from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
 from tuner.core.statistics import iqm_difference, iqm_interval
 from tuner.envs.make import inspect
 from tuner.envs.spec import EnvSpec
@@ -29,9 +32,7 @@ from tuner.hyperparameters import from_mapping
 from tuner.seeding import evaluation_seed, run_seed
 from tuner.study.config_files import read_config
 from tuner.study.confirm.roster import zoo_values
-from tuner.study.objective import run_score
 from tuner.training.native import NativeTrainer
-from tuner.training.types import EvaluationSpec, RunId, RunSpec, evaluation_grid
 
 #: RL Zoo's steps, and the return range (what the environment's rewards allow, as far as its time limit).
 ENVIRONMENTS = {"CartPole-v1": (50_000, 500.0), "Acrobot-v1": (100_000, 500.0), "MountainCar-v0": (120_000, 200.0)}

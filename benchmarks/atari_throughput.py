@@ -44,10 +44,11 @@ SETTINGS = {
 def native(
     steps: int, warm_up: int, starts: int, buffer: int, threads: int, cnn: str = "nature"
 ) -> list[tuple[float, float]]:
+    from tuner.contract.roles import DONE
+    from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
     from tuner.envs.spec import EnvSpec
     from tuner.hyperparameters import DQNHyperparameters
     from tuner.training.native import NativeTrainer
-    from tuner.training.types import DONE, EvaluationSpec, RunId, RunSpec
 
     own = {"learning_starts": starts, "buffer_size": buffer, "net_arch": (), "cnn": cnn}
     hyperparameters = DQNHyperparameters(**SETTINGS, **own)

@@ -17,12 +17,13 @@ from retest import Collector
 
 from tuner import seeding
 from tuner.cli.values import read_pairs
+from tuner.contract.grid import evaluation_grid
+from tuner.contract.objective import run_score
+from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
 from tuner.envs.make import inspect
 from tuner.envs.spec import EnvSpec
 from tuner.hyperparameters import from_mapping
-from tuner.study.objective import run_score
 from tuner.training.native import NativeTrainer
-from tuner.training.types import EvaluationSpec, RunId, RunSpec, evaluation_grid
 
 #: Source of the seeds; the studies' own are small numbers.
 SOURCE = 777

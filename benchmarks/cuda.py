@@ -21,11 +21,12 @@ import torch
 from throughput import ZOO
 
 from tuner.agents.dqn.stack import DQNStack
+from tuner.contract.roles import DONE
+from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
 from tuner.envs.encoders import BoxEncoder
 from tuner.envs.spec import EnvSpec
 from tuner.hyperparameters import DQNHyperparameters
 from tuner.training.native import NativeTrainer
-from tuner.training.types import DONE, EvaluationSpec, RunId, RunSpec
 
 #: Steps of the run that warms up: past ``learning_starts``, so that updates are warm too.
 WARM_UP_STEPS = 1536

@@ -15,12 +15,13 @@ import time
 
 from retest import Collector
 
+from tuner.contract.grid import evaluation_grid
+from tuner.contract.objective import run_score
+from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
 from tuner.envs.spec import EnvSpec
 from tuner.hyperparameters import FQIHyperparameters
 from tuner.seeding import evaluation_seed, run_seed
-from tuner.study.objective import run_score
 from tuner.training.registry import make_trainer
-from tuner.training.types import EvaluationSpec, RunId, RunSpec, evaluation_grid
 
 #: Settings that a study of ten trials prefers, by regressor.
 SETTINGS = {

@@ -37,7 +37,7 @@ class Queue:
 
     def take(self, open_shapes, *, block):
         """Return the next run."""
-        from tuner.training.types import DONE
+        from tuner.contract.roles import DONE
 
         return self.specs.pop() if self.specs else DONE
 
@@ -53,13 +53,13 @@ class Queue:
 
 def pair(env: str, share: float, seed: int) -> Pair:
     """Forecast a study of two runs, each ``share`` of the space's budget long, and train them."""
+    from tuner.contract.spec import RunId
     from tuner.study.corners import drawn
     from tuner.study.forecast import forecast
     from tuner.study.plan import plan_study
     from tuner.study.recipe import StudyRecipe
     from tuner.training.forecast import measure
     from tuner.training.native import NativeTrainer
-    from tuner.training.types import RunId
 
     whole = plan_study(StudyRecipe(env=env))
     recipe = StudyRecipe(env=env, steps=round(whole.grid[-1] * share), executor="inline", lanes=LANES, trials=LANES)

@@ -19,11 +19,13 @@ from pathlib import Path
 import numpy as np
 
 from tuner import seeding
+from tuner.contract.grid import evaluation_grid
+from tuner.contract.roles import DONE
+from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
 from tuner.envs.make import inspect
 from tuner.envs.spec import EnvSpec
 from tuner.space.catalog import load_by_name
 from tuner.training.native import NativeTrainer
-from tuner.training.types import DONE, EvaluationSpec, RunId, RunSpec, evaluation_grid
 
 LANES = 15
 

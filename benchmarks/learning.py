@@ -86,7 +86,7 @@ class Desk:
         self.reached: int | None = None
 
     def take(self, open_shapes, *, block):  # noqa: D102
-        from tuner.training.types import DONE
+        from tuner.contract.roles import DONE
 
         return self.specs.pop() if self.specs else DONE
 
@@ -107,9 +107,9 @@ class Desk:
 
 def random_play(task: Task) -> list[float]:
     """Return the returns of random play, evaluated as the runs are: with a share of random actions of 1."""
+    from tuner.contract.spec import EvaluationSpec
     from tuner.envs.spec import EnvSpec
     from tuner.training.evaluation import Evaluator
-    from tuner.training.types import EvaluationSpec
 
     evaluator = Evaluator(EnvSpec(task.env), EvaluationSpec(RANDOM_EPISODES, 0, CAP, 1.0))
     ((returns, _),) = evaluator.evaluate(1, lambda inputs: np.zeros(inputs.shape[:2], int))
@@ -118,10 +118,10 @@ def random_play(task: Task) -> list[float]:
 
 
 def main() -> None:
+    from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
     from tuner.envs.spec import EnvSpec
     from tuner.hyperparameters import DQNHyperparameters
     from tuner.training.native import NativeTrainer
-    from tuner.training.types import EvaluationSpec, RunId, RunSpec
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("task", choices=TASKS)

@@ -33,9 +33,10 @@ import psutil
 from postgres import Server, server
 from supervisor_cost import GRID, fill, history, make_plan
 
+from tuner.contract.outcome import EvalPoint, Outcome
+from tuner.contract.spec import RunSpec
 from tuner.study.loop import StudySupervisor
 from tuner.study.studies import open_study
-from tuner.training.types import EvalPoint, Outcome, RunSpec
 
 TICK_S = 0.1
 

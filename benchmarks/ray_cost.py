@@ -14,21 +14,13 @@ import functools
 import time
 from collections.abc import Mapping, Sequence
 
+from tuner.contract.outcome import EvalPoint, LossCause, Outcome
+from tuner.contract.roles import DONE, Dispatcher, Signal
+from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
 from tuner.envs.spec import EnvSpec
 from tuner.execution.ray import RayExecutor
 from tuner.execution.ray_cluster import Place
 from tuner.hyperparameters import DQNHyperparameters
-from tuner.training.types import (
-    DONE,
-    Dispatcher,
-    EvalPoint,
-    EvaluationSpec,
-    LossCause,
-    Outcome,
-    RunId,
-    RunSpec,
-    Signal,
-)
 
 
 class Reporter:

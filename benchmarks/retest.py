@@ -16,15 +16,17 @@ from dataclasses import asdict
 from pathlib import Path
 
 from tuner import seeding
+from tuner.contract.grid import evaluation_grid
+from tuner.contract.objective import run_score
+from tuner.contract.roles import DONE
+from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
 from tuner.core.statistics import iqm_difference, iqm_interval
 from tuner.envs.make import inspect
 from tuner.envs.spec import EnvSpec
 from tuner.hyperparameters import algorithm_class, from_mapping
 from tuner.report.evidence_words import range_text
 from tuner.study.config_files import read_config
-from tuner.study.objective import run_score
 from tuner.training.native import NativeTrainer
-from tuner.training.types import DONE, EvaluationSpec, RunId, RunSpec, evaluation_grid
 
 
 class Collector:

@@ -32,6 +32,10 @@ import numpy as np
 from landscape import Draw
 
 from tuner import seeding
+from tuner.contract.grid import evaluation_grid
+from tuner.contract.outcome import Outcome
+from tuner.contract.roles import DONE, WAIT
+from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
 from tuner.envs.make import inspect
 from tuner.envs.spec import EnvSpec
 from tuner.execution.processes import ProcessExecutor
@@ -39,7 +43,6 @@ from tuner.execution.worker_process import ONE_THREAD
 from tuner.hyperparameters import DQNHyperparameters
 from tuner.space.catalog import load_by_name
 from tuner.training.registry import make_trainer
-from tuner.training.types import DONE, WAIT, EvaluationSpec, Outcome, RunId, RunSpec, evaluation_grid
 
 ENV = "CartPole-v1"
 OBSERVATION_SIZE, N_ACTIONS = 4, 2

@@ -26,6 +26,9 @@ from gymnasium import spaces
 from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from tuner.contract.grid import evaluation_grid
+from tuner.contract.outcome import EvalPoint, Outcome
+from tuner.contract.spec import EvaluationSpec, RunSpec
 from tuner.envs.make import EnvFacts
 from tuner.seeding import sampler_seed
 from tuner.space.parse import parse_space
@@ -37,7 +40,6 @@ from tuner.study.recipe import StudyRecipe
 from tuner.study.sampling import make_sampler
 from tuner.study.storage import open_storage
 from tuner.study.studies import open_study
-from tuner.training.types import EvalPoint, EvaluationSpec, Outcome, RunSpec, evaluation_grid
 
 GRID = evaluation_grid(50_000, 10)
 RANGES: dict[str, BaseDistribution] = {

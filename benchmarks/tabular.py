@@ -17,11 +17,12 @@ import gymnasium
 import numpy as np
 
 import tuner
+from tuner.contract.roles import DONE
+from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
 from tuner.core.dynamic_programming import Model, finite_horizon_optimum, policy_return
 from tuner.envs.spec import EnvSpec
 from tuner.seeding import evaluation_seed, run_seed
 from tuner.training.registry import make_trainer
-from tuner.training.types import DONE, EvaluationSpec, RunId, RunSpec
 
 #: Source of the judging seeds; the study's own seed is a small number.
 JUDGE = 987_654

@@ -50,9 +50,10 @@ def native(width: int, lanes: int, steps: int) -> float:
     """Return environment steps per second over all lanes."""
     import torch  # noqa: F401  (imports come before the clock on both sides; wide networks need torch)
 
+    from tuner.contract.roles import DONE
+    from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
     from tuner.envs.spec import EnvSpec
     from tuner.training.native import NativeTrainer
-    from tuner.training.types import DONE, EvaluationSpec, RunId, RunSpec
 
     class Queue:
         def __init__(self) -> None:

@@ -30,10 +30,11 @@ def rate(variant: str, width: int, lanes: int, steps: int) -> float:
     """Return environment steps per second of ``lanes`` runs side by side in this process."""
     import os
 
+    from tuner.contract.roles import DONE
+    from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
     from tuner.envs.spec import EnvSpec
     from tuner.hyperparameters import DQNHyperparameters
     from tuner.training.native import NativeTrainer
-    from tuner.training.types import DONE, EvaluationSpec, RunId, RunSpec
 
     class Queue:
         def __init__(self) -> None:

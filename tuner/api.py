@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tuner.contract.roles import Executor
 from tuner.errors import InputError, StudyFailedError, TunerError
 from tuner.hosting import interruptible, make_executor, with_workers
 from tuner.hyperparameters import Hyperparameters, from_mapping
@@ -31,7 +32,6 @@ from tuner.study.studies import open_study
 from tuner.study.urls import default_storage
 from tuner.training.recording import check_can_be_filmed
 from tuner.training.run_checkpoint import RunCheckpoints
-from tuner.training.types import Executor
 
 
 @dataclass(frozen=True)

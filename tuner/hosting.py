@@ -12,9 +12,9 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Protocol
 
+from tuner.contract.roles import Executor
 from tuner.study.plan import StudyPlan
 from tuner.study.recipe import StudyRecipe
-from tuner.training.types import Executor
 
 if TYPE_CHECKING:
     from tuner.execution.ray_cluster import Place

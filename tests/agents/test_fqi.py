@@ -7,6 +7,7 @@ from training.desk import Desk
 
 from tuner.agents.fqi import FittedQ, features, make_regressor
 from tuner.agents.offline_data import OfflineData, collect
+from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
 from tuner.envs.bare import BareEnv
 from tuner.envs.encoders import encoder_for
 from tuner.envs.probe import PROBES
@@ -17,7 +18,6 @@ from tuner.hyperparameters.fqi import REGRESSORS
 from tuner.space.catalog import load_by_name
 from tuner.training.checkpoint import load_model, save_model
 from tuner.training.registry import make_trainer
-from tuner.training.types import EvaluationSpec, RunId, RunSpec
 
 QUICK = {
     "n_transitions": 300,

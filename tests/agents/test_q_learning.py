@@ -10,6 +10,8 @@ from training.desk import Desk
 
 from tuner import seeding
 from tuner.agents.q_learning import QLearner, epsilon, learning_rate
+from tuner.contract.grid import evaluation_grid
+from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
 from tuner.core.dynamic_programming import Model, value_iteration
 from tuner.envs.discretiser import Discretiser, discretiser_for
 from tuner.envs.probe import PROBES
@@ -20,7 +22,6 @@ from tuner.study.recipe import StudyRecipe
 from tuner.training.checkpoint import load_model, save_model
 from tuner.training.registry import make_trainer
 from tuner.training.table_policy import TablePolicy
-from tuner.training.types import EvaluationSpec, RunId, RunSpec, evaluation_grid
 
 
 def learner(**changes):

@@ -16,12 +16,13 @@ from stable_baselines3.common.callbacks import BaseCallback
 import tuner.agents.dqn.update_numpy as update_numpy
 from tuner.agents.dqn.exploration import epsilon
 from tuner.agents.dqn.stack import DQNStack
+from tuner.contract.grid import evaluation_grid
+from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
 from tuner.core.targets import td_target
 from tuner.envs.spec import EnvSpec
 from tuner.hyperparameters import DQNHyperparameters, field_infos
 from tuner.training.lane import LaneRun
 from tuner.training.stack_runner import StackRunner
-from tuner.training.types import EvaluationSpec, RunId, RunSpec, evaluation_grid
 
 
 class ScriptedEnv(gym.Env):

@@ -7,10 +7,10 @@ from rich.console import Console
 
 from tuner.cli.batch_progress import BatchProgress
 from tuner.cli.progress import live_view
+from tuner.contract.outcome import EvalPoint, Outcome
 from tuner.execution.inline import InlineExecutor
 from tuner.study.progress import NoProgress
 from tuner.training.batch import RunBatch
-from tuner.training.types import EvalPoint, Outcome
 
 
 class Kept(NoProgress):

@@ -8,9 +8,11 @@ import sys
 import time
 from collections import Counter
 
+from tuner.contract.outcome import EvalPoint, Outcome
+from tuner.contract.roles import DONE, WAIT
+from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
 from tuner.envs.spec import EnvSpec
 from tuner.hyperparameters import DQNHyperparameters
-from tuner.training.types import DONE, WAIT, EvalPoint, EvaluationSpec, Outcome, RunId, RunSpec
 
 
 def fake_spec(trial: int, *, points: int = 3, seed: int | None = None, **behaviour) -> RunSpec:

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from contracts.fakes import Books, FakeTrainer, fake_spec
 
+from tuner.contract.spec import RunId
 from tuner.execution.inline import InlineExecutor
 from tuner.execution.processes import ProcessExecutor
 from tuner.execution.ray import RayExecutor
 from tuner.execution.ray_cluster import Place
-from tuner.training.types import RunId
 
 EXECUTORS = {
     "inline": lambda: InlineExecutor(FakeTrainer),

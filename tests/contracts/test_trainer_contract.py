@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from contracts.fakes import Books
 
+from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
 from tuner.envs.spec import EnvSpec
 from tuner.hyperparameters import DQNHyperparameters, QLearningHyperparameters
 from tuner.training.registry import make_trainer
-from tuner.training.types import EvaluationSpec, RunId, RunSpec
 
 MODULE = str(Path(__file__).with_name("misbehaving_envs.py"))
 

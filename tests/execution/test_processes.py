@@ -15,13 +15,13 @@ import psutil
 import pytest
 from contracts.fakes import Books, FakeTrainer, LeavingTrainer, broken_factory, fake_spec
 
+from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
 from tuner.envs.spec import EnvSpec
 from tuner.errors import StudyFailedError
 from tuner.execution.processes import MAX_STILLBORN, ProcessExecutor
 from tuner.execution.worker_process import ONE_THREAD
 from tuner.hyperparameters import DQNHyperparameters
 from tuner.training.registry import make_trainer
-from tuner.training.types import EvaluationSpec, RunId, RunSpec
 
 TESTS = Path(__file__).parents[1]
 PYTHONPATH = os.pathsep.join([str(TESTS), str(TESTS.parent)])

@@ -16,6 +16,7 @@ import psutil
 import pytest
 from contracts.fakes import Books, FakeTrainer, LeavingTrainer, broken_factory, fake_spec
 
+from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
 from tuner.envs.spec import EnvSpec
 from tuner.errors import InputError, StudyFailedError
 from tuner.execution.inline import InlineExecutor
@@ -23,7 +24,6 @@ from tuner.execution.ray import MAX_STILLBORN, RayExecutor
 from tuner.execution.ray_cluster import Place, room
 from tuner.hyperparameters import DQNHyperparameters
 from tuner.training.registry import make_trainer
-from tuner.training.types import EvaluationSpec, RunId, RunSpec
 
 pytestmark = pytest.mark.ray
 

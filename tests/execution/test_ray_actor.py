@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from contracts.fakes import Books, FakeTrainer, LeavingTrainer, broken_factory, fake_spec
 
+from tuner.contract.roles import DONE
+from tuner.contract.spec import RunSpec
 from tuner.execution.messages import Crashed, Finish, Report, Take
 from tuner.execution.ray_actor import Left, TrainerActor
-from tuner.training.types import DONE, RunSpec
 
 
 def converse(make_trainer, books):

@@ -10,12 +10,12 @@ import pytest
 from contracts.fakes import Books
 
 import tuner
+from tuner.contract.spec import RunId
 from tuner.execution.inline import InlineExecutor
 from tuner.hyperparameters import from_mapping
 from tuner.study.plan import plan_study
 from tuner.study.progress import NoProgress
 from tuner.training.registry import make_trainer
-from tuner.training.types import RunId
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 

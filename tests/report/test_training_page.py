@@ -9,12 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tuner.contract.outcome import EvalPoint
+from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
 from tuner.envs.spec import EnvSpec
 from tuner.hyperparameters import DQNHyperparameters
 from tuner.report.figures.training import DRAWN_EPISODES, trailing_mean, training_metric, training_returns
 from tuner.report.training_page import write_training_page
 from tuner.training.log import ThinnedSeries, TrainingLog
-from tuner.training.types import EvalPoint, EvaluationSpec, RunId, RunSpec
 
 RUN = RunId(0)
 

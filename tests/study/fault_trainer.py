@@ -13,7 +13,9 @@ from dataclasses import dataclass, field
 
 from synthetic import value
 
-from tuner.training.types import DONE, EvalPoint, Outcome, RunSpec
+from tuner.contract.outcome import EvalPoint, Outcome
+from tuner.contract.roles import DONE
+from tuner.contract.spec import RunSpec
 
 
 @dataclass

@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 from gymnasium import spaces
 from synthetic import value
 
+from tuner.contract.grid import evaluation_grid
+from tuner.contract.outcome import EvalPoint, Outcome
+from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
 from tuner.envs.make import EnvFacts
 from tuner.space.parse import parse_space
 from tuner.study.loop import StudySupervisor
@@ -20,7 +23,6 @@ from tuner.study.plan import StudyPlan
 from tuner.study.recipe import StudyRecipe
 from tuner.study.storage import open_storage, sqlite_path
 from tuner.study.studies import open_study
-from tuner.training.types import EvalPoint, EvaluationSpec, Outcome, RunId, RunSpec, evaluation_grid
 
 SPACE = {
     "algorithm": "dqn",

@@ -3,7 +3,7 @@
 import math
 import random
 
-from tuner.training.types import RunSpec
+from tuner.contract.spec import RunSpec
 
 
 def quality(spec: RunSpec) -> float:

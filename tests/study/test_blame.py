@@ -3,9 +3,11 @@
 import pytest
 from study_fakes import make_plan, supervise, value
 
+from tuner.contract.outcome import EvalPoint, Outcome
+from tuner.contract.roles import DONE, WAIT
+from tuner.contract.spec import RunSpec
 from tuner.study.blame import MAX_CHARGES, MAX_DEATHS_ALONE
 from tuner.study.results import load
-from tuner.training.types import DONE, WAIT, EvalPoint, Outcome, RunSpec
 
 
 @pytest.fixture

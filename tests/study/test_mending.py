@@ -6,12 +6,12 @@ from optuna.exceptions import StorageInternalError
 from study_fakes import FakeExecutor, make_plan, search, supervise
 
 from tuner.cli.app import main
+from tuner.contract.outcome import EvalPoint, Outcome
 from tuner.errors import InputError, StudyLockedError
 from tuner.study.copying import copy_study
 from tuner.study.lock import study_lock
 from tuner.study.results import load
 from tuner.study.rows import TableWriter
-from tuner.training.types import EvalPoint, Outcome
 
 
 @pytest.fixture

@@ -2,9 +2,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tuner.contract.objective import OBJECTIVES, run_score, trial_score, value_at
+from tuner.contract.outcome import EvalPoint
+from tuner.contract.spec import RunId
 from tuner.errors import DivergedError
-from tuner.study.objective import OBJECTIVES, run_score, trial_score, value_at
-from tuner.training.types import EvalPoint, RunId
 
 
 def curve(means, replicate=0, steps=None):

@@ -12,12 +12,14 @@ from optuna.trial import TrialState
 from postgres_server import PostgresServer, connections_closed, server_binaries
 from study_fakes import FakeExecutor, make_plan, supervise
 
+from tuner.contract.outcome import EvalPoint, Outcome
+from tuner.contract.roles import DONE, WAIT
+from tuner.contract.spec import RunSpec
 from tuner.study import leases
 from tuner.study.only_one import only_one
 from tuner.study.results import list_studies, load
 from tuner.study.shared import SharedWriter
 from tuner.study.storage import open_storage
-from tuner.training.types import DONE, WAIT, EvalPoint, Outcome, RunSpec
 
 COUNTED = ("completed", "pruned", "diverged", "timed_out", "failed")
 

@@ -11,13 +11,15 @@ import sqlalchemy
 from optuna.exceptions import StorageInternalError
 from study_fakes import FakeExecutor, make_plan, search, supervise
 
+from tuner.contract.outcome import EvalPoint, Outcome
+from tuner.contract.roles import WAIT
+from tuner.contract.spec import RunSpec
 from tuner.errors import StorageLostError
 from tuner.study.outage import PATIENCE_S
 from tuner.study.progress import NoProgress
 from tuner.study.results import load
 from tuner.study.rows import TableWriter
 from tuner.study.spool import spool_of
-from tuner.training.types import WAIT, EvalPoint, Outcome, RunSpec
 
 ROWS = ("trials", "trial_params", "trial_values", "trial_intermediate_values", "trial_user_attributes")
 

@@ -5,11 +5,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from study_fakes import SPACE, FakeExecutor, make_plan, search, supervise, value
 
+from tuner.contract.outcome import EvalPoint, Outcome
+from tuner.contract.roles import DONE, WAIT
+from tuner.contract.spec import RunId
 from tuner.errors import ResumeError
 from tuner.seeding import run_seed
 from tuner.study.progress import NoProgress
 from tuner.study.results import load
-from tuner.training.types import DONE, WAIT, EvalPoint, Outcome, RunId
 
 COUNTED = ("completed", "pruned", "diverged", "timed_out", "failed")
 

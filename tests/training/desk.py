@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from tuner.contract.grid import evaluation_grid
+from tuner.contract.outcome import EvalPoint, Outcome
+from tuner.contract.roles import DONE
+from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
 from tuner.envs.spec import EnvSpec
 from tuner.hyperparameters import DQNHyperparameters
-from tuner.training.types import DONE, EvalPoint, EvaluationSpec, Outcome, RunId, RunSpec, evaluation_grid
 
 SMALL = {"batch_size": 16, "net_arch": (16, 16), "learning_rate": 2e-3, "train_freq": 8, "gradient_steps": 4,
          "learning_starts": 50, "target_update_interval": 20, "exploration_fraction": 0.5}  # fmt: skip

@@ -2,9 +2,10 @@
 
 from contracts.fakes import FakeTrainer, fake_spec
 
+from tuner.contract.outcome import Outcome
+from tuner.contract.roles import DONE, WAIT
 from tuner.execution.inline import InlineExecutor
 from tuner.training.batch import RunBatch
-from tuner.training.types import DONE, WAIT, Outcome
 
 
 def test_every_run_is_trained_to_its_end_and_handed_on_once():

@@ -13,12 +13,13 @@ import zipfile
 import numpy as np
 import pytest
 
+from tuner.contract.outcome import EvalPoint
+from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
 from tuner.envs.spec import EnvSpec
 from tuner.errors import InputError
 from tuner.hyperparameters import DQNHyperparameters
 from tuner.training import checkpoint
 from tuner.training.checkpoint import load_model, load_policy, save_model
-from tuner.training.types import EvalPoint, EvaluationSpec, RunId, RunSpec
 
 SPEC = RunSpec(
     RunId(0), EnvSpec("CartPole-v1", (("sutton_barto_reward", True),)), "native",

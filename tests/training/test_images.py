@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from desk import Desk, make_spec
 
+from tuner.contract.spec import EvaluationSpec, RunId
 from tuner.envs.spec import EnvSpec
 from tuner.training.checkpoint import load_policy, save_model
 from tuner.training.image_policy import ImagePolicy
@@ -13,7 +14,6 @@ from tuner.training.native import NativeTrainer
 from tuner.training.saved import evaluate_saved
 from tuner.training.sb3 import SB3Trainer
 from tuner.training.stack_runner import StackRunner
-from tuner.training.types import EvaluationSpec, RunId
 
 BREAKOUT = EnvSpec("MinAtar/Breakout-v1")
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from training.desk import MIXED, Desk, make_spec
 
+from tuner.contract.spec import EvaluationSpec, RunId
 from tuner.envs.bare import BareEnv
 from tuner.envs.encoders import encoder_for
 from tuner.envs.journal import Journal
@@ -20,7 +21,6 @@ from tuner.training.lone import LoneTrainer
 from tuner.training.native import NativeTrainer
 from tuner.training.run_checkpoint import RunCheckpoints, fingerprint
 from tuner.training.tabular import TabularRun
-from tuner.training.types import EvaluationSpec, RunId
 
 
 class KilledError(Exception):

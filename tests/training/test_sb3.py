@@ -14,13 +14,13 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from tuner import seeding
+from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
 from tuner.core.schedules import linear
 from tuner.envs.make import make
 from tuner.envs.spec import EnvSpec
 from tuner.errors import InputError
 from tuner.hyperparameters import DQNHyperparameters, field_infos
 from tuner.training.sb3 import SB3Trainer, build_model, constructor_arguments
-from tuner.training.types import EvaluationSpec, RunId, RunSpec
 
 SMALL = {
     "learning_rate": 1e-3, "batch_size": 16, "learning_starts": 50, "train_freq": 4, "gradient_steps": 2,

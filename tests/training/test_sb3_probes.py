@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from training.desk import Desk, make_spec
 
+from tuner.contract.spec import RunId
 from tuner.envs.probe import PROBES
 from tuner.training.registry import make_trainer
-from tuner.training.types import RunId
 
 
 def forward(weights, inputs):

@@ -7,6 +7,7 @@ import textwrap
 
 import pytest
 
+from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
 from tuner.envs.spec import EnvSpec
 from tuner.errors import InputError
 from tuner.hyperparameters import DQNHyperparameters
@@ -14,7 +15,6 @@ from tuner.training.checkpoint import save_model
 from tuner.training.registry import make_trainer
 from tuner.training.saved import evaluate_saved
 from tuner.training.single import train_once
-from tuner.training.types import EvaluationSpec, RunId, RunSpec
 
 
 class Keeper:

@@ -6,8 +6,9 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+from tuner.contract.outcome import EvalPoint, Outcome
+from tuner.contract.spec import RunSpec
 from tuner.study.progress import PacedDrawing, ProgressListener, RunningTrial, Snapshot
-from tuner.training.types import EvalPoint, Outcome, RunSpec
 
 #: Runs in training, each with its evaluations so far.
 Training = Sequence[tuple[RunSpec, Sequence[EvalPoint]]]

@@ -17,10 +17,11 @@ from tuner.cli.train_commands import check_folder, plan_training
 from tuner.errors import InputError, StudyFailedError
 
 if TYPE_CHECKING:
+    from tuner.contract.outcome import EvalPoint, Outcome
+    from tuner.contract.spec import RunSpec
     from tuner.hyperparameters import Hyperparameters
     from tuner.study.evidence import ConfirmRun
     from tuner.study.plan import StudyPlan
-    from tuner.training.types import EvalPoint, Outcome, RunSpec
 
 _COMPARE = "compare"
 
@@ -106,9 +107,9 @@ def comparison_specs(plan: StudyPlan, hyperparameters: Hyperparameters, seeds: i
     Raises:
         InputError: Stable-Baselines3 cannot train these hyperparameters.
     """
+    from tuner.contract.spec import Backend, RunId
     from tuner.seeding import evaluation_seed, run_seed
     from tuner.training.sb3 import constructor_arguments
-    from tuner.training.types import Backend, RunId
 
     if plan.recipe.algo != "dqn":
         raise InputError(f"Stable-Baselines3 does not train {plan.recipe.algo}, so there is nothing to compare with.")

@@ -25,9 +25,9 @@ def add_to(commands: Any) -> None:
 
 def command(parsed: argparse.Namespace) -> int:
     """Train again, compare, explain; 0 when every bit is equal, 1 otherwise."""
+    from tuner.contract.outcome import EvalPoint
     from tuner.study.replay import explanations, first_difference, read_trial
     from tuner.training.single import train_once
-    from tuner.training.types import EvalPoint
 
     number = whole_number(parsed.trial, "TRIAL", 0)
     trial = read_trial(parsed.study, number, parsed.storage, parsed.env_module)

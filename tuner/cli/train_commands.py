@@ -16,10 +16,10 @@ from tuner.errors import InputError, StudyFailedError
 from tuner.hyperparameters import Hyperparameters, algorithm_class, field_infos, from_mapping
 
 if TYPE_CHECKING:
+    from tuner.contract.spec import RunSpec
     from tuner.envs.make import EnvFacts
     from tuner.study.config_files import Config
     from tuner.study.plan import StudyPlan
-    from tuner.training.types import RunSpec
 
 _TRAIN = "train"
 
@@ -144,8 +144,8 @@ def _typed(algorithm: str, given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _run_spec(plan: StudyPlan, hyperparameters: Hyperparameters, seed: int) -> RunSpec:
+    from tuner.contract.spec import RunId
     from tuner.seeding import evaluation_seed
-    from tuner.training.types import RunId
 
     spec = plan.run_spec(RunId(0), hyperparameters, seed)
     # Episodes that no search has seen: what a search chose is judged on fresh ones.

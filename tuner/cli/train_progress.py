@@ -14,7 +14,8 @@ from tuner.cli.console import console, number
 if TYPE_CHECKING:
     import numpy as np
 
-    from tuner.training.types import EvalPoint, RunId, RunSpec
+    from tuner.contract.outcome import EvalPoint
+    from tuner.contract.spec import RunId, RunSpec
 
 #: Seconds between two redraws of the bar.
 REDRAW_S = 0.1

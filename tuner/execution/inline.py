@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from tuner.training.types import DONE, WAIT, EvalPoint, Outcome, RunId, RunSpec, Signal, Supervisor, Trainer
+from tuner.contract.outcome import EvalPoint, Outcome
+from tuner.contract.roles import DONE, WAIT, Signal, Supervisor, Trainer
+from tuner.contract.spec import RunId, RunSpec
 
 #: Seconds between two looks for work while there is none.
 POLL_S = 0.05

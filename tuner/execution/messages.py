@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tuner.training.types import EvalPoint, Outcome, RunId, RunSpec, Signal
+from tuner.contract.outcome import EvalPoint, Outcome
+from tuner.contract.roles import Signal
+from tuner.contract.spec import RunId, RunSpec
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,12 @@ import time
 from collections.abc import Callable
 from multiprocessing.connection import wait
 
+from tuner.contract.roles import DONE, WAIT, Supervisor, Trainer
+from tuner.contract.spec import RunSpec
 from tuner.errors import StudyFailedError
 from tuner.execution.memory import memory_of, share_of_memory
 from tuner.execution.messages import Crashed, Finish, Message, Report, Take
 from tuner.execution.worker_process import WorkerProcess
-from tuner.training.types import DONE, WAIT, RunSpec, Supervisor, Trainer
 
 logger = logging.getLogger(__name__)
 

@@ -14,13 +14,15 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
+from tuner.contract.outcome import LossCause
+from tuner.contract.roles import DONE, WAIT, Signal, Supervisor, Trainer
+from tuner.contract.spec import RunSpec
 from tuner.errors import StudyFailedError
 from tuner.execution.messages import Crashed, Finish, Report, Take
 from tuner.execution.ray_actor import Left, TrainerActor, Word
 from tuner.execution.ray_cluster import Cluster, Place, join
 from tuner.execution.ray_worker import Inbox, News, RayWorker, lost_nodes, out_of_reach, why
 from tuner.execution.worker_process import ONE_THREAD
-from tuner.training.types import DONE, WAIT, LossCause, RunSpec, Signal, Supervisor, Trainer
 
 logger = logging.getLogger(__name__)
 

@@ -14,8 +14,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 
+from tuner.contract.outcome import EvalPoint, Outcome
+from tuner.contract.roles import Signal, Trainer
+from tuner.contract.spec import RunId, RunSpec
 from tuner.execution.messages import Answer, Crashed, Finish, Message, Report, Take
-from tuner.training.types import EvalPoint, Outcome, RunId, RunSpec, Signal, Trainer
 
 
 @dataclass(frozen=True)

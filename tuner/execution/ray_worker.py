@@ -7,9 +7,10 @@ from concurrent.futures import Future
 from queue import SimpleQueue
 from typing import Any
 
+from tuner.contract.outcome import LossCause
+from tuner.contract.spec import RunId
 from tuner.execution.messages import Answer, Take
 from tuner.execution.ray_actor import Word
-from tuner.training.types import LossCause, RunId
 
 
 class RayWorker:

@@ -14,9 +14,11 @@ from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.connection import Connection
 from typing import Any
 
+from tuner.contract.outcome import EvalPoint, Outcome
+from tuner.contract.roles import Signal, Trainer
+from tuner.contract.spec import RunId, RunSpec
 from tuner.execution.memory import offer_to_oom_killer
 from tuner.execution.messages import Answer, Crashed, Finish, Message, Report, Take
-from tuner.training.types import EvalPoint, Outcome, RunId, RunSpec, Signal, Trainer
 
 #: Linux: prctl's option that sends a signal to a process whose parent dies.
 PR_SET_PDEATHSIG = 1

@@ -14,10 +14,12 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from typing import Any
 
+from tuner.contract.outcome import LossCause
+from tuner.contract.roles import Trainer
+from tuner.contract.spec import RunId
 from tuner.execution.memory import oom_kills
 from tuner.execution.messages import Answer, Message, Take
 from tuner.execution.worker import serve
-from tuner.training.types import LossCause, RunId, Trainer
 
 #: One thread per worker: libraries read these when they are loaded, so they must stand before the worker starts.
 ONE_THREAD = dict.fromkeys(

@@ -38,7 +38,7 @@ class TrainedEnvironment(Protocol):
 
 
 class TrainedRun(Protocol):
-    """What the page needs of a run: a :class:`tuner.training.types.RunSpec` fits."""
+    """What the page needs of a run: a :class:`tuner.contract.spec.RunSpec` fits."""
 
     @property
     def env(self) -> TrainedEnvironment:
@@ -80,7 +80,7 @@ class Log(Protocol):
 
 
 class Evaluation(Protocol):
-    """One evaluation: a :class:`tuner.training.types.EvalPoint` fits."""
+    """One evaluation: a :class:`tuner.contract.outcome.EvalPoint` fits."""
 
     @property
     def step(self) -> int:

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from tuner.contract.outcome import EvalPoint
+from tuner.contract.spec import RunId, RunSpec
 from tuner.errors import InputError, StudyFailedError
 from tuner.hyperparameters import from_mapping
 from tuner.seeding import evaluation_seed
@@ -18,7 +20,6 @@ from tuner.training.checkpoint import load_model, save_model
 from tuner.training.recording import GIF, MP4, Story
 from tuner.training.saved import record_saved
 from tuner.training.single import train_once
-from tuner.training.types import EvalPoint, RunId, RunSpec
 
 #: Where it lies, inside the study's report.
 FOLDER = "agent"

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from tuner.training.types import EvalPoint
+from tuner.contract.outcome import EvalPoint
 
 # Of a study.
 RECIPE: Final = "recipe"

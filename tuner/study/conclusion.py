@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 
+from tuner.contract.objective import trial_score
 from tuner.errors import DivergedError, StudyFailedError
 from tuner.study.flight import OpenTrial
-from tuner.study.objective import trial_score
 from tuner.study.results import StudyData
 from tuner.study.trials import TrialEnd
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from tuner.study.objective import OBJECTIVES
+from tuner.contract.objective import OBJECTIVES
 from tuner.study.results import CurvePoint
 
 Phase = Literal["select", "verdict"]

@@ -10,10 +10,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from tuner.study.objective import value_at
+from tuner.contract.objective import value_at
+from tuner.contract.outcome import EvalPoint
+from tuner.contract.spec import RunId, RunSpec
 from tuner.study.progress import RunningTrial
 from tuner.study.trials import AskedTrial
-from tuner.training.types import EvalPoint, RunId, RunSpec
 
 
 @dataclass

@@ -6,13 +6,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tuner.contract.spec import RunId, RunSpec
 from tuner.errors import InputError
 from tuner.hyperparameters import DQNHyperparameters, Hyperparameters
 from tuner.study.corners import corners, drawn
 from tuner.study.plan import StudyPlan, available_cores
 from tuner.study.pruning import warmup_steps
 from tuner.training import footprint as memory
-from tuner.training.types import RunId, RunSpec
 
 #: Mean length of an evaluation episode as a share of its cap, which nobody knows before training.
 SHORT, EXPECTED, LONG = 0.1, 0.5, 1.0

@@ -13,11 +13,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
+from tuner.contract.objective import value_at
+from tuner.contract.outcome import EvalPoint, LossCause, Outcome
+from tuner.contract.roles import DONE, WAIT, Signal
+from tuner.contract.spec import RunId, RunSpec
 from tuner.errors import StorageLostError, StudyFailedError
 from tuner.study import blame, verdicts
 from tuner.study.conclusion import conclude
 from tuner.study.flight import Flight, OpenTrial, Run
-from tuner.study.objective import value_at
 from tuner.study.outage import Outage
 from tuner.study.plan import StudyPlan
 from tuner.study.progress import NoProgress, PacedDrawing, ProgressListener, Snapshot
@@ -25,7 +28,6 @@ from tuner.study.record import StudyRecord
 from tuner.study.tally import Tally
 from tuner.study.trials import Settled
 from tuner.training.run_checkpoint import RunCheckpoints
-from tuner.training.types import DONE, WAIT, EvalPoint, LossCause, Outcome, RunId, RunSpec, Signal
 
 #: Said once after the first Ctrl-C: nothing else is to be seen until the runs in training reach an evaluation.
 STOPPING = "Stopping: runs end at their next evaluation; Ctrl-C again stops at once."
@@ -34,7 +36,7 @@ Ending = Literal["done", "timeout", "interrupted", "failed"]
 
 
 class StudySupervisor:
-    """Implements :class:`tuner.training.types.Supervisor` for one study.
+    """Implements :class:`tuner.contract.roles.Supervisor` for one study.
 
     Args:
         plan: The complete study.

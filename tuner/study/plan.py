@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from tuner.contract.grid import evaluation_grid
+from tuner.contract.rules import CURRENT, Rules, native_path
+from tuner.contract.spec import Backend, EvaluationSpec, RunId, RunSpec
 from tuner.envs.encoders import encoder_for
 from tuner.envs.families import ATARI, MINATAR, family
 from tuner.envs.make import EnvFacts, inspect
@@ -25,8 +28,6 @@ from tuner.study.recipe import StudyRecipe, flag
 from tuner.study.recipe import from_mapping as recipe_from_mapping
 from tuner.study.results import StudyData
 from tuner.study.urls import default_storage
-from tuner.training.rules import CURRENT, Rules, native_path
-from tuner.training.types import Backend, EvaluationSpec, RunId, RunSpec, evaluation_grid
 
 #: Lanes of a worker where nobody says how many: beyond this a stack of small networks gains little on a core.
 DEFAULT_LANES = {"native": 16, "sb3": 1}

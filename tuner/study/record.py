@@ -19,6 +19,7 @@ from optuna import Study
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
+from tuner.contract.outcome import EvalPoint
 from tuner.errors import InputError, StorageLostError
 from tuner.seeding import run_seed
 from tuner.space.model import SearchSpace
@@ -31,7 +32,6 @@ from tuner.study.shared_record import SharedRecord
 from tuner.study.storage import storage_errors
 from tuner.study.suggest import TrialSuggest
 from tuner.study.trials import AskedTrial, Settled, TrialEnd
-from tuner.training.types import EvalPoint
 
 _STATES = {"completed": TrialState.COMPLETE, "failed": TrialState.FAIL}
 

@@ -13,6 +13,9 @@ from typing import Any, cast
 
 import optuna
 
+from tuner.contract.outcome import EvalPoint
+from tuner.contract.rules import rules_of
+from tuner.contract.spec import Backend, EvaluationSpec, RunId, RunSpec
 from tuner.envs.make import inspect
 from tuner.errors import InputError, nearest
 from tuner.hyperparameters import from_mapping
@@ -21,8 +24,6 @@ from tuner.study.provenance import provenance
 from tuner.study.recipe import from_mapping as recipe_from_mapping
 from tuner.study.storage import open_storage, storage_errors
 from tuner.study.urls import default_storage, mask
-from tuner.training.rules import rules_of
-from tuner.training.types import Backend, EvalPoint, EvaluationSpec, RunId, RunSpec
 
 #: What a provenance records that can change bits, as paths into it.
 EXPLAINS = ("numeric_path", "threads", "git_commit", "versions", "hardware.cpu", "hardware.system")

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from tuner.contract.rules import VERSION_0_1_0, Rules
 from tuner.hyperparameters import ALGORITHMS
-from tuner.training.rules import VERSION_0_1_0, Rules
 
 if TYPE_CHECKING:
     from tuner.study.evidence import Confirmation

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import optuna
 from optuna.storages import BaseStorage
 
+from tuner.contract.rules import rules_of
 from tuner.errors import ResumeError
 from tuner.study import attributes as attr
 from tuner.study.buffer import BufferedStorage
@@ -23,7 +24,6 @@ from tuner.study.sharing import share
 from tuner.study.spool import replay, spool_of
 from tuner.study.storage import open_storage, storage_errors, wait_briefly
 from tuner.study.urls import mask
-from tuner.training.rules import rules_of
 
 #: Settings whose resolved value is compared instead of what was said (said or not said, the budget is the same).
 _BUDGET = {"steps": "n_timesteps", "evaluations": "evaluations", "eval_episodes": "eval_episodes"}

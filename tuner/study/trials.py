@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tuner.contract.spec import RunSpec
 from tuner.hyperparameters import Hyperparameters
-from tuner.training.types import RunSpec
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from tuner.training.types import EvalPoint, Outcome
+from tuner.contract.outcome import EvalPoint, Outcome
 
 #: (outcome, reason) of a trial.
 Verdict = tuple[str, str]

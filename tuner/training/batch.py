@@ -6,14 +6,16 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
-from tuner.training.types import DONE, WAIT, EvalPoint, LossCause, Outcome, RunId, RunSpec, Signal
+from tuner.contract.outcome import EvalPoint, LossCause, Outcome
+from tuner.contract.roles import DONE, WAIT, Signal
+from tuner.contract.spec import RunId, RunSpec
 
 #: Times a run may lose its worker before it is given up.
 MAX_LOSSES = 3
 
 
 class RunBatch:
-    """Implements :class:`tuner.training.types.Supervisor` for runs that are known beforehand and never pruned.
+    """Implements :class:`tuner.contract.roles.Supervisor` for runs that are known beforehand and never pruned.
 
     Args:
         specs: The runs, with distinct ids.

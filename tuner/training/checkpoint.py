@@ -14,6 +14,8 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from tuner.contract.outcome import EvalPoint
+from tuner.contract.spec import Backend, EvaluationSpec, RunId, RunSpec
 from tuner.durable import replace_file
 from tuner.envs.spec import EnvSpec
 from tuner.errors import InputError
@@ -28,7 +30,6 @@ from tuner.training.fitted_policy import FittedPolicy, fitted_policy
 from tuner.training.image_policy import TORSO, ImagePolicy, image_policy
 from tuner.training.policy import Policy
 from tuner.training.table_policy import TablePolicy, table_policy
-from tuner.training.types import Backend, EvalPoint, EvaluationSpec, RunId, RunSpec
 from tuner.training.versions import package_versions
 
 Array = NDArray[Any]

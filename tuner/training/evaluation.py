@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner import seeding
+from tuner.contract.spec import EvaluationSpec
 from tuner.envs.bare import BareEnv
 from tuner.envs.encoders import encoder_for
 from tuner.envs.spec import EnvSpec
-from tuner.training.types import EvaluationSpec
 
 Array = NDArray[Any]
 

@@ -14,12 +14,14 @@ from threadpoolctl import threadpool_limits
 from tuner import seeding
 from tuner.agents.fqi import FittedQ, load_sklearn
 from tuner.agents.offline_data import Behavior, OfflineData, collect
+from tuner.contract.outcome import EvalPoint
+from tuner.contract.roles import RunObserver
+from tuner.contract.spec import RunSpec
 from tuner.envs.bare import BareEnv
 from tuner.envs.encoders import encoder_for
 from tuner.errors import DivergedError, UnusableEnvironmentError
 from tuner.hyperparameters import FQIHyperparameters
 from tuner.training.evaluation import Evaluator
-from tuner.training.types import EvalPoint, RunObserver, RunSpec
 
 #: Iterations on the first half of the data, before the second is collected by what they have found.
 FIRST_ITERATIONS = 5

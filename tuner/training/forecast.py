@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from tuner.agents.dqn.exploration import epsilon
+from tuner.contract.spec import EvaluationSpec, RunSpec
 from tuner.hyperparameters import DQNHyperparameters
 from tuner.training.evaluation import Act
 from tuner.training.stack_runner import StackRunner
 from tuner.training.timing import Nobody, make_space, seconds_per_step, time_evaluation
-from tuner.training.types import EvaluationSpec, RunSpec
 
 Array = NDArray[Any]
 

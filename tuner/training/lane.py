@@ -15,18 +15,12 @@ from numpy.typing import NDArray
 
 from tuner import seeding
 from tuner.agents.dqn.exploration import epsilon
+from tuner.contract.outcome import EvalPoint, Outcome, OutcomeKind, points_from_plain, points_to_plain
+from tuner.contract.roles import RunObserver
+from tuner.contract.spec import RunSpec
 from tuner.envs.bare import BareEnv
 from tuner.envs.journal import Journal
 from tuner.hyperparameters import DQNHyperparameters
-from tuner.training.types import (
-    EvalPoint,
-    Outcome,
-    OutcomeKind,
-    RunObserver,
-    RunSpec,
-    points_from_plain,
-    points_to_plain,
-)
 
 Array = NDArray[Any]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tuner.training.types import RunId
+from tuner.contract.spec import RunId
 
 #: Most points a thinned series keeps; it never has fewer than half of it once it has been full.
 CAPACITY = 4096
@@ -61,7 +61,7 @@ class ThinnedSeries:
 
 @dataclass
 class TrainingLog:
-    """A :class:`~tuner.training.types.RunObserver` that remembers one run.
+    """A :class:`~tuner.contract.roles.RunObserver` that remembers one run.
 
     Attributes:
         episode_steps: Environment step at which each training episode ended.

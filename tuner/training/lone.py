@@ -13,20 +13,12 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from tuner.contract.outcome import EvalPoint, Outcome, OutcomeKind, points_from_plain, points_to_plain
+from tuner.contract.roles import DONE, Dispatcher, RunObserver
+from tuner.contract.spec import RunSpec
 from tuner.errors import DivergedError
 from tuner.training.lane import describe
 from tuner.training.run_checkpoint import RunCheckpoints
-from tuner.training.types import (
-    DONE,
-    Dispatcher,
-    EvalPoint,
-    Outcome,
-    OutcomeKind,
-    RunObserver,
-    RunSpec,
-    points_from_plain,
-    points_to_plain,
-)
 
 logger = logging.getLogger(__name__)
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner import seeding
+from tuner.contract.spec import EvaluationSpec
 from tuner.envs.atari import AtariGame
 from tuner.envs.bare import BareEnv
 from tuner.envs.encoders import encoder_for
@@ -20,7 +21,6 @@ from tuner.envs.make import make
 from tuner.envs.spec import EnvSpec
 from tuner.envs.video import Film, finished, require_video
 from tuner.errors import InputError
-from tuner.training.types import EvaluationSpec
 
 Array = NDArray[Any]
 

@@ -9,7 +9,7 @@ from tuner.errors import InputError
 from tuner.hyperparameters import algorithm_class
 
 if TYPE_CHECKING:
-    from tuner.training.types import RunObserver, Trainer
+    from tuner.contract.roles import RunObserver, Trainer
 
 
 def make_trainer(

@@ -21,9 +21,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tuner.contract.rules import VERSION_0_1_0
+from tuner.contract.spec import RunSpec
 from tuner.durable import replace_with
-from tuner.training.rules import VERSION_0_1_0
-from tuner.training.types import RunSpec
 from tuner.training.versions import package_versions
 
 Array = NDArray[Any]

@@ -9,6 +9,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from tuner.contract.spec import EvaluationSpec
 from tuner.envs.encoders import encoder_for
 from tuner.envs.make import inspect
 from tuner.envs.spec import EnvSpec
@@ -17,7 +18,6 @@ from tuner.training.checkpoint import load_model
 from tuner.training.evaluation import Evaluator
 from tuner.training.image_policy import ImagePolicy
 from tuner.training.recording import Story, record
-from tuner.training.types import EvaluationSpec
 
 Array = NDArray[Any]
 

@@ -26,6 +26,9 @@ from stable_baselines3.common.type_aliases import ReplayBufferSamples
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from tuner import seeding
+from tuner.contract.outcome import EvalPoint, Outcome, OutcomeKind
+from tuner.contract.roles import Dispatcher, RunObserver
+from tuner.contract.spec import RunSpec
 from tuner.envs.encoders import Encoder, encoder_for
 from tuner.envs.make import make
 from tuner.errors import DivergedError, InputError
@@ -34,7 +37,6 @@ from tuner.training.evaluation import Evaluator
 from tuner.training.global_streams import global_streams_kept
 from tuner.training.lane import describe
 from tuner.training.sb3_inputs import for_sb3, policy_arguments
-from tuner.training.types import Dispatcher, EvalPoint, Outcome, OutcomeKind, RunObserver, RunSpec
 
 Array = NDArray[Any]
 

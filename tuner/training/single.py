@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from tuner.contract.outcome import EvalPoint, Outcome
+from tuner.contract.roles import DONE, RunObserver, Signal
+from tuner.contract.spec import RunId, RunSpec
 from tuner.training.registry import make_trainer
-from tuner.training.types import DONE, EvalPoint, Outcome, RunId, RunObserver, RunSpec, Signal
 
 
 class _One:

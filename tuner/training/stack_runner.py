@@ -14,17 +14,19 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from tuner.agents.dqn.stack import DQNStack, NumericPath, neighbours
+from tuner.contract.outcome import EvalPoint
+from tuner.contract.roles import Dispatcher, RunObserver
+from tuner.contract.rules import native_path
+from tuner.contract.spec import RunId, RunSpec
 from tuner.envs.bare import BareEnv
 from tuner.envs.encoders import encoder_for
 from tuner.envs.journal import Journal
 from tuner.training.allocation import keep_freed_memory
 from tuner.training.evaluation import Evaluator
 from tuner.training.lane import LaneRun
-from tuner.training.rules import native_path
 from tuner.training.run_checkpoint import RunCheckpoints
 from tuner.training.run_state import restore_run, run_state
 from tuner.training.stage import Stage
-from tuner.training.types import Dispatcher, EvalPoint, RunId, RunObserver, RunSpec
 
 Array = NDArray[Any]
 

@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 
 from tuner import seeding
 from tuner.agents.q_learning import QLearner
+from tuner.contract.outcome import EvalPoint
+from tuner.contract.roles import RunObserver
+from tuner.contract.spec import RunSpec
 from tuner.core.named_arrays import joined, part_of
 from tuner.envs.bare import BareEnv
 from tuner.envs.discretiser import discretiser_for
@@ -22,7 +25,6 @@ from tuner.errors import DivergedError
 from tuner.hyperparameters import QLearningHyperparameters
 from tuner.training.evaluation import Evaluator
 from tuner.training.table_policy import TablePolicy
-from tuner.training.types import EvalPoint, RunObserver, RunSpec
 
 #: Steps after which what happened is written to the journal.
 LOG_STEPS = 10_000

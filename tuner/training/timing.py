@@ -9,10 +9,12 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from tuner.contract.outcome import EvalPoint, Outcome
+from tuner.contract.roles import DONE, Signal
+from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
 from tuner.envs.make import inspect
 from tuner.training.evaluation import Act, Evaluator
 from tuner.training.registry import make_trainer
-from tuner.training.types import DONE, EvalPoint, EvaluationSpec, Outcome, RunId, RunSpec, Signal
 
 Array = NDArray[Any]
 

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from optuna.trial import FrozenTrial, TrialState
 
+from tuner.contract.spec import EvaluationSpec, RunId
 from tuner.hyperparameters import from_mapping
 from tuner.seeding import run_seed
 from tuner.study import attributes as attr
@@ -20,7 +21,6 @@ from tuner.study.plan import StudyPlan
 from tuner.study.record import StudyRecord, outcome_of
 from tuner.study.results import CurvePoint
 from tuner.study.trials import AskedTrial, TrialEnd
-from tuner.training.types import EvaluationSpec, RunId
 
 #: From results so far to the runs that may be trained now.
 Wanted = Callable[[Mapping[Job, float | None]], Sequence[Job]]

@@ -8,6 +8,8 @@ from typing import Any
 
 import optuna
 
+from tuner.contract.rules import CURRENT, rules_of
+from tuner.contract.spec import EvaluationSpec
 from tuner.core.elimination import clearly_beaten
 from tuner.seeding import evaluation_seed
 from tuner.study import attributes as attr
@@ -23,8 +25,6 @@ from tuner.study.pruning import Judge, make_pruner
 from tuner.study.results import StudyData
 from tuner.study.storage import open_storage, storage_errors
 from tuner.study.studies import buffer_study, is_exclusive
-from tuner.training.rules import CURRENT, rules_of
-from tuner.training.types import EvaluationSpec
 
 #: Episodes of each evaluation over the last third of a run, which the score looks at.
 LATE_EPISODES = 50

@@ -19,8 +19,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 
+from tuner.contract.grid import late_points
+from tuner.contract.outcome import EvalPoint
 from tuner.errors import DivergedError
-from tuner.training.types import EvalPoint, late_points
 
 
 def late(steps: Sequence[int], means: Sequence[float]) -> float:

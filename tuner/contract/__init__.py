@@ -1,0 +1,1 @@
+"""The seam between training and search: what a run is, what it reports, how it ends."""

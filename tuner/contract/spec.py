@@ -1,0 +1,93 @@
+"""What a run is: a pure function of its spec."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+from tuner.contract.grid import late_points
+from tuner.contract.rules import VERSION_0_1_0, Rules
+from tuner.envs.spec import EnvSpec
+from tuner.hyperparameters import Hyperparameters
+
+Backend = Literal["native", "sb3"]
+
+
+class RunId(NamedTuple):
+    """Names one run inside a study: which trial, which of its seeds."""
+
+    trial: int
+    replicate: int = 0
+
+
+@dataclass(frozen=True)
+class EvaluationSpec:
+    """How a run is evaluated: the same for every run of a study.
+
+    Attributes:
+        episodes: Episodes per evaluation, >= 1.
+        seed: Episode i resets with ``seed + i`` (common random numbers).
+        max_steps: Cap on an episode's steps; an episode at the cap counts with its return so far.
+        epsilon: Probability of a random action (0 but for Atari).
+        late_episodes: Episodes at the last third of the grid, which a score looks at; None takes ``episodes``.
+    """
+
+    episodes: int
+    seed: int
+    max_steps: int
+    epsilon: float = 0.0
+    late_episodes: int | None = None
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """One training of one setting with one seed.
+
+    Attributes:
+        run_id: Its name inside the study.
+        env: The environment.
+        backend: Who trains.
+        hyperparameters: The algorithm's dataclass.
+        seed: Source of all random streams of the run, in ``[0, 2**31)``.
+        grid: Increasing environment steps at which the run is evaluated; the last is its budget.
+        evaluation: How it is evaluated.
+        device: ``cpu`` or ``cuda``.
+        rules: What decides its numbers beside its settings.
+        alone: It was there when workers died, and is to share its worker with no other run until it has ended. Not
+            part of the run's value.
+    """
+
+    run_id: RunId
+    env: EnvSpec
+    backend: Backend
+    hyperparameters: Hyperparameters
+    seed: int
+    grid: tuple[int, ...]
+    evaluation: EvaluationSpec
+    device: str = "cpu"
+    rules: Rules = VERSION_0_1_0
+    alone: bool = field(default=False, compare=False)
+
+    @property
+    def algorithm(self) -> str:
+        """Name of the algorithm, as ``--algo`` takes it."""
+        return self.hyperparameters.algorithm
+
+    @property
+    def n_timesteps(self) -> int:
+        """The run's budget in environment steps."""
+        return self.grid[-1]
+
+    def episodes_at(self, step: int) -> int:
+        """Return the episodes of the evaluation at a grid step."""
+        late = self.evaluation.late_episodes
+        if late is None or step < self.grid[-late_points(len(self.grid))]:
+            return self.evaluation.episodes
+        return late
+
+    @property
+    def shape(self) -> tuple[object, ...]:
+        """What runs must agree on to share a stack; a run that goes alone agrees with none."""
+        place = (self.env, self.backend, self.algorithm, self.n_timesteps, self.evaluation, self.device, self.rules)
+        alone = ("alone", self.run_id) if self.alone else ()
+        return (*place, *self.hyperparameters.shape(), *alone)
