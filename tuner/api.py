@@ -13,6 +13,7 @@ from tuner.contract.roles import Executor
 from tuner.errors import InputError, StudyFailedError, TunerError
 from tuner.hosting import interruptible, make_executor, with_workers
 from tuner.hyperparameters import Hyperparameters, from_mapping
+from tuner.storage_url import default_storage
 from tuner.study.commands import recipe_command, study_commands
 from tuner.study.conclusion import nothing_learned
 from tuner.study.confirm.stage import ConfirmStage, confirm_name
@@ -29,7 +30,6 @@ from tuner.study.recipe import from_mapping as recipe_from_mapping
 from tuner.study.results import StudyData, load
 from tuner.study.storage import sqlite_path
 from tuner.study.studies import open_study
-from tuner.study.urls import default_storage
 from tuner.training.recording import check_can_be_filmed
 from tuner.training.run_checkpoint import RunCheckpoints
 

@@ -6,7 +6,7 @@ import factory
 import pytest
 
 from tuner.report import words
-from tuner.report.formatting import duration, figure_text, large, listed, number
+from tuner.text import duration, figure_text, large, listed, number
 
 
 @pytest.mark.parametrize(

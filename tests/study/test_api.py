@@ -204,7 +204,7 @@ def test_trials_in_flight_leave_seven_eighths_of_the_study_to_learn_from(setting
 
 def test_importing_tuner_loads_nothing_heavy():
     code = (
-        "import sys, tuner, tuner.study.recipe, tuner.study.recipe_files, tuner.study.urls, tuner.study.results;"
+        "import sys, tuner, tuner.study.recipe, tuner.study.recipe_files, tuner.storage_url, tuner.study.results;"
         "tuner.StudyRecipe; print([m for m in ('torch', 'optuna', 'gymnasium', 'sqlalchemy') if m in sys.modules])"
     )
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from tuner.study.urls import default_storage, scrub
+from tuner.storage_url import default_storage, scrub
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -7,7 +7,7 @@ from typing import Any
 
 from tuner.cli.parser import add_command
 from tuner.errors import InputError
-from tuner.study.urls import STORAGE_VARIABLE, default_storage, mask
+from tuner.storage_url import STORAGE_VARIABLE, default_storage, mask
 
 
 def add_to(commands: Any) -> None:

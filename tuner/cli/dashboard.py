@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tuner.cli.console import one_line
 from tuner.cli.parser import add_command, add_storage, whole_number
 from tuner.errors import InputError
-from tuner.study.urls import default_storage, mask
+from tuner.storage_url import default_storage, mask
 
 if TYPE_CHECKING:
     from wsgiref.simple_server import WSGIServer

@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from tuner.study.urls import mask, mask_arguments
+from tuner.storage_url import mask, mask_arguments
 
 #: Holds the arguments as they were given, one a line.
 _VARIABLE = "TUNE_GIVEN_ARGUMENTS"

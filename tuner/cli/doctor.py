@@ -16,7 +16,7 @@ from tuner import __version__
 from tuner.cli.console import one_line
 from tuner.cli.parser import add_command, add_storage
 from tuner.errors import TunerError
-from tuner.study.urls import default_storage, mask, scrub
+from tuner.storage_url import default_storage, mask, scrub
 
 PACKAGES = (
     "torch",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tuner.study.durations import show_duration
+from tuner.durations import show_duration
 from tuner.study.forecast import (
     Forecast,
     MemoryNeed,

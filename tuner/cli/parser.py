@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from tuner.errors import InputError, nearest
-from tuner.study.urls import DEFAULT_STORAGE, STORAGE_VARIABLE
+from tuner.storage_url import DEFAULT_STORAGE, STORAGE_VARIABLE
 
 Handler = Callable[[argparse.Namespace], int]
 

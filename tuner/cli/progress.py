@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from tuner.cli.console import console, number, one_line, setting
-from tuner.study.durations import show_duration
+from tuner.durations import show_duration
 from tuner.study.progress import NoProgress, ProgressListener, RunningTrial, Snapshot
 
 if TYPE_CHECKING:

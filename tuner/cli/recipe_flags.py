@@ -9,8 +9,8 @@ from typing import Any
 
 from tuner.cli.values import read_number, read_pairs
 from tuner.hyperparameters import ALGORITHMS, field_infos
+from tuner.storage_url import DEFAULT_STORAGE, STORAGE_VARIABLE
 from tuner.study.recipe import StudyRecipe, check_setting, flag
-from tuner.study.urls import DEFAULT_STORAGE, STORAGE_VARIABLE
 
 _FIELDS = {f.name: f for f in dataclasses.fields(StudyRecipe)}
 

@@ -14,10 +14,10 @@ from tuner.cli.progress import counts_text, progress_view
 from tuner.cli.range_text import range_text
 from tuner.cli.recipe_flags import given, over, settings
 from tuner.hyperparameters import algorithm_class
-from tuner.report.formatting import counted
+from tuner.storage_url import DEFAULT_STORAGE, default_storage, mask
 from tuner.study.commands import recipe_command
 from tuner.study.recipe import StudyRecipe, from_mapping
-from tuner.study.urls import DEFAULT_STORAGE, default_storage, mask
+from tuner.text import counted
 
 if TYPE_CHECKING:
     from tuner.api import StudyResult

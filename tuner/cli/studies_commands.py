@@ -11,9 +11,9 @@ from tuner.cli.confirm_command import verdict_lines
 from tuner.cli.console import aligned, console, number, one_line, setting, table
 from tuner.cli.parser import add_command, add_storage, whole_number
 from tuner.cli.progress import counts_text
+from tuner.durations import show_duration
 from tuner.errors import InputError
-from tuner.study.durations import show_duration
-from tuner.study.urls import default_storage, mask
+from tuner.storage_url import default_storage, mask
 
 if TYPE_CHECKING:
     from tuner.study.results import StudyData, TrialRow

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from tuner.core.statistics import share_interval
-from tuner.report.formatting import counted, large, number
 from tuner.study.results import StudyData
+from tuner.text import counted, large, number
 
 #: Best completed trials among which an audited one must come to count as wrongly pruned.
 TOP = 5

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tuner.report.formatting import value_text
 from tuner.study.results import StudyData
+from tuner.text import value_text
 
 #: Sampled names that are a transformed field: ``scale: one_minus_log`` samples ``one_minus_gamma`` on a log axis.
 ONE_MINUS = "one_minus_"

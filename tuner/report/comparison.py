@@ -15,11 +15,11 @@ from tuner.report.evidence_tables import RESULTS, SCORES
 from tuner.report.evidence_words import interval_text, probability_text, range_text, round_like
 from tuner.report.figures.confirmed import caption, confirmed_scores
 from tuner.report.figures.confirmed import seed_curves as draw_curves
-from tuner.report.formatting import counted, number, plain
 from tuner.report.page import render_template, replace_file
 from tuner.report.tables import Cell, provenance_rows
 from tuner.report.words import ALGORITHM_NAMES, KeyNumber
 from tuner.study.evidence import Confirmation, ConfirmRun, Contestant
+from tuner.text import counted, number, plain
 
 #: Raised when a key of ``comparison.json`` changes its meaning or goes away.
 SCHEMA_VERSION = 1

@@ -13,9 +13,9 @@ from tuner.report.audits import importance_caution, pruning_audit
 from tuner.report.edges import edges
 from tuner.report.evidence import evidence
 from tuner.report.evidence_words import luck_sentences, verdict
-from tuner.report.formatting import plain
 from tuner.report.reasons import reason_groups
 from tuner.study.results import StudyData, TrialRow
+from tuner.text import plain
 
 #: Raised when a key changes its meaning or goes away; new keys do not raise it.
 SCHEMA_VERSION = 1

@@ -12,8 +12,8 @@ import yaml
 from tuner.errors import InputError
 from tuner.hyperparameters import algorithm_class, field_infos
 from tuner.report.axes import ParameterAxis, parameter_axes
-from tuner.report.formatting import counted, plain, value_text
 from tuner.study.results import StudyData, TrialRow
+from tuner.text import counted, plain, value_text
 
 #: Best trials that are looked at.
 TOP = 5

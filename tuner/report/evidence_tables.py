@@ -7,8 +7,8 @@ from typing import Any
 
 from tuner.report.evidence_words import contestant_title, luck_sentences, probability_text, range_text
 from tuner.report.figures.confirmed import caption
-from tuner.report.formatting import number
 from tuner.report.tables import Cell
+from tuner.text import number
 
 #: Score to its column.
 SCORES = {"late": "late", "final": "final", "best": "best", "auc": "area under the curve"}

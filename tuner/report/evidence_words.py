@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tuner.report.formatting import counted, large, listed, number, value_text
 from tuner.study.evidence import TITLES
+from tuner.text import counted, large, listed, number, value_text
 
 #: What the other backend is called.
 BACKENDS = {"native": "the native backend", "sb3": "Stable-Baselines3"}

@@ -26,11 +26,11 @@ from tuner.report.evidence_tables import evidence_view, score_rows, titled_curve
 from tuner.report.evidence_words import verdict
 from tuner.report.figures.confirmed import confirmed_scores, luck_lines, seed_curves
 from tuner.report.film import read_film
-from tuner.report.formatting import plain
 from tuner.report.palette import dark_twins
 from tuner.report.reasons import reason_groups
 from tuner.report.series import METRICS
 from tuner.study.results import StudyData
+from tuner.text import plain
 
 TEMPLATES = Path(__file__).parent / "templates"
 

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.report.axes import ParameterAxis, parameter_axes
-from tuner.report.formatting import value_text
 from tuner.study.results import StudyData, TrialRow
+from tuner.text import value_text
 
 Series = dict[str, Any]
 

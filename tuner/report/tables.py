@@ -12,10 +12,10 @@ import pandas as pd
 from tuner.errors import InputError
 from tuner.hyperparameters import algorithm_class, field_infos
 from tuner.report.axes import parameter_axes
-from tuner.report.formatting import duration, number, plain, value_text
 from tuner.report.palette import mark
 from tuner.report.series import last_evaluation
 from tuner.study.results import StudyData, TrialRow
+from tuner.text import duration, number, plain, value_text
 
 #: Closer to an end of its range than this share of it, a best value hints at a range that is too narrow.
 EDGE = 0.03

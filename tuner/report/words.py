@@ -8,9 +8,9 @@ from typing import Any
 
 from tuner.report.axes import parameter_axes
 from tuner.report.evidence_words import range_text
-from tuner.report.formatting import counted, duration, large, listed, number
 from tuner.report.series import wall_seconds
 from tuner.study.results import StudyData
+from tuner.text import counted, duration, large, listed, number
 
 ALGORITHM_NAMES = {"dqn": "DQN", "q_learning": "Q-learning", "fqi": "Fitted Q-iteration"}
 BACKEND_NAMES = {"native": "the native backend", "sb3": "Stable-Baselines3"}

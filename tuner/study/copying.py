@@ -6,12 +6,12 @@ import optuna
 from optuna.storages import BaseStorage
 
 from tuner.errors import InputError, StudyLockedError, nearest
+from tuner.storage_url import mask
 from tuner.study import attributes as attr
 from tuner.study.confirm.stage import confirm_name
 from tuner.study.health import at_work
 from tuner.study.leases import PREFIX
 from tuner.study.storage import open_storage, sqlite_path, storage_errors
-from tuner.study.urls import mask
 
 
 def copy_study(name: str, source: str, target: str) -> int:

@@ -23,11 +23,11 @@ from tuner.seeding import evaluation_seed
 from tuner.space.catalog import is_packaged, load_by_name
 from tuner.space.model import SearchSpace
 from tuner.space.parse import parse_space
+from tuner.storage_url import default_storage
 from tuner.study.naming import study_name
 from tuner.study.recipe import StudyRecipe, flag
 from tuner.study.recipe import from_mapping as recipe_from_mapping
 from tuner.study.results import StudyData
-from tuner.study.urls import default_storage
 
 #: Lanes of a worker where nobody says how many: beyond this a stack of small networks gains little on a core.
 DEFAULT_LANES = {"native": 16, "sb3": 1}
@@ -45,7 +45,7 @@ class StudyPlan:
 
     Attributes:
         name: Study name.
-        storage: Storage URL (with its password: never print it, see :func:`tuner.study.urls.mask`).
+        storage: Storage URL (with its password: never print it, see :func:`tuner.storage_url.mask`).
         recipe: The recipe, validated.
         space: The search space for this environment, budget and backend.
         env: The environment.

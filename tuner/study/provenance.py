@@ -12,7 +12,7 @@ from typing import Any
 
 import psutil
 
-from tuner.study.urls import mask_arguments
+from tuner.storage_url import mask_arguments
 from tuner.training.versions import package_versions
 
 #: Noted of a study besides what training depends on.

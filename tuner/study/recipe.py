@@ -13,10 +13,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from tuner.durations import parse_duration
 from tuner.envs.spec import EnvSpec
 from tuner.errors import InputError, nearest
 from tuner.hyperparameters import ALGORITHMS
-from tuner.study.durations import parse_duration
 
 Kind = Literal["text", "int", "number", "duration", "bool", "mapping"]
 

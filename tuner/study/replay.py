@@ -19,11 +19,11 @@ from tuner.contract.spec import Backend, EvaluationSpec, RunId, RunSpec
 from tuner.envs.make import inspect
 from tuner.errors import InputError, nearest
 from tuner.hyperparameters import from_mapping
+from tuner.storage_url import default_storage, mask
 from tuner.study import attributes as attr
 from tuner.study.provenance import provenance
 from tuner.study.recipe import from_mapping as recipe_from_mapping
 from tuner.study.storage import open_storage, storage_errors
-from tuner.study.urls import default_storage, mask
 
 #: What a provenance records that can change bits, as paths into it.
 EXPLAINS = ("numeric_path", "threads", "git_commit", "versions", "hardware.cpu", "hardware.system")

@@ -20,10 +20,10 @@ from optuna.distributions import distribution_to_json, json_to_distribution
 from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 
+from tuner.storage_url import mask
 from tuner.study.news import News, Param
 from tuner.study.rows import RowWriter
 from tuner.study.storage import sqlite_path
-from tuner.study.urls import mask
 
 
 class Spool:

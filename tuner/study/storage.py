@@ -19,7 +19,7 @@ from optuna.storages import BaseStorage, RDBStorage
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from tuner.errors import InputError, MissingExtraError, StorageLostError
-from tuner.study.urls import DEFAULT_STORAGE, mask, scrub
+from tuner.storage_url import DEFAULT_STORAGE, mask, scrub
 
 #: Seconds a statement waits for another process's write to a SQLite file.
 BUSY_TIMEOUT_S = 60

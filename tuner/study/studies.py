@@ -12,6 +12,7 @@ from optuna.storages import BaseStorage
 
 from tuner.contract.rules import rules_of
 from tuner.errors import ResumeError
+from tuner.storage_url import mask
 from tuner.study import attributes as attr
 from tuner.study.buffer import BufferedStorage
 from tuner.study.plan import StudyPlan, as_stored, describe_evaluation
@@ -23,7 +24,6 @@ from tuner.study.sampling import make_sampler
 from tuner.study.sharing import share
 from tuner.study.spool import replay, spool_of
 from tuner.study.storage import open_storage, storage_errors, wait_briefly
-from tuner.study.urls import mask
 
 #: Settings whose resolved value is compared instead of what was said (said or not said, the budget is the same).
 _BUDGET = {"steps": "n_timesteps", "evaluations": "evaluations", "eval_episodes": "eval_episodes"}

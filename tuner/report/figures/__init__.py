@@ -1,7 +1,7 @@
 """Figures drawn from :class:`tuner.study.results.StudyData`, one file for each idea.
 
 Each function returns a ``plotly.graph_objects.Figure``, or a mapping of several small ones, or None (an empty mapping)
-where there is nothing to draw. Text of users enters figures only through :func:`tuner.report.formatting.figure_text`.
+where there is nothing to draw. Text of users enters figures only through :func:`tuner.text.figure_text`.
 """
 
 from tuner.report.figures.curves import learning_curves, metric_curves

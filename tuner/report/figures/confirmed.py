@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import plotly.graph_objects as go
 
 from tuner.report.figures.base import broken, canvas, threshold_line
-from tuner.report.formatting import figure_text, number
 from tuner.report.palette import SURFACE, light
+from tuner.text import figure_text, number
 
 
 class Look(NamedTuple):

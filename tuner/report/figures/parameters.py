@@ -6,10 +6,10 @@ import plotly.graph_objects as go
 
 from tuner.report.axes import ParameterAxis, parameter_axes
 from tuner.report.figures.base import canvas, markers, star, style_axis
-from tuner.report.formatting import figure_text
 from tuner.report.palette import light, mark
 from tuner.report.parameter_series import Series, importance_series, slices_series
 from tuner.study.results import StudyData
+from tuner.text import figure_text
 
 
 def importance_bars(data: StudyData) -> go.Figure | None:

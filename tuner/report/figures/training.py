@@ -10,8 +10,8 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from tuner.report.figures.base import canvas, log_ticks, threshold_line
-from tuner.report.formatting import number
 from tuner.report.palette import light
+from tuner.text import number
 
 #: Episodes averaged, and the most that are drawn one by one.
 WINDOW, DRAWN_EPISODES = 100, 2000
