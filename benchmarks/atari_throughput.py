@@ -48,7 +48,7 @@ def native(
     from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
     from tuner.envs.spec import EnvSpec
     from tuner.hyperparameters import DQNHyperparameters
-    from tuner.training.native import NativeTrainer
+    from tuner.training.stack.trainer import NativeTrainer
 
     own = {"learning_starts": starts, "buffer_size": buffer, "net_arch": (), "cnn": cnn}
     hyperparameters = DQNHyperparameters(**SETTINGS, **own)

@@ -23,7 +23,7 @@ from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
 from tuner.envs.make import inspect
 from tuner.envs.spec import EnvSpec
 from tuner.hyperparameters import from_mapping
-from tuner.training.native import NativeTrainer
+from tuner.training.stack.trainer import NativeTrainer
 
 #: Source of the seeds; the studies' own are small numbers.
 SOURCE = 777

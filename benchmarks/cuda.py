@@ -26,7 +26,7 @@ from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
 from tuner.envs.encoders import BoxEncoder
 from tuner.envs.spec import EnvSpec
 from tuner.hyperparameters import DQNHyperparameters
-from tuner.training.native import NativeTrainer
+from tuner.training.stack.trainer import NativeTrainer
 
 #: Steps of the run that warms up: past ``learning_starts``, so that updates are warm too.
 WARM_UP_STEPS = 1536

@@ -58,8 +58,8 @@ def pair(env: str, share: float, seed: int) -> Pair:
     from tuner.study.forecast import forecast
     from tuner.study.plan import plan_study
     from tuner.study.recipe import StudyRecipe
-    from tuner.training.forecast import measure
-    from tuner.training.native import NativeTrainer
+    from tuner.training.cost.forecast import measure
+    from tuner.training.stack.trainer import NativeTrainer
 
     whole = plan_study(StudyRecipe(env=env))
     recipe = StudyRecipe(env=env, steps=round(whole.grid[-1] * share), executor="inline", lanes=LANES, trials=LANES)

@@ -25,7 +25,7 @@ from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
 from tuner.envs.make import inspect
 from tuner.envs.spec import EnvSpec
 from tuner.space.catalog import load_by_name
-from tuner.training.native import NativeTrainer
+from tuner.training.stack.trainer import NativeTrainer
 
 LANES = 15
 

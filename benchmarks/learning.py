@@ -121,7 +121,7 @@ def main() -> None:
     from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
     from tuner.envs.spec import EnvSpec
     from tuner.hyperparameters import DQNHyperparameters
-    from tuner.training.native import NativeTrainer
+    from tuner.training.stack.trainer import NativeTrainer
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("task", choices=TASKS)

@@ -20,7 +20,7 @@ from tuner.envs.spec import EnvSpec
 from tuner.hyperparameters import DQNHyperparameters
 from tuner.networks.heads import QHead
 from tuner.networks.mlp import Activations, MLPLayout, append_one, forward
-from tuner.training.native import NativeTrainer
+from tuner.training.stack.trainer import NativeTrainer
 
 ACTIONS = 8
 SETTING = {"learning_rate": 5e-3, "batch_size": 16, "net_arch": (16, 16), "train_freq": 8, "gradient_steps": 4,

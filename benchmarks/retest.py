@@ -26,7 +26,7 @@ from tuner.envs.spec import EnvSpec
 from tuner.hyperparameters import algorithm_class, from_mapping
 from tuner.report.evidence_words import range_text
 from tuner.study.config_files import read_config
-from tuner.training.native import NativeTrainer
+from tuner.training.stack.trainer import NativeTrainer
 
 
 class Collector:

@@ -53,7 +53,7 @@ def native(width: int, lanes: int, steps: int) -> float:
     from tuner.contract.roles import DONE
     from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
     from tuner.envs.spec import EnvSpec
-    from tuner.training.native import NativeTrainer
+    from tuner.training.stack.trainer import NativeTrainer
 
     class Queue:
         def __init__(self) -> None:

@@ -34,7 +34,7 @@ def rate(variant: str, width: int, lanes: int, steps: int) -> float:
     from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
     from tuner.envs.spec import EnvSpec
     from tuner.hyperparameters import DQNHyperparameters
-    from tuner.training.native import NativeTrainer
+    from tuner.training.stack.trainer import NativeTrainer
 
     class Queue:
         def __init__(self) -> None:

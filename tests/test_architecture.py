@@ -44,7 +44,7 @@ HOMES = {
     "optuna": ("study/",),
     "sqlalchemy": ("study/storage.py", "study/shared.py", "study/leases.py", "study/only_one.py"),
     "optuna_dashboard": ("cli/dashboard.py", "study/dashboard_note.py"),
-    "stable_baselines3": ("training/sb3.py",),
+    "stable_baselines3": ("training/sb3/trainer.py",),
     "rl_zoo3": (),
     "plotly": ("report/",),
     "jinja2": ("report/",),

@@ -30,8 +30,8 @@ from tuner.study.recipe import from_mapping as recipe_from_mapping
 from tuner.study.results import StudyData, load
 from tuner.study.storage import sqlite_path
 from tuner.study.studies import open_study
-from tuner.training.recording import check_can_be_filmed
 from tuner.training.run_checkpoint import RunCheckpoints
+from tuner.training.saved.film import check_can_be_filmed
 
 
 @dataclass(frozen=True)

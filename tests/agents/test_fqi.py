@@ -16,8 +16,8 @@ from tuner.errors import InputError, MissingExtraError
 from tuner.hyperparameters import FQIHyperparameters
 from tuner.hyperparameters.fqi import REGRESSORS
 from tuner.space.catalog import load_by_name
-from tuner.training.checkpoint import load_model, save_model
 from tuner.training.registry import make_trainer
+from tuner.training.saved.model_files import load_model, save_model
 
 QUICK = {
     "n_transitions": 300,

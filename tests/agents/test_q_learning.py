@@ -19,9 +19,9 @@ from tuner.envs.spec import EnvSpec
 from tuner.errors import InputError, UnusableEnvironmentError
 from tuner.hyperparameters import QLearningHyperparameters
 from tuner.study.recipe import StudyRecipe
-from tuner.training.checkpoint import load_model, save_model
 from tuner.training.registry import make_trainer
-from tuner.training.table_policy import TablePolicy
+from tuner.training.saved.model_files import load_model, save_model
+from tuner.training.saved.table_policy import TablePolicy
 
 
 def learner(**changes):

@@ -21,8 +21,8 @@ from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
 from tuner.core.targets import td_target
 from tuner.envs.spec import EnvSpec
 from tuner.hyperparameters import DQNHyperparameters, field_infos
-from tuner.training.lane import LaneRun
-from tuner.training.stack_runner import StackRunner
+from tuner.training.stack.lane import LaneRun
+from tuner.training.stack.runner import StackRunner
 
 
 class ScriptedEnv(gym.Env):

@@ -6,7 +6,7 @@ import pytest
 import yaml
 from cli_shell import tune
 
-from tuner.training.checkpoint import load_model
+from tuner.training.saved.model_files import load_model
 
 SHORT = ("--steps", "600", "--evaluations", "3", "--eval-episodes", "2")
 

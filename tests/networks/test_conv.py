@@ -8,7 +8,7 @@ from tuner.hyperparameters import DQNHyperparameters, field_infos
 from tuner.networks.conv import DATA_EFFICIENT, LARGE, NATURE, SMALL, ConvLayout, Torso
 from tuner.networks.forward_torch import features, outputs
 from tuner.networks.mlp import MLPLayout
-from tuner.training.sb3_inputs import SmallCNN
+from tuner.training.sb3.inputs import SmallCNN
 
 
 def layout(image=(4, 84, 84), scale=255, net_arch=(), n_actions=6, cnn="nature"):

@@ -6,8 +6,8 @@ import os
 import signal
 from pathlib import Path
 
-from tuner.training.native import NativeTrainer
 from tuner.training.run_checkpoint import RunCheckpoints
+from tuner.training.stack.trainer import NativeTrainer
 
 
 class DeathError(Exception):

@@ -13,8 +13,8 @@ import tuner
 from tuner.execution.inline import InlineExecutor
 from tuner.execution.processes import ProcessExecutor
 from tuner.study.plan import plan_study
-from tuner.training import stack_runner
 from tuner.training.run_checkpoint import RunCheckpoints
+from tuner.training.stack import runner as stack_runner
 
 RECIPE = tuner.StudyRecipe(
     env="CartPole-v1", steps=1500, evaluations=6, eval_episodes=2, pruner="none", trials=4, confirm=0, workers=1,

@@ -11,7 +11,7 @@ from optuna.artifacts import get_all_artifact_meta
 import tuner
 from tuner.study.artifacts import attach
 from tuner.study.storage import open_storage
-from tuner.training.checkpoint import load_model
+from tuner.training.saved.model_files import load_model
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from tuner.replay.frames import FrameMemory
 from tuner.study.forecast import memory_need
 from tuner.study.plan import plan_study, space_name
 from tuner.study.recipe import StudyRecipe
-from tuner.training.footprint import footprint
+from tuner.training.cost.footprint import footprint
 
 DEFAULTS = [
     ("Acrobot-v1", {}),

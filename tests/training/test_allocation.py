@@ -8,7 +8,7 @@ ROUNDS = 200
 PROGRAM = f"""
 import resource, sys
 import numpy as np
-from tuner.training.allocation import keep_freed_memory
+from tuner.training.stack.allocation import keep_freed_memory
 
 if not keep_freed_memory():
     sys.exit(3)

@@ -18,8 +18,8 @@ from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
 from tuner.envs.spec import EnvSpec
 from tuner.errors import InputError
 from tuner.hyperparameters import DQNHyperparameters
-from tuner.training import checkpoint
-from tuner.training.checkpoint import load_model, load_policy, save_model
+from tuner.training.saved.model_files import load_model, load_policy, save_model
+from tuner.training.saved.play import model_files as checkpoint
 
 SPEC = RunSpec(
     RunId(0), EnvSpec("CartPole-v1", (("sutton_barto_reward", True),)), "native",

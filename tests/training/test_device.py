@@ -13,8 +13,8 @@ from training.desk import MIXED, Desk, make_spec
 
 from tuner.contract.spec import EvaluationSpec, RunId
 from tuner.envs.spec import EnvSpec
-from tuner.training.native import NativeTrainer
 from tuner.training.run_checkpoint import RunCheckpoints
+from tuner.training.stack.trainer import NativeTrainer
 
 NO_CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no CUDA device")
 CUDA = pytest.param("cuda", marks=NO_CUDA)

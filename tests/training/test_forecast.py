@@ -25,9 +25,9 @@ from tuner.study.corners import corners, drawn
 from tuner.study.forecast import Pace, evaluation_steps, largest_saving, memory_need, refuse_what_cannot_fit
 from tuner.study.plan import plan_study
 from tuner.study.recipe import StudyRecipe
-from tuner.training.footprint import can_reserve, footprint
-from tuner.training.forecast import measure, random_steps, training_calls
-from tuner.training.native import NativeTrainer
+from tuner.training.cost.footprint import can_reserve, footprint
+from tuner.training.cost.forecast import measure, random_steps, training_calls
+from tuner.training.stack.trainer import NativeTrainer
 
 SECONDS = st.floats(0.01, 1000.0)
 
@@ -195,7 +195,7 @@ def test_where_nothing_that_is_searched_costs_anything_one_setting_is_timed(monk
         measured.append((spec.shape, lanes))
         return measure(spec, lanes, piece_s=0.001)
 
-    monkeypatch.setattr("tuner.training.forecast.measure", quick)
+    monkeypatch.setattr("tuner.training.cost.forecast.measure", quick)
     found = study_forecast.forecast(study(lanes=3))
     assert [lanes for _, lanes in measured] == [1, 3]
     assert found.settings == 1

@@ -8,12 +8,12 @@ from desk import Desk, make_spec
 
 from tuner.contract.spec import EvaluationSpec, RunId
 from tuner.envs.spec import EnvSpec
-from tuner.training.checkpoint import load_policy, save_model
-from tuner.training.image_policy import ImagePolicy
-from tuner.training.native import NativeTrainer
-from tuner.training.saved import evaluate_saved
-from tuner.training.sb3 import SB3Trainer
-from tuner.training.stack_runner import StackRunner
+from tuner.training.saved.image_policy import ImagePolicy
+from tuner.training.saved.model_files import load_policy, save_model
+from tuner.training.saved.play import evaluate_saved
+from tuner.training.sb3.trainer import SB3Trainer
+from tuner.training.stack.runner import StackRunner
+from tuner.training.stack.trainer import NativeTrainer
 
 BREAKOUT = EnvSpec("MinAtar/Breakout-v1")
 

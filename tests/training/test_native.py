@@ -11,7 +11,7 @@ from tuner.contract.spec import RunId
 from tuner.envs.probe import PROBES
 from tuner.networks.heads import QHead
 from tuner.networks.mlp import Activations, MLPLayout, append_one, forward
-from tuner.training.native import NativeTrainer
+from tuner.training.stack.trainer import NativeTrainer
 
 
 def train(specs, lanes, stop_at=None, **kwargs) -> Desk:

@@ -16,10 +16,10 @@ from PIL import Image
 from tuner.envs.spec import EnvSpec
 from tuner.envs.video import Film, finished
 from tuner.errors import InputError, MissingExtraError
-from tuner.training.checkpoint import save_model
-from tuner.training.native import NativeTrainer
-from tuner.training.recording import check_can_be_filmed
-from tuner.training.saved import evaluate_saved, record_saved
+from tuner.training.saved.film import check_can_be_filmed
+from tuner.training.saved.model_files import save_model
+from tuner.training.saved.play import evaluate_saved, record_saved
+from tuner.training.stack.trainer import NativeTrainer
 
 
 def saved(folder, env="CartPole-v1", pixels=False, **changes):

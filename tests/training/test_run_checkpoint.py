@@ -15,12 +15,13 @@ from tuner.envs.encoders import encoder_for
 from tuner.envs.journal import Journal
 from tuner.envs.spec import EnvSpec
 from tuner.hyperparameters import FQIHyperparameters, QLearningHyperparameters
-from tuner.training import run_checkpoint, stack_runner
-from tuner.training.fitted import FittedRun
-from tuner.training.lone import LoneTrainer
-from tuner.training.native import NativeTrainer
+from tuner.training import run_checkpoint
+from tuner.training.lone.fitted import FittedRun
+from tuner.training.lone.tabular import TabularRun
+from tuner.training.lone.trainer import LoneTrainer
 from tuner.training.run_checkpoint import RunCheckpoints, fingerprint
-from tuner.training.tabular import TabularRun
+from tuner.training.stack import runner as stack_runner
+from tuner.training.stack.trainer import NativeTrainer
 
 
 class KilledError(Exception):

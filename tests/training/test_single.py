@@ -11,9 +11,9 @@ from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
 from tuner.envs.spec import EnvSpec
 from tuner.errors import InputError
 from tuner.hyperparameters import DQNHyperparameters
-from tuner.training.checkpoint import save_model
 from tuner.training.registry import make_trainer
-from tuner.training.saved import evaluate_saved
+from tuner.training.saved.model_files import save_model
+from tuner.training.saved.play import evaluate_saved
 from tuner.training.single import train_once
 
 

@@ -109,7 +109,7 @@ def comparison_specs(plan: StudyPlan, hyperparameters: Hyperparameters, seeds: i
     """
     from tuner.contract.spec import Backend, RunId
     from tuner.seeding import evaluation_seed, run_seed
-    from tuner.training.sb3 import constructor_arguments
+    from tuner.training.sb3.trainer import constructor_arguments
 
     if plan.recipe.algo != "dqn":
         raise InputError(f"Stable-Baselines3 does not train {plan.recipe.algo}, so there is nothing to compare with.")

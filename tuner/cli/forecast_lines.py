@@ -12,7 +12,7 @@ from tuner.study.forecast import (
     show_bytes,
 )
 from tuner.study.plan import StudyPlan
-from tuner.training.footprint import available_bytes
+from tuner.training.cost.footprint import available_bytes
 
 
 def cost_facts(plan: StudyPlan, need: MemoryNeed) -> dict[str, str]:

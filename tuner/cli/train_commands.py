@@ -169,7 +169,7 @@ def check_folder(folder: Path) -> None:
 def _train(spec: RunSpec, folder: Path, facts: EnvFacts, *, quiet: bool) -> int:
     from tuner.cli.train_progress import watch_training
     from tuner.study.export import config_yaml
-    from tuner.training.checkpoint import save_model
+    from tuner.training.saved.model_files import save_model
     from tuner.training.single import train_once
 
     with watch_training(spec, quiet=quiet) as watch:
@@ -192,7 +192,7 @@ def _train(spec: RunSpec, folder: Path, facts: EnvFacts, *, quiet: bool) -> int:
 
 def evaluate_command(parsed: argparse.Namespace) -> int:
     """Play and print."""
-    from tuner.training.saved import evaluate_saved
+    from tuner.training.saved.play import evaluate_saved
 
     episodes = whole_number(parsed.episodes, "--episodes", 1, 1_000_000)
     seed = whole_number(parsed.seed, "--seed", 0, 2**31 - 1)
@@ -210,8 +210,8 @@ def evaluate_command(parsed: argparse.Namespace) -> int:
 
 def record_command(parsed: argparse.Namespace) -> int:
     """Play, film and print."""
-    from tuner.training.recording import GIF, MP4
-    from tuner.training.saved import record_saved
+    from tuner.training.saved.film import GIF, MP4
+    from tuner.training.saved.play import record_saved
 
     episodes = whole_number(parsed.episodes, "--episodes", 1, 100)
     seed = whole_number(parsed.seed, "--seed", 0, 2**31 - 1)

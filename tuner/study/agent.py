@@ -16,9 +16,9 @@ from tuner.seeding import evaluation_seed
 from tuner.study.artifacts import attach
 from tuner.study.plan import StudyPlan
 from tuner.study.results import StudyData
-from tuner.training.checkpoint import load_model, save_model
-from tuner.training.recording import GIF, MP4, Story
-from tuner.training.saved import record_saved
+from tuner.training.saved.film import GIF, MP4, Story
+from tuner.training.saved.model_files import load_model, save_model
+from tuner.training.saved.play import record_saved
 from tuner.training.single import train_once
 
 #: Where it lies, inside the study's report.

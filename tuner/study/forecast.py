@@ -12,7 +12,7 @@ from tuner.hyperparameters import DQNHyperparameters, Hyperparameters
 from tuner.study.corners import corners, drawn
 from tuner.study.plan import StudyPlan, available_cores
 from tuner.study.pruning import warmup_steps
-from tuner.training import footprint as memory
+from tuner.training.cost import footprint as memory
 
 #: Mean length of an evaluation episode as a share of its cap, which nobody knows before training.
 SHORT, EXPECTED, LONG = 0.1, 0.5, 1.0
@@ -142,7 +142,7 @@ def forecast(plan: StudyPlan) -> Forecast:
     Raises:
         RuntimeError: A run failed, with its reason.
     """
-    from tuner.training.forecast import StackCosts, measure
+    from tuner.training.cost.forecast import StackCosts, measure
 
     lanes = plan.lanes if plan.recipe.backend == "native" else 1
     extremes = sorted(corners(plan.space), key=lambda setting: _work(plan, setting))

@@ -37,21 +37,21 @@ def make_trainer(
 
         files = RunCheckpoints(checkpoints)
     if (backend, algorithm) == ("native", "dqn"):
-        from tuner.training.native import NativeTrainer
+        from tuner.training.stack.trainer import NativeTrainer
 
         return NativeTrainer(lanes, observer, checkpoints=files)
     if (backend, algorithm) == ("sb3", "dqn"):
-        from tuner.training.sb3 import SB3Trainer
+        from tuner.training.sb3.trainer import SB3Trainer
 
         return SB3Trainer(observer)
     if (backend, algorithm) == ("native", "q_learning"):
-        from tuner.training.lone import LoneTrainer
-        from tuner.training.tabular import TabularRun
+        from tuner.training.lone.tabular import TabularRun
+        from tuner.training.lone.trainer import LoneTrainer
 
         return LoneTrainer(TabularRun, observer, files)
     if (backend, algorithm) == ("native", "fqi"):
-        from tuner.training.fitted import FittedRun
-        from tuner.training.lone import LoneTrainer
+        from tuner.training.lone.fitted import FittedRun
+        from tuner.training.lone.trainer import LoneTrainer
 
         return LoneTrainer(FittedRun, observer, files)
     raise InputError(f"--backend must be native or sb3, and able to train {algorithm}; got '{backend}'.")

@@ -55,7 +55,7 @@ def train_once(
         InputError: The backend cannot train this setting.
     """
     if spec.backend == "sb3":
-        from tuner.training.sb3 import constructor_arguments
+        from tuner.training.sb3.trainer import constructor_arguments
 
         constructor_arguments(spec.hyperparameters, spec.n_timesteps)
     dispatcher = _One(spec, on_point, last_step)

@@ -12,7 +12,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from tuner.networks.conv import LARGE, SMALL, Convolution
-from tuner.training.policy import Policy
+from tuner.training.saved.vector_policy import Policy
 
 Array = NDArray[Any]
 

@@ -26,10 +26,10 @@ from tuner.hyperparameters import (
     QLearningHyperparameters,
     from_mapping,
 )
-from tuner.training.fitted_policy import FittedPolicy, fitted_policy
-from tuner.training.image_policy import TORSO, ImagePolicy, image_policy
-from tuner.training.policy import Policy
-from tuner.training.table_policy import TablePolicy, table_policy
+from tuner.training.saved.fitted_policy import FittedPolicy, fitted_policy
+from tuner.training.saved.image_policy import TORSO, ImagePolicy, image_policy
+from tuner.training.saved.table_policy import TablePolicy, table_policy
+from tuner.training.saved.vector_policy import Policy
 from tuner.training.versions import package_versions
 
 Array = NDArray[Any]

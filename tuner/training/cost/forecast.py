@@ -21,9 +21,9 @@ from threadpoolctl import threadpool_limits
 from tuner.agents.dqn.exploration import epsilon
 from tuner.contract.spec import EvaluationSpec, RunSpec
 from tuner.hyperparameters import DQNHyperparameters
+from tuner.training.cost.timing import Nobody, make_space, seconds_per_step, time_evaluation
 from tuner.training.evaluation import Act
-from tuner.training.stack_runner import StackRunner
-from tuner.training.timing import Nobody, make_space, seconds_per_step, time_evaluation
+from tuner.training.stack.runner import StackRunner
 
 Array = NDArray[Any]
 
@@ -205,7 +205,7 @@ class _TimedRunner(StackRunner):
 
 def _measure_sb3(spec: RunSpec, piece_s: float) -> StackCosts:
     """Time short ``learn()`` calls; ``step_s`` holds the training calls as well."""
-    from tuner.training.sb3 import build_model
+    from tuner.training.sb3.trainer import build_model
 
     random_step_s = _sb3_step_s(_piece(spec, learns=False), piece_s / 2)
     step_s = _sb3_step_s(_piece(spec, learns=True), piece_s)
@@ -217,7 +217,7 @@ def _measure_sb3(spec: RunSpec, piece_s: float) -> StackCosts:
 
 def _sb3_step_s(spec: RunSpec, piece_s: float) -> float:
     """Return the seconds of a step in the second half of one ``learn()``, long enough to be timed."""
-    from tuner.training.sb3 import SB3Trainer
+    from tuner.training.sb3.trainer import SB3Trainer
 
     train_freq = _dqn(spec).train_freq
     half = -(-64 // train_freq) * train_freq

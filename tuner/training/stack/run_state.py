@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tuner.agents.dqn.stack import DQNStack
 from tuner.core.named_arrays import joined, part_of
-from tuner.training.lane import LaneRun, describe
+from tuner.training.stack.lane import LaneRun, describe
 
 Array = NDArray[Any]
 

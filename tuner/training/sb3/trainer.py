@@ -34,9 +34,9 @@ from tuner.envs.make import make
 from tuner.errors import DivergedError, InputError
 from tuner.hyperparameters import DQNHyperparameters, Hyperparameters, beyond_sb3, field_infos
 from tuner.training.evaluation import Evaluator
-from tuner.training.global_streams import global_streams_kept
-from tuner.training.lane import describe
-from tuner.training.sb3_inputs import for_sb3, policy_arguments
+from tuner.training.sb3.global_streams import global_streams_kept
+from tuner.training.sb3.inputs import for_sb3, policy_arguments
+from tuner.training.stack.lane import describe
 
 Array = NDArray[Any]
 

@@ -24,7 +24,7 @@ from tuner.envs.journal import Journal
 from tuner.errors import DivergedError
 from tuner.hyperparameters import QLearningHyperparameters
 from tuner.training.evaluation import Evaluator
-from tuner.training.table_policy import TablePolicy
+from tuner.training.saved.table_policy import TablePolicy
 
 #: Steps after which what happened is written to the journal.
 LOG_STEPS = 10_000

@@ -21,12 +21,12 @@ from tuner.contract.spec import RunId, RunSpec
 from tuner.envs.bare import BareEnv
 from tuner.envs.encoders import encoder_for
 from tuner.envs.journal import Journal
-from tuner.training.allocation import keep_freed_memory
 from tuner.training.evaluation import Evaluator
-from tuner.training.lane import LaneRun
 from tuner.training.run_checkpoint import RunCheckpoints
-from tuner.training.run_state import restore_run, run_state
-from tuner.training.stage import Stage
+from tuner.training.stack.allocation import keep_freed_memory
+from tuner.training.stack.lane import LaneRun
+from tuner.training.stack.run_state import restore_run, run_state
+from tuner.training.stack.staging import Stage
 
 Array = NDArray[Any]
 

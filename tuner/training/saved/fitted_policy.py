@@ -41,7 +41,7 @@ class FittedPolicy:
 
 
 def fitted_policy(arrays: Mapping[str, Array], hyperparameters: FQIHyperparameters, run_seed: int) -> FittedPolicy:
-    """Return the policy that :meth:`tuner.training.fitted.FittedRun.arrays` describes.
+    """Return the policy that :meth:`tuner.training.lone.fitted.FittedRun.arrays` describes.
 
     Raises:
         KeyError: An array is missing.

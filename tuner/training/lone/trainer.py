@@ -17,8 +17,8 @@ from tuner.contract.outcome import EvalPoint, Outcome, OutcomeKind, points_from_
 from tuner.contract.roles import DONE, Dispatcher, RunObserver
 from tuner.contract.spec import RunSpec
 from tuner.errors import DivergedError
-from tuner.training.lane import describe
 from tuner.training.run_checkpoint import RunCheckpoints
+from tuner.training.stack.lane import describe
 
 logger = logging.getLogger(__name__)
 

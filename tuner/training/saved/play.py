@@ -14,10 +14,10 @@ from tuner.envs.encoders import encoder_for
 from tuner.envs.make import inspect
 from tuner.envs.spec import EnvSpec
 from tuner.errors import InputError
-from tuner.training.checkpoint import load_model
 from tuner.training.evaluation import Evaluator
-from tuner.training.image_policy import ImagePolicy
-from tuner.training.recording import Story, record
+from tuner.training.saved.film import Story, record
+from tuner.training.saved.image_policy import ImagePolicy
+from tuner.training.saved.model_files import load_model
 
 Array = NDArray[Any]
 
@@ -28,7 +28,7 @@ def evaluate_saved(
     """Play a saved policy greedily.
 
     Args:
-        folder: Where :func:`~tuner.training.checkpoint.save_model` wrote it.
+        folder: Where :func:`~tuner.training.saved.model_files.save_model` wrote it.
         episodes: Episodes to play, >= 1.
         seed: Episode i resets with ``seed + i``.
         env_module: The module to import the environment from. A model file alone never makes us import code.
@@ -55,7 +55,7 @@ def record_saved(
     """Film a saved policy at play.
 
     Args:
-        folder: Where :func:`~tuner.training.checkpoint.save_model` wrote it.
+        folder: Where :func:`~tuner.training.saved.model_files.save_model` wrote it.
         episodes: Episodes to play, >= 1.
         seed: Episode i resets with ``seed + i``.
         env_module: The module to import the environment from.

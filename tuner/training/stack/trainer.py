@@ -10,9 +10,9 @@ from tuner.agents.dqn.stack import NumericPath
 from tuner.contract.outcome import Outcome
 from tuner.contract.roles import DONE, WAIT, Dispatcher, RunObserver
 from tuner.contract.spec import RunSpec
-from tuner.training.lane import describe
 from tuner.training.run_checkpoint import RunCheckpoints
-from tuner.training.stack_runner import StackRunner
+from tuner.training.stack.lane import describe
+from tuner.training.stack.runner import StackRunner
 
 
 class NativeTrainer:

@@ -1,0 +1,1 @@
+"""What training costs: bytes and seconds."""

@@ -1,0 +1,1 @@
+"""Runs that are trained one at a time: tables and fitted regressors."""

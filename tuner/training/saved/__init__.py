@@ -1,0 +1,1 @@
+"""Trained models on the disk, and playing them."""
