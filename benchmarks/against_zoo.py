@@ -84,7 +84,7 @@ def train(task: Task) -> list[dict]:
 def search(env: str, seed: int, trials: int, workers: int) -> dict:
     """Run the default command and return what it exports, and what it promises of it."""
     import tuner
-    from tuner.study.judgement import judge
+    from tuner.result.verdict import judge
 
     recipe = tuner.StudyRecipe(env=env, trials=trials, seed=seed, workers=workers)
     result = tuner.run(recipe)

@@ -48,7 +48,7 @@ HOMES = {
     "rl_zoo3": (),
     "plotly": ("report/",),
     "jinja2": ("report/",),
-    "pandas": ("report/", "study/results.py"),
+    "pandas": ("report/", "result/study.py"),
     "rich": ("cli/",),
     "sklearn": ("agents/fqi.py",),
     # study/plan.py asks whether there is a GPU before a study starts, and only when --device is not cpu.
@@ -106,7 +106,7 @@ def test_reports_read_plain_tables_only():
     for path in (TUNER / "report").rglob("*.py"):
         for name in imports(path):
             if name.startswith("tuner.study"):
-                plain = ("tuner.study.results.", "tuner.study.evidence.")
+                plain = ("tuner.result.study.", "tuner.result.confirmation.")
                 assert name.startswith(plain), f"{relative(path)} imports {name}"
 
 

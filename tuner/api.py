@@ -13,6 +13,7 @@ from tuner.contract.roles import Executor
 from tuner.errors import InputError, StudyFailedError, TunerError
 from tuner.hosting import interruptible, make_executor, with_workers
 from tuner.hyperparameters import Hyperparameters, from_mapping
+from tuner.result.study import StudyData, load
 from tuner.storage_url import default_storage
 from tuner.study.commands import recipe_command, study_commands
 from tuner.study.conclusion import nothing_learned
@@ -27,7 +28,6 @@ from tuner.study.progress import NoProgress, ProgressListener
 from tuner.study.provenance import provenance
 from tuner.study.recipe import StudyRecipe
 from tuner.study.recipe import from_mapping as recipe_from_mapping
-from tuner.study.results import StudyData, load
 from tuner.study.storage import sqlite_path
 from tuner.study.studies import open_study
 from tuner.training.run_checkpoint import RunCheckpoints

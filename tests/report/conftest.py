@@ -1,7 +1,7 @@
 import factory
 import pytest
 
-from tuner.study.results import StudyData
+from tuner.result.study import StudyData
 
 
 @pytest.fixture(scope="session")

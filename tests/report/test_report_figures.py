@@ -14,7 +14,7 @@ from tuner.report.figures.base import log_ticks
 from tuner.report.parameter_series import BANDWIDTH, smooth_surface
 from tuner.report.series import effort_series, learning_curve
 from tuner.report.tables import best_values
-from tuner.study.results import CurvePoint
+from tuner.result.study import CurvePoint
 
 
 def traces(figure) -> dict:

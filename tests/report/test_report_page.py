@@ -13,7 +13,7 @@ import pytest
 from tuner.errors import InputError
 from tuner.report import page
 from tuner.report.page import SECTIONS, write_report
-from tuner.study.results import StudyData
+from tuner.result.study import StudyData
 
 COMMANDS = {"reproduce": "tune --env CartPole-v1 --trials 60", "export": "tune export dqn-native-CartPole-v1"}
 YAML = "CartPole-v1:\n  policy: MlpPolicy\n  policy_kwargs: dict(net_arch=[64, 64])\n"

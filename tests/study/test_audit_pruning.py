@@ -2,8 +2,8 @@
 
 from study_fakes import FakeExecutor, make_plan, supervise
 
+from tuner.result.study import load
 from tuner.study.pruning import Judge
-from tuner.study.results import load
 
 
 def searched(folder, **settings):

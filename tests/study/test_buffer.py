@@ -12,9 +12,9 @@ from optuna.trial import TrialState, create_trial
 from study_fakes import FakeExecutor, empty_database, make_plan, search, supervise
 
 from tuner.contract.outcome import EvalPoint, Outcome
+from tuner.result.study import load
 from tuner.study import rows
 from tuner.study.buffer import BufferedStorage
-from tuner.study.results import load
 from tuner.study.rows import ApiWriter, TableWriter, row_writer
 from tuner.study.storage import open_storage
 

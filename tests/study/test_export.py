@@ -12,9 +12,9 @@ from study_fakes import FakeExecutor, make_plan, search
 from tuner.envs.spec import EnvSpec
 from tuner.errors import InputError
 from tuner.hyperparameters import DQNHyperparameters
+from tuner.result.study import load
 from tuner.study.config_files import read_config
 from tuner.study.export import config_yaml, export_trial, write_export
-from tuner.study.results import load
 
 SB3_ONLY = st.builds(
     DQNHyperparameters,

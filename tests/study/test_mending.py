@@ -8,9 +8,9 @@ from study_fakes import FakeExecutor, make_plan, search, supervise
 from tuner.cli.app import main
 from tuner.contract.outcome import EvalPoint, Outcome
 from tuner.errors import InputError, StudyLockedError
+from tuner.result.study import load
 from tuner.study.copying import copy_study
 from tuner.study.lock import study_lock
-from tuner.study.results import load
 from tuner.study.rows import TableWriter
 
 

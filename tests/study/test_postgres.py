@@ -15,9 +15,9 @@ from study_fakes import FakeExecutor, make_plan, supervise
 from tuner.contract.outcome import EvalPoint, Outcome
 from tuner.contract.roles import DONE, WAIT
 from tuner.contract.spec import RunSpec
+from tuner.result.study import list_studies, load
 from tuner.study import leases
 from tuner.study.only_one import only_one
-from tuner.study.results import list_studies, load
 from tuner.study.shared import SharedWriter
 from tuner.study.storage import open_storage
 

@@ -15,9 +15,9 @@ from tuner.contract.outcome import EvalPoint, Outcome
 from tuner.contract.roles import WAIT
 from tuner.contract.spec import RunSpec
 from tuner.errors import StorageLostError
+from tuner.result.study import load
 from tuner.study.outage import PATIENCE_S
 from tuner.study.progress import NoProgress
-from tuner.study.results import load
 from tuner.study.rows import TableWriter
 from tuner.study.spool import spool_of
 

@@ -9,9 +9,9 @@ from tuner.contract.outcome import EvalPoint, Outcome
 from tuner.contract.roles import DONE, WAIT
 from tuner.contract.spec import RunId
 from tuner.errors import ResumeError
+from tuner.result.study import load
 from tuner.seeding import run_seed
 from tuner.study.progress import NoProgress
-from tuner.study.results import load
 
 COUNTED = ("completed", "pruned", "diverged", "timed_out", "failed")
 

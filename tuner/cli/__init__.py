@@ -1,1 +1,1 @@
-"""The command line: a thin caller of ``tuner.run`` and of ``tuner.study.results``. One file per group of commands."""
+"""The command line: a thin caller of ``tuner.run`` and of ``tuner.result.study``. One file per group of commands."""

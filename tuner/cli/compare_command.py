@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tuner.contract.outcome import EvalPoint, Outcome
     from tuner.contract.spec import RunSpec
     from tuner.hyperparameters import Hyperparameters
-    from tuner.study.evidence import ConfirmRun
+    from tuner.result.confirmation import ConfirmRun
     from tuner.study.plan import StudyPlan
 
 _COMPARE = "compare"
@@ -204,8 +204,8 @@ def _row(points: Sequence[EvalPoint], outcome: Outcome) -> dict[str, Any]:
 
 
 def _confirm_run(spec: RunSpec, replicate: int, row: Mapping[str, Any]) -> ConfirmRun:
-    from tuner.study.evidence import ConfirmRun
-    from tuner.study.results import CurvePoint
+    from tuner.result.confirmation import ConfirmRun
+    from tuner.result.study import CurvePoint
 
     curve = tuple(CurvePoint(int(step), tuple(returns)) for step, returns in row["curve"])
     return ConfirmRun(

@@ -13,7 +13,7 @@ from tuner.errors import InputError
 
 if TYPE_CHECKING:
     from tuner.core.statistics import Estimate
-    from tuner.study.results import StudyData
+    from tuner.result.study import StudyData
 
 PREFIX = "confirm"
 
@@ -54,7 +54,7 @@ def confirm_command(parsed: argparse.Namespace) -> int:
 
 def verdict_lines(data: StudyData) -> list[str]:
     """Return what the confirm stage says, in lines; none where there was no such stage."""
-    from tuner.study.judgement import judge
+    from tuner.result.verdict import judge
 
     confirmation = data.confirmation
     if confirmation is None:

@@ -21,8 +21,8 @@ from tuner.text import counted
 
 if TYPE_CHECKING:
     from tuner.api import StudyResult
+    from tuner.result.study import StudyData, TrialRow
     from tuner.study.plan import StudyPlan
-    from tuner.study.results import StudyData, TrialRow
 
 INTERRUPTED = 130
 

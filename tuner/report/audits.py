@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tuner.core.statistics import share_interval
-from tuner.study.results import StudyData
+from tuner.result.study import StudyData
 from tuner.text import counted, large, number
 
 #: Best completed trials among which an audited one must come to count as wrongly pruned.

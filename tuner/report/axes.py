@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tuner.study.results import StudyData
+from tuner.result.study import StudyData
 from tuner.text import value_text
 
 #: Sampled names that are a transformed field: ``scale: one_minus_log`` samples ``one_minus_gamma`` on a log axis.

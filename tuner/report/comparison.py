@@ -18,7 +18,7 @@ from tuner.report.figures.confirmed import seed_curves as draw_curves
 from tuner.report.page import render_template, replace_file
 from tuner.report.tables import Cell, provenance_rows
 from tuner.report.words import ALGORITHM_NAMES, KeyNumber
-from tuner.study.evidence import Confirmation, ConfirmRun, Contestant
+from tuner.result.confirmation import Confirmation, ConfirmRun, Contestant
 from tuner.text import counted, number, plain
 
 #: Raised when a key of ``comparison.json`` changes its meaning or goes away.

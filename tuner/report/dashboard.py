@@ -10,7 +10,7 @@ from tuner.report.evidence_tables import score_rows, titled_curves
 from tuner.report.evidence_words import luck_sentences, verdict
 from tuner.report.figures.confirmed import confirmed_scores, luck_lines, seed_curves
 from tuner.report.figures.curves import learning_curves
-from tuner.study.results import StudyData
+from tuner.result.study import StudyData
 
 
 def dashboard_note(data: StudyData) -> str:

@@ -14,7 +14,7 @@ from tuner.report.edges import edges
 from tuner.report.evidence import evidence
 from tuner.report.evidence_words import luck_sentences, verdict
 from tuner.report.reasons import reason_groups
-from tuner.study.results import StudyData, TrialRow
+from tuner.result.study import StudyData, TrialRow
 from tuner.text import plain
 
 #: Raised when a key changes its meaning or goes away; new keys do not raise it.

@@ -18,8 +18,8 @@ from tuner.core.statistics import (
     mean_interval,
     probability_of_improvement,
 )
-from tuner.study.evidence import Confirmation, ConfirmRun, Contestant, Phase
-from tuner.study.results import CurvePoint, StudyData
+from tuner.result.confirmation import Confirmation, ConfirmRun, Contestant, Phase
+from tuner.result.study import CurvePoint, StudyData
 
 #: Scores that the verdict is given for, beside the study's own objective.
 OBJECTIVES = ("late", "final", "best")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tuner.study.evidence import TITLES
+from tuner.result.confirmation import TITLES
 from tuner.text import counted, large, listed, number, value_text
 
 #: What the other backend is called.

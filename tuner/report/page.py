@@ -29,7 +29,7 @@ from tuner.report.film import read_film
 from tuner.report.palette import dark_twins
 from tuner.report.reasons import reason_groups
 from tuner.report.series import METRICS
-from tuner.study.results import StudyData
+from tuner.result.study import StudyData
 from tuner.text import plain
 
 TEMPLATES = Path(__file__).parent / "templates"

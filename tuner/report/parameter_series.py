@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.report.axes import ParameterAxis, parameter_axes
-from tuner.study.results import StudyData, TrialRow
+from tuner.result.study import StudyData, TrialRow
 from tuner.text import value_text
 
 Series = dict[str, Any]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from tuner.study.results import StudyData, TrialRow
+from tuner.result.study import StudyData, TrialRow
 
 
 @dataclass(frozen=True)

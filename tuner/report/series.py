@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from tuner.study.results import CurvePoint, StudyData, TrialRow
+from tuner.result.study import CurvePoint, StudyData, TrialRow
 
 Series = dict[str, Any]
 

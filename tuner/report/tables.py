@@ -14,7 +14,7 @@ from tuner.hyperparameters import algorithm_class, field_infos
 from tuner.report.axes import parameter_axes
 from tuner.report.palette import mark
 from tuner.report.series import last_evaluation
-from tuner.study.results import StudyData, TrialRow
+from tuner.result.study import StudyData, TrialRow
 from tuner.text import duration, number, plain, value_text
 
 #: Closer to an end of its range than this share of it, a best value hints at a range that is too narrow.

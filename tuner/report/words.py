@@ -9,7 +9,7 @@ from typing import Any
 from tuner.report.axes import parameter_axes
 from tuner.report.evidence_words import range_text
 from tuner.report.series import wall_seconds
-from tuner.study.results import StudyData
+from tuner.result.study import StudyData
 from tuner.text import counted, duration, large, listed, number
 
 ALGORITHM_NAMES = {"dqn": "DQN", "q_learning": "Q-learning", "fqi": "Fitted Q-iteration"}

@@ -6,8 +6,8 @@ from collections import Counter
 
 from tuner.contract.objective import trial_score
 from tuner.errors import DivergedError, StudyFailedError
+from tuner.result.study import StudyData
 from tuner.study.flight import OpenTrial
-from tuner.study.results import StudyData
 from tuner.study.trials import TrialEnd
 
 

@@ -1,4 +1,4 @@
-"""Figures drawn from :class:`tuner.study.results.StudyData`, one file for each idea.
+"""Figures drawn from :class:`tuner.result.study.StudyData`, one file for each idea.
 
 Each function returns a ``plotly.graph_objects.Figure``, or a mapping of several small ones, or None (an empty mapping)
 where there is nothing to draw. Text of users enters figures only through :func:`tuner.text.figure_text`.

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from tuner.report.figures.base import broken, canvas, log_ticks, markers, score_coloraxis, threshold_line
 from tuner.report.palette import RAMP, light, mark, ramp_step
 from tuner.report.series import Series, curves_series, metrics_series
-from tuner.study.results import StudyData
+from tuner.result.study import StudyData
 from tuner.text import number
 
 #: A logarithmic axis is used where positive values span more than this factor.

@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 from tuner.report.figures.base import canvas
 from tuner.report.palette import light, mark
 from tuner.report.series import effort_series, timeline_series
-from tuner.study.results import StudyData
+from tuner.result.study import StudyData
 
 
 def steps_by_trial(data: StudyData) -> go.Figure | None:

@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 from tuner.report.figures.base import canvas, markers, star, threshold_line
 from tuner.report.palette import light, mark
 from tuner.report.series import history_series
-from tuner.study.results import StudyData
+from tuner.result.study import StudyData
 
 
 def optimization_history(data: StudyData) -> go.Figure | None:

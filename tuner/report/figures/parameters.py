@@ -8,7 +8,7 @@ from tuner.report.axes import ParameterAxis, parameter_axes
 from tuner.report.figures.base import canvas, markers, star, style_axis
 from tuner.report.palette import light, mark
 from tuner.report.parameter_series import Series, importance_series, slices_series
-from tuner.study.results import StudyData
+from tuner.result.study import StudyData
 from tuner.text import figure_text
 
 

@@ -10,7 +10,7 @@ from tuner.report.axes import parameter_axes
 from tuner.report.figures.base import broken, canvas, score_coloraxis, star, style_axis
 from tuner.report.palette import RAMP, SURFACE, colorscale, light, ramp_step
 from tuner.report.parameter_series import Series, contours_series, parallel_series
-from tuner.study.results import StudyData
+from tuner.result.study import StudyData
 from tuner.text import figure_text, number
 
 

@@ -9,12 +9,12 @@ from typing import Any
 import optuna
 
 from tuner.core.elimination import clearly_beaten
+from tuner.result.confirmation import Confirmation, ConfirmRun, Contestant
 from tuner.study import attributes as attr
 from tuner.study.confirm.allocation import Allocation
 from tuner.study.confirm.record import run_of, score_of
 from tuner.study.confirm.schedule import Job, select, verdict
 from tuner.study.confirm.stage import confirm_name, with_other_backend
-from tuner.study.evidence import Confirmation, ConfirmRun, Contestant
 
 
 def read_confirmation(name: str, storage: optuna.storages.BaseStorage) -> Confirmation | None:

@@ -12,9 +12,9 @@ from typing import Any
 
 from tuner.errors import InputError
 from tuner.hyperparameters import algorithm_class, beyond_sb3, from_mapping
+from tuner.result.confirmation import TITLES, Contestant, Role
+from tuner.result.study import StudyData, TrialRow
 from tuner.study.config_files import read_config
-from tuner.study.evidence import TITLES, Contestant, Role
-from tuner.study.results import StudyData, TrialRow
 
 
 def setting_key(backend: str, algorithm: str, hyperparameters: Mapping[str, Any]) -> str:

@@ -14,8 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from tuner.result.confirmation import Phase
 from tuner.study.confirm.allocation import Allocation
-from tuner.study.evidence import Phase
 
 #: Score of a run that diverged, before it is known what was the worst beside it.
 WORST = float("-inf")

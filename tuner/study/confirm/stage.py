@@ -11,18 +11,18 @@ import optuna
 from tuner.contract.rules import CURRENT, rules_of
 from tuner.contract.spec import EvaluationSpec
 from tuner.core.elimination import clearly_beaten
+from tuner.result.confirmation import Contestant, Phase
+from tuner.result.study import StudyData
 from tuner.seeding import evaluation_seed
 from tuner.study import attributes as attr
 from tuner.study.confirm.allocation import allocate, fewest_runs
 from tuner.study.confirm.record import ConfirmRecord
 from tuner.study.confirm.roster import baselines, finalists, on_backend
 from tuner.study.confirm.schedule import Job, Selection, select, verdict
-from tuner.study.evidence import Contestant, Phase
 from tuner.study.loop import StudySupervisor
 from tuner.study.plan import StudyPlan
 from tuner.study.progress import ProgressListener
 from tuner.study.pruning import Judge, make_pruner
-from tuner.study.results import StudyData
 from tuner.study.storage import open_storage, storage_errors
 from tuner.study.studies import buffer_study, is_exclusive
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tuner.core.statistics import Estimate, iqm_difference, iqm_interval, probability_of_improvement
-from tuner.study.evidence import Confirmation, Contestant
+from tuner.result.confirmation import Confirmation, Contestant
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from tuner.contract.rules import VERSION_0_1_0, Rules
 from tuner.hyperparameters import ALGORITHMS
 
 if TYPE_CHECKING:
-    from tuner.study.evidence import Confirmation
+    from tuner.result.confirmation import Confirmation
 
 
 @dataclass(frozen=True)

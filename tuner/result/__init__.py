@@ -1,0 +1,1 @@
+"""What was found: plain tables, without Optuna."""
