@@ -54,10 +54,10 @@ class Queue:
 def pair(env: str, share: float, seed: int) -> Pair:
     """Forecast a study of two runs, each ``share`` of the space's budget long, and train them."""
     from tuner.contract.spec import RunId
-    from tuner.study.corners import drawn
-    from tuner.study.forecast import forecast
-    from tuner.study.plan import plan_study
-    from tuner.study.recipe import StudyRecipe
+    from tuner.plan.cost import forecast
+    from tuner.plan.extremes import drawn
+    from tuner.plan.recipe import StudyRecipe
+    from tuner.plan.resolve import plan_study
     from tuner.training.cost.forecast import measure
     from tuner.training.stack.trainer import NativeTrainer
 

@@ -38,12 +38,12 @@ from tuner.contract.objective import late
 from tuner.contract.outcome import EvalPoint, Outcome
 from tuner.contract.spec import RunId, RunSpec
 from tuner.hyperparameters import Hyperparameters
+from tuner.plan.recipe import StudyRecipe
+from tuner.plan.resolve import StudyPlan, plan_study
 from tuner.space.model import SearchSpace
 from tuner.study.buffer import BufferedStorage
 from tuner.study.loop import StudySupervisor
-from tuner.study.plan import StudyPlan, plan_study
 from tuner.study.pruning import Judge, make_pruner
-from tuner.study.recipe import StudyRecipe
 from tuner.study.record import Settled, StudyRecord
 from tuner.study.sampling import make_sampler
 

@@ -30,13 +30,13 @@ from tuner.contract.grid import evaluation_grid
 from tuner.contract.outcome import EvalPoint, Outcome
 from tuner.contract.spec import EvaluationSpec, RunSpec
 from tuner.envs.make import EnvFacts
+from tuner.plan.recipe import StudyRecipe
+from tuner.plan.resolve import StudyPlan
 from tuner.seeding import sampler_seed
 from tuner.space.parse import parse_space
 from tuner.study import attributes as attr
 from tuner.study.loop import StudySupervisor
-from tuner.study.plan import StudyPlan
 from tuner.study.pruning import warmup_steps
-from tuner.study.recipe import StudyRecipe
 from tuner.study.sampling import make_sampler
 from tuner.study.storage import open_storage
 from tuner.study.studies import open_study

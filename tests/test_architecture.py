@@ -51,8 +51,8 @@ HOMES = {
     "pandas": ("report/", "result/study.py"),
     "rich": ("cli/",),
     "sklearn": ("agents/fqi.py",),
-    # study/plan.py asks whether there is a GPU before a study starts, and only when --device is not cpu.
-    "torch": ("agents/", "networks/", "training/", "core/", "study/plan.py"),
+    # plan/resolve.py asks whether there is a GPU before a study starts, and only when --device is not cpu.
+    "torch": ("agents/", "networks/", "training/", "core/", "plan/resolve.py"),
     "pickle": (),
     "dill": (),
     "cloudpickle": (),

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tuner.api import StudyResult, run
-    from tuner.study.recipe import StudyRecipe
+    from tuner.plan.recipe import StudyRecipe
 
 __all__ = ["StudyRecipe", "StudyResult", "__version__", "run"]
 
 __version__ = "0.1.0"
 
-_HOMES = {"run": "tuner.api", "StudyResult": "tuner.api", "StudyRecipe": "tuner.study.recipe"}
+_HOMES = {"run": "tuner.api", "StudyResult": "tuner.api", "StudyRecipe": "tuner.plan.recipe"}
 
 
 def __getattr__(name: str) -> Any:

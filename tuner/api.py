@@ -13,21 +13,21 @@ from tuner.contract.roles import Executor
 from tuner.errors import InputError, StudyFailedError, TunerError
 from tuner.hosting import interruptible, make_executor, with_workers
 from tuner.hyperparameters import Hyperparameters, from_mapping
+from tuner.plan.command_lines import recipe_command, study_commands
+from tuner.plan.cost import refuse_what_cannot_fit
+from tuner.plan.recipe import StudyRecipe
+from tuner.plan.recipe import from_mapping as recipe_from_mapping
+from tuner.plan.resolve import StudyPlan, plan_again, plan_study
 from tuner.result.study import StudyData, load
 from tuner.storage_url import default_storage
-from tuner.study.commands import recipe_command, study_commands
 from tuner.study.conclusion import nothing_learned
 from tuner.study.confirm.stage import ConfirmStage, confirm_name
 from tuner.study.export import export_trial, write_export
-from tuner.study.forecast import refuse_what_cannot_fit
 from tuner.study.lock import study_lock
 from tuner.study.loop import Ending, StudySupervisor
 from tuner.study.only_one import only_one
-from tuner.study.plan import StudyPlan, plan_again, plan_study
 from tuner.study.progress import NoProgress, ProgressListener
 from tuner.study.provenance import provenance
-from tuner.study.recipe import StudyRecipe
-from tuner.study.recipe import from_mapping as recipe_from_mapping
 from tuner.study.storage import sqlite_path
 from tuner.study.studies import open_study
 from tuner.training.run_checkpoint import RunCheckpoints

@@ -13,8 +13,8 @@ from types import FrameType
 from typing import TYPE_CHECKING, Protocol
 
 from tuner.contract.roles import Executor
-from tuner.study.plan import StudyPlan
-from tuner.study.recipe import StudyRecipe
+from tuner.plan.recipe import StudyRecipe
+from tuner.plan.resolve import StudyPlan
 
 if TYPE_CHECKING:
     from tuner.execution.ray_cluster import Place

@@ -18,7 +18,7 @@ from tuner.envs.probe import PROBES
 from tuner.envs.spec import EnvSpec
 from tuner.errors import InputError, UnusableEnvironmentError
 from tuner.hyperparameters import QLearningHyperparameters
-from tuner.study.recipe import StudyRecipe
+from tuner.plan.recipe import StudyRecipe
 from tuner.training.registry import make_trainer
 from tuner.training.saved.model_files import load_model, save_model
 from tuner.training.saved.table_policy import TablePolicy

@@ -8,7 +8,7 @@ from cli_shell import tune
 from tuner.cli.app import build_parser
 from tuner.cli.recipe_flags import GROUPS, NOT_OFFERED, help_text, over
 from tuner.cli.run_command import recipe_of
-from tuner.study.recipe import StudyRecipe, flag
+from tuner.plan.recipe import StudyRecipe, flag
 
 FIELDS = {f.name: f for f in dataclasses.fields(StudyRecipe)}
 

@@ -13,7 +13,7 @@ import tuner
 from tuner.contract.spec import RunId
 from tuner.execution.inline import InlineExecutor
 from tuner.hyperparameters import from_mapping
-from tuner.study.plan import plan_study
+from tuner.plan.resolve import plan_study
 from tuner.study.progress import NoProgress
 from tuner.training.registry import make_trainer
 

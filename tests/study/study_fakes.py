@@ -16,11 +16,11 @@ from tuner.contract.grid import evaluation_grid
 from tuner.contract.outcome import EvalPoint, Outcome
 from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
 from tuner.envs.make import EnvFacts
+from tuner.plan.naming import study_name
+from tuner.plan.recipe import StudyRecipe
+from tuner.plan.resolve import StudyPlan
 from tuner.space.parse import parse_space
 from tuner.study.loop import StudySupervisor
-from tuner.study.naming import study_name
-from tuner.study.plan import StudyPlan
-from tuner.study.recipe import StudyRecipe
 from tuner.study.storage import open_storage, sqlite_path
 from tuner.study.studies import open_study
 

@@ -12,7 +12,7 @@ from saving_trainer import DeathError, SavingTrainer, kill_this_process
 import tuner
 from tuner.execution.inline import InlineExecutor
 from tuner.execution.processes import ProcessExecutor
-from tuner.study.plan import plan_study
+from tuner.plan.resolve import plan_study
 from tuner.training.run_checkpoint import RunCheckpoints
 from tuner.training.stack import runner as stack_runner
 

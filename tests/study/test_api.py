@@ -12,10 +12,10 @@ from study_fakes import FakeExecutor
 
 import tuner
 from tuner.errors import InputError, ResumeError, StudyFailedError, StudyLockedError
+from tuner.plan.recipe import StudyRecipe
+from tuner.plan.resolve import plan_study
 from tuner.result.study import load
 from tuner.study.lock import study_lock
-from tuner.study.plan import plan_study
-from tuner.study.recipe import StudyRecipe
 
 SMALL = {"env": "CartPole-v1", "steps": 300, "evaluations": 3, "eval_episodes": 1, "pruner": "none"}
 
@@ -204,7 +204,7 @@ def test_trials_in_flight_leave_seven_eighths_of_the_study_to_learn_from(setting
 
 def test_importing_tuner_loads_nothing_heavy():
     code = (
-        "import sys, tuner, tuner.study.recipe, tuner.study.recipe_files, tuner.storage_url, tuner.result.study;"
+        "import sys, tuner, tuner.plan.recipe, tuner.plan.recipe_files, tuner.storage_url, tuner.result.study;"
         "tuner.StudyRecipe; print([m for m in ('torch', 'optuna', 'gymnasium', 'sqlalchemy') if m in sys.modules])"
     )
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"

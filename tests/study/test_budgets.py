@@ -10,10 +10,10 @@ from tuner.envs.frames import FramesBox
 from tuner.envs.make import inspect
 from tuner.envs.spec import EnvSpec
 from tuner.hyperparameters import DQNHyperparameters
+from tuner.plan.cost import memory_need
+from tuner.plan.recipe import StudyRecipe
+from tuner.plan.resolve import plan_study, space_name
 from tuner.replay.frames import FrameMemory
-from tuner.study.forecast import memory_need
-from tuner.study.plan import plan_study, space_name
-from tuner.study.recipe import StudyRecipe
 from tuner.training.cost.footprint import footprint
 
 DEFAULTS = [

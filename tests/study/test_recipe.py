@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from tuner.durations import parse_duration, show_duration
 from tuner.errors import InputError
-from tuner.study.naming import study_name
-from tuner.study.recipe import NAME_PATTERN, StudyRecipe, from_mapping
-from tuner.study.recipe_files import list_recipes, read_recipe, recipe_yaml
+from tuner.plan.naming import study_name
+from tuner.plan.recipe import NAME_PATTERN, StudyRecipe, from_mapping
+from tuner.plan.recipe_files import list_recipes, read_recipe, recipe_yaml
 
 
 @pytest.mark.parametrize(

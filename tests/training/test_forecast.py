@@ -18,13 +18,13 @@ from tuner.envs.spec import EnvSpec
 from tuner.errors import InputError
 from tuner.hyperparameters import DQNHyperparameters
 from tuner.networks.mlp import MLPLayout
+from tuner.plan import cost as study_forecast
+from tuner.plan.cost import Pace, evaluation_steps, largest_saving, memory_need, refuse_what_cannot_fit
+from tuner.plan.extremes import corners, drawn
+from tuner.plan.recipe import StudyRecipe
+from tuner.plan.resolve import plan_study
 from tuner.replay.ring import LaneRing
 from tuner.replay.sum_tree import LaneSumTrees
-from tuner.study import forecast as study_forecast
-from tuner.study.corners import corners, drawn
-from tuner.study.forecast import Pace, evaluation_steps, largest_saving, memory_need, refuse_what_cannot_fit
-from tuner.study.plan import plan_study
-from tuner.study.recipe import StudyRecipe
 from tuner.training.cost.footprint import can_reserve, footprint
 from tuner.training.cost.forecast import measure, random_steps, training_calls
 from tuner.training.stack.trainer import NativeTrainer

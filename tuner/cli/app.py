@@ -25,7 +25,7 @@ from tuner.cli.console import fail_line
 from tuner.cli.discreet import given_arguments
 from tuner.cli.parser import OneLineParser
 from tuner.errors import InputError, TunerError, nearest
-from tuner.study.recipe import flag
+from tuner.plan.recipe import flag
 
 DESCRIPTION = "Find good hyperparameters for Deep Q-learning on a Gymnasium environment with discrete actions."
 

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from tuner.contract.outcome import EvalPoint, Outcome
     from tuner.contract.spec import RunSpec
     from tuner.hyperparameters import Hyperparameters
+    from tuner.plan.resolve import StudyPlan
     from tuner.result.confirmation import ConfirmRun
-    from tuner.study.plan import StudyPlan
 
 _COMPARE = "compare"
 

@@ -3,15 +3,8 @@
 from __future__ import annotations
 
 from tuner.durations import show_duration
-from tuner.study.forecast import (
-    Forecast,
-    MemoryNeed,
-    evaluation_steps,
-    forecast,
-    largest_saving,
-    show_bytes,
-)
-from tuner.study.plan import StudyPlan
+from tuner.plan.cost import Forecast, MemoryNeed, evaluation_steps, forecast, largest_saving, show_bytes
+from tuner.plan.resolve import StudyPlan
 from tuner.training.cost.footprint import available_bytes
 
 

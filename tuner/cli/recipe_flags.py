@@ -1,4 +1,4 @@
-"""The flags of a search, generated from the fields of :class:`~tuner.study.recipe.StudyRecipe`."""
+"""The flags of a search, generated from the fields of :class:`~tuner.plan.recipe.StudyRecipe`."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 
 from tuner.cli.values import read_number, read_pairs
 from tuner.hyperparameters import ALGORITHMS, field_infos
+from tuner.plan.recipe import StudyRecipe, check_setting, flag
 from tuner.storage_url import DEFAULT_STORAGE, STORAGE_VARIABLE
-from tuner.study.recipe import StudyRecipe, check_setting, flag
 
 _FIELDS = {f.name: f for f in dataclasses.fields(StudyRecipe)}
 

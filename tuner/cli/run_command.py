@@ -14,15 +14,15 @@ from tuner.cli.progress import counts_text, progress_view
 from tuner.cli.range_text import range_text
 from tuner.cli.recipe_flags import given, over, settings
 from tuner.hyperparameters import algorithm_class
+from tuner.plan.command_lines import recipe_command
+from tuner.plan.recipe import StudyRecipe, from_mapping
 from tuner.storage_url import DEFAULT_STORAGE, default_storage, mask
-from tuner.study.commands import recipe_command
-from tuner.study.recipe import StudyRecipe, from_mapping
 from tuner.text import counted
 
 if TYPE_CHECKING:
     from tuner.api import StudyResult
+    from tuner.plan.resolve import StudyPlan
     from tuner.result.study import StudyData, TrialRow
-    from tuner.study.plan import StudyPlan
 
 INTERRUPTED = 130
 
@@ -45,7 +45,7 @@ def recipe_of(parsed: argparse.Namespace) -> StudyRecipe:
     Raises:
         InputError: A setting breaks its rule.
     """
-    from tuner.study.recipe_files import read_recipe
+    from tuner.plan.recipe_files import read_recipe
 
     name = given(parsed).get("recipe")
     below = read_recipe(name) if name is not None else {}
@@ -86,8 +86,8 @@ def _searched_values(data: StudyData, trial: TrialRow) -> dict[str, Any]:
 def _dry_run(recipe: StudyRecipe) -> int:
     from tuner.cli.forecast_lines import cost_facts
     from tuner.hosting import with_workers
-    from tuner.study.forecast import refuse_what_cannot_fit
-    from tuner.study.plan import plan_study
+    from tuner.plan.cost import refuse_what_cannot_fit
+    from tuner.plan.resolve import plan_study
     from tuner.study.sampling import make_sampler
     from tuner.study.storage import sqlite_path
 

@@ -18,8 +18,8 @@ from tuner.hyperparameters import Hyperparameters, algorithm_class, field_infos,
 if TYPE_CHECKING:
     from tuner.contract.spec import RunSpec
     from tuner.envs.make import EnvFacts
+    from tuner.plan.resolve import StudyPlan
     from tuner.study.config_files import Config
-    from tuner.study.plan import StudyPlan
 
 _TRAIN = "train"
 
@@ -98,8 +98,8 @@ def plan_training(asked: dict[str, Any], config_file: str | None) -> tuple[Study
     Raises:
         InputError: A value breaks a rule, or the environment or the file cannot be used.
     """
-    from tuner.study.plan import plan_study
-    from tuner.study.recipe import StudyRecipe
+    from tuner.plan.recipe import StudyRecipe
+    from tuner.plan.resolve import plan_study
 
     asked = dict(asked)
     given = asked.pop("set", {})

@@ -12,10 +12,10 @@ from tuner.contract.outcome import EvalPoint
 from tuner.contract.spec import RunId, RunSpec
 from tuner.errors import InputError, StudyFailedError
 from tuner.hyperparameters import from_mapping
+from tuner.plan.resolve import StudyPlan
 from tuner.result.study import StudyData
 from tuner.seeding import evaluation_seed
 from tuner.study.artifacts import attach
-from tuner.study.plan import StudyPlan
 from tuner.training.saved.film import GIF, MP4, Story
 from tuner.training.saved.model_files import load_model, save_model
 from tuner.training.saved.play import record_saved

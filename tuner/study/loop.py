@@ -18,11 +18,11 @@ from tuner.contract.outcome import EvalPoint, LossCause, Outcome
 from tuner.contract.roles import DONE, WAIT, Signal
 from tuner.contract.spec import RunId, RunSpec
 from tuner.errors import StorageLostError, StudyFailedError
+from tuner.plan.resolve import StudyPlan
 from tuner.study import blame, verdicts
 from tuner.study.conclusion import conclude
 from tuner.study.flight import Flight, OpenTrial, Run
 from tuner.study.outage import Outage
-from tuner.study.plan import StudyPlan
 from tuner.study.progress import NoProgress, PacedDrawing, ProgressListener, Snapshot
 from tuner.study.record import StudyRecord
 from tuner.study.tally import Tally

@@ -19,10 +19,10 @@ from tuner.contract.spec import Backend, EvaluationSpec, RunId, RunSpec
 from tuner.envs.make import inspect
 from tuner.errors import InputError, nearest
 from tuner.hyperparameters import from_mapping
+from tuner.plan.recipe import from_mapping as recipe_from_mapping
 from tuner.storage_url import default_storage, mask
 from tuner.study import attributes as attr
 from tuner.study.provenance import provenance
-from tuner.study.recipe import from_mapping as recipe_from_mapping
 from tuner.study.storage import open_storage, storage_errors
 
 #: What a provenance records that can change bits, as paths into it.

@@ -12,12 +12,12 @@ from optuna.storages import BaseStorage
 
 from tuner.contract.rules import rules_of
 from tuner.errors import ResumeError
+from tuner.plan.recipe import flag
+from tuner.plan.resolve import StudyPlan, as_stored, describe_evaluation
 from tuner.storage_url import mask
 from tuner.study import attributes as attr
 from tuner.study.buffer import BufferedStorage
-from tuner.study.plan import StudyPlan, as_stored, describe_evaluation
 from tuner.study.pruning import AUDIT_SHARE, Judge, make_pruner
-from tuner.study.recipe import flag
 from tuner.study.record import StudyRecord
 from tuner.study.rows import row_writer
 from tuner.study.sampling import make_sampler

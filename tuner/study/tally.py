@@ -6,7 +6,7 @@ import re
 from collections import Counter, deque
 
 from tuner.hyperparameters import algorithm_class
-from tuner.study.plan import StudyPlan
+from tuner.plan.resolve import StudyPlan
 from tuner.study.progress import BestTrial, RunningTrial, Snapshot
 from tuner.study.trials import AskedTrial, Settled
 

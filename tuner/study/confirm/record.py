@@ -13,12 +13,12 @@ from optuna.trial import FrozenTrial, TrialState
 
 from tuner.contract.spec import EvaluationSpec, RunId
 from tuner.hyperparameters import from_mapping
+from tuner.plan.resolve import StudyPlan
 from tuner.result.confirmation import ConfirmRun, Contestant, Phase
 from tuner.result.study import CurvePoint
 from tuner.seeding import run_seed
 from tuner.study import attributes as attr
 from tuner.study.confirm.schedule import WORST, Job
-from tuner.study.plan import StudyPlan
 from tuner.study.record import StudyRecord, outcome_of
 from tuner.study.trials import AskedTrial, TrialEnd
 

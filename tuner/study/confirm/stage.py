@@ -11,6 +11,7 @@ import optuna
 from tuner.contract.rules import CURRENT, rules_of
 from tuner.contract.spec import EvaluationSpec
 from tuner.core.elimination import clearly_beaten
+from tuner.plan.resolve import StudyPlan
 from tuner.result.confirmation import Contestant, Phase
 from tuner.result.study import StudyData
 from tuner.seeding import evaluation_seed
@@ -20,7 +21,6 @@ from tuner.study.confirm.record import ConfirmRecord
 from tuner.study.confirm.roster import baselines, finalists, on_backend
 from tuner.study.confirm.schedule import Job, Selection, select, verdict
 from tuner.study.loop import StudySupervisor
-from tuner.study.plan import StudyPlan
 from tuner.study.progress import ProgressListener
 from tuner.study.pruning import Judge, make_pruner
 from tuner.study.storage import open_storage, storage_errors

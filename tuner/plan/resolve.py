@@ -19,15 +19,15 @@ from tuner.envs.spec import EnvSpec
 from tuner.errors import InputError
 from tuner.hyperparameters import Hyperparameters, algorithm_class
 from tuner.optional import require
+from tuner.plan.naming import study_name
+from tuner.plan.recipe import StudyRecipe, flag
+from tuner.plan.recipe import from_mapping as recipe_from_mapping
 from tuner.result.study import StudyData
 from tuner.seeding import evaluation_seed
 from tuner.space.catalog import is_packaged, load_by_name
 from tuner.space.model import SearchSpace
 from tuner.space.parse import parse_space
 from tuner.storage_url import default_storage
-from tuner.study.naming import study_name
-from tuner.study.recipe import StudyRecipe, flag
-from tuner.study.recipe import from_mapping as recipe_from_mapping
 
 #: Lanes of a worker where nobody says how many: beyond this a stack of small networks gains little on a core.
 DEFAULT_LANES = {"native": 16, "sb3": 1}

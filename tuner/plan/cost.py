@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from tuner.contract.spec import RunId, RunSpec
 from tuner.errors import InputError
 from tuner.hyperparameters import DQNHyperparameters, Hyperparameters
-from tuner.study.corners import corners, drawn
-from tuner.study.plan import StudyPlan, available_cores
+from tuner.plan.extremes import corners, drawn
+from tuner.plan.resolve import StudyPlan, available_cores
 from tuner.study.pruning import warmup_steps
 from tuner.training.cost import footprint as memory
 

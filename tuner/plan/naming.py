@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 
-from tuner.study.recipe import NAME_PATTERN, StudyRecipe
+from tuner.plan.recipe import NAME_PATTERN, StudyRecipe
 
 #: These make up the readable part of the name; every other pinned setting goes into the suffix.
 _SPELLED_OUT = ("env", "algo", "backend")

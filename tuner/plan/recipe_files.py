@@ -1,6 +1,6 @@
 """Recipes as YAML: ``--recipe NAME|PATH``.
 
-A recipe file holds settings of :class:`~tuner.study.recipe.StudyRecipe` by field name; durations may be written
+A recipe file holds settings of :class:`~tuner.plan.recipe.StudyRecipe` by field name; durations may be written
 ``10m``. Looked up as a path, then in ``./studies/``, then among the recipes that come with the package.
 """
 
@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from tuner.errors import InputError, nearest
-from tuner.study.recipe import StudyRecipe, check_setting, from_mapping
+from tuner.plan.recipe import StudyRecipe, check_setting, from_mapping
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 

@@ -7,8 +7,8 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from tuner.plan.recipe import StudyRecipe, flag
 from tuner.storage_url import DEFAULT_STORAGE, mask
-from tuner.study.recipe import StudyRecipe, flag
 
 #: Settings of one machine or one sitting, which a repetition need not share.
 _RAY = ("ray_address", "cpus_per_worker", "gpus_per_worker")
