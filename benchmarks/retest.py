@@ -25,8 +25,8 @@ from tuner.envs.make import inspect
 from tuner.envs.spec import EnvSpec
 from tuner.hyperparameters import algorithm_class, from_mapping
 from tuner.report.evidence_words import range_text
-from tuner.study.config_files import read_config
 from tuner.training.stack.trainer import NativeTrainer
+from tuner.zoo.read import read_config
 
 
 class Collector:

@@ -22,7 +22,6 @@ from tuner.result.study import StudyData, load
 from tuner.storage_url import default_storage
 from tuner.study.conclusion import nothing_learned
 from tuner.study.confirm.stage import ConfirmStage, confirm_name
-from tuner.study.export import export_trial, write_export
 from tuner.study.lock import study_lock
 from tuner.study.loop import Ending, StudySupervisor
 from tuner.study.only_one import only_one
@@ -32,6 +31,7 @@ from tuner.study.storage import sqlite_path
 from tuner.study.studies import open_study
 from tuner.training.run_checkpoint import RunCheckpoints
 from tuner.training.saved.film import check_can_be_filmed
+from tuner.zoo.write import export_trial, write_export
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import pytest
 import yaml
 from cli_shell import tune
 
-from tuner.study.export import SCHEMA
+from tuner.zoo.write import SCHEMA
 
 VALUES = """CartPole-v1:
   n_timesteps: 300

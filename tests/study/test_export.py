@@ -13,8 +13,8 @@ from tuner.envs.spec import EnvSpec
 from tuner.errors import InputError
 from tuner.hyperparameters import DQNHyperparameters
 from tuner.result.study import load
-from tuner.study.config_files import read_config
-from tuner.study.export import config_yaml, export_trial, write_export
+from tuner.zoo.read import read_config
+from tuner.zoo.write import config_yaml, export_trial, write_export
 
 SB3_ONLY = st.builds(
     DQNHyperparameters,

@@ -148,7 +148,7 @@ def report_command(parsed: argparse.Namespace) -> int:
 def export_command(parsed: argparse.Namespace) -> int:
     """Print or write a trial as YAML."""
     from tuner.result.study import load
-    from tuner.study.export import export_trial, write_export
+    from tuner.zoo.write import export_trial, write_export
 
     number_ = None if parsed.trial is None else whole_number(parsed.trial, "--trial", 0)
     export = export_trial(load(parsed.study, parsed.storage), number_)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tuner.contract.spec import RunSpec
     from tuner.envs.make import EnvFacts
     from tuner.plan.resolve import StudyPlan
-    from tuner.study.config_files import Config
+    from tuner.zoo.read import Config
 
 _TRAIN = "train"
 
@@ -106,7 +106,7 @@ def plan_training(asked: dict[str, Any], config_file: str | None) -> tuple[Study
     algorithm = asked.get("algo", StudyRecipe().algo)
     values: dict[str, Any] = {}
     if config_file is not None:
-        from tuner.study.config_files import read_config
+        from tuner.zoo.read import read_config
 
         config = read_config(config_file, asked.get("env"))
         asked, values = over(_surroundings(config), asked), config.hyperparameters
@@ -168,9 +168,9 @@ def check_folder(folder: Path) -> None:
 
 def _train(spec: RunSpec, folder: Path, facts: EnvFacts, *, quiet: bool) -> int:
     from tuner.cli.train_progress import watch_training
-    from tuner.study.export import config_yaml
     from tuner.training.saved.model_files import save_model
     from tuner.training.single import train_once
+    from tuner.zoo.write import config_yaml
 
     with watch_training(spec, quiet=quiet) as watch:
         outcome = train_once(spec, observer=watch, on_point=watch.on_point)

@@ -14,7 +14,7 @@ from tuner.errors import InputError
 from tuner.hyperparameters import algorithm_class, beyond_sb3, from_mapping
 from tuner.result.confirmation import TITLES, Contestant, Role
 from tuner.result.study import StudyData, TrialRow
-from tuner.study.config_files import read_config
+from tuner.zoo.read import read_config
 
 
 def setting_key(backend: str, algorithm: str, hyperparameters: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ import yaml
 from tuner.errors import InputError
 from tuner.hyperparameters import Hyperparameters, algorithm_class, beyond_sb3, field_infos, from_mapping
 from tuner.result.study import StudyData, TrialRow
-from tuner.study.zoo_environments import to_zoo
+from tuner.zoo.environments import to_zoo
 
 #: First key of our own schema, and its version.
 SCHEMA = "tune/1"

@@ -16,8 +16,8 @@ import yaml
 from tuner.envs.families import ATARI, family
 from tuner.errors import InputError, nearest
 from tuner.hyperparameters import ALGORITHMS, from_mapping
-from tuner.study.export import SCHEMA, clock_key
-from tuner.study.zoo_environments import from_zoo
+from tuner.zoo.environments import from_zoo
+from tuner.zoo.write import SCHEMA, clock_key
 
 #: Keys of RL Zoo that stand for more than plain DQN on the plain environment. Their harmless values are let through.
 _UNSUPPORTED = {

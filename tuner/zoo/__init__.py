@@ -1,0 +1,1 @@
+"""RL Zoo's YAML and our own, both ways."""
