@@ -11,7 +11,7 @@ from typing import Any
 
 from tuner.contract.roles import Executor
 from tuner.errors import InputError, StudyFailedError, TunerError
-from tuner.hosting import interruptible, make_executor, with_workers
+from tuner.execution.choose import interruptible, make_executor, with_workers
 from tuner.hyperparameters import Hyperparameters, from_mapping
 from tuner.plan.command_lines import recipe_command, study_commands
 from tuner.plan.cost import refuse_what_cannot_fit

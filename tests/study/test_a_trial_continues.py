@@ -94,7 +94,7 @@ def test_a_trial_that_has_ended_leaves_no_file(recipe, tmp_path, monkeypatch):
 
 def test_the_workers_of_a_study_save_where_the_study_looks(recipe, monkeypatch):
     """What `tune` itself runs: the folder reaches the trainers, but not those on other machines."""
-    from tuner.hosting import make_executor
+    from tuner.execution.choose import make_executor
 
     plan = plan_study(recipe)
     assert plan.checkpoints == Path(recipe.report_dir).absolute() / "cut" / "checkpoints"

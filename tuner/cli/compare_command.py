@@ -133,7 +133,7 @@ def _train(plan: StudyPlan, specs: Sequence[RunSpec], folder: Path) -> list[Conf
     """Return all runs in order of seeds, training those that the folder does not hold; None when interrupted."""
     from tuner.cli.batch_progress import BatchProgress
     from tuner.cli.progress import progress_view
-    from tuner.hosting import interruptible, make_executor
+    from tuner.execution.choose import interruptible, make_executor
     from tuner.training.batch import RunBatch
 
     stored = read_runs(folder / RUNS)

@@ -85,7 +85,7 @@ def _searched_values(data: StudyData, trial: TrialRow) -> dict[str, Any]:
 
 def _dry_run(recipe: StudyRecipe) -> int:
     from tuner.cli.forecast_lines import cost_facts
-    from tuner.hosting import with_workers
+    from tuner.execution.choose import with_workers
     from tuner.plan.cost import refuse_what_cannot_fit
     from tuner.plan.resolve import plan_study
     from tuner.study.sampling import make_sampler
