@@ -34,11 +34,11 @@ from tuner.plan.recipe import StudyRecipe
 from tuner.plan.resolve import StudyPlan
 from tuner.seeding import sampler_seed
 from tuner.space.parse import parse_space
-from tuner.study import attributes as attr
 from tuner.study.loop import StudySupervisor
 from tuner.study.pruning import warmup_steps
 from tuner.study.sampling import make_sampler
-from tuner.study.storage import open_storage
+from tuner.study.store import keys as attr
+from tuner.study.store.connect import open_storage
 from tuner.study.studies import open_study
 
 GRID = evaluation_grid(50_000, 10)

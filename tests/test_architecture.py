@@ -42,7 +42,12 @@ BELOW = {
 #: Library -> the only files and folders that import it.
 HOMES = {
     "optuna": ("study/",),
-    "sqlalchemy": ("study/storage.py", "study/shared.py", "study/leases.py", "study/only_one.py"),
+    "sqlalchemy": (
+        "study/store/connect.py",
+        "study/store/shared_writer.py",
+        "study/store/leases.py",
+        "study/store/advisory_lock.py",
+    ),
     "optuna_dashboard": ("cli/dashboard.py", "study/dashboard_note.py"),
     "stable_baselines3": ("training/sb3/trainer.py",),
     "rl_zoo3": (),

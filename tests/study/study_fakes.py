@@ -21,7 +21,7 @@ from tuner.plan.recipe import StudyRecipe
 from tuner.plan.resolve import StudyPlan
 from tuner.space.parse import parse_space
 from tuner.study.loop import StudySupervisor
-from tuner.study.storage import open_storage, sqlite_path
+from tuner.study.store.connect import open_storage, sqlite_path
 from tuner.study.studies import open_study
 
 SPACE = {

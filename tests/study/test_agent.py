@@ -10,7 +10,7 @@ from optuna.artifacts import get_all_artifact_meta
 
 import tuner
 from tuner.study.artifacts import attach
-from tuner.study.storage import open_storage
+from tuner.study.store.connect import open_storage
 from tuner.training.saved.model_files import load_model
 
 

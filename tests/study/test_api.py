@@ -15,7 +15,7 @@ from tuner.errors import InputError, ResumeError, StudyFailedError, StudyLockedE
 from tuner.plan.recipe import StudyRecipe
 from tuner.plan.resolve import plan_study
 from tuner.result.study import load
-from tuner.study.lock import study_lock
+from tuner.study.store.locks import study_lock
 
 SMALL = {"env": "CartPole-v1", "steps": 300, "evaluations": 3, "eval_episodes": 1, "pruner": "none"}
 

@@ -13,10 +13,10 @@ from study_fakes import FakeExecutor, empty_database, make_plan, search, supervi
 
 from tuner.contract.outcome import EvalPoint, Outcome
 from tuner.result.study import load
-from tuner.study import rows
-from tuner.study.buffer import BufferedStorage
-from tuner.study.rows import ApiWriter, TableWriter, row_writer
-from tuner.study.storage import open_storage
+from tuner.study.store import writer as rows
+from tuner.study.store.buffer import BufferedStorage
+from tuner.study.store.connect import open_storage
+from tuner.study.store.writer import ApiWriter, TableWriter, row_writer
 
 NAMES = {
     "trials": "trial_id, number, study_id, state",

@@ -10,8 +10,8 @@ from tuner.contract.outcome import EvalPoint, Outcome
 from tuner.errors import InputError, StudyLockedError
 from tuner.result.study import load
 from tuner.study.copying import copy_study
-from tuner.study.lock import study_lock
-from tuner.study.rows import TableWriter
+from tuner.study.store.locks import study_lock
+from tuner.study.store.writer import TableWriter
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState, create_trial
 from study_fakes import empty_database
 
-from tuner.study.buffer import BufferedStorage
-from tuner.study.rows import ApiWriter
-from tuner.study.storage import open_storage
+from tuner.study.store.buffer import BufferedStorage
+from tuner.study.store.connect import open_storage
+from tuner.study.store.writer import ApiWriter
 
 LR = FloatDistribution(0, 1)
 

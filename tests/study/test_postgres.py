@@ -16,10 +16,10 @@ from tuner.contract.outcome import EvalPoint, Outcome
 from tuner.contract.roles import DONE, WAIT
 from tuner.contract.spec import RunSpec
 from tuner.result.study import list_studies, load
-from tuner.study import leases
-from tuner.study.only_one import only_one
-from tuner.study.shared import SharedWriter
-from tuner.study.storage import open_storage
+from tuner.study.store import leases
+from tuner.study.store.advisory_lock import only_one
+from tuner.study.store.connect import open_storage
+from tuner.study.store.shared_writer import SharedWriter
 
 COUNTED = ("completed", "pruned", "diverged", "timed_out", "failed")
 

@@ -15,8 +15,8 @@ from study_fakes import make_plan, search
 from tuner.errors import InputError, MissingExtraError, StorageLostError, StudyLockedError, TunerError
 from tuner.result.study import list_studies, load
 from tuner.storage_url import default_storage, mask, mask_arguments, scrub
-from tuner.study.lock import lock_path, study_lock
-from tuner.study.storage import open_storage, sqlite_path, storage_errors
+from tuner.study.store.connect import open_storage, sqlite_path, storage_errors
+from tuner.study.store.locks import lock_path, study_lock
 
 SECRET = "S3cret"
 
@@ -102,7 +102,7 @@ def test_a_database_that_does_not_answer_is_one_line_without_the_password(monkey
 
     monkeypatch.setattr(RDBStorage, "__init__", refuse)
     url = f"postgresql://u:{password}@h/db"
-    monkeypatch.setattr("tuner.study.storage._parse", lambda u: sqlalchemy.make_url("postgresql://h/db"))
+    monkeypatch.setattr("tuner.study.store.connect._parse", lambda u: sqlalchemy.make_url("postgresql://h/db"))
     with pytest.raises(InputError, match="auth failed") as error:
         open_storage(url, create=True)
     assert seen == [url]  # braces reach the database as they were given
@@ -180,7 +180,7 @@ def test_a_second_owner_is_refused_and_told_of_the_first(tmp_path):
 def test_a_killed_owners_lock_is_taken_over(tmp_path):
     database = tmp_path / "s.db"
     code = (
-        "import sys, time, pathlib; from tuner.study.lock import study_lock\n"
+        "import sys, time, pathlib; from tuner.study.store.locks import study_lock\n"
         "with study_lock(pathlib.Path(sys.argv[1]), 'mine'):\n    print('held', flush=True); time.sleep(60)"
     )
     process = subprocess.Popen([sys.executable, "-c", code, str(database)], stdout=subprocess.PIPE, text=True)

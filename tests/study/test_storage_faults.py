@@ -18,8 +18,8 @@ from tuner.errors import StorageLostError
 from tuner.result.study import load
 from tuner.study.outage import PATIENCE_S
 from tuner.study.progress import NoProgress
-from tuner.study.rows import TableWriter
-from tuner.study.spool import spool_of
+from tuner.study.store.spool import spool_of
+from tuner.study.store.writer import TableWriter
 
 ROWS = ("trials", "trial_params", "trial_values", "trial_intermediate_values", "trial_user_attributes")
 

@@ -67,7 +67,7 @@ def application(url: str) -> WSGIApplication:
     import optuna_dashboard
 
     from tuner.study.artifacts import artifact_folder, artifact_store
-    from tuner.study.storage import open_storage
+    from tuner.study.store.connect import open_storage
 
     storage = open_storage(url, create=False)
     # Only looking must not make a folder; films of agents lie in it.

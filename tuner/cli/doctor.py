@@ -116,8 +116,8 @@ def _command_name() -> Iterator[Finding]:
 
 
 def _storage(url: str) -> Iterator[Finding]:
-    from tuner.study.health import unfinished_studies
-    from tuner.study.storage import sqlite_path
+    from tuner.study.store.connect import sqlite_path
+    from tuner.study.store.health import unfinished_studies
 
     shown = mask(url)
     try:

@@ -89,7 +89,7 @@ def _dry_run(recipe: StudyRecipe) -> int:
     from tuner.plan.cost import refuse_what_cannot_fit
     from tuner.plan.resolve import plan_study
     from tuner.study.sampling import make_sampler
-    from tuner.study.storage import sqlite_path
+    from tuner.study.store.connect import sqlite_path
 
     plan = plan_study(with_workers(recipe))
     need = refuse_what_cannot_fit(plan)

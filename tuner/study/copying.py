@@ -7,11 +7,11 @@ from optuna.storages import BaseStorage
 
 from tuner.errors import InputError, StudyLockedError, nearest
 from tuner.storage_url import mask
-from tuner.study import attributes as attr
 from tuner.study.confirm.stage import confirm_name
-from tuner.study.health import at_work
-from tuner.study.leases import PREFIX
-from tuner.study.storage import open_storage, sqlite_path, storage_errors
+from tuner.study.store import keys as attr
+from tuner.study.store.connect import open_storage, sqlite_path, storage_errors
+from tuner.study.store.health import at_work
+from tuner.study.store.leases import PREFIX
 
 
 def copy_study(name: str, source: str, target: str) -> int:

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import optuna
 
-from tuner.study.storage import open_storage, storage_errors
+from tuner.study.store.connect import open_storage, storage_errors
 
 #: Last line of a note of ours: one without it was written by somebody else, and stays.
 MARK = "*Written by tune; the next run writes it again.*"

@@ -17,11 +17,11 @@ from tuner.contract.rules import rules_of
 from tuner.errors import InputError, nearest
 from tuner.result.study import CurvePoint, StudyData, StudySummary, TrialRow
 from tuner.storage_url import default_storage, mask
-from tuner.study import attributes as attr
 from tuner.study.confirm.reading import read_confirmation
-from tuner.study.health import at_work
 from tuner.study.record import outcome_of
-from tuner.study.storage import open_storage, sqlite_path, storage_errors
+from tuner.study.store import keys as attr
+from tuner.study.store.connect import open_storage, sqlite_path, storage_errors
+from tuner.study.store.health import at_work
 
 #: Completed trials below which importance says nothing: PED-ANOVA compares the best tenth with the rest.
 MIN_IMPORTANCE_TRIALS = 10

@@ -23,13 +23,13 @@ from tuner.contract.outcome import EvalPoint
 from tuner.errors import InputError, StorageLostError
 from tuner.seeding import run_seed
 from tuner.space.model import SearchSpace
-from tuner.study import attributes as attr
-from tuner.study.buffer import BufferedStorage
 from tuner.study.median import MedianMemory
 from tuner.study.pruning import Judge
-from tuner.study.shared import NothingToClaimError
 from tuner.study.shared_record import SharedRecord
-from tuner.study.storage import storage_errors
+from tuner.study.store import keys as attr
+from tuner.study.store.buffer import BufferedStorage
+from tuner.study.store.connect import storage_errors
+from tuner.study.store.shared_writer import NothingToClaimError
 from tuner.study.suggest import TrialSuggest
 from tuner.study.trials import AskedTrial, Settled, TrialEnd
 

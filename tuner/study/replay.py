@@ -21,9 +21,9 @@ from tuner.errors import InputError, nearest
 from tuner.hyperparameters import from_mapping
 from tuner.plan.recipe import from_mapping as recipe_from_mapping
 from tuner.storage_url import default_storage, mask
-from tuner.study import attributes as attr
 from tuner.study.provenance import provenance
-from tuner.study.storage import open_storage, storage_errors
+from tuner.study.store import keys as attr
+from tuner.study.store.connect import open_storage, storage_errors
 
 #: What a provenance records that can change bits, as paths into it.
 EXPLAINS = ("numeric_path", "threads", "git_commit", "versions", "hardware.cpu", "hardware.system")
@@ -38,7 +38,7 @@ class StoredTrial:
         number: Trial number.
         outcome: How it ended.
         specs: Its runs by replicate, those with evaluations.
-        curves: Stored evaluations of each of these runs, rows as :func:`~tuner.study.attributes.curve_to_json` writes
+        curves: Stored evaluations of each of these runs, rows as :func:`~tuner.study.store.keys.curve_to_json` writes
             them.
         provenance: With and on what it was trained.
     """

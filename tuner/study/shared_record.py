@@ -9,8 +9,8 @@ from optuna import Study
 from optuna.storages import BaseStorage
 from optuna.trial import Trial
 
-from tuner.study.buffer import BufferedStorage
-from tuner.study.storage import storage_errors
+from tuner.study.store.buffer import BufferedStorage
+from tuner.study.store.connect import storage_errors
 
 logger = logging.getLogger(__name__)
 

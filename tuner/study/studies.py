@@ -15,15 +15,15 @@ from tuner.errors import ResumeError
 from tuner.plan.recipe import flag
 from tuner.plan.resolve import StudyPlan, as_stored, describe_evaluation
 from tuner.storage_url import mask
-from tuner.study import attributes as attr
-from tuner.study.buffer import BufferedStorage
 from tuner.study.pruning import AUDIT_SHARE, Judge, make_pruner
 from tuner.study.record import StudyRecord
-from tuner.study.rows import row_writer
 from tuner.study.sampling import make_sampler
-from tuner.study.sharing import share
-from tuner.study.spool import replay, spool_of
-from tuner.study.storage import open_storage, storage_errors, wait_briefly
+from tuner.study.store import keys as attr
+from tuner.study.store.buffer import BufferedStorage
+from tuner.study.store.connect import open_storage, storage_errors, wait_briefly
+from tuner.study.store.peers import share
+from tuner.study.store.spool import replay, spool_of
+from tuner.study.store.writer import row_writer
 
 #: Settings whose resolved value is compared instead of what was said (said or not said, the budget is the same).
 _BUDGET = {"steps": "n_timesteps", "evaluations": "evaluations", "eval_episodes": "eval_episodes"}

@@ -17,9 +17,9 @@ from tuner.plan.resolve import StudyPlan
 from tuner.result.confirmation import ConfirmRun, Contestant, Phase
 from tuner.result.study import CurvePoint
 from tuner.seeding import run_seed
-from tuner.study import attributes as attr
 from tuner.study.confirm.schedule import WORST, Job
 from tuner.study.record import StudyRecord, outcome_of
+from tuner.study.store import keys as attr
 from tuner.study.trials import AskedTrial, TrialEnd
 
 #: From results so far to the runs that may be trained now.

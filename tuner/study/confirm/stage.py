@@ -15,7 +15,6 @@ from tuner.plan.resolve import StudyPlan
 from tuner.result.confirmation import Contestant, Phase
 from tuner.result.study import StudyData
 from tuner.seeding import evaluation_seed
-from tuner.study import attributes as attr
 from tuner.study.confirm.allocation import allocate, fewest_runs
 from tuner.study.confirm.record import ConfirmRecord
 from tuner.study.confirm.roster import baselines, finalists, on_backend
@@ -23,7 +22,8 @@ from tuner.study.confirm.schedule import Job, Selection, select, verdict
 from tuner.study.loop import StudySupervisor
 from tuner.study.progress import ProgressListener
 from tuner.study.pruning import Judge, make_pruner
-from tuner.study.storage import open_storage, storage_errors
+from tuner.study.store import keys as attr
+from tuner.study.store.connect import open_storage, storage_errors
 from tuner.study.studies import buffer_study, is_exclusive
 
 #: Episodes of each evaluation over the last third of a run, which the score looks at.

@@ -26,12 +26,12 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from tuner.study.news import News, Param
-from tuner.study.owed import Owed
-from tuner.study.rows import RowWriter, row_writer
-from tuner.study.sharing import Sharing
-from tuner.study.spool import Spool
-from tuner.study.study_rows import StudyRows
+from tuner.study.store.pass_through import StudyRows
+from tuner.study.store.peers import Sharing
+from tuner.study.store.pending import News, Param
+from tuner.study.store.spool import Spool
+from tuner.study.store.unwritten import Owed
+from tuner.study.store.writer import RowWriter, row_writer
 
 _FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 

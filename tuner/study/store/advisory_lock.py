@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from sqlalchemy import func, select
 
-from tuner.study.rows import known_tables
-from tuner.study.storage import open_storage, storage_errors
+from tuner.study.store.connect import open_storage, storage_errors
+from tuner.study.store.writer import known_tables
 
 
 @contextlib.contextmanager

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 
 from optuna.exceptions import StorageInternalError
 
-from tuner.study.news import News
-from tuner.study.rows import RowWriter
-from tuner.study.spool import Spool
+from tuner.study.store.pending import News
+from tuner.study.store.spool import Spool
+from tuner.study.store.writer import RowWriter
 
 #: Seconds before a database that has just refused a trial is asked again.
 RETRY_S = 2.0

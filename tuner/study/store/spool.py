@@ -21,9 +21,9 @@ from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 
 from tuner.storage_url import mask
-from tuner.study.news import News, Param
-from tuner.study.rows import RowWriter
-from tuner.study.storage import sqlite_path
+from tuner.study.store.connect import sqlite_path
+from tuner.study.store.pending import News, Param
+from tuner.study.store.writer import RowWriter
 
 
 class Spool:

@@ -7,10 +7,10 @@ from collections.abc import Container, Sequence
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from tuner.study import attributes as attr
-from tuner.study.leases import Leases, owner_name
-from tuner.study.rows import known_tables
-from tuner.study.shared import SharedWriter, shared_writer
+from tuner.study.store import keys as attr
+from tuner.study.store.leases import Leases, owner_name
+from tuner.study.store.shared_writer import SharedWriter, shared_writer
+from tuner.study.store.writer import known_tables
 
 
 class Sharing:

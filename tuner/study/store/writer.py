@@ -19,7 +19,7 @@ from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from tuner.study.news import News, running_trial
+from tuner.study.store.pending import News, running_trial
 
 
 class RowWriter(Protocol):

@@ -18,9 +18,9 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import and_, func, select
 from sqlalchemy.dialects.postgresql import insert
 
-from tuner.study import attributes as attr
-from tuner.study.news import News, running_trial
-from tuner.study.rows import TableWriter, known_tables
+from tuner.study.store import keys as attr
+from tuner.study.store.pending import News, running_trial
+from tuner.study.store.writer import TableWriter, known_tables
 
 _LOST = json.dumps(attr.LOST)
 

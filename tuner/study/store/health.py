@@ -10,11 +10,11 @@ import optuna
 from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 
-from tuner.study import attributes as attr
-from tuner.study.leases import Leases
-from tuner.study.lock import lock_owner
-from tuner.study.rows import known_tables
-from tuner.study.storage import open_storage, sqlite_path, storage_errors
+from tuner.study.store import keys as attr
+from tuner.study.store.connect import open_storage, sqlite_path, storage_errors
+from tuner.study.store.leases import Leases
+from tuner.study.store.locks import lock_owner
+from tuner.study.store.writer import known_tables
 
 
 @dataclass(frozen=True)

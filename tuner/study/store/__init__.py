@@ -1,0 +1,1 @@
+"""The study's rows: buffered, spooled, locked. Knows no recipe and no search."""
