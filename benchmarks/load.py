@@ -35,8 +35,8 @@ from supervisor_cost import GRID, fill, history, make_plan
 
 from tuner.contract.outcome import EvalPoint, Outcome
 from tuner.contract.spec import RunSpec
-from tuner.study.loop import StudySupervisor
-from tuner.study.studies import open_study
+from tuner.study.search.open_study import open_study
+from tuner.study.search.supervisor import StudySupervisor
 
 TICK_S = 0.1
 

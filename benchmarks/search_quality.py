@@ -41,10 +41,10 @@ from tuner.hyperparameters import Hyperparameters
 from tuner.plan.recipe import StudyRecipe
 from tuner.plan.resolve import StudyPlan, plan_study
 from tuner.space.model import SearchSpace
-from tuner.study.loop import StudySupervisor
-from tuner.study.pruning import Judge, make_pruner
-from tuner.study.record import Settled, StudyRecord
-from tuner.study.sampling import make_sampler
+from tuner.study.search.ledger import Settled, StudyRecord
+from tuner.study.search.pruners import Judge, make_pruner
+from tuner.study.search.samplers import make_sampler
+from tuner.study.search.supervisor import StudySupervisor
 from tuner.study.store.buffer import BufferedStorage
 
 LANDSCAPE = Path("tests/data/landscape-cartpole.npz")

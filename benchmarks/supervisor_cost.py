@@ -3,7 +3,7 @@
     python benchmarks/supervisor_cost.py [--sizes 100 1000 10000] [--pairs 5] [--trials 6]
 
 First row: one trial from start to end (created, five parameters sampled at random, ten evaluations reported, each
-followed by the median pruner's decision, told), ours through :class:`tuner.study.loop.StudySupervisor` and Optuna's
+followed by the median pruner's decision, told), ours through :class:`tuner.study.search.supervisor.StudySupervisor` and Optuna's
 through ``study.optimize`` with ``trial.report`` and ``trial.should_prune``. Both write to one SQLite file each, in
 write-ahead mode, that holds the same finished trials; Optuna's is made faster by that (its default waits for the disk).
 Second row: one proposal of TPE over five parameters on those trials in memory, ours bounded, Optuna's on all. It waits
@@ -34,12 +34,12 @@ from tuner.plan.recipe import StudyRecipe
 from tuner.plan.resolve import StudyPlan
 from tuner.seeding import sampler_seed
 from tuner.space.parse import parse_space
-from tuner.study.loop import StudySupervisor
-from tuner.study.pruning import warmup_steps
-from tuner.study.sampling import make_sampler
+from tuner.study.search.open_study import open_study
+from tuner.study.search.pruners import warmup_steps
+from tuner.study.search.samplers import make_sampler
+from tuner.study.search.supervisor import StudySupervisor
 from tuner.study.store import keys as attr
 from tuner.study.store.connect import open_storage
-from tuner.study.studies import open_study
 
 GRID = evaluation_grid(50_000, 10)
 RANGES: dict[str, BaseDistribution] = {

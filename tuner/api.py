@@ -20,15 +20,15 @@ from tuner.plan.recipe import from_mapping as recipe_from_mapping
 from tuner.plan.resolve import StudyPlan, plan_again, plan_study
 from tuner.result.study import StudyData, load
 from tuner.storage_url import default_storage
-from tuner.study.conclusion import nothing_learned
 from tuner.study.confirm.stage import ConfirmStage, confirm_name
-from tuner.study.loop import Ending, StudySupervisor
-from tuner.study.progress import NoProgress, ProgressListener
-from tuner.study.provenance import provenance
+from tuner.study.search.conclusion import nothing_learned
+from tuner.study.search.open_study import open_study
+from tuner.study.search.progress import NoProgress, ProgressListener
+from tuner.study.search.provenance import provenance
+from tuner.study.search.supervisor import Ending, StudySupervisor
 from tuner.study.store.advisory_lock import only_one
 from tuner.study.store.connect import sqlite_path
 from tuner.study.store.locks import study_lock
-from tuner.study.studies import open_study
 from tuner.training.run_checkpoint import RunCheckpoints
 from tuner.training.saved.film import check_can_be_filmed
 from tuner.zoo.write import export_trial, write_export

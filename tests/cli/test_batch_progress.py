@@ -9,7 +9,7 @@ from tuner.cli.batch_progress import BatchProgress
 from tuner.cli.progress import live_view
 from tuner.contract.outcome import EvalPoint, Outcome
 from tuner.execution.inline import InlineExecutor
-from tuner.study.progress import NoProgress
+from tuner.study.search.progress import NoProgress
 from tuner.training.batch import RunBatch
 
 

@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from tuner.cli.progress import LiveProgress, PlainProgress, live_view, plain_line, progress_view
-from tuner.study.progress import BestTrial, NoProgress, RunningTrial, Snapshot
+from tuner.study.search.progress import BestTrial, NoProgress, RunningTrial, Snapshot
 
 PARAMS = {"learning_rate": 0.00123, "buffer_size": 50_000, "target_update_interval": 1510, "exploration_fraction": 0.3}
 

@@ -14,7 +14,7 @@ from tuner.contract.spec import RunId
 from tuner.execution.inline import InlineExecutor
 from tuner.hyperparameters import from_mapping
 from tuner.plan.resolve import plan_study
-from tuner.study.progress import NoProgress
+from tuner.study.search.progress import NoProgress
 from tuner.training.registry import make_trainer
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]

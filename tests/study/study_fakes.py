@@ -20,9 +20,9 @@ from tuner.plan.naming import study_name
 from tuner.plan.recipe import StudyRecipe
 from tuner.plan.resolve import StudyPlan
 from tuner.space.parse import parse_space
-from tuner.study.loop import StudySupervisor
+from tuner.study.search.open_study import open_study
+from tuner.study.search.supervisor import StudySupervisor
 from tuner.study.store.connect import open_storage, sqlite_path
-from tuner.study.studies import open_study
 
 SPACE = {
     "algorithm": "dqn",

@@ -3,7 +3,7 @@
 from study_fakes import FakeExecutor, make_plan, supervise
 
 from tuner.result.study import load
-from tuner.study.pruning import Judge
+from tuner.study.search.pruners import Judge
 
 
 def searched(folder, **settings):

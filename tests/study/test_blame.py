@@ -7,7 +7,7 @@ from tuner.contract.outcome import EvalPoint, Outcome
 from tuner.contract.roles import DONE, WAIT
 from tuner.contract.spec import RunSpec
 from tuner.result.study import load
-from tuner.study.blame import MAX_CHARGES, MAX_DEATHS_ALONE
+from tuner.study.search.charges import MAX_CHARGES, MAX_DEATHS_ALONE
 
 
 @pytest.fixture

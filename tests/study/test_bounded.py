@@ -11,7 +11,7 @@ from optuna.samplers import TPESampler
 from optuna.samplers._tpe.sampler import _split_trials
 from optuna.trial import TrialState, create_trial
 
-from tuner.study.bounded import BEST, BOUND, BoundedTPE, Ranking, good_side, rank
+from tuner.study.search.tpe import BEST, BOUND, BoundedTPE, Ranking, good_side, rank
 
 pytestmark = pytest.mark.filterwarnings("ignore:`gamma` has been deprecated:FutureWarning")  # of plain_tpe
 

@@ -1,6 +1,6 @@
 """Drawing progress takes a small part of the time however many trials are in flight."""
 
-from tuner.study.progress import DRAWING_SHARE, PacedDrawing
+from tuner.study.search.progress import DRAWING_SHARE, PacedDrawing
 
 
 class Clock:

@@ -41,9 +41,9 @@ def server():
 def url(server, request, tmp_path):
     patch = pytest.MonkeyPatch()
     patch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    patch.setattr("tuner.study.record.RECLAIM_S", 0.0)
-    patch.setattr("tuner.study.shared_record.RECOUNT_S", 0.0)
-    patch.setattr("tuner.study.shared_record.REAP_S", 0.0)
+    patch.setattr("tuner.study.search.ledger.RECLAIM_S", 0.0)
+    patch.setattr("tuner.study.search.shared_record.RECOUNT_S", 0.0)
+    patch.setattr("tuner.study.search.shared_record.REAP_S", 0.0)
     with connections_closed():
         yield server.new_database(f"t{abs(hash(request.node.name))}", template="empty")
         for thread in threading.enumerate():

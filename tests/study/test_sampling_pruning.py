@@ -10,9 +10,9 @@ from optuna.study import StudyDirection
 from optuna.trial import TrialState, create_trial
 from study_fakes import FakeExecutor, make_plan, search
 
-from tuner.study.median import MedianMemory
-from tuner.study.pruning import Judge, make_pruner, warmup_steps
-from tuner.study.sampling import make_sampler
+from tuner.study.search.median_pruner import MedianMemory
+from tuner.study.search.pruners import Judge, make_pruner, warmup_steps
+from tuner.study.search.samplers import make_sampler
 
 GRID = tuple(range(100, 1001, 100))
 

@@ -234,7 +234,7 @@ def test_importance_sums_to_one_and_needs_enough_trials(tmp_path):
 
 def test_everything_in_the_tables_is_plain_and_the_password_is_nowhere(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["tune", "--storage", f"postgresql://u:{SECRET}@h/d"])
-    from tuner.study.provenance import provenance
+    from tuner.study.search.provenance import provenance
 
     stored = provenance(numeric_path="numpy-cpu")
     assert SECRET not in json.dumps(stored)

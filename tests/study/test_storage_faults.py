@@ -16,8 +16,8 @@ from tuner.contract.roles import WAIT
 from tuner.contract.spec import RunSpec
 from tuner.errors import StorageLostError
 from tuner.result.study import load
-from tuner.study.outage import PATIENCE_S
-from tuner.study.progress import NoProgress
+from tuner.study.search.outage import PATIENCE_S
+from tuner.study.search.progress import NoProgress
 from tuner.study.store.spool import spool_of
 from tuner.study.store.writer import TableWriter
 
@@ -87,7 +87,7 @@ def test_while_the_database_is_away_nothing_new_starts_and_what_runs_goes_on(url
     finish(supervisor, second, 2.0)
     assert supervisor.take({}, block=False) is WAIT  # in flight or not: the study is not over
     assert spool_lines(url, plan) == [0, 1]
-    monkeypatch.setattr("tuner.study.record.FLUSH_S", -1.0)
+    monkeypatch.setattr("tuner.study.search.ledger.FLUSH_S", -1.0)
     assert supervisor.tick()
     assert supervisor.tick()
     assert len(notes.lines) == 1
@@ -120,7 +120,7 @@ def test_patience_ends_with_exit_code_four_and_the_results_kept(url, monkeypatch
     for name in ("write", "create"):
         monkeypatch.setattr(TableWriter, name, away)
     finish(supervisor, spec, 1.0)
-    monkeypatch.setattr("tuner.study.record.FLUSH_S", -1.0)
+    monkeypatch.setattr("tuner.study.search.ledger.FLUSH_S", -1.0)
     assert supervisor.tick()
     now[0] += PATIENCE_S + 1
     with pytest.raises(StorageLostError, match="does not answer any more") as error:

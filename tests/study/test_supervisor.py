@@ -11,7 +11,7 @@ from tuner.contract.spec import RunId
 from tuner.errors import ResumeError
 from tuner.result.study import load
 from tuner.seeding import run_seed
-from tuner.study.progress import NoProgress
+from tuner.study.search.progress import NoProgress
 
 COUNTED = ("completed", "pruned", "diverged", "timed_out", "failed")
 
@@ -270,7 +270,7 @@ def test_a_successor_that_was_not_queued_is_queued_at_the_next_start(url, monkey
     plan = make_plan(url, trials=1)
     killed = supervise(plan)
     killed.take({}, block=False)
-    monkeypatch.setattr("tuner.study.record.StudyRecord._enqueue_successor", lambda *a: None)
+    monkeypatch.setattr("tuner.study.search.ledger.StudyRecord._enqueue_successor", lambda *a: None)
     killed.close()
     monkeypatch.undo()
     search(plan)
@@ -322,7 +322,7 @@ def test_a_worker_gets_a_queued_run_of_its_open_shape_first(url):
 
 def test_curves_of_running_trials_are_in_the_database_within_two_seconds(url, monkeypatch):
     now = [100.0]
-    monkeypatch.setattr("tuner.study.record.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("tuner.study.search.ledger.time.monotonic", lambda: now[0])
     plan = make_plan(url, trials=1)
     supervisor = supervise(plan)
     run_id = supervisor.take({}, block=False).run_id

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from tuner.contract.outcome import EvalPoint, Outcome
 from tuner.contract.spec import RunSpec
-from tuner.study.progress import PacedDrawing, ProgressListener, RunningTrial, Snapshot
+from tuner.study.search.progress import PacedDrawing, ProgressListener, RunningTrial, Snapshot
 
 #: Runs in training, each with its evaluations so far.
 Training = Sequence[tuple[RunSpec, Sequence[EvalPoint]]]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tuner.cli.console import console, number, one_line, setting
 from tuner.durations import show_duration
-from tuner.study.progress import NoProgress, ProgressListener, RunningTrial, Snapshot
+from tuner.study.search.progress import NoProgress, ProgressListener, RunningTrial, Snapshot
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType

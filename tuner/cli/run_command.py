@@ -88,7 +88,7 @@ def _dry_run(recipe: StudyRecipe) -> int:
     from tuner.execution.choose import with_workers
     from tuner.plan.cost import refuse_what_cannot_fit
     from tuner.plan.resolve import plan_study
-    from tuner.study.sampling import make_sampler
+    from tuner.study.search.samplers import make_sampler
     from tuner.study.store.connect import sqlite_path
 
     plan = plan_study(with_workers(recipe))

@@ -11,7 +11,7 @@ from tuner.errors import InputError
 from tuner.hyperparameters import DQNHyperparameters, Hyperparameters
 from tuner.plan.extremes import corners, drawn
 from tuner.plan.resolve import StudyPlan, available_cores
-from tuner.study.pruning import warmup_steps
+from tuner.study.search.pruners import warmup_steps
 from tuner.training.cost import footprint as memory
 
 #: Mean length of an evaluation episode as a share of its cap, which nobody knows before training.

@@ -8,12 +8,12 @@ from typing import Any, cast
 import optuna
 
 from tuner.study.confirm.record import ConfirmRecord
-from tuner.study.record import StudyRecord
+from tuner.study.search.ledger import StudyRecord
+from tuner.study.search.open_study import buffer_study, is_exclusive
 from tuner.study.store import keys as attr
 from tuner.study.store.connect import open_storage, sqlite_path, storage_errors
 from tuner.study.store.locks import study_lock
 from tuner.study.store.spool import spool_of
-from tuner.study.studies import buffer_study, is_exclusive
 
 
 @dataclass(frozen=True)

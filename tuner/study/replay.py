@@ -21,7 +21,7 @@ from tuner.errors import InputError, nearest
 from tuner.hyperparameters import from_mapping
 from tuner.plan.recipe import from_mapping as recipe_from_mapping
 from tuner.storage_url import default_storage, mask
-from tuner.study.provenance import provenance
+from tuner.study.search.provenance import provenance
 from tuner.study.store import keys as attr
 from tuner.study.store.connect import open_storage, storage_errors
 

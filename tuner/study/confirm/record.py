@@ -18,9 +18,9 @@ from tuner.result.confirmation import ConfirmRun, Contestant, Phase
 from tuner.result.study import CurvePoint
 from tuner.seeding import run_seed
 from tuner.study.confirm.schedule import WORST, Job
-from tuner.study.record import StudyRecord, outcome_of
+from tuner.study.search.ledger import StudyRecord, outcome_of
+from tuner.study.search.trial import AskedTrial, TrialEnd
 from tuner.study.store import keys as attr
-from tuner.study.trials import AskedTrial, TrialEnd
 
 #: From results so far to the runs that may be trained now.
 Wanted = Callable[[Mapping[Job, float | None]], Sequence[Job]]

@@ -19,12 +19,12 @@ from tuner.study.confirm.allocation import allocate, fewest_runs
 from tuner.study.confirm.record import ConfirmRecord
 from tuner.study.confirm.roster import baselines, finalists, on_backend
 from tuner.study.confirm.schedule import Job, Selection, select, verdict
-from tuner.study.loop import StudySupervisor
-from tuner.study.progress import ProgressListener
-from tuner.study.pruning import Judge, make_pruner
+from tuner.study.search.open_study import buffer_study, is_exclusive
+from tuner.study.search.progress import ProgressListener
+from tuner.study.search.pruners import Judge, make_pruner
+from tuner.study.search.supervisor import StudySupervisor
 from tuner.study.store import keys as attr
 from tuner.study.store.connect import open_storage, storage_errors
-from tuner.study.studies import buffer_study, is_exclusive
 
 #: Episodes of each evaluation over the last third of a run, which the score looks at.
 LATE_EPISODES = 50

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import Protocol
 
 from tuner.errors import StorageLostError
-from tuner.study.tally import Tally
-from tuner.study.trials import AskedTrial
+from tuner.study.search.tally import Tally
+from tuner.study.search.trial import AskedTrial
 
 #: Seconds a database may be away before the study ends with its results in the spool.
 PATIENCE_S = 600.0

@@ -19,14 +19,15 @@ from tuner.contract.roles import DONE, WAIT, Signal
 from tuner.contract.spec import RunId, RunSpec
 from tuner.errors import StorageLostError, StudyFailedError
 from tuner.plan.resolve import StudyPlan
-from tuner.study import blame, verdicts
-from tuner.study.conclusion import conclude
-from tuner.study.flight import Flight, OpenTrial, Run
-from tuner.study.outage import Outage
-from tuner.study.progress import NoProgress, PacedDrawing, ProgressListener, Snapshot
-from tuner.study.record import StudyRecord
-from tuner.study.tally import Tally
-from tuner.study.trials import Settled
+from tuner.study.search import charges as blame
+from tuner.study.search import outcomes as verdicts
+from tuner.study.search.conclusion import conclude
+from tuner.study.search.ledger import StudyRecord
+from tuner.study.search.open_trials import Flight, OpenTrial, Run
+from tuner.study.search.outage import Outage
+from tuner.study.search.progress import NoProgress, PacedDrawing, ProgressListener, Snapshot
+from tuner.study.search.tally import Tally
+from tuner.study.search.trial import Settled
 from tuner.training.run_checkpoint import RunCheckpoints
 
 #: Said once after the first Ctrl-C: nothing else is to be seen until the runs in training reach an evaluation.

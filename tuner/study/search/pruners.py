@@ -14,7 +14,7 @@ from optuna.pruners import BasePruner, HyperbandPruner, NopPruner, SuccessiveHal
 from optuna.trial import FrozenTrial
 
 from tuner.seeding import run_seed
-from tuner.study.median import MedianMemory
+from tuner.study.search.median_pruner import MedianMemory
 
 REDUCTION_FACTOR = 3
 

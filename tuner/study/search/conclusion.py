@@ -7,8 +7,8 @@ from collections import Counter
 from tuner.contract.objective import trial_score
 from tuner.errors import DivergedError, StudyFailedError
 from tuner.result.study import StudyData
-from tuner.study.flight import OpenTrial
-from tuner.study.trials import TrialEnd
+from tuner.study.search.open_trials import OpenTrial
+from tuner.study.search.trial import TrialEnd
 
 
 def conclude(trial: OpenTrial, last_step: int, objective: str) -> TrialEnd | None:

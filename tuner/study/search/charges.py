@@ -10,8 +10,8 @@ from __future__ import annotations
 import dataclasses
 
 from tuner.contract.outcome import LossCause
-from tuner.study.flight import Run
-from tuner.study.verdicts import Verdict
+from tuner.study.search.open_trials import Run
+from tuner.study.search.outcomes import Verdict
 
 #: Deaths at one place, between the same two evaluations, before a run is given up. A run is a pure function of its
 #: spec: one that kills its worker does so at the same step every time, a stranger's kill comes anywhere.

@@ -13,8 +13,8 @@ from typing import Literal
 from tuner.contract.objective import value_at
 from tuner.contract.outcome import EvalPoint
 from tuner.contract.spec import RunId, RunSpec
-from tuner.study.progress import RunningTrial
-from tuner.study.trials import AskedTrial
+from tuner.study.search.progress import RunningTrial
+from tuner.study.search.trial import AskedTrial
 
 
 @dataclass

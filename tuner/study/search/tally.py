@@ -7,8 +7,8 @@ from collections import Counter, deque
 
 from tuner.hyperparameters import algorithm_class
 from tuner.plan.resolve import StudyPlan
-from tuner.study.progress import BestTrial, RunningTrial, Snapshot
-from tuner.study.trials import AskedTrial, Settled
+from tuner.study.search.progress import BestTrial, RunningTrial, Snapshot
+from tuner.study.search.trial import AskedTrial, Settled
 
 #: Equal failures in a row that end the study.
 FAILURES_IN_A_ROW = 10

@@ -15,9 +15,9 @@ from tuner.errors import ResumeError
 from tuner.plan.recipe import flag
 from tuner.plan.resolve import StudyPlan, as_stored, describe_evaluation
 from tuner.storage_url import mask
-from tuner.study.pruning import AUDIT_SHARE, Judge, make_pruner
-from tuner.study.record import StudyRecord
-from tuner.study.sampling import make_sampler
+from tuner.study.search.ledger import StudyRecord
+from tuner.study.search.pruners import AUDIT_SHARE, Judge, make_pruner
+from tuner.study.search.samplers import make_sampler
 from tuner.study.store import keys as attr
 from tuner.study.store.buffer import BufferedStorage
 from tuner.study.store.connect import open_storage, storage_errors, wait_briefly

@@ -23,15 +23,15 @@ from tuner.contract.outcome import EvalPoint
 from tuner.errors import InputError, StorageLostError
 from tuner.seeding import run_seed
 from tuner.space.model import SearchSpace
-from tuner.study.median import MedianMemory
-from tuner.study.pruning import Judge
-from tuner.study.shared_record import SharedRecord
+from tuner.study.search.median_pruner import MedianMemory
+from tuner.study.search.pruners import Judge
+from tuner.study.search.shared_record import SharedRecord
+from tuner.study.search.suggest import TrialSuggest
+from tuner.study.search.trial import AskedTrial, Settled, TrialEnd
 from tuner.study.store import keys as attr
 from tuner.study.store.buffer import BufferedStorage
 from tuner.study.store.connect import storage_errors
 from tuner.study.store.shared_writer import NothingToClaimError
-from tuner.study.suggest import TrialSuggest
-from tuner.study.trials import AskedTrial, Settled, TrialEnd
 
 _STATES = {"completed": TrialState.COMPLETE, "failed": TrialState.FAIL}
 

@@ -18,7 +18,7 @@ from optuna.samplers import BaseSampler, GPSampler, QMCSampler, RandomSampler
 from optuna.trial import FrozenTrial, TrialState
 
 from tuner.seeding import sampler_seed
-from tuner.study.bounded import BoundedTPE, Ranking
+from tuner.study.search.tpe import BoundedTPE, Ranking
 
 
 def make_sampler(name: str, *, seed: int, startup_trials: int) -> BaseSampler:

@@ -1,0 +1,1 @@
+"""The supervisor: asks, reports, prunes, tells."""
