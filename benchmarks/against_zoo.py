@@ -30,7 +30,7 @@ from tuner.envs.make import inspect
 from tuner.envs.spec import EnvSpec
 from tuner.hyperparameters import from_mapping
 from tuner.seeding import evaluation_seed, run_seed
-from tuner.study.confirm.roster import zoo_values
+from tuner.study.confirm.contestants import zoo_values
 from tuner.training.stack.trainer import NativeTrainer
 from tuner.zoo.read import read_config
 

@@ -34,7 +34,7 @@ import numpy as np
 from tuner import seeding
 from tuner.core.elimination import LEVEL, clearly_beaten
 from tuner.core.statistics import interquartile_mean, iqm_interval
-from tuner.study.confirm.allocation import allocate
+from tuner.study.confirm.budget import allocate
 from tuner.study.confirm.schedule import Job, select
 
 TRIALS, FINALISTS, CONFIRM_RUNS, VERDICT_RUNS = 100, 5, 65, 10

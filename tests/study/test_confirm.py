@@ -18,8 +18,8 @@ from tuner.result.confirmation import Confirmation
 from tuner.result.study import list_studies
 from tuner.result.verdict import judge
 from tuner.seeding import run_seed
-from tuner.study.confirm.allocation import allocate
-from tuner.study.confirm.roster import baselines, finalists, zoo_values
+from tuner.study.confirm.budget import allocate
+from tuner.study.confirm.contestants import baselines, finalists, zoo_values
 
 SMALL = {
     "env": "CartPole-v1", "steps": 300, "evaluations": 3, "eval_episodes": 2, "pruner": "none", "startup_trials": 3,

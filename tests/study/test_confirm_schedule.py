@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tuner.core.elimination import clearly_beaten
-from tuner.study.confirm.allocation import MIN_SELECT_SEEDS, MIN_VERDICT_SEEDS, Allocation, allocate, fewest_runs
+from tuner.study.confirm.budget import MIN_SELECT_SEEDS, MIN_VERDICT_SEEDS, Allocation, allocate, fewest_runs
 from tuner.study.confirm.schedule import WORST, Job, select, verdict
 
 

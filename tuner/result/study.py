@@ -190,7 +190,7 @@ def load(name: str, storage: str | None = None) -> StudyData:
     Raises:
         InputError: The storage cannot be used, or has no such study; the nearest name is given.
     """
-    from tuner.study.reading import read_study
+    from tuner.study.reading.study import read_study
 
     return read_study(name, storage)
 
@@ -201,6 +201,6 @@ def list_studies(storage: str | None = None) -> list[StudySummary]:
     Raises:
         InputError: The storage cannot be used.
     """
-    from tuner.study.reading import read_summaries
+    from tuner.study.reading.study import read_summaries
 
     return read_summaries(storage)

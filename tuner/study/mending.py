@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import optuna
 
-from tuner.study.confirm.record import ConfirmRecord
+from tuner.study.confirm.ledger import ConfirmRecord
 from tuner.study.search.ledger import StudyRecord
 from tuner.study.search.open_study import buffer_study, is_exclusive
 from tuner.study.store import keys as attr

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from tuner.result.confirmation import Phase
-from tuner.study.confirm.allocation import Allocation
+from tuner.study.confirm.budget import Allocation
 
 #: Score of a run that diverged, before it is known what was the worst beside it.
 WORST = float("-inf")

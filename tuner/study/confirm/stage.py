@@ -15,9 +15,9 @@ from tuner.plan.resolve import StudyPlan
 from tuner.result.confirmation import Contestant, Phase
 from tuner.result.study import StudyData
 from tuner.seeding import evaluation_seed
-from tuner.study.confirm.allocation import allocate, fewest_runs
-from tuner.study.confirm.record import ConfirmRecord
-from tuner.study.confirm.roster import baselines, finalists, on_backend
+from tuner.study.confirm.budget import allocate, fewest_runs
+from tuner.study.confirm.contestants import baselines, finalists, on_backend
+from tuner.study.confirm.ledger import ConfirmRecord
 from tuner.study.confirm.schedule import Job, Selection, select, verdict
 from tuner.study.search.open_study import buffer_study, is_exclusive
 from tuner.study.search.progress import ProgressListener

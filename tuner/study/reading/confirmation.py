@@ -10,8 +10,8 @@ import optuna
 
 from tuner.core.elimination import clearly_beaten
 from tuner.result.confirmation import Confirmation, ConfirmRun, Contestant
-from tuner.study.confirm.allocation import Allocation
-from tuner.study.confirm.record import run_of, score_of
+from tuner.study.confirm.budget import Allocation
+from tuner.study.confirm.ledger import run_of, score_of
 from tuner.study.confirm.schedule import Job, select, verdict
 from tuner.study.confirm.stage import confirm_name, with_other_backend
 from tuner.study.store import keys as attr

@@ -17,7 +17,7 @@ from tuner.contract.rules import rules_of
 from tuner.errors import InputError, nearest
 from tuner.result.study import CurvePoint, StudyData, StudySummary, TrialRow
 from tuner.storage_url import default_storage, mask
-from tuner.study.confirm.reading import read_confirmation
+from tuner.study.reading.confirmation import read_confirmation
 from tuner.study.search.ledger import outcome_of
 from tuner.study.store import keys as attr
 from tuner.study.store.connect import open_storage, sqlite_path, storage_errors
