@@ -48,7 +48,7 @@ HOMES = {
         "study/store/leases.py",
         "study/store/advisory_lock.py",
     ),
-    "optuna_dashboard": ("cli/dashboard.py", "study/dashboard_note.py"),
+    "optuna_dashboard": ("cli/dashboard.py", "study/upkeep/dashboard_note.py"),
     "stable_baselines3": ("training/sb3/trainer.py",),
     "rl_zoo3": (),
     "plotly": ("report/",),

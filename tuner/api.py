@@ -189,7 +189,7 @@ def write_study_report(data: StudyData, storage: str, report_dir: Path) -> Repor
 def _tell_dashboard(data: StudyData, storage: str, progress: ProgressListener) -> None:
     """Save the verdict and a few figures for those who browse the database; not worth failing for."""
     from tuner.report.dashboard import dashboard_figures, dashboard_note
-    from tuner.study.dashboard_note import save_to_dashboard
+    from tuner.study.upkeep.dashboard_note import save_to_dashboard
 
     try:
         save_to_dashboard(data.name, storage, dashboard_note(data), dashboard_figures(data))
@@ -270,7 +270,7 @@ def _confirm(
 
 
 def _film(plan: StudyPlan, data: StudyData, progress: ProgressListener) -> StudyFailedError | None:
-    from tuner.study.agent import film_agent
+    from tuner.study.upkeep.film_winner import film_agent
 
     try:
         film_agent(plan, data, Path(plan.recipe.report_dir) / plan.name, progress.note)

@@ -9,8 +9,8 @@ import yaml
 from optuna.artifacts import get_all_artifact_meta
 
 import tuner
-from tuner.study.artifacts import attach
 from tuner.study.store.connect import open_storage
+from tuner.study.upkeep.artifacts import attach
 from tuner.training.saved.model_files import load_model
 
 

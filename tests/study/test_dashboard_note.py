@@ -9,7 +9,7 @@ from optuna_dashboard import get_note, save_note
 from optuna_dashboard._custom_plot_data import get_plotly_graph_objects
 from study_fakes import make_plan, search
 
-from tuner.study.dashboard_note import MARK, save_to_dashboard
+from tuner.study.upkeep.dashboard_note import MARK, save_to_dashboard
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ from tuner.cli.app import main
 from tuner.contract.outcome import EvalPoint, Outcome
 from tuner.errors import InputError, StudyLockedError
 from tuner.result.study import load
-from tuner.study.copying import copy_study
 from tuner.study.store.locks import study_lock
 from tuner.study.store.writer import TableWriter
+from tuner.study.upkeep.copy import copy_study
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from tuner.cli.app import main
 from tuner.contract.outcome import EvalPoint
 from tuner.contract.spec import RunId
 from tuner.errors import InputError
-from tuner.study.replay import explanations, first_difference, read_trial
 from tuner.study.search.provenance import provenance
+from tuner.study.upkeep.reproduce import explanations, first_difference, read_trial
 
 
 @pytest.fixture(scope="module", params=["native", "sb3"])

@@ -21,7 +21,7 @@ def add_to(commands: Any) -> None:
 
 def command(parsed: argparse.Namespace) -> int:
     """Copy and say what was copied."""
-    from tuner.study.copying import copy_study
+    from tuner.study.upkeep.copy import copy_study
 
     source = parsed.source or default_storage()
     if parsed.target is None:

@@ -66,8 +66,8 @@ def application(url: str) -> WSGIApplication:
     """
     import optuna_dashboard
 
-    from tuner.study.artifacts import artifact_folder, artifact_store
     from tuner.study.store.connect import open_storage
+    from tuner.study.upkeep.artifacts import artifact_folder, artifact_store
 
     storage = open_storage(url, create=False)
     # Only looking must not make a folder; films of agents lie in it.

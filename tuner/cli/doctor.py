@@ -144,7 +144,7 @@ def _storage(url: str) -> Iterator[Finding]:
 
 
 def _mend(name: str, url: str, what: str) -> Finding:
-    from tuner.study.mending import mend_study
+    from tuner.study.upkeep.repair import mend_study
 
     try:
         mended = mend_study(name, url)

@@ -26,7 +26,7 @@ def add_to(commands: Any) -> None:
 def command(parsed: argparse.Namespace) -> int:
     """Train again, compare, explain; 0 when every bit is equal, 1 otherwise."""
     from tuner.contract.outcome import EvalPoint
-    from tuner.study.replay import explanations, first_difference, read_trial
+    from tuner.study.upkeep.reproduce import explanations, first_difference, read_trial
     from tuner.training.single import train_once
 
     number = whole_number(parsed.trial, "TRIAL", 0)

@@ -15,7 +15,7 @@ from tuner.hyperparameters import from_mapping
 from tuner.plan.resolve import StudyPlan
 from tuner.result.study import StudyData
 from tuner.seeding import evaluation_seed
-from tuner.study.artifacts import attach
+from tuner.study.upkeep.artifacts import attach
 from tuner.training.saved.film import GIF, MP4, Story
 from tuner.training.saved.model_files import load_model, save_model
 from tuner.training.saved.play import record_saved

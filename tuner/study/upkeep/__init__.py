@@ -1,0 +1,1 @@
+"""What is done to a study after its search: copies, repairs, reproductions, notes."""
