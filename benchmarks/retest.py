@@ -24,7 +24,7 @@ from tuner.core.statistics import iqm_difference, iqm_interval
 from tuner.envs.make import inspect
 from tuner.envs.spec import EnvSpec
 from tuner.hyperparameters import algorithm_class, from_mapping
-from tuner.report.evidence_words import range_text
+from tuner.report.words.evidence import range_text
 from tuner.training.stack.trainer import NativeTrainer
 from tuner.zoo.read import read_config
 

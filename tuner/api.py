@@ -168,7 +168,7 @@ def write_study_report(data: StudyData, storage: str, report_dir: Path) -> Repor
     Raises:
         InputError: The folder cannot be written.
     """
-    from tuner.report.page import write_report
+    from tuner.report.pages.study import write_report
 
     folder = report_dir / data.name
     best_path: Path | None = None
@@ -188,7 +188,7 @@ def write_study_report(data: StudyData, storage: str, report_dir: Path) -> Repor
 
 def _tell_dashboard(data: StudyData, storage: str, progress: ProgressListener) -> None:
     """Save the verdict and a few figures for those who browse the database; not worth failing for."""
-    from tuner.report.dashboard import dashboard_figures, dashboard_note
+    from tuner.report.pages.dashboard import dashboard_figures, dashboard_note
     from tuner.study.upkeep.dashboard_note import save_to_dashboard
 
     try:

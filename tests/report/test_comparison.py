@@ -5,7 +5,7 @@ import math
 import factory
 
 from tuner.core.statistics import iqm_difference
-from tuner.report.comparison import comparison_document, render_comparison
+from tuner.report.pages.comparison import comparison_document, render_comparison
 
 RUN = {
     "env": "CartPole-v1", "algorithm": "dqn", "n_timesteps": 50_000, "hyperparameters": {"gamma": 0.99}, "seeds": 6,

@@ -9,15 +9,15 @@ import yaml
 from test_report_page import COMMANDS, Document, written
 
 from tuner.core.statistics import interquartile_mean, iqm_interval
-from tuner.report import palette
-from tuner.report.audits import importance_caution, pruning_audit, pruning_sentences
-from tuner.report.dashboard import dashboard_figures, dashboard_note
-from tuner.report.edges import edges, wider_space
-from tuner.report.evidence import compare_samples, evidence
-from tuner.report.evidence_tables import score_rows, titled_curves
-from tuner.report.evidence_words import luck_sentences, verdict
+from tuner.report.figures import palette
 from tuner.report.figures.confirmed import confirmed_scores, luck_lines, seed_curves
-from tuner.report.page import write_report
+from tuner.report.numbers.audits import importance_caution, pruning_audit, pruning_sentences
+from tuner.report.numbers.edges import edges, wider_space
+from tuner.report.numbers.evidence import compare_samples, evidence
+from tuner.report.pages.dashboard import dashboard_figures, dashboard_note
+from tuner.report.pages.study import write_report
+from tuner.report.tables.evidence import score_rows, titled_curves
+from tuner.report.words.evidence import luck_sentences, verdict
 from tuner.space.parse import parse_space
 
 

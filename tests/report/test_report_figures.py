@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuner.report import figures, palette
-from tuner.report.axes import ParameterAxis, parameter_axes
+from tuner.report import figures
+from tuner.report.figures import palette
 from tuner.report.figures.base import log_ticks
-from tuner.report.parameter_series import BANDWIDTH, smooth_surface
-from tuner.report.series import effort_series, learning_curve
-from tuner.report.tables import best_values
+from tuner.report.numbers.axes import ParameterAxis, parameter_axes
+from tuner.report.numbers.parameters import BANDWIDTH, smooth_surface
+from tuner.report.numbers.trials import effort_series, learning_curve
+from tuner.report.tables.trials import best_values
 from tuner.result.study import CurvePoint
 
 

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tuner.report import figures
-from tuner.report.document import report_document, script_json
-from tuner.report.tables import trials_frame
+from tuner.report.pages.document import report_document, script_json
+from tuner.report.tables.trials import trials_frame
 from tuner.text import plain
 
 WRITTEN = datetime(2026, 3, 1, tzinfo=UTC)

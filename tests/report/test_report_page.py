@@ -11,8 +11,8 @@ import factory
 import pytest
 
 from tuner.errors import InputError
-from tuner.report import page
-from tuner.report.page import SECTIONS, write_report
+from tuner.report.pages import study as page
+from tuner.report.pages.study import SECTIONS, write_report
 from tuner.result.study import StudyData
 
 COMMANDS = {"reproduce": "tune --env CartPole-v1 --trials 60", "export": "tune export dqn-native-CartPole-v1"}

@@ -14,7 +14,7 @@ from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
 from tuner.envs.spec import EnvSpec
 from tuner.hyperparameters import DQNHyperparameters
 from tuner.report.figures.training import DRAWN_EPISODES, trailing_mean, training_metric, training_returns
-from tuner.report.training_page import write_training_page
+from tuner.report.pages.training import write_training_page
 from tuner.training.log import ThinnedSeries, TrainingLog
 
 RUN = RunId(0)

@@ -63,7 +63,7 @@ def add_to(commands: Any) -> None:
 
 def command(parsed: argparse.Namespace) -> int:
     """Train what is missing, compare, write the page."""
-    from tuner.report.comparison import comparison_document, write_comparison
+    from tuner.report.pages.comparison import comparison_document, write_comparison
     from tuner.study.search.provenance import provenance
 
     seeds = whole_number(parsed.seeds, "--seeds", 1, 10_000)

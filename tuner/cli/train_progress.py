@@ -61,7 +61,7 @@ class TrainingWatch:
 
     def write_plot(self, folder: Path, reward_threshold: float | None) -> Path:
         """Write the training plot into an existing folder and return its path."""
-        from tuner.report.training_page import write_training_page
+        from tuner.report.pages.training import write_training_page
 
         return write_training_page(self._spec, self.log, self.points, folder, reward_threshold=reward_threshold)
 

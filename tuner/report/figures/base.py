@@ -8,8 +8,8 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from tuner.report.axes import ParameterAxis
-from tuner.report.palette import COLOURS, SURFACE, Mark, colorscale, light
+from tuner.report.figures.palette import COLOURS, SURFACE, Mark, colorscale, light
+from tuner.report.numbers.axes import ParameterAxis
 from tuner.text import figure_text, number
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import plotly.graph_objects as go
 
 from tuner.report.figures.base import broken, canvas, threshold_line
-from tuner.report.palette import SURFACE, light
+from tuner.report.figures.palette import SURFACE, light
 from tuner.text import figure_text, number
 
 

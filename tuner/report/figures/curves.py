@@ -8,8 +8,8 @@ from typing import Any
 import plotly.graph_objects as go
 
 from tuner.report.figures.base import broken, canvas, log_ticks, markers, score_coloraxis, threshold_line
-from tuner.report.palette import RAMP, light, mark, ramp_step
-from tuner.report.series import Series, curves_series, metrics_series
+from tuner.report.figures.palette import RAMP, light, mark, ramp_step
+from tuner.report.numbers.trials import Series, curves_series, metrics_series
 from tuner.result.study import StudyData
 from tuner.text import number
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import plotly.graph_objects as go
 
 from tuner.report.figures.base import canvas
-from tuner.report.palette import light, mark
-from tuner.report.series import effort_series, timeline_series
+from tuner.report.figures.palette import light, mark
+from tuner.report.numbers.trials import effort_series, timeline_series
 from tuner.result.study import StudyData
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import plotly.graph_objects as go
 
 from tuner.report.figures.base import canvas, markers, star, threshold_line
-from tuner.report.palette import light, mark
-from tuner.report.series import history_series
+from tuner.report.figures.palette import light, mark
+from tuner.report.numbers.trials import history_series
 from tuner.result.study import StudyData
 
 

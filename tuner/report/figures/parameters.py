@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import plotly.graph_objects as go
 
-from tuner.report.axes import ParameterAxis, parameter_axes
 from tuner.report.figures.base import canvas, markers, star, style_axis
-from tuner.report.palette import light, mark
-from tuner.report.parameter_series import Series, importance_series, slices_series
+from tuner.report.figures.palette import light, mark
+from tuner.report.numbers.axes import ParameterAxis, parameter_axes
+from tuner.report.numbers.parameters import Series, importance_series, slices_series
 from tuner.result.study import StudyData
 from tuner.text import figure_text
 

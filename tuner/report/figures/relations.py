@@ -6,10 +6,10 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from tuner.report.axes import parameter_axes
 from tuner.report.figures.base import broken, canvas, score_coloraxis, star, style_axis
-from tuner.report.palette import RAMP, SURFACE, colorscale, light, ramp_step
-from tuner.report.parameter_series import Series, contours_series, parallel_series
+from tuner.report.figures.palette import RAMP, SURFACE, colorscale, light, ramp_step
+from tuner.report.numbers.axes import parameter_axes
+from tuner.report.numbers.parameters import Series, contours_series, parallel_series
 from tuner.result.study import StudyData
 from tuner.text import figure_text, number
 

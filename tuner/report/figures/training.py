@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from tuner.report.figures.base import canvas, log_ticks, threshold_line
-from tuner.report.palette import light
+from tuner.report.figures.palette import light
 from tuner.text import number
 
 #: Episodes averaged, and the most that are drawn one by one.

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from tuner.core.statistics import iqm_interval
-from tuner.report.evidence import compare_samples, estimate_data, seed_curves
-from tuner.report.evidence_tables import RESULTS, SCORES
-from tuner.report.evidence_words import interval_text, probability_text, range_text, round_like
 from tuner.report.figures.confirmed import caption, confirmed_scores
 from tuner.report.figures.confirmed import seed_curves as draw_curves
-from tuner.report.page import render_template, replace_file
-from tuner.report.tables import Cell, provenance_rows
-from tuner.report.words import ALGORITHM_NAMES, KeyNumber
+from tuner.report.numbers.evidence import compare_samples, estimate_data, seed_curves
+from tuner.report.pages.study import render_template, replace_file
+from tuner.report.tables.evidence import RESULTS, SCORES
+from tuner.report.tables.trials import Cell, provenance_rows
+from tuner.report.words.evidence import interval_text, probability_text, range_text, round_like
+from tuner.report.words.search import ALGORITHM_NAMES, KeyNumber
 from tuner.result.confirmation import Confirmation, ConfirmRun, Contestant
 from tuner.text import counted, number, plain
 

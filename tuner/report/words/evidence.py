@@ -55,7 +55,7 @@ def verdict(found: Mapping[str, Any] | None, params: Mapping[str, Any] | None = 
     """Return the sentences on top of the page; nothing before the confirm stage.
 
     Args:
-        found: What :func:`tuner.report.evidence.evidence` gives.
+        found: What :func:`tuner.report.numbers.evidence.evidence` gives.
         params: What was sampled for the winner, to be listed.
     """
     if found is None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tuner.report.axes import ParameterAxis, parameter_axes
+from tuner.report.numbers.axes import ParameterAxis, parameter_axes
 from tuner.result.study import StudyData, TrialRow
 from tuner.text import value_text
 

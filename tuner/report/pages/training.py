@@ -10,10 +10,10 @@ from typing import Any, Protocol
 import plotly.graph_objects as go
 
 from tuner.report.figures.training import DRAWN_EPISODES, training_metric, training_returns
-from tuner.report.page import render_template, replace_file
-from tuner.report.series import METRICS
-from tuner.report.tables import provenance_rows
-from tuner.report.words import ALGORITHM_NAMES, BACKEND_NAMES, KeyNumber
+from tuner.report.numbers.trials import METRICS
+from tuner.report.pages.study import render_template, replace_file
+from tuner.report.tables.trials import provenance_rows
+from tuner.report.words.search import ALGORITHM_NAMES, BACKEND_NAMES, KeyNumber
 from tuner.text import number, plain
 
 #: Raised when a key of ``training.json`` changes its meaning or goes away.

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import plotly.graph_objects as go
 
-from tuner.report import words
-from tuner.report.evidence import evidence
-from tuner.report.evidence_tables import score_rows, titled_curves
-from tuner.report.evidence_words import luck_sentences, verdict
 from tuner.report.figures.confirmed import confirmed_scores, luck_lines, seed_curves
 from tuner.report.figures.curves import learning_curves
+from tuner.report.numbers.evidence import evidence
+from tuner.report.tables.evidence import score_rows, titled_curves
+from tuner.report.words.evidence import luck_sentences, verdict
+from tuner.report.words.search import search as words
 from tuner.result.study import StudyData
 
 

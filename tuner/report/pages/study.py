@@ -17,18 +17,20 @@ from plotly.offline import get_plotlyjs
 
 from tuner import durable
 from tuner.errors import InputError
-from tuner.report import figures, tables, words
-from tuner.report.audits import importance_caution, pruning_sentences
-from tuner.report.document import report_document, script_json
-from tuner.report.edges import edges, wider_space
-from tuner.report.evidence import evidence
-from tuner.report.evidence_tables import evidence_view, score_rows, titled_curves
-from tuner.report.evidence_words import verdict
+from tuner.report import figures
 from tuner.report.figures.confirmed import confirmed_scores, luck_lines, seed_curves
-from tuner.report.film import read_film
-from tuner.report.palette import dark_twins
-from tuner.report.reasons import reason_groups
-from tuner.report.series import METRICS
+from tuner.report.figures.palette import dark_twins
+from tuner.report.numbers.audits import importance_caution, pruning_sentences
+from tuner.report.numbers.edges import edges, wider_space
+from tuner.report.numbers.evidence import evidence
+from tuner.report.numbers.reasons import reason_groups
+from tuner.report.numbers.trials import METRICS
+from tuner.report.pages.document import report_document, script_json
+from tuner.report.pages.film import read_film
+from tuner.report.tables.evidence import evidence_view, score_rows, titled_curves
+from tuner.report.tables.trials import trials as tables
+from tuner.report.words.evidence import verdict
+from tuner.report.words.search import search as words
 from tuner.result.study import StudyData
 from tuner.text import plain
 
@@ -130,8 +132,8 @@ def render(
         best_yaml: The export's text, or None.
         commands: Command lines to show.
         written: When.
-        found: What :func:`tuner.report.evidence.evidence` gives, where it is at hand.
-        film: What :func:`tuner.report.film.read_film` gives.
+        found: What :func:`tuner.report.numbers.evidence.evidence` gives, where it is at hand.
+        film: What :func:`tuner.report.pages.film.read_film` gives.
     """
     found = evidence(data) if found is None else found
     drawn = _drawn(data, found)

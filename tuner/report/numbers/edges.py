@@ -11,7 +11,7 @@ import yaml
 
 from tuner.errors import InputError
 from tuner.hyperparameters import algorithm_class, field_infos
-from tuner.report.axes import ParameterAxis, parameter_axes
+from tuner.report.numbers.axes import ParameterAxis, parameter_axes
 from tuner.result.study import StudyData, TrialRow
 from tuner.text import counted, plain, value_text
 

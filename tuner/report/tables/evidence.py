@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tuner.report.evidence_words import contestant_title, luck_sentences, probability_text, range_text
 from tuner.report.figures.confirmed import caption
-from tuner.report.tables import Cell
+from tuner.report.tables.trials import Cell
+from tuner.report.words.evidence import contestant_title, luck_sentences, probability_text, range_text
 from tuner.text import number
 
 #: Score to its column.

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tuner.report.axes import parameter_axes
-from tuner.report.evidence_words import range_text
-from tuner.report.series import wall_seconds
+from tuner.report.numbers.axes import parameter_axes
+from tuner.report.numbers.trials import wall_seconds
+from tuner.report.words.evidence import range_text
 from tuner.result.study import StudyData
 from tuner.text import counted, duration, large, listed, number
 
@@ -131,7 +131,7 @@ def _why_shown(data: StudyData) -> str:
 
 
 def key_numbers(data: StudyData, found: Mapping[str, Any] | None = None) -> list[KeyNumber]:
-    """Return the summary strip; ``found`` is what :func:`tuner.report.evidence.evidence` gives."""
+    """Return the summary strip; ``found`` is what :func:`tuner.report.numbers.evidence.evidence` gives."""
     best, scored = data.best, sorted(t.score for t in data.trials if t.score is not None)
     cells = [
         _confirmed_number(found)

@@ -11,9 +11,9 @@ import pandas as pd
 
 from tuner.errors import InputError
 from tuner.hyperparameters import algorithm_class, field_infos
-from tuner.report.axes import parameter_axes
-from tuner.report.palette import mark
-from tuner.report.series import last_evaluation
+from tuner.report.figures.palette import mark
+from tuner.report.numbers.axes import parameter_axes
+from tuner.report.numbers.trials import last_evaluation
 from tuner.result.study import StudyData, TrialRow
 from tuner.text import duration, number, plain, value_text
 

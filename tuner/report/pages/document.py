@@ -8,12 +8,14 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from tuner.report import parameter_series, series, words
-from tuner.report.audits import importance_caution, pruning_audit
-from tuner.report.edges import edges
-from tuner.report.evidence import evidence
-from tuner.report.evidence_words import luck_sentences, verdict
-from tuner.report.reasons import reason_groups
+from tuner.report.numbers import parameters as parameter_series
+from tuner.report.numbers import trials as series
+from tuner.report.numbers.audits import importance_caution, pruning_audit
+from tuner.report.numbers.edges import edges
+from tuner.report.numbers.evidence import evidence
+from tuner.report.numbers.reasons import reason_groups
+from tuner.report.words.evidence import luck_sentences, verdict
+from tuner.report.words.search import search as words
 from tuner.result.study import StudyData, TrialRow
 from tuner.text import plain
 

@@ -1,0 +1,1 @@
+"""Pages, documents and what the dashboard shows."""
