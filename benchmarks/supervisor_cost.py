@@ -3,7 +3,8 @@
     python benchmarks/supervisor_cost.py [--sizes 100 1000 10000] [--pairs 5] [--trials 6]
 
 First row: one trial from start to end (created, five parameters sampled at random, ten evaluations reported, each
-followed by the median pruner's decision, told), ours through :class:`tuner.study.search.supervisor.StudySupervisor` and Optuna's
+followed by the median pruner's decision, told), ours through
+:class:`tuner.study.search.supervisor.StudySupervisor` and Optuna's
 through ``study.optimize`` with ``trial.report`` and ``trial.should_prune``. Both write to one SQLite file each, in
 write-ahead mode, that holds the same finished trials; Optuna's is made faster by that (its default waits for the disk).
 Second row: one proposal of TPE over five parameters on those trials in memory, ours bounded, Optuna's on all. It waits

@@ -5,7 +5,7 @@ import dataclasses
 import factory
 import pytest
 
-from tuner.report.words.search import search as words
+from tuner.report.words import search as words
 from tuner.text import duration, figure_text, large, listed, number
 
 

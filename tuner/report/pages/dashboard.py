@@ -8,8 +8,8 @@ from tuner.report.figures.confirmed import confirmed_scores, luck_lines, seed_cu
 from tuner.report.figures.curves import learning_curves
 from tuner.report.numbers.evidence import evidence
 from tuner.report.tables.evidence import score_rows, titled_curves
+from tuner.report.words import search as words
 from tuner.report.words.evidence import luck_sentences, verdict
-from tuner.report.words.search import search as words
 from tuner.result.study import StudyData
 
 

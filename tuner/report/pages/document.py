@@ -14,8 +14,8 @@ from tuner.report.numbers.audits import importance_caution, pruning_audit
 from tuner.report.numbers.edges import edges
 from tuner.report.numbers.evidence import evidence
 from tuner.report.numbers.reasons import reason_groups
+from tuner.report.words import search as words
 from tuner.report.words.evidence import luck_sentences, verdict
-from tuner.report.words.search import search as words
 from tuner.result.study import StudyData, TrialRow
 from tuner.text import plain
 

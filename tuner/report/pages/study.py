@@ -27,14 +27,14 @@ from tuner.report.numbers.reasons import reason_groups
 from tuner.report.numbers.trials import METRICS
 from tuner.report.pages.document import report_document, script_json
 from tuner.report.pages.film import read_film
+from tuner.report.tables import trials as tables
 from tuner.report.tables.evidence import evidence_view, score_rows, titled_curves
-from tuner.report.tables.trials import trials as tables
+from tuner.report.words import search as words
 from tuner.report.words.evidence import verdict
-from tuner.report.words.search import search as words
 from tuner.result.study import StudyData
 from tuner.text import plain
 
-TEMPLATES = Path(__file__).parent / "templates"
+TEMPLATES = Path(__file__).parent.parent / "templates"
 
 
 @dataclass(frozen=True)
