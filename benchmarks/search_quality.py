@@ -41,8 +41,8 @@ from tuner.hyperparameters import Hyperparameters
 from tuner.plan.recipe import StudyRecipe
 from tuner.plan.resolve import StudyPlan, plan_study
 from tuner.space.model import SearchSpace
-from tuner.study.search.ledger import Settled, StudyRecord
-from tuner.study.search.pruners import Judge, make_pruner
+from tuner.study.search.ledger import Ledger, Settled
+from tuner.study.search.pruners import PruningRule, make_pruner
 from tuner.study.search.samplers import make_sampler
 from tuner.study.search.supervisor import StudySupervisor
 from tuner.study.store.buffer import BufferedStorage
@@ -204,7 +204,7 @@ def make_plan(arm: str, seed: int = 0, trials: int = 100) -> StudyPlan:
     return dataclasses.replace(plan, lanes=in_flight, trials_in_flight=in_flight, runs_in_flight=in_flight)
 
 
-def study_in_memory(plan: StudyPlan) -> StudyRecord:
+def study_in_memory(plan: StudyPlan) -> Ledger:
     """Return a fresh study with the plan's sampler and pruner, in no database: that takes half the time."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     recipe, backend = plan.recipe, optuna.storages.InMemoryStorage()
@@ -216,10 +216,8 @@ def study_in_memory(plan: StudyPlan) -> StudyRecord:
         sampler=make_sampler(recipe.sampler, seed=recipe.seed, startup_trials=recipe.startup_trials),
         pruner=make_pruner(recipe.pruner, grid=plan.grid, startup_trials=recipe.startup_trials),
     )
-    judge = Judge(recipe.pruner, plan.grid)
-    return StudyRecord(
-        study, storage, plan.space, judge, seed=recipe.seed, replicates=1, url=plan.storage, exclusive=True
-    )
+    judge = PruningRule(recipe.pruner, plan.grid)
+    return Ledger(study, storage, plan.space, judge, seed=recipe.seed, replicates=1, url=plan.storage, exclusive=True)
 
 
 def replay(landscape: Landscape, plan: StudyPlan) -> Choice:

@@ -27,7 +27,7 @@ from gymnasium import spaces
 from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from tuner.contract.grid import evaluation_grid
+from tuner.contract.grid import evaluation_grid, warmup_steps
 from tuner.contract.outcome import EvalPoint, Outcome
 from tuner.contract.spec import EvaluationSpec, RunSpec
 from tuner.envs.make import EnvFacts
@@ -36,7 +36,6 @@ from tuner.plan.resolve import StudyPlan
 from tuner.seeding import sampler_seed
 from tuner.space.parse import parse_space
 from tuner.study.search.open_study import open_study
-from tuner.study.search.pruners import warmup_steps
 from tuner.study.search.samplers import make_sampler
 from tuner.study.search.supervisor import StudySupervisor
 from tuner.study.store import keys as attr

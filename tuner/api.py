@@ -15,14 +15,16 @@ from tuner.execution.choose import interruptible, make_executor, with_workers
 from tuner.hyperparameters import Hyperparameters, from_mapping
 from tuner.plan.command_lines import recipe_command, study_commands
 from tuner.plan.cost import refuse_what_cannot_fit
+from tuner.plan.naming import confirm_name
 from tuner.plan.recipe import StudyRecipe
 from tuner.plan.recipe import from_mapping as recipe_from_mapping
 from tuner.plan.resolve import StudyPlan, plan_again, plan_study
-from tuner.result.study import StudyData, load
+from tuner.result.study import StudyData
 from tuner.storage_url import default_storage
-from tuner.study.confirm.stage import ConfirmStage, confirm_name
-from tuner.study.search.conclusion import nothing_learned
+from tuner.study.confirm.stage import ConfirmStage
+from tuner.study.reading.study import load
 from tuner.study.search.open_study import open_study
+from tuner.study.search.outcomes import nothing_learned
 from tuner.study.search.progress import NoProgress, ProgressListener
 from tuner.study.search.provenance import provenance
 from tuner.study.search.supervisor import Ending, StudySupervisor

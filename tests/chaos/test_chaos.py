@@ -19,7 +19,7 @@ import psutil
 import pytest
 from postgres_server import PostgresServer, connections_closed, server_binaries
 
-from tuner.result.study import load
+from tuner.study.reading.study import load
 
 pytestmark = pytest.mark.chaos
 

@@ -14,7 +14,7 @@ from cli_shell import TINY, tune
 
 from tuner.cli import dashboard
 from tuner.cli.app import main
-from tuner.result.study import load
+from tuner.study.reading.study import load
 
 
 def test_a_search_says_what_it_found_and_where_it_is(finished):

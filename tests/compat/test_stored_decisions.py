@@ -13,8 +13,8 @@ from test_version_0_1_0 import CONFIRM, LAKE, curves, rows, stored_attribute
 from tuner.cli.app import main
 from tuner.contract.rules import CURRENT, Rules, native_path, rules_of
 from tuner.errors import InputError
-from tuner.result.study import load
 from tuner.space.catalog import packaged_folder
+from tuner.study.reading.study import load
 
 
 def set_attribute(study, key, value):

@@ -11,7 +11,7 @@ import pytest
 from old_files import URL, V0_1_0, report_of, unpack_database
 
 from tuner.cli.app import main
-from tuner.result.study import load
+from tuner.study.reading.study import load
 from tuner.training import run_checkpoint
 from tuner.training.run_checkpoint import RunCheckpoints
 

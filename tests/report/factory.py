@@ -11,7 +11,8 @@ import numpy as np
 
 from tuner.hyperparameters import DQNHyperparameters
 from tuner.result.confirmation import Confirmation, ConfirmRun, Contestant
-from tuner.result.study import CurvePoint, StudyData, TrialRow
+from tuner.result.curve import CurvePoint
+from tuner.result.study import StudyData, TrialRow
 
 GRID = tuple(range(5_000, 50_001, 5_000))
 START = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)

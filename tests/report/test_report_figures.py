@@ -15,7 +15,7 @@ from tuner.report.numbers.axes import ParameterAxis, parameter_axes
 from tuner.report.numbers.parameters import BANDWIDTH, smooth_surface
 from tuner.report.numbers.trials import effort_series, learning_curve
 from tuner.report.tables.trials import best_values
-from tuner.result.study import CurvePoint
+from tuner.result.curve import CurvePoint
 
 
 def traces(figure) -> dict:

@@ -14,7 +14,7 @@ import tuner
 from tuner.errors import InputError, ResumeError, StudyFailedError, StudyLockedError
 from tuner.plan.recipe import StudyRecipe
 from tuner.plan.resolve import plan_study
-from tuner.result.study import load
+from tuner.study.reading.study import load
 from tuner.study.store.locks import study_lock
 
 SMALL = {"env": "CartPole-v1", "steps": 300, "evaluations": 3, "eval_episodes": 1, "pruner": "none"}

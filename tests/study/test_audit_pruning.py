@@ -2,8 +2,8 @@
 
 from study_fakes import FakeExecutor, make_plan, supervise
 
-from tuner.result.study import load
-from tuner.study.search.pruners import Judge
+from tuner.study.reading.study import load
+from tuner.study.search.pruners import PruningRule
 
 
 def searched(folder, **settings):
@@ -18,7 +18,7 @@ def searched(folder, **settings):
 def test_audited_trials_are_finished_and_keep_the_step_at_which_they_would_have_been_pruned(tmp_path):
     audited, plain = searched(tmp_path / "a", audit_pruning=True), searched(tmp_path / "p")
     assert all(t.spared_at is None for t in plain.trials)
-    judge = Judge("median", plain.grid, audit=0.1, seed=0)
+    judge = PruningRule("median", plain.grid, audit=0.1, seed=0)
     spared = [t for t in audited.trials if t.spared_at is not None]
     assert spared
     for trial in spared:
@@ -36,9 +36,9 @@ def test_audited_trials_are_finished_and_keep_the_step_at_which_they_would_have_
 
 
 def test_a_tenth_is_audited_and_another_seed_audits_others():
-    judges = [Judge("median", (1, 2, 3), audit=0.1, seed=seed) for seed in (0, 1)]
+    judges = [PruningRule("median", (1, 2, 3), audit=0.1, seed=seed) for seed in (0, 1)]
     chosen = [{n for n in range(3000) if judge.spares(n)} for judge in judges]
     for numbers in chosen:
         assert 0.08 < len(numbers) / 3000 < 0.12
     assert len(chosen[0] & chosen[1]) < 80
-    assert not any(Judge("median", (1, 2, 3)).spares(n) for n in range(100))
+    assert not any(PruningRule("median", (1, 2, 3)).spares(n) for n in range(100))

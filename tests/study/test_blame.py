@@ -6,8 +6,8 @@ from study_fakes import make_plan, supervise, value
 from tuner.contract.outcome import EvalPoint, Outcome
 from tuner.contract.roles import DONE, WAIT
 from tuner.contract.spec import RunSpec
-from tuner.result.study import load
-from tuner.study.search.charges import MAX_CHARGES, MAX_DEATHS_ALONE
+from tuner.study.reading.study import load
+from tuner.study.search.outcomes import MAX_CHARGES, MAX_DEATHS_ALONE
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from optuna.trial import TrialState, create_trial
 from study_fakes import FakeExecutor, empty_database, make_plan, search, supervise
 
 from tuner.contract.outcome import EvalPoint, Outcome
-from tuner.result.study import load
+from tuner.study.reading.study import load
 from tuner.study.store import writer as rows
 from tuner.study.store.buffer import BufferedStorage
 from tuner.study.store.connect import open_storage

@@ -15,11 +15,11 @@ from tuner.errors import InputError
 from tuner.hyperparameters import DQNHyperparameters
 from tuner.plan.recipe import StudyRecipe
 from tuner.result.confirmation import Confirmation
-from tuner.result.study import list_studies
 from tuner.result.verdict import judge
 from tuner.seeding import run_seed
 from tuner.study.confirm.budget import allocate
 from tuner.study.confirm.contestants import baselines, finalists, zoo_values
+from tuner.study.reading.study import list_studies
 
 SMALL = {
     "env": "CartPole-v1", "steps": 300, "evaluations": 3, "eval_episodes": 2, "pruner": "none", "startup_trials": 3,

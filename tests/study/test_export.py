@@ -12,7 +12,7 @@ from study_fakes import FakeExecutor, make_plan, search
 from tuner.envs.spec import EnvSpec
 from tuner.errors import InputError
 from tuner.hyperparameters import DQNHyperparameters
-from tuner.result.study import load
+from tuner.study.reading.study import load
 from tuner.zoo.read import read_config
 from tuner.zoo.write import config_yaml, export_trial, write_export
 

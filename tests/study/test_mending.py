@@ -8,7 +8,7 @@ from study_fakes import FakeExecutor, make_plan, search, supervise
 from tuner.cli.app import main
 from tuner.contract.outcome import EvalPoint, Outcome
 from tuner.errors import InputError, StudyLockedError
-from tuner.result.study import load
+from tuner.study.reading.study import load
 from tuner.study.store.locks import study_lock
 from tuner.study.store.writer import TableWriter
 from tuner.study.upkeep.copy import copy_study

@@ -15,7 +15,7 @@ from study_fakes import FakeExecutor, make_plan, supervise
 from tuner.contract.outcome import EvalPoint, Outcome
 from tuner.contract.roles import DONE, WAIT
 from tuner.contract.spec import RunSpec
-from tuner.result.study import list_studies, load
+from tuner.study.reading.study import list_studies, load
 from tuner.study.store import leases
 from tuner.study.store.advisory_lock import only_one
 from tuner.study.store.connect import open_storage
@@ -42,8 +42,8 @@ def url(server, request, tmp_path):
     patch = pytest.MonkeyPatch()
     patch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     patch.setattr("tuner.study.search.ledger.RECLAIM_S", 0.0)
-    patch.setattr("tuner.study.search.shared_record.RECOUNT_S", 0.0)
-    patch.setattr("tuner.study.search.shared_record.REAP_S", 0.0)
+    patch.setattr("tuner.study.search.shared_ledger.RECOUNT_S", 0.0)
+    patch.setattr("tuner.study.search.shared_ledger.REAP_S", 0.0)
     with connections_closed():
         yield server.new_database(f"t{abs(hash(request.node.name))}", template="empty")
         for thread in threading.enumerate():

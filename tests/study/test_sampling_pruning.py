@@ -10,8 +10,9 @@ from optuna.study import StudyDirection
 from optuna.trial import TrialState, create_trial
 from study_fakes import FakeExecutor, make_plan, search
 
+from tuner.contract.grid import warmup_steps
 from tuner.study.search.median_pruner import MedianMemory
-from tuner.study.search.pruners import Judge, make_pruner, warmup_steps
+from tuner.study.search.pruners import PruningRule, make_pruner
 from tuner.study.search.samplers import make_sampler
 
 GRID = tuple(range(100, 1001, 100))
@@ -83,7 +84,7 @@ def test_the_median_pruner_is_the_median_rule_on_the_grid(finished, values, star
     middle = len(column) // 2
     median = column[middle] if len(column) % 2 else (column[middle - 1] + column[middle]) / 2
     expected = len(finished) >= startup and 400 <= step < 1000 and max(values) < median
-    assert Judge("median", GRID).stops(study, frozen) == expected
+    assert PruningRule("median", GRID).stops(study, frozen) == expected
 
 
 VALUES = st.one_of(st.floats(allow_nan=True, allow_infinity=True), st.integers(-3, 3).map(float))
@@ -118,7 +119,7 @@ def test_the_first_third_of_the_grid_is_warm_up(n, first):
 @pytest.mark.parametrize("name", ["halving", "hyperband"])
 def test_resources_of_halving_pruners_are_environment_steps(name):
     study = optuna.create_study(direction="maximize", pruner=make_pruner(name, grid=GRID, startup_trials=1))
-    judge, stops = Judge(name, GRID), []
+    judge, stops = PruningRule(name, GRID), []
     for number in range(60):
         trial = study.ask({"x": FloatDistribution(0, 1)})
         for step in GRID:
@@ -135,4 +136,4 @@ def test_resources_of_halving_pruners_are_environment_steps(name):
 
 
 def test_no_pruner_never_stops():
-    assert not any(Judge("none", GRID).may_stop(step) for step in GRID)
+    assert not any(PruningRule("none", GRID).may_stop(step) for step in GRID)

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from study_fakes import make_plan, search
 
 from tuner.errors import InputError, MissingExtraError, StorageLostError, StudyLockedError, TunerError
-from tuner.result.study import list_studies, load
 from tuner.storage_url import default_storage, mask, mask_arguments, scrub
+from tuner.study.reading.study import list_studies, load
 from tuner.study.store.connect import open_storage, sqlite_path, storage_errors
 from tuner.study.store.locks import lock_path, study_lock
 

@@ -15,7 +15,7 @@ from tuner.contract.outcome import EvalPoint, Outcome
 from tuner.contract.roles import WAIT
 from tuner.contract.spec import RunSpec
 from tuner.errors import StorageLostError
-from tuner.result.study import load
+from tuner.study.reading.study import load
 from tuner.study.search.outage import PATIENCE_S
 from tuner.study.search.progress import NoProgress
 from tuner.study.store.spool import spool_of

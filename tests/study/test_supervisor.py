@@ -9,8 +9,8 @@ from tuner.contract.outcome import EvalPoint, Outcome
 from tuner.contract.roles import DONE, WAIT
 from tuner.contract.spec import RunId
 from tuner.errors import ResumeError
-from tuner.result.study import load
 from tuner.seeding import run_seed
+from tuner.study.reading.study import load
 from tuner.study.search.progress import NoProgress
 
 COUNTED = ("completed", "pruned", "diverged", "timed_out", "failed")
@@ -270,7 +270,7 @@ def test_a_successor_that_was_not_queued_is_queued_at_the_next_start(url, monkey
     plan = make_plan(url, trials=1)
     killed = supervise(plan)
     killed.take({}, block=False)
-    monkeypatch.setattr("tuner.study.search.ledger.StudyRecord._enqueue_successor", lambda *a: None)
+    monkeypatch.setattr("tuner.study.search.ledger.Ledger._enqueue_successor", lambda *a: None)
     killed.close()
     monkeypatch.undo()
     search(plan)

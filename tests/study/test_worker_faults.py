@@ -10,7 +10,7 @@ from fault_trainer import FaultTrainer
 from study_fakes import make_plan, supervise
 
 from tuner.execution.processes import ProcessExecutor
-from tuner.result.study import load
+from tuner.study.reading.study import load
 
 
 @pytest.fixture

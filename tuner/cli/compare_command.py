@@ -205,7 +205,7 @@ def _row(points: Sequence[EvalPoint], outcome: Outcome) -> dict[str, Any]:
 
 def _confirm_run(spec: RunSpec, replicate: int, row: Mapping[str, Any]) -> ConfirmRun:
     from tuner.result.confirmation import ConfirmRun
-    from tuner.result.study import CurvePoint
+    from tuner.result.curve import CurvePoint
 
     curve = tuple(CurvePoint(int(step), tuple(returns)) for step, returns in row["curve"])
     return ConfirmRun(

@@ -48,7 +48,7 @@ def _add_study(parser: argparse.ArgumentParser) -> None:
 
 def list_command(parsed: argparse.Namespace) -> int:
     """Print one line for each study."""
-    from tuner.result.study import list_studies
+    from tuner.study.reading.study import list_studies
 
     studies = list_studies(parsed.storage)
     if not studies:
@@ -69,7 +69,7 @@ def list_command(parsed: argparse.Namespace) -> int:
 
 def show_command(parsed: argparse.Namespace) -> int:
     """Print a study's state, its best trials and what mattered."""
-    from tuner.result.study import load
+    from tuner.study.reading.study import load
 
     data = load(parsed.study, parsed.storage)
     print("\n".join(_summary(data)))
@@ -137,7 +137,7 @@ def _last(trial: TrialRow) -> float | None:
 def report_command(parsed: argparse.Namespace) -> int:
     """Write the report and say where it is."""
     from tuner.api import write_study_report
-    from tuner.result.study import load
+    from tuner.study.reading.study import load
 
     data = load(parsed.study, parsed.storage)
     paths = write_study_report(data, parsed.storage or default_storage(), Path(parsed.report_dir))
@@ -147,7 +147,7 @@ def report_command(parsed: argparse.Namespace) -> int:
 
 def export_command(parsed: argparse.Namespace) -> int:
     """Print or write a trial as YAML."""
-    from tuner.result.study import load
+    from tuner.study.reading.study import load
     from tuner.zoo.write import export_trial, write_export
 
     number_ = None if parsed.trial is None else whole_number(parsed.trial, "--trial", 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 
 def late_points(n: int) -> int:
@@ -13,3 +14,11 @@ def late_points(n: int) -> int:
 def evaluation_grid(n_timesteps: int, evaluations: int) -> tuple[int, ...]:
     """Return ``evaluations`` evenly spaced steps that end at ``n_timesteps``."""
     return tuple(round(n_timesteps * (i + 1) / evaluations) for i in range(evaluations))
+
+
+def warmup_steps(grid: Sequence[int]) -> int:
+    """Return the first environment step at which a run may be pruned: the grid point after a third of the grid.
+
+    The earliest decision falls on grid point ``floor(n / 3) + 1`` of n: of 10 evaluations the first 3 are safe.
+    """
+    return grid[min(len(grid) // 3, len(grid) - 1)]

@@ -21,7 +21,7 @@ from tuner.errors import StudyFailedError
 from tuner.execution.messages import Crashed, Finish, Report, Take
 from tuner.execution.ray_actor import Left, TrainerActor, Word
 from tuner.execution.ray_cluster import Cluster, Place, join
-from tuner.execution.ray_worker import Inbox, News, RayWorker, lost_nodes, out_of_reach, why
+from tuner.execution.ray_worker import Inbox, RayWorker, WorkerNotice, lost_nodes, out_of_reach, why
 from tuner.execution.worker_process import ONE_THREAD
 
 logger = logging.getLogger(__name__)
@@ -148,7 +148,7 @@ class _Pool:
     def _add(self) -> None:
         self._actors[RayWorker(self._kind.remote(self._make_trainer), self._inbox)] = None
 
-    def _news(self) -> list[News]:
+    def _news(self) -> list[WorkerNotice]:
         news = []
         try:
             news.append(self._inbox.get(timeout=TICK_S))

@@ -63,8 +63,8 @@ class RayWorker:
             ray.kill(self.handle)
 
 
-News = tuple[RayWorker, Future[list[Word]]]
-Inbox = SimpleQueue[News]
+WorkerNotice = tuple[RayWorker, Future[list[Word]]]
+Inbox = SimpleQueue[WorkerNotice]
 
 
 def out_of_reach(error: BaseException) -> bool:

@@ -6,12 +6,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tuner.contract.grid import warmup_steps
 from tuner.contract.spec import RunId, RunSpec
 from tuner.errors import InputError
 from tuner.hyperparameters import DQNHyperparameters, Hyperparameters
 from tuner.plan.extremes import corners, drawn
 from tuner.plan.resolve import StudyPlan, available_cores
-from tuner.study.search.pruners import warmup_steps
 from tuner.training.cost import footprint as memory
 
 #: Mean length of an evaluation episode as a share of its cap, which nobody knows before training.

@@ -32,3 +32,8 @@ def study_name(recipe: StudyRecipe) -> str:
     name = name[:128]
     assert NAME_PATTERN.match(name)
     return name
+
+
+def confirm_name(study: str) -> str:
+    """Return the name of a study's confirm study."""
+    return f"{study}.confirm"

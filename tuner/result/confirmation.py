@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from tuner.contract.objective import OBJECTIVES
-from tuner.result.study import CurvePoint
+from tuner.result.curve import CurvePoint
 
 Phase = Literal["select", "verdict"]
 Role = Literal["finalist", "defaults", "startup", "zoo", "other_backend"]

@@ -13,29 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from tuner.contract.rules import VERSION_0_1_0, Rules
 from tuner.hyperparameters import ALGORITHMS
+from tuner.result.curve import CurvePoint
 
 if TYPE_CHECKING:
     from tuner.result.confirmation import Confirmation
-
-
-@dataclass(frozen=True)
-class CurvePoint:
-    """One evaluation.
-
-    Attributes:
-        step: Environment step.
-        returns: Return of each evaluation episode.
-        metrics: Training metrics since the point before (``loss``, ``q_value``, ``epsilon``, ``train_return`` ...).
-    """
-
-    step: int
-    returns: tuple[float, ...]
-    metrics: Mapping[str, float] = field(default_factory=dict)
-
-    @property
-    def mean(self) -> float:
-        """Mean return."""
-        return sum(self.returns) / len(self.returns)
 
 
 @dataclass(frozen=True)
@@ -178,29 +159,3 @@ class StudySummary:
     best: float | None
     started: datetime | None
     owners: tuple[str, ...] = ()
-
-
-def load(name: str, storage: str | None = None) -> StudyData:
-    """Read a study from its database.
-
-    Args:
-        name: Study name.
-        storage: Storage URL; None takes ``$TUNE_STORAGE``, else the default.
-
-    Raises:
-        InputError: The storage cannot be used, or has no such study; the nearest name is given.
-    """
-    from tuner.study.reading.study import read_study
-
-    return read_study(name, storage)
-
-
-def list_studies(storage: str | None = None) -> list[StudySummary]:
-    """Return all studies of a storage by name.
-
-    Raises:
-        InputError: The storage cannot be used.
-    """
-    from tuner.study.reading.study import read_summaries
-
-    return read_summaries(storage)

@@ -19,7 +19,8 @@ from tuner.core.statistics import (
     probability_of_improvement,
 )
 from tuner.result.confirmation import Confirmation, ConfirmRun, Contestant, Phase
-from tuner.result.study import CurvePoint, StudyData
+from tuner.result.curve import CurvePoint
+from tuner.result.study import StudyData
 
 #: Scores that the verdict is given for, beside the study's own objective.
 OBJECTIVES = ("late", "final", "best")

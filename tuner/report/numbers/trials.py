@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from tuner.result.study import CurvePoint, StudyData, TrialRow
+from tuner.result.curve import CurvePoint
+from tuner.result.study import StudyData, TrialRow
 
 Series = dict[str, Any]
 

@@ -89,3 +89,14 @@ def _of_trial(data: StudyData, trial: TrialRow, role: Role, backend: str) -> Con
 
 def _setting(algorithm: str, values: Mapping[str, Any], role: Role, backend: str) -> Contestant:
     return Contestant(setting_key(backend, algorithm, values), role, TITLES[role], None, backend, values)
+
+
+def with_other_backend(
+    contestants: tuple[Contestant, ...], winner: str | None, other: str | None, algorithm: str
+) -> tuple[Contestant, ...]:
+    """Return the contestants, joined by the winner on the other backend where that is asked for and possible."""
+    chosen = next((c for c in contestants if c.key == winner), None)
+    if chosen is None or other is None:
+        return contestants
+    twin = on_backend(chosen, other, algorithm)
+    return contestants if twin is None else (*contestants, twin)

@@ -15,18 +15,19 @@ from tuner.contract.spec import EvaluationSpec, RunId
 from tuner.hyperparameters import from_mapping
 from tuner.plan.resolve import StudyPlan
 from tuner.result.confirmation import ConfirmRun, Contestant, Phase
-from tuner.result.study import CurvePoint
+from tuner.result.curve import CurvePoint
 from tuner.seeding import run_seed
 from tuner.study.confirm.schedule import WORST, Job
-from tuner.study.search.ledger import StudyRecord, outcome_of
+from tuner.study.search.ledger import Ledger
 from tuner.study.search.trial import AskedTrial, TrialEnd
 from tuner.study.store import keys as attr
+from tuner.study.store.keys import outcome_of
 
 #: From results so far to the runs that may be trained now.
 Wanted = Callable[[Mapping[Job, float | None]], Sequence[Job]]
 
 
-class ConfirmRecord(StudyRecord):
+class ConfirmLedger(Ledger):
     """One confirm stage's runs. Call :meth:`prepare` before the first ask."""
 
     _successors = False  # as long as a run has no result, the schedule wants it

@@ -11,17 +11,18 @@ import optuna
 from tuner.contract.rules import CURRENT, rules_of
 from tuner.contract.spec import EvaluationSpec
 from tuner.core.elimination import clearly_beaten
+from tuner.plan.naming import confirm_name
 from tuner.plan.resolve import StudyPlan
 from tuner.result.confirmation import Contestant, Phase
 from tuner.result.study import StudyData
 from tuner.seeding import evaluation_seed
 from tuner.study.confirm.budget import allocate, fewest_runs
-from tuner.study.confirm.contestants import baselines, finalists, on_backend
-from tuner.study.confirm.ledger import ConfirmRecord
+from tuner.study.confirm.contestants import baselines, finalists, on_backend, with_other_backend
+from tuner.study.confirm.ledger import ConfirmLedger
 from tuner.study.confirm.schedule import Job, Selection, select, verdict
 from tuner.study.search.open_study import buffer_study, is_exclusive
 from tuner.study.search.progress import ProgressListener
-from tuner.study.search.pruners import Judge, make_pruner
+from tuner.study.search.pruners import PruningRule, make_pruner
 from tuner.study.search.supervisor import StudySupervisor
 from tuner.study.store import keys as attr
 from tuner.study.store.connect import open_storage, storage_errors
@@ -31,11 +32,6 @@ LATE_EPISODES = 50
 
 #: Lanes of each worker. Runs differ much in cost (a baseline may have a larger network), so few are taken at a time.
 LANES = 6
-
-
-def confirm_name(study: str) -> str:
-    """Return the name of a study's confirm study."""
-    return f"{study}.confirm"
 
 
 class ConfirmStage:
@@ -186,7 +182,7 @@ class ConfirmStage:
             unit="run",
         )
 
-    def _open(self, provenance: Mapping[str, Any]) -> ConfirmRecord:
+    def _open(self, provenance: Mapping[str, Any]) -> ConfirmLedger:
         plan = self._plan
         storage = open_storage(plan.storage, create=True)
         name = confirm_name(plan.name)
@@ -204,11 +200,11 @@ class ConfirmStage:
             buffered = buffer_study(storage, name, plan.storage)
             sampler = optuna.samplers.RandomSampler(seed=0)
             pruner = make_pruner("none", grid=plan.grid, startup_trials=1)
-            record = ConfirmRecord(
+            record = ConfirmLedger(
                 optuna.load_study(study_name=name, storage=buffered, sampler=sampler, pruner=pruner),
                 buffered,
                 plan.space,
-                Judge("none", plan.grid),
+                PruningRule("none", plan.grid),
                 seed=plan.recipe.seed,
                 replicates=1,
                 url=plan.storage,
@@ -216,14 +212,3 @@ class ConfirmStage:
             )
             record.prepare(plan, {}, self._evaluations(), lambda results: ())
         return record
-
-
-def with_other_backend(
-    contestants: tuple[Contestant, ...], winner: str | None, other: str | None, algorithm: str
-) -> tuple[Contestant, ...]:
-    """Return the contestants, joined by the winner on the other backend where that is asked for and possible."""
-    chosen = next((c for c in contestants if c.key == winner), None)
-    if chosen is None or other is None:
-        return contestants
-    twin = on_backend(chosen, other, algorithm)
-    return contestants if twin is None else (*contestants, twin)

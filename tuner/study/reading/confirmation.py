@@ -9,11 +9,12 @@ from typing import Any
 import optuna
 
 from tuner.core.elimination import clearly_beaten
+from tuner.plan.naming import confirm_name
 from tuner.result.confirmation import Confirmation, ConfirmRun, Contestant
 from tuner.study.confirm.budget import Allocation
+from tuner.study.confirm.contestants import with_other_backend
 from tuner.study.confirm.ledger import run_of, score_of
 from tuner.study.confirm.schedule import Job, select, verdict
-from tuner.study.confirm.stage import confirm_name, with_other_backend
 from tuner.study.store import keys as attr
 
 

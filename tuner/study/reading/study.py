@@ -15,20 +15,21 @@ from optuna.trial import FrozenTrial
 
 from tuner.contract.rules import rules_of
 from tuner.errors import InputError, nearest
-from tuner.result.study import CurvePoint, StudyData, StudySummary, TrialRow
+from tuner.result.curve import CurvePoint
+from tuner.result.study import StudyData, StudySummary, TrialRow
 from tuner.storage_url import default_storage, mask
 from tuner.study.reading.confirmation import read_confirmation
-from tuner.study.search.ledger import outcome_of
 from tuner.study.store import keys as attr
 from tuner.study.store.connect import open_storage, sqlite_path, storage_errors
 from tuner.study.store.health import at_work
+from tuner.study.store.keys import outcome_of
 
 #: Completed trials below which importance says nothing: PED-ANOVA compares the best tenth with the rest.
 MIN_IMPORTANCE_TRIALS = 10
 
 
-def read_study(name: str, storage: str | None = None) -> StudyData:
-    """Read a study.
+def load(name: str, storage: str | None = None) -> StudyData:
+    """Read a study from its database.
 
     Args:
         name: Study name.
@@ -65,7 +66,7 @@ def read_study(name: str, storage: str | None = None) -> StudyData:
     )
 
 
-def read_summaries(storage: str | None = None) -> list[StudySummary]:
+def list_studies(storage: str | None = None) -> list[StudySummary]:
     """Return all studies of a storage by name.
 
     Raises:

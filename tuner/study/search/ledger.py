@@ -2,7 +2,7 @@
 
 What happens when the process dies at any point: an outcome is one attribute, written after everything it rests on, in
 one transaction with Optuna's state where the database allows (``rows.py``), else just before it. At the next start
-:meth:`StudyRecord.settle` tells Optuna of trials that have their outcome, closes trials without one as ``lost``, and
+:meth:`Ledger.settle` tells Optuna of trials that have their outcome, closes trials without one as ``lost``, and
 gives each lost trial exactly one successor with the same parameters and the same seeds.
 """
 
@@ -24,13 +24,14 @@ from tuner.errors import InputError, StorageLostError
 from tuner.seeding import run_seed
 from tuner.space.model import SearchSpace
 from tuner.study.search.median_pruner import MedianMemory
-from tuner.study.search.pruners import Judge
-from tuner.study.search.shared_record import SharedRecord
+from tuner.study.search.pruners import PruningRule
+from tuner.study.search.shared_ledger import SharedLedger
 from tuner.study.search.suggest import TrialSuggest
 from tuner.study.search.trial import AskedTrial, Settled, TrialEnd
 from tuner.study.store import keys as attr
 from tuner.study.store.buffer import BufferedStorage
 from tuner.study.store.connect import storage_errors
+from tuner.study.store.keys import outcome_of
 from tuner.study.store.shared_writer import NothingToClaimError
 
 _STATES = {"completed": TrialState.COMPLETE, "failed": TrialState.FAIL}
@@ -42,14 +43,14 @@ RECLAIM_S = 0.5
 FLUSH_S = 2.0
 
 
-class StudyRecord(SharedRecord):
+class Ledger(SharedLedger):
     """One study's trials.
 
     Args:
         study: The Optuna study, with its sampler and pruner.
         storage: The storage it lives in; a plain one is written value by value.
         space: What to sample from.
-        judge: Decides about pruning.
+        rule: Decides about pruning.
         seed: The study's seed.
         replicates: Seeds per trial.
         url: The storage's URL, for messages (masked there).
@@ -61,7 +62,7 @@ class StudyRecord(SharedRecord):
         study: Study,
         storage: BaseStorage,
         space: SearchSpace,
-        judge: Judge,
+        rule: PruningRule,
         *,
         seed: int,
         replicates: int,
@@ -70,7 +71,7 @@ class StudyRecord(SharedRecord):
     ) -> None:
         super().__init__(study, storage, url)
         self._space = space
-        self._judge = judge
+        self._pruning_rule = rule
         self._seed = seed
         self._replicates = replicates
         self._exclusive = exclusive
@@ -78,7 +79,7 @@ class StudyRecord(SharedRecord):
         self._owner = self._sharing.owner if self._sharing else f"{socket.gethostname()}:{os.getpid()}"
         self._ask_again = -RECLAIM_S
         self._flushed = time.monotonic()
-        self._learn()
+        self._teach_pruner()
 
     def ask(self) -> AskedTrial | None:
         """Create the next trial (a lost trial's successor comes first) and sample it.
@@ -138,7 +139,7 @@ class StudyRecord(SharedRecord):
     @property
     def owed(self) -> int:
         """Finished trials that wait in the spool."""
-        return self._storage.owed if isinstance(self._storage, BufferedStorage) else 0
+        return self._storage.unwritten if isinstance(self._storage, BufferedStorage) else 0
 
     def report(self, number: int, step: int, value: float) -> None:
         """Note a trial's value at a grid step, in place of an earlier one with fewer seeds."""
@@ -151,12 +152,12 @@ class StudyRecord(SharedRecord):
 
         A trial that is to audit the pruner goes on; the first step at which it would have been stopped is noted.
         """
-        if not self._judge.may_stop(step):
+        if not self._pruning_rule.may_stop(step):
             return False
         with storage_errors(self._url):
-            if not self._judge.stops(self._study, self._so_far(number)):
+            if not self._pruning_rule.stops(self._study, self._so_far(number)):
                 return False
-            if not self._judge.spares(number):
+            if not self._pruning_rule.spares(number):
                 return True
             if attr.SPARED not in self._open[number].user_attrs:
                 self._open[number].set_user_attr(attr.SPARED, step)
@@ -165,7 +166,7 @@ class StudyRecord(SharedRecord):
     def _so_far(self, number: int) -> FrozenTrial:
         """Return an open trial as pruners look at it: from memory, as a reread costs several queries."""
         trial_id = self._trial_id(number)
-        rungs = self._storage.get_trial_system_attrs(trial_id) if self._judge.keeps_rungs else {}
+        rungs = self._storage.get_trial_system_attrs(trial_id) if self._pruning_rule.keeps_rungs else {}
         return FrozenTrial(
             number=number,
             state=TrialState.RUNNING,
@@ -202,9 +203,9 @@ class StudyRecord(SharedRecord):
                 trial.set_constraint(end.outcome, 1.0)
             trial.set_user_attr(attr.OUTCOME, end.outcome)
             self._tell_optuna(number, end.outcome, end.score)
-            self._learn(number)
+            self._teach_pruner(number)
 
-    def _learn(self, number: int | None = None) -> None:
+    def _teach_pruner(self, number: int | None = None) -> None:
         """Let the median rule know of a trial that has ended, or of all."""
         pruner = self._study.pruner
         if isinstance(pruner, MedianMemory):
@@ -217,7 +218,7 @@ class StudyRecord(SharedRecord):
         """Let the median rule know of trials that other supervisors have ended."""
         storage, pruner = self._storage, self._study.pruner
         if not isinstance(storage, BufferedStorage) or not storage.follows:
-            self._learn()
+            self._teach_pruner()
         elif isinstance(pruner, MedianMemory):
             storage.look_at_others()
             pruner.learn(storage.ended_elsewhere())
@@ -287,9 +288,3 @@ class StudyRecord(SharedRecord):
         host, _, pid = str(trial.user_attrs.get(attr.OWNER, "")).rpartition(":")
         # Another host's trials are its own business: there is no telling from here whether it lives.
         return host == socket.gethostname() and pid.isdigit() and not psutil.pid_exists(int(pid))
-
-
-def outcome_of(trial: FrozenTrial) -> str:
-    """Return our outcome of a trial: its attribute, else what Optuna's state says."""
-    states = {"COMPLETE": "completed", "PRUNED": "pruned", "FAIL": "failed", "RUNNING": "running", "WAITING": "waiting"}
-    return str(trial.user_attrs.get(attr.OUTCOME, states[trial.state.name]))

@@ -15,8 +15,8 @@ from tuner.errors import ResumeError
 from tuner.plan.recipe import flag
 from tuner.plan.resolve import StudyPlan, as_stored, describe_evaluation
 from tuner.storage_url import mask
-from tuner.study.search.ledger import StudyRecord
-from tuner.study.search.pruners import AUDIT_SHARE, Judge, make_pruner
+from tuner.study.search.ledger import Ledger
+from tuner.study.search.pruners import AUDIT_SHARE, PruningRule, make_pruner
 from tuner.study.search.samplers import make_sampler
 from tuner.study.store import keys as attr
 from tuner.study.store.buffer import BufferedStorage
@@ -38,7 +38,7 @@ class OpenedStudy(NamedTuple):
         resumed: Whether it was there already.
     """
 
-    record: StudyRecord
+    record: Ledger
     plan: StudyPlan
     resumed: bool
 
@@ -77,11 +77,11 @@ def open_study(plan: StudyPlan, provenance: Mapping[str, Any]) -> OpenedStudy:
         exclusive = is_exclusive(plan.storage)
         buffered = buffer_study(storage, plan.name, plan.storage, recipe.trials)
         pruner = make_pruner(recipe.pruner, grid=plan.grid, startup_trials=recipe.startup_trials)
-        record = StudyRecord(
+        record = Ledger(
             optuna.load_study(study_name=plan.name, storage=buffered, sampler=sampler, pruner=pruner),
             buffered,
             plan.space,
-            Judge(recipe.pruner, plan.grid, audit=AUDIT_SHARE if recipe.audit_pruning else 0.0, seed=recipe.seed),
+            PruningRule(recipe.pruner, plan.grid, audit=AUDIT_SHARE if recipe.audit_pruning else 0.0, seed=recipe.seed),
             seed=recipe.seed,
             replicates=recipe.seeds_per_trial,
             url=plan.storage,

@@ -52,14 +52,14 @@ class OpenTrial:
     Attributes:
         asked: What the sampler proposed.
         runs: Its seeds, by replicate.
-        verdict: (outcome, reason) once it is certain that it will not complete.
-        judged_step: Last grid step reported to the pruner.
+        decided: (outcome, reason) once it is certain that it will not complete.
+        reported_step: Last grid step reported to the pruner.
     """
 
     asked: AskedTrial
     runs: dict[int, Run]
-    verdict: tuple[str, str] | None = None
-    judged_step: int = 0
+    decided: tuple[str, str] | None = None
+    reported_step: int = 0
 
     @property
     def curves(self) -> dict[int, list[EvalPoint]]:
@@ -83,7 +83,7 @@ class OpenTrial:
         return RunningTrial(self.asked.number, step, n_timesteps, value, self.asked.params)
 
 
-class Flight:
+class OpenTrials:
     """All open trials of a supervisor, and the queue of their runs."""
 
     def __init__(self) -> None:
@@ -152,7 +152,7 @@ class Flight:
         left = 0.0
         for run_id in run_ids:
             run = self.running(run_id)
-            doomed = run is None or self.trial(run_id).verdict is not None  # it only has to reach its next evaluation
+            doomed = run is None or self.trial(run_id).decided is not None  # it only has to reach its next evaluation
             spent = 0.0 if run is None or doomed or not run.points else run.points[-1].elapsed_s
             left += max(limit - spent, 0.0)
         return left

@@ -13,6 +13,7 @@ from optuna import Study
 from optuna.pruners import BasePruner, HyperbandPruner, NopPruner, SuccessiveHalvingPruner
 from optuna.trial import FrozenTrial
 
+from tuner.contract.grid import warmup_steps
 from tuner.seeding import run_seed
 from tuner.study.search.median_pruner import MedianMemory
 
@@ -23,14 +24,6 @@ AUDIT_SHARE = 0.1
 
 #: Stands in the place of a replicate where it is drawn which trials are audited.
 _AUDIT = 2**31 - 2
-
-
-def warmup_steps(grid: Sequence[int]) -> int:
-    """Return the first environment step at which a run may be pruned: the grid point after a third of the grid.
-
-    The earliest decision falls on grid point ``floor(n / 3) + 1`` of n: of 10 evaluations the first 3 are safe.
-    """
-    return grid[min(len(grid) // 3, len(grid) - 1)]
 
 
 def make_pruner(name: str, *, grid: Sequence[int], startup_trials: int) -> BasePruner:
@@ -52,7 +45,7 @@ def make_pruner(name: str, *, grid: Sequence[int], startup_trials: int) -> BaseP
     return NopPruner()
 
 
-class Judge:
+class PruningRule:
     """Decides at a grid point whether a trial goes on.
 
     Args:

@@ -1,8 +1,8 @@
-"""The supervisor: hands runs to trainers, judges their evaluations, and settles every trial exactly once.
+"""The supervisor: hands runs to trainers, reports their evaluations, and settles every trial exactly once.
 
-A small state machine over trials in flight (``flight.py``). It knows outcomes, not databases (that is ``record.py``)
-and not processes (that is ``tuner.execution``). New trials are asked for inside :meth:`StudySupervisor.take` only, so
-with one worker the whole study is reproducible.
+A small state machine over trials in flight (``open_trials.py``). It knows outcomes, not databases (``ledger.py``) and
+not processes (``tuner.execution``). New trials are asked for inside :meth:`StudySupervisor.take` only, so with one
+worker the whole study is reproducible.
 """
 
 from __future__ import annotations
@@ -19,11 +19,9 @@ from tuner.contract.roles import DONE, WAIT, Signal
 from tuner.contract.spec import RunId, RunSpec
 from tuner.errors import StorageLostError, StudyFailedError
 from tuner.plan.resolve import StudyPlan
-from tuner.study.search import charges as blame
-from tuner.study.search import outcomes as verdicts
-from tuner.study.search.conclusion import conclude
-from tuner.study.search.ledger import StudyRecord
-from tuner.study.search.open_trials import Flight, OpenTrial, Run
+from tuner.study.search import outcomes
+from tuner.study.search.ledger import Ledger
+from tuner.study.search.open_trials import OpenTrial, OpenTrials, Run
 from tuner.study.search.outage import Outage
 from tuner.study.search.progress import NoProgress, PacedDrawing, ProgressListener, Snapshot
 from tuner.study.search.tally import Tally
@@ -50,7 +48,7 @@ class StudySupervisor:
     def __init__(
         self,
         plan: StudyPlan,
-        record: StudyRecord,
+        record: Ledger,
         settled: Settled,
         *,
         progress: ProgressListener | None = None,
@@ -64,7 +62,7 @@ class StudySupervisor:
         self._clock = clock
         self._start = clock()
         self._changed = threading.Condition(threading.RLock())
-        self._flight = Flight()
+        self._open = OpenTrials()
         self._outage = Outage(clock, self._progress.note)
         self._tally = Tally(settled)
         self._steps = 0
@@ -82,9 +80,9 @@ class StudySupervisor:
                 self._ask_ahead()
                 if self._ending is not None:
                     return DONE
-                if not self._flight and not self._outage.on and not self._comes_back:
+                if not self._open and not self._outage.on and not self._comes_back:
                     return DONE
-                spec = self._flight.dispatch(open_shapes)
+                spec = self._open.dispatch(open_shapes)
                 if spec is not None:
                     return spec
                 if not block:
@@ -93,44 +91,44 @@ class StudySupervisor:
                 self._changed.wait(0.1)
 
     def report(self, points: Sequence[EvalPoint]) -> frozenset[RunId]:
-        """Judge evaluations, and return which of their runs to stop."""
+        """PruningRule evaluations, and return which of their runs to stop."""
         with self._changed:
             self._check_ending()
             for point in points:
-                self._learn(point)
+                self._take_in_evaluation(point)
             return frozenset(point.run_id for point in points if self._is_to_stop(point))
 
     def finish(self, outcome: Outcome) -> None:
         """Take note of a run's end, and settle its trial when it was the last."""
         with self._changed:
-            run = self._flight.running(outcome.run_id)
+            run = self._open.running(outcome.run_id)
             if run is None:
                 return  # it was lost and goes again; this is the late news of the first attempt
-            trial = self._flight.trial(outcome.run_id)
+            trial = self._open.trial(outcome.run_id)
             run.state, run.steps, run.elapsed_s = "ended", outcome.steps, outcome.elapsed_s
             self._record.write_curve(outcome.run_id.trial, outcome.run_id.replicate, run.points)
-            if trial.verdict is None:
+            if trial.decided is None:
                 ending = self._ending is not None or self._interrupted
-                trial.verdict = verdicts.of_outcome(outcome, run.points, self._plan.grid, ending=ending)
+                trial.decided = outcomes.of_outcome(outcome, run.points, self._plan.grid, ending=ending)
             self._settle(trial)
             self._changed.notify_all()
 
     def lost(self, run_ids: Sequence[RunId], reason: str, cause: LossCause = "died") -> None:
-        """A worker ended: its runs go again from the start, unless one is to blame (``blame.py``)."""
+        """A worker ended: its runs go again from the start, unless one is charged (``outcomes.py``)."""
         with self._changed:
             for run_id in run_ids:
-                run = self._flight.running(run_id)
+                run = self._open.running(run_id)
                 if run is None:
                     continue
-                trial = self._flight.trial(run_id)
+                trial = self._open.trial(run_id)
                 run.steps = run.last_step
-                if trial.verdict is None:
-                    trial.verdict = blame.charge(run, alone=len(run_ids) == 1, cause=cause, reason=reason)
-                if trial.verdict is not None:
+                if trial.decided is None:
+                    trial.decided = outcomes.charge(run, alone=len(run_ids) == 1, cause=cause, reason=reason)
+                if trial.decided is not None:
                     run.state = "ended"
                     self._settle(trial)
                 else:
-                    self._flight.again(run_id)
+                    self._open.again(run_id)
             self._changed.notify_all()
 
     def overdue(self, run_ids: Sequence[RunId], silent_s: float) -> bool:
@@ -142,7 +140,7 @@ class StudySupervisor:
         if limit is None:
             return False
         with self._changed:
-            return silent_s > self._flight.time_left(run_ids, limit)
+            return silent_s > self._open.time_left(run_ids, limit)
 
     def tick(self) -> bool:
         """Draw progress; return False when workers are to stop now (time is up, interrupted, or failing)."""
@@ -165,18 +163,18 @@ class StudySupervisor:
         """Settle whatever is still in flight once no worker trains any more, and return how the search ended."""
         with self._changed:
             self._check_ending()
-            for trial in self._flight:
+            for trial in self._open:
                 for run in trial.runs.values():
                     run.steps = run.steps or run.last_step
                     run.state = "ended"
-                if trial.verdict is None:
+                if trial.decided is None:
                     reason = f"interrupted ({self._ending or 'its workers have ended'})"
                     with contextlib.suppress(StorageLostError):  # the study's next run settles it
                         self._record.give_up(trial.asked.number, reason)
-                    self._flight.remove(trial)
+                    self._open.remove(trial)
                 else:
                     self._settle(trial)
-            self._flight.clear_queue()
+            self._open.clear_queue()
             try:
                 self._outage.save_all(self._record, patiently=self._ending != "interrupted")
             finally:
@@ -198,7 +196,7 @@ class StudySupervisor:
     def snapshot(self) -> Snapshot:
         """Return the study at this moment."""
         with self._changed:
-            running = tuple(t.show(self._plan.grid[-1]) for t in self._flight.by_number() if t.training)
+            running = tuple(t.show(self._plan.grid[-1]) for t in self._open.by_number() if t.training)
             elapsed = self._clock() - self._start
             return self._tally.snapshot(self._plan, running, self._steps, elapsed)
 
@@ -216,41 +214,41 @@ class StudySupervisor:
             self._ending is None
             and not self._outage.waits
             and not self._record.owed  # results come before new work
-            and len(self._flight) < plan.trials_in_flight
-            and self._flight.runs < plan.runs_in_flight
-            and (self.finished + len(self._flight) < plan.recipe.trials or self._record.others_have(self.finished))
+            and len(self._open) < plan.trials_in_flight
+            and self._open.runs < plan.runs_in_flight
+            and (self.finished + len(self._open) < plan.recipe.trials or self._record.others_have(self.finished))
         ):
             asked = self._outage.ask(self._record)
             if asked is None:
                 return  # what comes next depends on trials in flight
             trial = OpenTrial(asked, {})
             if asked.hyperparameters is None:
-                trial.verdict = ("failed", asked.problem)
-                self._flight.add(trial)
+                trial.decided = ("failed", asked.problem)
+                self._open.add(trial)
                 self._settle(trial)
                 continue
             specs = asked.specs or plan.run_specs(asked.number, asked.hyperparameters, asked.seeds)
             trial.runs.update((spec.run_id.replicate, Run(spec)) for spec in specs)
-            self._flight.add(trial)
+            self._open.add(trial)
 
     # What evaluations mean.
 
-    def _learn(self, point: EvalPoint) -> None:
-        run = self._flight.running(point.run_id)
+    def _take_in_evaluation(self, point: EvalPoint) -> None:
+        run = self._open.running(point.run_id)
         if run is None or point.step <= run.last_step:
             return
         self._steps += point.step - run.last_step
         run.points.append(point)
-        trial = self._flight.trial(point.run_id)
-        if trial.verdict is not None:
+        trial = self._open.trial(point.run_id)
+        if trial.decided is not None:
             return
-        trial.verdict = verdicts.of_point(
+        trial.decided = outcomes.of_point(
             point, last_step=self._plan.grid[-1], time_limit=self._plan.recipe.trial_timeout
         )
-        if trial.verdict is None:
-            self._judge(trial, point.step)
+        if trial.decided is None:
+            self._report_and_prune(trial, point.step)
 
-    def _judge(self, trial: OpenTrial, step: int) -> None:
+    def _report_and_prune(self, trial: OpenTrial, step: int) -> None:
         """Report a grid step once all seeds in training have reached it, and ask the pruner.
 
         The value is the mean over the seeds so far. Seeds that come later (they waited for a free lane) correct the
@@ -258,18 +256,18 @@ class StudySupervisor:
         """
         number = trial.asked.number
         waiting_for = [r for r in trial.runs.values() if r.state == "running" and r.last_step < step]
-        if step > trial.judged_step:
+        if step > trial.reported_step:
             if waiting_for:
                 return
-            trial.judged_step = step
+            trial.reported_step = step
             self._record.report(number, step, value_at(step, trial.curves))
             if self._record.stops(number, step):
-                trial.verdict = ("pruned", "")
+                trial.decided = ("pruned", "")
         elif len(trial.runs) > 1:
             self._record.report(number, step, value_at(step, trial.curves))
 
     def _is_to_stop(self, point: EvalPoint) -> bool:
-        if self._flight.running(point.run_id) is None or self._flight.trial(point.run_id).verdict is not None:
+        if self._open.running(point.run_id) is None or self._open.trial(point.run_id).decided is not None:
             return True
         # A run at its last grid point is complete: stopping it would throw it away.
         return self._ending is not None and point.step < self._plan.grid[-1]
@@ -278,15 +276,15 @@ class StudySupervisor:
 
     def _settle(self, trial: OpenTrial) -> None:
         """Tell the database when nothing of the trial trains any more and its outcome is certain."""
-        if trial.verdict is not None:
-            self._flight.cancel(trial)
+        if trial.decided is not None:
+            self._open.cancel(trial)
         if not trial.ended:
             return
-        end = conclude(trial, self._plan.grid[-1], self._plan.recipe.objective)
+        end = outcomes.conclude(trial, self._plan.grid[-1], self._plan.recipe.objective)
         if end is None:
             return  # stopped because the study is ending
         self._record.tell(trial.asked.number, end)
-        self._flight.remove(trial)
+        self._open.remove(trial)
         self._checkpoints.discard(run.spec for run in trial.runs.values())
         if not self._record.was_taken_away(trial.asked.number):  # else what counts is what becomes of it there
             self._tally.add(trial.asked, end.outcome, end.score, end.reason)

@@ -33,7 +33,7 @@ class AskedTrial:
 
 @dataclass(frozen=True)
 class TrialEnd:
-    """How a trial ended: what :meth:`StudyRecord.tell` writes.
+    """How a trial ended: what :meth:`Ledger.tell` writes.
 
     Attributes:
         outcome: completed, pruned, diverged, timed_out or failed.
@@ -52,7 +52,7 @@ class TrialEnd:
 
 @dataclass
 class Settled:
-    """What :meth:`StudyRecord.settle` found and did.
+    """What :meth:`Ledger.settle` found and did.
 
     Attributes:
         counts: Counted trials by outcome.

@@ -1,14 +1,14 @@
 """A storage that keeps the supervisor's trials in memory and writes them in few transactions.
 
 The supervisor is the only writer of the trials it has asked for, so what it has written need not be read back. Open
-trials live here; their news go to the database
+trials live here; their pending writes go to the database
 
 - when :meth:`BufferedStorage.flush` is called (once a trial is sampled; every two seconds while trials train, so that
   a dashboard sees their curves),
 - together with the end of a trial, in the same transaction: a trial is finished with all its values, or not at all.
 
-A finished trial that the database does not take goes to a spool on the disk and is owed: it counts as finished here,
-and is written at a later flush.
+A finished trial that the database does not take goes to a spool on the disk: it counts as finished here, and is written
+at a later flush.
 
 A process that dies loses at most two seconds of curves of running trials, and those runs start again anyway.
 """
@@ -28,9 +28,9 @@ from optuna.trial import FrozenTrial, TrialState
 
 from tuner.study.store.pass_through import StudyRows
 from tuner.study.store.peers import Sharing
-from tuner.study.store.pending import News, Param
+from tuner.study.store.pending import Param, PendingWrites
 from tuner.study.store.spool import Spool
-from tuner.study.store.unwritten import Owed
+from tuner.study.store.unwritten import Unwritten
 from tuner.study.store.writer import RowWriter, row_writer
 
 _FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
@@ -42,7 +42,7 @@ class BufferedStorage(StudyRows):
     Args:
         backend: The storage underneath. What is not about trials goes straight to it.
         study_id: The study's id in it.
-        exclusive: Nobody else writes this study's trials; otherwise news of theirs are read whenever all are asked for.
+        exclusive: Nobody else writes this study's trials; otherwise theirs are read whenever all are asked for.
         writer: Writes trials; None takes the fastest that fits the backend.
         spool: Keeps finished trials that the database does not take; without it that is an error.
         sharing: This supervisor's part in a study that several share; its writer is used.
@@ -62,8 +62,8 @@ class BufferedStorage(StudyRows):
         self._exclusive = exclusive
         self.sharing = sharing
         self._writer: RowWriter = sharing.writer if sharing is not None else writer or row_writer(backend)
-        self._owed = Owed(self._writer, spool)
-        self._news: dict[int, News] = {}  # by trial id: what the database lacks of open trials
+        self._unwritten = Unwritten(self._writer, spool)
+        self._pending: dict[int, PendingWrites] = {}  # by trial id: what the database lacks of open trials
         self._stored: dict[int, set[tuple[str, str | int]]] = {}  # by trial id: rows that are there
         self._open: dict[int, FrozenTrial] = {}  # by trial id: trials that are not finished
         self._ended: dict[int, FrozenTrial] = {}  # by trial id: trials that are
@@ -73,7 +73,7 @@ class BufferedStorage(StudyRows):
         self._newest = 0  # trial id up to which all are known
         self._unlearned: list[FrozenTrial] = []  # finished by others since this was last asked
         self._distributions: dict[str, BaseDistribution] = {}
-        #: Whether news of other supervisors' trials are read one by one, instead of all trials every time.
+        #: Whether other supervisors' trials are read one by one, instead of all trials every time.
         self.follows = exclusive or self._writer.changes(study_id, 0, ()) is not None
         if self.follows:
             for trial in backend.get_all_trials(study_id, deepcopy=False):
@@ -88,23 +88,23 @@ class BufferedStorage(StudyRows):
         Raises:
             StorageInternalError: The database does not take it; everything is kept for another try.
         """
-        pending = [(trial_id, news) for trial_id, news in self._news.items() if news]
-        if not pending and not self._owed:
+        pending = [(trial_id, writes) for trial_id, writes in self._pending.items() if writes]
+        if not pending and not self._unwritten:
             return False
-        self._owed.write(pending)
-        for trial_id, news in pending:
-            self._settle_news(trial_id, news)
+        self._unwritten.write(pending)
+        for trial_id, writes in pending:
+            self._settle_writes(trial_id, writes)
         return True
 
     def forget(self, trial_id: int) -> None:
         """Let go of an open trial: what becomes of it is no longer this process's business."""
-        for memory in (self._open, self._news, self._stored):
+        for memory in (self._open, self._pending, self._stored):
             memory.pop(trial_id, None)
 
     @property
-    def owed(self) -> int:
+    def unwritten(self) -> int:
         """Finished trials that the database has not taken yet."""
-        return len(self._owed)
+        return len(self._unwritten)
 
     # Trials.
 
@@ -127,26 +127,26 @@ class BufferedStorage(StudyRows):
         self._distributions[param_name] = distribution
         trial.params = {**trial.params, param_name: distribution.to_external_repr(param_value_internal)}
         trial.distributions = {**trial.distributions, param_name: distribution}
-        self._news[trial_id].params[param_name] = Param(param_value_internal, distribution)
+        self._pending[trial_id].params[param_name] = Param(param_value_internal, distribution)
 
     def set_trial_intermediate_value(self, trial_id: int, step: int, intermediate_value: float) -> None:
         """Keep a reported value."""
         trial = self._change(trial_id)
         trial.intermediate_values = {**trial.intermediate_values, step: intermediate_value}
-        self._news[trial_id].reports[step] = intermediate_value
+        self._pending[trial_id].reports[step] = intermediate_value
 
     def set_trial_user_attr(self, trial_id: int, key: str, value: Any) -> None:
         """Keep a user attribute."""
         trial, value = self._change(trial_id), json.loads(json.dumps(value))
         trial.user_attrs = {**trial.user_attrs, key: value}
-        self._news[trial_id].user.pop(key, None)  # written in order of the last change
-        self._news[trial_id].user[key] = value
+        self._pending[trial_id].user.pop(key, None)  # written in order of the last change
+        self._pending[trial_id].user[key] = value
 
     def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
         """Keep an attribute of Optuna's own."""
         trial, value = self._change(trial_id), json.loads(json.dumps(value))
         trial.system_attrs = {**trial.system_attrs, key: value}
-        self._news[trial_id].system[key] = value
+        self._pending[trial_id].system[key] = value
 
     def set_trial_state_values(self, trial_id: int, state: TrialState, values: Sequence[float] | None = None) -> bool:
         """Write a trial's new state at once, together with all that is new about it."""
@@ -162,17 +162,17 @@ class BufferedStorage(StudyRows):
                 self._take_in(self._backend.get_trial(trial_id))
             return changed
         trial = self._change(trial_id)
-        news, now = self._news[trial_id], datetime.now()
-        news.end = (state, values, now)
+        writes, now = self._pending[trial_id], datetime.now()
+        writes.end = (state, values, now)
         try:
-            self._owed.finish(trial.number, trial_id, news)
+            self._unwritten.finish(trial.number, trial_id, writes)
         except BaseException:
-            news.end = None
+            writes.end = None
             raise
         trial.state, trial.datetime_complete = state, now
         if values is not None:
             trial.values = list(values)
-        del self._news[trial_id], self._stored[trial_id], self._open[trial_id]
+        del self._pending[trial_id], self._stored[trial_id], self._open[trial_id]
         self._ended[trial_id] = trial
         return True
 
@@ -194,7 +194,7 @@ class BufferedStorage(StudyRows):
             self.look_at_others()
         if not self.follows:
             stored = self._backend.get_all_trials(study_id, deepcopy=False)
-            mine = {**self._open, **{trial_id: self._ended[trial_id] for trial_id in self._owed}}
+            mine = {**self._open, **{trial_id: self._ended[trial_id] for trial_id in self._unwritten}}
             trials = [mine.get(t._trial_id, t) for t in stored]
         elif states is not None and not any(state in states for state in _FINISHED):
             trials = sorted([*self._open.values(), *self._others.values()], key=lambda t: t.number)
@@ -259,13 +259,13 @@ class BufferedStorage(StudyRows):
     def _own(self, trial: FrozenTrial) -> None:
         trial_id = trial._trial_id
         self._open[trial_id] = trial
-        self._news[trial_id] = News()
+        self._pending[trial_id] = PendingWrites()
         self._stored[trial_id] = (
             {("user", key) for key in trial.user_attrs}
             | {("system", key) for key in trial.system_attrs}
             | {("reports", step) for step in trial.intermediate_values}
         )
-        self._news[trial_id].rewritten = self._stored[trial_id]
+        self._pending[trial_id].rewritten = self._stored[trial_id]
 
     def _change(self, trial_id: int) -> FrozenTrial:
         """Return a fresh copy of an open trial, to be changed: who has read the old one keeps it as it was."""
@@ -280,9 +280,9 @@ class BufferedStorage(StudyRows):
         self._all[trial.number] = trial
         return trial
 
-    def _settle_news(self, trial_id: int, news: News) -> None:
+    def _settle_writes(self, trial_id: int, writes: PendingWrites) -> None:
         stored = self._stored[trial_id]
-        stored.update(("user", key) for key in news.user)
-        stored.update(("system", key) for key in news.system)
-        stored.update(("reports", step) for step in news.reports)
-        self._news[trial_id] = News(rewritten=stored)
+        stored.update(("user", key) for key in writes.user)
+        stored.update(("system", key) for key in writes.system)
+        stored.update(("reports", step) for step in writes.reports)
+        self._pending[trial_id] = PendingWrites(rewritten=stored)

@@ -10,6 +10,8 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from optuna.trial import FrozenTrial
+
 from tuner.contract.outcome import EvalPoint
 
 # Of a study.
@@ -65,6 +67,12 @@ def curve_from_json(rows: Any) -> list[tuple[int, tuple[float, ...], Mapping[str
         (int(row[0]), tuple(_number(r) for r in row[1]), {str(k): _number(v) for k, v in row[3].items()})
         for row in rows
     ]
+
+
+def outcome_of(trial: FrozenTrial) -> str:
+    """Return our outcome of a trial: its attribute, else what Optuna's state says."""
+    states = {"COMPLETE": "completed", "PRUNED": "pruned", "FAIL": "failed", "RUNNING": "running", "WAITING": "waiting"}
+    return str(trial.user_attrs.get(OUTCOME, states[trial.state.name]))
 
 
 def _finite(value: float) -> float | None:

@@ -19,7 +19,7 @@ class Param(NamedTuple):
 
 
 @dataclass
-class News:
+class PendingWrites:
     """What one trial has that its database lacks. A key is in ``rewritten`` when its row exists already.
 
     Attributes:

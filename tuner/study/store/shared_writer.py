@@ -19,7 +19,7 @@ from sqlalchemy import and_, func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from tuner.study.store import keys as attr
-from tuner.study.store.pending import News, running_trial
+from tuner.study.store.pending import PendingWrites, running_trial
 from tuner.study.store.writer import TableWriter, known_tables
 
 _LOST = json.dumps(attr.LOST)
@@ -82,9 +82,9 @@ class SharedWriter(TableWriter):
             self._upsert(connection, self._attrs["user"], "key", trial_id, _texts({attr.OWNER: self.owner}), "", set())
         return True
 
-    def write(self, news: Iterable[tuple[int, News]]) -> None:
-        """Write (trial id, news) pairs of trials that still run, in one transaction; the others are taken away."""
-        pairs = sorted(news, key=lambda pair: pair[0])
+    def write(self, writes: Iterable[tuple[int, PendingWrites]]) -> None:
+        """Write (trial id, pending writes) pairs of running trials in one transaction; the others are taken away."""
+        pairs = sorted(writes, key=lambda pair: pair[0])
         ids = [trial_id for trial_id, _ in pairs]
         with self._transaction() as connection:
             table = self._trials

@@ -22,7 +22,7 @@ from optuna.trial import TrialState
 
 from tuner.storage_url import mask
 from tuner.study.store.connect import sqlite_path
-from tuner.study.store.pending import News, Param
+from tuner.study.store.pending import Param, PendingWrites
 from tuner.study.store.writer import RowWriter
 
 
@@ -40,13 +40,13 @@ class Spool:
         #: Where the last line went; None before the first.
         self.path: Path | None = None
 
-    def keep(self, number: int, trial_id: int, news: News) -> None:
+    def keep(self, number: int, trial_id: int, writes: PendingWrites) -> None:
         """Write a finished trial to the disk.
 
         Raises:
             OSError: None of the places can be written.
         """
-        line = json.dumps({"number": number, "trial_id": trial_id, **_to_json(news)}).encode() + b"\n"
+        line = json.dumps({"number": number, "trial_id": trial_id, **_to_json(writes)}).encode() + b"\n"
         error: OSError | None = None
         for place in self._places:
             try:
@@ -59,8 +59,8 @@ class Spool:
                 return
         raise error or OSError("there is no place for a spool")
 
-    def read(self) -> list[tuple[int, int, News]]:
-        """Return (number, trial id, news) of the trials that wait; a torn line is left out."""
+    def read(self) -> list[tuple[int, int, PendingWrites]]:
+        """Return (number, trial id, writes) of the trials that wait; a torn line is left out."""
         found = []
         for place in self._files():
             with contextlib.suppress(OSError):
@@ -101,14 +101,14 @@ def replay(spool: Spool, storage: BaseStorage, study_id: int, writer: RowWriter)
         StorageInternalError: The database still does not take it; the spool stays.
     """
     told, waiting = 0, spool.read()
-    for number, trial_id, news in waiting:
+    for number, trial_id, writes in waiting:
         try:
             trial = storage.get_trial(trial_id)
         except KeyError:
             continue  # the study has been deleted and made anew
         if trial.number != number or trial.state != TrialState.RUNNING or not _is_ours(storage, study_id, trial_id):
             continue  # told already, or given to somebody else meanwhile
-        writer.write([(trial_id, _less_what_is_there(news, trial))])
+        writer.write([(trial_id, _less_what_is_there(writes, trial))])
         told += 1
     if waiting:
         spool.clear(others=True)
@@ -119,15 +119,15 @@ def _is_ours(storage: BaseStorage, study_id: int, trial_id: int) -> bool:
     return any(t._trial_id == trial_id for t in storage.get_all_trials(study_id, deepcopy=False))
 
 
-def _less_what_is_there(news: News, trial: Any) -> News:
-    """Return the news with the rows marked that the database has already."""
-    news.params = {name: param for name, param in news.params.items() if name not in trial.params}
-    news.rewritten = (
+def _less_what_is_there(writes: PendingWrites, trial: Any) -> PendingWrites:
+    """Return the writes with the rows marked that the database has already."""
+    writes.params = {name: param for name, param in writes.params.items() if name not in trial.params}
+    writes.rewritten = (
         {("user", key) for key in trial.user_attrs}
         | {("system", key) for key in trial.system_attrs}
         | {("reports", step) for step in trial.intermediate_values}
     )
-    return news
+    return writes
 
 
 def _append(path: Path, line: bytes) -> None:
@@ -151,22 +151,22 @@ def _fingerprint(text: str) -> str:
     return hashlib.sha256(mask(text).encode()).hexdigest()[:8]
 
 
-def _to_json(news: News) -> dict[str, Any]:
-    assert news.end is not None
-    state, values, moment = news.end
+def _to_json(writes: PendingWrites) -> dict[str, Any]:
+    assert writes.end is not None
+    state, values, moment = writes.end
     return {
-        "params": {name: [p.internal, distribution_to_json(p.distribution)] for name, p in news.params.items()},
-        "user": news.user,
-        "system": news.system,
-        "reports": list(news.reports.items()),
+        "params": {name: [p.internal, distribution_to_json(p.distribution)] for name, p in writes.params.items()},
+        "user": writes.user,
+        "system": writes.system,
+        "reports": list(writes.reports.items()),
         "state": state.name,
         "values": None if values is None else list(values),
         "moment": moment.isoformat(),
     }
 
 
-def _from_json(data: dict[str, Any]) -> News:
-    return News(
+def _from_json(data: dict[str, Any]) -> PendingWrites:
+    return PendingWrites(
         params={n: Param(float(v), json_to_distribution(text)) for n, (v, text) in data["params"].items()},
         user=dict(data["user"]),
         system=dict(data["system"]),

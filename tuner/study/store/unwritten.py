@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from optuna.exceptions import StorageInternalError
 
-from tuner.study.store.pending import News
+from tuner.study.store.pending import PendingWrites
 from tuner.study.store.spool import Spool
 from tuner.study.store.writer import RowWriter
 
@@ -15,8 +15,8 @@ from tuner.study.store.writer import RowWriter
 RETRY_S = 2.0
 
 
-class Owed:
-    """What is owed to the database.
+class Unwritten:
+    """What is unwritten to the database.
 
     Args:
         writer: Writes trials.
@@ -27,7 +27,7 @@ class Owed:
         self._writer = writer
         self._spool = spool
         self._refused = -RETRY_S  # when the database last refused to take something
-        self._trials: dict[int, News] = {}  # by trial id
+        self._trials: dict[int, PendingWrites] = {}  # by trial id
 
     def __len__(self) -> int:
         return len(self._trials)
@@ -35,14 +35,14 @@ class Owed:
     def __iter__(self) -> Iterator[int]:
         return iter(self._trials)
 
-    def write(self, news: Sequence[tuple[int, News]]) -> None:
-        """Write trials together with all that are owed.
+    def write(self, writes: Sequence[tuple[int, PendingWrites]]) -> None:
+        """Write trials together with all that are unwritten.
 
         Raises:
             StorageInternalError: The database does not take them.
         """
         try:
-            self._writer.write([*self._trials.items(), *news])
+            self._writer.write([*self._trials.items(), *writes])
         except StorageInternalError:
             self._refused = time.monotonic()
             raise
@@ -51,7 +51,7 @@ class Owed:
             if self._spool is not None:
                 self._spool.clear()
 
-    def finish(self, number: int, trial_id: int, news: News) -> None:
+    def finish(self, number: int, trial_id: int, writes: PendingWrites) -> None:
         """Write a finished trial, or keep it in the spool.
 
         Raises:
@@ -61,7 +61,7 @@ class Owed:
             problem = StorageInternalError("It did not answer a moment ago.")
         else:
             try:
-                self.write([(trial_id, news)])
+                self.write([(trial_id, writes)])
             except StorageInternalError as error:
                 problem = error
             else:
@@ -69,7 +69,7 @@ class Owed:
         if self._spool is None:
             raise problem
         try:
-            self._spool.keep(number, trial_id, news)
+            self._spool.keep(number, trial_id, writes)
         except OSError:
             raise problem from None  # nothing can be kept anywhere: the trial goes again
-        self._trials[trial_id] = news
+        self._trials[trial_id] = writes

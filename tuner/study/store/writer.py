@@ -1,4 +1,4 @@
-"""Writes a trial's news in one transaction.
+"""Writes what a trial has and its database lacks, in one transaction.
 
 Optuna's storage API commits once per value: a trial with five parameters, ten reports and a dozen attributes costs
 thirty transactions, each with its own queries. Here the same rows go to Optuna's own tables at once; a test holds them
@@ -19,11 +19,11 @@ from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from tuner.study.store.pending import News, running_trial
+from tuner.study.store.pending import PendingWrites, running_trial
 
 
 class RowWriter(Protocol):
-    """Creates trials and writes their news."""
+    """Creates trials and writes what they have."""
 
     def create(self, study_id: int) -> FrozenTrial:
         """Create a running trial with the study's next number.
@@ -33,8 +33,8 @@ class RowWriter(Protocol):
         """
         ...
 
-    def write(self, news: Iterable[tuple[int, News]]) -> None:
-        """Write (trial id, news) pairs; every trial belongs to this process.
+    def write(self, writes: Iterable[tuple[int, PendingWrites]]) -> None:
+        """Write (trial id, pending writes) pairs; every trial belongs to this process.
 
         Raises:
             StorageInternalError: The database does not take them.
@@ -57,9 +57,9 @@ class ApiWriter:
         """Create a running trial."""
         return self._storage.get_trial(self._storage.create_new_trial(study_id))
 
-    def write(self, news: Iterable[tuple[int, News]]) -> None:
-        """Write (trial id, news) pairs."""
-        for trial_id, item in news:
+    def write(self, writes: Iterable[tuple[int, PendingWrites]]) -> None:
+        """Write (trial id, pending writes) pairs."""
+        for trial_id, item in writes:
             for name, param in item.params.items():
                 self._storage.set_trial_param(trial_id, name, param.internal, param.distribution)
             for step, value in item.reports.items():
@@ -81,7 +81,7 @@ class TableWriter:
 
     On PostgreSQL other supervisors write trials of their own beside these, and may close one of ours when they take us
     for dead. So a study's row is locked while a trial gets its number, as Optuna does it, and a trial's row while
-    its news are written; those of a trial that has been finished elsewhere are dropped.
+    its rows are written; those of a trial that has been finished elsewhere are dropped.
 
     Args:
         engine: SQLAlchemy's engine of an ``RDBStorage``.
@@ -124,9 +124,9 @@ class TableWriter:
         before = connection.execute(numbers.order_by(trials.trial_id.desc()).limit(1)).scalar()
         return 0 if before is None else int(before) + 1
 
-    def write(self, news: Iterable[tuple[int, News]]) -> None:
-        """Write (trial id, news) pairs in one transaction."""
-        pending = dict(news)
+    def write(self, writes: Iterable[tuple[int, PendingWrites]]) -> None:
+        """Write (trial id, pending writes) pairs in one transaction."""
+        pending = dict(writes)
         trials = self._trials.c
         ours = (
             self._trials.select()
@@ -169,7 +169,7 @@ class TableWriter:
         """Return a local time as Optuna's table holds it."""
         return self._model(datetime_complete=moment)._datetime_complete_utc
 
-    def _write(self, connection: Any, trial_id: int, item: News) -> None:
+    def _write(self, connection: Any, trial_id: int, item: PendingWrites) -> None:
         if item.params:
             rows = [
                 {

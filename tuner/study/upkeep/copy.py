@@ -6,8 +6,8 @@ import optuna
 from optuna.storages import BaseStorage
 
 from tuner.errors import InputError, StudyLockedError, nearest
+from tuner.plan.naming import confirm_name
 from tuner.storage_url import mask
-from tuner.study.confirm.stage import confirm_name
 from tuner.study.store import keys as attr
 from tuner.study.store.connect import open_storage, sqlite_path, storage_errors
 from tuner.study.store.health import at_work

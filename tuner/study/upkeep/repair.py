@@ -7,8 +7,8 @@ from typing import Any, cast
 
 import optuna
 
-from tuner.study.confirm.ledger import ConfirmRecord
-from tuner.study.search.ledger import StudyRecord
+from tuner.study.confirm.ledger import ConfirmLedger
+from tuner.study.search.ledger import Ledger
 from tuner.study.search.open_study import buffer_study, is_exclusive
 from tuner.study.store import keys as attr
 from tuner.study.store.connect import open_storage, sqlite_path, storage_errors
@@ -43,7 +43,7 @@ def mend_study(name: str, url: str) -> Mended:
         with storage_errors(url):
             buffered = buffer_study(storage, name, url)
             study = optuna.load_study(study_name=name, storage=buffered)
-            kind = ConfirmRecord if attr.CONFIRM in study.user_attrs else StudyRecord
+            kind = ConfirmLedger if attr.CONFIRM in study.user_attrs else Ledger
             nothing = cast("Any", None)  # nothing is asked for, so there is nothing to sample and nobody to judge
             record = kind(study, buffered, nothing, nothing, seed=0, replicates=1, url=url, exclusive=is_exclusive(url))
         try:

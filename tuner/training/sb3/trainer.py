@@ -93,7 +93,7 @@ class SB3Trainer:
             try:
                 model = build_model(spec, resources)
                 run.learn(model, resources)
-                kind, reason, detail = run.verdict, "", ""
+                kind, reason, detail = run.decided, "", ""
             except DivergedError as error:
                 kind, reason, detail = "diverged", str(error), ""
             except Exception as error:
@@ -133,7 +133,7 @@ class _Run:
     dispatcher: Dispatcher
     observer: RunObserver | None
     step: int = 0
-    verdict: OutcomeKind = "completed"
+    decided: OutcomeKind = "completed"
     seam_error: Exception | None = None
     model: _WatchedDQN | None = None
     _evaluator: Evaluator | None = None
@@ -188,7 +188,7 @@ class _Run:
         if self._points == len(self.spec.grid):
             return False
         if stop:
-            self.verdict = "stopped"
+            self.decided = "stopped"
         return not stop
 
     def _report(self, point: EvalPoint) -> bool:

@@ -21,7 +21,7 @@ REAP_S = 5.0
 RECOUNT_S = 1.0
 
 
-class SharedRecord:
+class SharedLedger:
     """What a record says about other supervisors of its study. On a study of its own: nothing.
 
     Args:

@@ -1,0 +1,26 @@
+"""One evaluation, as results keep it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """One evaluation.
+
+    Attributes:
+        step: Environment step.
+        returns: Return of each evaluation episode.
+        metrics: Training metrics since the point before (``loss``, ``q_value``, ``epsilon``, ``train_return`` ...).
+    """
+
+    step: int
+    returns: tuple[float, ...]
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def mean(self) -> float:
+        """Mean return."""
+        return sum(self.returns) / len(self.returns)
