@@ -73,13 +73,17 @@ def test_random_play_earns_the_floor(member):
     returns, _ = play(env, random_policy(env, 1), 40, first_seed=50_000)
     env.close()
     error = returns.std() / len(returns) ** 0.5
-    assert abs(returns.mean() - member.floor) < 4 * error + 0.03 * (member.ceiling - member.floor)
+    if member.idle:  # a limit's worth of steps at the price of one; random play makes mistakes too
+        assert member.floor == -made(member).spec.max_episode_steps
+        assert returns.mean() < member.floor
+    else:
+        assert abs(returns.mean() - member.floor) < 4 * error + 0.03 * (member.ceiling - member.floor)
 
 
 @pytest.mark.parametrize("member", [m for m in MEMBERS if m.known == "policy"], ids=lambda m: m.id)
 def test_the_known_policy_earns_the_ceiling(member):
     env = made(member)
-    returns, _ = play(env, best_policy(env), 60, first_seed=60_000)
+    returns, _ = play(env, best_policy(env), 200, first_seed=60_000)
     env.close()
     error = returns.std() / len(returns) ** 0.5
     assert abs(returns.mean() - member.ceiling) < 4 * error + 0.02 * (member.ceiling - member.floor)

@@ -1,0 +1,177 @@
+"""Measured curves of one environment, ready to be played back, and settings as points of the unit cube."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import design
+import numpy as np
+import table
+from environments import MEMBERS, Member
+
+from tuner.contract.objective import late
+from tuner.space.model import SearchSpace
+from tuner.space.parse import parse_space
+
+
+@dataclass(frozen=True)
+class Curves:
+    """Curves of S settings, R seeds and C checkpoints in one environment.
+
+    Attributes:
+        member: The environment.
+        settings: Place in the design of each row, [S].
+        steps: Environment steps of the checkpoints.
+        returns: Mean return of each evaluation, [S, R, C]; NaN from where a run diverged.
+        seconds: Processor seconds of each run, [S, R].
+        late: The score `late` of each run, [S, R]; a run that diverged has the lowest return of the table.
+    """
+
+    member: Member
+    settings: np.ndarray
+    steps: tuple[int, ...]
+    returns: np.ndarray
+    seconds: np.ndarray
+    late: np.ndarray
+
+    @classmethod
+    def of(cls, member: Member, steps: Sequence[int], returns: np.ndarray, seconds: np.ndarray, rows: np.ndarray):
+        """Return curves of the settings whose seeds are all measured.
+
+        Args:
+            member: The environment.
+            steps: Of the checkpoints.
+            returns: [S', R, C].
+            seconds: [S', R]; NaN where nothing was measured.
+            rows: Place in the design, [S'].
+        """
+        whole = ~np.isnan(seconds).any(axis=1)
+        returns, seconds, rows = returns[whole].astype(float), seconds[whole].astype(float), rows[whole]
+        floor = np.nanmin(returns) if np.isfinite(returns).any() else 0.0
+        finite = np.where(np.isnan(returns), floor, returns)
+        scores = np.array([[late(steps, curve) for curve in seeds] for seeds in finite]).reshape(returns.shape[:2])
+        return cls(member, rows, tuple(int(step) for step in steps), returns, seconds, scores)
+
+    @property
+    def truth(self) -> np.ndarray:
+        """Mean `late` of each setting as a share of the environment's range, [S]."""
+        return self.member.normalised(self.late.mean(axis=1))
+
+    def of_rows(self, rows: np.ndarray) -> Curves:
+        """Return the curves of some places in the design, each as often as it is named and if it is measured."""
+        at = {int(row): i for i, row in enumerate(self.settings)}
+        chosen = np.array([at[int(row)] for row in rows if int(row) in at], int)
+        parts = {name: getattr(self, name)[chosen] for name in ("settings", "returns", "seconds", "late")}
+        return dataclasses.replace(self, **parts)
+
+
+def load_curves(folder: Path, least: int = 2) -> list[Curves]:
+    """Return the curves of every environment of a table that has at least ``least`` settings."""
+    found = []
+    for member in MEMBERS:
+        path = folder / f"{table.file_name(member.id)}.npz"
+        if path.exists():
+            with np.load(path, allow_pickle=False) as file:
+                rows = np.arange(len(file["returns"]))
+                curves = Curves.of(member, file["steps"].tolist(), file["returns"], file["seconds"], rows)
+            if len(curves.settings) >= least:
+                found.append(curves)
+    return found
+
+
+def load_design(path: Path) -> tuple[SearchSpace, list[design.Setting]]:
+    """Return the space a design was drawn from, and its settings, each with a place in that space."""
+    space = parse_space(json.loads(path.read_text())["space"])
+    return space, [placed(setting, space) for setting in design.load(path)]
+
+
+def placed(setting: design.Setting, space: SearchSpace) -> design.Setting:
+    """Return a setting with what a study would store for the point of the space nearest to it."""
+    if setting.params:
+        return setting
+    return dataclasses.replace(setting, params=space.sample(Nearest(setting.hyperparameters.to_mapping(), space)))
+
+
+class Nearest:
+    """A suggestion source that answers with what is nearest to given hyperparameters.
+
+    Args:
+        values: Field to value; helpers of derived rules are worked out.
+        space: The space that asks.
+    """
+
+    def __init__(self, values: Mapping[str, Any], space: SearchSpace) -> None:
+        self._fields = {item.name: item for item in space.dimensions}
+        self._values = dict(values)
+        calls = values["train_freq"]
+        updates = calls if values["gradient_steps"] < 0 else values["gradient_steps"]
+        self._values.setdefault("updates_per_step", updates / calls)
+        self._values.setdefault("subsample_steps", max(calls // max(updates, 1), 1))
+
+    def _wanted(self, name: str) -> Any:
+        value = self._values[self._fields[name].field]
+        if name.startswith("one_minus_"):
+            return 1.0 - value
+        return np.log2(value) if name.endswith("_pow") else value
+
+    def float(self, name, low, high, log, step):
+        """Return the nearest float."""
+        return float(np.clip(self._wanted(name), low, high))
+
+    def int(self, name, low, high, log, step):
+        """Return the nearest integer."""
+        nearest = low + round((self._wanted(name) - low) / (step or 1)) * (step or 1)
+        return int(np.clip(nearest, low, high))
+
+    def choice(self, name, options):
+        """Return the option itself, else the nearest number, else the network of the nearest size."""
+        value = self._wanted(name)
+        if value in options:
+            return value
+        if isinstance(value, list | tuple):
+            sizes = [size(tuple(int(w) for w in option.split("x"))) for option in options]
+            return options[int(np.argmin(np.abs(np.log(sizes) - np.log(size(tuple(value))))))]
+        if isinstance(value, float | int) and not isinstance(value, bool):
+            return min(options, key=lambda option: abs(np.log(option) - np.log(value)))
+        return options[0]
+
+
+def size(widths: tuple[int, ...]) -> int:
+    """Return about how many weights a network of these hidden layers has."""
+    return 1 + sum(a * b for a, b in zip((widths[0], *widths), (*widths, 4), strict=True)) if widths else 1
+
+
+class Cube:
+    """A space's points in the unit cube: ranges scaled (in the logarithm where the space says so), choices one-hot.
+
+    A choice's coordinates are 1 / sqrt(2), so that two different ones are 1 apart; what a branch does without is in
+    the middle.
+
+    Args:
+        space: The space.
+    """
+
+    def __init__(self, space: SearchSpace) -> None:
+        self._dimensions = space.dimensions
+
+    def place(self, params: Mapping[str, Any]) -> np.ndarray:
+        """Return the point of what a study stores for a trial, [D]."""
+        parts: list[np.ndarray] = []
+        for d in self._dimensions:
+            if d.kind == "categorical":
+                parts.append(np.array([float(params.get(d.name) == choice) for choice in d.choices]) / np.sqrt(2))
+            elif d.name not in params:
+                parts.append(np.array([0.5]))
+            elif d.high == d.low:
+                parts.append(np.array([0.0]))
+            else:
+                at, low, high = (params[d.name], d.low, d.high)
+                if d.log:
+                    at, low, high = np.log([at, low, high])
+                parts.append(np.array([(at - low) / (high - low)]))
+        return np.concatenate(parts)

@@ -1,0 +1,112 @@
+"""The settings that are measured in every environment: named ones, then points of a wide space that fill it evenly.
+
+The design is drawn once and stored (``table/design.json``): it stays what it is when the space changes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.stats import qmc
+
+from tuner.hyperparameters import Hyperparameters, algorithm_class, from_mapping
+from tuner.space.catalog import load_by_name
+from tuner.space.model import SearchSpace
+from tuner.study.confirm.contestants import zoo_values
+
+#: Steps of a run that the space is cut to, whatever an environment's own budget is: all share the same settings.
+REFERENCE_STEPS = 20_000
+
+#: Environments of RL Zoo's table whose tuned values are named settings.
+ZOO = ("CartPole-v1", "MountainCar-v0", "LunarLander-v3", "Acrobot-v1")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting of the design.
+
+    Attributes:
+        name: ``defaults``, ``zoo/ENV`` or ``sobol/N``.
+        params: What a study of the space would store; empty for named settings.
+        hyperparameters: All of it.
+    """
+
+    name: str
+    params: dict[str, Any]
+    hyperparameters: Hyperparameters
+
+
+class Point:
+    """A suggestion source that reads a point of the unit cube: each name has a coordinate of its own.
+
+    Args:
+        coordinates: Name to a number in [0, 1).
+    """
+
+    def __init__(self, coordinates: dict[str, float]) -> None:
+        self._at = coordinates
+
+    def float(self, name, low, high, log, step):
+        """Return the float at the coordinate."""
+        if log:
+            return float(np.clip(math.exp(math.log(low) + self._at[name] * math.log(high / low)), low, high))
+        return float(low + self._at[name] * (high - low))
+
+    def int(self, name, low, high, log, step):
+        """Return the integer at the coordinate; every integer has an equal share (in the logarithm: about so)."""
+        at = self._at[name]
+        if log:
+            lowest, highest = math.log(low - 0.5), math.log(high + 0.5)
+            return int(np.clip(round(math.exp(lowest + at * (highest - lowest))), low, high))
+        count = (high - low) // (step or 1) + 1
+        return int(low + min(int(at * count), count - 1) * (step or 1))
+
+    def choice(self, name, options):
+        """Return the choice at the coordinate."""
+        return options[min(int(self._at[name] * len(options)), len(options) - 1)]
+
+
+def wide_space(name: str) -> SearchSpace:
+    """Return a space as the design sees it: no environment's entry, cut to the reference budget."""
+    space, _ = load_by_name(name, "dqn").for_environment("lab")
+    return space.with_budget(n_timesteps=REFERENCE_STEPS).clip_to_budget()
+
+
+def draw(space: SearchSpace, points: int, seed: int = 0) -> list[Setting]:
+    """Return the named settings and ``points`` points of a scrambled Sobol sequence."""
+    named = [Setting("defaults", {}, algorithm_class("dqn")())]
+    for env in ZOO:
+        values = zoo_values(env)
+        assert values is not None
+        named.append(Setting(f"zoo/{env}", {}, from_mapping("dqn", values)))
+    names = [item.name for item in space.dimensions]
+    sobol = qmc.Sobol(len(names), scramble=True, rng=np.random.default_rng(seed))
+    cube = sobol.random_base2(max(math.ceil(math.log2(max(points, 1))), 1))[:points]
+    for number, row in enumerate(cube):
+        params = space.sample(Point(dict(zip(names, row, strict=True))))
+        named.append(Setting(f"sobol/{number}", params, space.resolve(params)))
+    return named
+
+
+def save(settings: list[Setting], space: SearchSpace, path: Path) -> None:
+    """Write a design and the space it was drawn from."""
+    rows = [{"name": s.name, "params": s.params, "hyperparameters": s.hyperparameters.to_mapping()} for s in settings]
+    text = json.dumps({"space": space.to_mapping(), "settings": rows}, indent=0)
+    path.write_text(text + "\n")
+
+
+def load(path: Path) -> list[Setting]:
+    """Return a stored design. A field that has come since takes its default."""
+    rows = json.loads(path.read_text())["settings"]
+    return [Setting(row["name"], row["params"], from_mapping("dqn", row["hyperparameters"])) for row in rows]
+
+
+def design_hash(path: Path) -> str:
+    """Return what names a design: the first 12 digits of its SHA-256."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]

@@ -1,0 +1,166 @@
+"""Replays on tables whose truth is known."""
+
+import dataclasses
+
+import design
+import numpy as np
+import pytest
+import replay
+from curves import Cube, Curves, Nearest, placed
+from environments import Member
+from portfolio import Prior, choose_portfolio
+
+from tuner.hyperparameters import from_mapping
+
+STEPS = tuple(range(100, 2001, 100))
+
+
+def member(family="a", floor=0.0, ceiling=1.0):
+    return Member(family, f"lab/{family}-v0", 2000, 5, floor, ceiling, "estimate")
+
+
+def curves_of(truth, family="a", noise=0.0, seeds=3, rng=None, rows=None):
+    """Curves that rise straight to a setting's truth."""
+    rng = rng or np.random.default_rng(0)
+    truth = np.asarray(truth, float)
+    ends = truth[:, None] + noise * rng.standard_normal((len(truth), seeds))
+    rise = np.minimum(np.arange(1, 21) / 10, 1.0)
+    rows = np.arange(len(truth)) if rows is None else rows
+    return Curves.of(member(family), STEPS, ends[..., None] * rise, np.ones((len(truth), seeds)), rows)
+
+
+@pytest.fixture(scope="module")
+def space():
+    return design.wide_space("extended")
+
+
+@pytest.fixture(scope="module")
+def settings(space):
+    return [placed(s, space) for s in design.draw(space, 31)]
+
+
+@pytest.mark.parametrize("name", ["random", "tpe", "tpe+median", "portfolio+prior+median"])
+def test_a_study_that_tries_everything_exports_the_best(space, settings, name):
+    truth = np.random.default_rng(1).permutation(len(settings)) / len(settings)
+    other = curves_of(truth[::-1], "b")
+    found = replay.replay(space, settings, curves_of(truth), [other], name, seed=3)
+    assert found.exported[100] == pytest.approx(truth.max())
+    assert found.exported[10] <= found.exported[30] <= found.exported[100]
+    assert found.steps[10] < found.steps[30] < found.steps[100] <= len(settings)
+
+
+def test_the_same_study_seed_gives_the_same_replay(space, settings):
+    table = curves_of(np.linspace(0, 1, len(settings)), noise=0.3)
+    both = [replay.replay(space, settings, table, [], "tpe+median", seed=8) for _ in range(2)]
+    assert both[0] == both[1]
+
+
+def test_a_portfolio_that_holds_the_best_finds_it_at_once(space, settings):
+    truth = np.linspace(0, 1, len(settings))
+    found = replay.replay(space, settings, curves_of(truth), [curves_of(truth, "b")], "portfolio", seed=0)
+    assert found.exported[10] == pytest.approx(1.0)
+
+
+def test_what_is_judged_may_not_be_known_beforehand(space, settings):
+    table = curves_of(np.linspace(0, 1, len(settings)))
+    with pytest.raises(AssertionError):
+        replay.replay(space, settings, table, [table], "portfolio", seed=0)
+
+
+def test_the_truth_of_pure_noise_is_its_mean(space, settings):
+    """A seed that chose a setting says nothing of what it is worth."""
+    rng, exported = np.random.default_rng(0), []
+    for seed in range(40):
+        table = curves_of(np.full(12, 0.5), noise=0.2, rng=rng)
+        exported.append(replay.replay(space, settings, table, [], "random", seed).exported[10])
+    assert np.mean(exported) == pytest.approx(0.5, abs=4 * 0.2 / np.sqrt(2 * 40))
+
+
+def test_a_run_that_diverged_is_the_worst_of_its_table(space, settings):
+    table = curves_of(np.linspace(0.2, 1, len(settings)))
+    returns = table.returns.copy()
+    returns[-1, :, 5:] = np.nan
+    broken = Curves.of(table.member, STEPS, returns, table.seconds, table.settings)
+    assert broken.late[-1].max() < broken.late[0].min()
+    found = replay.replay(space, settings, broken, [], "random", seed=0)
+    assert found.exported[100] == pytest.approx(table.late[-2, 0])
+
+
+def test_settings_whose_seeds_are_not_all_measured_are_left_out():
+    seconds = np.ones((4, 3))
+    seconds[2, 1] = np.nan
+    table = Curves.of(member(), STEPS, np.zeros((4, 3, 20)), seconds, np.arange(4))
+    assert table.settings.tolist() == [0, 1, 3]
+
+
+def test_the_pruner_saves_steps(space, settings):
+    truth = np.random.default_rng(2).random(len(settings))
+    spent = {
+        name: replay.replay(space, settings, curves_of(truth), [], name, seed=1).steps[100]
+        for name in ("tpe", "tpe+median")
+    }
+    assert spent["tpe"] == len(settings)
+    assert spent["tpe+median"] < 0.95 * spent["tpe"]
+
+
+def test_a_portfolio_complements_before_it_repeats():
+    """One setting is good everywhere but in `c`, its neighbours are nearly as good, one is good in `c` alone."""
+    a = curves_of([0.9, 1.0, 0.98, 0.0, 0.1], "a")
+    b = curves_of([0.9, 1.0, 0.98, 0.0, 0.1], "b")
+    c = curves_of([0.0, 0.0, 0.0, 1.0, 0.2], "c")
+    assert choose_portfolio([a, b, c], 2) == [1, 3]
+    assert choose_portfolio([a, b], 1) == [1]
+    assert sorted(choose_portfolio([a, b, c], 9)) == [0, 1, 2, 3, 4]
+
+
+def test_a_family_of_many_members_weighs_as_much_as_one_of_few():
+    many = [dataclasses.replace(curves_of([1.0, 0.8], "a")) for _ in range(5)]
+    few = [curves_of([0.0, 1.0], "b")]
+    assert choose_portfolio([*many, *few], 1) == [1]
+
+
+def test_a_prior_fades_as_trials_come_in(space, settings):
+    prior = Prior([curves_of(np.linspace(0, 1, len(settings)), "b")], settings, space, 20.0, seed=0)
+    share = [np.mean([prior(n) is not None for _ in range(2_000)]) for n in (0, 20, 180)]
+    np.testing.assert_allclose(share, [1.0, 0.5, 0.1], atol=0.04)
+
+
+def test_a_prior_proposes_near_the_good_settings_of_the_others(space, settings):
+    truth = np.zeros(len(settings))
+    truth[17] = 1.0
+    other = curves_of(truth[:20], "b")
+    prior = Prior([dataclasses.replace(other, settings=np.arange(20))], settings, space, 1e9, seed=0)
+    cube = Cube(space)
+    good = [cube.place(settings[i].params) for i in (17, *np.argsort(-other.truth)[1:2])]
+    near = [min(np.abs(cube.place(prior(0)) - at).mean() for at in good) for _ in range(50)]
+    rng = np.random.default_rng(0)
+    far = [np.abs(cube.place(settings[i].params) - good[0]).mean() for i in rng.integers(len(settings), size=50)]
+    assert np.mean(near) < 0.6 * np.mean(far)
+
+
+def test_a_setting_of_the_space_is_nearest_to_itself(space, settings):
+    for setting in settings[5:]:
+        values = setting.hyperparameters.to_mapping()
+        found = space.resolve(space.sample(Nearest(values, space))).to_mapping()
+        assert found.pop("net_arch") == values.pop("net_arch")
+        assert found == pytest.approx(values)
+
+
+def test_a_setting_outside_the_space_stands_at_its_edge(space):
+    values = from_mapping("dqn", {"net_arch": (400, 300), "learning_rate": 0.5, "train_freq": 1}).to_mapping()
+    params = space.sample(Nearest(values, space))
+    assert params["net_arch"] == "256x256"
+    assert params["learning_rate"] == pytest.approx(1e-2)
+
+
+def test_a_resampled_table_repeats_and_leaves_out_settings_but_changes_none(space, settings):
+    table = curves_of(np.linspace(0, 1, 12))
+    again = table.of_rows(np.array([3, 3, 7, 40]))
+    assert again.settings.tolist() == [3, 3, 7]
+    np.testing.assert_array_equal(again.late, table.late[[3, 3, 7]])
+    both = [table, curves_of(np.linspace(1, 0, 12), "b")]
+    found = replay.replay_all(space, settings, both, ["random"], range(6), resample=True)
+    assert len(found) == 12
+    best = {r.exported[100] for r in found if r.env == "lab/a-v0"}
+    assert len(best) > 1, "each study seed has a table of its own"
+    assert best <= set(np.linspace(0, 1, 12))
