@@ -12,7 +12,7 @@ from typing import Any
 import design
 import numpy as np
 import table
-from environments import MEMBERS, Member
+from environments import MEMBERS, Member, family_of
 
 from tuner.contract.objective import late
 from tuner.space.model import SearchSpace
@@ -70,15 +70,25 @@ class Curves:
         return dataclasses.replace(self, **parts)
 
 
-def load_curves(folder: Path, least: int = 2) -> list[Curves]:
-    """Return the curves of every environment of a table that has at least ``least`` settings."""
+def load_curves(folder: Path, settings: Sequence[design.Setting], least: int = 2) -> list[Curves]:
+    """Return the curves of every environment of a table that has at least ``least`` settings.
+
+    Values that were tuned for an environment are left out of its family: a study may not stumble upon them.
+
+    Args:
+        folder: The table.
+        settings: Its design.
+        least: Environments with fewer settings are left out.
+    """
     found = []
     for member in MEMBERS:
+        own = [s.tuned_for is not None and family_of(s.tuned_for) == member.family for s in settings]
         path = folder / f"{table.file_name(member.id)}.npz"
         if path.exists():
             with np.load(path, allow_pickle=False) as file:
                 rows = np.arange(len(file["returns"]))
-                curves = Curves.of(member, file["steps"].tolist(), file["returns"], file["seconds"], rows)
+                seconds = np.where(np.array(own)[: len(rows), None], np.nan, file["seconds"])
+                curves = Curves.of(member, file["steps"].tolist(), file["returns"], seconds, rows)
             if len(curves.settings) >= least:
                 found.append(curves)
     return found

@@ -26,13 +26,45 @@ REFERENCE_STEPS = 20_000
 #: Environments of RL Zoo's table whose tuned values are named settings.
 ZOO = ("CartPole-v1", "MountainCar-v0", "LunarLander-v3", "Acrobot-v1")
 
+#: What version 0.1.0 fixed for everything, and the middle of what it searched.
+NARROW = {
+    "batch_size": 64,
+    "net_arch": (64, 64),
+    "gamma": 0.99,
+    "learning_starts": 1000,
+    "train_freq": 16,
+    "gradient_steps": 8,
+    "learning_rate": 7e-4,
+    "buffer_size": 22_000,
+    "target_update_interval": 450,
+    "exploration_fraction": 0.2,
+    "exploration_final_eps": 0.05,
+}
+
+#: Environment to what version 0.1.0 changed for it, found by hand: named settings, good elsewhere perhaps.
+BY_HAND: dict[str, dict[str, Any]] = {
+    "CartPole-v1": {
+        "train_freq": 64, "gradient_steps": 32, "n_steps": 10, "learning_rate": 2e-3, "target_update_interval": 256,
+        "exploration_fraction": 0.13,
+    },
+    "Acrobot-v1": {
+        "batch_size": 128, "train_freq": 64, "gradient_steps": 32, "n_steps": 5, "learning_rate": 1.2e-3,
+        "exploration_fraction": 0.15,
+    },
+    "MountainCar-v0": {
+        "gamma": 0.98, "net_arch": (128, 128), "n_steps": 3, "learning_rate": 3e-3, "target_update_interval": 550,
+        "exploration_fraction": 0.15,
+    },
+    "LunarLander-v3": {"batch_size": 128, "net_arch": (128, 128), "train_freq": 8, "gradient_steps": 8},
+}  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Setting:
     """One setting of the design.
 
     Attributes:
-        name: ``defaults``, ``zoo/ENV`` or ``sobol/N``.
+        name: ``defaults``, ``narrow``, ``zoo/ENV`` or ``hand/ENV`` (tuned for an environment), or ``sobol/N``.
         params: What a study of the space would store; empty for named settings.
         hyperparameters: All of it.
     """
@@ -40,6 +72,12 @@ class Setting:
     name: str
     params: dict[str, Any]
     hyperparameters: Hyperparameters
+
+    @property
+    def tuned_for(self) -> str | None:
+        """The environment whose values these are, or None."""
+        source, _, env = self.name.partition("/")
+        return env if source in ("zoo", "hand") else None
 
 
 class Point:
@@ -78,13 +116,21 @@ def wide_space(name: str) -> SearchSpace:
     return space.with_budget(n_timesteps=REFERENCE_STEPS).clip_to_budget()
 
 
-def draw(space: SearchSpace, points: int, seed: int = 0) -> list[Setting]:
-    """Return the named settings and ``points`` points of a scrambled Sobol sequence."""
+def named_settings() -> list[Setting]:
+    """Return DQN's defaults, and values that others have tuned."""
     named = [Setting("defaults", {}, algorithm_class("dqn")())]
     for env in ZOO:
         values = zoo_values(env)
         assert values is not None
         named.append(Setting(f"zoo/{env}", {}, from_mapping("dqn", values)))
+    named.append(Setting("narrow", {}, from_mapping("dqn", NARROW)))
+    named += [Setting(f"hand/{env}", {}, from_mapping("dqn", {**NARROW, **own})) for env, own in BY_HAND.items()]
+    return named
+
+
+def draw(space: SearchSpace, points: int, seed: int = 0) -> list[Setting]:
+    """Return the named settings and ``points`` points of a scrambled Sobol sequence."""
+    named = named_settings()
     names = [item.name for item in space.dimensions]
     sobol = qmc.Sobol(len(names), scramble=True, rng=np.random.default_rng(seed))
     cube = sobol.random_base2(max(math.ceil(math.log2(max(points, 1))), 1))[:points]

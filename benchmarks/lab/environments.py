@@ -188,4 +188,11 @@ def member(env_id: str) -> Member:
     return next(found for found in MEMBERS if found.id == env_id)
 
 
+def family_of(env_id: str) -> str | None:
+    """Return the family of an id, also of one that is tuned elsewhere and stands here under another name."""
+    if env_id == "Acrobot-v1":
+        return "acrobot"
+    return next((found.family for found in MEMBERS if found.id == env_id), None)
+
+
 register()

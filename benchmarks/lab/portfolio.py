@@ -131,7 +131,7 @@ def main() -> None:
     parser.add_argument("--least", type=int, default=20, help="leave out environments with fewer settings")
     options = parser.parse_args()
     _, settings = load_design(options.table / "design.json")
-    everything = load_curves(options.table, options.least)
+    everything = load_curves(options.table, settings, options.least)
     rows, values, families = worth(everything)
     at = {int(row): i for i, row in enumerate(rows)}
     chosen = choose_portfolio(everything, options.size)

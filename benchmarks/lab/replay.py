@@ -294,7 +294,7 @@ def main() -> None:
     options = parser.parse_args()
     started = time.perf_counter()
     space, settings = load_design(options.table / "design.json")
-    everything = load_curves(options.table, options.least)
+    everything = load_curves(options.table, settings, options.least)
     for c in everything:
         best, middle = c.truth.max(), np.median(c.truth)
         print(f"{c.member.id}: {len(c.settings)} settings, best {best:.2f} of the range, median {middle:.2f}")

@@ -6,8 +6,9 @@ import design
 import numpy as np
 import pytest
 import replay
-from curves import Cube, Curves, Nearest, placed
-from environments import Member
+import table
+from curves import Cube, Curves, Nearest, load_curves, placed
+from environments import Member, family_of
 from portfolio import Prior, choose_portfolio
 
 from tuner.hyperparameters import from_mapping
@@ -36,7 +37,7 @@ def space():
 
 @pytest.fixture(scope="module")
 def settings(space):
-    return [placed(s, space) for s in design.draw(space, 31)]
+    return [placed(s, space) for s in design.draw(space, 26)]
 
 
 @pytest.mark.parametrize("name", ["random", "tpe", "tpe+median", "portfolio+prior+median"])
@@ -139,7 +140,7 @@ def test_a_prior_proposes_near_the_good_settings_of_the_others(space, settings):
 
 
 def test_a_setting_of_the_space_is_nearest_to_itself(space, settings):
-    for setting in settings[5:]:
+    for setting in settings[len(design.named_settings()) :]:
         values = setting.hyperparameters.to_mapping()
         found = space.resolve(space.sample(Nearest(values, space))).to_mapping()
         assert found.pop("net_arch") == values.pop("net_arch")
@@ -164,3 +165,15 @@ def test_a_resampled_table_repeats_and_leaves_out_settings_but_changes_none(spac
     best = {r.exported[100] for r in found if r.env == "lab/a-v0"}
     assert len(best) > 1, "each study seed has a table of its own"
     assert best <= set(np.linspace(0, 1, 12))
+
+
+def test_values_tuned_for_an_environment_are_no_part_of_its_familys_table(tmp_path, settings):
+    runs = [table.Measured(s, r, (1.0,) * 20, (0.0,) * 20, 1.0, 20, "") for s in range(len(settings)) for r in range(3)]
+    for name in ("CartPole-v1", "lab-Acrobot-v0", "lab-Catch-v0"):
+        table.write_archive(tmp_path / f"{name}.npz", runs, len(settings), tuple(range(1, 21)))
+    found = {c.member.family: {settings[int(row)].name for row in c.settings} for c in load_curves(tmp_path, settings)}
+    assert all(family_of(s.tuned_for) for s in settings if s.tuned_for)
+    everything = {s.name for s in settings}
+    assert everything - found["cartpole"] == {"zoo/CartPole-v1", "hand/CartPole-v1"}
+    assert everything - found["acrobot"] == {"zoo/Acrobot-v1", "hand/Acrobot-v1"}
+    assert found["catch"] == everything
