@@ -87,3 +87,12 @@ def test_exit_codes_of_the_errors_are_documented():
     codes = {c.exit_code for c in vars(errors).values() if isinstance(c, type) and issubclass(c, errors.TunerError)}
     for code in codes | {0, 130}:
         assert f"**{code}**" in README
+
+
+def test_the_tour_through_the_code_is_short_and_passes_the_runner_and_the_supervisor():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    section = text.split("## Reading the code")[1].split("\n## ")[0]
+    files = re.findall(r"^\d+\. \[`(tuner/[^`]+)`\]", section, re.MULTILINE)
+    assert len(files) <= 8
+    assert {"tuner/training/stack/runner.py", "tuner/study/search/supervisor.py"} <= set(files)
+    assert sum(len((ROOT / file).read_text(encoding="utf-8").splitlines()) for file in files) <= 1200
