@@ -3,11 +3,11 @@
     python benchmarks/search_quality.py [--landscape tests/data/landscape-cartpole.npz] [--studies 20] [--first 0]
                                         [--trials 100]
 
-Replays whole studies in virtual time. Supervisor, sampler, pruner and score are the real ones, over a storage in
-memory; a trial's training is looked up: its parameters stand for the nearest measured setting (ranges scaled to
-[0, 1], in the logarithm where the space says so), and its run repeats that setting's curve of one seed, drawn by the
-run's own seed. Every run takes the same virtual time per environment step, as lanes of a stack do, and a lane that
-ends is refilled at once.
+Replays whole studies in virtual time (`lab/playback.py`). Supervisor, sampler, pruner and score are the real ones, over
+a storage in memory; a trial's training is looked up: its parameters stand for the nearest measured setting (ranges
+scaled to [0, 1], in the logarithm where the space says so), and its run repeats that setting's curve of one seed, drawn
+by the run's own seed. Every run takes the same virtual time per environment step, as lanes of a stack do, and a lane
+that ends is refilled at once.
 
 For each way to search it prints the TRUE mean `late` of the setting that the study chooses: ``best`` takes the trial
 with the highest score; ``confirmed`` takes the five best settings and picks the highest mean over two other seeds than
@@ -23,37 +23,31 @@ import argparse
 import dataclasses
 import itertools
 import math
+import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import optuna
-from optuna.study import StudyDirection
 
 from tuner import seeding
 from tuner.contract.objective import late
-from tuner.contract.outcome import EvalPoint, Outcome
-from tuner.contract.spec import RunId, RunSpec
 from tuner.hyperparameters import Hyperparameters
 from tuner.plan.recipe import StudyRecipe
 from tuner.plan.resolve import StudyPlan, plan_study
 from tuner.space.model import SearchSpace
-from tuner.study.search.ledger import Ledger, Settled
-from tuner.study.search.pruners import PruningRule, make_pruner
+from tuner.study.search.ledger import Settled
 from tuner.study.search.samplers import make_sampler
 from tuner.study.search.supervisor import StudySupervisor
-from tuner.study.store.buffer import BufferedStorage
+
+sys.path.append(str(Path(__file__).parent / "lab"))
+from playback import FINALISTS, Playback, choose, study_in_memory
 
 LANDSCAPE = Path("tests/data/landscape-cartpole.npz")
 
 #: Workers that the default concurrency is that of.
 WORKERS = 2
-
-#: Finalists of the confirmed choice, and the fresh seeds that decide between them.
-FINALISTS, SELECT_SEEDS = 5, 2
 
 #: Way to search -> (sampler, trials in flight; None for the default).
 ARMS = {"one at a time": ("tpe", 1), "default": ("tpe", None), "random search": ("random", None)}
@@ -117,84 +111,6 @@ class Choice(NamedTuple):
     checkpoints: int
 
 
-class Scored(NamedTuple):
-    """What a completed trial stood for, and what it scored."""
-
-    score: float
-    curve_mean: float
-    setting: int
-    seed: int
-
-
-class Replay:
-    """An executor whose lanes repeat measured curves, all a checkpoint further in each round.
-
-    Args:
-        landscape: The curves.
-
-    Attributes:
-        completed: The runs that were not stopped, in order of their ends.
-        proposed: Setting of each run, in order of their starts.
-        rounds: Virtual time, in checkpoints of one run.
-    """
-
-    def __init__(self, landscape: Landscape) -> None:
-        self._landscape = landscape
-        self._held: dict[RunId, _Playing] = {}
-        self.completed: list[Scored] = []
-        self.proposed: list[int] = []
-        self.rounds = 0
-
-    def run(self, supervisor: StudySupervisor) -> None:
-        """Train until the supervisor says DONE; it limits how many run side by side."""
-        while True:
-            while isinstance(spec := supervisor.take({}, block=not self._held), RunSpec):
-                seed = int(seeding.stream(spec.seed, "landscape").integers(self._landscape.seeds))
-                setting = self._landscape.nearest(spec.hyperparameters)
-                self.proposed.append(setting)
-                self._held[spec.run_id] = _Playing(spec, setting, seed)
-            if not self._held:
-                return
-            self.rounds += 1
-            for outcome in self._advance(supervisor):
-                del self._held[outcome.run_id]
-                supervisor.finish(outcome)
-            supervisor.tick()
-
-    def _advance(self, supervisor: StudySupervisor) -> list[Outcome]:
-        """Move every run to its next checkpoint; return how those ended that did."""
-        points, ended = [], []
-        for run_id, run in self._held.items():
-            step = self._landscape.steps[run.done]
-            mean = float(self._landscape.returns[run.setting, run.seed, run.done])
-            if np.isnan(mean):
-                ended.append(Outcome(run_id, "diverged", step, reason="diverged when it was measured"))
-                continue
-            points.append(EvalPoint(run_id, step, (mean,), (1,)))
-            run.done += 1
-        stop = supervisor.report(points)
-        for point in points:
-            run = self._held[point.run_id]
-            if point.step == self._landscape.steps[-1]:
-                score = float(self._landscape.late[run.setting, run.seed])
-                curve_mean = float(self._landscape.returns[run.setting, run.seed].mean())
-                self.completed.append(Scored(score, curve_mean, run.setting, run.seed))
-                ended.append(Outcome(point.run_id, "completed", point.step))
-            elif point.run_id in stop:
-                ended.append(Outcome(point.run_id, "stopped", point.step))
-        return ended
-
-
-@dataclass
-class _Playing:
-    """A run on a lane: what stands for it, and how many checkpoints it has passed."""
-
-    spec: RunSpec
-    setting: int
-    seed: int
-    done: int = 0
-
-
 def make_plan(arm: str, seed: int = 0, trials: int = 100) -> StudyPlan:
     """Return the plan of `tune --env CartPole-v1` on two workers, with an arm's sampler and concurrency."""
     sampler, in_flight = ARMS[arm]
@@ -204,26 +120,13 @@ def make_plan(arm: str, seed: int = 0, trials: int = 100) -> StudyPlan:
     return dataclasses.replace(plan, lanes=in_flight, trials_in_flight=in_flight, runs_in_flight=in_flight)
 
 
-def study_in_memory(plan: StudyPlan) -> Ledger:
-    """Return a fresh study with the plan's sampler and pruner, in no database: that takes half the time."""
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    recipe, backend = plan.recipe, optuna.storages.InMemoryStorage()
-    study_id = backend.create_new_study([StudyDirection.MAXIMIZE], plan.name)
-    storage = BufferedStorage(backend, study_id, exclusive=True)
-    study = optuna.load_study(
-        study_name=plan.name,
-        storage=storage,
-        sampler=make_sampler(recipe.sampler, seed=recipe.seed, startup_trials=recipe.startup_trials),
-        pruner=make_pruner(recipe.pruner, grid=plan.grid, startup_trials=recipe.startup_trials),
-    )
-    judge = PruningRule(recipe.pruner, plan.grid)
-    return Ledger(study, storage, plan.space, judge, seed=recipe.seed, replicates=1, url=plan.storage, exclusive=True)
-
-
 def replay(landscape: Landscape, plan: StudyPlan) -> Choice:
     """Run one study on the landscape, evaluated where it was measured."""
     plan = dataclasses.replace(plan, grid=landscape.steps)
-    supervisor, executor = StudySupervisor(plan, study_in_memory(plan), Settled()), Replay(landscape)
+    recipe = plan.recipe
+    sampler = make_sampler(recipe.sampler, seed=recipe.seed, startup_trials=recipe.startup_trials)
+    supervisor = StudySupervisor(plan, study_in_memory(plan, sampler), Settled())
+    executor = Playback(landscape, lambda spec: landscape.nearest(spec.hyperparameters))
     executor.run(supervisor)
     assert supervisor.close() == "done"
     found = supervisor.snapshot()
@@ -235,27 +138,6 @@ def replay(landscape: Landscape, plan: StudyPlan) -> Choice:
     later = executor.proposed[plan.recipe.startup_trials :]
     proposed = float(landscape.late[later].mean())
     return Choice(*chosen, proposed, found.counts.get("pruned", 0), executor.rounds)
-
-
-def choose(landscape: Landscape, scored: Sequence[Scored]) -> tuple[float, float]:
-    """Return the true mean `late` of the best and of the confirmed choice.
-
-    Args:
-        landscape: The truth.
-        scored: The completed trials, at least one. Of equal scores the higher mean of the whole curve comes first, as
-            in the study.
-    """
-    finalists: dict[int, int] = {}  # setting -> the seed that earned its highest score, best first
-    for trial in sorted(scored, key=lambda trial: (-trial.score, -trial.curve_mean)):
-        finalists.setdefault(trial.setting, trial.seed)
-    top = list(finalists.items())[:FINALISTS]
-    # Of the seeds that earned no finalist its place two select and the rest tell the truth, however they are divided.
-    others = np.array([np.delete(landscape.late[setting], seed) for setting, seed in top])
-    truths = []
-    for chosen in itertools.combinations(range(others.shape[1]), SELECT_SEEDS):
-        selected = others[:, list(chosen)].mean(axis=1).argmax()
-        truths.append(np.delete(others[selected], chosen).mean())
-    return float(others[0].mean()), float(np.mean(truths))
 
 
 def interval(values: Sequence[float], resamples: int = 10_000) -> tuple[float, float]:

@@ -17,40 +17,31 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import itertools
 import json
 import multiprocessing
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import optuna
 from curves import Curves, load_curves, load_design
 from design import Setting
-from optuna.study import StudyDirection
+from playback import FINALISTS, Playback, choose, study_in_memory
 from portfolio import Prior, choose_portfolio
 from snapping import SnappingSampler
 from summary import MILESTONES, Replayed, print_results
 
 from tuner import seeding
-from tuner.contract.outcome import EvalPoint, Outcome
-from tuner.contract.spec import RunId, RunSpec
 from tuner.plan.recipe import StudyRecipe
 from tuner.plan.resolve import StudyPlan, plan_study
 from tuner.space.model import SearchSpace
-from tuner.study.search.ledger import Ledger, Settled
-from tuner.study.search.pruners import PruningRule, make_pruner
+from tuner.study.search.ledger import Settled
 from tuner.study.search.samplers import make_sampler
 from tuner.study.search.supervisor import StudySupervisor
-from tuner.study.store.buffer import BufferedStorage
 
 HERE = Path(__file__).parent
-
-#: Finalists, as `--confirm 5`.
-FINALISTS = 5
 
 #: Workers that the default concurrency is that of.
 WORKERS = 2
@@ -87,101 +78,12 @@ METHODS = {
 }
 
 
-@dataclass
-class Playing:
-    """A run on a lane: what stands for it, and how many checkpoints it has passed."""
-
-    spec: RunSpec
-    setting: int
-    seed: int
-    done: int = 0
-
-
-@dataclass(frozen=True)
-class Scored:
-    """A completed trial: what it scored, by which setting and seed, and how many trials had ended with it."""
-
-    score: float
-    curve_mean: float
-    setting: int
-    seed: int
-    after: int
-
-
-@dataclass
-class Playback:
-    """An executor whose lanes repeat measured curves, all a checkpoint further in each round.
-
-    Attributes:
-        curves: The curves.
-        setting_of: From a trial's number to its setting.
-        completed: The runs that were not stopped, in order of their ends.
-        spent: Checkpoints that had been trained when the n-th trial ended.
-    """
-
-    curves: Curves
-    setting_of: Callable[[int], int]
-    completed: list[Scored] = field(default_factory=list)
-    spent: list[int] = field(default_factory=list)
-    _held: dict[RunId, Playing] = field(default_factory=dict)
-    _checkpoints: int = 0
-
-    def run(self, supervisor: StudySupervisor) -> None:
-        """Train until the supervisor says DONE; it limits how many run side by side."""
-        while True:
-            while isinstance(spec := supervisor.take({}, block=not self._held), RunSpec):
-                seed = int(seeding.stream(spec.seed, "landscape").integers(self.curves.late.shape[1]))
-                self._held[spec.run_id] = Playing(spec, self.setting_of(spec.run_id.trial), seed)
-            if not self._held:
-                return
-            for outcome in self._advance(supervisor):
-                self.spent.append(self._checkpoints)
-                run = self._held.pop(outcome.run_id)
-                if outcome.kind == "completed":
-                    score = float(self.curves.late[run.setting, run.seed])
-                    mean = float(self.curves.returns[run.setting, run.seed].mean())
-                    self.completed.append(Scored(score, mean, run.setting, run.seed, len(self.spent)))
-                supervisor.finish(outcome)
-            supervisor.tick()
-
-    def _advance(self, supervisor: StudySupervisor) -> list[Outcome]:
-        """Move every run to its next checkpoint; return how those ended that did."""
-        points, ended, steps = [], [], self.curves.steps
-        for run_id, run in self._held.items():
-            self._checkpoints += 1
-            mean = float(self.curves.returns[run.setting, run.seed, run.done])
-            if np.isnan(mean):
-                ended.append(Outcome(run_id, "diverged", steps[run.done], reason="diverged when it was measured"))
-                continue
-            points.append(EvalPoint(run_id, steps[run.done], (mean,), (1,)))
-            run.done += 1
-        stop = supervisor.report(points)
-        for point in points:
-            if point.step == steps[-1]:
-                ended.append(Outcome(point.run_id, "completed", point.step))
-            elif point.run_id in stop:
-                ended.append(Outcome(point.run_id, "stopped", point.step))
-        return ended
-
-
 def make_plan(space: SearchSpace, curves: Curves, method: Method, seed: int, trials: int) -> StudyPlan:
     """Return the plan of a study on a table: the product's, but for where it trains and what it searches."""
     recipe = StudyRecipe(
         env="CartPole-v1", trials=trials, sampler=method.sampler, pruner=method.pruner, seed=seed, workers=WORKERS
     )
     return dataclasses.replace(plan_study(recipe), space=space, grid=curves.steps)
-
-
-def study_in_memory(plan: StudyPlan, sampler: optuna.samplers.BaseSampler) -> Ledger:
-    """Return a fresh study in no database."""
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    recipe, backend = plan.recipe, optuna.storages.InMemoryStorage()
-    study_id = backend.create_new_study([StudyDirection.MAXIMIZE], plan.name)
-    storage = BufferedStorage(backend, study_id, exclusive=True)
-    pruner = make_pruner(recipe.pruner, grid=plan.grid, startup_trials=recipe.startup_trials)
-    study = optuna.load_study(study_name=plan.name, storage=storage, sampler=sampler, pruner=pruner)
-    judge = PruningRule(recipe.pruner, plan.grid)
-    return Ledger(study, storage, plan.space, judge, seed=recipe.seed, replicates=1, url=plan.storage, exclusive=True)
 
 
 def replay(
@@ -207,7 +109,7 @@ def replay(
     params = [settings[row].params for row in curves.settings]
     sampler = SnappingSampler(inner, space, params, starts, prior)
     supervisor = StudySupervisor(plan, study_in_memory(plan, sampler), Settled())
-    playback = Playback(curves, sampler.chosen.__getitem__)
+    playback = Playback(curves, lambda spec: sampler.chosen[spec.run_id.trial])
     playback.run(supervisor)
     assert supervisor.close() == "done"
     assert supervisor.finished == trials, supervisor.snapshot().counts
@@ -215,33 +117,9 @@ def replay(
     for milestone in MILESTONES:
         ended = min(milestone, trials)
         done = [scored for scored in playback.completed if scored.after <= ended]
-        exported[milestone] = float(curves.member.normalised(confirmed(curves, done))) if done else 0.0
+        exported[milestone] = float(curves.member.normalised(choose(curves, done).confirmed)) if done else 0.0
         steps[milestone] = playback.spent[ended - 1] / len(curves.steps)
     return Replayed(curves.member.id, name, seed, exported, steps)
-
-
-def confirmed(curves: Curves, scored: Sequence[Scored]) -> float:
-    """Return the true mean `late` of the finalist that fresh seeds choose, in the environment's units.
-
-    Of the seeds that earned no finalist its place all but one select and the last tells the truth, however they are
-    divided; of four and more, two select.
-
-    Args:
-        curves: The truth.
-        scored: The completed trials, at least one. Of equal scores the higher mean of the whole curve comes first, as
-            in the study.
-    """
-    finalists: dict[int, int] = {}  # setting -> the seed that earned its highest score, best first
-    for trial in sorted(scored, key=lambda trial: (-trial.score, -trial.curve_mean)):
-        finalists.setdefault(trial.setting, trial.seed)
-    top = list(finalists.items())[:FINALISTS]
-    others = np.array([np.delete(curves.late[setting], seed) for setting, seed in top])
-    select = min(2, others.shape[1] - 1)
-    truths = []
-    for chosen in itertools.combinations(range(others.shape[1]), select):
-        selected = others[:, list(chosen)].mean(axis=1).argmax()
-        truths.append(np.delete(others[selected], chosen).mean())
-    return float(np.mean(truths))
 
 
 def replay_all(

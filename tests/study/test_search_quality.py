@@ -5,7 +5,6 @@ import importlib.util
 import itertools
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -112,22 +111,3 @@ def test_a_measured_setting_is_nearest_to_itself(landscape):
     whole = {d.name for d in space.dimensions if d.kind == "int"}
     settings = [space.resolve({n: int(v) if n in whole else v for n, v in row.items()}) for row in params]
     assert [landscape.nearest(setting) for setting in settings] == list(range(len(settings)))
-
-
-def test_the_confirmed_choice_ignores_the_seed_that_looked_best():
-    late = np.array([[500.0, 100.0, 130.0, 70.0], [400.0, 390.0, 410.0, 430.0], [200.0] * 4])
-    trials = [search_quality.Scored(*trial) for trial in ((500, 400, 0, 0), (390, 300, 1, 1), (200, 150, 2, 0))]
-    best, chosen = search_quality.choose(SimpleNamespace(late=late), trials)
-    assert best == pytest.approx(100), "the seed that made it best says nothing of it"
-    assert chosen == pytest.approx((400 + 410 + 430) / 3)
-
-
-def test_seeds_that_chose_say_nothing_of_what_was_chosen():
-    """On pure noise the truth of the choice is the mean of the noise, not the best of it."""
-    rng = np.random.default_rng(0)
-    found = []
-    for _ in range(400):
-        late = rng.normal(100, 20, (5, 5))
-        trials = [search_quality.Scored(late[i, 0], 0, i, 0) for i in range(5)]
-        found.append(search_quality.choose(SimpleNamespace(late=late), trials))
-    np.testing.assert_allclose(np.mean(found, axis=0), 100, atol=3 * 20 / np.sqrt(400 * 2))
