@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import fcntl
+import hashlib
 import json
 import subprocess
 import time
@@ -136,13 +137,37 @@ def finished(m: Member, folder: Path, runs: Path) -> list[table.Measured]:
 
 
 def pack(folder: Path, runs: Path, settings: int) -> None:
-    """Fold the lines into the archives, and print how far each environment is."""
+    """Fold the lines into the archives, and write the page that says what they hold."""
+    rows, makers = [], []
     for m in MEMBERS:
-        found = finished(m, folder, runs)
-        if found:
-            path = folder / f"{table.file_name(m.id)}.npz"
-            table.write_archive(path, found, settings, evaluation_grid(m.steps, table.CHECKPOINTS))
-            print(f"{m.id}: {len({(r.setting, r.seed) for r in found})} runs, {path.stat().st_size:,} bytes")
+        found = {(r.setting, r.seed): r for r in reversed(finished(m, folder, runs))}
+        if not found:
+            continue
+        path = folder / f"{table.file_name(m.id)}.npz"
+        table.write_archive(path, finished(m, folder, runs), settings, evaluation_grid(m.steps, table.CHECKPOINTS))
+        whole = sum(all((n, s) in found for s in range(table.SEEDS)) for n in range(settings))
+        hours = sum(run.seconds for run in found.values()) / 3600
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        rows.append(f"| {m.id} | {m.family} | {m.steps:,} | {whole} | {len(found)} | {hours:.2f} | `{digest}` |")
+        makers += [run.maker for run in found.values() if run.maker not in makers]
+    head = "| environment | family | steps | whole settings | runs | processor hours | SHA-256 of its archive |"
+    lines = [
+        "# What the table holds",
+        "",
+        f"Curves of the settings of `design.json` (`{design.design_hash(folder / DESIGN)}`), {table.SEEDS} seeds each, "
+        f"{table.CHECKPOINTS} checkpoints. Written by `python benchmarks/lab/measure.py --pack`; the arrays are "
+        "described in `../table.py`.",
+        "",
+        head,
+        "|---|---|---:|---:|---:|---:|---|",
+        *rows,
+        "",
+        "Made by:",
+        "",
+        *(f"- `{maker}`" for maker in makers),
+    ]
+    (folder / "CONTENTS.md").write_text("\n".join(lines) + "\n")
+    print("\n".join([head, *rows]))
 
 
 def main() -> None:

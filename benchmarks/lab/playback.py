@@ -162,7 +162,9 @@ class Chosen(NamedTuple):
     confirmed: float
 
 
-def choose(curves: Measured, scored: Sequence[Scored]) -> Chosen:
+def choose(
+    curves: Measured, scored: Sequence[Scored], model: Callable[[Sequence[int], np.ndarray], np.ndarray] | None = None
+) -> Chosen:
     """Return the true mean `late` of the best and of the confirmed choice.
 
     Of the seeds that earned no finalist its place two select (one, where there are only two) and the rest tell the
@@ -172,7 +174,11 @@ def choose(curves: Measured, scored: Sequence[Scored]) -> Chosen:
         curves: The truth.
         scored: The completed trials, at least one. Of equal scores the higher mean of the whole curve comes first, as
             in the study.
+        model: From settings and their scores to what puts them in order instead; None for the scores themselves.
     """
+    if model is not None:
+        order = model([trial.setting for trial in scored], np.array([trial.score for trial in scored]))
+        scored = [trial._replace(score=float(value)) for trial, value in zip(scored, order, strict=True)]
     finalists: dict[int, int] = {}  # setting -> the seed that earned its highest score, best first
     for trial in sorted(scored, key=lambda trial: (-trial.score, -trial.curve_mean)):
         finalists.setdefault(trial.setting, trial.seed)

@@ -26,10 +26,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from curves import Curves, load_curves, load_design
+from curves import Cube, Curves, load_curves, load_design
 from design import Setting
 from playback import FINALISTS, Playback, choose, study_in_memory
 from portfolio import Prior, choose_portfolio
+from smoothing import smoothed
 from snapping import SnappingSampler
 from summary import MILESTONES, Replayed, print_results
 
@@ -57,12 +58,14 @@ class Method:
         portfolio: Trials that train first, chosen on the other families.
         prior: Finished trials at which half of the proposals still come from the other families' good settings; 0
             for none.
+        model: Whether a Gaussian process over all completed trials names the finalists.
     """
 
     sampler: str = "tpe"
     pruner: str = "none"
     portfolio: int = 0
     prior: float = 0.0
+    model: bool = False
 
 
 #: What can be asked for; `tpe+median` is the product of version 0.1.
@@ -74,6 +77,8 @@ METHODS = {
     "portfolio+random": Method("random", portfolio=8),
     "prior": Method(prior=20.0),
     "portfolio+prior": Method(portfolio=8, prior=20.0),
+    "model": Method(model=True),
+    "portfolio+prior+model": Method(portfolio=8, prior=20.0, model=True),
     "portfolio+prior+median": Method(pruner="median", portfolio=8, prior=20.0),
 }
 
@@ -113,11 +118,13 @@ def replay(
     playback.run(supervisor)
     assert supervisor.close() == "done"
     assert supervisor.finished == trials, supervisor.snapshot().counts
+    points = np.array([Cube(space).place(each) for each in params])
+    model = (lambda rows, scores: smoothed(points[rows], scores)) if method.model else None
     exported, steps = {}, {}
     for milestone in MILESTONES:
         ended = min(milestone, trials)
         done = [scored for scored in playback.completed if scored.after <= ended]
-        exported[milestone] = float(curves.member.normalised(choose(curves, done).confirmed)) if done else 0.0
+        exported[milestone] = float(curves.member.normalised(choose(curves, done, model).confirmed)) if done else 0.0
         steps[milestone] = playback.spent[ended - 1] / len(curves.steps)
     return Replayed(curves.member.id, name, seed, exported, steps)
 

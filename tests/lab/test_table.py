@@ -1,5 +1,6 @@
 """The table loses no finished run, and its design fills the space."""
 
+import hashlib
 import json
 
 import design
@@ -77,6 +78,14 @@ def test_measuring_goes_on_where_it_was_stopped(tmp_path, space, settings, capsy
         assert [len(r.returns) for r in found] == [20] * 6
         again = {(r.setting, r.seed): r.returns for r in found}
         assert all(again[r.setting, r.seed] == pytest.approx(r.returns) for r in first[m.id])
+
+    measure.pack(folder, runs, 3)
+    page = (folder / "CONTENTS.md").read_text()
+    for m in short:
+        archive = (folder / f"{table.file_name(m.id)}.npz").read_bytes()
+        assert f"| 2 | 6 | 0.00 | `{hashlib.sha256(archive).hexdigest()}` |" in page
+        (runs / f"{table.file_name(m.id)}.jsonl").unlink()
+    assert [len(measure.finished(m, folder, runs)) for m in short] == [6, 6], "the archives alone hold everything"
 
 
 def test_a_run_is_the_same_however_it_was_stopped(settings):
