@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from stable_baselines3 import DQN
+from stable_baselines3.common.vec_env import VecNormalize
 from stable_baselines3.dqn.policies import DQNPolicy
 
 from tuner.errors import InputError
@@ -24,8 +25,15 @@ INFOS = field_infos(DQNHyperparameters)
 
 def test_defaults_are_those_of_sb3() -> None:
     theirs = {name: p.default for name, p in inspect.signature(DQN.__init__).parameters.items()}
-    named = [name for name, info in INFOS.items() if info.sb3 and name != "net_arch"]
+    beside = ("net_arch", *DQNHyperparameters.wrapped)
+    named = [name for name, info in INFOS.items() if info.sb3 and name not in beside]
     assert {name: INFOS[name].default for name in named} == {name: theirs[name] for name in named}
+
+
+def test_wrapped_fields_are_sb3s_normalisation_and_off_by_default() -> None:
+    theirs = inspect.signature(VecNormalize.__init__).parameters
+    assert {"norm_obs", "norm_reward"} <= set(theirs) and len(DQNHyperparameters.wrapped) == 2
+    assert not any(getattr(DQNHyperparameters(), name) for name in DQNHyperparameters.wrapped)
 
 
 def test_default_network_is_that_of_sb3() -> None:

@@ -12,6 +12,7 @@ import stable_baselines3.dqn.dqn as sb3_dqn
 import torch
 from stable_baselines3 import DQN
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
 import tuner.agents.dqn.update_numpy as update_numpy
 from tuner.agents.dqn.exploration import epsilon
@@ -21,6 +22,7 @@ from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
 from tuner.core.targets import td_target
 from tuner.envs.spec import EnvSpec
 from tuner.hyperparameters import DQNHyperparameters, field_infos
+from tuner.training.sb3.inputs import statistics
 from tuner.training.stack.lane import LaneRun
 from tuner.training.stack.runner import StackRunner
 
@@ -60,6 +62,10 @@ CASES = {
                      "buffer_size": 40, "exploration_fraction": 0.5, "exploration_final_eps": 0.1},
     "n-step, small buffer": {"train_freq": 5, "gradient_steps": 3, "target_update_interval": 12,
                              "learning_starts": 4, "buffer_size": 37, "n_steps": 4},
+    "normalised": {"train_freq": 3, "gradient_steps": 2, "target_update_interval": 9, "learning_starts": 20,
+                   "normalize_observations": True, "normalize_rewards": True},
+    "normalised rewards, n-step": {"train_freq": 8, "gradient_steps": 4, "target_update_interval": 12,
+                                   "learning_starts": 40, "buffer_size": 37, "n_steps": 3, "normalize_rewards": True},
 }  # fmt: skip
 STEPS = 240
 
@@ -97,10 +103,14 @@ def trace_sb3(h: DQNHyperparameters, monkeypatch) -> tuple[dict, Trace]:
             return loss
 
     monkeypatch.setattr(sb3_dqn, "F", F)
+    env = DummyVecEnv([lambda: gym.make("tune/Scripted-v0")])
+    if h.normalize_observations or h.normalize_rewards:
+        norm_obs, norm_reward = h.normalize_observations, h.normalize_rewards
+        env = VecNormalize(env, norm_obs=norm_obs, norm_reward=norm_reward, gamma=h.gamma)
     model = DQN(
-        "MlpPolicy", gym.make("tune/Scripted-v0"), seed=3, policy_kwargs={"net_arch": list(h.net_arch)},
+        "MlpPolicy", env, seed=3, policy_kwargs={"net_arch": list(h.net_arch)},
         **{k: v for k, v in h.to_mapping().items()
-           if k != "net_arch" and field_infos(DQNHyperparameters)[k].sb3},
+           if k not in ("net_arch", *h.wrapped) and field_infos(DQNHyperparameters)[k].sb3},
     )  # fmt: skip
     model.policy.double()
     model.q_net_target.load_state_dict(model.q_net.state_dict())
@@ -124,7 +134,9 @@ def trace_sb3(h: DQNHyperparameters, monkeypatch) -> tuple[dict, Trace]:
     # No later computation can tell, but the comparison of target networks below can.
     if STEPS % h.target_update_interval == 0:
         model._on_step()
-    trace.online = {k: v.numpy() for k, v in model.q_net.state_dict().items()}
+    trace.online = {k: v.numpy() for k, v in model.q_net.state_dict().items()} | statistics(
+        model.get_vec_normalize_env()
+    )
     trace.target = {k: v.numpy() for k, v in model.q_net_target.state_dict().items()}
     return initial, trace
 
@@ -148,6 +160,7 @@ def trace_lane(h: DQNHyperparameters, initial: dict, sb3: Trace, monkeypatch) ->
     def sample(lane, steps, batch_size, out):
         places = np.array([next(indices) for _ in range(steps)])
         out[:] = stack.memory._rows[stack.memory._base[lane] + places]
+        stack.normalizer.rows(lane, out)
         return places.reshape(-1)
 
     def record_target(rewards, discounts, values):
@@ -189,6 +202,7 @@ def compare(h: DQNHyperparameters, sb3: Trace, lane: Trace) -> None:
     np.testing.assert_allclose(lane.losses, per_call.mean(axis=1), rtol=1e-6)
     for name in sb3.online:
         np.testing.assert_allclose(lane.online[name], sb3.online[name], rtol=1e-6, atol=1e-6)
+    for name in sb3.target:
         np.testing.assert_allclose(lane.target[name], sb3.target[name], rtol=1e-6, atol=1e-6)
 
 

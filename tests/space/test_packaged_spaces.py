@@ -76,7 +76,7 @@ class ZooTrial:
         pass
 
 
-NAMES = {"default", "extended", "zoo", "atari", "minatar", "pixels"}
+NAMES = {"default", "extended", "wide", "zoo", "atari", "minatar", "pixels"}
 
 
 def test_the_packaged_spaces_are_there() -> None:
@@ -97,7 +97,15 @@ def test_every_space_works_for_every_environment(name: str, env_id: str) -> None
             assert settings.target_update_interval * 5 <= space.budget.n_timesteps
 
 
-@pytest.mark.parametrize("name", ["default", "extended"])
+def test_the_wide_space_knows_no_environment_but_by_its_budget() -> None:
+    assert all(not override.fixed and not override.search for override in SPACES["wide"].environments.values())
+    searched = {d.field for d in SPACES["wide"].dimensions}
+    assert searched > {d.field for d in SPACES["default"].dimensions}
+    assert searched >= {"n_steps", "gamma", "batch_size", "net_arch", "train_freq", "updates_per_step"}
+    assert searched >= {"normalize_observations", "normalize_rewards"}
+
+
+@pytest.mark.parametrize("name", ["default", "extended", "wide"])
 def test_listed_environments_have_their_own_budget(name: str) -> None:
     assert set(SPACES[name].environments) == set(LISTED)
     assert all("n_timesteps" in override.budget for override in SPACES[name].environments.values())

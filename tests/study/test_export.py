@@ -32,6 +32,8 @@ SB3_ONLY = st.builds(
     exploration_final_eps=st.floats(0.0, 1.0),
     max_grad_norm=st.floats(0.1, 100.0),
     net_arch=st.lists(st.integers(1, 512), max_size=3).map(tuple),
+    normalize_observations=st.booleans(),
+    normalize_rewards=st.booleans(),
 )
 
 
@@ -191,6 +193,21 @@ def zoo(tmp_path, text):
     return path
 
 
+@pytest.mark.parametrize(
+    ("line", "observations", "rewards"),
+    [
+        ("normalize: true", True, True),
+        ("normalize: false", False, False),
+        ("normalize: {norm_obs: true, norm_reward: false}", True, False),
+        ("normalize: \"{'norm_obs': False, 'norm_reward': True}\"", False, True),
+        ("normalize: \"{'norm_reward': False}\"", True, False),
+    ],
+)
+def test_the_zoos_normalisation_is_read_in_each_of_its_forms(tmp_path, line, observations, rewards):
+    values = read_config(zoo(tmp_path, f"X-v0:\n  n_timesteps: 100\n  {line}\n")).hyperparameters
+    assert (values["normalize_observations"], values["normalize_rewards"]) == (observations, rewards)
+
+
 def test_the_zoos_own_style_is_read(tmp_path):
     path = zoo(
         tmp_path,
@@ -241,7 +258,7 @@ CANARY = "__import__('pathlib').Path('CANARY').touch()"
         ("learning_rate: -1.0", ["learning_rate", "above 0"]),
         ("lerning_rate: 0.1", ["Did you mean 'learning_rate'"]),
         ("policy: CnnLstmPolicy", ["MlpPolicy"]),
-        ("normalize: true", ["normalize"]),
+        ("normalize: {norm_obs: true, clip_obs: 5.0}", ["normalize", "clip_obs"]),
         ("frame_stack: 4", ["frame_stack"]),
         ("env_wrapper: a.b", ["env_wrapper"]),
         ("train_freq: [1, episode]", ["train_freq"]),

@@ -24,6 +24,8 @@ MIXED = [
     {"double_q": True, "loss": "mse"},
     {"n_steps": 3, "train_freq": 5},
     {"prioritized": True, "dueling": True, "n_steps": 4, "train_freq": 2, "gradient_steps": 1},
+    {"normalize_observations": True, "normalize_rewards": True},
+    {"normalize_observations": True, "prioritized": True, "dueling": True, "train_freq": 5},
 ]
 
 

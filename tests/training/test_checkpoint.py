@@ -12,14 +12,17 @@ import zipfile
 
 import numpy as np
 import pytest
+from training.desk import Desk, make_spec
 
 from tuner.contract.outcome import EvalPoint
 from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
 from tuner.envs.spec import EnvSpec
 from tuner.errors import InputError
 from tuner.hyperparameters import DQNHyperparameters
+from tuner.training.evaluation import Evaluator
 from tuner.training.saved.model_files import load_model, load_policy, save_model
 from tuner.training.saved.play import model_files as checkpoint
+from tuner.training.stack.trainer import NativeTrainer
 
 SPEC = RunSpec(
     RunId(0), EnvSpec("CartPole-v1", (("sutton_barto_reward", True),)), "native",
@@ -87,6 +90,28 @@ def test_the_policy_acts_as_stable_baselines3s_network_with_these_weights(tmp_pa
     np.testing.assert_allclose(policy.q_values(inputs), expected, rtol=1e-5, atol=1e-6)
     np.testing.assert_array_equal(policy.act(inputs), expected.argmax(-1))
     assert (policy.input_size, policy.n_actions) == (4, 3)
+
+
+def test_a_normalised_policy_is_saved_with_its_statistics_and_acts_as_the_lane_did(tmp_path):
+    spec = make_spec(0, steps=400, evaluations=2, normalize_observations=True)
+    desk = Desk([spec])
+    runner = NativeTrainer(1, observer=desk)
+    runner.train(desk)
+    weights = desk.weights[spec.run_id]
+    save_model(tmp_path, spec, weights)
+    policy = load_policy(tmp_path)
+    inputs = np.random.default_rng(0).normal(size=(50, 4)).astype(np.float32)
+    shown = np.clip((inputs - weights["obs_rms.mean"]) / np.sqrt(weights["obs_rms.var"] + 1e-8), -10, 10)
+    plain = {name: value for name, value in weights.items() if name.startswith("q_net")}
+    save_model(tmp_path / "plain", dataclasses.replace(spec, hyperparameters=make_spec(0).hyperparameters), plain)
+    expected = load_policy(tmp_path / "plain").q_values(shown)
+    np.testing.assert_array_equal(policy.q_values(inputs), expected)
+    assert not np.array_equal(expected, load_policy(tmp_path / "plain").q_values(inputs))
+    evaluator = Evaluator(spec.env, spec.evaluation)
+    (found,) = evaluator.evaluate(1, policy.act)
+    evaluator.close()
+    last = desk.points[spec.run_id][-1]
+    assert found == (last.returns, last.lengths), "the last evaluation, played again from the file"
 
 
 def test_other_files_in_the_folder_stay_and_no_temporary_ones_remain(folder):

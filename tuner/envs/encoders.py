@@ -32,6 +32,8 @@ class Encoder(Protocol):
         image: (channels, height, width) of what the input vector holds, or None where it is no image.
         frames: How many of the channels are the last frames of the episode; 0 where channels mean something else.
         scale: What an image's bytes are divided by.
+        normalizable: Whether its numbers are quantities, whose scale can be normalised away; images and one-hot vectors
+            have one already.
     """
 
     @property
@@ -46,6 +48,8 @@ class Encoder(Protocol):
     def frames(self) -> int: ...  # noqa: D102
     @property
     def scale(self) -> int: ...  # noqa: D102
+    @property
+    def normalizable(self) -> bool: ...  # noqa: D102
 
     def store(self, observation: Any) -> Any:
         """Return one observation in storage form.
@@ -79,6 +83,7 @@ class BoxEncoder:
     image: None = None
     frames: int = 0
     scale: int = 1
+    normalizable: bool = True
 
     @property
     def storage_shape(self) -> tuple[int, ...]:
@@ -116,6 +121,7 @@ class DiscreteEncoder:
     image: None = None
     frames: int = 0
     scale: int = 1
+    normalizable: bool = False
 
     @property
     def storage_shape(self) -> tuple[int, ...]:
@@ -161,6 +167,11 @@ class CompositeEncoder:
     image: None = None
     frames: int = 0
     scale: int = 1
+
+    @property
+    def normalizable(self) -> bool:
+        """As Stable-Baselines3 sees them: flattened, a Dict or Tuple is a Box."""
+        return isinstance(self.space, spaces.Dict | spaces.Tuple)
 
     @property
     def storage_shape(self) -> tuple[int, ...]:

@@ -32,6 +32,7 @@ class ImageEncoder:
     channels_last: bool
     scale: int
     frames: int = 0
+    normalizable: bool = False
 
     @property
     def storage_shape(self) -> tuple[int, ...]:

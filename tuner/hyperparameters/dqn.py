@@ -98,6 +98,16 @@ class DQNHyperparameters(Hyperparameters):
     net_arch: tuple[int, ...] = declare(
         (64, 64), "Widths of the hidden layers.", kind="layers", low=1, high=4096, unit="units", scope="shape"
     )
+    normalize_observations: bool = declare(
+        False,
+        "Shift and scale observations by their running mean and deviation, within 10 deviations (SB3's VecNormalize).",
+        kind="bool",
+    )
+    normalize_rewards: bool = declare(
+        False,
+        "Scale rewards by the running deviation of the discounted return, within 10 of them (SB3's VecNormalize).",
+        kind="bool",
+    )
     cnn: str = declare(
         "nature",
         "Convolutions on images of at least 36 x 36 (Mnih et al. 2015; van Hasselt et al. 2019, at half the cost).",
@@ -153,6 +163,9 @@ class DQNHyperparameters(Hyperparameters):
         high=1.0,
         sb3=False,
     )
+
+    #: What Stable-Baselines3 has in a wrapper of the environment, ``VecNormalize``, not in its algorithm.
+    wrapped: ClassVar[tuple[str, ...]] = ("normalize_observations", "normalize_rewards")
 
     def updates_per_call(self) -> int:
         """Gradient steps per training call with ``-1`` resolved as Stable-Baselines3 does."""

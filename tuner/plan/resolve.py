@@ -132,7 +132,7 @@ def plan_study(recipe: StudyRecipe) -> StudyPlan:
     if recipe.algo == "fqi":
         require("sklearn", purpose="--algo fqi", extra="fqi")
     facts = inspect(env, recipe.algo)
-    space, notes = _space(recipe)
+    space, notes = _space(recipe, facts)
     budget = space.budget
     workers, lanes, trials_in_flight, runs_in_flight = _parallel(recipe, facts)
     return StudyPlan(
@@ -215,7 +215,7 @@ def as_stored(plan: StudyPlan, space: Mapping[str, Any], rules: Rules) -> StudyP
     )
 
 
-def _space(recipe: StudyRecipe) -> tuple[SearchSpace, list[str]]:
+def _space(recipe: StudyRecipe, facts: EnvFacts) -> tuple[SearchSpace, list[str]]:
     notes = []
     name = space_name(recipe)
     space, listed = load_by_name(name, recipe.algo).for_environment(recipe.env)
@@ -238,6 +238,8 @@ def _space(recipe: StudyRecipe) -> tuple[SearchSpace, list[str]]:
                 f"--backend sb3 does not know {beyond[0]}={space.fixed[beyond[0]]!r}. "
                 f"Use --backend native, or leave {beyond[0]} out."
             )
+    if "normalize_observations" in space.search and not encoder_for(facts.observation_space).normalizable:
+        space = space.fix("normalize_observations", False)
     space = space.clip_to_budget()
     if not space.search:
         raise InputError("Nothing is left to search: every hyperparameter is fixed. Use fewer --set, or tune train.")

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from tuner.replay.normalizer import LaneNormalizer
 from tuner.replay.ring import Batch, LaneRing
 
 Array = NDArray[Any]
@@ -37,13 +38,19 @@ class FrameMemory:
     """
 
     def __init__(
-        self, lanes: int, capacity: int, image: tuple[int, int, int], frames: int, dtype: DTypeLike = np.float32
+        self,
+        lanes: int,
+        capacity: int,
+        image: tuple[int, int, int],
+        frames: int,
+        dtype: DTypeLike = np.float32,
+        normalizer: LaneNormalizer | None = None,
     ) -> None:
         self._image = image
         self._stack = max(frames, 1)
         self._frame_size = int(np.prod(image)) // self._stack
         #: Transitions whose "observations" are frame numbers: whole, and exact in floating point below 2**24.
-        self._ring = LaneRing(lanes, capacity, self._stack, dtype)
+        self._ring = LaneRing(lanes, capacity, self._stack, dtype, normalizer)
         self._lanes = [LaneFrames(0, self._frame_size) for _ in range(lanes)]
         self.capacities, self.positions, self.sizes = self._ring.capacities, self._ring.positions, self._ring.sizes
 

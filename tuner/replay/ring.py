@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from tuner.core.generators import set_state, state_of
+from tuner.replay.normalizer import LaneNormalizer
 
 Array = NDArray[Any]
 
@@ -43,9 +44,18 @@ class LaneRing:
         capacity: Largest capacity any lane may ask for.
         observation_size: Numbers per stored observation.
         dtype: Floating-point type of the rows.
+        normalizer: What is drawn is on its scale; None where memory gives what it was given.
     """
 
-    def __init__(self, lanes: int, capacity: int, observation_size: int, dtype: DTypeLike = np.float32) -> None:
+    def __init__(
+        self,
+        lanes: int,
+        capacity: int,
+        observation_size: int,
+        dtype: DTypeLike = np.float32,
+        normalizer: LaneNormalizer | None = None,
+    ) -> None:
+        self._normalizer = normalizer
         self._size = observation_size
         self._rows = np.empty((lanes * capacity, 2 * observation_size + 5), dtype)
         self._base = np.arange(lanes) * capacity
@@ -109,11 +119,17 @@ class LaneRing:
         uniforms = self.uniforms(lane, steps * batch_size)
         places: Array = (uniforms * self.sizes[lane]).astype(np.int64)
         np.take(self._rows, places + self._base[lane], axis=0, out=out.reshape(-1, out.shape[-1]), mode="clip")
+        if self._normalizer is not None:
+            self._normalizer.rows(lane, out)
         return places
 
     def gather(self, lanes: slice, index: Array) -> Array:
         """Return the packed rows ``[n, B, width]`` at each lane's places ``index`` ``[n, B]``."""
-        return np.take(self._rows, self._base[lanes, None] + index, axis=0, mode="clip")
+        rows: Array = np.take(self._rows, self._base[lanes, None] + index, axis=0, mode="clip")
+        if self._normalizer is not None:
+            for i, lane in enumerate(range(lanes.start, lanes.stop)):
+                self._normalizer.rows(lane, rows[i])
+        return rows
 
     def unpack(self, rows: Array) -> Batch:
         """Return the parts of packed rows ``[..., width]`` as views."""

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from tuner.contract.rules import VERSION_0_1_0
 from tuner.contract.spec import RunSpec
 from tuner.durable import replace_with
+from tuner.hyperparameters import Hyperparameters, field_infos
 from tuner.training.versions import package_versions
 
 Array = NDArray[Any]
@@ -118,7 +119,7 @@ def fingerprint(spec: RunSpec) -> str:
         "env": asdict(spec.env),
         "backend": spec.backend,
         "algorithm": spec.algorithm,
-        "hyperparameters": dict(spec.hyperparameters.to_mapping()),
+        "hyperparameters": _told(spec.hyperparameters),
         "seed": spec.seed,
         "grid": spec.grid,
         "evaluation": asdict(spec.evaluation),
@@ -128,3 +129,10 @@ def fingerprint(spec: RunSpec) -> str:
     if spec.rules != VERSION_0_1_0:  # its files have names without them
         value["rules"] = asdict(spec.rules)
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=repr).encode()).hexdigest()[:40]
+
+
+def _told(hyperparameters: Hyperparameters) -> dict[str, Any]:
+    """Return plain data, without fields younger than version 0.1.0 at their defaults: its files have names without."""
+    infos, values = field_infos(type(hyperparameters)), hyperparameters.to_mapping()
+    younger = getattr(hyperparameters, "wrapped", ())
+    return {name: value for name, value in values.items() if name not in younger or value != infos[name].default}

@@ -21,7 +21,6 @@ from tuner.zoo.write import SCHEMA, clock_key
 
 #: Keys of RL Zoo that stand for more than plain DQN on the plain environment. Their harmless values are let through.
 _UNSUPPORTED = {
-    "normalize": (False, None),
     "n_envs": (1,),
     "frame_stack": (None, 1),
     "env_wrapper": (None,),
@@ -111,7 +110,8 @@ def _read_zoo(content: Mapping[str, Any], env: str | None) -> Config:
         if key in settings and settings[key] not in harmless:
             raise InputError(f"{env}: {key}: {settings[key]!r} is not supported; take it out.")
         settings.pop(key, None)
-    values = {key: _plain(env, key, value) for key, value in settings.items() if key != "policy_kwargs"}
+    normalization = _normalization(env, settings.pop("normalize", None))
+    values = {key: _plain(env, key, value) for key, value in settings.items() if key != "policy_kwargs"} | normalization
     values |= _policy_kwargs(env, settings.get("policy_kwargs"))
     return Config(env, steps, "dqn", from_mapping("dqn", values).to_mapping(), env_kwargs, key)
 
@@ -137,6 +137,23 @@ def _plain(env: str, key: str, value: Any) -> Any:
     if isinstance(value, str) and value.startswith(("lin_", "func_")):
         raise InputError(f"{env}: {key}: the schedule '{value}' is not supported; write a number.")
     return value
+
+
+def _normalization(env: str, value: Any) -> dict[str, Any]:
+    """Read ``normalize``: true, or what ``VecNormalize`` is to be given, as a mapping or as the Zoo's text of one."""
+    if isinstance(value, str):
+        try:
+            value = ast.literal_eval(value[:1_000])
+        except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
+            raise InputError(
+                f"{env}: normalize: {value!r} is not supported; nothing in a file is run as code."
+            ) from None
+    if value is None or isinstance(value, bool):
+        value = {"norm_obs": bool(value), "norm_reward": bool(value)}
+    names = {"norm_obs": "normalize_observations", "norm_reward": "normalize_rewards"}
+    if not isinstance(value, dict) or not set(value) <= set(names):
+        raise InputError(f"{env}: normalize: {value!r} is not supported; only norm_obs and norm_reward are.")
+    return {name: value.get(key, True) for key, name in names.items()}
 
 
 def _policy_kwargs(env: str, value: Any) -> dict[str, Any]:

@@ -79,6 +79,9 @@ def zoo_arguments(hyperparameters: Hyperparameters) -> dict[str, Any]:
     infos = field_infos(type(hyperparameters))
     plain = hyperparameters.to_mapping()
     arguments: dict[str, Any] = {name: plain[name] for name, info in infos.items() if info.sb3 and name != "net_arch"}
+    normalize = {"norm_obs": arguments.pop("normalize_observations"), "norm_reward": arguments.pop("normalize_rewards")}
+    if any(normalize.values()):
+        arguments["normalize"] = normalize  # the Zoo adds gamma
     # A mapping, not the Zoo's "dict(...)" text: the Zoo evaluates text as Python.
     arguments["policy_kwargs"] = {"net_arch": plain["net_arch"]}
     return arguments

@@ -31,6 +31,7 @@ from tuner.hyperparameters import DQNHyperparameters
 from tuner.networks.heads import QHead
 from tuner.replay.frames import FrameMemory
 from tuner.replay.n_step import NStepLanes
+from tuner.replay.normalizer import LaneNormalizer
 from tuner.replay.prioritized import LanePriorities
 from tuner.replay.ring import LaneRing
 
@@ -79,11 +80,12 @@ class DQNStack:
             from tuner.agents.dqn.state_device import DeviceLearnerState
 
             self.state = DeviceLearnerState(layout, lanes, device, dtype)
+        self.normalizer = LaneNormalizer(lanes, int(np.prod(encoder.storage_shape)))
         self.memory: Any
         if encoder.image is None:
-            self.memory = LaneRing(lanes, capacity, int(np.prod(encoder.storage_shape)), dtype)
+            self.memory = LaneRing(lanes, capacity, int(np.prod(encoder.storage_shape)), dtype, self.normalizer)
         else:
-            self.memory = FrameMemory(lanes, capacity, encoder.image, encoder.frames, dtype)
+            self.memory = FrameMemory(lanes, capacity, encoder.image, encoder.frames, dtype, self.normalizer)
         self._n_step = NStepLanes(lanes, self.memory.unpack)
         self._priorities = LanePriorities(lanes, capacity) if hyperparameters.prioritized else None
         self.exploration = LaneExploration(lanes, n_actions)
@@ -117,6 +119,8 @@ class DQNStack:
         self.state.start(lane, hyperparameters, seeding.stream(seed, "network"))
         self.memory.start(lane, min(hyperparameters.buffer_size, n_timesteps), seeding.stream(seed, "replay"))
         self.exploration.start(lane, hyperparameters, n_timesteps, seeding.stream(seed, "exploration"))
+        observations = hyperparameters.normalize_observations and self._encoder.normalizable
+        self.normalizer.start(lane, observations, hyperparameters.normalize_rewards, hyperparameters.gamma)
         self._n_step.start(lane, hyperparameters.n_steps)
         if self._priorities is not None:
             alpha, beta = hyperparameters.priority_alpha, hyperparameters.priority_beta
@@ -140,6 +144,7 @@ class DQNStack:
             "memory": self.memory,
             "exploration": self.exploration,
             "n_step": self._n_step,
+            "normalizer": self.normalizer,
             "priorities": self._priorities,
         }
         return {name: part for name, part in parts.items() if part is not None}
@@ -159,7 +164,8 @@ class DQNStack:
         """
         if explores.all():
             return random_actions
-        outputs = self._head.preferences(self._acting.outputs(lanes, self._inputs(observations)))
+        inputs = self._inputs(self.normalizer.inputs(lanes, observations))
+        outputs = self._head.preferences(self._acting.outputs(lanes, inputs))
         return np.where(explores, random_actions, outputs.argmax(axis=-1))
 
     def observe(self, lane: int, rows: Array, ends: Array | None = None) -> None:
@@ -254,18 +260,18 @@ class DQNStack:
 
         The parameters are copied: later updates do not change the policy.
         """
-        outputs = self._acting.frozen(lanes)
+        outputs, shown = self._acting.frozen(lanes), self.normalizer.frozen(lanes)
 
         def act(inputs: Array) -> Array:
-            actions: Array = self._head.preferences(outputs(inputs)).argmax(axis=-1)
+            actions: Array = self._head.preferences(outputs(shown(inputs))).argmax(axis=-1)
             return actions
 
         return act
 
     def weights(self, lane: int) -> Mapping[str, Array]:
-        """Return a copy of a lane's network, named as in Stable-Baselines3."""
-        named: Mapping[str, Array] = self.state.layout.to_state_dict(self.state.row("online", lane))
-        return named
+        """Return a copy of a lane's network and of its statistics, named as in Stable-Baselines3."""
+        named: dict[str, Array] = self.state.layout.to_state_dict(self.state.row("online", lane))
+        return named | self.normalizer.statistics(lane)
 
 
 def neighbours(lanes: Sequence[int], most: int | None = None) -> list[slice]:

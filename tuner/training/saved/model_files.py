@@ -39,6 +39,9 @@ AnyPolicy = Policy | ImagePolicy | TablePolicy | FittedPolicy
 SCHEMA = 1
 WEIGHTS, MODEL = "weights.npz", "model.json"
 
+#: How arrays of running statistics are named (Stable-Baselines3's names): observations', and the discounted return's.
+STATISTICS = ("obs_rms.", "ret_rms.")
+
 #: Larger files are not ours: the widest network allowed has far fewer bytes.
 MAX_BYTES = {WEIGHTS: 1 << 30, MODEL: 1 << 26}
 
@@ -81,7 +84,9 @@ def save_model(
     buffer = io.BytesIO()
     # Networks are float32 throughout; a table keeps its precision, so that equal values stay equal.
     dtype = np.float32 if spec.algorithm == "dqn" else np.float64
-    arrays: dict[str, Any] = {name: np.asarray(value, dtype) for name, value in weights.items()}
+    arrays: dict[str, Any] = {
+        name: np.asarray(value, np.float64 if name.startswith(STATISTICS) else dtype) for name, value in weights.items()
+    }
     np.savez(buffer, **arrays)
     model = {
         "schema": SCHEMA,
@@ -189,6 +194,8 @@ def _policy(arrays: Mapping[str, Array], hyperparameters: Hyperparameters, seed:
 
 def _head(arrays: Mapping[str, Array], hyperparameters: Hyperparameters) -> Policy:
     assert isinstance(hyperparameters, DQNHyperparameters)
+    statistics = _statistics(arrays)
+    arrays = {name: array for name, array in arrays.items() if not name.startswith(STATISTICS)}
     layers: list[tuple[Array, Array]] = []
     for i in range(len(hyperparameters.net_arch) + 1):
         weight, bias = arrays[f"q_net.{2 * i}.weight"], arrays[f"q_net.{2 * i}.bias"]
@@ -208,7 +215,22 @@ def _head(arrays: Mapping[str, Array], hyperparameters: Hyperparameters) -> Poli
         raise ValueError(f"hidden layers are {hidden}, net_arch says {hyperparameters.net_arch}")
     if hyperparameters.dueling and layers[-1][1].shape[0] < 2:
         raise ValueError("a dueling head has a value and at least one advantage")
-    return Policy(tuple(layers), hyperparameters.dueling)
+    if statistics is not None and statistics[0].shape != layers[0][0].shape[:1]:
+        raise ValueError(f"obs_rms.mean has shape {statistics[0].shape}, the network reads {layers[0][0].shape[0]}")
+    return Policy(tuple(layers), hyperparameters.dueling, statistics)
+
+
+def _statistics(arrays: Mapping[str, Array]) -> tuple[Array, Array] | None:
+    """Return the mean and variance that a network's inputs are normalised by; None where they are not."""
+    if "obs_rms.mean" not in arrays:
+        return None
+    mean, variance = arrays["obs_rms.mean"], arrays["obs_rms.var"]
+    for name, array in (("obs_rms.mean", mean), ("obs_rms.var", variance)):
+        if array.dtype != np.float64 or array.shape != mean.shape or not np.isfinite(array).all():
+            raise ValueError(f"{name} is not a vector of finite float64 numbers, one for each input")
+    if (variance < 0).any():
+        raise ValueError("obs_rms.var is negative")
+    return mean, variance
 
 
 def _read(path: Path) -> bytes:

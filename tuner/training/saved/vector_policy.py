@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tuner.core.normalization import normalized
 from tuner.networks.heads import QHead
 
 Array = NDArray[Any]
@@ -20,10 +21,12 @@ class Policy:
     Attributes:
         layers: (weight ``[in, out]``, bias ``[out]``) from input to output, float32.
         dueling: Whether the last layer's outputs are a state value and advantages.
+        statistics: (mean, variance), ``[in]`` float64 each, that inputs are normalised by; None where they are not.
     """
 
     layers: tuple[tuple[Array, Array], ...]
     dueling: bool = False
+    statistics: tuple[Array, Array] | None = None
 
     @property
     def input_size(self) -> int:
@@ -50,6 +53,8 @@ class Policy:
         return best
 
     def _outputs(self, inputs: Array) -> Array:
+        if self.statistics is not None:
+            inputs = normalized(inputs, *self.statistics)
         hidden = np.asarray(inputs, np.float32)
         for i, (weight, bias) in enumerate(self.layers):
             hidden = hidden @ weight + bias

@@ -9,9 +9,12 @@ import numpy as np
 import torch
 from gymnasium import spaces
 from gymnasium.wrappers import FlattenObservation
+from numpy.typing import NDArray
+from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
 from tuner.envs.encoders import Encoder, encoder_for
 from tuner.envs.image_encoder import ImageEncoder
+from tuner.hyperparameters import DQNHyperparameters, Hyperparameters
 from tuner.networks.conv import NATURE_MIN_SIZE, SMALL, Torso
 
 AnyEnv = gym.Env[Any, Any]
@@ -37,6 +40,27 @@ def policy_arguments(encoder: Encoder | None, net_arch: list[int]) -> dict[str, 
     if min(encoder.image[1:]) < NATURE_MIN_SIZE:
         kwargs["features_extractor_class"] = SmallCNN
     return {"policy": "CnnPolicy", "policy_kwargs": kwargs}
+
+
+def normalized(env: VecEnv, hyperparameters: Hyperparameters, encoder: Encoder) -> VecEnv:
+    """Return the environment with observations and rewards normalised where the hyperparameters say so."""
+    assert isinstance(hyperparameters, DQNHyperparameters)
+    observations = hyperparameters.normalize_observations and encoder.normalizable
+    if not (observations or hyperparameters.normalize_rewards):
+        return env
+    rewards, gamma = hyperparameters.normalize_rewards, hyperparameters.gamma
+    return VecNormalize(env, norm_obs=observations, norm_reward=rewards, gamma=gamma)
+
+
+def statistics(normalizer: VecNormalize | None) -> dict[str, NDArray[Any]]:
+    """Return what is saved with a network, under the native agent's names."""
+    found: dict[str, NDArray[Any]] = {}
+    if normalizer is not None and normalizer.norm_obs:
+        seen: Any = normalizer.obs_rms  # one, since observations are flat
+        found |= {"obs_rms.mean": seen.mean, "obs_rms.var": seen.var}
+    if normalizer is not None and normalizer.norm_reward:
+        found["ret_rms.var"] = np.atleast_1d(normalizer.ret_rms.var)
+    return found
 
 
 class SmallCNN(torch.nn.Module):

@@ -35,7 +35,7 @@ from tuner.errors import DivergedError, InputError
 from tuner.hyperparameters import DQNHyperparameters, Hyperparameters, beyond_sb3, field_infos
 from tuner.training.evaluation import Evaluator
 from tuner.training.sb3.global_streams import global_streams_kept
-from tuner.training.sb3.inputs import for_sb3, policy_arguments
+from tuner.training.sb3.inputs import for_sb3, normalized, policy_arguments, statistics
 from tuner.training.stack.lane import describe
 
 Array = NDArray[Any]
@@ -66,6 +66,8 @@ def constructor_arguments(
         raise InputError(f"Stable-Baselines3's DQN has no {settings}. Leave it out, or use --backend native.")
     values = hyperparameters.to_mapping()
     arguments = {info.name: values[info.name] for info in field_infos(type(hyperparameters)).values() if info.sb3}
+    for name in hyperparameters.wrapped:
+        del arguments[name]
     arguments |= policy_arguments(encoder, arguments.pop("net_arch"))
     arguments["buffer_size"] = min(hyperparameters.buffer_size, n_timesteps)
     return arguments
@@ -102,7 +104,8 @@ class SB3Trainer:
                 kind, reason, detail = "failed", describe(error), "".join(traceback.format_exception(error))
             if self._observer is not None and run.model is not None:
                 state = run.model.q_net.state_dict()
-                self._observer.on_end(spec.run_id, {name: value.cpu().numpy() for name, value in state.items()})
+                weights = {name: value.cpu().numpy() for name, value in state.items()}
+                self._observer.on_end(spec.run_id, weights | statistics(run.model.get_vec_normalize_env()))
         return Outcome(spec.run_id, kind, run.step, run.elapsed_s, reason, detail)
 
 
@@ -112,7 +115,7 @@ def build_model(spec: RunSpec, resources: contextlib.ExitStack) -> _WatchedDQN:
     resources.callback(env.close)
     encoder = encoder_for(env.observation_space)
     arguments = constructor_arguments(spec.hyperparameters, spec.n_timesteps, encoder)
-    vectorized = DummyVecEnv([lambda: Monitor(for_sb3(env))])
+    vectorized = normalized(DummyVecEnv([lambda: Monitor(for_sb3(env))]), spec.hyperparameters, encoder)
     n_steps = arguments.pop("n_steps")  # with a replay memory of one's own, the memory is told instead
     memory: dict[str, Any] = {"replay_buffer_class": _WatchedReplay}
     if n_steps > 1:
@@ -286,6 +289,9 @@ class _WatchedDQN(DQN):
     def greedy_actions(self, inputs: Array) -> Array:
         """Return action indices ``[...]`` for network inputs ``[..., input_size]``."""
         with torch.no_grad():
+            normalizer = self.get_vec_normalize_env()
+            if normalizer is not None:  # does not take them in: statistics are those of training
+                inputs = np.asarray(normalizer.normalize_obs(inputs))
             rows = torch.as_tensor(inputs.reshape(-1, inputs.shape[-1]), device=self.device)
             if self.image is not None:  # already in [0, 1]
                 rows = self.q_net.features_extractor(rows.view(-1, *self.image))

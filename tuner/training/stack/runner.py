@@ -78,6 +78,7 @@ class StackRunner:
             device=example.device,
             dtype=dtype,
         )
+        self._normalizer = self._stack.normalizer
         self._evaluator = Evaluator(example.env, example.evaluation)
         self._runs: list[LaneRun | None] = [None] * lanes
         self._observer = observer
@@ -160,6 +161,7 @@ class StackRunner:
         try:
             self._current[index] = self._encoder.store(run.env.reset(seed=run.environment_seed()))
             self._stack.start(index, run.hyperparameters, spec.seed, spec.n_timesteps)
+            self._normalizer.arrived(slice(index, index + 1), self._current[index : index + 1])
             run.journal = Journal(run.env) if self._checkpoints is not None else None
         except BaseException:
             run.env.close()
@@ -226,6 +228,10 @@ class StackRunner:
             except Exception as error:
                 run.clock += step + 1  # where it was
                 run.fail(error)
+        if self._normalizer.active:
+            for block in blocks:
+                self._normalizer.arrived(block, current[block])
+                self._normalizer.earned(block, stage.parts.rewards[block, step], stage.ends[block, step])
 
     def _absorb(self, run: LaneRun, rows: Array, ends: Array) -> None:
         """Hand a stretch of experience to the agent, unless it holds a number that is not finite."""

@@ -1,0 +1,129 @@
+"""Running statistics of what K lanes have seen, and their transitions on that scale.
+
+Memory keeps what the environment said; a minibatch is normalised when it is drawn, with the statistics of that moment,
+as Stable-Baselines3's replay buffers do. An n-step return is scaled and clipped as one reward.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tuner.core.normalization import FIRST_COUNT, normalized, scaled, take_in
+
+Array = NDArray[Any]
+
+
+class LaneNormalizer:
+    """Statistics of each lane's observations, and of its discounted return.
+
+    Args:
+        lanes: K.
+        size: Numbers of an observation.
+    """
+
+    def __init__(self, lanes: int, size: int) -> None:
+        self._size = size
+        #: Whether each lane normalises its observations, and its rewards.
+        self.observations, self.rewards = np.zeros(lanes, bool), np.zeros(lanes, bool)
+        #: ``[K, size]``, of lanes that do not normalise too (which nobody reads).
+        self.mean, self.variance = np.zeros((lanes, size)), np.ones((lanes, size))
+        #: ``[K, 1]`` values that each lane's statistics have seen: observations, and returns.
+        self.seen, self.rewarded = np.full((lanes, 1), FIRST_COUNT), np.full((lanes, 1), FIRST_COUNT)
+        self._gamma = np.zeros((lanes, 1))
+        #: ``[K, 1]`` the discounted return so far of the episode under way, and its statistics over steps.
+        self._return, self._return_mean, self.return_variance = (np.zeros((lanes, 1)) for _ in range(3))
+
+    def start(self, lane: int, observations: bool, rewards: bool, gamma: float) -> None:
+        """Begin a new run on a lane."""
+        self.observations[lane], self.rewards[lane], self._gamma[lane] = observations, rewards, gamma
+        self.mean[lane], self.variance[lane], self.seen[lane] = 0, 1, FIRST_COUNT
+        self._return[lane], self._return_mean[lane], self.return_variance[lane] = 0, 0, 1
+        self.rewarded[lane] = FIRST_COUNT
+
+    @property
+    def active(self) -> bool:
+        """Whether any lane normalises anything."""
+        return bool(self.observations.any() or self.rewards.any())
+
+    def arrived(self, lanes: slice, observations: Array) -> None:
+        """Take in where some neighbouring lanes have come: the observations that they act on next, ``[n, size]``."""
+        take_in(observations, self.mean[lanes], self.variance[lanes], self.seen[lanes])
+        self.seen[lanes] += 1
+
+    def earned(self, lanes: slice, rewards: Array, ends: Array) -> None:
+        """Take in what a step of some neighbouring lanes has brought.
+
+        Args:
+            lanes: Which lanes.
+            rewards: ``[n]``.
+            ends: ``[n]`` whether the episode ended with the step.
+        """
+        so_far = self._return[lanes]
+        so_far *= self._gamma[lanes]
+        so_far += rewards[:, None]
+        take_in(so_far, self._return_mean[lanes], self.return_variance[lanes], self.rewarded[lanes])
+        self.rewarded[lanes] += 1
+        so_far[ends] = 0
+
+    def inputs(self, lanes: slice, observations: Array) -> Array:
+        """Return observations ``[n, size + 1]`` of neighbouring lanes, the last number 1, as networks see them."""
+        if not self.observations[lanes].any():
+            return observations
+        return self._shown(observations, self.observations[lanes], self.mean[lanes], self.variance[lanes])
+
+    def frozen(self, lanes: Sequence[int]) -> Callable[[Array], Array]:
+        """Return a function from observations ``[len(lanes), N, size]`` to what networks see; statistics are copied."""
+        at = list(lanes)
+        on, mean, variance = self.observations[at], self.mean[at][:, None], self.variance[at][:, None]
+        return lambda observations: self._shown(observations, on, mean, variance) if on.any() else observations
+
+    def _shown(self, observations: Array, on: Array, mean: Array, variance: Array) -> Array:
+        result, size = observations.copy(), self._size
+        result[on, ..., :size] = normalized(observations[on, ..., :size], mean[on], variance[on])
+        return result
+
+    def rows(self, lane: int, rows: Array) -> None:
+        """Normalise a lane's packed transitions ``[..., width]``, as :class:`~tuner.replay.ring.LaneRing` has them."""
+        size = self._size
+        if self.observations[lane]:
+            for begin in (0, size + 1):
+                part = rows[..., begin : begin + size]
+                part[...] = normalized(part, self.mean[lane], self.variance[lane])
+        if self.rewards[lane]:
+            rows[..., -3] = scaled(rows[..., -3], float(self.return_variance[lane, 0]))
+
+    def statistics(self, lane: int) -> dict[str, Array]:
+        """Return what is saved with a lane's network, by Stable-Baselines3's names; nothing where it is off."""
+        found: dict[str, Array] = {}
+        if self.observations[lane]:
+            found |= {"obs_rms.mean": self.mean[lane].copy(), "obs_rms.var": self.variance[lane].copy()}
+        if self.rewards[lane]:
+            found["ret_rms.var"] = self.return_variance[lane].copy()
+        return found
+
+    def snapshot(self, lane: int) -> dict[str, Array]:
+        """Return a lane's statistics, if it has any; views, to be used before the lane changes."""
+        if not (self.observations[lane] or self.rewards[lane]):
+            return {}
+        return {name: values[lane] for name, values in self._parts().items()}
+
+    def restore(self, lane: int, saved: Mapping[str, Array]) -> None:
+        """Go on from a snapshot; the lane was started for the same run."""
+        if self.observations[lane] or self.rewards[lane]:
+            for name, values in self._parts().items():
+                values[lane] = saved[name]
+
+    def _parts(self) -> dict[str, Array]:
+        return {
+            "mean": self.mean,
+            "variance": self.variance,
+            "seen": self.seen,
+            "return": self._return,
+            "return_mean": self._return_mean,
+            "return_variance": self.return_variance,
+            "rewarded": self.rewarded,
+        }
