@@ -46,7 +46,7 @@ HOMES = {
         "study/store/advisory_lock.py",
     ),
     "optuna_dashboard": ("cli/dashboard.py", "study/upkeep/dashboard_note.py"),
-    "stable_baselines3": ("training/sb3/trainer.py",),
+    "stable_baselines3": ("training/sb3/",),
     "rl_zoo3": (),
     "plotly": ("report/",),
     "jinja2": ("report/",),

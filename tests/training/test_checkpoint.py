@@ -20,8 +20,8 @@ from tuner.envs.spec import EnvSpec
 from tuner.errors import InputError
 from tuner.hyperparameters import DQNHyperparameters
 from tuner.training.evaluation import Evaluator
+from tuner.training.saved import model_files as checkpoint
 from tuner.training.saved.model_files import load_model, load_policy, save_model
-from tuner.training.saved.play import model_files as checkpoint
 from tuner.training.stack.trainer import NativeTrainer
 
 SPEC = RunSpec(
