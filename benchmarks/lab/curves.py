@@ -82,7 +82,7 @@ def load_curves(folder: Path, settings: Sequence[design.Setting], least: int = 2
     """
     found = []
     for member in MEMBERS:
-        own = [s.tuned_for is not None and family_of(s.tuned_for) == member.family for s in settings]
+        own = [any(family_of(env) == member.family for env in s.tuned_for) for s in settings]
         path = folder / f"{table.file_name(member.id)}.npz"
         if path.exists():
             with np.load(path, allow_pickle=False) as file:

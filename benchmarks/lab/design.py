@@ -23,8 +23,8 @@ from tuner.study.confirm.contestants import zoo_values
 #: Steps of a run that the space is cut to, whatever an environment's own budget is: all share the same settings.
 REFERENCE_STEPS = 20_000
 
-#: Environments of RL Zoo's table whose tuned values are named settings.
-ZOO = ("CartPole-v1", "MountainCar-v0", "LunarLander-v3", "Acrobot-v1")
+#: Environments of RL Zoo's table whose tuned values are named settings; where two share their values, both.
+ZOO = (("CartPole-v1",), ("MountainCar-v0",), ("LunarLander-v3", "Acrobot-v1"))
 
 #: What version 0.1.0 fixed for everything, and the middle of what it searched.
 NARROW = {
@@ -64,7 +64,7 @@ class Setting:
     """One setting of the design.
 
     Attributes:
-        name: ``defaults``, ``narrow``, ``zoo/ENV`` or ``hand/ENV`` (tuned for an environment), or ``sobol/N``.
+        name: ``defaults``, ``narrow``, ``zoo/ENV+ENV`` or ``hand/ENV`` (tuned for environments), or ``sobol/N``.
         params: What a study of the space would store; empty for named settings.
         hyperparameters: All of it.
     """
@@ -74,10 +74,10 @@ class Setting:
     hyperparameters: Hyperparameters
 
     @property
-    def tuned_for(self) -> str | None:
-        """The environment whose values these are, or None."""
-        source, _, env = self.name.partition("/")
-        return env if source in ("zoo", "hand") else None
+    def tuned_for(self) -> tuple[str, ...]:
+        """The environments whose values these are."""
+        source, _, envs = self.name.partition("/")
+        return tuple(envs.split("+")) if source in ("zoo", "hand") else ()
 
 
 class Point:
@@ -119,10 +119,11 @@ def wide_space(name: str) -> SearchSpace:
 def named_settings() -> list[Setting]:
     """Return DQN's defaults, and values that others have tuned."""
     named = [Setting("defaults", {}, algorithm_class("dqn")())]
-    for env in ZOO:
-        values = zoo_values(env)
+    for envs in ZOO:
+        values, *same = [zoo_values(env) for env in envs]
         assert values is not None
-        named.append(Setting(f"zoo/{env}", {}, from_mapping("dqn", values)))
+        assert all(other == values for other in same)
+        named.append(Setting(f"zoo/{'+'.join(envs)}", {}, from_mapping("dqn", values)))
     named.append(Setting("narrow", {}, from_mapping("dqn", NARROW)))
     named += [Setting(f"hand/{env}", {}, from_mapping("dqn", {**NARROW, **own})) for env, own in BY_HAND.items()]
     return named
