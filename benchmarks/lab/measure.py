@@ -112,13 +112,17 @@ def measure(wanted: list[RunSpec], maker: str) -> list[table.Measured]:
 
 
 def order(members: list[Member], settings: int) -> Iterator[tuple[Member, int]]:
-    """Yield (environment, setting): all first members of families, then all second ones, settings in order."""
+    """Yield (environment, setting): all first members of families, then all second ones, settings in order.
+
+    The few settings of dear environments are spread evenly over the others' many.
+    """
     place = {m.id: [o.id for o in MEMBERS if o.family == m.family].index(m.id) for m in members}
     for rank in sorted(set(place.values())):
+        turn = [m for m in members if place[m.id] == rank]
         for number in range(settings):
-            for m in members:
-                if place[m.id] == rank and (m.settings is None or number < m.settings):
-                    yield m, number
+            for m in turn:
+                count = min(m.settings or settings, settings)
+                yield from ((m, own) for own in range(count) if own * settings // count == number)
 
 
 def maker_text(folder: Path) -> str:

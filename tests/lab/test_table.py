@@ -98,12 +98,17 @@ def test_a_run_is_the_same_however_it_was_stopped(settings):
 
 
 def test_environments_take_turns_and_first_members_come_first():
-    work = list(measure.order(list(MEMBERS), 50))
+    work = list(measure.order(list(MEMBERS), 160))
     families = len({m.family for m in MEMBERS})
     assert len({m.family for m, _ in work[:families]}) == families
     assert {n for _, n in work[:families]} == {0}
-    few = sum(m.settings is not None and m.settings < 50 for m, n in work if n == 0)
-    assert len(work) == 50 * len(MEMBERS) - 10 * few
+    for m in MEMBERS:
+        mine = [n for other, n in work if other == m]
+        assert mine == list(range(m.settings or 160)), "in the design's order, each once"
+    firsts = [m for m, _ in work[: len(work) // 4] if m.family == "cartpole"]
+    assert len({m.id for m in firsts}) == 1
+    dear = [at for at, (m, _) in enumerate(work) if m.id == "LunarLander-v3"]
+    assert max(np.diff(dear)) <= 4 * families, "spread over the work"
 
 
 def test_a_stored_design_is_read_back_as_it_was(tmp_path, space, settings):
