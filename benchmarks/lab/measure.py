@@ -21,6 +21,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import get_args
 
 import design
 import numpy as np
@@ -28,6 +29,7 @@ import table
 from environments import MEMBERS, MODULE, Member
 
 from tuner import seeding
+from tuner.agents.dqn.stack import NumericPath
 from tuner.contract.grid import evaluation_grid
 from tuner.contract.outcome import Outcome
 from tuner.contract.roles import DONE
@@ -91,10 +93,10 @@ def specs(m: Member, number: int, setting: design.Setting, seeds: list[int], cap
     ]
 
 
-def measure(wanted: list[RunSpec], maker: str) -> list[table.Measured]:
+def measure(wanted: list[RunSpec], maker: str, path: NumericPath = "numpy") -> list[table.Measured]:
     """Train the seeds of one setting as a stack; its processor seconds are shared as their own clocks say."""
     desk, started = Desk(list(wanted)), time.process_time()
-    NativeTrainer(len(wanted)).train(desk)
+    NativeTrainer(len(wanted), numeric_path=path).train(desk)
     spent = time.process_time() - started
     whole = sum(outcome.elapsed_s for outcome in desk.outcomes.values())
     return [
@@ -125,12 +127,12 @@ def order(members: list[Member], settings: int) -> Iterator[tuple[Member, int]]:
                 yield from ((m, own) for own in range(count) if own * settings // count == number)
 
 
-def maker_text(folder: Path) -> str:
+def maker_text(folder: Path, path: str) -> str:
     """Return who measures: commit, numeric path and versions, as JSON."""
     commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=HERE, capture_output=True, text=True).stdout.strip()
     versions = {k: v for k, v in package_versions().items() if k in ("numpy", "torch", "gymnasium", "tune-dqn")}
     return json.dumps(
-        {"commit": commit, "design": design.design_hash(folder / DESIGN), "path": "numpy", "versions": versions}
+        {"commit": commit, "design": design.design_hash(folder / DESIGN), "path": path, "versions": versions}
     )
 
 
@@ -181,6 +183,9 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", help="environments")
     parser.add_argument("--table", type=Path, default=TABLE)
     parser.add_argument("--runs", type=Path, default=RUNS)
+    parser.add_argument(
+        "--path", default="numpy", choices=get_args(NumericPath), help="numeric path, kept with each run"
+    )
     parser.add_argument("--pack", action="store_true")
     options = parser.parse_args()
     options.table.mkdir(parents=True, exist_ok=True)
@@ -196,10 +201,17 @@ def main() -> None:
     lock = (options.runs / "lock").open("w")
     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     members = [m for m in MEMBERS if not options.only or m.id in options.only]
-    work(members, settings, options.table, options.runs, time.monotonic() + 3600 * options.hours)
+    work(members, settings, options.table, options.runs, time.monotonic() + 3600 * options.hours, options.path)
 
 
-def work(members: list[Member], settings: list[design.Setting], folder: Path, runs: Path, until: float) -> None:
+def work(
+    members: list[Member],
+    settings: list[design.Setting],
+    folder: Path,
+    runs: Path,
+    until: float,
+    path: NumericPath = "numpy",
+) -> None:
     """Measure what is missing, and print how long the rest will take."""
     done = {m.id: {(r.setting, r.seed) for r in finished(m, folder, runs)} for m in members}
     todo = [
@@ -208,14 +220,14 @@ def work(members: list[Member], settings: list[design.Setting], folder: Path, ru
     todo = [item for item in todo if item[2]]
     caps: dict[str, int] = {}
     spent: dict[str, list[float]] = defaultdict(list)
-    maker, began = maker_text(folder), time.monotonic()
+    maker, began = maker_text(folder, path), time.monotonic()
     print(f"{sum(map(len, done.values()))} runs are there, {sum(len(s) for *_, s in todo)} to go", flush=True)
     for at, (m, number, seeds) in enumerate(todo):
         if time.monotonic() > until:
             break
         if m.id not in caps:
             caps[m.id] = inspect(EnvSpec(m.id, module=MODULE), "dqn").eval_max_steps
-        found = measure(specs(m, number, settings[number], seeds, caps[m.id]), maker)
+        found = measure(specs(m, number, settings[number], seeds, caps[m.id]), maker, path)
         for run in found:
             table.append(runs / f"{table.file_name(m.id)}.jsonl", run)
         spent[m.id].append(sum(run.seconds for run in found) / len(found))

@@ -1,8 +1,9 @@
 """What is known before a study's first trial: a portfolio of complementary settings, and a prior over good ones.
 
-    python benchmarks/lab/portfolio.py [--table benchmarks/lab/table] [--size 8]
+    python benchmarks/lab/portfolio.py [--table benchmarks/lab/table] [--size 8] [--without FAMILY] [-o portfolio.yaml]
 
-prints the portfolio of the whole table, and how good it is on each family when that family had no part in it.
+prints the portfolio of the whole table, and how good it is on each family when that family had no part in it. The file
+holds the portfolio with what it was made from.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 from curves import Curves, load_curves, load_design
-from design import Setting
+from design import Setting, design_hash
 
 from tuner import seeding
 from tuner.space.model import SearchSpace
@@ -124,17 +126,41 @@ class Prior:
         return moved
 
 
+def to_mapping(chosen: Sequence[int], settings: Sequence[Setting], everything: Sequence[Curves], design: str) -> dict:
+    """Return a portfolio and what it was made from as plain data.
+
+    Each setting has the mean over families of the best worth so far (see :func:`worth`), itself included.
+    """
+    rows, values, families = worth(everything)
+    at = {int(row): i for i, row in enumerate(rows)}
+    known = np.nan_to_num(values, nan=0.0)
+    weights = np.array([1 / families.count(family) for family in families]) / len(set(families))
+    listed = []
+    for number, row in enumerate(chosen, 1):
+        reached = float(weights @ known[:, [at[r] for r in chosen[:number]]].max(axis=1))
+        values_of = settings[row].hyperparameters.to_mapping()
+        listed.append({"name": settings[row].name, "reached": round(reached, 4), "hyperparameters": values_of})
+    measured = {c.member.id: len(c.settings) for c in everything}
+    return {"provenance": {"design": design, "settings_measured": measured}, "settings": listed}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--table", type=Path, default=Path(__file__).parent / "table")
     parser.add_argument("--size", type=int, default=8)
     parser.add_argument("--least", type=int, default=20, help="leave out environments with fewer settings")
+    parser.add_argument("--without", help="a family that has no part in it")
+    parser.add_argument("-o", "--output", type=Path)
     options = parser.parse_args()
     _, settings = load_design(options.table / "design.json")
     everything = load_curves(options.table, settings, options.least)
+    everything = [c for c in everything if c.member.family != options.without]
     rows, values, families = worth(everything)
     at = {int(row): i for i, row in enumerate(rows)}
     chosen = choose_portfolio(everything, options.size)
+    if options.output:
+        made = to_mapping(chosen, settings, everything, design_hash(options.table / "design.json"))
+        options.output.write_text(yaml.safe_dump(made, sort_keys=False))
     print(f"Of {len(rows)} settings in {len(everything)} environments of {len(set(families))} families:")
     for number, row in enumerate(chosen, 1):
         reached = np.nanmax(values[:, [at[r] for r in chosen[:number]]], axis=1)

@@ -9,7 +9,7 @@ import replay
 import table
 from curves import Cube, Curves, Nearest, load_curves, placed
 from environments import Member, family_of
-from portfolio import Prior, choose_portfolio
+from portfolio import Prior, choose_portfolio, to_mapping
 
 from tuner.hyperparameters import from_mapping
 
@@ -112,6 +112,16 @@ def test_a_portfolio_complements_before_it_repeats():
     assert choose_portfolio([a, b, c], 2) == [1, 3]
     assert choose_portfolio([a, b], 1) == [1]
     assert sorted(choose_portfolio([a, b, c], 9)) == [0, 1, 2, 3, 4]
+
+
+def test_a_portfolio_is_written_with_what_it_was_made_from(settings):
+    """Each setting says how far the portfolio has come with it: the mean over families of the best worth so far."""
+    a, b = curves_of([1.0, 0.5, 0.0], "a"), curves_of([0.0, 0.5, 2.0], "b")
+    made = to_mapping([1, 0, 2], settings, [a, b], "abc")
+    assert [row["reached"] for row in made["settings"]] == pytest.approx([0.375, 0.625, 1.0])
+    assert [row["name"] for row in made["settings"]] == [settings[i].name for i in (1, 0, 2)]
+    assert from_mapping("dqn", made["settings"][0]["hyperparameters"]) == settings[1].hyperparameters
+    assert made["provenance"] == {"design": "abc", "settings_measured": {"lab/a-v0": 3, "lab/b-v0": 3}}
 
 
 def test_a_family_of_many_members_weighs_as_much_as_one_of_few():
