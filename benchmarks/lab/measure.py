@@ -71,9 +71,11 @@ class Desk:
         return frozenset()
 
     def finish(self, outcome):
-        """Keep how a run ended."""
-        assert outcome.kind in ("completed", "diverged"), outcome
-        self.outcomes[outcome.run_id] = outcome
+        """Keep how a run ended; one that failed is said, and goes again when the script is started anew."""
+        if outcome.kind in ("completed", "diverged"):
+            self.outcomes[outcome.run_id] = outcome
+        else:
+            print(f"{outcome.run_id}: {outcome.kind}: {outcome.reason}\n{outcome.detail}", flush=True)
 
 
 def specs(m: Member, number: int, setting: design.Setting, seeds: list[int], cap: int) -> list[RunSpec]:
@@ -230,6 +232,8 @@ def work(
         found = measure(specs(m, number, settings[number], seeds, caps[m.id]), maker, path)
         for run in found:
             table.append(runs / f"{table.file_name(m.id)}.jsonl", run)
+        if not found:
+            continue
         spent[m.id].append(sum(run.seconds for run in found) / len(found))
         mean = float(np.mean([np.mean(rows) for rows in spent.values()]))
         rest = [(spent.get(o.id, [mean]), len(s)) for o, _, s in todo[at + 1 :]]

@@ -26,8 +26,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import scipy.special
 from curves import Cube, Curves, load_curves, load_design
 from design import Setting
+from optuna.samplers._tpe import _truncnorm
 from playback import FINALISTS, Playback, choose, study_in_memory
 from portfolio import Prior, choose_portfolio
 from smoothing import smoothed
@@ -129,6 +131,15 @@ def replay(
     return Replayed(curves.member.id, name, seed, exported, steps)
 
 
+def quicken() -> None:
+    """Let TPE take SciPy's logarithm of the normal distribution, for this process: a study in 60 % of the time.
+
+    Optuna's own computes one number after the other. The two agree to rounding (a test holds them to 1e-12), so that a
+    replay's proposals may differ from the product's in the last digits, and in nothing else.
+    """
+    _truncnorm._log_ndtr = scipy.special.log_ndtr
+
+
 def replay_all(
     space: SearchSpace,
     settings: Sequence[Setting],
@@ -161,7 +172,7 @@ def replay_all(
             tasks += [(space, settings, curves, others, name, seed) for name in methods]
     if processes == 1:
         return [replay(*task) for task in tasks]
-    with multiprocessing.get_context("spawn").Pool(processes) as pool:
+    with multiprocessing.get_context("spawn").Pool(processes, quicken) as pool:
         return pool.starmap(replay, tasks, chunksize=4)
 
 
@@ -178,6 +189,7 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path)
     options = parser.parse_args()
     started = time.perf_counter()
+    quicken()
     space, settings = load_design(options.table / "design.json")
     everything = load_curves(options.table, settings, options.least)
     for c in everything:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import table
 from curves import load_design
+from decisions import Bandit
 from environments import MEMBERS
 
 from tuner.hyperparameters import from_mapping
@@ -95,6 +96,19 @@ def test_a_run_is_the_same_however_it_was_stopped(settings):
     together = measure.measure(measure.specs(short, 5, settings[5], [0, 1, 2], 1000), "")
     alone = measure.measure(measure.specs(short, 5, settings[5], [1], 1000), "")
     assert alone[0].returns == together[1].returns
+
+
+def test_a_run_that_fails_is_said_and_stops_no_other(tmp_path, space, settings, capsys, monkeypatch):
+    (m,) = (m for m in MEMBERS if m.id == "lab/Bandit-v0")
+    short = m.__class__(**{**m.__dict__, "steps": 100, "episodes": 2})
+    design.save(settings[:2], space, tmp_path / measure.DESIGN)
+    monkeypatch.setattr(Bandit, "step", lambda self, action: 1 / 0)
+    measure.work([short], settings[:2], tmp_path, tmp_path, float("inf"))
+    assert "ZeroDivisionError" in capsys.readouterr().out
+    assert measure.finished(short, tmp_path, tmp_path) == []
+    monkeypatch.undo()
+    measure.work([short], settings[:2], tmp_path, tmp_path, float("inf"))
+    assert len(measure.finished(short, tmp_path, tmp_path)) == 6
 
 
 def test_environments_take_turns_and_first_members_come_first():
