@@ -61,8 +61,8 @@ def open_supervisor(url: str, sampler: str, workers: int, size: int) -> tuple[St
     if size:
         fill(plan.name, url, history(size))
     began = time.process_time()
-    record, *_ = open_study(plan, {"numeric_path": plan.numeric_path})
-    return StudySupervisor(plan, record, record.settle()), time.process_time() - began
+    ledger, *_ = open_study(plan, {"numeric_path": plan.numeric_path})
+    return StudySupervisor(plan, ledger, ledger.settle()), time.process_time() - began
 
 
 class Simulation:

@@ -171,8 +171,8 @@ class Ours:
         plan = make_plan(self.url, len(trials) + 100_000)
         open_study(plan, {"numeric_path": plan.numeric_path})
         fill("ours", self.url, trials)
-        record, *_ = open_study(plan, {"numeric_path": plan.numeric_path})
-        self.supervisor = StudySupervisor(plan, record, record.settle())
+        ledger, *_ = open_study(plan, {"numeric_path": plan.numeric_path})
+        self.supervisor = StudySupervisor(plan, ledger, ledger.settle())
 
     def run(self, trials: int) -> float:
         """Return milliseconds for one trial."""

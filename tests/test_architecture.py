@@ -39,12 +39,7 @@ STUDY_FLOORS = [{"store"}, {"search"}, {"confirm"}, {"reading"}, {"upkeep"}]
 #: Library -> the only files and folders that import it.
 HOMES = {
     "optuna": ("study/",),
-    "sqlalchemy": (
-        "study/store/connect.py",
-        "study/store/shared_writer.py",
-        "study/store/leases.py",
-        "study/store/advisory_lock.py",
-    ),
+    "sqlalchemy": ("study/store/",),
     "optuna_dashboard": ("cli/dashboard.py", "study/upkeep/dashboard_note.py"),
     "stable_baselines3": ("training/sb3/",),
     "rl_zoo3": (),

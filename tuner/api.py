@@ -28,9 +28,8 @@ from tuner.study.search.outcomes import nothing_learned
 from tuner.study.search.progress import NoProgress, ProgressListener
 from tuner.study.search.provenance import provenance
 from tuner.study.search.supervisor import Ending, StudySupervisor
-from tuner.study.store.advisory_lock import only_one
 from tuner.study.store.connect import sqlite_path
-from tuner.study.store.locks import study_lock
+from tuner.study.store.locks import only_one, study_lock
 from tuner.training.run_checkpoint import RunCheckpoints
 from tuner.training.saved.film import check_can_be_filmed
 from tuner.zoo.write import export_trial, write_export
@@ -218,14 +217,14 @@ def _supervise(plan: StudyPlan, progress: ProgressListener) -> tuple[StudyPlan, 
     story = provenance(numeric_path=plan.numeric_path)
     if plan.facts.preprocessing:
         story["preprocessing"] = dict(plan.facts.preprocessing)
-    record, plan, resumed = open_study(plan, story)
-    settled = record.settle()
+    ledger, plan, resumed = open_study(plan, story)
+    settled = ledger.settle()
     there = sum(settled.counts.values())
     if resumed and there:
         progress.note(f"Going on with the study '{plan.name}': {there} of {plan.recipe.trials} trials are there.")
     if settled.lost:
         progress.note(f"{len(settled.lost)} trials were cut short when their process ended; they go again.")
-    return plan, StudySupervisor(plan, record, settled, progress=progress)
+    return plan, StudySupervisor(plan, ledger, settled, progress=progress)
 
 
 def _search(

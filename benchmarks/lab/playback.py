@@ -19,6 +19,7 @@ from tuner import seeding
 from tuner.contract.outcome import EvalPoint, Outcome
 from tuner.contract.spec import RunId, RunSpec
 from tuner.plan.resolve import StudyPlan
+from tuner.study.search.asker import SpaceAsker
 from tuner.study.search.ledger import Ledger
 from tuner.study.search.pruners import PruningRule, make_pruner
 from tuner.study.search.supervisor import StudySupervisor
@@ -147,7 +148,8 @@ def study_in_memory(plan: StudyPlan, sampler: optuna.samplers.BaseSampler) -> Le
     pruner = make_pruner(recipe.pruner, grid=plan.grid, startup_trials=recipe.startup_trials)
     study = optuna.load_study(study_name=plan.name, storage=storage, sampler=sampler, pruner=pruner)
     rule = PruningRule(recipe.pruner, plan.grid)
-    return Ledger(study, storage, plan.space, rule, seed=recipe.seed, replicates=1, url=plan.storage, exclusive=True)
+    asker = SpaceAsker(plan.space, seed=recipe.seed, replicates=1)
+    return Ledger(study, storage, asker, rule, url=plan.storage, exclusive=True)
 
 
 class Chosen(NamedTuple):

@@ -74,8 +74,8 @@ def supervise(plan: StudyPlan, **options) -> StudySupervisor:
     path = sqlite_path(plan.storage)
     if path is not None and not path.exists():
         path.write_bytes(empty_database())
-    record, *_ = open_study(plan, {"numeric_path": plan.numeric_path})
-    return StudySupervisor(plan, record, record.settle(), **options)
+    ledger, *_ = open_study(plan, {"numeric_path": plan.numeric_path})
+    return StudySupervisor(plan, ledger, ledger.settle(), **options)
 
 
 @dataclass

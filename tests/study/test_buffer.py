@@ -115,6 +115,7 @@ def test_in_any_order_of_writes_the_database_holds_what_was_written(new_storage,
     _, backend, study = new_storage(f"s{counter}")
     buffered, ids = BufferedStorage(backend, study, exclusive=True), []
     for kind, which, key in [("c", 0, 0), *steps]:
+        buffered.check_valid()
         if kind == "c":
             ids.append(buffered.create_new_trial(study))
             continue
@@ -131,6 +132,7 @@ def test_in_any_order_of_writes_the_database_holds_what_was_written(new_storage,
         elif kind == "e":
             buffered.set_trial_state_values(trial_id, TrialState.COMPLETE, [float(key)])
     buffered.flush()
+    buffered.check_valid()
     for mine, theirs in zip(buffered.get_all_trials(study), backend.get_all_trials(study), strict=True):
         assert (mine.number, mine.state, mine.values) == (theirs.number, theirs.state, theirs.values)
         assert (mine.user_attrs, mine.intermediate_values) == (theirs.user_attrs, theirs.intermediate_values)
@@ -168,7 +170,7 @@ def test_a_trial_ends_with_all_its_values_or_not_at_all(tmp_path, monkeypatch):
     monkeypatch.undo()
     (trial,) = load(plan.name, url).trials
     assert (trial.state, trial.outcome, trial.score, trial.curves) == ("RUNNING", "running", None, {})
-    supervisor._record.flush()  # the database is back: nothing was forgotten
+    supervisor._ledger.flush()  # the database is back: nothing was forgotten
     (trial,) = load(plan.name, url).trials
     assert [p.step for p in trial.curves[0]] == list(plan.grid)
     assert search(plan).finished == 1
@@ -185,8 +187,20 @@ def test_a_shared_study_shows_the_trials_of_others_and_gives_every_number_once(n
         trial_id = storage.create_new_trial(study)
         storage.set_trial_intermediate_value(trial_id, 10, float(turn))
         storage.set_trial_state_values(trial_id, TrialState.COMPLETE, [float(turn)])
+        storage.check_valid()
     for storage in both:
         assert [(t.number, t.value) for t in storage.get_all_trials(study)] == [(i, float(i)) for i in range(4)]
+
+
+@pytest.mark.parametrize("memory", ["_pending", "_open", "_all"])
+def test_a_memory_that_has_lost_a_trial_is_not_valid(new_storage, memory):
+    _, backend, study = new_storage("s")
+    buffered = BufferedStorage(backend, study, exclusive=True)
+    buffered.create_new_trial(study)
+    buffered.check_valid()
+    getattr(buffered, memory).clear()
+    with pytest.raises((AssertionError, KeyError)):
+        buffered.check_valid()
 
 
 def test_what_a_reader_has_got_does_not_change_under_its_hands(new_storage):

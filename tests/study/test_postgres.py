@@ -17,8 +17,8 @@ from tuner.contract.roles import DONE, WAIT
 from tuner.contract.spec import RunSpec
 from tuner.study.reading.study import list_studies, load
 from tuner.study.store import leases
-from tuner.study.store.advisory_lock import only_one
 from tuner.study.store.connect import open_storage
+from tuner.study.store.locks import only_one
 from tuner.study.store.shared_writer import SharedWriter
 
 COUNTED = ("completed", "pruned", "diverged", "timed_out", "failed")
@@ -42,8 +42,8 @@ def url(server, request, tmp_path):
     patch = pytest.MonkeyPatch()
     patch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     patch.setattr("tuner.study.search.ledger.RECLAIM_S", 0.0)
-    patch.setattr("tuner.study.search.shared_ledger.RECOUNT_S", 0.0)
-    patch.setattr("tuner.study.search.shared_ledger.REAP_S", 0.0)
+    patch.setattr("tuner.study.search.ledger.RECOUNT_S", 0.0)
+    patch.setattr("tuner.study.search.ledger.REAP_S", 0.0)
     with connections_closed():
         yield server.new_database(f"t{abs(hash(request.node.name))}", template="empty")
         for thread in threading.enumerate():
@@ -53,7 +53,7 @@ def url(server, request, tmp_path):
 
 
 def sharing_of(supervisor):
-    return supervisor._record._sharing
+    return supervisor._ledger._sharing
 
 
 def kill(supervisor):
@@ -140,7 +140,7 @@ def test_a_trial_has_its_owner_from_its_first_moment(url):
     plan = make_plan(url, trials=1, sampler="random", study="s")
     killed = supervise(plan)
     writer = sharing_of(killed).writer
-    writer.create(killed._record._study_id)  # killed between the claim and anything else
+    writer.create(killed._ledger._study_id)  # killed between the claim and anything else
     assert [t.state for t in load(plan.name, url).trials] == ["RUNNING"]
     kill(killed)
     late = supervise(plan)
@@ -153,9 +153,9 @@ def test_a_supervisor_never_takes_its_own_trials_for_dead_but_for_those_it_knows
     plan = make_plan(url, trials=2, sampler="random", study="s")
     supervisor = supervise(plan)
     spec = supervisor.take({}, block=False)
-    sharing_of(supervisor).writer.create(supervisor._record._study_id)  # the answer never came
+    sharing_of(supervisor).writer.create(supervisor._ledger._study_id)  # the answer never came
     kill(supervisor)  # its lease has run out, and it lives
-    assert supervisor._record.settle().lost == [1]
+    assert supervisor._ledger.settle().lost == [1]
     finish(supervisor, spec)
     FakeExecutor().run(supervisor)
     supervisor.close()
@@ -185,7 +185,7 @@ def test_a_live_trial_that_a_peer_took_for_dead_counts_once_and_the_late_result_
     plan = make_plan(url, trials=1, sampler="random", study="s")
     slow, peer = supervise(plan), supervise(plan)
     spec = slow.take({}, block=False)
-    (trial,) = peer._record._study.get_trials()
+    (trial,) = peer._ledger._study.get_trials()
     sharing_of(peer).bury([trial], "taken for dead", successors=True)
     successor = peer.take({}, block=False)
     finish(slow, spec, mean=7.0)
@@ -262,7 +262,7 @@ def test_a_result_told_while_the_server_is_away_is_told_on_its_return_by_whoever
     server.stop()
     try:
         finish(supervisor, first, mean=0.1 + 0.2)
-        assert supervisor._record.owed == 1
+        assert supervisor._ledger.unwritten == 1
         assert supervisor.take({}, block=False) is WAIT
     finally:
         server.start()

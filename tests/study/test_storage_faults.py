@@ -156,7 +156,7 @@ def test_a_lock_held_by_another_process_is_waited_for_and_said_once(url, tmp_pat
 def test_a_full_disk_ends_with_exit_code_four_and_everything_finished_is_told_once_there_is_room(url):
     plan = make_plan(url, trials=200, sampler="random", pruner="none")
     supervisor = supervise(plan)
-    engine = supervisor._record._storage._backend._backend.engine
+    engine = supervisor._ledger._storage._backend._backend.engine
     with engine.connect() as connection:
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
 

@@ -254,10 +254,10 @@ def test_a_trial_with_its_outcome_written_is_not_lost_when_optuna_was_not_told(u
     supervisor = supervise(plan)
 
     def killed(*arguments, **options):
-        supervisor._record.flush()  # what a database gets that takes the outcome and the state one after the other
+        supervisor._ledger.flush()  # what a database gets that takes the outcome and the state one after the other
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(supervisor._record, "_tell_optuna", killed)
+    monkeypatch.setattr(supervisor._ledger, "_tell_optuna", killed)
     with pytest.raises(KeyboardInterrupt):
         FakeExecutor().run(supervisor)
     search(plan)
@@ -362,7 +362,7 @@ def test_seeds_side_by_side_are_judged_once_all_have_reached_the_step(url):
     supervisor.report([EvalPoint(a, step, (10.0,), (1,))])
     assert intermediate(plan, url) == {}
     supervisor.report([EvalPoint(b, step, (30.0,), (1,))])
-    supervisor._record.flush()
+    supervisor._ledger.flush()
     assert intermediate(plan, url) == {step: 20.0}
 
 
@@ -413,7 +413,12 @@ def test_a_resume_that_differs_in_a_pinned_setting_names_it(url, settings, words
     assert len(load("s", url).trials) == 1
 
 
-def test_a_resume_with_another_range_names_it(url):
+def test_a_resume_with_another_range_of_a_space_of_ones_own_names_it(url, tmp_path, monkeypatch):
+    (tmp_path / "search_spaces" / "dqn").mkdir(parents=True)
+    (tmp_path / "search_spaces" / "dqn" / "default.yaml").write_text(
+        "algorithm: dqn\n"
+    )  # found before the packaged one
+    monkeypatch.chdir(tmp_path)
     search(make_plan(url, trials=1, study="s"))
     other = {**SPACE, "search": {**SPACE["search"], "buffer_size": {"type": "int", "low": 100, "high": 500}}}
     with pytest.raises(ResumeError, match=r"buffer_size: .*10000.* now .*500"):

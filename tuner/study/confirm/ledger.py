@@ -1,15 +1,15 @@
 """The confirm stage's runs in the database: the study ``<study>.confirm``, one trial for each run.
 
-It is the search's record but for what it asks for: not what a sampler proposes, but what the schedule wants next.
+The search's ledger keeps them; what it asks for is not what a sampler proposes, but what the schedule wants next.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
 
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial, Trial, TrialState
 
 from tuner.contract.spec import EvaluationSpec, RunId
 from tuner.hyperparameters import from_mapping
@@ -18,7 +18,6 @@ from tuner.result.confirmation import ConfirmRun, Contestant, Phase
 from tuner.result.curve import CurvePoint
 from tuner.seeding import run_seed
 from tuner.study.confirm.schedule import WORST, Job
-from tuner.study.search.ledger import Ledger
 from tuner.study.search.trial import AskedTrial, TrialEnd
 from tuner.study.store import keys as attr
 from tuner.study.store.keys import outcome_of
@@ -27,48 +26,47 @@ from tuner.study.store.keys import outcome_of
 Wanted = Callable[[Mapping[Job, float | None]], Sequence[Job]]
 
 
-class ConfirmLedger(Ledger):
-    """One confirm stage's runs. Call :meth:`prepare` before the first ask."""
+class ScheduleAsker:
+    """Asks for the runs that the schedule wants next.
 
-    _successors = False  # as long as a run has no result, the schedule wants it
+    Args:
+        plan: The stage's plan.
+        contestants: By key.
+        evaluations: How each phase is evaluated.
+        wanted: Which runs may be trained now, by results so far.
+        results: Result of each run so far; grows as runs end.
+    """
 
-    def prepare(
+    def __init__(
         self,
         plan: StudyPlan,
         contestants: Mapping[str, Contestant],
         evaluations: Mapping[Phase, EvaluationSpec],
         wanted: Wanted,
+        results: dict[Job, float | None],
     ) -> None:
-        """Say what to train.
-
-        Args:
-            plan: The stage's plan.
-            contestants: By key.
-            evaluations: How each phase is evaluated.
-            wanted: Which runs may be trained now, by results so far.
-        """
         self._plan = plan
         self._contestants = contestants
         self._evaluations = evaluations
         self._wanted = wanted
+        self._results = results
         self._jobs: dict[int, Job] = {}
-        self.results: dict[Job, float | None] = {}
-        for trial in self._study.get_trials(deepcopy=False):
-            job = job_of(trial)
-            if job is not None and outcome_of(trial) in attr.COUNTED:
-                self.results[job] = _result(outcome_of(trial), trial.user_attrs.get(attr.SCORE))
 
-    def _ask(self) -> AskedTrial | None:
+    def _next(self) -> Job | None:
         open_jobs = set(self._jobs.values())
-        job = next((job for job in self._wanted(self.results) if job not in open_jobs), None)
-        if job is None:
-            return None
+        return next((job for job in self._wanted(self._results) if job not in open_jobs), None)
+
+    def wants(self) -> bool:
+        """Return whether the schedule wants a run that is not training."""
+        return self._next() is not None
+
+    def fill(self, trial: Trial) -> AskedTrial:
+        """Give a trial the next run of the schedule."""
+        job = self._next()
+        assert job is not None
         contestant = self._contestants[job.key]
-        seed = run_seed(self._seed, job.phase, 0, job.replicate)
-        trial = self._study.ask()
-        self._open[trial.number] = trial
+        seed = run_seed(self._plan.recipe.seed, job.phase, 0, job.replicate)
         values = {
-            attr.OWNER: self._owner,
             attr.JOB: list(job),
             attr.CONTESTANT: contestant.name,
             attr.SEEDS: [seed],
@@ -86,20 +84,17 @@ class ConfirmLedger(Ledger):
         shown = {"setting": contestant.name, "phase": job.phase, "seed": job.replicate}
         return AskedTrial(trial.number, shown, hyperparameters, (seed,), specs=(spec,))
 
-    def tell(self, number: int, end: TrialEnd) -> None:
-        """Finish a run: its result may decide what comes next."""
-        super().tell(number, end)
+    def ended(self, number: int, end: TrialEnd | None) -> None:
+        """Note a run's result, which may decide what comes next; a run that was given up is wanted again."""
         job = self._jobs.pop(number, None)
-        if job is not None:
-            self.results[job] = _result(end.outcome, end.score)
+        if job is not None and end is not None:
+            self._results[job] = _result(end.outcome, end.score)
 
-    def give_up(self, number: int, reason: str) -> None:
-        """Close a run as lost; the schedule wants it again."""
-        super().give_up(number, reason)
-        self._jobs.pop(number, None)
 
-    def _enqueue_successor(self, trial: FrozenTrial) -> None:
-        """Do nothing: as long as a run has no result, the schedule wants it."""
+def results_of(trials: Iterable[FrozenTrial]) -> dict[Job, float | None]:
+    """Return the result of each run that has ended."""
+    jobs = ((job_of(t), t) for t in trials if outcome_of(t) in attr.COUNTED)
+    return {job: _result(outcome_of(t), t.user_attrs.get(attr.SCORE)) for job, t in jobs if job is not None}
 
 
 def job_of(trial: FrozenTrial) -> Job | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -18,11 +19,11 @@ from tuner.result.study import StudyData
 from tuner.seeding import evaluation_seed
 from tuner.study.confirm.budget import allocate, fewest_runs
 from tuner.study.confirm.contestants import baselines, finalists, on_backend, with_other_backend
-from tuner.study.confirm.ledger import ConfirmLedger
+from tuner.study.confirm.ledger import ScheduleAsker, results_of
 from tuner.study.confirm.schedule import Job, Selection, select, verdict
+from tuner.study.search.ledger import Ledger
 from tuner.study.search.open_study import buffer_study, is_exclusive
 from tuner.study.search.progress import ProgressListener
-from tuner.study.search.pruners import PruningRule, make_pruner
 from tuner.study.search.supervisor import StudySupervisor
 from tuner.study.store import keys as attr
 from tuner.study.store.connect import open_storage, storage_errors
@@ -122,18 +123,19 @@ class ConfirmStage:
         self, provenance: Mapping[str, Any], progress: ProgressListener
     ) -> Iterator[tuple[StudyPlan, StudySupervisor]]:
         """Yield supervisors to run one after the other, one for each backend that still has something to train."""
-        record = self._open(provenance)
+        ledger, results = self._open(provenance)
         for backend in dict.fromkeys([*(c.backend for c in self.contestants), *([self._other] if self._other else [])]):
-            by_key = {c.key: c for c in self._everyone(record.results)}
             # The winner on the other backend is known only once the first pass has selected it.
-            record.prepare(self._plan, by_key, self._evaluations(), lambda results, b=backend: self._wanted(results, b))  # type: ignore[misc]
-            settled = record.settle()
-            if not self._wanted(record.results, backend):
+            by_key = {c.key: c for c in self._everyone(results)}
+            wanted = functools.partial(self._wanted, backend)
+            ledger.asker = ScheduleAsker(self._plan, by_key, self._evaluations(), wanted, results)
+            settled = ledger.settle()
+            if not self._wanted(backend, results):
                 continue
-            plan = self._pass_plan(backend, sum(settled.counts.values()), record.results)
-            yield plan, StudySupervisor(plan, record, settled, progress=progress)
+            plan = self._pass_plan(backend, sum(settled.counts.values()), results)
+            yield plan, StudySupervisor(plan, ledger, settled, progress=progress)
 
-    def _wanted(self, results: Mapping[Job, float | None], backend: str) -> tuple[Job, ...]:
+    def _wanted(self, backend: str, results: Mapping[Job, float | None]) -> tuple[Job, ...]:
         everyone = self._everyone(results)
         of_backend = {c.key for c in everyone if c.backend == backend}
         selection = self.selection(results)
@@ -166,7 +168,7 @@ class ConfirmStage:
         assert self.allocation is not None
         plan = self._plan
         done = {(c.key, job) for c in self._everyone(results) for job in results if job.key == c.key}
-        left = max(self.allocation.runs - len(done), len(self._wanted(results, backend)))
+        left = max(self.allocation.runs - len(done), len(self._wanted(backend, results)))
         lanes = min(LANES, plan.recipe.lanes or LANES) if backend == "native" else 1
         places = lanes * plan.workers
         recipe = dataclasses.replace(
@@ -182,7 +184,7 @@ class ConfirmStage:
             unit="run",
         )
 
-    def _open(self, provenance: Mapping[str, Any]) -> ConfirmLedger:
+    def _open(self, provenance: Mapping[str, Any]) -> tuple[Ledger, dict[Job, float | None]]:
         plan = self._plan
         storage = open_storage(plan.storage, create=True)
         name = confirm_name(plan.name)
@@ -196,19 +198,7 @@ class ConfirmStage:
             self._plan = plan = dataclasses.replace(plan, rules=rules)
             study.set_user_attr(attr.CONFIRM, self.describe())
             study.set_user_attr(attr.PROVENANCE, dict(provenance))
-            exclusive = is_exclusive(plan.storage)
             buffered = buffer_study(storage, name, plan.storage)
-            sampler = optuna.samplers.RandomSampler(seed=0)
-            pruner = make_pruner("none", grid=plan.grid, startup_trials=1)
-            record = ConfirmLedger(
-                optuna.load_study(study_name=name, storage=buffered, sampler=sampler, pruner=pruner),
-                buffered,
-                plan.space,
-                PruningRule("none", plan.grid),
-                seed=plan.recipe.seed,
-                replicates=1,
-                url=plan.storage,
-                exclusive=exclusive,
-            )
-            record.prepare(plan, {}, self._evaluations(), lambda results: ())
-        return record
+            study = optuna.load_study(study_name=name, storage=buffered)
+            ledger = Ledger(study, buffered, url=plan.storage, exclusive=is_exclusive(plan.storage), successors=False)
+            return ledger, results_of(study.get_trials(deepcopy=False))

@@ -1,7 +1,7 @@
 """A study's trials in the database: the supervisor asks, reports and tells through here, and nobody else writes.
 
 What happens when the process dies at any point: an outcome is one attribute, written after everything it rests on, in
-one transaction with Optuna's state where the database allows (``rows.py``), else just before it. At the next start
+one transaction with Optuna's state where the database allows (``writer.py``), else just before it. At the next start
 :meth:`Ledger.settle` tells Optuna of trials that have their outcome, closes trials without one as ``lost``, and
 gives each lost trial exactly one successor with the same parameters and the same seeds.
 """
@@ -9,6 +9,7 @@ gives each lost trial exactly one successor with the same parameters and the sam
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import socket
 import time
@@ -17,22 +18,21 @@ from collections.abc import Sequence
 import psutil
 from optuna import Study
 from optuna.storages import BaseStorage
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial, Trial, TrialState
 
 from tuner.contract.outcome import EvalPoint
-from tuner.errors import InputError, StorageLostError
-from tuner.seeding import run_seed
-from tuner.space.model import SearchSpace
+from tuner.errors import StorageLostError
+from tuner.study.search.asker import Asker
 from tuner.study.search.median_pruner import MedianMemory
 from tuner.study.search.pruners import PruningRule
-from tuner.study.search.shared_ledger import SharedLedger
-from tuner.study.search.suggest import TrialSuggest
 from tuner.study.search.trial import AskedTrial, Settled, TrialEnd
 from tuner.study.store import keys as attr
 from tuner.study.store.buffer import BufferedStorage
 from tuner.study.store.connect import storage_errors
 from tuner.study.store.keys import outcome_of
 from tuner.study.store.shared_writer import NothingToClaimError
+
+logger = logging.getLogger(__name__)
 
 _STATES = {"completed": TrialState.COMPLETE, "failed": TrialState.FAIL}
 
@@ -42,47 +42,56 @@ RECLAIM_S = 0.5
 #: Seconds after which evaluations of running trials are in the database, for others to see.
 FLUSH_S = 2.0
 
+#: Seconds between two looks for trials of supervisors that have died.
+REAP_S = 5.0
 
-class Ledger(SharedLedger):
+#: Seconds after which what others have finished is counted again.
+RECOUNT_S = 1.0
+
+
+class Ledger:
     """One study's trials.
 
     Args:
         study: The Optuna study, with its sampler and pruner.
         storage: The storage it lives in; a plain one is written value by value.
-        space: What to sample from.
-        rule: Decides about pruning.
-        seed: The study's seed.
-        replicates: Seeds per trial.
+        asker: Says what to train; None asks for nothing.
+        rule: Decides about pruning; None stops nothing.
         url: The storage's URL, for messages (masked there).
         exclusive: This process owns the study alone (SQLite): whatever is RUNNING at the start is left over.
+        successors: Whether a lost trial is queued again; a schedule wants its run back by itself.
     """
 
     def __init__(
         self,
         study: Study,
         storage: BaseStorage,
-        space: SearchSpace,
-        rule: PruningRule,
+        asker: Asker | None = None,
+        rule: PruningRule | None = None,
         *,
-        seed: int,
-        replicates: int,
         url: str,
         exclusive: bool,
+        successors: bool = True,
     ) -> None:
-        super().__init__(study, storage, url)
-        self._space = space
-        self._pruning_rule = rule
-        self._seed = seed
-        self._replicates = replicates
+        self._study = study
+        self._storage = storage
+        self.asker = asker
+        self._rule = rule
+        self._url = url
         self._exclusive = exclusive
+        self._successors = successors
+        self._study_id = storage.get_study_id_from_name(study.study_name)
+        self._sharing = storage.sharing if isinstance(storage, BufferedStorage) else None
+        self._open: dict[int, Trial] = {}
         self._values: dict[int, dict[int, float]] = {}
         self._owner = self._sharing.owner if self._sharing else f"{socket.gethostname()}:{os.getpid()}"
         self._ask_again = -RECLAIM_S
         self._flushed = time.monotonic()
+        self._reaped = self._counted = float("-inf")
         self._teach_pruner()
 
     def ask(self) -> AskedTrial | None:
-        """Create the next trial (a lost trial's successor comes first) and sample it.
+        """Create the next trial (a lost trial's successor comes first) and let the asker fill it.
 
         None means that there is nothing to ask for now: before another trial has ended, or while other supervisors
         of the study have the rest.
@@ -93,35 +102,26 @@ class Ledger(SharedLedger):
         if time.monotonic() < self._ask_again:
             return None
         with storage_errors(self._url):
-            self._reap_if_due()
+            if self._sharing is not None and time.monotonic() - self._reaped >= REAP_S:
+                self._reap()
             if not self._exclusive:
                 self._learn_from_others()
+            if self.asker is None or not self.asker.wants():
+                return None
             try:
-                asked = self._ask()
+                trial = self._study.ask()
             except NothingToClaimError:  # the rest is in others' hands; one may die, and its trials come back
                 self._ask_again = time.monotonic() + RECLAIM_S
                 return None
+            self._open[trial.number] = trial
+            trial.set_user_attr(attr.OWNER, self._owner)
+            asked = self.asker.fill(trial)
         with contextlib.suppress(StorageLostError):  # the trial is there; its values are kept for the next flush
             self.flush()
         return asked
 
-    def _ask(self) -> AskedTrial | None:
-        trial = self._study.ask()
-        self._open[trial.number] = trial
-        trial.set_user_attr(attr.OWNER, self._owner)
-        params = self._space.sample(TrialSuggest(trial))
-        root = trial.user_attrs.get(attr.ROOT, trial.number)
-        seeds = tuple(run_seed(self._seed, "search", root, r) for r in range(self._replicates))
-        trial.set_user_attr(attr.SEEDS, list(seeds))
-        try:
-            hyperparameters = self._space.resolve(params)
-        except InputError as error:
-            return AskedTrial(trial.number, params, None, seeds, problem=f"InputError: {error}")
-        trial.set_user_attr(attr.HYPERPARAMETERS, hyperparameters.to_mapping())
-        return AskedTrial(trial.number, params, hyperparameters, seeds)
-
     def flush(self) -> bool:
-        """Write what is known of trials in flight and what is owed; return whether there was anything to write.
+        """Write what is known of trials in flight and what the spool keeps; return whether there was anything to write.
 
         Raises:
             StorageLostError: The database does not answer.
@@ -137,7 +137,7 @@ class Ledger(SharedLedger):
         return time.monotonic() - self._flushed >= FLUSH_S and self.flush()
 
     @property
-    def owed(self) -> int:
+    def unwritten(self) -> int:
         """Finished trials that wait in the spool."""
         return self._storage.unwritten if isinstance(self._storage, BufferedStorage) else 0
 
@@ -152,12 +152,12 @@ class Ledger(SharedLedger):
 
         A trial that is to audit the pruner goes on; the first step at which it would have been stopped is noted.
         """
-        if not self._pruning_rule.may_stop(step):
+        if self._rule is None or not self._rule.may_stop(step):
             return False
         with storage_errors(self._url):
-            if not self._pruning_rule.stops(self._study, self._so_far(number)):
+            if not self._rule.stops(self._study, self._so_far(number)):
                 return False
-            if not self._pruning_rule.spares(number):
+            if not self._rule.spares(number):
                 return True
             if attr.SPARED not in self._open[number].user_attrs:
                 self._open[number].set_user_attr(attr.SPARED, step)
@@ -166,7 +166,9 @@ class Ledger(SharedLedger):
     def _so_far(self, number: int) -> FrozenTrial:
         """Return an open trial as pruners look at it: from memory, as a reread costs several queries."""
         trial_id = self._trial_id(number)
-        rungs = self._storage.get_trial_system_attrs(trial_id) if self._pruning_rule.keeps_rungs else {}
+        rungs = (
+            self._storage.get_trial_system_attrs(trial_id) if self._rule is not None and self._rule.keeps_rungs else {}
+        )
         return FrozenTrial(
             number=number,
             state=TrialState.RUNNING,
@@ -187,10 +189,9 @@ class Ledger(SharedLedger):
             self._open[number].set_user_attr(attr.curve_key(replicate), attr.curve_to_json(points))
 
     def tell(self, number: int, end: TrialEnd) -> None:
-        """Finish a trial."""
+        """Finish a trial. One that neither database nor spool takes stays open."""
         with storage_errors(self._url):
-            trial = self._open.pop(number)
-            self._values.pop(number, None)
+            trial = self._open[number]
             if end.score is not None:
                 trial.set_user_attr(attr.SCORE, float(end.score))
             trial.set_user_attr(attr.STEPS, int(end.steps))
@@ -203,7 +204,15 @@ class Ledger(SharedLedger):
                 trial.set_constraint(end.outcome, 1.0)
             trial.set_user_attr(attr.OUTCOME, end.outcome)
             self._tell_optuna(number, end.outcome, end.score)
+        self._let_go(number, end)
+        with storage_errors(self._url):
             self._teach_pruner(number)
+
+    def _let_go(self, number: int, end: TrialEnd | None) -> None:
+        del self._open[number]
+        self._values.pop(number, None)
+        if self.asker is not None:
+            self.asker.ended(number, end)
 
     def _teach_pruner(self, number: int | None = None) -> None:
         """Let the median rule know of a trial that has ended, or of all."""
@@ -226,8 +235,6 @@ class Ledger(SharedLedger):
     def give_up(self, number: int, reason: str) -> None:
         """Close a trial as lost and queue its successor: the study is being interrupted."""
         with storage_errors(self._url):
-            del self._open[number]
-            self._values.pop(number, None)
             trial = self._storage.get_trial(self._trial_id(number))
             if self._sharing is not None and isinstance(self._storage, BufferedStorage):
                 self._storage.flush()
@@ -235,6 +242,7 @@ class Ledger(SharedLedger):
                 self._sharing.bury([trial], reason, successors=self._successors)
             else:
                 self._close_lost(trial, reason)
+        self._let_go(number, None)
 
     def settle(self) -> Settled:
         """Bring the trials of dead owners to an end, and count what is there.
@@ -267,6 +275,39 @@ class Ledger(SharedLedger):
                     result.best = (float(score), trial.number, dict(trial.params))
         return result
 
+    def was_taken_away(self, number: int) -> bool:
+        """Whether another supervisor, taking this one for dead, has given a trial away: it does not count here."""
+        taken = self._sharing is not None and self._trial_id(number) in self._sharing.writer.taken_away
+        if taken:
+            logger.warning("trial %d was given to another supervisor, its result here is dropped", number)
+        return taken
+
+    def recount(self) -> dict[str, int] | None:
+        """Return finished trials by outcome, whoever finished them, when it is time; None on a study of our own."""
+        if self._sharing is None or time.monotonic() - self._counted < RECOUNT_S:
+            return None
+        self._counted = time.monotonic()
+        with storage_errors(self._url):
+            return self._sharing.counts()
+
+    def others_have(self, finished: int) -> bool:
+        """Whether trials beyond ``finished`` are in other supervisors' hands, and may come back."""
+        return self._sharing is not None and self._sharing.total is not None and finished < self._sharing.total
+
+    def close(self) -> None:
+        """Take leave of a shared study."""
+        if self._sharing is not None:
+            self._sharing.leave()
+
+    def _reap(self) -> list[int]:
+        assert self._sharing is not None
+        self._reaped = time.monotonic()
+        trials = self._study.get_trials(deepcopy=False)
+        return self._sharing.reap(trials, self._open, successors=self._successors)
+
+    def _trial_id(self, number: int) -> int:
+        return self._storage.get_trial_id_from_study_id_trial_number(self._study_id, number)
+
     def _tell_optuna(self, number: int, outcome: str, score: float | None) -> None:
         state = _STATES.get(outcome, TrialState.PRUNED)
         self._study.tell(number, score if state == TrialState.COMPLETE else None, state=state, skip_if_finished=True)
@@ -279,6 +320,8 @@ class Ledger(SharedLedger):
         self._enqueue_successor(trial)
 
     def _enqueue_successor(self, trial: FrozenTrial) -> None:
+        if not self._successors:
+            return
         root = trial.user_attrs.get(attr.ROOT, trial.number)
         self._study.enqueue_trial(dict(trial.params), user_attrs={attr.RETRY_OF: trial.number, attr.ROOT: root})
 

@@ -15,6 +15,7 @@ from tuner.errors import ResumeError
 from tuner.plan.recipe import flag
 from tuner.plan.resolve import StudyPlan, as_stored, describe_evaluation
 from tuner.storage_url import mask
+from tuner.study.search.asker import SpaceAsker
 from tuner.study.search.ledger import Ledger
 from tuner.study.search.pruners import AUDIT_SHARE, PruningRule, make_pruner
 from tuner.study.search.samplers import make_sampler
@@ -33,12 +34,12 @@ class OpenedStudy(NamedTuple):
     """A study, ready to search.
 
     Attributes:
-        record: Its rows in the database.
+        ledger: Its rows in the database.
         plan: What it does: the plan asked for, with what a stored study keeps of its own (:func:`as_stored`).
         resumed: Whether it was there already.
     """
 
-    record: Ledger
+    ledger: Ledger
     plan: StudyPlan
     resumed: bool
 
@@ -77,17 +78,15 @@ def open_study(plan: StudyPlan, provenance: Mapping[str, Any]) -> OpenedStudy:
         exclusive = is_exclusive(plan.storage)
         buffered = buffer_study(storage, plan.name, plan.storage, recipe.trials)
         pruner = make_pruner(recipe.pruner, grid=plan.grid, startup_trials=recipe.startup_trials)
-        record = Ledger(
+        ledger = Ledger(
             optuna.load_study(study_name=plan.name, storage=buffered, sampler=sampler, pruner=pruner),
             buffered,
-            plan.space,
+            SpaceAsker(plan.space, seed=recipe.seed, replicates=recipe.seeds_per_trial),
             PruningRule(recipe.pruner, plan.grid, audit=AUDIT_SHARE if recipe.audit_pruning else 0.0, seed=recipe.seed),
-            seed=recipe.seed,
-            replicates=recipe.seeds_per_trial,
             url=plan.storage,
             exclusive=exclusive,
         )
-    return OpenedStudy(record, plan, resumed)
+    return OpenedStudy(ledger, plan, resumed)
 
 
 def buffer_study(storage: BaseStorage, name: str, url: str, trials: int | None = None) -> BufferedStorage:

@@ -19,7 +19,7 @@ RETRY_S = 1.0
 
 
 class Patient(Protocol):
-    """What is asked of a record while its database may be away."""
+    """What is asked of a ledger while its database may be away."""
 
     def ask(self) -> AskedTrial | None:
         """Create the next trial."""
@@ -38,7 +38,7 @@ class Patient(Protocol):
         ...
 
     @property
-    def owed(self) -> int:
+    def unwritten(self) -> int:
         """Finished trials that the database has not taken."""
         ...
 
@@ -67,42 +67,42 @@ class Outage:
         """Whether it is too early for another try."""
         return self.on and self._clock() < self._again
 
-    def ask(self, record: Patient) -> AskedTrial | None:
+    def ask(self, ledger: Patient) -> AskedTrial | None:
         """Ask for a trial; None when there is none to be had now."""
         try:
-            asked = record.ask()
+            asked = ledger.ask()
         except StorageLostError as error:
             self.failed(error)
             return None
         self.recovered()
         return asked
 
-    def save(self, record: Patient) -> None:
+    def save(self, ledger: Patient) -> None:
         """Write what is due."""
         try:
-            if record.flush_if_due():
+            if ledger.flush_if_due():
                 self.recovered()
         except StorageLostError as error:
             self.failed(error)
 
-    def tend(self, record: Patient, tally: Tally) -> None:
+    def tend(self, ledger: Patient, tally: Tally) -> None:
         """Do what is due: write, and count again."""
-        self.save(record)
-        self.recount(record, tally)
+        self.save(ledger)
+        self.recount(ledger, tally)
 
-    def recount(self, record: Patient, tally: Tally) -> None:
+    def recount(self, ledger: Patient, tally: Tally) -> None:
         """Take in what other supervisors of the study have finished, when it is time."""
         if self.waits:
             return
         try:
-            counts = record.recount()
+            counts = ledger.recount()
         except StorageLostError as error:
             self.failed(error)
             return
         if counts is not None:
             tally.counts = Counter(counts)
 
-    def save_all(self, record: Patient, *, patiently: bool) -> None:
+    def save_all(self, ledger: Patient, *, patiently: bool) -> None:
         """Write everything.
 
         Raises:
@@ -110,10 +110,10 @@ class Outage:
         """
         while True:
             try:
-                record.flush()
+                ledger.flush()
                 return
             except StorageLostError as error:
-                if not patiently or not record.owed:
+                if not patiently or not ledger.unwritten:
                     raise
                 self.failed(error)
             time.sleep(RETRY_S)

@@ -39,7 +39,7 @@ class StudySupervisor:
 
     Args:
         plan: The complete study.
-        record: Its rows in the database.
+        ledger: Its rows in the database.
         settled: What the database held at the start.
         progress: Draws it.
         clock: Monotonic seconds.
@@ -48,14 +48,14 @@ class StudySupervisor:
     def __init__(
         self,
         plan: StudyPlan,
-        record: Ledger,
+        ledger: Ledger,
         settled: Settled,
         *,
         progress: ProgressListener | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._plan = plan
-        self._record = record
+        self._ledger = ledger
         self._progress = progress or NoProgress()
         self._drawing = PacedDrawing(self._progress)
         self._checkpoints = RunCheckpoints(plan.checkpoints)
@@ -87,7 +87,7 @@ class StudySupervisor:
                     return spec
                 if not block:
                     return WAIT
-                self._outage.save(self._record)
+                self._outage.save(self._ledger)
                 self._changed.wait(0.1)
 
     def report(self, points: Sequence[EvalPoint]) -> frozenset[RunId]:
@@ -106,7 +106,7 @@ class StudySupervisor:
                 return  # it was lost and goes again; this is the late news of the first attempt
             trial = self._open.trial(outcome.run_id)
             run.state, run.steps, run.elapsed_s = "ended", outcome.steps, outcome.elapsed_s
-            self._record.write_curve(outcome.run_id.trial, outcome.run_id.replicate, run.points)
+            self._ledger.write_curve(outcome.run_id.trial, outcome.run_id.replicate, run.points)
             if trial.decided is None:
                 ending = self._ending is not None or self._interrupted
                 trial.decided = outcomes.of_outcome(outcome, run.points, self._plan.grid, ending=ending)
@@ -149,7 +149,7 @@ class StudySupervisor:
             if self._ending == "interrupted" and not self._told_of_stop:
                 self._told_of_stop = True
                 self._progress.note(STOPPING)
-            self._outage.tend(self._record, self._tally)
+            self._outage.tend(self._ledger, self._tally)
             self._drawing.draw(self.snapshot)
             return self._ending is None
 
@@ -170,15 +170,15 @@ class StudySupervisor:
                 if trial.decided is None:
                     reason = f"interrupted ({self._ending or 'its workers have ended'})"
                     with contextlib.suppress(StorageLostError):  # the study's next run settles it
-                        self._record.give_up(trial.asked.number, reason)
+                        self._ledger.give_up(trial.asked.number, reason)
                     self._open.remove(trial)
                 else:
                     self._settle(trial)
             self._open.clear_queue()
             try:
-                self._outage.save_all(self._record, patiently=self._ending != "interrupted")
+                self._outage.save_all(self._ledger, patiently=self._ending != "interrupted")
             finally:
-                self._record.close()
+                self._ledger.close()
             return self._ending or "done"
 
     @property
@@ -205,20 +205,20 @@ class StudySupervisor:
     @property
     def _comes_back(self) -> bool:
         """Whether there may be work again: results are still to be told, or others may give trials back."""
-        self._outage.recount(self._record, self._tally)
-        return bool(self._record.owed) or self._record.others_have(self.finished)
+        self._outage.recount(self._ledger, self._tally)
+        return bool(self._ledger.unwritten) or self._ledger.others_have(self.finished)
 
     def _ask_ahead(self) -> None:
         plan = self._plan
         while (
             self._ending is None
             and not self._outage.waits
-            and not self._record.owed  # results come before new work
+            and not self._ledger.unwritten  # results come before new work
             and len(self._open) < plan.trials_in_flight
             and self._open.runs < plan.runs_in_flight
-            and (self.finished + len(self._open) < plan.recipe.trials or self._record.others_have(self.finished))
+            and (self.finished + len(self._open) < plan.recipe.trials or self._ledger.others_have(self.finished))
         ):
-            asked = self._outage.ask(self._record)
+            asked = self._outage.ask(self._ledger)
             if asked is None:
                 return  # what comes next depends on trials in flight
             trial = OpenTrial(asked, {})
@@ -260,11 +260,11 @@ class StudySupervisor:
             if waiting_for:
                 return
             trial.reported_step = step
-            self._record.report(number, step, value_at(step, trial.curves))
-            if self._record.stops(number, step):
+            self._ledger.report(number, step, value_at(step, trial.curves))
+            if self._ledger.stops(number, step):
                 trial.decided = ("pruned", "")
         elif len(trial.runs) > 1:
-            self._record.report(number, step, value_at(step, trial.curves))
+            self._ledger.report(number, step, value_at(step, trial.curves))
 
     def _is_to_stop(self, point: EvalPoint) -> bool:
         if self._open.running(point.run_id) is None or self._open.trial(point.run_id).decided is not None:
@@ -283,10 +283,10 @@ class StudySupervisor:
         end = outcomes.conclude(trial, self._plan.grid[-1], self._plan.recipe.objective)
         if end is None:
             return  # stopped because the study is ending
-        self._record.tell(trial.asked.number, end)
+        self._ledger.tell(trial.asked.number, end)
         self._open.remove(trial)
         self._checkpoints.discard(run.spec for run in trial.runs.values())
-        if not self._record.was_taken_away(trial.asked.number):  # else what counts is what becomes of it there
+        if not self._ledger.was_taken_away(trial.asked.number):  # else what counts is what becomes of it there
             self._tally.add(trial.asked, end.outcome, end.score, end.reason)
         if self._tally.hopeless and self._ending is None:
             self._ending = "failed"

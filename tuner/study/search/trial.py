@@ -1,4 +1,4 @@
-"""What passes between the supervisor and the study's record: plain values, no Optuna object among them."""
+"""What passes between the supervisor and the study's ledger: plain values, no Optuna object among them."""
 
 from __future__ import annotations
 

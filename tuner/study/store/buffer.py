@@ -11,6 +11,19 @@ A finished trial that the database does not take goes to a spool on the disk: it
 at a later flush.
 
 A process that dies loses at most two seconds of curves of running trials, and those runs start again anyway.
+
+Where a trial is, by the memory that holds it::
+
+    (database) --queued by anyone-------------------> others --begun by a peer, ended by a peer--+
+        |                                               |                                        |
+        | created or begun here                         | begun here                             |
+        v                                               v                                        v
+       open, with its pending writes <------------------+                                      ended
+        |      |                                                                                 ^
+        |      +--forgotten: a peer has it, or it was given up--> (database)                     |
+        +--ended here: in the database, or in the spool until the database takes it--------------+
+
+:meth:`BufferedStorage.check_valid` says what holds at every point of it.
 """
 
 from __future__ import annotations
@@ -24,19 +37,18 @@ from typing import Any
 from optuna.distributions import BaseDistribution, check_distribution_compatibility
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import BaseStorage
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from tuner.study.store.pass_through import StudyRows
 from tuner.study.store.peers import Sharing
 from tuner.study.store.pending import Param, PendingWrites
-from tuner.study.store.spool import Spool
-from tuner.study.store.unwritten import Unwritten
+from tuner.study.store.spool import Spool, Unwritten
 from tuner.study.store.writer import RowWriter, row_writer
 
 _FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
 
-class BufferedStorage(StudyRows):
+class BufferedStorage(BaseStorage):
     """One study of an Optuna storage, as its supervisor uses it. Not for several threads at once.
 
     Args:
@@ -58,13 +70,14 @@ class BufferedStorage(StudyRows):
         spool: Spool | None = None,
         sharing: Sharing | None = None,
     ) -> None:
-        super().__init__(backend, study_id)
+        self._backend = backend
+        self._study_id = study_id
+        self._directions = backend.get_study_directions(study_id)
         self._exclusive = exclusive
         self.sharing = sharing
         self._writer: RowWriter = sharing.writer if sharing is not None else writer or row_writer(backend)
         self._unwritten = Unwritten(self._writer, spool)
         self._pending: dict[int, PendingWrites] = {}  # by trial id: what the database lacks of open trials
-        self._stored: dict[int, set[tuple[str, str | int]]] = {}  # by trial id: rows that are there
         self._open: dict[int, FrozenTrial] = {}  # by trial id: trials that are not finished
         self._ended: dict[int, FrozenTrial] = {}  # by trial id: trials that are
         self._ids: dict[int, int] = {}  # trial number -> trial id
@@ -92,13 +105,13 @@ class BufferedStorage(StudyRows):
         if not pending and not self._unwritten:
             return False
         self._unwritten.write(pending)
-        for trial_id, writes in pending:
-            self._settle_writes(trial_id, writes)
+        for trial_id, _ in pending:
+            self._pending[trial_id] = PendingWrites()
         return True
 
     def forget(self, trial_id: int) -> None:
         """Let go of an open trial: what becomes of it is no longer this process's business."""
-        for memory in (self._open, self._pending, self._stored):
+        for memory in (self._open, self._pending):
             memory.pop(trial_id, None)
 
     @property
@@ -172,7 +185,7 @@ class BufferedStorage(StudyRows):
         trial.state, trial.datetime_complete = state, now
         if values is not None:
             trial.values = list(values)
-        del self._pending[trial_id], self._stored[trial_id], self._open[trial_id]
+        del self._pending[trial_id], self._open[trial_id]
         self._ended[trial_id] = trial
         return True
 
@@ -203,6 +216,23 @@ class BufferedStorage(StudyRows):
         if states is not None:
             trials = [t for t in trials if t.state in states]
         return copy.deepcopy(trials) if deepcopy else trials
+
+    def check_valid(self) -> None:
+        """Check what holds between any two calls.
+
+        Raises:
+            AssertionError: Something does not.
+        """
+        memories = (self._open, self._ended, self._others)
+        assert self._open.keys() == self._pending.keys(), "what is open has pending writes, and nothing else has"
+        assert sum(map(len, memories)) == len({i for m in memories for i in m}), "a trial is in one memory alone"
+        assert not any(t.state.is_finished() for m in (self._open, self._others) for t in m.values())
+        assert all(t.state.is_finished() for t in self._ended.values())
+        assert self._ended.keys() >= set(self._unwritten), "what the spool keeps has ended"
+        for trial_id, trial in (item for m in memories for item in m.items()):
+            assert trial._trial_id == trial_id == self._ids[trial.number]
+            assert self._all[trial.number] is trial, "all trials are the newest that is known of each"
+        assert list(self._all) == sorted(self._all)
 
     # Memory.
 
@@ -260,12 +290,6 @@ class BufferedStorage(StudyRows):
         trial_id = trial._trial_id
         self._open[trial_id] = trial
         self._pending[trial_id] = PendingWrites()
-        self._stored[trial_id] = (
-            {("user", key) for key in trial.user_attrs}
-            | {("system", key) for key in trial.system_attrs}
-            | {("reports", step) for step in trial.intermediate_values}
-        )
-        self._pending[trial_id].rewritten = self._stored[trial_id]
 
     def _change(self, trial_id: int) -> FrozenTrial:
         """Return a fresh copy of an open trial, to be changed: who has read the old one keeps it as it was."""
@@ -280,9 +304,44 @@ class BufferedStorage(StudyRows):
         self._all[trial.number] = trial
         return trial
 
-    def _settle_writes(self, trial_id: int, writes: PendingWrites) -> None:
-        stored = self._stored[trial_id]
-        stored.update(("user", key) for key in writes.user)
-        stored.update(("system", key) for key in writes.system)
-        stored.update(("reports", step) for step in writes.reports)
-        self._pending[trial_id] = PendingWrites(rewritten=stored)
+    # What is not about trials goes straight to the storage underneath.
+
+    def create_new_study(self, directions: Sequence[StudyDirection], study_name: str | None = None) -> int:
+        """Create a study."""
+        return self._backend.create_new_study(directions, study_name)
+
+    def delete_study(self, study_id: int) -> None:
+        """Delete a study."""
+        self._backend.delete_study(study_id)
+
+    def set_study_user_attr(self, study_id: int, key: str, value: Any) -> None:
+        """Write a user attribute of the study."""
+        self._backend.set_study_user_attr(study_id, key, value)
+
+    def set_study_system_attr(self, study_id: int, key: str, value: Any) -> None:
+        """Write an attribute of Optuna's own."""
+        self._backend.set_study_system_attr(study_id, key, value)
+
+    def get_study_id_from_name(self, study_name: str) -> int:
+        """Return a study's id."""
+        return self._backend.get_study_id_from_name(study_name)
+
+    def get_study_name_from_id(self, study_id: int) -> str:
+        """Return a study's name."""
+        return self._backend.get_study_name_from_id(study_id)
+
+    def get_study_directions(self, study_id: int) -> list[StudyDirection]:
+        """Return the study's directions."""
+        return self._directions
+
+    def get_study_user_attrs(self, study_id: int) -> dict[str, Any]:
+        """Return the study's user attributes."""
+        return self._backend.get_study_user_attrs(study_id)
+
+    def get_study_system_attrs(self, study_id: int) -> dict[str, Any]:
+        """Return Optuna's own attributes of the study."""
+        return self._backend.get_study_system_attrs(study_id)
+
+    def get_all_studies(self) -> list[Any]:
+        """Return all studies of the database."""
+        return self._backend.get_all_studies()

@@ -1,7 +1,8 @@
-"""One supervisor for each study in a SQLite file.
+"""One supervisor for each study in a SQLite file, and one at a time for work that several must not do twice.
 
-The lock is the operating system's (``flock``) on a small file beside the database. It ends with its process, however
-that dies, so a dead owner never stands in the way. The file's text names the owner for the error message.
+The lock of a SQLite study is the operating system's (``flock``) on a small file beside the database. It ends with its
+process, however that dies, so a dead owner never stands in the way. The file's text names the owner for the error
+message.
 """
 
 from __future__ import annotations
@@ -15,7 +16,11 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+from sqlalchemy import func, select
+
 from tuner.errors import InputError, StudyLockedError
+from tuner.study.store.connect import open_storage, storage_errors
+from tuner.study.store.writer import known_tables
 
 
 def lock_path(database: Path, study: str) -> Path:
@@ -110,3 +115,33 @@ def _read_owner(handle: int) -> str:
         return f"process {int(owner['pid'])} on {owner['host']} since {owner['since']}"
     except (ValueError, KeyError, TypeError, OSError):
         return "another process"
+
+
+@contextlib.contextmanager
+def only_one(url: str, name: str) -> Iterator[bool]:
+    """Say whether nobody else does this now, and keep others from it inside the block.
+
+    On PostgreSQL that is an advisory lock of the server's, which ends with the connection. A SQLite study has one
+    supervisor anyway.
+
+    Args:
+        url: Storage URL.
+        name: What is done, such as the name of a confirm study.
+
+    Raises:
+        StorageLostError: The database does not answer.
+    """
+    tables = None if url.startswith("sqlite") else known_tables(open_storage(url, create=True))
+    if tables is None or tables[0].name != "postgresql":
+        yield True
+        return
+    with storage_errors(url):
+        connection = tables[0].connect()
+    try:
+        with storage_errors(url):
+            mine = bool(connection.execute(select(func.pg_try_advisory_lock(func.hashtext(name)))).scalar_one())
+            connection.commit()  # the lock is the session's; no transaction stays open meanwhile
+        yield mine
+    finally:
+        connection.close()
+        tables[0].dispose()

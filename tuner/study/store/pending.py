@@ -20,14 +20,13 @@ class Param(NamedTuple):
 
 @dataclass
 class PendingWrites:
-    """What one trial has that its database lacks. A key is in ``rewritten`` when its row exists already.
+    """What one trial has that its database lacks.
 
     Attributes:
         params: Sampled values by name.
         user: User attributes, plain JSON.
         system: System attributes, plain JSON.
         reports: Intermediate values by environment step.
-        rewritten: ("user" | "system" | "reports", key) of rows to replace.
         end: (state, value, moment) when the trial ends.
     """
 
@@ -35,7 +34,6 @@ class PendingWrites:
     user: dict[str, Any] = field(default_factory=dict)
     system: dict[str, Any] = field(default_factory=dict)
     reports: dict[int, float] = field(default_factory=dict)
-    rewritten: set[tuple[str, str | int]] = field(default_factory=set)
     end: tuple[TrialState, Sequence[float] | None, datetime] | None = None
 
     def __bool__(self) -> bool:

@@ -16,7 +16,6 @@ from typing import Any
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import and_, func, select
-from sqlalchemy.dialects.postgresql import insert
 
 from tuner.study.store import keys as attr
 from tuner.study.store.pending import PendingWrites, running_trial
@@ -59,7 +58,7 @@ class SharedWriter(TableWriter):
             if self.total is not None and self._count(connection, study_id) >= self.total:
                 raise NothingToClaimError
             trial_id, number = self._new(connection, study_id, TrialState.RUNNING, now)
-            self._upsert(connection, self._attrs["user"], "key", trial_id, _texts({attr.OWNER: self.owner}), "", set())
+            self._upsert(connection, self._attrs["user"], "key", trial_id, _texts({attr.OWNER: self.owner}))
         return running_trial(number, trial_id, now, **{attr.OWNER: self.owner})
 
     def begin(self, study_id: int, trial_id: int) -> bool:
@@ -79,7 +78,7 @@ class SharedWriter(TableWriter):
             mine = self._trials.c.trial_id == trial_id
             values = {"state": TrialState.RUNNING, "datetime_start": self._utc(datetime.now())}
             connection.execute(self._trials.update().where(mine).values(values))
-            self._upsert(connection, self._attrs["user"], "key", trial_id, _texts({attr.OWNER: self.owner}), "", set())
+            self._upsert(connection, self._attrs["user"], "key", trial_id, _texts({attr.OWNER: self.owner}))
         return True
 
     def write(self, writes: Iterable[tuple[int, PendingWrites]]) -> None:
@@ -114,7 +113,7 @@ class SharedWriter(TableWriter):
                 trial_id = trial._trial_id
                 if self._state(connection, trial_id) == TrialState.RUNNING:
                     attrs = _texts({attr.REASON: reason, attr.OUTCOME: attr.LOST})
-                    self._upsert(connection, self._attrs["user"], "key", trial_id, attrs, "", set())
+                    self._upsert(connection, self._attrs["user"], "key", trial_id, attrs)
                     self._end(connection, trial_id, TrialState.FAIL, None, datetime.now())
                     closed.append(trial.number)
                 elif trial_id not in self._lost(connection, [trial_id]):
@@ -179,30 +178,9 @@ class SharedWriter(TableWriter):
         trial_id, _ = self._new(connection, study_id, TrialState.WAITING, None)
         root = dead.user_attrs.get(attr.ROOT, dead.number)
         user = _texts({attr.RETRY_OF: dead.number, attr.ROOT: root})
-        self._upsert(connection, self._attrs["user"], "key", trial_id, user, "", set())
+        self._upsert(connection, self._attrs["user"], "key", trial_id, user)
         system = _texts({"fixed_params": dict(dead.params)})
-        self._upsert(connection, self._attrs["system"], "key", trial_id, system, "", set())
-
-    def _insert(self, table: Any) -> Any:
-        return insert(table).on_conflict_do_nothing()  # written by a transaction whose answer never came
-
-    def _upsert(
-        self,
-        connection: Any,
-        table: Any,
-        key_column: str,
-        trial_id: int,
-        rows: dict[Any, dict[str, Any]],
-        part: str,
-        rewritten: set[tuple[str, str | int]],
-    ) -> None:
-        values = [{"trial_id": trial_id, key_column: key, **row} for key, row in rows.items()]
-        if values:
-            statement = insert(table)
-            changes = {name: statement.excluded[name] for name in values[0] if name not in ("trial_id", key_column)}
-            connection.execute(
-                statement.on_conflict_do_update(index_elements=["trial_id", key_column], set_=changes), values
-            )
+        self._upsert(connection, self._attrs["system"], "key", trial_id, system)
 
 
 def shared_writer(storage: BaseStorage, owner: str, total: int | None) -> SharedWriter | None:

@@ -11,12 +11,14 @@ import glob
 import json
 import os
 import secrets
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from optuna.distributions import distribution_to_json, json_to_distribution
+from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 
@@ -24,6 +26,9 @@ from tuner.storage_url import mask
 from tuner.study.store.connect import sqlite_path
 from tuner.study.store.pending import Param, PendingWrites
 from tuner.study.store.writer import RowWriter
+
+#: Seconds before a database that has just refused a trial is asked again.
+RETRY_S = 2.0
 
 
 class Spool:
@@ -82,6 +87,66 @@ class Spool:
         return list(dict.fromkeys([*self._places, *beside]))
 
 
+class Unwritten:
+    """What is unwritten to the database.
+
+    Args:
+        writer: Writes trials.
+        spool: Keeps finished trials; None: a refusal is an error.
+    """
+
+    def __init__(self, writer: RowWriter, spool: Spool | None) -> None:
+        self._writer = writer
+        self._spool = spool
+        self._refused = -RETRY_S  # when the database last refused to take something
+        self._trials: dict[int, PendingWrites] = {}  # by trial id
+
+    def __len__(self) -> int:
+        return len(self._trials)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._trials)
+
+    def write(self, writes: Sequence[tuple[int, PendingWrites]]) -> None:
+        """Write trials together with all that are unwritten.
+
+        Raises:
+            StorageInternalError: The database does not take them.
+        """
+        try:
+            self._writer.write([*self._trials.items(), *writes])
+        except StorageInternalError:
+            self._refused = time.monotonic()
+            raise
+        if self._trials:
+            self._trials.clear()
+            if self._spool is not None:
+                self._spool.clear()
+
+    def finish(self, number: int, trial_id: int, writes: PendingWrites) -> None:
+        """Write a finished trial, or keep it in the spool.
+
+        Raises:
+            StorageInternalError: Neither can be done: the trial is not finished.
+        """
+        if self._trials and time.monotonic() - self._refused < RETRY_S:
+            problem = StorageInternalError("It did not answer a moment ago.")
+        else:
+            try:
+                self.write([(trial_id, writes)])
+            except StorageInternalError as error:
+                problem = error
+            else:
+                return
+        if self._spool is None:
+            raise problem
+        try:
+            self._spool.keep(number, trial_id, writes)
+        except OSError:
+            raise problem from None  # nothing can be kept anywhere: the trial goes again
+        self._trials[trial_id] = writes
+
+
 def spool_of(url: str, study: str) -> Spool:
     """Return a study's spool: beside a SQLite file, and in the user's own folder for program state."""
     name = f"{study}.spool"
@@ -108,7 +173,8 @@ def replay(spool: Spool, storage: BaseStorage, study_id: int, writer: RowWriter)
             continue  # the study has been deleted and made anew
         if trial.number != number or trial.state != TrialState.RUNNING or not _is_ours(storage, study_id, trial_id):
             continue  # told already, or given to somebody else meanwhile
-        writer.write([(trial_id, _less_what_is_there(writes, trial))])
+        writes.params = {name: param for name, param in writes.params.items() if name not in trial.params}
+        writer.write([(trial_id, writes)])
         told += 1
     if waiting:
         spool.clear(others=True)
@@ -117,17 +183,6 @@ def replay(spool: Spool, storage: BaseStorage, study_id: int, writer: RowWriter)
 
 def _is_ours(storage: BaseStorage, study_id: int, trial_id: int) -> bool:
     return any(t._trial_id == trial_id for t in storage.get_all_trials(study_id, deepcopy=False))
-
-
-def _less_what_is_there(writes: PendingWrites, trial: Any) -> PendingWrites:
-    """Return the writes with the rows marked that the database has already."""
-    writes.params = {name: param for name, param in writes.params.items() if name not in trial.params}
-    writes.rewritten = (
-        {("user", key) for key in trial.user_attrs}
-        | {("system", key) for key in trial.system_attrs}
-        | {("reports", step) for step in trial.intermediate_values}
-    )
-    return writes
 
 
 def _append(path: Path, line: bytes) -> None:

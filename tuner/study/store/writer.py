@@ -18,6 +18,7 @@ from optuna.distributions import distribution_to_json
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.dialects import postgresql, sqlite
 
 from tuner.study.store.pending import PendingWrites, running_trial
 
@@ -90,6 +91,7 @@ class TableWriter:
 
     def __init__(self, engine: Any, models: Any) -> None:
         self._engine = engine
+        self._insert = sqlite.insert if engine.name == "sqlite" else postgresql.insert
         self._model = models.TrialModel
         self._studies = models.StudyModel.__table__
         self._trials = models.TrialModel.__table__
@@ -162,9 +164,6 @@ class TableWriter:
                 raise StorageInternalError("The database did not take a trial's values.") from error
             raise
 
-    def _insert(self, table: Any) -> Any:
-        return table.insert()
-
     def _utc(self, moment: datetime) -> Any:
         """Return a local time as Optuna's table holds it."""
         return self._model(datetime_complete=moment)._datetime_complete_utc
@@ -180,37 +179,28 @@ class TableWriter:
                 }
                 for name, param in item.params.items()
             ]
-            connection.execute(self._insert(self._params), rows)
+            connection.execute(self._insert(self._params).on_conflict_do_nothing(), rows)
         reports = {}
         for step, value in item.reports.items():
             stored, kind = self._report_to_stored(value)
             reports[step] = {"intermediate_value": stored, "intermediate_value_type": kind}
-        self._upsert(connection, self._reports, "step", trial_id, reports, "reports", item.rewritten)
+        self._upsert(connection, self._reports, "step", trial_id, reports)
         for part, values in (("system", item.system), ("user", item.user)):
             texts = {key: {"value_json": json.dumps(value)} for key, value in values.items()}
-            self._upsert(connection, self._attrs[part], "key", trial_id, texts, part, item.rewritten)
+            self._upsert(connection, self._attrs[part], "key", trial_id, texts)
         if item.end is not None:
             self._end(connection, trial_id, *item.end)
 
     def _upsert(
-        self,
-        connection: Any,
-        table: Any,
-        key_column: str,
-        trial_id: int,
-        rows: dict[Any, dict[str, Any]],
-        part: str,
-        rewritten: set[tuple[str, str | int]],
+        self, connection: Any, table: Any, key_column: str, trial_id: int, rows: dict[Any, dict[str, Any]]
     ) -> None:
-        fresh = [
-            {"trial_id": trial_id, key_column: key, **row} for key, row in rows.items() if (part, key) not in rewritten
-        ]
-        if fresh:
-            connection.execute(table.insert(), fresh)
-        for key, row in rows.items():
-            if (part, key) in rewritten:
-                mine = (table.c.trial_id == trial_id) & (table.c[key_column] == key)
-                connection.execute(table.update().where(mine).values(**row))
+        """Write rows, in place of those with the same key: also of a transaction whose answer never came."""
+        values = [{"trial_id": trial_id, key_column: key, **row} for key, row in rows.items()]
+        if values:
+            statement = self._insert(table)
+            changes = {name: statement.excluded[name] for name in values[0] if name not in ("trial_id", key_column)}
+            keys = ["trial_id", key_column]
+            connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=changes), values)
 
     def _end(
         self, connection: Any, trial_id: int, state: TrialState, values: Sequence[float] | None, moment: datetime
@@ -218,7 +208,7 @@ class TableWriter:
         for objective, value in enumerate(values or ()):
             stored, kind = self._value_to_stored(value)
             row = {"trial_id": trial_id, "objective": objective, "value": stored, "value_type": kind}
-            connection.execute(self._insert(self._values), [row])
+            connection.execute(self._insert(self._values).on_conflict_do_nothing(), [row])
         mine = self._trials.c.trial_id == trial_id
         connection.execute(self._trials.update().where(mine).values(state=state, datetime_complete=self._utc(moment)))
 

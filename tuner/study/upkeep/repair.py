@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, cast
 
 import optuna
 
-from tuner.study.confirm.ledger import ConfirmLedger
 from tuner.study.search.ledger import Ledger
 from tuner.study.search.open_study import buffer_study, is_exclusive
 from tuner.study.store import keys as attr
@@ -43,11 +41,10 @@ def mend_study(name: str, url: str) -> Mended:
         with storage_errors(url):
             buffered = buffer_study(storage, name, url)
             study = optuna.load_study(study_name=name, storage=buffered)
-            kind = ConfirmLedger if attr.CONFIRM in study.user_attrs else Ledger
-            nothing = cast("Any", None)  # nothing is asked for, so there is nothing to sample and nobody to judge
-            record = kind(study, buffered, nothing, nothing, seed=0, replicates=1, url=url, exclusive=is_exclusive(url))
+            search = attr.CONFIRM not in study.user_attrs
+            ledger = Ledger(study, buffered, url=url, exclusive=is_exclusive(url), successors=search)
         try:
-            return Mended(told, len(record.settle().lost))
+            return Mended(told, len(ledger.settle().lost))
         finally:
-            record.flush()
-            record.close()
+            ledger.flush()
+            ledger.close()

@@ -1,0 +1,84 @@
+"""What to train next: the supervisor's ledger makes a trial, an asker fills it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from optuna.trial import Trial
+
+from tuner.errors import InputError
+from tuner.seeding import run_seed
+from tuner.space.model import SearchSpace
+from tuner.study.search.trial import AskedTrial, TrialEnd
+from tuner.study.store import keys as attr
+
+
+class Asker(Protocol):
+    """Decides what a study trains."""
+
+    def wants(self) -> bool:
+        """Return whether there is something to train now."""
+        ...
+
+    def fill(self, trial: Trial) -> AskedTrial:
+        """Write into a new trial what it trains, and return it."""
+        ...
+
+    def ended(self, number: int, end: TrialEnd | None) -> None:
+        """Take note of how a trial ended; None: it was given up."""
+        ...
+
+
+class SpaceAsker:
+    """Asks what the study's sampler proposes in a search space.
+
+    Args:
+        space: What to sample from.
+        seed: The study's seed.
+        replicates: Seeds of each trial.
+    """
+
+    def __init__(self, space: SearchSpace, *, seed: int, replicates: int) -> None:
+        self._space = space
+        self._seed = seed
+        self._replicates = replicates
+
+    def wants(self) -> bool:
+        """Return true: how many trials there shall be is the supervisor's business."""
+        return True
+
+    def fill(self, trial: Trial) -> AskedTrial:
+        """Sample a trial. A lost trial's successor has its predecessor's values and seeds."""
+        params: Mapping[str, Any] = self._space.sample(_TrialSuggest(trial))
+        root = trial.user_attrs.get(attr.ROOT, trial.number)
+        seeds = tuple(run_seed(self._seed, "search", root, r) for r in range(self._replicates))
+        trial.set_user_attr(attr.SEEDS, list(seeds))
+        try:
+            hyperparameters = self._space.resolve(params)
+        except InputError as error:
+            return AskedTrial(trial.number, params, None, seeds, problem=f"InputError: {error}")
+        trial.set_user_attr(attr.HYPERPARAMETERS, hyperparameters.to_mapping())
+        return AskedTrial(trial.number, params, hyperparameters, seeds)
+
+    def ended(self, number: int, end: TrialEnd | None) -> None:
+        """Do nothing: the sampler reads the study."""
+
+
+class _TrialSuggest:
+    """Implements :class:`tuner.space.ranges.Suggest` on an Optuna trial (define by run: conditions need no list)."""
+
+    def __init__(self, trial: Trial) -> None:
+        self._trial = trial
+
+    def float(self, name: str, low: float, high: float, log: bool, step: float | None) -> float:
+        """Return a float in ``[low, high]``."""
+        return self._trial.suggest_float(name, low, high, log=log, step=step)
+
+    def int(self, name: str, low: int, high: int, log: bool, step: int) -> int:
+        """Return an integer in ``[low, high]``."""
+        return self._trial.suggest_int(name, low, high, log=log, step=step)
+
+    def choice(self, name: str, options: tuple[Any, ...]) -> Any:
+        """Return one of the options."""
+        return self._trial.suggest_categorical(name, options)
