@@ -29,7 +29,8 @@ class Curves:
         steps: Environment steps of the checkpoints.
         returns: Mean return of each evaluation, [S, R, C]; NaN from where a run diverged.
         seconds: Processor seconds of each run, [S, R].
-        late: The score `late` of each run, [S, R]; a run that diverged has the lowest return of the table.
+        late: The score `late` of each run, [S, R], no less than random play earns: how much worse than that a useless
+            policy is depends on the environment's fines alone. A run that diverged has the lowest return of the table.
     """
 
     member: Member
@@ -55,6 +56,7 @@ class Curves:
         floor = np.nanmin(returns) if np.isfinite(returns).any() else 0.0
         finite = np.where(np.isnan(returns), floor, returns)
         scores = np.array([[late(steps, curve) for curve in seeds] for seeds in finite]).reshape(returns.shape[:2])
+        scores = np.maximum(scores, member.floor)
         return cls(member, rows, tuple(int(step) for step in steps), returns, seconds, scores)
 
     @property

@@ -29,7 +29,7 @@ def worth(everything: Sequence[Curves]) -> tuple[np.ndarray, np.ndarray, list[st
     """Return how good each setting is in each environment.
 
     What a setting is worth is its mean `late` between the environment's random play (0) and the best setting measured
-    there (1), cut off below at 0: environments weigh the same whatever their units and however hard they are.
+    there (1): environments weigh the same whatever their units and however hard they are.
 
     Returns:
         Settings' places in the design [S], their worth [environments, S] with NaN where not measured, and the family of
@@ -39,7 +39,7 @@ def worth(everything: Sequence[Curves]) -> tuple[np.ndarray, np.ndarray, list[st
     at = {int(row): i for i, row in enumerate(rows)}
     values = np.full((len(everything), len(rows)), np.nan)
     for e, c in enumerate(everything):
-        truth = np.maximum(c.truth, 0.0)
+        truth = c.truth
         best = truth.max()
         values[e, [at[int(row)] for row in c.settings]] = truth / best if best > 0 else 0.0
     return rows, values, [c.member.family for c in everything]

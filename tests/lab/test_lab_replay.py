@@ -97,6 +97,11 @@ def test_a_run_that_diverged_is_the_worst_of_its_table(space, settings):
     assert found.exported[100] == pytest.approx(table.late[-2, 0])
 
 
+def test_worse_than_random_play_counts_as_random_play():
+    table = curves_of([-50.0, 0.5])
+    assert table.truth.tolist() == pytest.approx([0.0, 0.5])
+
+
 def test_settings_whose_seeds_are_not_all_measured_are_left_out():
     seconds = np.ones((4, 3))
     seconds[2, 1] = np.nan
