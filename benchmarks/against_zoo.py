@@ -24,6 +24,7 @@ from retest import Collector
 
 from tuner.contract.grid import evaluation_grid
 from tuner.contract.objective import run_score
+from tuner.contract.rules import CURRENT
 from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
 from tuner.core.statistics import iqm_difference, iqm_interval
 from tuner.envs.make import inspect
@@ -57,10 +58,23 @@ def train(task: Task) -> list[dict]:
     env = EnvSpec(task.env)
     hyperparameters = from_mapping("dqn", dict(task.values))
     cap = inspect(env, "dqn").eval_max_steps
-    evaluation = EvaluationSpec(10, evaluation_seed(JUDGE, "verdict"), cap, late_episodes=50)
     grid = evaluation_grid(steps, 10)
+
+    def evaluated(seed: int) -> EvaluationSpec:
+        first = evaluation_seed(JUDGE, "verdict", CURRENT.evaluation_seeds, seed)
+        return EvaluationSpec(10, first, cap, late_episodes=50)
+
     specs = [
-        RunSpec(RunId(i), env, "native", hyperparameters, run_seed(JUDGE, "verdict", i, 0), grid, evaluation)
+        RunSpec(
+            RunId(i),
+            env,
+            "native",
+            hyperparameters,
+            run_seed(JUDGE, "verdict", i, 0),
+            grid,
+            evaluated(i),
+            rules=CURRENT,
+        )
         for i in task.seeds
     ]
     desk = Collector(specs)

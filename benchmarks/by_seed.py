@@ -44,7 +44,7 @@ def main() -> None:
     kwargs = read_pairs("--env-arg", options.env_arg)
     env, hyperparameters = EnvSpec(options.env, tuple(sorted(kwargs.items()))), from_mapping("dqn", values)
     cap = inspect(env, "dqn").eval_max_steps
-    evaluation = EvaluationSpec(options.episodes, seeding.evaluation_seed(SOURCE, "search"), cap)
+    evaluation = EvaluationSpec(options.episodes, seeding.evaluation_seed(SOURCE, "search", 1), cap)
     grid = evaluation_grid(options.steps, options.evaluations)
     desk = Collector(
         [

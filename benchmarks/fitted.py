@@ -46,7 +46,7 @@ def main() -> None:
     print("|---|---:|---|---:|---:|")
     for name in options.regressors:
         settings = FQIHyperparameters(regressor=name, n_transitions=options.transitions, **SETTINGS[name])
-        evaluation = EvaluationSpec(10, evaluation_seed(0, "verdict"), 500)
+        evaluation = EvaluationSpec(10, evaluation_seed(0, "verdict", 1), 500)
         grid = evaluation_grid(options.iterations, 6)
         specs = [
             RunSpec(

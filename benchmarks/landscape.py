@@ -105,7 +105,7 @@ def main() -> None:
     budget = space.budget
     grid = evaluation_grid(budget.n_timesteps, budget.evaluations)
     cap = inspect(env, "dqn").eval_max_steps
-    evaluation = EvaluationSpec(budget.eval_episodes, seeding.evaluation_seed(0, "search"), cap)
+    evaluation = EvaluationSpec(budget.eval_episodes, seeding.evaluation_seed(0, "search", 1), cap)
     scratch = options.output.with_suffix(".jsonl")
     done = {}
     if scratch.exists():

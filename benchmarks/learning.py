@@ -112,7 +112,7 @@ def random_play(task: Task) -> list[float]:
     from tuner.training.evaluation import Evaluator
 
     evaluator = Evaluator(EnvSpec(task.env), EvaluationSpec(RANDOM_EPISODES, 0, CAP, 1.0))
-    ((returns, _),) = evaluator.evaluate(1, lambda inputs: np.zeros(inputs.shape[:2], int))
+    ((returns, _),) = evaluator.evaluate([0], lambda inputs: np.zeros(inputs.shape[:2], int))
     evaluator.close()
     return list(returns)
 

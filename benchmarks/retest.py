@@ -19,6 +19,7 @@ from tuner import seeding
 from tuner.contract.grid import evaluation_grid
 from tuner.contract.objective import run_score
 from tuner.contract.roles import DONE
+from tuner.contract.rules import CURRENT
 from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
 from tuner.core.statistics import iqm_difference, iqm_interval
 from tuner.envs.make import inspect
@@ -64,10 +65,23 @@ def retest(
     """Return (late score, best checkpoint) of each seed, trained as one stack."""
     hyperparameters = from_mapping(algorithm, values)
     cap = inspect(spec, algorithm).eval_max_steps
-    evaluation = EvaluationSpec(episodes, seeding.evaluation_seed(SOURCE, "verdict"), cap)
     grid = evaluation_grid(steps, 10)
+
+    def evaluated(seed: int) -> EvaluationSpec:
+        first = seeding.evaluation_seed(SOURCE, "verdict", CURRENT.evaluation_seeds, seed)
+        return EvaluationSpec(episodes, first, cap)
+
     specs = [
-        RunSpec(RunId(i), spec, "native", hyperparameters, seeding.run_seed(SOURCE, "verdict", i, 0), grid, evaluation)
+        RunSpec(
+            RunId(i),
+            spec,
+            "native",
+            hyperparameters,
+            seeding.run_seed(SOURCE, "verdict", i, 0),
+            grid,
+            evaluated(i),
+            rules=CURRENT,
+        )
         for i in seeds
     ]
     collector = Collector(specs)

@@ -146,7 +146,7 @@ def run_specs(backend: str, drawn: Sequence[DQNHyperparameters], budget: tuple[i
     """Return one run of each setting, longest flop bound first."""
     n_timesteps, evaluations, episodes = budget
     env = EnvSpec(ENV)
-    evaluation = EvaluationSpec(episodes, seeding.evaluation_seed(0, "search"), inspect(env, "dqn").eval_max_steps)
+    evaluation = EvaluationSpec(episodes, seeding.evaluation_seed(0, "search", 1), inspect(env, "dqn").eval_max_steps)
     grid = evaluation_grid(n_timesteps, evaluations)
     order = sorted(range(len(drawn)), key=lambda i: -flops(drawn[i], n_timesteps))
     return [

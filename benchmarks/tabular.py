@@ -18,6 +18,7 @@ import numpy as np
 
 import tuner
 from tuner.contract.roles import DONE
+from tuner.contract.rules import CURRENT
 from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
 from tuner.core.dynamic_programming import Model, finite_horizon_optimum, policy_return
 from tuner.envs.spec import EnvSpec
@@ -78,10 +79,16 @@ def main() -> None:
             result = tuner.run(recipe)
             os.chdir(before)
         grid = (result.data.grid[-1],)
-        evaluation = EvaluationSpec(1, evaluation_seed(JUDGE, "verdict"), horizon)
         specs = [
             RunSpec(
-                RunId(i), EnvSpec(env_id), "native", result.best, run_seed(JUDGE, "verdict", i, 0), grid, evaluation
+                RunId(i),
+                EnvSpec(env_id),
+                "native",
+                result.best,
+                run_seed(JUDGE, "verdict", i, 0),
+                grid,
+                EvaluationSpec(1, evaluation_seed(JUDGE, "verdict", CURRENT.evaluation_seeds, i), horizon),
+                rules=CURRENT,
             )
             for i in range(options.seeds)
         ]

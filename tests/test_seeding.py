@@ -14,8 +14,8 @@ def test_seed_sets_are_disjoint() -> None:
     keys = list(itertools.product(range(3), SEED_SETS, range(40), range(5)))
     seeds = {run_seed(*key) for key in keys}
     seeds |= {sampler_seed(s, t) for s in range(3) for t in range(40)}
-    seeds |= {evaluation_seed(s, name) for s in range(3) for name in SEED_SETS}
-    assert len(seeds) == len(keys) + 3 * 40 + 3 * len(SEED_SETS)
+    seeds |= {evaluation_seed(s, name, 2, r) for s in range(3) for name in SEED_SETS for r in range(40)}
+    assert len(seeds) == len(keys) + 3 * 40 + 3 * 40 * len(SEED_SETS)
 
 
 @given(st.integers(0, 2**40), st.sampled_from(SEED_SETS), st.integers(0, 10**6), st.integers(0, 1000))
@@ -27,7 +27,7 @@ def test_seed_is_a_31_bit_function_of_its_place(study: int, name: str, trial: in
 def test_seeds_are_stable_between_versions() -> None:
     """Golden values: a resumed study of an older version must meet its own seeds again."""
     assert run_seed(0, "search", 0, 0) == 1176626687
-    assert evaluation_seed(0, "verdict") == 837047745
+    assert evaluation_seed(0, "verdict", 1) == evaluation_seed(0, "verdict", 1, 5) == 837047745
     assert stream(1, "replay").integers(0, 1000, 4).tolist() == [889, 110, 29, 127]
 
 

@@ -10,7 +10,7 @@ import zlib
 
 import numpy as np
 
-#: Disjoint families of run seeds: what the search may use, what picks the finalist, what judges it.
+#: Disjoint families of run seeds: what the search may use, what picks the finalist, what says how good it is.
 SEED_SETS = ("search", "select", "verdict")
 
 
@@ -37,16 +37,36 @@ def run_seed(study_seed: int, seed_set: str, trial: int, replicate: int) -> int:
     return int(words[0] >> 1)
 
 
-def evaluation_seed(study_seed: int, seed_set: str, version: int = 1) -> int:
-    """Return the first episode seed of a seed set's evaluations: a study's ``evaluation_seeds`` decides.
+def evaluation_seed(study_seed: int, seed_set: str, version: int, replicate: int = 0) -> int:
+    """Return the first episode seed of a run's evaluations: a study's ``evaluation_seeds`` decides.
 
-    ==========  ==========================================================================
-    version 1   the same for every run of the set (common random numbers; version 0.1.0)
-    ==========  ==========================================================================
+    ==========  ==================================================================================================
+    version 1   the same for every run of the set, at every grid point (version 0.1.0)
+    version 2   one for each replicate, shared by all settings that train it (common random numbers), and others at
+                each late grid point (:func:`late_evaluation_seed`): the luck of episodes is then part of what
+                differs between runs, so that an interval over runs holds it
+    ==========  ==================================================================================================
+
+    Args:
+        study_seed: The study's ``--seed``, >= 0.
+        seed_set: One of :data:`SEED_SETS`.
+        version: The study's ``evaluation_seeds``.
+        replicate: Which of the set's seeds trains; a search has the same episodes for all of its runs, replicate 0.
     """
-    if version != 1:
-        raise ValueError(f"evaluation_seeds must be 1, got {version}.")
-    return run_seed(study_seed, seed_set, 2**31 - 1, 0)
+    if version not in (1, 2):
+        raise ValueError(f"evaluation_seeds must be 1 or 2, got {version}.")
+    return run_seed(study_seed, seed_set, 2**31 - 1, 0 if version == 1 else replicate)
+
+
+def late_evaluation_seed(first: int, late_point: int) -> int:
+    """Return the first episode seed at a late grid point.
+
+    Args:
+        first: The run's :func:`evaluation_seed`.
+        late_point: Which of the late grid points, >= 0.
+    """
+    words = np.random.SeedSequence(_entropy(first, "late evaluation", late_point)).generate_state(1)
+    return int(words[0] >> 1)
 
 
 def stream(seed: int, name: str) -> np.random.Generator:

@@ -80,7 +80,7 @@ class Desk:
 
 def specs(m: Member, number: int, setting: design.Setting, seeds: list[int], cap: int) -> list[RunSpec]:
     """Return the runs of one setting in one environment."""
-    evaluation = EvaluationSpec(m.episodes, seeding.evaluation_seed(SOURCE, "search"), cap)
+    evaluation = EvaluationSpec(m.episodes, seeding.evaluation_seed(SOURCE, "search", 1), cap)
     return [
         RunSpec(
             RunId(number, seed),

@@ -11,6 +11,8 @@ from study_fakes import FakeExecutor
 
 import tuner
 import tuner.api
+from tuner.contract.grid import late_points
+from tuner.contract.rules import VERSION_0_1_0
 from tuner.errors import InputError
 from tuner.hyperparameters import DQNHyperparameters
 from tuner.plan.recipe import StudyRecipe
@@ -77,11 +79,29 @@ def test_confirming_takes_no_more_steps_than_the_search(confirmed):
     assert run(study="half", confirm_budget=0.5).data.confirmation.steps_spent <= result.data.steps_spent / 2
 
 
-def test_each_phase_has_evaluation_seeds_of_its_own_and_fifty_episodes_where_the_score_looks(confirmed):
+def test_each_replicate_of_a_phase_has_episodes_of_its_own_that_all_settings_share(confirmed):
     _, executor = confirmed
-    evaluations = {spec.evaluation for spec in executor.taken}
-    assert len({e.seed for e in evaluations}) == len(evaluations) == 3
-    assert sorted((e.late_episodes or 0) for e in evaluations) == [0, 50, 50]
+    of_seed = {}  # a run's seed stands for its phase and replicate, whoever trains it; a search's runs share theirs
+    for spec in executor.taken:
+        place = "search" if spec.evaluation.late_episodes is None else spec.seed
+        of_seed.setdefault(place, set()).add(spec.evaluation.seed)
+    assert all(len(seeds) == 1 for seeds in of_seed.values())
+    assert len(set.union(*of_seed.values())) == len(of_seed) > 3
+
+
+def test_fifty_episodes_where_the_score_looks(confirmed):
+    _, executor = confirmed
+    assert {spec.evaluation.late_episodes for spec in executor.taken} == {None, 50}
+
+
+def test_a_runs_late_grid_points_have_other_episodes_each_and_the_early_ones_the_same(confirmed):
+    _, executor = confirmed
+    spec = executor.taken[-1]
+    late = late_points(len(spec.grid))
+    firsts = [spec.evaluation_seed_at(step) for step in spec.grid]
+    assert set(firsts[:-late]) == {spec.evaluation.seed} and len(set(firsts[-late - 1 :])) == late + 1
+    stored = dataclasses.replace(spec, rules=VERSION_0_1_0)
+    assert {stored.evaluation_seed_at(step) for step in spec.grid} == {spec.evaluation.seed}
 
 
 def test_the_winner_is_what_is_exported_not_the_search_s_favourite():

@@ -108,7 +108,7 @@ def test_a_normalised_policy_is_saved_with_its_statistics_and_acts_as_the_lane_d
     np.testing.assert_array_equal(policy.q_values(inputs), expected)
     assert not np.array_equal(expected, load_policy(tmp_path / "plain").q_values(inputs))
     evaluator = Evaluator(spec.env, spec.evaluation)
-    (found,) = evaluator.evaluate(1, policy.act)
+    (found,) = evaluator.evaluate([spec.evaluation_seed_at(spec.n_timesteps)], policy.act)
     evaluator.close()
     last = desk.points[spec.run_id][-1]
     assert found == (last.returns, last.lengths), "the last evaluation, played again from the file"

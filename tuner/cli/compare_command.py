@@ -115,14 +115,18 @@ def comparison_specs(plan: StudyPlan, hyperparameters: Hyperparameters, seeds: i
         raise InputError(f"Stable-Baselines3 does not train {plan.recipe.algo}, so there is nothing to compare with.")
     constructor_arguments(hyperparameters, plan.grid[-1])
     study_seed = plan.recipe.seed
-    evaluation = dataclasses.replace(plan.evaluation, seed=evaluation_seed(study_seed, "verdict"))
+    version = plan.rules.evaluation_seeds
+    evaluations = [
+        dataclasses.replace(plan.evaluation, seed=evaluation_seed(study_seed, "verdict", version, i))
+        for i in range(seeds)
+    ]
     specs = {}
     for backend in get_args(Backend):
         specs[backend] = [
             dataclasses.replace(
                 plan.run_spec(RunId(0, i), hyperparameters, run_seed(study_seed, "verdict", 0, i)),
                 backend=backend,
-                evaluation=evaluation,
+                evaluation=evaluations[i],
             )
             for i in range(seeds)
         ]

@@ -148,8 +148,8 @@ def _run_spec(plan: StudyPlan, hyperparameters: Hyperparameters, seed: int) -> R
     from tuner.seeding import evaluation_seed
 
     spec = plan.run_spec(RunId(0), hyperparameters, seed)
-    # Episodes that no search has seen: what a search chose is judged on fresh ones.
-    fresh = dataclasses.replace(spec.evaluation, seed=evaluation_seed(seed, "select"))
+    # Episodes that no search has seen: what a search chose plays fresh ones.
+    fresh = dataclasses.replace(spec.evaluation, seed=evaluation_seed(seed, "select", plan.rules.evaluation_seeds))
     return dataclasses.replace(spec, evaluation=fresh)
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import bisect
+from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
 from tuner.contract.grid import late_points
 from tuner.contract.rules import VERSION_0_1_0, Rules
 from tuner.envs.spec import EnvSpec
 from tuner.hyperparameters import Hyperparameters
+from tuner.seeding import late_evaluation_seed
 
 Backend = Literal["native", "sb3"]
 
@@ -22,11 +24,11 @@ class RunId(NamedTuple):
 
 @dataclass(frozen=True)
 class EvaluationSpec:
-    """How a run is evaluated: the same for every run of a study.
+    """How a run is evaluated: the same for every run of a study, but for the seed.
 
     Attributes:
         episodes: Episodes per evaluation, >= 1.
-        seed: Episode i resets with ``seed + i`` (common random numbers).
+        seed: Episode i resets with ``seed + i``; see :meth:`RunSpec.evaluation_seed_at`.
         max_steps: Cap on an episode's steps; an episode at the cap counts with its return so far.
         epsilon: Probability of a random action (0 but for Atari).
         late_episodes: Episodes at the last third of the grid, which a score looks at; None takes ``episodes``.
@@ -85,9 +87,18 @@ class RunSpec:
             return self.evaluation.episodes
         return late
 
+    def evaluation_seed_at(self, step: int) -> int:
+        """Return the seed of the first evaluation episode at a grid step; the others follow one by one."""
+        first_late = len(self.grid) - late_points(len(self.grid))
+        late_point = bisect.bisect_left(self.grid, step) - first_late
+        if self.rules.evaluation_seeds == 1 or late_point < 0:
+            return self.evaluation.seed
+        return late_evaluation_seed(self.evaluation.seed, late_point)
+
     @property
     def shape(self) -> tuple[object, ...]:
         """What runs must agree on to share a stack; a run that goes alone agrees with none."""
-        place = (self.env, self.backend, self.algorithm, self.n_timesteps, self.evaluation, self.device, self.rules)
+        evaluation = replace(self.evaluation, seed=0)  # episodes are a run's own
+        place = (self.env, self.backend, self.algorithm, self.n_timesteps, evaluation, self.device, self.rules)
         alone = ("alone", self.run_id) if self.alone else ()
         return (*place, *self.hyperparameters.shape(), *alone)

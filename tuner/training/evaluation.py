@@ -1,8 +1,8 @@
-"""Greedy evaluation: the same seeds, caps and batched forward pass for every policy, whoever trained it."""
+"""Greedy evaluation: the same caps and batched forward pass for every policy, whoever trained it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,7 @@ class Evaluator:
 
     Args:
         env: The environment.
-        evaluation: Episodes, seeds and caps, the same for every run of a study.
+        evaluation: Episodes and caps, the same for every run of a study.
     """
 
     def __init__(self, env: EnvSpec, evaluation: EvaluationSpec) -> None:
@@ -34,7 +34,7 @@ class Evaluator:
         self._envs: list[BareEnv] = []
 
     def evaluate(
-        self, n_policies: int, act: Act, episodes: int | None = None
+        self, seeds: Sequence[int], act: Act, episodes: int | None = None
     ) -> list[tuple[tuple[float, ...], tuple[int, ...]]]:
         """Play every policy's episodes side by side.
 
@@ -42,7 +42,7 @@ class Evaluator:
         since matrix products are bit-equal for equal shapes only.
 
         Args:
-            n_policies: M, policies to evaluate.
+            seeds: Of each of the M policies, that of its first episode; the others follow one by one.
             act: The policies.
             episodes: Of each policy; None takes the evaluation's.
 
@@ -50,21 +50,21 @@ class Evaluator:
             Per policy: (undiscounted return of each episode, steps of each episode).
         """
         episodes, cap = episodes or self._evaluation.episodes, self._evaluation.max_steps
+        n_policies = len(seeds)
         envs = self._pool(n_policies * episodes)
         encoder = encoder_for(envs[0].env.observation_space)
-        stored = np.stack(
-            [encoder.store(env.reset(seed=self._evaluation.seed + i % episodes)) for i, env in enumerate(envs)]
-        )
+        firsts = [seed + i for seed in seeds for i in range(episodes)]
+        stored = np.stack([encoder.store(env.reset(seed=s)) for env, s in zip(envs, firsts, strict=True)])
         returns, lengths = [0.0] * len(envs), [0] * len(envs)
         going = list(range(len(envs)))
-        random = seeding.stream(self._evaluation.seed, "evaluation")
+        streams = [seeding.stream(seed, "evaluation") for seed in seeds]
         n_actions = int(envs[0].env.action_space.n)  # type: ignore[attr-defined]
         while going:
             inputs = encoder.to_input(stored.reshape(n_policies, episodes, *encoder.storage_shape))
             actions = act(inputs)
             if self._evaluation.epsilon:
-                explores = random.random(episodes) < self._evaluation.epsilon
-                actions = np.where(explores, random.integers(0, n_actions, episodes), actions)
+                explores = np.stack([s.random(episodes) for s in streams]) < self._evaluation.epsilon  # [M, episodes]
+                actions = np.where(explores, np.stack([s.integers(0, n_actions, episodes) for s in streams]), actions)
             chosen = actions.reshape(-1).tolist()
             ended = False
             for i in going:

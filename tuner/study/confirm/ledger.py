@@ -14,9 +14,9 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from tuner.contract.spec import EvaluationSpec, RunId
 from tuner.hyperparameters import from_mapping
 from tuner.plan.resolve import StudyPlan
-from tuner.result.confirmation import ConfirmRun, Contestant, Phase
+from tuner.result.confirmation import ConfirmRun, Contestant
 from tuner.result.curve import CurvePoint
-from tuner.seeding import run_seed
+from tuner.seeding import evaluation_seed, run_seed
 from tuner.study.confirm.schedule import WORST, Job
 from tuner.study.search.trial import AskedTrial, TrialEnd
 from tuner.study.store import keys as attr
@@ -32,7 +32,7 @@ class ScheduleAsker:
     Args:
         plan: The stage's plan.
         contestants: By key.
-        evaluations: How each phase is evaluated.
+        evaluation: How runs are evaluated; the seed is that of their phase and replicate.
         wanted: Which runs may be trained now, by results so far.
         results: Result of each run so far; grows as runs end.
     """
@@ -41,13 +41,13 @@ class ScheduleAsker:
         self,
         plan: StudyPlan,
         contestants: Mapping[str, Contestant],
-        evaluations: Mapping[Phase, EvaluationSpec],
+        evaluation: EvaluationSpec,
         wanted: Wanted,
         results: dict[Job, float | None],
     ) -> None:
         self._plan = plan
         self._contestants = contestants
-        self._evaluations = evaluations
+        self._evaluation = evaluation
         self._wanted = wanted
         self._results = results
         self._jobs: dict[int, Job] = {}
@@ -74,11 +74,13 @@ class ScheduleAsker:
         }
         for key, value in values.items():
             trial.set_user_attr(key, value)
+        rule = self._plan.rules.evaluation_seeds
+        episodes = evaluation_seed(self._plan.recipe.seed, job.phase, rule, job.replicate)
         hyperparameters = from_mapping(self._plan.recipe.algo, contestant.hyperparameters)
         spec = dataclasses.replace(
             self._plan.run_spec(RunId(trial.number), hyperparameters, seed),
             backend=cast("Any", contestant.backend),
-            evaluation=self._evaluations[job.phase],
+            evaluation=dataclasses.replace(self._evaluation, seed=episodes),
         )
         self._jobs[trial.number] = job
         shown = {"setting": contestant.name, "phase": job.phase, "seed": job.replicate}

@@ -10,13 +10,11 @@ from typing import Any
 import optuna
 
 from tuner.contract.rules import CURRENT, rules_of
-from tuner.contract.spec import EvaluationSpec
 from tuner.core.elimination import clearly_beaten
 from tuner.plan.naming import confirm_name
 from tuner.plan.resolve import StudyPlan
-from tuner.result.confirmation import Contestant, Phase
+from tuner.result.confirmation import Contestant
 from tuner.result.study import StudyData
-from tuner.seeding import evaluation_seed
 from tuner.study.confirm.budget import allocate, fewest_runs
 from tuner.study.confirm.contestants import baselines, finalists, on_backend, with_other_backend
 from tuner.study.confirm.ledger import ScheduleAsker, results_of
@@ -124,11 +122,13 @@ class ConfirmStage:
     ) -> Iterator[tuple[StudyPlan, StudySupervisor]]:
         """Yield supervisors to run one after the other, one for each backend that still has something to train."""
         ledger, results = self._open(provenance)
+        base = self._plan.evaluation
+        evaluation = dataclasses.replace(base, late_episodes=max(LATE_EPISODES, base.episodes))
         for backend in dict.fromkeys([*(c.backend for c in self.contestants), *([self._other] if self._other else [])]):
             # The winner on the other backend is known only once the first pass has selected it.
             by_key = {c.key: c for c in self._everyone(results)}
             wanted = functools.partial(self._wanted, backend)
-            ledger.asker = ScheduleAsker(self._plan, by_key, self._evaluations(), wanted, results)
+            ledger.asker = ScheduleAsker(self._plan, by_key, evaluation, wanted, results)
             settled = ledger.settle()
             if not self._wanted(backend, results):
                 continue
@@ -154,15 +154,6 @@ class ConfirmStage:
 
     def _everyone(self, results: Mapping[Job, float | None]) -> tuple[Contestant, ...]:
         return with_other_backend(self.contestants, self.selection(results).winner, self._other, self._plan.recipe.algo)
-
-    def _evaluations(self) -> dict[Phase, EvaluationSpec]:
-        base, seed = self._plan.evaluation, self._plan.recipe.seed
-        phases: tuple[Phase, ...] = ("select", "verdict")
-        late = max(LATE_EPISODES, base.episodes)
-        version = self._plan.rules.evaluation_seeds
-        return {
-            p: dataclasses.replace(base, seed=evaluation_seed(seed, p, version), late_episodes=late) for p in phases
-        }
 
     def _pass_plan(self, backend: str, finished: int, results: Mapping[Job, float | None]) -> StudyPlan:
         assert self.allocation is not None

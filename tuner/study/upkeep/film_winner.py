@@ -55,7 +55,7 @@ def film_agent(plan: StudyPlan, data: StudyData, report: Path, note: Callable[[s
         note(f"Training trial {trial.number} once more to film its agent.")
         _train(folder, spec)
     module = spec.env.module or spec.env.id.rpartition(":")[0] or None
-    film = record_saved(folder, 1, evaluation_seed(plan.recipe.seed, "select"), module)
+    film = record_saved(folder, 1, evaluation_seed(plan.recipe.seed, "select", plan.rules.evaluation_seeds), module)
     attach(plan.storage, plan.name, [folder / MP4, folder / GIF])
     return film
 

@@ -69,15 +69,15 @@ class Nobody:
 def time_evaluation(spec: RunSpec, n_policies: int, act: Act, piece_s: float) -> tuple[float, float, float]:
     """Return (seconds of a reset, of all episodes' actions at a step, of one episode's step)."""
     evaluation = dataclasses.replace(spec.evaluation, max_steps=min(spec.evaluation.max_steps, EVALUATION_STEPS))
-    evaluator = Evaluator(spec.env, evaluation)
+    evaluator, seeds = Evaluator(spec.env, evaluation), [spec.evaluation.seed] * n_policies
     try:
-        evaluator.evaluate(n_policies, act)  # makes the environments
+        evaluator.evaluate(seeds, act)  # makes the environments
         watched = _WatchedPolicy(act)
         reset_s, total_s, steps, evaluations, end = 0.0, 0.0, 0, 0, time.perf_counter() + piece_s
         while evaluations == 0 or time.perf_counter() < end:
             started = time.perf_counter()
             watched.asked.clear()
-            played = evaluator.evaluate(n_policies, watched)
+            played = evaluator.evaluate(seeds, watched)
             total_s += time.perf_counter() - started
             reset_s += watched.asked[0] - started
             steps += sum(length for _, lengths in played for length in lengths)

@@ -85,7 +85,9 @@ class FittedRun:
                 if self._observer is not None:
                     self._observer.on_update(spec.run_id, self.clock, moved, value, 0.0)
             with threadpool_limits(limits=1):
-                ((returns, lengths),) = self._evaluator.evaluate(1, self._fitted.act, spec.episodes_at(step))
+                ((returns, lengths),) = self._evaluator.evaluate(
+                    [spec.evaluation_seed_at(step)], self._fitted.act, spec.episodes_at(step)
+                )
             if not np.isfinite(returns).all():
                 raise DivergedError(f"evaluation return is not finite at iteration {step}")
             metrics = {"loss": moved, "q_value": value, "train_episodes": episodes}

@@ -117,7 +117,9 @@ class TabularRun:
         if returns:
             metrics["train_return"] = sum(returns) / len(returns)
         spec = self.spec
-        ((played, lengths),) = self._evaluator.evaluate(1, self.policy().act, spec.episodes_at(step))
+        ((played, lengths),) = self._evaluator.evaluate(
+            [spec.evaluation_seed_at(step)], self.policy().act, spec.episodes_at(step)
+        )
         if not np.isfinite(played).all():
             raise DivergedError(f"evaluation return is not finite at step {step}")
         return EvalPoint(spec.run_id, step, played, lengths, time.perf_counter() - started, metrics)

@@ -43,7 +43,7 @@ def evaluate_saved(
     env, evaluation, act = _open(folder, episodes, seed, env_module)
     evaluator = Evaluator(env, evaluation)
     try:
-        ((returns, lengths),) = evaluator.evaluate(1, act)
+        ((returns, lengths),) = evaluator.evaluate([evaluation.seed], act)
     finally:
         evaluator.close()
     return returns, lengths

@@ -182,7 +182,9 @@ class _Run:
                 raise DivergedError(f"weights are not finite at step {self.step}")
         with global_streams_kept():  # neither evaluation nor whoever reads the report may move the run's streams
             assert self._evaluator is not None
-            ((returns, lengths),) = self._evaluator.evaluate(1, model.greedy_actions, self.spec.episodes_at(self.step))
+            ((returns, lengths),) = self._evaluator.evaluate(
+                [self.spec.evaluation_seed_at(self.step)], model.greedy_actions, self.spec.episodes_at(self.step)
+            )
             if not np.isfinite(returns).all():
                 raise DivergedError(f"evaluation return is not finite at step {self.step}")
             point = EvalPoint(self.spec.run_id, self.step, returns, lengths, self.elapsed_s, self._metrics(model))

@@ -271,7 +271,8 @@ class StackRunner:
             return []
         try:
             policies = self._stack.greedy_policy([run.index for run in due])
-            return list(self._evaluator.evaluate(len(due), policies, due[0].spec.episodes_at(due[0].clock)))
+            seeds = [run.spec.evaluation_seed_at(run.clock) for run in due]
+            return list(self._evaluator.evaluate(seeds, policies, due[0].spec.episodes_at(due[0].clock)))
         except Exception as error:
             self._evaluator.close()
             if len(due) == 1:
