@@ -22,6 +22,7 @@ import time
 
 from settings import flops, measured_peak
 
+from tuner.agents.dqn.update import NumericPath
 from tuner.hyperparameters import DQNHyperparameters
 
 ZOO = {
@@ -46,8 +47,8 @@ ROWS = {
 }
 
 
-def native(width: int, lanes: int, steps: int) -> float:
-    """Return environment steps per second over all lanes."""
+def native(width: int, lanes: int, steps: int, numeric_path: NumericPath | None = None) -> float:
+    """Return environment steps per second over all lanes; a short run before the clock starts loads what there is."""
     import torch  # noqa: F401  (imports come before the clock on both sides; wide networks need torch)
 
     from tuner.contract.roles import DONE
@@ -56,7 +57,7 @@ def native(width: int, lanes: int, steps: int) -> float:
     from tuner.training.stack.trainer import NativeTrainer
 
     class Queue:
-        def __init__(self) -> None:
+        def __init__(self, steps: int) -> None:
             hyperparameters = DQNHyperparameters(**ZOO, net_arch=(width, width))
             evaluation = EvaluationSpec(episodes=1, seed=0, max_steps=1)  # the seam wants one; one step costs nothing
             self.specs = [
@@ -73,9 +74,9 @@ def native(width: int, lanes: int, steps: int) -> float:
         def finish(self, outcome):
             assert outcome.kind == "completed", outcome
 
-    queue = Queue()
+    NativeTrainer(lanes, numeric_path=numeric_path).train(Queue(1300))
     started = time.perf_counter()
-    NativeTrainer(lanes).train(queue)
+    NativeTrainer(lanes, numeric_path=numeric_path).train(Queue(steps))
     return lanes * steps / (time.perf_counter() - started)
 
 

@@ -87,12 +87,12 @@ def rate(block: int, batch_size: int) -> float:
 
     def with_block(self, *args, **kwargs) -> None:
         make(self, *args, **kwargs)
-        self._block = block
+        self._update._block = block
 
     stack.DQNStack.__init__ = with_block
     throughput.ZOO.update(batch_size=batch_size, train_freq=64, gradient_steps=32)
     try:
-        return statistics.median(throughput.native(64, 16, 4000) for _ in range(3))
+        return statistics.median(throughput.native(64, 16, 4000, "numpy") for _ in range(3))
     finally:
         stack.DQNStack.__init__ = make
         throughput.ZOO.update(values)

@@ -146,7 +146,7 @@ def trace_lane(h: DQNHyperparameters, initial: dict, sb3: Trace, monkeypatch) ->
     spec = RunSpec(
         RunId(0), EnvSpec("tune/Scripted-v0"), "native", h, 3, evaluation_grid(STEPS, 1), EvaluationSpec(1, 0, 3)
     )
-    runner = StackRunner(spec, lanes=2, dtype=np.float64)
+    runner = StackRunner(spec, lanes=2, numeric_path="numpy", dtype=np.float64)
     stack: DQNStack = runner._stack
     runner.start(spec)
     row = stack.state.layout.from_state_dict(initial)

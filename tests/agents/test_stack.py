@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from agents.naive_dqn import NaiveDQN
 
-from tuner.agents.dqn.stack import DQNStack, neighbours
+from tuner.agents.dqn.stack import DQNStack
+from tuner.agents.dqn.stepped import neighbours
 from tuner.agents.dqn.update_numpy import NumpyUpdate
 from tuner.envs.encoders import BoxEncoder
 from tuner.hyperparameters import DQNHyperparameters
@@ -98,7 +99,7 @@ class NaivePriorities:
             self.largest = max(self.largest, self.values[i])
 
 
-@pytest.mark.parametrize("path", ["numpy", "torch"])
+@pytest.mark.parametrize("path", ["numpy", "torch", "compiled"])
 @pytest.mark.parametrize("variant", VARIANTS + PRIORITIZED, ids=str)
 def test_a_lane_equals_the_naive_twin(variant, path, monkeypatch):
     h = DQNHyperparameters(**{**BASE, "target_update_interval": 5, "buffer_size": 50, **variant})
@@ -247,3 +248,41 @@ def test_neighbours_are_grouped_and_capped():
     assert neighbours(lanes) == [slice(0, 3), slice(5, 7), slice(9, 10)]
     assert neighbours(lanes, 2) == [slice(0, 2), slice(2, 3), slice(5, 7), slice(9, 10)]
     assert neighbours([]) == []
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=str)
+@pytest.mark.parametrize("net_arch", [(), (5,), (64, 64), (37, 130)], ids=str)
+def test_a_compiled_update_equals_numpys_within_a_millionth_in_single_precision(variant, net_arch):
+    h = DQNHyperparameters(**{**BASE, **variant, "net_arch": net_arch, "gradient_steps": 1, "train_freq": 8})
+    compiled, twin = (make_stack(h, path=path) for path in ("compiled", "numpy"))
+    rows = transitions(400, seed=3, dtype=np.float32)
+    for stack in (compiled, twin):
+        stack.start(0, h, 3, 400)
+        stack.observe(0, rows[:200], episode_ends(rows[:200], seed=3))
+    for _ in range(5):
+        twin.state.online[:], twin.state.target[:] = compiled.state.online, compiled.state.target
+        twin.state.beta_powers[:] = compiled.state.beta_powers
+        for name in ("first_moment", "second_moment"):
+            getattr(twin.state, name)[:] = getattr(compiled.state, name)
+        mine, theirs = compiled.learn([0])[0], twin.learn([0])[0]
+        np.testing.assert_allclose(mine, theirs, rtol=1e-5)
+        size = np.abs(twin.state.online).max()
+        np.testing.assert_allclose(compiled.state.online, twin.state.online, rtol=0, atol=1e-6 * size)
+
+
+@pytest.mark.parametrize("variant", [{}, {"double_q": True, "dueling": True}], ids=str)
+def test_a_compiled_lane_is_bit_equal_whatever_trains_beside_it(variant):
+    h = DQNHyperparameters(**{**BASE, **variant, "net_arch": (64, 31)})
+    other = dataclasses.replace(h, learning_rate=0.9, gradient_steps=7, normalize_rewards=True)
+    alone, crowded = make_stack(h, 1, "compiled"), make_stack(h, 3, "compiled")
+    expected = train(alone, 0, h, seed=5)
+    train(crowded, 0, other, seed=1)
+    train(crowded, 2, h, seed=9)  # the lane held another run before
+    crowded.start(2, h, 5, 400)
+    rows = transitions(400, 5, np.float32)
+    ends = episode_ends(rows, 5)
+    for call in range(12):
+        stretch = slice(call * 8, call * 8 + 8)
+        crowded.observe(2, rows[stretch], ends[stretch])
+        assert crowded.learn([0, 2])[2] == expected[call]
+    np.testing.assert_array_equal(crowded.state.online[2], alone.state.online[0])

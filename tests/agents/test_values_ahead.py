@@ -47,9 +47,11 @@ def test_values_ahead_are_those_of_each_gradient_step(encoder, variant, monkeypa
     hyperparameters = DQNHyperparameters(**{**BASE, **variant})
     ahead, stepwise = (filled(encoder, hyperparameters, lanes=3) for _ in range(2))
     valued = []
-    value = ahead._update.next_values
+    value = ahead._update.step.next_values
     monkeypatch.setattr(
-        ahead._update, "_target_values", lambda lane, inputs: valued.append((lane, len(inputs))) or value(lane, inputs)
+        ahead._update.step,
+        "_target_values",
+        lambda lane, inputs: valued.append((lane, len(inputs))) or value(lane, inputs),
     )
     first = ahead.learn([0, 1, 2])
     monkeypatch.setattr(NumpyUpdate, "next_values", None)
@@ -64,5 +66,5 @@ def test_values_ahead_are_those_of_each_gradient_step(encoder, variant, monkeypa
 
 def test_double_q_learning_chooses_by_a_network_that_moves_so_nothing_is_computed_ahead(monkeypatch):
     stack = filled(BoxEncoder(5), DQNHyperparameters(**{**BASE, "double_q": True}))
-    monkeypatch.setattr(stack._update, "_target_values", lambda *_: pytest.fail("computed ahead"))
+    monkeypatch.setattr(stack._update.step, "_target_values", lambda *_: pytest.fail("computed ahead"))
     stack.learn([0])

@@ -131,3 +131,10 @@ def test_a_study_of_a_newer_rule_is_not_touched(old, capsys, command):
 )
 def test_update_path_1_is_numpy_for_vectors_on_the_processor(device, images, path):
     assert native_path(1, device, images=images) == path
+
+
+@pytest.mark.parametrize(
+    ("device", "images", "path"), [("cpu", False, "compiled"), ("cpu", True, "torch"), ("cuda", False, "torch")]
+)
+def test_update_path_2_is_compiled_for_vectors_on_the_processor(device, images, path):
+    assert native_path(2, device, images=images) == path

@@ -31,7 +31,7 @@ class Rules:
 VERSION_0_1_0 = Rules()
 
 #: What new studies follow.
-CURRENT = Rules(evaluation_seeds=2)
+CURRENT = Rules(evaluation_seeds=2, update_path=2)
 
 
 def rules_of(attributes: Mapping[str, Any]) -> Rules:
@@ -55,11 +55,12 @@ def rules_of(attributes: Mapping[str, Any]) -> Rules:
     return Rules(**found)
 
 
-def native_path(version: int, device: str, *, images: bool) -> Literal["numpy", "torch"]:
+def native_path(version: int, device: str, *, images: bool) -> Literal["numpy", "torch", "compiled"]:
     """Return what computes the gradient steps of native networks: a study's ``update_path`` decides.
 
     ==========  ==========================================================================
     version 1   NumPy for multilayer perceptrons on the CPU, else torch (version 0.1.0)
+    version 2   compiled code for multilayer perceptrons on the CPU (NumPy where replay is prioritised), else torch
     ==========  ==========================================================================
 
     Args:
@@ -67,6 +68,8 @@ def native_path(version: int, device: str, *, images: bool) -> Literal["numpy", 
         device: ``cpu`` or ``cuda``.
         images: Whether networks are convolutional.
     """
-    if version != 1:
-        raise ValueError(f"update_path must be 1, got {version}.")
-    return "numpy" if device == "cpu" and not images else "torch"
+    if version not in (1, 2):
+        raise ValueError(f"update_path must be 1 or 2, got {version}.")
+    if device != "cpu" or images:
+        return "torch"
+    return "numpy" if version == 1 else "compiled"

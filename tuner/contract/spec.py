@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
 from tuner.contract.grid import late_points
-from tuner.contract.rules import VERSION_0_1_0, Rules
+from tuner.contract.rules import CURRENT, Rules
 from tuner.envs.spec import EnvSpec
 from tuner.hyperparameters import Hyperparameters
 from tuner.seeding import late_evaluation_seed
@@ -67,7 +67,7 @@ class RunSpec:
     grid: tuple[int, ...]
     evaluation: EvaluationSpec
     device: str = "cpu"
-    rules: Rules = VERSION_0_1_0
+    rules: Rules = CURRENT
     alone: bool = field(default=False, compare=False)
 
     @property

@@ -131,6 +131,11 @@ class LaneRing:
                 self._normalizer.rows(lane, rows[i])
         return rows
 
+    def region(self, lane: int) -> Array:
+        """Return a lane's rows ``[capacity, width]``, a view; those from its size on were never written."""
+        base = int(self._base[lane])
+        return self._rows[base : base + int(self.capacities[lane])]
+
     def unpack(self, rows: Array) -> Batch:
         """Return the parts of packed rows ``[..., width]`` as views."""
         size = self._size + 1

@@ -7,7 +7,7 @@ the shape of their networks, and so the matrix products. ``K = 1`` is the ordina
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -16,15 +16,8 @@ from tuner import seeding
 from tuner.agents.dqn.acting import acting_for
 from tuner.agents.dqn.exploration import LaneExploration
 from tuner.agents.dqn.layout import network_layout
-from tuner.agents.dqn.minibatches import (
-    GatheredMinibatches,
-    Minibatches,
-    PrioritizedMinibatches,
-    UniformMinibatches,
-)
 from tuner.agents.dqn.state import LearnerState
-from tuner.agents.dqn.update_numpy import NumpyUpdate
-from tuner.core.losses import LOSSES
+from tuner.agents.dqn.update import Memory, NumericPath, Parts, TrainingCall, choose_update, compiles
 from tuner.core.named_arrays import joined, part_of
 from tuner.envs.encoders import Encoder
 from tuner.hyperparameters import DQNHyperparameters
@@ -36,10 +29,6 @@ from tuner.replay.prioritized import LanePriorities
 from tuner.replay.ring import LaneRing
 
 Array = NDArray[Any]
-NumericPath = Literal["numpy", "torch"]
-
-#: Parameters that updates of one block of lanes may touch together before they fall out of a core's cache.
-BLOCK_PARAMETERS = 40_000
 
 
 class DQNStack:
@@ -51,7 +40,7 @@ class DQNStack:
         hyperparameters: Any lane's; only fields that a stack shares are read.
         lanes: K.
         capacity: Largest replay memory any lane may ask for, in transitions.
-        numeric_path: ``numpy`` (fast, CPU) or ``torch`` (the reference, any device).
+        numeric_path: What trains, see :func:`~tuner.agents.dqn.update.choose_update`.
         device: Where networks are kept and computed; on any but ``cpu`` by torch. Replay memory stays here.
         dtype: Floating-point type of all numbers.
     """
@@ -70,7 +59,6 @@ class DQNStack:
     ) -> None:
         self._encoder = encoder
         self._n_actions = n_actions
-        self._batch_size = hyperparameters.batch_size
         self._head = QHead(n_actions, hyperparameters.dueling)
         layout = network_layout(encoder, hyperparameters, n_actions)
         on_cpu = device == "cpu"
@@ -81,7 +69,7 @@ class DQNStack:
 
             self.state = DeviceLearnerState(layout, lanes, device, dtype)
         self.normalizer = LaneNormalizer(lanes, int(np.prod(encoder.storage_shape)))
-        self.memory: Any
+        self.memory: Memory
         if encoder.image is None:
             self.memory = LaneRing(lanes, capacity, int(np.prod(encoder.storage_shape)), dtype, self.normalizer)
         else:
@@ -92,18 +80,11 @@ class DQNStack:
         #: Environment steps each lane has taken.
         self.clock = np.zeros(lanes, dtype=np.int64)
         self._runs: list[DQNHyperparameters] = [hyperparameters] * lanes
-        self._loss = LOSSES[hyperparameters.loss][0]
-        self._acting = acting_for(self.state)
         probe = np.zeros((1, *encoder.storage_shape), np.float32)
         self._stored_is_input = encoder.to_input(probe) is probe
-        self._block = max(1, min(8, BLOCK_PARAMETERS // layout.n_parameters)) if on_cpu else lanes
-        self._update: Any
-        if numeric_path == "torch" or encoder.image is not None or not on_cpu:
-            from tuner.agents.dqn.update_torch import TorchUpdate
-
-            self._update = TorchUpdate(self.state, self._head, hyperparameters)
-        else:
-            self._update = NumpyUpdate(self.state, self._head, hyperparameters)
+        parts = Parts(self.state, self.memory, self._priorities, self.normalizer, encoder, self._head, self._inputs)
+        self._acting = acting_for(self.state, compiled=compiles(numeric_path, parts))
+        self._update = choose_update(numeric_path, parts, hyperparameters)
 
     def start(self, lane: int, hyperparameters: DQNHyperparameters, seed: int, n_timesteps: int) -> None:
         """Begin a new run on a lane; nothing of the one before remains.
@@ -193,55 +174,13 @@ class DQNStack:
         if self._priorities is not None:
             self._priorities.added(lane, position, len(rows), int(self.memory.capacities[lane]))
 
-    def learn(self, lanes: Sequence[int]) -> dict[int, tuple[float, float]]:
+    def learn(self, lanes: Sequence[int]) -> dict[int, TrainingCall]:
         """Do one training call on each of some lanes: ``gradient_steps`` updates on fresh minibatches.
 
         Args:
             lanes: Increasing lane numbers.
-
-        Returns:
-            By lane: (mean loss, mean Q-value) over the call's gradient steps.
         """
-        means = {}
-        for block in neighbours(lanes, self._block):
-            steps = [self._runs[lane].updates_per_call() for lane in range(block.start, block.stop)]
-            losses, q_values = self._learn_block(block, steps)
-            for i, lane in enumerate(range(block.start, block.stop)):
-                if steps[i]:
-                    means[lane] = (float(losses[i]) / steps[i], float(q_values[i]) / steps[i])
-        return means
-
-    def _learn_block(self, block: slice, steps: Sequence[int]) -> tuple[Array, Array]:
-        """Update neighbouring lanes; block by block, so that a block's parameters stay in the cache.
-
-        Returns:
-            (sum of losses ``[n]``, sum of mean Q-values ``[n]``) over the gradient steps.
-        """
-        shape = (len(steps), max(steps), self._batch_size)
-        minibatches = self._minibatches(block, steps)
-        td_errors, q_values = self._update.zeros(shape), self._update.zeros(shape)
-        for step in range(max(steps)):
-            # Lanes with fewer gradient steps drop out; the rest go on in groups of neighbours.
-            for part in neighbours([i for i, count in enumerate(steps) if count > step]):
-                lanes = slice(block.start + part.start, block.start + part.stop)
-                td_errors[part, step], q_values[part, step] = self._update(lanes, *minibatches.draw(part, step))
-                minibatches.learned(part, step, td_errors[part, step])
-        losses = self._loss(self._update.to_host(td_errors))
-        if minibatches.weights is not None:
-            losses *= minibatches.weights
-        totals = losses.sum(axis=(1, 2)) / self._batch_size
-        return totals, self._update.to_host(q_values).sum(axis=(1, 2)) / self._batch_size
-
-    def _minibatches(self, block: slice, steps: Sequence[int]) -> Minibatches:
-        memory, update = self.memory, self._update
-        if self._priorities is None and self._encoder.image is not None:
-            return GatheredMinibatches(memory, block, steps, self._batch_size)
-        if self._priorities is None:
-            prepare = update.prepare if self._stored_is_input else None
-            return UniformMinibatches(memory, block, steps, self._batch_size, self._inputs, prepare, update.next_values)
-        return PrioritizedMinibatches(
-            memory, self._priorities, block, steps, self._batch_size, self._inputs, self.clock[block], update.to_host
-        )
+        return self._update.learn(lanes, self._runs, self.clock)
 
     def _inputs(self, stored: Array) -> Array:
         """Return network input ``[..., input_size + 1]`` for stored observations ``[..., observation_size + 1]``.
@@ -272,13 +211,3 @@ class DQNStack:
         """Return a copy of a lane's network and of its statistics, named as in Stable-Baselines3."""
         named: dict[str, Array] = self.state.layout.to_state_dict(self.state.row("online", lane))
         return named | self.normalizer.statistics(lane)
-
-
-def neighbours(lanes: Sequence[int], most: int | None = None) -> list[slice]:
-    """Split increasing lane numbers into slices of neighbours, each of at most ``most`` lanes."""
-    slices, begin = [], 0
-    for end in range(1, len(lanes) + 1):
-        if end == len(lanes) or lanes[end] != lanes[end - 1] + 1 or end - begin == most:
-            slices.append(slice(lanes[begin], lanes[end - 1] + 1))
-            begin = end
-    return slices

@@ -62,7 +62,7 @@ class TorchUpdate:
         return results.cpu().numpy()
 
     def __call__(
-        self, lanes: slice, batch: Batch, weights: Array | None = None, next_values: None = None
+        self, lanes: slice, batch: Batch, weights: Array | None = None, next_values: Array | None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Take one gradient step on each of some neighbouring lanes; see ``NumpyUpdate``."""
         batch = self.prepare(batch)  # costs nothing where it has been done

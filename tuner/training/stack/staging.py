@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tuner.replay.ring import LaneRing
+from tuner.agents.dqn.update import Memory
 
 Array = NDArray[Any]
 
@@ -34,7 +34,7 @@ class Stage:
         random_actions: ``[K, T]``.
     """
 
-    def __init__(self, memory: LaneRing, lanes: int) -> None:
+    def __init__(self, memory: Memory, lanes: int) -> None:
         self._memory = memory
         self._n_lanes = lanes
         self._allocate(1)

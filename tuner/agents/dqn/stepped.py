@@ -1,0 +1,123 @@
+"""Training calls one gradient step at a time, neighbouring lanes together as batched products."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tuner.agents.dqn.minibatches import GatheredMinibatches, Minibatches, PrioritizedMinibatches, UniformMinibatches
+from tuner.agents.dqn.update import Parts, TrainingCall
+from tuner.core.losses import LOSSES
+from tuner.hyperparameters import DQNHyperparameters
+from tuner.replay.frames import FrameMemory
+from tuner.replay.ring import Batch, LaneRing
+
+Array = NDArray[Any]
+
+#: Parameters that updates of one block of lanes may touch together before they fall out of a core's cache.
+BLOCK_PARAMETERS = 40_000
+
+
+class GradientStep(Protocol):
+    """One gradient step of some neighbouring lanes; results lie where they were computed, on a device perhaps."""
+
+    @property
+    def next_values(self) -> Callable[[int, Array], Array] | None:
+        """From (lane, next observations) to their values, once for a whole training call; None where it cannot be."""
+        ...
+
+    def prepare(self, batches: Batch) -> Batch:
+        """Return all minibatches of a training call as the step reads them."""
+        ...
+
+    def zeros(self, shape: tuple[int, ...]) -> Any:
+        """Return a buffer for results."""
+        ...
+
+    def to_host(self, results: Any) -> Array:
+        """Return such a buffer as a NumPy array."""
+        ...
+
+    def __call__(
+        self, lanes: slice, batch: Batch, weights: Array | None = None, next_values: Array | None = None
+    ) -> tuple[Any, Any]:
+        """Take the step and return (temporal-difference errors, Q-values of the actions taken), ``[n, B]`` each."""
+        ...
+
+
+class SteppedUpdate:
+    """See :class:`~tuner.agents.dqn.update.Update`.
+
+    Args:
+        parts: What is trained.
+        hyperparameters: Any lane's; only fields that a stack shares are read.
+        step: The arithmetic.
+    """
+
+    def __init__(self, parts: Parts, hyperparameters: DQNHyperparameters, step: GradientStep) -> None:
+        self._parts, self.step = parts, step
+        self._batch_size = hyperparameters.batch_size
+        self._loss = LOSSES[hyperparameters.loss][0]
+        lanes, n_parameters = parts.state.online.shape
+        on_cpu = isinstance(parts.state.online, np.ndarray)
+        self._block = max(1, min(8, BLOCK_PARAMETERS // n_parameters)) if on_cpu else lanes
+        probe = np.zeros((1, parts.memory.observation_size + 1), parts.memory.dtype)
+        self._stored_is_input = parts.to_input(probe) is probe
+
+    def learn(self, lanes: Sequence[int], runs: Sequence[DQNHyperparameters], clock: Array) -> dict[int, TrainingCall]:
+        """See :class:`~tuner.agents.dqn.update.Update`."""
+        means = {}
+        for block in neighbours(lanes, self._block):
+            steps = [runs[lane].updates_per_call() for lane in range(block.start, block.stop)]
+            losses, q_values = self._learn_block(block, steps, clock[block])
+            for i, lane in enumerate(range(block.start, block.stop)):
+                if steps[i]:
+                    means[lane] = TrainingCall(float(losses[i]) / steps[i], float(q_values[i]) / steps[i])
+        return means
+
+    def _learn_block(self, block: slice, steps: Sequence[int], clock: Array) -> tuple[Array, Array]:
+        """Update neighbouring lanes; block by block, so that a block's parameters stay in the cache.
+
+        Returns:
+            (sum of losses ``[n]``, sum of mean Q-values ``[n]``) over the gradient steps.
+        """
+        shape = (len(steps), max(steps), self._batch_size)
+        minibatches = self._minibatches(block, steps, clock)
+        td_errors, q_values = self.step.zeros(shape), self.step.zeros(shape)
+        for step in range(max(steps)):
+            # Lanes with fewer gradient steps drop out; the rest go on in groups of neighbours.
+            for part in neighbours([i for i, count in enumerate(steps) if count > step]):
+                lanes = slice(block.start + part.start, block.start + part.stop)
+                td_errors[part, step], q_values[part, step] = self.step(lanes, *minibatches.draw(part, step))
+                minibatches.learned(part, step, td_errors[part, step])
+        losses = self._loss(self.step.to_host(td_errors))
+        if minibatches.weights is not None:
+            losses *= minibatches.weights
+        totals = losses.sum(axis=(1, 2)) / self._batch_size
+        return totals, self.step.to_host(q_values).sum(axis=(1, 2)) / self._batch_size
+
+    def _minibatches(self, block: slice, steps: Sequence[int], clock: Array) -> Minibatches:
+        parts, step, size = self._parts, self.step, self._batch_size
+        memory: Any = parts.memory
+        if parts.priorities is not None:
+            return PrioritizedMinibatches(
+                memory, parts.priorities, block, steps, size, parts.to_input, clock, step.to_host
+            )
+        if isinstance(memory, FrameMemory):
+            return GatheredMinibatches(memory, block, steps, size)
+        assert isinstance(memory, LaneRing)
+        prepare = step.prepare if self._stored_is_input else None
+        return UniformMinibatches(memory, block, steps, size, parts.to_input, prepare, step.next_values)
+
+
+def neighbours(lanes: Sequence[int], most: int | None = None) -> list[slice]:
+    """Split increasing lane numbers into slices of neighbours, each of at most ``most`` lanes."""
+    slices, begin = [], 0
+    for end in range(1, len(lanes) + 1):
+        if end == len(lanes) or lanes[end] != lanes[end - 1] + 1 or end - begin == most:
+            slices.append(slice(lanes[begin], lanes[end - 1] + 1))
+            begin = end
+    return slices
