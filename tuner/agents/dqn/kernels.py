@@ -334,7 +334,8 @@ def training_call(
 ):  # fmt: skip
     """Do one training call of one lane; return (sum of mean losses, sum of mean Q-values) over its gradient steps."""
     width, n_outputs = sizes[0], sizes[-1]
-    deviation = np.sqrt(variance + VARIANCE_EPS)
+    number = online.dtype.type
+    half, deviation = number(0.5), np.sqrt(variance + VARIANCE_EPS)
     none = np.full(max(batch, len(following) // (width + 1)), -1, np.int64)
     if not double_q:
         # The target network stands still during a call: each transition drawn is valued once, many at a time.
@@ -396,16 +397,16 @@ def training_call(
         for i in range(batch):
             chosen[i] = int(memory[places[step * batch + i], 2 * size + 4])
         values(outputs, batch, n_outputs, dueling, chosen, taken_values)
-        loss, q_value = 0.0, 0.0
+        loss, q_value = number(0), number(0)  # single precision overflows: that is how a run is seen to diverge
         for i in range(batch):
             row = places[step * batch + i]
             reward = memory[row, 2 * size + 2]
             if return_deviation > 0:
-                reward = reward * 0 + np.float32(min(max(reward / return_deviation, -CLIP), CLIP))
+                reward = number(np.float32(min(max(reward / return_deviation, -CLIP), CLIP)))
             error = taken_values[i] - (reward + memory[row, 2 * size + 3] * next_values[i])
             away = abs(error)
             if huber:
-                loss += 0.5 * error * error if away < 1 else away - 0.5
+                loss += half * error * error if away < 1 else away - half
                 slope = min(max(error, -1), 1) / batch
             else:
                 loss += error * error
