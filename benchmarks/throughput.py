@@ -22,7 +22,7 @@ import time
 
 from settings import flops, measured_peak
 
-from tuner.agents.dqn.update import NumericPath
+from tuner.agents.dqn.seams import NumericPath
 from tuner.hyperparameters import DQNHyperparameters
 
 ZOO = {

@@ -33,12 +33,8 @@ class Acting(Protocol):
         ...
 
 
-def acting_for(state: LearnerState, *, compiled: bool = False) -> Acting:
-    """Return the forward passes for a state's networks; ``compiled`` where compiled code trains them."""
-    if compiled:
-        from tuner.agents.dqn.update_compiled import CompiledActing
-
-        return CompiledActing(state)
+def acting_for(state: LearnerState) -> Acting:
+    """Return the forward passes for a state's networks."""
     if not isinstance(state.online, np.ndarray):
         from tuner.agents.dqn.acting_device import DeviceActing
 

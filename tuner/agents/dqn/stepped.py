@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.agents.dqn.minibatches import GatheredMinibatches, Minibatches, PrioritizedMinibatches, UniformMinibatches
-from tuner.agents.dqn.update import Parts, TrainingCall
+from tuner.agents.dqn.seams import Parts, TrainingCall
 from tuner.core.losses import LOSSES
 from tuner.hyperparameters import DQNHyperparameters
 from tuner.replay.frames import FrameMemory
@@ -49,7 +49,7 @@ class GradientStep(Protocol):
 
 
 class SteppedUpdate:
-    """See :class:`~tuner.agents.dqn.update.Update`.
+    """See :class:`~tuner.agents.dqn.seams.Update`.
 
     Args:
         parts: What is trained.
@@ -68,7 +68,7 @@ class SteppedUpdate:
         self._stored_is_input = parts.to_input(probe) is probe
 
     def learn(self, lanes: Sequence[int], runs: Sequence[DQNHyperparameters], clock: Array) -> dict[int, TrainingCall]:
-        """See :class:`~tuner.agents.dqn.update.Update`."""
+        """See :class:`~tuner.agents.dqn.seams.Update`."""
         means = {}
         for block in neighbours(lanes, self._block):
             steps = [runs[lane].updates_per_call() for lane in range(block.start, block.stop)]

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from tuner.agents.dqn import kernels
 from tuner.agents.dqn.acting import VectorActing
+from tuner.agents.dqn.seams import Parts, TrainingCall
 from tuner.agents.dqn.state import LearnerState
-from tuner.agents.dqn.update import Parts, TrainingCall
 from tuner.core.normalization import VARIANCE_EPS
 from tuner.hyperparameters import DQNHyperparameters
 from tuner.replay.ring import LaneRing
@@ -25,7 +25,7 @@ AHEAD_ROWS = 64
 
 
 class CompiledUpdate:
-    """See :class:`~tuner.agents.dqn.update.Update`: multilayer perceptrons, uniform replay.
+    """See :class:`~tuner.agents.dqn.seams.Update`: multilayer perceptrons, uniform replay.
 
     A lane's call is one compiled function, so its bits and its time are the same whatever trains beside it.
 
@@ -69,7 +69,7 @@ class CompiledUpdate:
         self._ahead = np.empty(0, dtype)
 
     def learn(self, lanes: Sequence[int], runs: Sequence[DQNHyperparameters], clock: Array) -> dict[int, TrainingCall]:
-        """See :class:`~tuner.agents.dqn.update.Update`."""
+        """See :class:`~tuner.agents.dqn.seams.Update`."""
         return {lane: self._call(lane, steps) for lane in lanes if (steps := runs[lane].updates_per_call())}
 
     def _call(self, lane: int, steps: int) -> TrainingCall:

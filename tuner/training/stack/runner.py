@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from tuner.agents.dqn.seams import NumericPath
 from tuner.agents.dqn.stack import DQNStack
 from tuner.agents.dqn.stepped import neighbours
-from tuner.agents.dqn.update import NumericPath
 from tuner.contract.outcome import EvalPoint
 from tuner.contract.roles import Dispatcher, RunObserver
 from tuner.contract.rules import native_path

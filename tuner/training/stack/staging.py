@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tuner.agents.dqn.update import Memory
+from tuner.agents.dqn.seams import Memory
 
 Array = NDArray[Any]
 

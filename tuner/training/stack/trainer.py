@@ -6,7 +6,7 @@ import traceback
 
 from threadpoolctl import threadpool_limits
 
-from tuner.agents.dqn.update import NumericPath
+from tuner.agents.dqn.seams import NumericPath
 from tuner.contract.outcome import Outcome
 from tuner.contract.roles import DONE, WAIT, Dispatcher, RunObserver
 from tuner.contract.spec import RunSpec
