@@ -15,9 +15,11 @@ import psutil
 import pytest
 from contracts.fakes import Books, FakeTrainer, LeavingTrainer, broken_factory, fake_spec
 
+from tuner.contract.outcome import Outcome
 from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
 from tuner.envs.spec import EnvSpec
 from tuner.errors import StudyFailedError
+from tuner.execution import worker_process
 from tuner.execution.processes import MAX_STILLBORN, ProcessExecutor
 from tuner.execution.worker_process import ONE_THREAD
 from tuner.hyperparameters import DQNHyperparameters
@@ -275,3 +277,17 @@ def test_workers_train_bit_for_bit_what_this_process_trains():
     ProcessExecutor(factory, 2).run(processes)
     assert inline.points == processes.points
     assert inline.outcomes == processes.outcomes
+
+
+def test_a_number_that_another_process_has_got_is_sent_no_signal():
+    stranger = psutil.Process().parent()  # not a child: as where the number of a reaped worker was given out again
+    assert stranger is not None and worker_process._is_a_strangers(stranger.pid)
+    with subprocess.Popen([sys.executable, "-c", ""]) as child:
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+        assert not worker_process._is_a_strangers(child.pid)  # dead, and not reaped
+
+
+def test_an_exceptions_text_of_megabytes_is_cut_and_says_so():
+    outcome = Outcome(RunId(0), "failed", 0, 0.0, "e" * 5_000_000, "t" * 4096)
+    assert outcome.reason == "e" * 4096 + " ... (4_995_904 more characters)"
+    assert outcome.detail == "t" * 4096

@@ -50,6 +50,7 @@ def rewrite(folder, change):
     """Change model.json as a careful attacker would: the rest stays right."""
     model = json.loads((folder / "model.json").read_text())
     change(model)
+    model["sha256"] = checkpoint._checksum(model)
     (folder / "model.json").write_text(json.dumps(model))
 
 
@@ -258,3 +259,15 @@ def test_altered_weights_are_noticed(folder):
     (folder / "weights.npz").write_bytes(npz(**network(seed=4)))
     with pytest.raises(InputError, match="damaged or belongs to another model"):
         load_policy(folder)
+
+
+def test_an_altered_story_is_noticed_and_one_of_version_0_1_0_has_no_checksum(folder):
+    path = folder / "model.json"
+    text = path.read_text()
+    path.write_text(text.replace('"seed": 11', '"seed": 19'))
+    with pytest.raises(InputError, match=r"model.json does not describe a model: it is damaged or was edited"):
+        load_model(folder)
+    old = json.loads(text)
+    del old["sha256"]
+    path.write_text(json.dumps(old))
+    assert load_model(folder).spec == SPEC

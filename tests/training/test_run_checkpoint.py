@@ -362,3 +362,16 @@ def play(player, journal, steps):
         journal.add(actions, ends, observations, rewards.astype(np.float32))
         seen.append((zlib.crc32(observations.tobytes()), zlib.crc32(rewards.tobytes())))
     return seen
+
+
+@pytest.mark.parametrize("kept", [("names", "a"), ("names", "b")])
+def test_a_file_that_lost_an_array_is_no_file(tmp_path, kept):
+    files, spec = RunCheckpoints(tmp_path), make_spec(0)
+    files.save(spec, {"a": np.arange(3), "b": np.arange(2)})
+    loaded = files.load(spec)
+    assert loaded is not None and sorted(loaded) == ["a", "b"]
+    (path,) = tmp_path.iterdir()
+    with np.load(path) as arrays:
+        left = {name: arrays[name] for name in kept}
+    np.savez(path, **left)
+    assert files.load(spec) is None

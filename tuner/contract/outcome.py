@@ -14,6 +14,15 @@ OutcomeKind = Literal["completed", "stopped", "diverged", "timed_out", "failed"]
 #: told to stop.
 LossCause = Literal["died", "killed", "silent", "memory", "stopped"]
 
+#: Characters of an exception's text, or of a traceback, that are kept: an environment may raise megabytes.
+MAX_TEXT = 4096
+
+
+def bounded(text: str) -> str:
+    """Return a text of at most about :data:`MAX_TEXT` characters, which says how many were cut."""
+    cut = len(text) - MAX_TEXT
+    return text if cut <= 0 else f"{text[:MAX_TEXT]} ... ({cut:_} more characters)"
+
 
 @dataclass(frozen=True)
 class EvalPoint:
@@ -70,3 +79,7 @@ class Outcome:
     elapsed_s: float = field(default=0.0, compare=False)
     reason: str = ""
     detail: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reason", bounded(self.reason))
+        object.__setattr__(self, "detail", bounded(self.detail))

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.connection import Connection
 from typing import Any
 
-from tuner.contract.outcome import EvalPoint, Outcome
+from tuner.contract.outcome import EvalPoint, Outcome, bounded
 from tuner.contract.roles import Signal, Trainer
 from tuner.contract.spec import RunId, RunSpec
 from tuner.execution.memory import offer_to_oom_killer
@@ -38,7 +38,7 @@ def serve(connection: Connection[Any, Any], make_trainer: Callable[[], Trainer],
     except Exception as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         with contextlib.suppress(OSError):
-            connection.send(Crashed(reason, traceback.format_exc()))
+            connection.send(Crashed(bounded(reason), bounded(traceback.format_exc())))
         sys.exit(1)
     finally:
         connection.close()

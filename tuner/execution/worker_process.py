@@ -113,10 +113,8 @@ class WorkerProcess:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             if os.name != "posix":
                 self.process.kill()
-            elif _leads_group(pid):
-                os.killpg(pid, number)
-            else:
-                os.kill(pid, number)
+            elif not _is_a_strangers(pid):
+                (os.killpg if _leads_group(pid) else os.kill)(pid, number)
 
     def kill(self, cause: LossCause, reason: str) -> None:
         """End it with all it has started, for a reason."""
@@ -148,6 +146,26 @@ def _leads_group(pid: int) -> bool:
         return os.getpgid(pid) == pid
     except ProcessLookupError:  # gone; what it has started may not be
         return True
+
+
+def _is_a_strangers(pid: int) -> bool:
+    """Whether the number of a worker that was reaped is another process's.
+
+    Then nothing that the worker started lives either: the system gives out no number that a group still has.
+    """
+    try:
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return _exists(pid)
+    return False
+
+
+def _exists(pid: int) -> bool:
+    try:
+        os.getpgid(pid)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def _signal_name(number: int) -> str:

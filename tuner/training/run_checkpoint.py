@@ -31,6 +31,9 @@ Array = NDArray[Any]
 
 logger = logging.getLogger(__name__)
 
+#: The array that names the others. Each has its zip entry's checksum; this one tells when an entry is gone.
+NAMES = "names"
+
 #: Bytes of the largest file. A run with a larger memory starts over.
 MAX_BYTES = 1 << 30
 
@@ -73,12 +76,13 @@ class RunCheckpoints:
         """Write a run's file. What cannot be written, or is too large, costs the file and nothing else."""
         started = time.monotonic()
         size = sum(array.nbytes for array in arrays.values())
+        named = {**arrays, NAMES: np.array(sorted(arrays), np.str_)}
         with contextlib.suppress(OSError):
             if size <= self._max_bytes:
                 self._folder.mkdir(parents=True, exist_ok=True)
                 if shutil.disk_usage(self._folder).free > 2 * size:
                     # Straight to the disk: a copy of a memory of frames might be more than there is room for.
-                    replace_with(self._path(spec), lambda file: np.savez(file, allow_pickle=False, **arrays))
+                    replace_with(self._path(spec), lambda file: np.savez(file, allow_pickle=False, **named))
         self._cost_s = time.monotonic() - started
 
     def load(self, spec: RunSpec) -> dict[str, Array] | None:
@@ -88,7 +92,11 @@ class RunCheckpoints:
             if path.stat().st_size > 2 * self._max_bytes:
                 return None
             with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-                return {name: arrays[name] for name in arrays.files}
+                read = {name: arrays[name] for name in arrays.files}
+            names = read.pop(NAMES, None)  # version 0.1.0 wrote none
+            if names is not None and sorted(read) != names.tolist():
+                raise ValueError("arrays are missing")
+            return read
         except FileNotFoundError:
             return None
         except Exception as error:  # whatever NumPy's and the zip reader's parsers raise on damaged bytes

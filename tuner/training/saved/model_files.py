@@ -103,6 +103,7 @@ def save_model(
         "evaluations": [{"step": p.step, "returns": p.returns, "lengths": p.lengths} for p in evaluations],
     }
     try:
+        model["sha256"] = _checksum(json.loads(json.dumps(model)))
         text = json.dumps(model, indent=2) + "\n"
     except (TypeError, ValueError) as error:
         raise InputError(f"The environment's arguments must be plain data to be saved: {error}.") from error
@@ -134,6 +135,8 @@ def load_model(folder: Path) -> SavedModel:
         model = json.loads(raw_model)
         if model["schema"] != SCHEMA:
             raise InputError(f"schema {SCHEMA} is expected, found {model['schema']!r}")
+        if model.get("sha256") not in (None, _checksum(model)):  # version 0.1.0 wrote none
+            raise InputError("it is damaged or was edited: its content does not have its checksum")
         spec = _spec(model)
         evaluations = tuple(
             EvalPoint(spec.run_id, int(p["step"]), tuple(map(float, p["returns"])), tuple(map(int, p["lengths"])))
@@ -150,6 +153,12 @@ def load_model(folder: Path) -> SavedModel:
     except Exception as error:  # whatever NumPy's and the zip reader's parsers raise on hostile bytes
         raise InputError(f"{folder / WEIGHTS} does not hold a network: {_one_line(error)}.") from error
     return SavedModel(spec, policy, evaluations, versions)
+
+
+def _checksum(model: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of all that ``model.json`` says but this number itself, whatever its layout."""
+    rest = {name: value for name, value in model.items() if name != "sha256"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
 
 
 def _spec(model: Mapping[str, Any]) -> RunSpec:
