@@ -98,17 +98,18 @@ def train(task: Task) -> list[dict]:
 def search(env: str, seed: int, trials: int, workers: int) -> dict:
     """Run the default command and return what it exports, and what it promises of it."""
     import tuner
-    from tuner.result.verdict import judge
+    from tuner.core.statistics import iqm_interval
 
     recipe = tuner.StudyRecipe(env=env, trials=trials, seed=seed, workers=workers)
     result = tuner.run(recipe)
     config = read_config(result.export, env)
-    judgement = judge(result.data.confirmation)
+    confirmation = result.data.confirmation
+    verdict = iqm_interval(confirmation.scores(confirmation.winner, "verdict"))
     search_best = result.data.best
     return {
         "env": env, "study": seed, "trials": trials, "values": config.hyperparameters, "steps": config.n_timesteps,
         "trial": result.data.chosen.number, "search_best": [search_best.number, search_best.score],
-        "verdict": [judgement.score.value, judgement.score.low, judgement.score.high],
+        "verdict": [verdict.value, verdict.low, verdict.high],
     }  # fmt: skip
 
 

@@ -5,6 +5,7 @@ import json
 
 import factory
 import pytest
+import scipy.stats
 import yaml
 from test_report_page import COMMANDS, Document, written
 
@@ -18,6 +19,7 @@ from tuner.report.pages.dashboard import dashboard_figures, dashboard_note
 from tuner.report.pages.study import write_report
 from tuner.report.tables.evidence import score_rows, titled_curves
 from tuner.report.words.evidence import luck_sentences, verdict
+from tuner.result.verdict import smallest_p_value
 from tuner.space.parse import parse_space
 
 
@@ -86,6 +88,21 @@ def test_words_say_who_is_beaten_and_who_cannot_be_told_apart(data, found):
     lucky = found["luck"]["finalists"][0]["shrinkage"]
     assert luck_sentences(found)[0].startswith(f"The search's favourite was lucky by {lucky:.0f}: ")
     assert "Fresh seeds chose another" in " ".join(luck_sentences(found))
+
+
+def test_three_runs_each_name_no_winner_since_no_rank_test_can():
+    assert compare_samples([10.0, 11, 12], [1.0, 2, 3])["result"] == "undecided"
+    assert compare_samples([10.0, 11, 12, 13], [1.0, 2, 3, 4])["result"] == "better"
+    scipys = scipy.stats.mannwhitneyu([4.0, 5, 6], [1.0, 2, 3], method="exact").pvalue
+    assert smallest_p_value(3, 3) == pytest.approx(scipys)
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
+def test_what_differs_by_the_arithmetic_of_means_alone_is_a_tie(scale):
+    dust = [0.835 * scale] * 5, [0.8350000000000001 * scale] * 5
+    assert compare_samples(*dust)["result"] == "tie"
+    apart = [0.835 * scale] * 5, [0.83500001 * scale] * 5
+    assert compare_samples(*apart)["result"] == "worse"
 
 
 def test_a_result_is_named_only_where_the_intervals_agree():

@@ -18,15 +18,15 @@ def searched(folder, **settings):
 def test_audited_trials_are_finished_and_keep_the_step_at_which_they_would_have_been_pruned(tmp_path):
     audited, plain = searched(tmp_path / "a", audit_pruning=True), searched(tmp_path / "p")
     assert all(t.spared_at is None for t in plain.trials)
-    judge = PruningRule("median", plain.grid, audit=0.1, seed=0)
+    rule = PruningRule("median", plain.grid, audit=0.1, seed=0)
     spared = [t for t in audited.trials if t.spared_at is not None]
     assert spared
     for trial in spared:
-        assert judge.spares(trial.number)
+        assert rule.spares(trial.number)
         assert (trial.outcome, trial.steps) == ("completed", audited.grid[-1])
         assert trial.score is not None
         assert trial.spared_at in audited.grid[2:-1]
-    assert not any(judge.spares(t.number) for t in audited.trials if t.outcome == "pruned")
+    assert not any(rule.spares(t.number) for t in audited.trials if t.outcome == "pruned")
     # Up to the first that was spared, both studies are the same.
     first = spared[0]
     assert plain.trials[first.number].outcome == "pruned"
@@ -36,8 +36,8 @@ def test_audited_trials_are_finished_and_keep_the_step_at_which_they_would_have_
 
 
 def test_a_tenth_is_audited_and_another_seed_audits_others():
-    judges = [PruningRule("median", (1, 2, 3), audit=0.1, seed=seed) for seed in (0, 1)]
-    chosen = [{n for n in range(3000) if judge.spares(n)} for judge in judges]
+    rules = [PruningRule("median", (1, 2, 3), audit=0.1, seed=seed) for seed in (0, 1)]
+    chosen = [{n for n in range(3000) if rule.spares(n)} for rule in rules]
     for numbers in chosen:
         assert 0.08 < len(numbers) / 3000 < 0.12
     assert len(chosen[0] & chosen[1]) < 80

@@ -16,8 +16,8 @@ from tuner.contract.rules import VERSION_0_1_0
 from tuner.errors import InputError
 from tuner.hyperparameters import DQNHyperparameters
 from tuner.plan.recipe import StudyRecipe
+from tuner.report.numbers.evidence import evidence
 from tuner.result.confirmation import Confirmation
-from tuner.result.verdict import judge
 from tuner.seeding import run_seed
 from tuner.study.confirm.budget import allocate
 from tuner.study.confirm.contestants import baselines, finalists, zoo_values
@@ -138,10 +138,10 @@ def test_the_winner_is_what_is_exported_not_the_search_s_favourite():
 
 def test_luck_is_the_search_score_minus_the_verdict_s_mean(confirmed):
     data = confirmed[0].data
-    judgement = judge(data.confirmation)
+    found = evidence(data)
     scores = data.confirmation.scores(data.confirmation.winner, "verdict")
-    assert judgement.luck == pytest.approx(data.chosen.score - sum(scores) / len(scores))
-    assert {c.baseline.role for c in judgement.comparisons} <= {"defaults", "zoo", "startup"}
+    assert found["luck"]["winner"]["shrinkage"] == pytest.approx(data.chosen.score - sum(scores) / len(scores))
+    assert {c["role"] for c in found["comparisons"]} <= {"defaults", "zoo", "startup"}
 
 
 @pytest.mark.parametrize("after", [1, 20, 35, 60])

@@ -119,12 +119,12 @@ def test_the_first_third_of_the_grid_is_warm_up(n, first):
 @pytest.mark.parametrize("name", ["halving", "hyperband"])
 def test_resources_of_halving_pruners_are_environment_steps(name):
     study = optuna.create_study(direction="maximize", pruner=make_pruner(name, grid=GRID, startup_trials=1))
-    judge, stops = PruningRule(name, GRID), []
+    rule, stops = PruningRule(name, GRID), []
     for number in range(60):
         trial = study.ask({"x": FloatDistribution(0, 1)})
         for step in GRID:
             trial.report(-number * step / 1000, step)
-            if judge.stops(study, study.get_trials(deepcopy=False)[trial.number]):
+            if rule.stops(study, study.get_trials(deepcopy=False)[trial.number]):
                 stops.append(step)
                 study.tell(trial, state=TrialState.PRUNED)
                 break

@@ -5,14 +5,12 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from tuner.cli.console import number
 from tuner.cli.parser import add_command, add_storage
 from tuner.cli.progress import progress_view
 from tuner.cli.recipe_flags import add_field, settings
 from tuner.errors import InputError
 
 if TYPE_CHECKING:
-    from tuner.core.statistics import Estimate
     from tuner.result.study import StudyData
 
 PREFIX = "confirm"
@@ -53,40 +51,12 @@ def confirm_command(parsed: argparse.Namespace) -> int:
 
 
 def verdict_lines(data: StudyData) -> list[str]:
-    """Return what the confirm stage says, in lines; none where there was no such stage."""
-    from tuner.result.verdict import judge
+    """Return what the confirm stage says, in the sentences of the page; none where there was no such stage."""
+    from tuner.report.numbers.evidence import evidence
+    from tuner.report.words.evidence import luck_sentences, verdict
 
-    confirmation = data.confirmation
-    if confirmation is None:
+    found = evidence(data)
+    if found is None:
         return []
-    winner, judgement = confirmation.winner, judge(confirmation)
-    if winner is None or judgement is None:
-        done = sum(len(c.runs) for c in confirmation.contestants)
-        return [f"Confirming: {done} runs so far; tune confirm {data.name} carries on."]
-    searched = "" if winner.search_score is None else f"; the search had seen {number(winner.search_score)}"
-    lines = [
-        f"Confirmed: {winner.name}, score {_interval(judgement.score)} on {judgement.score.n} fresh seeds{searched}"
-    ]
-    if confirmation.tied:
-        lines.append(f"  not told apart from {', '.join(confirmation.tied)}")
-    for comparison in judgement.comparisons:
-        chance = f"{comparison.probability.value:.0%}"
-        sure = "" if comparison.difference.excludes(0.0) else "; the interval includes zero"
-        lines.append(
-            f"  {_signed(comparison.difference)} against {comparison.baseline.title}, "
-            f"better in {chance} of pairs of runs{sure}"
-        )
-    return lines
-
-
-def _interval(estimate: Estimate) -> str:
-    if estimate.low is None or estimate.high is None:
-        return number(estimate.value)
-    return f"{number(estimate.value)} ({number(estimate.low)} to {number(estimate.high)})"
-
-
-def _signed(estimate: Estimate) -> str:
-    text = f"{'+' if estimate.value >= 0 else ''}{number(estimate.value)}"
-    if estimate.low is None or estimate.high is None:
-        return text
-    return f"{text} ({number(estimate.low)} to {number(estimate.high)})"
+    going = [] if found["stage"] == "done" else [f"tune confirm {data.name} carries on."]
+    return [*verdict(found), *luck_sentences(found), *going]

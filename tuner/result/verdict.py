@@ -1,72 +1,64 @@
-"""What the verdict seeds say: how good, how sure, how lucky the search was, how far from the baselines."""
+"""The one rule for better, worse, undecided and tied: whoever compares two samples of runs asks here."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
-from tuner.core.statistics import Estimate, iqm_difference, iqm_interval, probability_of_improvement
-from tuner.result.confirmation import Confirmation, Contestant
+from tuner.core.statistics import Estimate, iqm_difference, probability_of_improvement
+
+Result = Literal["better", "worse", "undecided", "tie"]
+
+#: Error rate of a two-sided rank test that samples must be able to reach before one may be called better.
+LEVEL = 0.05
+
+#: Significant digits of a score; what differs beyond them differs by the arithmetic of means alone.
+DIGITS = 10
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """The winner beside one baseline, on the verdict seeds.
+    """One sample of runs beside another, on the same seeds.
 
     Attributes:
-        baseline: What it is compared with.
-        score: The baseline's own score.
-        difference: Winner minus baseline, interquartile means.
-        probability: That a run of the winner does better than a run of the baseline; ties count half.
+        difference: Ours minus theirs, interquartile means.
+        probability: That a run of ours does better than a run of theirs; ties count half.
+        result: What may be said.
     """
 
-    baseline: Contestant
-    score: Estimate
     difference: Estimate
     probability: Estimate
+    result: Result
 
 
-@dataclass(frozen=True)
-class Judgement:
-    """What may be claimed.
+def compare(ours: Sequence[float], theirs: Sequence[float]) -> Comparison:
+    """Compare two samples of scores.
 
-    Attributes:
-        winner: The selected finalist.
-        score: Interquartile mean of its verdict scores.
-        luck: Its search score minus the mean of its verdict scores: what the search had promised too much.
-        comparisons: With each baseline.
-    """
-
-    winner: Contestant
-    score: Estimate
-    luck: float | None
-    comparisons: tuple[Comparison, ...]
-
-
-def judge(confirmation: Confirmation, objective: str | None = None) -> Judgement | None:
-    """Return what the verdict says; None while it is incomplete or the winner has no score there.
+    ``better`` and ``worse`` only where both intervals agree (that of the probability excludes one half, and that of the
+    difference does not point the other way) and the samples are large enough for a rank test to reach
+    :data:`LEVEL`: with three runs each even complete separation comes by chance in one of ten pairs of equal settings.
+    ``tie`` where every run is equal; else ``undecided``.
 
     Args:
-        confirmation: The confirm stage.
-        objective: ``late``, ``final``, ``best`` or ``auc``; None takes the study's.
+        ours: Scores, [n], at least one.
+        theirs: Scores, [m], at least one.
     """
-    winner = confirmation.winner
-    if winner is None or not confirmation.complete:
-        return None
-    scores = confirmation.scores(winner, "verdict", objective)
-    if not scores:
-        return None
-    comparisons = []
-    for baseline in confirmation.baselines:
-        theirs = confirmation.scores(baseline, "verdict", objective)
-        if theirs:
-            comparisons.append(
-                Comparison(
-                    baseline,
-                    iqm_interval(theirs),
-                    iqm_difference(scores, theirs),
-                    probability_of_improvement(scores, theirs),
-                )
-            )
-    promised = winner.search_score if objective in (None, confirmation.objective) else None
-    luck = None if promised is None else promised - sum(scores) / len(scores)
-    return Judgement(winner, iqm_interval(scores), luck, tuple(comparisons))
+    scale = max((abs(v) for v in (*ours, *theirs) if math.isfinite(v)), default=0.0)
+    decimals = DIGITS - math.ceil(math.log10(scale)) if scale > 0 else 0
+    ours, theirs = ([round(v, decimals) if math.isfinite(v) else v for v in sample] for sample in (ours, theirs))
+    difference, probability = iqm_difference(ours, theirs), probability_of_improvement(ours, theirs)
+    result: Result = "undecided"
+    if probability.kind == "tie":
+        result = "tie"
+    elif probability.excludes(0.5) and smallest_p_value(len(ours), len(theirs)) <= LEVEL:
+        above = probability.value > 0.5
+        if not difference.excludes(0.0) or (difference.value > 0) == above:
+            result = "better" if above else "worse"
+    return Comparison(difference, probability, result)
+
+
+def smallest_p_value(n: int, m: int) -> float:
+    """Return the least two-sided p-value that a rank test of n against m runs can have: complete separation."""
+    return min(2 / math.comb(n + m, n), 1.0)

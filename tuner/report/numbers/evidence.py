@@ -10,17 +10,11 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from tuner.core.statistics import (
-    Estimate,
-    interquartile_mean,
-    iqm_difference,
-    iqm_interval,
-    mean_interval,
-    probability_of_improvement,
-)
+from tuner.core.statistics import Estimate, interquartile_mean, iqm_interval, mean_interval
 from tuner.result.confirmation import Confirmation, ConfirmRun, Contestant, Phase
 from tuner.result.curve import CurvePoint
 from tuner.result.study import StudyData
+from tuner.result.verdict import compare
 
 #: Scores that the verdict is given for, beside the study's own objective.
 OBJECTIVES = ("late", "final", "best")
@@ -54,7 +48,7 @@ def evidence(data: StudyData) -> dict[str, Any] | None:
 
 
 def stage(confirmation: Confirmation) -> str:
-    """Return ``select`` while the winner is open, ``verdict`` while it is judged, ``done`` after that."""
+    """Return ``select`` while the winner is open, ``verdict`` while its verdict is open, ``done`` after that."""
     return "select" if confirmation.winner is None else "done" if confirmation.complete else "verdict"
 
 
@@ -109,24 +103,8 @@ def _comparisons(confirmation: Confirmation, objectives: Sequence[str]) -> list[
 
 
 def compare_samples(ours: Sequence[float], theirs: Sequence[float]) -> dict[str, Any]:
-    """Return ``difference`` and ``probability`` with their intervals, and the ``result`` in one word.
-
-    ``better`` and ``worse`` only where both intervals agree: that of the probability excludes one half, and that of the
-    difference does not point the other way. ``tie`` where every run is equal; else ``undecided``.
-    """
-    difference, probability = iqm_difference(ours, theirs), probability_of_improvement(ours, theirs)
-    result = "undecided"
-    if probability.kind == "tie":
-        result = "tie"
-    elif probability.excludes(0.5):
-        above = probability.value > 0.5
-        against = difference.excludes(0.0) and (difference.value > 0) != above
-        result = "undecided" if against else "better" if above else "worse"
-    return {
-        "difference": estimate_data(difference),
-        "probability": estimate_data(probability),
-        "result": result,
-    }
+    """Return :func:`tuner.result.verdict.compare` as plain data: ``difference``, ``probability``, ``result``."""
+    return dataclasses.asdict(compare(ours, theirs))
 
 
 def _luck(confirmation: Confirmation) -> dict[str, Any] | None:
