@@ -140,7 +140,10 @@ class DiscreteEncoder:
 
     def store(self, observation: Any) -> Any:
         """Return the index, an int in ``[0, n)``."""
-        return int(observation) - self.start
+        index = int(observation) - self.start
+        if not 0 <= index < self.n:
+            raise ValueError(f"observation {observation} is outside of Discrete({self.n}, start={self.start}).")
+        return index
 
     def to_input(self, stored: Array, out: Array | None = None) -> Array:
         """Return the one-hot vectors ``[..., n]``."""
@@ -218,6 +221,7 @@ def encoder_for(space: spaces.Space[Any]) -> Encoder:
             )
         return BoxEncoder(size)
     if isinstance(space, spaces.Dict | spaces.Tuple | spaces.MultiDiscrete | spaces.MultiBinary):
+        _check_parts(space)
         if not space.is_np_flattenable:
             raise UnusableEnvironmentError(
                 f"observations are {type(space).__name__} with parts of no fixed length, which no network here reads."
@@ -228,6 +232,24 @@ def encoder_for(space: spaces.Space[Any]) -> Encoder:
     raise UnusableEnvironmentError(
         f"observations are {type(space).__name__}; supported: Box, Discrete, MultiDiscrete, MultiBinary, Dict, Tuple."
     )
+
+
+def _check_parts(space: spaces.Space[Any], where: str = "") -> None:
+    """Refuse a Dict or Tuple with a part of a class that Gymnasium does not know."""
+    parts: list[tuple[Any, spaces.Space[Any]]] = []
+    if isinstance(space, spaces.Dict):
+        parts = list(space.spaces.items())
+    elif isinstance(space, spaces.Tuple):
+        parts = list(enumerate(space.spaces))
+    elif not isinstance(space, spaces.Box | spaces.Discrete | spaces.MultiDiscrete | spaces.MultiBinary) and not type(
+        space
+    ).__module__.startswith("gymnasium."):
+        raise UnusableEnvironmentError(
+            f"observations hold {type(space).__name__} at {where}, which no network here reads. Leave it out with "
+            "gymnasium.wrappers.FilterObservation."
+        )
+    for key, part in parts:
+        _check_parts(part, f"{where}[{key!r}]")
 
 
 def _check_size(space: spaces.Space[Any], size: int) -> None:

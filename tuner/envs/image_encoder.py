@@ -53,6 +53,8 @@ class ImageEncoder:
     def store(self, observation: Any) -> Any:
         """Return ``[input_size]`` uint8."""
         pixels = np.asarray(observation)
+        if pixels.dtype.kind == "f":
+            raise ValueError(f"an image must be made of bytes, as its space says, got {pixels.dtype}.")
         if self.channels_last and pixels.ndim == 3:
             pixels = np.moveaxis(pixels, -1, 0)
         return pixels.reshape(-1).astype(np.uint8, copy=False)

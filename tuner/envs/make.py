@@ -5,10 +5,13 @@ Everything that can be wrong with an environment is found here, before a study w
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import inspect as signatures
-from collections.abc import Mapping
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import gymnasium
@@ -17,7 +20,7 @@ from gymnasium.envs import registration as gym_registration
 from gymnasium.error import DependencyNotInstalled
 
 from tuner.envs.atari import AtariGame, AtariSettings
-from tuner.envs.encoders import encoder_for
+from tuner.envs.encoders import Encoder, encoder_for
 from tuner.envs.families import ATARI, bring, family
 from tuner.envs.pixels import PIXEL_SETTINGS, Pixels
 from tuner.envs.registration import draw_without_a_display, import_module, importable, one_line, quiet
@@ -63,6 +66,11 @@ class EnvFacts:
     observation_space: spaces.Space[Any]
     action_space: spaces.Discrete
     preprocessing: Mapping[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def encoder(self) -> Encoder:
+        """What makes its observations network input."""
+        return encoder_for(self.observation_space)
 
 
 def make(spec: EnvSpec, render_mode: str | None = None, *, training: bool = False) -> AnyEnv:
@@ -129,25 +137,44 @@ def _make_atari(env_id: str, kwargs: dict[str, Any], *, training: bool) -> AnyEn
     return game if limit is None else gymnasium.wrappers.TimeLimit(game, limit)
 
 
-def inspect(spec: EnvSpec, algorithm: str) -> EnvFacts:
+def inspect(
+    spec: EnvSpec,
+    algorithm: str,
+    play: Callable[[AnyEnv, Encoder], None] = lambda env, encoder: None,
+    close: Callable[[AnyEnv], None] = lambda env: env.close(),
+) -> EnvFacts:
     """Make the environment once, look at it and close it.
 
     Args:
         spec: Its name.
         algorithm: Name of the algorithm that will be trained on it.
+        play: What to do with it besides.
+        close: How to close it.
 
     Raises:
         UnusableEnvironmentError: It cannot be made, or its spaces do not fit the algorithm; one line says why.
     """
     env = make(spec)
     try:
-        observation_space, action_space = env.observation_space, env.action_space
-        limit = _step_limit(env)
-        threshold = env.spec.reward_threshold if env.spec is not None else None
-        eval_max_steps = _eval_max_steps(env, limit)
-        preprocessing = dict(_preprocessing(env))
-    finally:
-        env.close()
+        facts = _facts(env, spec, algorithm)
+        play(env, facts.encoder)
+    except BaseException:
+        with contextlib.suppress(Exception, SystemExit):
+            env.close()
+        raise
+    close(env)
+    return facts
+
+
+def _facts(env: AnyEnv, spec: EnvSpec, algorithm: str) -> EnvFacts:
+    try:
+        observation_space, action_space = plain(env.observation_space), plain(env.action_space)
+    except AttributeError as error:
+        raise UnusableEnvironmentError(
+            f"{spec.id} must have observation_space and action_space once it is made: {one_line(error)}."
+        ) from error
+    limit = _step_limit(env)
+    preprocessing = dict(_preprocessing(env))
     if not isinstance(action_space, spaces.Discrete):
         raise UnusableEnvironmentError(
             f"{algorithm.upper()} needs a Discrete action space; {spec.id} has {_short(action_space)}."
@@ -164,12 +191,27 @@ def inspect(spec: EnvSpec, algorithm: str) -> EnvFacts:
         observation=describe(observation_space),
         n_actions=int(action_space.n),
         max_episode_steps=limit,
-        reward_threshold=threshold,
-        eval_max_steps=eval_max_steps,
+        reward_threshold=env.spec.reward_threshold if env.spec is not None else None,
+        eval_max_steps=_eval_max_steps(env, limit),
         observation_space=observation_space,
         action_space=action_space,
         preprocessing=preprocessing,
     )
+
+
+def plain(space: spaces.Space[Any]) -> spaces.Space[Any]:
+    """Return the space as one of Gymnasium's own classes where it is a subclass that the environment's code defines."""
+    if isinstance(space, spaces.Dict):
+        return spaces.Dict(OrderedDict((key, plain(part)) for key, part in space.spaces.items()))  # in its own order
+    if isinstance(space, spaces.Tuple):
+        return spaces.Tuple([plain(part) for part in space.spaces])
+    if type(space).__module__.split(".")[0] in ("gymnasium", "tuner"):
+        return space
+    if isinstance(space, spaces.Discrete):
+        return spaces.Discrete(int(space.n), start=int(space.start))
+    if isinstance(space, spaces.Box):
+        return spaces.Box(space.low, space.high, space.shape, space.dtype.type)
+    return space
 
 
 def describe(space: spaces.Space[Any]) -> str:

@@ -12,9 +12,9 @@ from typing import Any, cast
 from tuner.contract.grid import evaluation_grid
 from tuner.contract.rules import CURRENT, Rules, native_path
 from tuner.contract.spec import Backend, EvaluationSpec, RunId, RunSpec
-from tuner.envs.encoders import encoder_for
 from tuner.envs.families import ATARI, MINATAR, family
-from tuner.envs.make import EnvFacts, inspect
+from tuner.envs.make import EnvFacts
+from tuner.envs.preflight import preflight
 from tuner.envs.spec import EnvSpec
 from tuner.errors import InputError
 from tuner.hyperparameters import Hyperparameters, algorithm_class
@@ -98,7 +98,7 @@ class StudyPlan:
     @property
     def sees_images(self) -> bool:
         """Whether networks are convolutional."""
-        return encoder_for(self.facts.observation_space).image is not None
+        return self.facts.encoder.image is not None
 
     def run_specs(self, trial: int, hyperparameters: Hyperparameters, seeds: Sequence[int]) -> list[RunSpec]:
         """Return a trial's runs, one for each seed."""
@@ -131,7 +131,7 @@ def plan_study(recipe: StudyRecipe) -> StudyPlan:
     env = recipe.env_spec()
     if recipe.algo == "fqi":
         require("sklearn", purpose="--algo fqi", extra="fqi")
-    facts = inspect(env, recipe.algo)
+    facts = preflight(env, recipe.algo, inline=recipe.executor == "inline")
     space, notes = _space(recipe, facts)
     budget = space.budget
     workers, lanes, trials_in_flight, runs_in_flight = _parallel(recipe, facts)
@@ -238,7 +238,7 @@ def _space(recipe: StudyRecipe, facts: EnvFacts) -> tuple[SearchSpace, list[str]
                 f"--backend sb3 does not know {beyond[0]}={space.fixed[beyond[0]]!r}. "
                 f"Use --backend native, or leave {beyond[0]} out."
             )
-    if "normalize_observations" in space.search and not encoder_for(facts.observation_space).normalizable:
+    if "normalize_observations" in space.search and not facts.encoder.normalizable:
         space = space.fix("normalize_observations", False)
     space = space.clip_to_budget()
     if not space.search:
@@ -263,7 +263,7 @@ def _parallel(recipe: StudyRecipe, facts: EnvFacts) -> tuple[int, int, int, int]
     if recipe.lanes is not None:
         runs = recipe.lanes * workers
         return workers, recipe.lanes, -(-runs // seeds), runs
-    image = encoder_for(facts.observation_space).image
+    image = facts.encoder.image
     # Convolutions of large images fill a core on their own; more lanes would only fill memory.
     alone = recipe.algo != "dqn" or (image is not None and min(image[1:]) >= LARGE_IMAGE)
     places = (1 if alone else DEFAULT_LANES[recipe.backend]) * workers

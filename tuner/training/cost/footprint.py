@@ -13,7 +13,6 @@ from gymnasium import spaces
 
 from tuner.agents.dqn.layout import network_layout
 from tuner.envs.discretiser import discretiser_for
-from tuner.envs.encoders import encoder_for
 from tuner.envs.make import EnvFacts
 from tuner.hyperparameters import DQNHyperparameters, FQIHyperparameters, Hyperparameters, QLearningHyperparameters
 from tuner.replay.frames import SPARE
@@ -77,7 +76,7 @@ def footprint(hyperparameters: Hyperparameters, facts: EnvFacts, n_timesteps: in
         UnusableEnvironmentError: No encoder reads the observations.
     """
     if isinstance(hyperparameters, FQIHyperparameters):
-        row = 2 * 4 * encoder_for(facts.observation_space).input_size + 4 * 8  # and a regression's copy of it
+        row = 2 * 4 * facts.encoder.input_size + 4 * 8  # and a regression's copy of it
         return Footprint(hyperparameters.n_transitions, 2 * row, 0, 0)
     if isinstance(hyperparameters, QLearningHyperparameters):
         found = discretiser_for(facts.observation_space, hyperparameters.bins, hyperparameters.bin_limit)
@@ -85,7 +84,7 @@ def footprint(hyperparameters: Hyperparameters, facts: EnvFacts, n_timesteps: in
         rows = int(space.n) if found is None else found.rows
         return Footprint(0, 1, rows * (LIST_BYTES + facts.n_actions * ENTRY_BYTES), 0)
     assert isinstance(hyperparameters, DQNHyperparameters)
-    encoder = encoder_for(facts.observation_space)
+    encoder = facts.encoder
     n_parameters = network_layout(encoder, hyperparameters, facts.n_actions).n_parameters
     transitions = min(hyperparameters.buffer_size, n_timesteps)
     if backend == "sb3":

@@ -10,7 +10,6 @@ from typing import Any
 from numpy.typing import NDArray
 
 from tuner.contract.spec import EvaluationSpec
-from tuner.envs.encoders import encoder_for
 from tuner.envs.make import inspect
 from tuner.envs.spec import EnvSpec
 from tuner.errors import InputError
@@ -84,7 +83,7 @@ def _open(
     saved, policy = model.spec.evaluation, model.policy
     env = _trusted(model.spec.env, folder, env_module)
     facts = inspect(env, model.spec.algorithm)
-    encoder = encoder_for(facts.observation_space)
+    encoder = facts.encoder
     if isinstance(policy, ImagePolicy) and encoder.image is not None:
         policy = policy.seeing(encoder.image) or policy
     fits = (encoder.input_size, facts.n_actions)

@@ -1,0 +1,101 @@
+"""The look at an environment before a study: a fault is named by its call; what it does to its process ends there."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from gymnasium import spaces
+
+from tuner.envs.encoders import encoder_for
+from tuner.envs.preflight import misfit, preflight
+from tuner.envs.spec import EnvSpec
+from tuner.errors import UnusableEnvironmentError
+
+HEAD = """
+import os, sys, threading, time
+import gymnasium as gym, numpy as np
+from gymnasium import spaces
+class Words(spaces.Space):
+    def __init__(self): super().__init__(dtype=str)
+class Env(gym.Env):
+    observation_space = spaces.Box(-1, 1, (2,), np.float32)
+    action_space = spaces.Discrete(2)
+    def reset(self, *, seed=None, options=None): return np.zeros(2, np.float32), {}
+    def step(self, action): return np.zeros(2, np.float32), 0.0, False, False, {}
+class Mine(Env):
+"""
+TAIL = "\ngym.register('Mine-v0', entry_point=Mine)\n"
+
+FAULTS = {
+    "def reset(self, *, seed=None, options=None): return np.zeros(2, np.float32)": r"reset\(\) must return",
+    "def reset(self, *, seed=None, options=None): return np.zeros(3), {}": r"reset\(\) returned .* shape must be",
+    "def reset(self): return np.zeros(2), {}": r"reset\(seed=0\) raised TypeError.*signature",
+    "def step(self, action): return np.zeros(2), 0.0, False, {}": r"step\(.*\(observation, reward, terminated",
+    "def step(self, action): return np.zeros(2), np.array([1.0]), False, False, {}": "reward that is one finite number",
+    "def step(self, action): return np.zeros(2), None, False, False, {}": "reward that is one finite number",
+    "def step(self, action): return np.zeros(2), float('nan'), False, False, {}": "reward that is one finite number",
+    "observation_space = spaces.Dict(a=spaces.Discrete(2), b=spaces.Discrete(2))\n"
+    "    def reset(self, *, seed=None, options=None): return {'a': 0}, {}": "the key 'b' is missing",
+    "observation_space = spaces.Dict(a=spaces.Discrete(2), w=Words())": r"Words at \['w'\]",
+}
+ENDS = {
+    "def __init__(self): os._exit(0)": r"gymnasium.make\(\) ended its process \(exit status 0\)",
+    "def __init__(self): sys.exit(0)": r"gymnasium.make\(\) raised SystemExit",
+    "def step(self, action): os._exit(3)": r"step\(\d\) ended its process \(exit status 3\)",
+    "def close(self): os._exit(0)": r"close\(\) ended its process",
+    "def close(self): raise OSError('gone')": r"close\(\) raised OSError: gone",
+}
+
+
+def mine(folder: Path, body: str) -> EnvSpec:
+    file = folder / "mine_env.py"
+    file.write_text(f"{HEAD}    {body}\n{TAIL}")
+    return EnvSpec("Mine-v0", module=str(file))
+
+
+@pytest.mark.parametrize("body", FAULTS | ENDS)
+def test_a_fault_is_named_by_its_call(body: str, tmp_path: Path) -> None:
+    with pytest.raises(UnusableEnvironmentError, match=(FAULTS | ENDS)[body]) as caught:
+        preflight(mine(tmp_path, body), "dqn")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "def __init__(self): threading.Thread(target=time.sleep, args=(300,)).start()",
+        "def __init__(self): os.chdir('/'); os.umask(0o777); sys.stdout = None",
+        "def __init__(self): os.closerange(0, 3)",
+        "def step(self, action): return [0.0, 5.0], np.float64(1), np.bool_(True), 0, {}",
+        "observation_space = property(lambda self: spaces.Box(-1, 1, (2,)))",
+    ],
+)
+def test_what_it_does_to_its_process_stays_there(body: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    facts = preflight(mine(tmp_path, body), "dqn")
+    assert (facts.n_actions, facts.encoder.input_size) == (2, 2)
+    assert Path.cwd() == tmp_path
+
+
+def test_a_member_fits_and_a_stranger_does_not() -> None:
+    space = spaces.Dict(
+        a=spaces.Discrete(3, start=1), b=spaces.Tuple([spaces.MultiBinary(2), spaces.Box(0, 1, (2, 2))])
+    )
+    space.seed(0)
+    assert all(misfit(space, space.sample()) == "" for _ in range(20))
+    stranger = {**space.sample(), "a": 0}
+    assert "['a']" in misfit(space, stranger)
+
+
+@pytest.mark.parametrize(
+    ("space", "value"),
+    [
+        (spaces.Discrete(10), -1),
+        (spaces.Discrete(10, start=1), 0),
+        (spaces.Discrete(10), 10),
+        (spaces.Box(0, 255, (40, 40, 1), np.uint8), np.full((40, 40, 1), 0.9, np.float32)),
+    ],
+)
+def test_an_observation_outside_of_its_space_is_never_read_as_another(space: spaces.Space, value: object) -> None:
+    with pytest.raises(ValueError, match=r"outside|bytes"):
+        encoder_for(space).store(value)

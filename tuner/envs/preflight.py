@@ -1,0 +1,230 @@
+"""One look at an environment in a child process, before anything is written: made, reset, stepped and closed.
+
+What the environment does to its process (exits, threads, another working directory) ends with the child.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from multiprocessing.connection import Connection
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+
+from tuner.envs.encoders import Encoder
+from tuner.envs.make import AnyEnv, EnvFacts, inspect
+from tuner.envs.registration import one_line, quiet
+from tuner.envs.spec import EnvSpec
+from tuner.errors import TunerError, UnusableEnvironmentError
+
+#: Random steps taken.
+STEPS = 20
+
+#: Seconds that one call of the environment may take.
+CALL_LIMIT_S = 120.0
+
+_START = "import sys; sys.path[:] = {path!r}; from tuner.envs.preflight import _child; _child({fd})"
+_LEADS_OUT = "Gymnasium's check_env() says more."
+
+
+def preflight(spec: EnvSpec, algorithm: str, *, inline: bool = False) -> EnvFacts:
+    """Make the environment, reset it, take some random steps and close it; return what is known of it.
+
+    Args:
+        spec: Its name.
+        algorithm: Name of the algorithm that will be trained on it.
+        inline: Look in this very process, for those who train in it too.
+
+    Raises:
+        UnusableEnvironmentError: A call raised, ended its process, did not come back, or returned what neither its
+            spaces nor Gymnasium's API allow; one line names the call.
+    """
+    if inline or os.name != "posix":
+        return _look(spec, algorithm, lambda call: None)
+    ours, theirs = os.pipe()
+    with Connection(ours, writable=False) as connection:
+        start = _START.format(path=[p for p in sys.path if p], fd=theirs)
+        child = subprocess.Popen(
+            [sys.executable, "-P", "-c", start],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            pass_fds=(theirs,),
+            start_new_session=True,
+        )
+        os.close(theirs)
+        try:
+            assert child.stdin is not None
+            with contextlib.suppress(BrokenPipeError), child.stdin as stdin:
+                stdin.write(pickle.dumps((spec, algorithm)))
+            answer = _answer(connection, child, spec.id)
+        finally:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(child.pid, signal.SIGKILL)  # and whatever it has started
+            child.wait()
+    if isinstance(answer, TunerError):
+        raise answer
+    return answer
+
+
+def _answer(connection: Connection[Any, Any], child: subprocess.Popen[bytes], env_id: str) -> EnvFacts | TunerError:
+    """Return what the child found, or how it ended without finding anything."""
+    call, since = "gymnasium.make()", time.monotonic()
+    while True:
+        ended = child.poll() is not None  # before looking for words: the last ones may have come in between
+        if connection.poll(0 if ended else 0.1):
+            try:
+                said = connection.recv()
+            except (EOFError, OSError):
+                child.wait()
+                ended = True
+            else:
+                if not isinstance(said, str):
+                    return said  # type: ignore[no-any-return]
+                call, since = said, time.monotonic()
+                continue
+        if ended:
+            status = child.returncode
+            how = f"signal {-status}" if status < 0 else f"exit status {status}"
+            return UnusableEnvironmentError(f"{env_id}: {call} ended its process ({how}). It must return or raise.")
+        if time.monotonic() - since > CALL_LIMIT_S:
+            return UnusableEnvironmentError(f"{env_id}: {call} did not come back within {CALL_LIMIT_S:g} s.")
+
+
+def _child(fd: int) -> None:
+    """Look, answer and leave at once: threads and exit handlers of the environment are not waited for."""
+    os.set_inheritable(fd, False)
+    connection: Connection[Any, Any] = Connection(fd, readable=False)
+    spec, algorithm = pickle.loads(sys.stdin.buffer.read())
+    try:
+        connection.send(_look(spec, algorithm, connection.send))
+    except TunerError as error:
+        connection.send(error)
+    except BaseException as error:  # a mistake of ours; said, not swallowed
+        connection.send(UnusableEnvironmentError(f"{spec.id}: {one_line(error)}"))
+    os._exit(0)
+
+
+def _look(spec: EnvSpec, algorithm: str, tell: Callable[[str], None]) -> EnvFacts:
+    def call(name: str, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        tell(name)
+        try:
+            return function(*arguments, **named)
+        except (Exception, SystemExit) as error:
+            raise UnusableEnvironmentError(
+                f"{spec.id}: {name} raised {one_line(error)}.{_hint(name, error)}"
+            ) from error
+
+    def play(env: AnyEnv, encoder: Encoder) -> None:
+        problem = _play(env, encoder, call)
+        if problem:
+            raise UnusableEnvironmentError(f"{spec.id}: {problem}. {_LEADS_OUT}")
+
+    try:
+        with quiet():
+            return inspect(spec, algorithm, play, lambda env: call("close()", env.close))
+    except SystemExit as error:
+        raise UnusableEnvironmentError(f"{spec.id}: gymnasium.make() raised {one_line(error)}.") from error
+
+
+def _hint(name: str, error: BaseException) -> str:
+    text = str(error)
+    if name.startswith("step(") and "values to unpack" in text:
+        return " It must return (observation, reward, terminated, truncated, info)."
+    if name.startswith("reset(") and "values to unpack" in text:
+        return " It must return (observation, info)."
+    if name.startswith("reset(") and "unexpected keyword" in text:
+        return " Its signature is reset(self, *, seed=None, options=None)."
+    return ""
+
+
+def _play(env: AnyEnv, encoder: Encoder, call: Callable[..., Any]) -> str:
+    """Take some steps; return what is wrong with what they returned, or an empty string."""
+    space, actions = env.observation_space, env.action_space
+    assert isinstance(actions, spaces.Discrete)
+    draws = np.random.default_rng(0)
+    for step in range(STEPS):
+        if step == 0:
+            returned = call("reset(seed=0)", env.reset, seed=0)
+            if not isinstance(returned, tuple) or len(returned) != 2 or not isinstance(returned[1], Mapping):
+                return f"reset() must return (observation, info), got {_shown(returned)}"
+            observation, terminated, truncated = returned[0], False, False
+            name = "reset()"
+        else:
+            name = "step()"
+            action = actions.start + draws.integers(actions.n)
+            returned = call(f"step({action})", env.step, action)
+            if not isinstance(returned, tuple) or len(returned) != 5:
+                return f"step() must return (observation, reward, terminated, truncated, info), got {_shown(returned)}"
+            observation, reward, terminated, truncated, info = returned
+            if not _is_number(reward) or not np.isfinite(float(reward)):
+                return f"step() must return a reward that is one finite number, got {_shown(reward)}"
+            if not isinstance(info, Mapping):
+                return f"step() must return a mapping as info, got {_shown(info)}"
+        problem = misfit(space, observation)
+        if problem:
+            return f"{name} returned an observation outside of its space: {problem}"
+        try:
+            encoder.store(observation)
+        except Exception as error:  # whatever a value that cannot be read brings about
+            return f"{name} returned an observation that cannot be read: {one_line(error)}"
+        if terminated or truncated:
+            call("reset()", env.reset)
+    return ""
+
+
+def misfit(space: spaces.Space[Any], value: Any, where: str = "") -> str:
+    """Return what keeps a value from being used as a member of the space, or an empty string.
+
+    Laxer than ``space.contains``: numbers of another type, and vectors beyond their bounds, train all the same.
+    """
+    at = f"at {where}, " if where else ""
+    if isinstance(space, spaces.Dict):
+        if not isinstance(value, Mapping):
+            return f"{at}it must be a dict, got {_shown(value)}"
+        missing = [key for key in space.spaces if key not in value]
+        if missing:
+            return f"{at}the key '{missing[0]}' is missing"
+        parts = [(part, value[key], f"{where}[{key!r}]") for key, part in space.spaces.items()]
+    elif isinstance(space, spaces.Tuple):
+        if not isinstance(value, tuple | list) or len(value) != len(space.spaces):
+            return f"{at}it must be a tuple of {len(space.spaces)}, got {_shown(value)}"
+        parts = [(part, value[i], f"{where}[{i}]") for i, part in enumerate(space.spaces)]
+    else:
+        return at + problem if (problem := _misfit_of_numbers(space, value)) else ""
+    return next((found for part in parts if (found := misfit(*part))), "")
+
+
+def _misfit_of_numbers(space: spaces.Space[Any], value: Any) -> str:
+    try:
+        numbers = np.asarray(value)
+        shape = () if isinstance(space, spaces.Discrete) else space.shape
+        if numbers.dtype.kind not in "biuf":
+            return f"it must be made of numbers, got {_shown(value)}"
+        if shape is not None and numbers.shape != shape and not (shape == () and numbers.size == 1):
+            return f"its shape must be {shape}, got {numbers.shape}"
+        if not np.isfinite(numbers).all():
+            return f"it must be finite, got {_shown(value)}"
+        discrete = isinstance(space, spaces.Discrete | spaces.MultiDiscrete | spaces.MultiBinary)
+        if discrete and not space.contains(numbers.astype(space.dtype).reshape(shape or ())):
+            return f"it must lie in {space}, got {_shown(value)}"
+    except (TypeError, ValueError) as error:
+        return f"{one_line(error)}; got {_shown(value)}"
+    return ""
+
+
+def _is_number(value: Any) -> bool:
+    return np.ndim(value) == 0 and np.asarray(value).dtype.kind in "biuf"
+
+
+def _shown(value: Any) -> str:
+    text = " ".join(repr(value).split())
+    return f"{type(value).__name__} {text if len(text) <= 80 else text[:77] + '...'}"
