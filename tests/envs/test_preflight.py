@@ -31,9 +31,8 @@ FAULTS = {
     "def reset(self, *, seed=None, options=None): return np.zeros(3), {}": r"reset\(\) returned .* shape must be",
     "def reset(self): return np.zeros(2), {}": r"reset\(seed=0\) raised TypeError.*signature",
     "def step(self, action): return np.zeros(2), 0.0, False, {}": r"step\(.*\(observation, reward, terminated",
-    "def step(self, action): return np.zeros(2), np.array([1.0]), False, False, {}": "reward that is one finite number",
-    "def step(self, action): return np.zeros(2), None, False, False, {}": "reward that is one finite number",
-    "def step(self, action): return np.zeros(2), float('nan'), False, False, {}": "reward that is one finite number",
+    "def step(self, action): return np.zeros(2), np.array([1.0]), False, False, {}": "reward that is one number",
+    "def step(self, action): return np.zeros(2), None, False, False, {}": "reward that is one number",
     "observation_space = spaces.Dict(a=spaces.Discrete(2), b=spaces.Discrete(2))\n"
     "    def reset(self, *, seed=None, options=None): return {'a': 0}, {}": "the key 'b' is missing",
     "observation_space = spaces.Dict(a=spaces.Discrete(2), w=Words())": r"Words at \['w'\]",

@@ -165,8 +165,8 @@ def _play(env: AnyEnv, encoder: Encoder, call: Callable[..., Any]) -> str:
             if not isinstance(returned, tuple) or len(returned) != 5:
                 return f"step() must return (observation, reward, terminated, truncated, info), got {_shown(returned)}"
             observation, reward, terminated, truncated, info = returned
-            if not _is_number(reward) or not np.isfinite(float(reward)):
-                return f"step() must return a reward that is one finite number, got {_shown(reward)}"
+            if not _is_number(reward):
+                return f"step() must return a reward that is one number, got {_shown(reward)}"
             if not isinstance(info, Mapping):
                 return f"step() must return a mapping as info, got {_shown(info)}"
         problem = misfit(space, observation)
