@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import pickle
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -49,22 +49,21 @@ def preflight(spec: EnvSpec, algorithm: str, *, inline: bool = False) -> EnvFact
     """
     if inline or os.name != "posix":
         return _look(spec, algorithm, lambda call: None)
-    ours, theirs = os.pipe()
-    with Connection(ours, writable=False) as connection:
-        start = _START.format(path=[p for p in sys.path if p], fd=theirs)
+    connection, theirs = Pipe()
+    with connection, theirs:
+        start = _START.format(path=[p for p in sys.path if p], fd=theirs.fileno())
         child = subprocess.Popen(
             [sys.executable, "-P", "-c", start],
-            stdin=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            pass_fds=(theirs,),
+            pass_fds=(theirs.fileno(),),
             start_new_session=True,
         )
-        os.close(theirs)
+        theirs.close()  # or its end would never be seen
         try:
-            assert child.stdin is not None
-            with contextlib.suppress(BrokenPipeError), child.stdin as stdin:
-                stdin.write(pickle.dumps((spec, algorithm)))
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                connection.send((spec, algorithm))
             answer = _answer(connection, child, spec.id)
         finally:
             with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -102,8 +101,8 @@ def _answer(connection: Connection[Any, Any], child: subprocess.Popen[bytes], en
 def _child(fd: int) -> None:
     """Look, answer and leave at once: threads and exit handlers of the environment are not waited for."""
     os.set_inheritable(fd, False)
-    connection: Connection[Any, Any] = Connection(fd, readable=False)
-    spec, algorithm = pickle.loads(sys.stdin.buffer.read())
+    connection: Connection[Any, Any] = Connection(fd)
+    spec, algorithm = connection.recv()
     try:
         connection.send(_look(spec, algorithm, connection.send))
     except TunerError as error:
