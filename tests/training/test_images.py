@@ -113,5 +113,5 @@ def test_sb3_trains_on_the_same_environments(env, tmp_path):
     SB3Trainer(desk).train(desk)
     assert desk.outcomes[run.run_id].kind == "completed", desk.outcomes[run.run_id].detail
     save_model(tmp_path, run, desk.weights[run.run_id])
-    returns, _ = evaluate_saved(tmp_path, 2, run.evaluation.seed)
+    returns, _ = evaluate_saved(tmp_path, 2, run.evaluation_seed_at(run.n_timesteps))
     assert returns == desk.points[run.run_id][-1].returns

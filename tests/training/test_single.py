@@ -53,7 +53,10 @@ def test_a_saved_policy_plays_as_it_did_in_its_last_evaluation(backend, env, tmp
     run = spec(backend, env, train_freq=7)
     points = save(run, tmp_path)
     assert [point.step for point in points] == [100, 200]
-    assert evaluate_saved(tmp_path, episodes=4, seed=99) == (points[-1].returns, points[-1].lengths)
+    assert evaluate_saved(tmp_path, episodes=4, seed=run.evaluation_seed_at(200)) == (
+        points[-1].returns,
+        points[-1].lengths,
+    )
     returns, lengths = evaluate_saved(tmp_path, episodes=6, seed=1)
     assert len(returns) == len(lengths) == 6
 
