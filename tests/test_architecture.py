@@ -36,6 +36,9 @@ ONLY = {
 #: The rooms of the study, from the ground up. Reading and upkeep stand side by side.
 STUDY_FLOORS = [{"store"}, {"search"}, {"confirm"}, {"reading"}, {"upkeep"}]
 
+#: The rooms of the report: what is said as numbers, then in words, then as rows or drawn, then on a page.
+REPORT_FLOORS = [{"numbers"}, {"words"}, {"tables", "figures"}, {"pages"}]
+
 #: Library -> the only files and folders that import it.
 HOMES = {
     "optuna": ("study/",),
@@ -105,6 +108,16 @@ def test_the_rooms_of_the_study_import_downwards(path):
         words = name.split(".")
         if words[:2] == ["tuner", "study"] and words[2] != parts[0]:
             assert floor[words[2]] < floor[parts[0]], f"{relative(path)} imports {name}"
+
+
+@pytest.mark.parametrize("path", sorted((TUNER / "report").glob("*/*.py")), ids=relative)
+def test_the_rooms_of_the_report_import_downwards(path):
+    floor = {room: number for number, rooms in enumerate(REPORT_FLOORS) for room in rooms}
+    here = path.relative_to(TUNER / "report").parts[0]
+    for name in imports(path):
+        words = name.split(".")
+        if words[:2] == ["tuner", "report"] and words[2] != here:
+            assert floor[words[2]] < floor[here], f"{relative(path)} imports {name}"
 
 
 def test_the_rooms_of_the_study_are_few_and_small():

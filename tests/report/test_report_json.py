@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tuner.report import figures
-from tuner.report.pages.document import report_document, script_json
+from tuner.report.pages.document import report_document
+from tuner.report.pages.template import script_json
 from tuner.report.tables.trials import trials_frame
 from tuner.text import plain
 

@@ -12,7 +12,8 @@ import pytest
 
 from tuner.errors import InputError
 from tuner.report.pages import study as page
-from tuner.report.pages.study import SECTIONS, write_report
+from tuner.report.pages.sections import SECTIONS
+from tuner.report.pages.study import write_report
 from tuner.result.study import StudyData
 
 COMMANDS = {"reproduce": "tune --env CartPole-v1 --trials 60", "export": "tune export dqn-native-CartPole-v1"}

@@ -51,6 +51,10 @@ def watched() -> Watched:
     return Watched(log, points)
 
 
+def write(run, log, points, folder):
+    return write_training_page(run.describe(), log.to_mapping(), [(p.step, p.returns) for p in points], folder)
+
+
 @given(st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=300), st.integers(1, 120))
 def test_trailing_mean_equals_the_naive_one(values, window):
     naive = [np.mean(values[max(0, i + 1 - window) : i + 1]) for i in range(len(values))]
@@ -76,7 +80,7 @@ def test_a_short_series_is_kept_as_it_is(watched):
 
 
 def test_page_and_json_hold_what_was_watched(watched, tmp_path):
-    path = write_training_page(spec(), watched.log, watched.points, tmp_path)
+    path = write(spec(), watched.log, watched.points, tmp_path)
     assert path == tmp_path / "training.html"
     document = json.loads((tmp_path / "training.json").read_text(encoding="utf-8"))
     assert document["episodes"]["return"] == watched.log.episode_returns
@@ -108,13 +112,13 @@ def test_a_loss_over_two_decades_is_logarithmic():
 
 
 def test_a_run_that_never_learnt_says_so(tmp_path):
-    html = write_training_page(spec(), TrainingLog(), [], tmp_path).read_text(encoding="utf-8")
+    html = write(spec(), TrainingLog(), [], tmp_path).read_text(encoding="utf-8")
     assert "Nothing to draw: no episode ended and nothing was evaluated." in html
     assert "Nothing to draw: the run took no gradient step." in html
 
 
 def test_names_are_escaped_and_nothing_is_loaded(watched, tmp_path):
-    html = write_training_page(spec("<img src=http://x>"), watched.log, watched.points, tmp_path).read_text("utf-8")
+    html = write(spec("<img src=http://x>"), watched.log, watched.points, tmp_path).read_text("utf-8")
     assert "<img" not in html.split("<script")[0]
     assert "&lt;img" in html
     assert not re.search(r"<(?:link|script|img)[^>]*(?:src|href)=", html.split("<script")[0])

@@ -83,11 +83,9 @@ def command(parsed: argparse.Namespace) -> int:
             return 130
         runs[backend] = done
     first = specs["native"][0]
+    asked = {key: value for key, value in first.describe().items() if key not in ("backend", "seed")}
     facts = {
-        "env": plan.env.id,
-        "algorithm": first.algorithm,
-        "n_timesteps": first.n_timesteps,
-        "hyperparameters": hyperparameters.to_mapping(),
+        **asked,
         "seeds": seeds,
         "evaluation": {"grid": list(first.grid), **dataclasses.asdict(first.evaluation)},
     }

@@ -63,7 +63,10 @@ class TrainingWatch:
         """Write the training plot into an existing folder and return its path."""
         from tuner.report.pages.training import write_training_page
 
-        return write_training_page(self._spec, self.log, self.points, folder, reward_threshold=reward_threshold)
+        points = [(p.step, p.returns) for p in self.points]
+        return write_training_page(
+            self._spec.describe(), self.log.to_mapping(), points, folder, reward_threshold=reward_threshold
+        )
 
     def _step(self, step: int) -> None:
         now = time.monotonic()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bisect
 from dataclasses import dataclass, field, replace
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from tuner.contract.grid import late_points
 from tuner.contract.rules import CURRENT, Rules
@@ -79,6 +79,17 @@ class RunSpec:
     def n_timesteps(self) -> int:
         """The run's budget in environment steps."""
         return self.grid[-1]
+
+    def describe(self) -> dict[str, Any]:
+        """Return what was trained, as plain data for a reader."""
+        return {
+            "env": self.env.id,
+            "algorithm": self.algorithm,
+            "backend": self.backend,
+            "seed": self.seed,
+            "n_timesteps": self.n_timesteps,
+            "hyperparameters": self.hyperparameters.to_mapping(),
+        }
 
     def episodes_at(self, step: int) -> int:
         """Return the episodes of the evaluation at a grid step."""

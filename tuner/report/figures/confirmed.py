@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from tuner.report.figures.base import broken, canvas, threshold_line
 from tuner.report.figures.palette import SURFACE, light
-from tuner.text import figure_text, number
+from tuner.text import figure_text
 
 
 class Look(NamedTuple):
@@ -165,13 +165,6 @@ def luck_lines(finalists: Sequence[Mapping[str, Any]], winner: str | None) -> go
         )
     figure.update_xaxes(range=[-0.25, 1.25])
     return figure
-
-
-def caption(estimate: Mapping[str, Any]) -> str:
-    """Return ``463 (431 to 489)`` for a table."""
-    if estimate["low"] is None:
-        return number(estimate["value"], 3)
-    return f"{number(estimate['value'], 3)} ({number(estimate['low'], 3)} to {number(estimate['high'], 3)})"
 
 
 def _looks(count: int) -> list[Look]:

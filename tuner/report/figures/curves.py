@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from tuner.report.figures.base import broken, canvas, log_ticks, markers, score_coloraxis, threshold_line
 from tuner.report.figures.palette import RAMP, light, mark, ramp_step
-from tuner.report.numbers.trials import Series, curves_series, metrics_series
+from tuner.report.numbers.trials import METRICS, Series, curves_series, metrics_series
 from tuner.result.study import StudyData
 from tuner.text import number
 
@@ -37,7 +37,7 @@ def learning_curves(data: StudyData) -> go.Figure | None:
 
 
 def metric_curves(data: StudyData) -> dict[str, go.Figure]:
-    """Return metric name to its curves in all trials, coloured as the learning curves are."""
+    """Return metric title to its curves in all trials, coloured as the learning curves are."""
     figures = {}
     for name, curves in metrics_series(data).items():
         figure = canvas(300, x_title=data.clock)
@@ -50,7 +50,7 @@ def metric_curves(data: StudyData) -> dict[str, go.Figure]:
             ticks = log_ticks(min(values), max(values))
             figure.update_yaxes(type="log", tickvals=ticks, ticktext=[number(t, 3) for t in ticks])
         figure.update_layout(showlegend=False, margin={"t": 8})
-        figures[name] = figure
+        figures[METRICS[name]] = figure
     return figures
 
 

@@ -66,8 +66,7 @@ def edges(data: StudyData) -> list[Edge]:
     The best are the finalists of the confirm stage, else the five highest scores. Nothing is said where fewer than ten
     different scores exist: then the best were chosen by chance.
     """
-    ranked = data.ranked
-    if len({t.score for t in ranked}) < 2 * TOP:
+    if not tells_apart(data):
         return []
     best = _best(data)
     found = []
@@ -76,10 +75,20 @@ def edges(data: StudyData) -> list[Edge]:
             continue
         places = [(t.number, axis.position(t.params[name])) for t in best if name in t.params]
         for end in ("low", "high"):
-            there = tuple(n for n, p in places if p is not None and (p <= EDGE if end == "low" else p >= 1 - EDGE))
+            there = tuple(n for n, p in places if p is not None and end_of(p) == end)
             if len(there) >= 2 and 2 * len(there) >= len(places):
                 found.append(Edge(name, end, there, len(places), axis.low, axis.high, _wider(data, axis, end)))
     return found
+
+
+def tells_apart(data: StudyData) -> bool:
+    """Return whether scores differ enough that the best trials were not chosen by chance."""
+    return len({t.score for t in data.ranked}) >= 2 * TOP
+
+
+def end_of(position: float) -> str:
+    """Return the end of a range, ``low`` or ``high``, that a position from 0 to 1 lies at; empty between them."""
+    return "low" if position <= EDGE else "high" if position >= 1 - EDGE else ""
 
 
 def wider_space(data: StudyData, found: list[Edge]) -> str | None:

@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from tuner.core.statistics import Estimate, interquartile_mean, iqm_interval, mean_interval
+from tuner.core.statistics import interquartile_mean, iqm_interval, mean_interval
 from tuner.result.confirmation import Confirmation, ConfirmRun, Contestant, Phase
 from tuner.result.curve import CurvePoint
 from tuner.result.study import StudyData
@@ -74,14 +74,9 @@ def _contestant(confirmation: Confirmation, contestant: Contestant, objectives: 
             "seeds": [run.seed for run in contestant.phase("verdict")],
             "outcomes": [run.outcome for run in contestant.phase("verdict")],
             "scores": {o: list(scores) for o, scores in verdict.items()},
-            "estimates": {o: estimate_data(iqm_interval(scores)) for o, scores in verdict.items() if scores},
+            "estimates": {o: dataclasses.asdict(iqm_interval(scores)) for o, scores in verdict.items() if scores},
         },
     }
-
-
-def estimate_data(estimate: Estimate) -> dict[str, Any]:
-    """Return an estimate as plain data: ``value``, ``low``, ``high`` (or None), ``kind`` and ``n``."""
-    return dataclasses.asdict(estimate)
 
 
 def _comparisons(confirmation: Confirmation, objectives: Sequence[str]) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -10,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from tuner.core.statistics import iqm_interval
-from tuner.report.figures.confirmed import caption, confirmed_scores
+from tuner.report.figures.confirmed import confirmed_scores
 from tuner.report.figures.confirmed import seed_curves as draw_curves
-from tuner.report.numbers.evidence import compare_samples, estimate_data, seed_curves
-from tuner.report.pages.study import render_template, replace_file
+from tuner.report.numbers.evidence import compare_samples, seed_curves
+from tuner.report.pages.template import render_template, replace_file
 from tuner.report.tables.evidence import RESULTS, SCORES
 from tuner.report.tables.trials import Cell, provenance_rows
-from tuner.report.words.evidence import interval_text, probability_text, range_text, round_like
+from tuner.report.words.evidence import caption, interval_text, probability_text, range_text, round_like
 from tuner.report.words.search import ALGORITHM_NAMES, KeyNumber
 from tuner.result.confirmation import Confirmation, ConfirmRun, Contestant
 from tuner.text import counted, number, plain
@@ -68,7 +69,7 @@ def comparison_document(
                 "reasons": sorted({r.reason for r in members if r.reason}),
                 "training_s": sum(r.duration_s for r in members),
                 "scores": {o: list(s) for o, s in scores[name].items()},
-                "estimates": {o: estimate_data(iqm_interval(s)) for o, s in scores[name].items() if s},
+                "estimates": {o: dataclasses.asdict(iqm_interval(s)) for o, s in scores[name].items() if s},
                 "curves": seed_curves([r for r in members if r.curve]),
             }
             for name, members in runs.items()

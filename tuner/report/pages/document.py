@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from tuner.report.numbers import parameters as parameter_series
-from tuner.report.numbers import trials as series
 from tuner.report.numbers.audits import importance_caution, pruning_audit
 from tuner.report.numbers.edges import edges
 from tuner.report.numbers.evidence import evidence
 from tuner.report.numbers.reasons import reason_groups
+from tuner.report.numbers.trials import wall_seconds
+from tuner.report.pages.sections import FIGURES
 from tuner.report.words import search as words
 from tuner.report.words.evidence import luck_sentences, verdict
 from tuner.result.study import StudyData, TrialRow
@@ -59,7 +58,7 @@ def report_document(
             "reasons": [dataclasses.asdict(group) for group in reason_groups(data)],
         },
         "trials": [_trial(trial) for trial in data.trials],
-        "figures": figure_data(data),
+        "figures": {f.key: f.numbers(data) for f in FIGURES if f.numbers is not None},
         "best_yaml": best_yaml,
         "commands": commands,
         "audits": {
@@ -71,29 +70,6 @@ def report_document(
     }
     plain_document: dict[str, Any] = plain(document)
     return plain_document
-
-
-def figure_data(data: StudyData) -> dict[str, Any]:
-    """Return the numbers behind each figure."""
-    return {
-        "history": series.history_series(data),
-        "curves": series.curves_series(data),
-        "metrics": series.metrics_series(data),
-        "importance": parameter_series.importance_series(data),
-        "slices": parameter_series.slices_series(data),
-        "parallel": parameter_series.parallel_series(data),
-        "contours": parameter_series.contours_series(data),
-        "steps": series.effort_series(data),
-        "timeline": series.timeline_series(data),
-    }
-
-
-def script_json(value: Any) -> str:
-    """Return JSON that may stand inside a ``<script>`` element: no ``<``, ``>`` or ``&``, no line separators."""
-    text = json.dumps(value, allow_nan=False, separators=(",", ":"))
-    for character in "<>&\u2028\u2029":
-        text = text.replace(character, f"\\u{ord(character):04x}")
-    return text
 
 
 def _summary(data: StudyData) -> dict[str, Any]:
@@ -115,7 +91,7 @@ def _summary(data: StudyData) -> dict[str, Any]:
         "steps_spent": data.steps_spent,
         "steps_saved": data.steps_saved if data.grid else 0,
         "training_s": sum(t.duration_s for t in data.trials),
-        "wall_s": series.wall_seconds(data),
+        "wall_s": wall_seconds(data),
     }
 
 

@@ -3,131 +3,50 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import plotly.graph_objects as go
 
 from tuner.report.figures.training import DRAWN_EPISODES, training_metric, training_returns
 from tuner.report.numbers.trials import METRICS
-from tuner.report.pages.study import render_template, replace_file
+from tuner.report.pages.template import render_template, replace_file
 from tuner.report.tables.trials import provenance_rows
-from tuner.report.words.search import ALGORITHM_NAMES, BACKEND_NAMES, KeyNumber
+from tuner.report.words.evidence import BACKEND_NAMES
+from tuner.report.words.search import ALGORITHM_NAMES, KeyNumber
 from tuner.text import number, plain
 
 #: Raised when a key of ``training.json`` changes its meaning or goes away.
 SCHEMA_VERSION = 1
 
 
-class TrainedHyperparameters(Protocol):
-    """Hyperparameters as plain data."""
-
-    def to_mapping(self) -> dict[str, Any]:
-        """Return field to value."""
-        ...
-
-
-class TrainedEnvironment(Protocol):
-    """The environment that was trained on."""
-
-    @property
-    def id(self) -> str:
-        """Gymnasium id."""
-        ...
-
-
-class TrainedRun(Protocol):
-    """What the page needs of a run: a :class:`tuner.contract.spec.RunSpec` fits."""
-
-    @property
-    def env(self) -> TrainedEnvironment:
-        """Its environment."""
-        ...
-
-    @property
-    def algorithm(self) -> str:
-        """As ``--algo`` takes it."""
-        ...
-
-    @property
-    def backend(self) -> str:
-        """Who trained."""
-        ...
-
-    @property
-    def seed(self) -> int:
-        """Source of its randomness."""
-        ...
-
-    @property
-    def n_timesteps(self) -> int:
-        """Its budget in environment steps."""
-        ...
-
-    @property
-    def hyperparameters(self) -> TrainedHyperparameters:
-        """Its values."""
-        ...
-
-
-class Log(Protocol):
-    """What was watched: a :class:`tuner.training.log.TrainingLog` fits."""
-
-    def to_mapping(self) -> dict[str, Any]:
-        """Return ``episodes``, ``updates`` and ``stride``."""
-        ...
-
-
-class Evaluation(Protocol):
-    """One evaluation: a :class:`tuner.contract.outcome.EvalPoint` fits."""
-
-    @property
-    def step(self) -> int:
-        """Environment step."""
-        ...
-
-    @property
-    def returns(self) -> tuple[float, ...]:
-        """Return of each episode."""
-        ...
-
-
 def write_training_page(
-    spec: TrainedRun,
-    log: Log,
-    points: Sequence[Evaluation],
+    run: Mapping[str, Any],
+    watched: Mapping[str, Any],
+    evaluations: Iterable[tuple[int, Sequence[float]]],
     folder: Path,
     *,
     reward_threshold: float | None = None,
 ) -> Path:
     """Write ``training.html`` and ``training.json`` into an existing folder; each replaces its predecessor at once.
 
-    ``training.json`` holds ``schema_version``, ``run`` (environment, algorithm, backend, seed, steps,
-    hyperparameters), ``episodes`` (``step``, ``return``, ``length``), ``updates`` (``step``, ``loss``, ``q_value``,
-    ``epsilon``; each entry the mean over ``stride`` training calls) and ``evaluations`` (``step``, ``returns``).
+    ``training.json`` holds ``schema_version``, ``run``, ``episodes`` (``step``, ``return``, ``length``), ``updates``
+    (``step``, ``loss``, ``q_value``, ``epsilon``; each entry the mean over ``stride`` training calls) and
+    ``evaluations`` (``step``, ``returns``).
 
     Args:
-        spec: The run.
-        log: Its episodes and updates.
-        points: Its evaluations in order.
+        run: ``env``, ``algorithm``, ``backend``, ``seed``, ``n_timesteps``, ``hyperparameters``; plain data.
+        watched: ``episodes``, ``updates`` and ``stride``.
+        evaluations: (step, return of each episode), in order.
         folder: Where to write.
         reward_threshold: The environment's own 'solved' return, when it has one.
 
     Returns:
         Path of ``training.html``.
     """
-    watched = plain(log.to_mapping())
-    run = {
-        "env": spec.env.id,
-        "algorithm": spec.algorithm,
-        "backend": spec.backend,
-        "seed": spec.seed,
-        "n_timesteps": spec.n_timesteps,
-        "hyperparameters": spec.hyperparameters.to_mapping(),
-    }
-    evaluations = [{"step": p.step, "returns": p.returns} for p in points]
-    document = plain({"schema_version": SCHEMA_VERSION, "run": run, **watched, "evaluations": evaluations})
+    points = [{"step": step, "returns": returns} for step, returns in evaluations]
+    document = plain({"schema_version": SCHEMA_VERSION, "run": run, **watched, "evaluations": points})
     html = render_training(document, reward_threshold)
     replace_file(folder / "training.json", json.dumps(document, allow_nan=False, ensure_ascii=False) + "\n")
     replace_file(folder / "training.html", html)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tuner.report.figures.confirmed import caption
 from tuner.report.tables.trials import Cell
-from tuner.report.words.evidence import contestant_title, luck_sentences, probability_text, range_text
+from tuner.report.words.evidence import caption, contestant_title, luck_sentences, probability_text, range_text
 from tuner.text import number
 
 #: Score to its column.

@@ -11,16 +11,11 @@ import pandas as pd
 
 from tuner.errors import InputError
 from tuner.hyperparameters import algorithm_class, field_infos
-from tuner.report.figures.palette import mark
 from tuner.report.numbers.axes import parameter_axes
+from tuner.report.numbers.edges import end_of, tells_apart
 from tuner.report.numbers.trials import last_evaluation
 from tuner.result.study import StudyData, TrialRow
 from tuner.text import duration, number, plain, value_text
-
-#: Closer to an end of its range than this share of it, a best value hints at a range that is too narrow.
-EDGE = 0.03
-#: A best value among fewer different scores hints at nothing.
-EDGE_SCORES = 10
 
 
 @dataclass(frozen=True)
@@ -72,9 +67,7 @@ def best_values(data: StudyData) -> tuple[list[BestValue], list[BestValue]]:
             value = best.hyperparameters.get(name, best.params[name])
             row = _best_value(name, value, fields)
             if position is not None:
-                edge = (
-                    _edge(position) if len({t.score for t in data.trials if t.score is not None}) >= EDGE_SCORES else ""
-                )
+                edge = end_of(position) if tells_apart(data) else ""
                 ends = {"low": value_text(axis.low), "high": value_text(axis.high), "at_edge": edge}
                 row = BestValue(row.name, row.value, row.default, row.differs, position, **ends, help=row.help)
             searched.append(row)
@@ -154,13 +147,9 @@ def _best_value(name: str, value: Any, fields: Mapping[str, Any]) -> BestValue:
     return BestValue(name, value_text(value), value_text(default), plain(value) != default, help=fields[name].help)
 
 
-def _edge(position: float) -> str:
-    return "low" if position < EDGE else "high" if position > 1 - EDGE else ""
-
-
 def _trial_row(trial: TrialRow, names: list[str], best: TrialRow | None) -> list[Cell]:
     is_best = best is not None and trial.number == best.number
-    word = "best" if is_best else mark(trial.outcome).word
+    word = "best" if is_best else trial.outcome.replace("_", " ")
     css = "best" if is_best else trial.outcome if trial.outcome.isidentifier() else "failed"
     seeds = [str(seed) for _, seed in sorted(trial.seeds.items())]
     params = []

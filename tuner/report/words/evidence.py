@@ -8,8 +8,8 @@ from typing import Any
 from tuner.result.confirmation import TITLES
 from tuner.text import counted, large, listed, number, value_text
 
-#: What the other backend is called.
-BACKENDS = {"native": "the native backend", "sb3": "Stable-Baselines3"}
+#: Backend to what it is called.
+BACKEND_NAMES = {"native": "the native backend", "sb3": "Stable-Baselines3"}
 
 #: Fewer seeds than these make intervals that hold the truth clearly less often than they say.
 FEW_SEEDS = 5
@@ -20,7 +20,7 @@ def contestant_title(contestant: Mapping[str, Any]) -> str:
     if contestant["role"] == "finalist":
         return str(contestant["name"])
     if contestant["role"] == "other_backend":
-        return f"the same values trained by {BACKENDS.get(contestant['backend'], contestant['backend'])}"
+        return f"the same values trained by {BACKEND_NAMES.get(contestant['backend'], contestant['backend'])}"
     if contestant["role"] == "startup":
         return f"the best of the startup trials ({contestant['name']})"
     return TITLES.get(contestant["role"], str(contestant["name"]))
@@ -44,6 +44,12 @@ def range_text(estimate: Mapping[str, Any], digits: int = 3) -> str:
     if estimate["kind"] == "interval":
         return f"{number(estimate['low'], digits)} to {number(estimate['high'], digits)}"
     return {"tie": "tie", "constant": "no spread", "single": "one run"}[estimate["kind"]]
+
+
+def caption(estimate: Mapping[str, Any]) -> str:
+    """Return ``463 (431 to 489)``, the value alone where there is no interval."""
+    value = number(estimate["value"], 3)
+    return value if estimate["low"] is None else f"{value} ({range_text(estimate)})"
 
 
 def round_like(value: float) -> float:

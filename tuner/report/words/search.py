@@ -8,12 +8,11 @@ from typing import Any
 
 from tuner.report.numbers.axes import parameter_axes
 from tuner.report.numbers.trials import wall_seconds
-from tuner.report.words.evidence import range_text
+from tuner.report.words.evidence import BACKEND_NAMES, range_text
 from tuner.result.study import StudyData
 from tuner.text import counted, duration, large, listed, number
 
 ALGORITHM_NAMES = {"dqn": "DQN", "q_learning": "Q-learning", "fqi": "Fitted Q-iteration"}
-BACKEND_NAMES = {"native": "the native backend", "sb3": "Stable-Baselines3"}
 OBJECTIVE_NAMES = {
     "late": "the mean return over the last third of a run's evaluations",
     "final": "the mean return of a run's last evaluation",
@@ -184,32 +183,26 @@ def effort_sentence(data: StudyData) -> str:
     )
 
 
-def why_empty(figure: str, data: StudyData) -> str:
-    """Return why a figure is not there."""
+def what_is_missing(data: StudyData, *, of_scores: bool) -> str:
+    """Return what no figure can be drawn without; empty where it is there. ``of_scores``: scores and parameters too."""
+    scored = [t for t in data.trials if t.score is not None]
     if not data.trials:
         return "Nothing to draw: the study has no trial yet."
-    scored = [t for t in data.trials if t.score is not None]
-    if figure in ("confirmed", "scores", "luck"):
-        return "Nothing to draw: no finalist has been trained again yet."
-    if figure == "curves":
-        return "Nothing to draw: no trial has been evaluated yet."
-    if figure == "metrics":
-        return "Nothing to draw: the trials recorded no training metrics."
-    if figure in ("steps", "timeline"):
-        return "Nothing to draw: no trial has taken an environment step yet."
-    if not scored:
+    if of_scores and not scored:
         return "Nothing to draw: no trial has run to the end, so there is no score yet."
-    if not any(t.params for t in scored):
+    if of_scores and not any(t.params for t in scored):
         return "Nothing to draw: the search space samples no parameter."
-    if figure == "importance":
-        if len({t.score for t in scored}) == 1:
-            return "Importance needs scores that differ: " + (
-                "there is only one." if len(scored) == 1 else "all are equal here."
-            )
-        return f"Importance could not be estimated from {counted(len(scored), 'completed trial')}."
-    if figure == "contours":
-        return "Nothing to draw: fewer than two parameters were sampled."
-    return "Nothing to draw: it takes two completed trials."
+    return ""
+
+
+def why_no_importance(data: StudyData) -> str:
+    """Return why scores give no importance."""
+    scores = [t.score for t in data.trials if t.score is not None]
+    if len(set(scores)) == 1:
+        return (
+            f"Importance needs scores that differ: {'there is only one' if len(scores) == 1 else 'all are equal here'}."
+        )
+    return f"Importance could not be estimated from {counted(len(scores), 'completed trial')}."
 
 
 def _searched(data: StudyData) -> str:

@@ -1,0 +1,51 @@
+"""From a template to a self-contained page; and files that replace their predecessor at once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+
+from tuner import durable
+from tuner.report.figures.palette import dark_twins
+
+TEMPLATES = Path(__file__).parent.parent / "templates"
+
+
+def render_template(template: str, figures_json: Mapping[str, Any], context: Mapping[str, Any]) -> str:
+    """Return a self-contained page: our style, script and plotly.js inlined once, figures as JSON."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.tests["grouped"] = lambda key, group: key.startswith(f"{group}-")
+    # Markup only for our own files and for JSON that cannot leave its script element.
+    inlined = {
+        "style": Markup((TEMPLATES / "style.css").read_text(encoding="utf-8")),
+        "script": Markup((TEMPLATES / "page.js").read_text(encoding="utf-8")),
+        "plotly": Markup(get_plotlyjs() if figures_json else ""),
+        "figures_json": Markup(script_json(figures_json)),
+        "twins_json": Markup(script_json(dark_twins())),
+    }
+    return environment.get_template(template).render({**context, **inlined})
+
+
+def replace_file(path: Path, text: str) -> None:
+    """Write ``text`` in one step; on failure ``path`` is untouched."""
+    durable.replace_file(path, text.encode("utf-8", "backslashreplace"))
+
+
+def script_json(value: Any) -> str:
+    """Return JSON that may stand inside a ``<script>`` element: no ``<``, ``>`` or ``&``, no line separators."""
+    text = json.dumps(value, allow_nan=False, separators=(",", ":"))
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text
