@@ -14,7 +14,7 @@ FILES = sorted(TUNER.rglob("*.py"))
 #: Rooms from the ground up: a room may import those on floors below its own.
 FLOORS = [
     {"errors", "seeding", "durable", "storage_url"},
-    {"optional", "durations", "core", "fields", "text"},
+    {"optional", "durations", "core", "fields", "plain_yaml", "text"},
     {"networks"},
     {"hyperparameters", "envs", "replay"},
     {"space", "agents", "contract"},

@@ -7,6 +7,8 @@ ROOT = Path(__file__).parents[1]
 TABLE = (ROOT / "docs" / "faults.md").read_text(encoding="utf-8")
 ROWS = dict(re.findall(r"^\| ([FBSL]\d+) \| (.*)$", TABLE, re.M))
 
+ATTACKS = dict(re.findall(r"^\| (A\d+) \| (.*)$", TABLE, re.M))
+
 
 def test_every_fault_has_its_row():
     wanted = {f"F{n}" for n in range(1, 23)} | {f"B{n}" for n in range(1, 6)} | {"S1", "S2", "S3", "L1", "L2", "L4"}
@@ -19,7 +21,7 @@ def test_every_row_names_tests_that_exist():
         for path in (ROOT / "tests").rglob("test_*.py")
         for name in re.findall(r"^def (test_\w+)", path.read_text(encoding="utf-8"), re.M)
     }
-    for fault, row in ROWS.items():
+    for fault, row in {**ROWS, **ATTACKS}.items():
         named = re.findall(r"`(test_\w+)`", row)
         assert named, fault
         for name in named:

@@ -15,7 +15,7 @@ from tuner.execution.choose import interruptible, make_executor, with_workers
 from tuner.hyperparameters import Hyperparameters, from_mapping
 from tuner.plan.command_lines import recipe_command, study_commands
 from tuner.plan.cost import refuse_what_cannot_fit
-from tuner.plan.naming import confirm_name
+from tuner.plan.naming import confirm_name, file_name
 from tuner.plan.recipe import StudyRecipe
 from tuner.plan.recipe import from_mapping as recipe_from_mapping
 from tuner.plan.resolve import StudyPlan, plan_again, plan_study
@@ -171,7 +171,7 @@ def write_study_report(data: StudyData, storage: str, report_dir: Path) -> Repor
     """
     from tuner.report.pages.study import write_report
 
-    folder = report_dir / data.name
+    folder = report_dir / file_name(data.name)
     best_path: Path | None = None
     text: str | None = None
     if data.chosen is not None and data.chosen.hyperparameters and data.recipe:
@@ -274,7 +274,7 @@ def _film(plan: StudyPlan, data: StudyData, progress: ProgressListener) -> Study
     from tuner.study.upkeep.film_winner import film_agent
 
     try:
-        film_agent(plan, data, Path(plan.recipe.report_dir) / plan.name, progress.note)
+        film_agent(plan, data, Path(plan.recipe.report_dir) / file_name(plan.name), progress.note)
     except StudyFailedError as error:  # what the study has found is reported all the same
         return error
     return None
@@ -288,7 +288,7 @@ def _result(plan: StudyPlan, data: StudyData, paths: ReportPaths, ending: Ending
 
 def _check_report_dir(plan: StudyPlan) -> None:
     """Find out before the search that its report could not be written."""
-    folder = Path(plan.recipe.report_dir) / plan.name
+    folder = Path(plan.recipe.report_dir) / file_name(plan.name)
     there = next(p for p in (folder, *folder.parents) if p.exists())
     if not there.is_dir() or not os.access(there, os.W_OK):
         raise InputError(f"--report-dir {plan.recipe.report_dir} cannot be used: {there} may not be written.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 
 from tuner.errors import InputError
 
@@ -23,7 +24,7 @@ def parse_duration(value: object, name: str) -> float:
         InputError: Not a duration, or not above 0.
     """
     seconds = math.nan
-    if isinstance(value, int | float) and not isinstance(value, bool):
+    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max:
         seconds = float(value)
     elif isinstance(value, str) and (match := _PATTERN.match(value.strip().lower())) and any(match.groups()):
         parts = zip(match.groups(), SECONDS.values(), strict=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -77,7 +78,7 @@ class FieldInfo:
                 return False, value
             widths = tuple(value)
             return all(_is_int(w) and self.low <= w <= self.high for w in widths), widths
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= sys.float_info.max:
             return False, value
         if self.kind == "int":
             if not float(value).is_integer():

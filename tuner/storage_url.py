@@ -15,7 +15,8 @@ DEFAULT_STORAGE = "sqlite:///studies/tuner.db"
 MASK = "***"
 
 # Everything between "user:" and the last "@" is taken for the password: rather too much hidden than too little.
-_USERINFO = re.compile(r"([A-Za-z][\w+.-]*://[^:/@\s]*:)(\S+)@")
+_USERINFO = re.compile(r"[A-Za-z][\w+.-]{0,40}://[^:/@\s]*:")
+_WORD = re.compile(r"\S+")
 _PARAMETER = re.compile(r"((?:password|passwd|pwd|sslpassword|token|secret)=)([^&\s'\"]+)", re.IGNORECASE)
 
 
@@ -26,13 +27,22 @@ def default_storage() -> str:
 
 def mask(text: str) -> str:
     """Return ``text`` (a URL, or anything that holds one) with passwords replaced by ``***``."""
-    return _PARAMETER.sub(rf"\1{MASK}", _USERINFO.sub(rf"\1{MASK}@", text))
+    hidden = _WORD.sub(lambda word: MASK.join(_around_password(word.group()) or (word.group(),)), text)
+    return _PARAMETER.sub(rf"\1{MASK}", hidden)
 
 
 def passwords(url: str) -> list[str]:
     """Return the passwords inside a URL, as written and decoded, longest first."""
-    raw = [m.group(2) for m in _USERINFO.finditer(url)] + [m.group(2) for m in _PARAMETER.finditer(url)]
+    around = [(word, parts) for word in url.split() if (parts := _around_password(word))]
+    raw = [word[len(before) : len(word) - len(after)] for word, (before, after) in around]
+    raw += [m.group(2) for m in _PARAMETER.finditer(url)]
     return sorted({form for word in raw for form in (word, unquote(word))}, key=len, reverse=True)
+
+
+def _around_password(word: str) -> tuple[str, str] | None:
+    """Return what stands before and after a URL's password in a word without spaces; in linear time, of any text."""
+    start, at = _USERINFO.search(word) if "://" in word else None, word.rfind("@")
+    return None if start is None or at <= start.end() else (word[: start.end()], word[at:])
 
 
 def scrub(text: str, url: str) -> str:

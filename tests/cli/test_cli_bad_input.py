@@ -151,3 +151,25 @@ def test_a_process_exits_2_with_one_line(in_tmp):
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.count("\n") == 1
     assert list(in_tmp.iterdir()) == []
+
+
+BEYOND = "1" + "0" * 400
+
+
+@pytest.mark.parametrize("number", [BEYOND, "9" * 5000, "0x" + "f" * 5000, "2024-13-45", "[" * 5000 + "]" * 5000])
+def test_a_number_beyond_all_bounds_is_one_line(in_tmp, number):
+    (in_tmp / "recipe.yaml").write_text(f"env: CartPole-v1\ntrials: {number}\n")
+    (in_tmp / "space.yaml").write_text(SPACE.format(line=f"gamma: {{low: {number}, high: 1.0}}"))
+    (in_tmp / "zoo.yaml").write_text(f"CartPole-v1: {{n_timesteps: 200, policy: MlpPolicy, learning_rate: {number}}}")
+    refused(in_tmp, "--recipe", "./recipe.yaml", words=["recipe.yaml"])
+    refused(in_tmp, "--env", "CartPole-v1", "--space", "./space.yaml", words=["space.yaml"])
+    refused(in_tmp, "train", "--env", "CartPole-v1", "--config", "zoo.yaml", words=["zoo.yaml"])
+    for flag in ("--trials", "--timeout", "--confirm-budget", "--seed"):
+        refused(in_tmp, "--env", "CartPole-v1", flag, number, words=[flag])
+    for setting in ("gamma", "batch_size", "net_arch"):
+        refused(in_tmp, "train", "--env", "CartPole-v1", "--set", f"{setting}={number}", words=[setting])
+
+
+def test_an_errors_line_has_a_length_and_keeps_its_end(in_tmp):
+    line = refused(in_tmp, "--env", "x" * 100_000, words=["x" * 100, "more characters"])
+    assert len(line) < 2_200

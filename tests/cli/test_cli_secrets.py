@@ -42,3 +42,15 @@ def test_the_process_list_does_not_show_the_password_and_the_database_gets_it(tm
             process.wait()
     assert process.returncode in (2, 4), text
     assert SECRET not in out + text
+
+
+def test_the_restart_that_hides_a_password_runs_no_file_of_the_working_folder(tmp_path):
+    for name in ("yaml", "tuner", "json", "sqlalchemy"):
+        (tmp_path / f"{name}.py").write_text("open('RAN', 'a').write(__name__)")
+    tune = Path(sys.executable).with_name("tune")
+    command = [tune, "list", "--storage", f"postgresql://u:{SECRET}@127.0.0.1:1/db"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert not (tmp_path / "RAN").exists()
+    assert done.returncode in (2, 4)
+    assert done.stderr.startswith("tune: error: ")
+    assert SECRET not in done.stdout + done.stderr

@@ -1,4 +1,6 @@
 import dataclasses
+import os
+from pathlib import Path
 
 import pytest
 import yaml
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 
 from tuner.durations import parse_duration, show_duration
 from tuner.errors import InputError
-from tuner.plan.naming import study_name
+from tuner.plan.naming import confirm_name, file_name, study_name
 from tuner.plan.recipe import NAME_PATTERN, StudyRecipe, from_mapping
 from tuner.plan.recipe_files import list_recipes, read_recipe, recipe_yaml
 
@@ -122,7 +124,7 @@ def test_a_recipe_in_the_working_directory_hides_the_packaged_one(tmp_path, monk
         ("trails: 3", ["Did you mean 'trials'"]),
         ("- 1", ["mapping"]),
         ("env: [", ["YAML"]),
-        ("env: !!python/object/apply:os.getcwd []", ["YAML"]),
+        ("env: !!python/object/apply:os.getcwd []", ["only plain data"]),
     ],
 )
 def test_a_bad_recipe_file_is_named_with_its_mistake(tmp_path, text, words):
@@ -146,3 +148,23 @@ def test_a_written_recipe_reads_back_equal(tmp_path):
     path.write_text(recipe_yaml(recipe))
     assert from_mapping(read_recipe(str(path))) == recipe
     assert set(yaml.safe_load(path.read_text())) == {"env", "trials", "set", "timeout", "sampler"}
+
+
+@given(st.text(max_size=600))
+def test_a_name_of_any_kind_becomes_one_file_inside_the_folder_it_is_joined_to(name):
+    file = file_name(name)
+    assert Path("reports", file).parts == ("reports", file)
+    assert file not in ("", ".", "..") and not file.startswith(".")
+    assert len(os.fsencode(file)) <= 140
+    assert file == name or not NAME_PATTERN.match(name)
+
+
+def test_two_names_never_share_a_file():
+    names = ["a/b", "a%2Fb", "a b", "a:b", "..", "../..", "", "%", "x" * 200, "x" * 201, "\ud800", "\ud801", "a\0b"]
+    assert len({file_name(name) for name in names}) == len(names)
+
+
+def test_a_study_and_its_confirm_study_keep_their_names_as_files():
+    for name in ("dqn-native-CartPole-v1", "x" * 128):
+        assert file_name(name) == name
+        assert file_name(confirm_name(name)) == confirm_name(name)

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 #: Columns of a table that goes into a pipe or a file: nothing is cut there.
 PIPED_WIDTH = 220
 
+#: Characters of an error's line that are shown.
+MAX_LINE = 2_000
+
 
 def one_line(text: str) -> str:
     """Return text without line breaks and without characters that would steer a terminal."""
@@ -26,7 +29,11 @@ def fail_line(message: str, arguments: Iterable[str]) -> str:
     """Return the one line of an error, without any password that the arguments or the environment hold."""
     for url in (*arguments, default_storage()):
         message = scrub(message, url)
-    return f"tune: error: {one_line(message)}"
+    text = one_line(message)
+    cut = len(text) - MAX_LINE
+    if cut > 0:  # what to do stands at the end
+        text = f"{text[: MAX_LINE - 500]} ... ({cut:_} more characters) ... {text[-500:]}"
+    return f"tune: error: {text}"
 
 
 def console(*, stderr: bool = False) -> Console:

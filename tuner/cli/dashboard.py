@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import getpass
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
 from tuner.cli.console import one_line
+from tuner.cli.dashboard_access import LOOPBACK, guarded
 from tuner.cli.parser import add_command, add_storage, whole_number
 from tuner.errors import InputError
 from tuner.storage_url import default_storage, mask
@@ -15,8 +18,10 @@ if TYPE_CHECKING:
     from wsgiref.simple_server import WSGIServer
     from wsgiref.types import WSGIApplication
 
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 DEFAULT_PORT = 8080
+
+#: Environment variable that holds the dashboard's password; without it --password asks.
+PASSWORD_VARIABLE = "TUNE_DASHBOARD_PASSWORD"
 
 #: How many ports after the default are tried when another program has it.
 PORTS_TRIED = 20
@@ -30,6 +35,10 @@ def add_to(commands: Any) -> None:
         "--host", metavar="ADDRESS", default=LOOPBACK[0], help="Address to listen on (default: 127.0.0.1)"
     )
     parser.add_argument("--port", metavar="N", help=f"port (default: {DEFAULT_PORT}, or the next free one)")
+    parser.add_argument("--read-only", action="store_true", help="refuse every change")
+    parser.add_argument(
+        "--password", action="store_true", help=f"want a password: ${PASSWORD_VARIABLE}, or what is typed at the start"
+    )
 
 
 def command(parsed: argparse.Namespace) -> int:
@@ -39,11 +48,13 @@ def command(parsed: argparse.Namespace) -> int:
         port = whole_number(parsed.port, "--port", 1, 65_535)
         ports = range(port, port + 1)
     url = parsed.storage or default_storage()
-    server = serve(application(url), parsed.host, ports)
-    if parsed.host not in LOOPBACK:
+    password = _password() if parsed.password else None
+    app = guarded(application(url), parsed.host, read_only=parsed.read_only, password=password)
+    server = serve(app, parsed.host, ports)
+    if parsed.host not in LOOPBACK and password is None:
         print(
-            f"Warning: there is no password: whoever reaches {one_line(parsed.host)} can read, change and delete "
-            "the studies.",
+            f"Warning: there is no --password: whoever reaches {one_line(parsed.host)} can read"
+            f"{'' if parsed.read_only else ', change and delete'} the studies.",
             file=sys.stderr,
         )
     shown = f"[{parsed.host}]" if ":" in parsed.host else parsed.host
@@ -56,6 +67,13 @@ def command(parsed: argparse.Namespace) -> int:
     finally:
         server.server_close()
     return 0
+
+
+def _password() -> str:
+    given = os.environ.get(PASSWORD_VARIABLE) or (getpass.getpass("Password: ") if sys.stdin.isatty() else "")
+    if not given:
+        raise InputError(f"--password needs one: set ${PASSWORD_VARIABLE}, or type it in a terminal.")
+    return given
 
 
 def application(url: str) -> WSGIApplication:

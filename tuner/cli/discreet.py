@@ -26,8 +26,14 @@ def given_arguments() -> list[str]:
         os.environ[_VARIABLE] = "\n".join(shown)
         sys.stdout.flush()
         sys.stderr.flush()
-        os.execv(sys.executable, [sys.executable, "-m", "tuner", *mask_arguments(shown)])
+        # -P, or the working folder would come first in the import path: its yaml.py would run.
+        os.execv(sys.executable, [sys.executable, *_safe_path(), "-m", "tuner", *mask_arguments(shown)])
     return shown
+
+
+def _safe_path() -> list[str]:
+    """Return the flag that keeps the working folder from being imported from, unless it was before: ``python -m``."""
+    return [] if sys.path[:1] in ([""], [os.getcwd()]) else ["-P"]
 
 
 def _tells(words: Sequence[str]) -> bool:

@@ -7,13 +7,15 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-import yaml
-
 from tuner.errors import InputError
+from tuner.plain_yaml import parse
 
 _DIGITS = r"\d+(?:_\d+)*"
 _INTEGER = re.compile(rf"[+-]?{_DIGITS}")
 _NUMBER = re.compile(rf"[+-]?(?:{_DIGITS}\.?(?:{_DIGITS})?|\.{_DIGITS})(?:[eE][+-]?\d+)?")
+#: Longer whole numbers stay text, which every rule for a number refuses.
+MAX_DIGITS = 300
+
 _WORDS: dict[str, Any] = {"true": True, "false": False, "null": None, "none": None}
 
 
@@ -54,15 +56,15 @@ def read_value(text: str) -> Any:
     if text[:1] not in ("[", "'", '"'):
         return text
     try:
-        value = yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError):
-        raise ValueError(f"'{text}' is not a list such as [64, 64], nor quoted text.") from None
+        value = parse(text)
+    except InputError as error:
+        raise ValueError(f"'{text}' is not a list such as [64, 64], nor quoted text: it {error}") from None
     return _items(value, text) if isinstance(value, list) else value
 
 
 def read_number(text: str) -> int | float | str:
     """Return the number that a word stands for, or the word itself."""
-    if _INTEGER.fullmatch(text):
+    if _INTEGER.fullmatch(text) and len(text) <= MAX_DIGITS:
         return int(text)
     number = float(text) if _NUMBER.fullmatch(text) else math.nan
     return number if math.isfinite(number) else text

@@ -5,11 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from urllib.parse import quote
 
 from tuner.plan.recipe import NAME_PATTERN, StudyRecipe
 
 #: These make up the readable part of the name; every other pinned setting goes into the suffix.
 _SPELLED_OUT = ("env", "algo", "backend")
+
+#: What a name of ours, or of its confirm study, looks like: no path, and no hidden file.
+_FILE_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,139}\Z")
 
 
 def study_name(recipe: StudyRecipe) -> str:
@@ -32,6 +36,17 @@ def study_name(recipe: StudyRecipe) -> str:
     name = name[:128]
     assert NAME_PATTERN.match(name)
     return name
+
+
+def file_name(study: str) -> str:
+    """Return what a study's files and folders are called: its name, unless another program gave it one that is a path.
+
+    Such a name is quoted, so that it stays inside whatever folder it is joined to, and no two names share a file.
+    """
+    if _FILE_NAME.match(study):
+        return study
+    digest = hashlib.sha256(study.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+    return f"%{quote(study, safe='', errors='replace')[:100]}-{digest}"
 
 
 def confirm_name(study: str) -> str:

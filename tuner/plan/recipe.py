@@ -7,8 +7,8 @@ recipe files and the resume check are generated from these declarations.
 from __future__ import annotations
 
 import dataclasses
-import math
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -221,7 +221,7 @@ def check_study_name(name: str) -> str:
 
 def _check_int(name: str, value: object, low: int | None, high: int | None) -> int:
     whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
-    fits = whole and not isinstance(value, bool) and low <= value <= (math.inf if high is None else high)  # type: ignore[operator]
+    fits = whole and not isinstance(value, bool) and low <= value <= (2**63 - 1 if high is None else high)  # type: ignore[operator]
     if not fits:
         top = "" if high is None else f" and at most {high}"
         raise InputError(f"{flag(name)} must be an integer of at least {low}{top}, got {value!r}.")
@@ -229,9 +229,9 @@ def _check_int(name: str, value: object, low: int | None, high: int | None) -> i
 
 
 def _check_number(name: str, value: object, low: float, high: float | None) -> float:
-    top = math.inf if high is None else high
+    top = sys.float_info.max if high is None else high
     plain = isinstance(value, int | float) and not isinstance(value, bool)
-    if not plain or not low <= value <= top or math.isinf(value):  # type: ignore[operator,arg-type]
+    if not plain or not low <= value <= top:  # type: ignore[operator]
         limit = "" if high is None else f" and at most {high:g}"
         raise InputError(f"{flag(name)} must be a number of at least {low:g}{limit}, got {value!r}.")
     return float(value)  # type: ignore[arg-type]

@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from tuner.errors import InputError, nearest
+from tuner.plain_yaml import load
 from tuner.plan.recipe import StudyRecipe, check_setting, from_mapping
 
 _PACKAGE = Path(__file__).resolve().parent.parent
@@ -59,10 +60,7 @@ def read_recipe(name: str) -> dict[str, Any]:
         InputError: No such file, not YAML, not a mapping, or a setting breaks its rule; the message names the file.
     """
     path = find_recipe(name)
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(f"{path}: cannot be read as YAML: {' '.join(str(error).split())}") from error
+    values = load(path)
     if values is None:
         values = {}
     if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):

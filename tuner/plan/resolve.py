@@ -19,7 +19,7 @@ from tuner.envs.spec import EnvSpec
 from tuner.errors import InputError
 from tuner.hyperparameters import Hyperparameters, algorithm_class
 from tuner.optional import require
-from tuner.plan.naming import study_name
+from tuner.plan.naming import file_name, study_name
 from tuner.plan.recipe import StudyRecipe, flag
 from tuner.plan.recipe import from_mapping as recipe_from_mapping
 from tuner.result.study import StudyData
@@ -93,7 +93,7 @@ class StudyPlan:
     @property
     def checkpoints(self) -> Path:
         """Folder that its long runs are saved in while they train."""
-        return Path(self.recipe.report_dir).absolute() / self.name / "checkpoints"
+        return Path(self.recipe.report_dir).absolute() / file_name(self.name) / "checkpoints"
 
     @property
     def sees_images(self) -> bool:

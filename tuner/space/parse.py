@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
-import yaml
-
-from tuner.errors import SpaceError
+from tuner.errors import InputError, SpaceError
 from tuner.hyperparameters import ALGORITHMS, FieldInfo, algorithm_class, field_infos
+from tuner.plain_yaml import load
 from tuner.space.budget import Budget, Override, with_plain_clock
 from tuner.space.derived import RULES, Derived
 from tuner.space.model import SearchSpace
@@ -21,21 +20,6 @@ BUDGET = ("n_timesteps", "evaluations", "eval_episodes", "clip")
 MAX_TIMESTEPS = 1_000_000_000
 
 
-class _Loader(yaml.SafeLoader):
-    """``yaml.safe_load``'s loader that refuses a key given twice instead of dropping the first."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key_node, _ in node.value:
-            if isinstance(key_node, yaml.ScalarNode) and key_node.tag != "tag:yaml.org,2002:merge":
-                if key_node.value in seen:
-                    raise yaml.constructor.ConstructorError(
-                        None, None, f"the key '{key_node.value}' is there twice", key_node.start_mark
-                    )
-                seen.add(key_node.value)
-        return super().construct_mapping(node, deep)
-
-
 def load_space(path: Path) -> SearchSpace:
     """Read and validate a search space.
 
@@ -43,17 +27,9 @@ def load_space(path: Path) -> SearchSpace:
         SpaceError: The file cannot be read, is not YAML with plain data, or breaks a rule of the grammar.
     """
     try:
-        loader = _Loader(path.read_text(encoding="utf-8"))
-        try:
-            data = loader.get_single_data()
-        finally:
-            loader.dispose()
-    except OSError as error:
-        raise SpaceError(f"{path}: cannot be read: {error.strerror or error}.") from error
-    except UnicodeDecodeError as error:
-        raise SpaceError(f"{path}: is not UTF-8 text.") from error
-    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
-        raise SpaceError(f"{path}: {_yaml_problem(error)}") from error
+        data = load(path)
+    except InputError as error:
+        raise SpaceError(str(error)) from error
     return parse_space(data, str(path))
 
 
@@ -199,16 +175,3 @@ def _check_space(prefix: str, space: SearchSpace, fail: Fail) -> None:
             if field in space.derived:
                 fail(f"{prefix}search.{name}", f"cannot depend on '{field}', which is derived after the search.")
         later.remove(name)
-
-
-def _yaml_problem(error: Exception) -> str:
-    if isinstance(error, yaml.constructor.ConstructorError) and "could not determine a constructor" in str(error):
-        return f"only plain data is allowed, no tags: {error.problem}{_place(error)}."
-    if isinstance(error, yaml.MarkedYAMLError):
-        return f"is not valid YAML: {error.problem}{_place(error)}."
-    return f"is not valid YAML: {str(error).splitlines()[0]}"
-
-
-def _place(error: yaml.MarkedYAMLError) -> str:
-    mark = error.problem_mark
-    return "" if mark is None else f" (line {mark.line + 1}, column {mark.column + 1})"

@@ -11,11 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
-
 from tuner.envs.families import ATARI, family
 from tuner.errors import InputError, nearest
 from tuner.hyperparameters import ALGORITHMS, from_mapping
+from tuner.plain_yaml import load
 from tuner.zoo.environments import from_zoo
 from tuner.zoo.write import SCHEMA, clock_key
 
@@ -65,12 +64,7 @@ def read_config(path: Path | str, env: str | None = None) -> Config:
     Raises:
         InputError: The file cannot be read, lacks something, or holds what cannot be trained; one line says which.
     """
-    try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}).") from error
-    except (UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
-        raise InputError(f"{path}: is not plain YAML: {' '.join(str(error).split())}") from error
+    content = load(path)
     if not isinstance(content, dict) or not content:
         raise InputError(f"{path}: expected a mapping from an environment id to its settings.")
     try:

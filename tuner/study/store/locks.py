@@ -19,13 +19,14 @@ from pathlib import Path
 from sqlalchemy import func, select
 
 from tuner.errors import InputError, StudyLockedError
+from tuner.plan.naming import file_name
 from tuner.study.store.connect import open_storage, storage_errors
 from tuner.study.store.writer import known_tables
 
 
 def lock_path(database: Path, study: str) -> Path:
     """Return the lock file of a study."""
-    return database.with_name(f"{database.name}.{study}.lock")
+    return database.with_name(f"{database.name}.{file_name(study)}.lock")
 
 
 @contextlib.contextmanager

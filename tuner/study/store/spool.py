@@ -22,6 +22,7 @@ from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 
+from tuner.plan.naming import file_name
 from tuner.storage_url import mask
 from tuner.study.store.connect import sqlite_path
 from tuner.study.store.pending import Param, PendingWrites
@@ -149,7 +150,7 @@ class Unwritten:
 
 def spool_of(url: str, study: str) -> Spool:
     """Return a study's spool: beside a SQLite file, and in the user's own folder for program state."""
-    name = f"{study}.spool"
+    name = f"{file_name(study)}.spool"
     state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "tune"
     database = sqlite_path(url)
     if database is None:

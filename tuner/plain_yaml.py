@@ -1,0 +1,141 @@
+"""YAML from outside, as plain data only: every file and word of a user's goes through :func:`parse`.
+
+Beyond ``yaml.safe_load`` it refuses a key given twice, tags (sets and binary data too), and what is small to write and
+large to hold or to show: deep nesting, aliases of aliases, numbers of thousands of digits.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NoReturn
+
+import yaml
+
+from tuner.errors import InputError
+
+#: Bytes of a file, levels of nesting, and values (texts by length) once aliases are written out: some times what the
+#: largest known file has.
+MAX_BYTES, MAX_DEPTH, MAX_VALUES = 1 << 16, 32, 20_000
+
+#: Whole numbers lie within this: what a database and a float can hold.
+MAX_INTEGER = 2**63 - 1
+
+
+class _Loader(yaml.SafeLoader):
+    depth = 0
+    sizes: dict[int, int]
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            self.refuse(f"it nests deeper than {MAX_DEPTH} levels", self.peek_event().start_mark)  # type: ignore[no-untyped-call]
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
+
+    def construct_document(self, node: yaml.Node) -> Any:
+        self.sizes = {}
+        self.measure(node)
+        return super().construct_document(node)
+
+    def measure(self, node: yaml.Node) -> int:
+        """Return how many values a node is once its aliases are written out; 0 marks one that is being measured."""
+        known = self.sizes.get(id(node))
+        if known == 0:
+            self.refuse("it contains itself", node.start_mark)
+        if known is None:
+            self.sizes[id(node)] = 0
+            parts = [part for pair in node.value for part in pair] if isinstance(node, yaml.MappingNode) else node.value
+            known = 1 + (len(parts) // 100 if isinstance(parts, str) else sum(map(self.measure, parts)))
+            if known > MAX_VALUES:
+                self.refuse(f"it holds more than {MAX_VALUES:_} values", node.start_mark)
+            self.sizes[id(node)] = known
+        return known
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key_node, _ in node.value:
+            if isinstance(key_node, yaml.ScalarNode) and key_node.tag != "tag:yaml.org,2002:merge":
+                if key_node.value in seen:
+                    self.refuse(f"the key '{key_node.value}' is there twice", key_node.start_mark)
+                seen.add(key_node.value)
+        return super().construct_mapping(node, deep)
+
+    def construct_number(self, node: yaml.ScalarNode) -> int | float:
+        whole = node.tag == "tag:yaml.org,2002:int"
+        if len(node.value) > 400:
+            self.refuse(f"a number has {len(node.value)} characters", node.start_mark)
+        try:
+            value = self.construct_yaml_int(node) if whole else self.construct_yaml_float(node)
+        except (ValueError, OverflowError):
+            self.refuse(f"'{node.value[:40]}' is no number", node.start_mark)
+        if whole and abs(value) > MAX_INTEGER:
+            self.refuse("a whole number is beyond 64 bits", node.start_mark)
+        return value
+
+    def construct_date(self, node: yaml.ScalarNode) -> NoReturn:
+        self.refuse("a date must stand in quotes", node.start_mark)
+
+    def construct_scalar(self, node: yaml.ScalarNode | yaml.MappingNode) -> Any:
+        text = super().construct_scalar(node)
+        if isinstance(text, str) and any(c == "\0" or "\ud800" <= c <= "\udfff" for c in text):
+            self.refuse("a text holds what no file and no database can", node.start_mark)
+        return text
+
+    def refuse(self, problem: str, mark: yaml.Mark) -> NoReturn:
+        raise yaml.constructor.ConstructorError(None, None, problem, mark)
+
+
+_PLAIN = ("null", "bool", "str", "seq", "map")
+_Loader.yaml_constructors = {
+    tag: make
+    for tag, make in yaml.SafeLoader.yaml_constructors.items()
+    if tag is None or tag.rpartition(":")[2] in _PLAIN
+}
+for _name in ("int", "float"):
+    _Loader.add_constructor(f"tag:yaml.org,2002:{_name}", _Loader.construct_number)
+_Loader.add_constructor("tag:yaml.org,2002:timestamp", _Loader.construct_date)
+
+
+def load(path: Path | str) -> Any:
+    """Return what a file holds.
+
+    Raises:
+        InputError: It cannot be read, or :func:`parse` refuses it; one line names the file.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            raise InputError(f"{path}: is larger than {MAX_BYTES // 1024} KiB.")
+        text = content.decode("utf-8")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}.") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: is not UTF-8 text.") from error
+    try:
+        return parse(text)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def parse(text: str) -> Any:
+    """Return the one document of a YAML text: None, booleans, numbers, text, lists and mappings.
+
+    Raises:
+        InputError: It is not YAML, not plain, or beyond a limit.
+    """
+    try:
+        loader = _Loader(text)
+        try:
+            return loader.get_single_data()
+        finally:
+            loader.dispose()
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        place = "" if mark is None else f" (line {mark.line + 1}, column {mark.column + 1})"
+        if "could not determine a constructor" in str(error.problem):
+            raise InputError(f"only plain data is allowed, no tags: {error.problem}{place}.") from error
+        raise InputError(f"is not valid YAML: {error.problem}{place}.") from error
+    except (yaml.YAMLError, ValueError, TypeError, LookupError, RecursionError) as error:
+        raise InputError(f"is not valid YAML: {next(iter(str(error).splitlines()), type(error).__name__)}") from error
