@@ -29,7 +29,7 @@ from tuner.study.search.progress import NoProgress, ProgressListener
 from tuner.study.search.provenance import provenance
 from tuner.study.search.supervisor import Ending, StudySupervisor
 from tuner.study.store.connect import sqlite_path
-from tuner.study.store.locks import only_one, study_lock
+from tuner.study.store.locks import Claim, only_one, study_lock
 from tuner.training.run_checkpoint import RunCheckpoints
 from tuner.training.saved.film import check_can_be_filmed
 from tuner.zoo.write import export_trial, write_export
@@ -98,14 +98,14 @@ def run(
         if ending == "done" and failure is None:
             with only_one(plan.storage, confirm_name(plan.name)) as mine:
                 if mine:
-                    ending, failure = _confirm(plan, progress, executor)
+                    ending, failure = _confirm(plan, progress, executor, mine)
                 elif plan.recipe.confirm:
                     progress.note(f"Another supervisor trains the finalists; see: tune report {plan.name}")
         data = load(plan.name, plan.storage)
         if plan.recipe.record and ending == "done" and failure is None:
             failure = _film(plan, data, progress)
-    paths = write_study_report(data, plan.storage, Path(plan.recipe.report_dir))
-    _tell_dashboard(data, plan.storage, progress)
+        paths = write_study_report(data, plan.storage, Path(plan.recipe.report_dir))
+        _tell_dashboard(data, plan.storage, progress)
     failure = failure or nothing_learned(data)
     if failure is not None:
         raise StudyFailedError(f"{failure} Report: {paths.page}")
@@ -149,10 +149,10 @@ def confirm(
         with only_one(plan.storage, confirm_name(plan.name)) as mine:
             if not mine:
                 raise InputError(f"Another supervisor trains the finalists of '{plan.name}'. See: tune list.")
-            ending, failure = _confirm(plan, progress, executor)
-    data = load(plan.name, plan.storage)
-    paths = write_study_report(data, plan.storage, Path(plan.recipe.report_dir))
-    _tell_dashboard(data, plan.storage, progress)
+            ending, failure = _confirm(plan, progress, executor, mine)
+        data = load(plan.name, plan.storage)
+        paths = write_study_report(data, plan.storage, Path(plan.recipe.report_dir))
+        _tell_dashboard(data, plan.storage, progress)
     if failure is not None:
         raise StudyFailedError(f"{failure} Report: {paths.page}")
     return _result(plan, data, paths, ending)
@@ -252,7 +252,7 @@ def _search(
 
 
 def _confirm(
-    plan: StudyPlan, progress: ProgressListener, executor: Executor | None
+    plan: StudyPlan, progress: ProgressListener, executor: Executor | None, claim: Claim
 ) -> tuple[Ending, StudyFailedError | None]:
     """Train the finalists again, as far as the budget goes; a stage that was interrupted goes on."""
     if plan.recipe.confirm == 0:
@@ -263,6 +263,7 @@ def _confirm(
         return "done", None
     progress.note(stage.summary())
     for part, supervisor in stage.passes(provenance(numeric_path=plan.numeric_path), progress):
+        claim.on_lost = supervisor.interrupt
         host = executor if part.recipe.backend == plan.recipe.backend else None
         ending, failure = _search(part, supervisor, progress, host)
         if ending != "done" or failure is not None:

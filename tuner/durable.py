@@ -1,10 +1,12 @@
-"""Files that are there whole or not at all."""
+"""Files that are there whole or not at all, and files that grow by whole lines."""
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -24,16 +26,104 @@ def replace_with(path: Path, write: Callable[[BinaryIO], object]) -> None:
     Raises:
         OSError: It cannot be written.
     """
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
+    _remove_stale(path)
+    handle, name = _temporary(path)
+    with os.fdopen(handle, "wb") as file:  # open, and so locked, until it has its final name
+        try:
             write(file)
             file.flush()
-            os.fsync(file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        Path(name).chmod(0o666 & ~umask)  # mkstemp makes the file for its owner alone
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+            os.fsync(handle)
+            umask = os.umask(0)
+            os.umask(umask)
+            Path(name).chmod(0o666 & ~umask)  # mkstemp makes the file for its owner alone
+            os.replace(name, path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+
+
+def _temporary(path: Path) -> tuple[int, str]:
+    while True:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with contextlib.suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        if same_file(handle, Path(name)):
+            return handle, name
+        os.close(handle)  # taken for a dead writer's before it was locked
+
+
+def _remove_stale(path: Path) -> None:
+    """Remove what writers of a file that died have left beside it; that of a living one is locked."""
+    for name in os.listdir(path.parent):
+        if not (name.startswith(f".{path.name}.") and len(name) == len(path.name) + 10):  # mkstemp: eight characters
+            continue
+        with contextlib.suppress(OSError):
+            handle = os.open(path.with_name(name), os.O_RDONLY)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                os.unlink(path.with_name(name))
+            finally:
+                os.close(handle)
+
+
+@contextlib.contextmanager
+def locked(path: Path, flags: int, mode: int = 0o600) -> Iterator[int]:
+    """Open a file under the lock that :func:`append_line` takes; it is the one at ``path`` all the while.
+
+    Raises:
+        OSError: It cannot be opened.
+    """
+    while True:
+        handle = os.open(path, flags, mode)
+        try:
+            with contextlib.suppress(OSError):  # a file system without locks has no other machine's writer either
+                fcntl.flock(handle, fcntl.LOCK_EX)
+            if same_file(handle, path):
+                yield handle
+                return
+        finally:
+            os.close(handle)
+
+
+def same_file(handle: int, path: Path) -> bool:
+    """Whether an open file is still the one at ``path``."""
+    try:
+        there = path.stat()
+    except FileNotFoundError:
+        return False
+    here = os.fstat(handle)
+    return (here.st_dev, here.st_ino) == (there.st_dev, there.st_ino)
+
+
+def append_line(path: Path, line: bytes, mode: int = 0o600) -> int:
+    """Append a line, whole or not at all, and onto the disk. One that a crash has torn before it stays by itself.
+
+    Args:
+        path: The file; made when it is not there.
+        line: Without its end.
+        mode: Permissions of a new file.
+
+    Returns:
+        The file's size in bytes.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    with locked(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, mode) as handle:
+        size = os.fstat(handle).st_size
+        torn = size > 0 and os.pread(handle, 1, size - 1) != b"\n"
+        text = (b"\n" if torn else b"") + line + b"\n"
+        try:
+            if os.write(handle, text) != len(text):
+                raise OSError("the disk is full")
+            os.fsync(handle)
+            if size == 0:  # the folder's entry as well
+                folder = os.open(path.parent, os.O_RDONLY)
+                try:
+                    os.fsync(folder)
+                finally:
+                    os.close(folder)
+        except OSError:
+            os.ftruncate(handle, size)
+            raise
+        return size + len(text)

@@ -5,10 +5,12 @@ import os
 import sqlite3
 import threading
 import time
+from datetime import datetime
 
 import pytest
 import sqlalchemy
 from optuna.exceptions import StorageInternalError
+from optuna.trial import TrialState
 from study_fakes import FakeExecutor, make_plan, search, supervise
 
 from tuner.contract.outcome import EvalPoint, Outcome
@@ -16,9 +18,11 @@ from tuner.contract.roles import WAIT
 from tuner.contract.spec import RunSpec
 from tuner.errors import StorageLostError
 from tuner.study.reading.study import load
+from tuner.study.search.ledger import Ledger
 from tuner.study.search.outage import PATIENCE_S
 from tuner.study.search.progress import NoProgress
-from tuner.study.store.spool import spool_of
+from tuner.study.store.pending import PendingWrites
+from tuner.study.store.spool import Spool, spool_of
 from tuner.study.store.writer import TableWriter
 
 ROWS = ("trials", "trial_params", "trial_values", "trial_intermediate_values", "trial_user_attributes")
@@ -210,3 +214,113 @@ def test_a_torn_or_foreign_line_of_the_spool_is_left_out(url, tmp_path, monkeypa
     assert supervise(plan).finished == 1  # the other one goes again
     assert os.path.exists(tmp_path / "s.db")
     assert [t.outcome for t in load(plan.name, url).trials] == ["completed", "lost", "waiting"]
+
+
+def test_a_result_that_neither_database_nor_spool_takes_is_exit_code_four_and_its_neighbours_are_kept(url, monkeypatch):
+    plan = make_plan(url, trials=3, in_flight=3, sampler="random", pruner="none")
+    supervisor = supervise(plan)
+    specs = [supervisor.take({}, block=False) for _ in range(3)]
+    keep = Spool.keep
+
+    def refuse_the_first(self, number, trial_id, writes):
+        if number == 0:
+            raise OSError("no space")
+        keep(self, number, trial_id, writes)
+
+    monkeypatch.setattr(TableWriter, "write", away)
+    monkeypatch.setattr(Spool, "keep", refuse_the_first)
+    with pytest.raises(StorageLostError) as error:
+        finish(supervisor, specs[0], 1.0)
+    assert error.value.exit_code == 4
+    for spec in specs[1:]:
+        finish(supervisor, spec, 2.0)
+    with pytest.raises(StorageLostError):
+        supervisor.close()
+    assert spool_lines(url, plan) == [1, 2]
+    monkeypatch.undo()
+    assert search(plan).finished == 3
+    outcomes = [t.outcome for t in load(plan.name, url).trials]
+    assert (outcomes.count("completed"), outcomes.count("lost"), outcomes.count("running")) == (3, len(outcomes) - 3, 0)
+
+
+def test_closing_keeps_the_other_results_when_one_is_refused(url, monkeypatch):
+    plan = make_plan(url, trials=3, in_flight=3, sampler="random", pruner="none")
+    supervisor = supervise(plan)
+    specs = [supervisor.take({}, block=False) for _ in range(3)]
+    told = []
+
+    def tell(self, number, end):
+        if number == 0:
+            raise StorageLostError("away")
+        told.append(number)
+
+    monkeypatch.setattr(Ledger, "tell", tell)
+    for spec in specs:
+        supervisor._open.trial(spec.run_id).decided = ("failed", "for a reason")
+    with pytest.raises(StorageLostError, match="away"):
+        supervisor.close()
+    assert told == [1, 2]
+
+
+def test_a_line_after_a_torn_one_is_told(url, tmp_path, monkeypatch):
+    plan = make_plan(url, trials=2, in_flight=2, sampler="random", pruner="none")
+    supervisor = supervise(plan)
+    specs = [supervisor.take({}, block=False) for _ in range(2)]
+    monkeypatch.setattr(TableWriter, "write", away)
+    finish(supervisor, specs[0], 1.0)
+    with (tmp_path / f"s.db.{plan.name}.spool").open("ab") as file:
+        file.write(b'{"number": 1, "tri')
+    finish(supervisor, specs[1], 2.0)
+    monkeypatch.undo()
+    assert supervise(plan).finished == 2
+
+
+def test_a_line_that_its_living_owner_adds_while_the_file_is_told_stays(tmp_path):
+    writes = PendingWrites(end=(TrialState.COMPLETE, [1.0], datetime(2026, 1, 1)))
+    owner = Spool([tmp_path / "study.a"], "study.*")
+    owner.keep(0, 1, writes)
+    reader = Spool([tmp_path / "study.b"], "study.*")
+    assert [number for number, _, _ in reader.read()] == [0]
+    owner.keep(1, 2, writes)
+    reader.clear(others=True)
+    assert [number for number, _, _ in reader.read()] == [0, 1]
+    reader.clear(others=True)
+    assert not reader.read()
+
+
+def test_a_spool_is_forgotten_only_after_its_results_are_on_the_disk(url, monkeypatch):
+    plan = make_plan(url, trials=1, sampler="random", pruner="none")
+    supervisor = supervise(plan)
+    monkeypatch.setattr(TableWriter, "write", away)
+    finish(supervisor, supervisor.take({}, block=False), 1.0)
+    monkeypatch.undo()
+    engines, modes, clear = [], [], Spool.clear
+    connect = sqlalchemy.create_engine
+
+    def clear_and_look(self, **options):
+        with engines[-1].connect() as connection:
+            modes.append(connection.exec_driver_sql("PRAGMA synchronous").scalar())
+        clear(self, **options)
+
+    monkeypatch.setattr(sqlalchemy, "create_engine", lambda *a, **k: engines.append(connect(*a, **k)) or engines[-1])
+    monkeypatch.setattr("optuna.storages._rdb.storage.sqlalchemy_engine.create_engine", sqlalchemy.create_engine)
+    monkeypatch.setattr(Spool, "clear", clear_and_look)
+    assert supervise(plan).finished == 1
+    assert modes == [2]  # FULL: a commit is on the disk when it returns
+
+
+def test_a_user_without_a_home_keeps_results_beside_the_database(url, tmp_path, monkeypatch):
+    monkeypatch.delenv("XDG_STATE_HOME")
+
+    def no_home():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr("pathlib.Path.home", no_home)
+    plan = make_plan(url, trials=1, sampler="random", pruner="none")
+    supervisor = supervise(plan)
+    write = TableWriter.write
+    monkeypatch.setattr(TableWriter, "write", away)
+    finish(supervisor, supervisor.take({}, block=False), 1.0)
+    assert (tmp_path / f"s.db.{plan.name}.spool").exists()
+    monkeypatch.setattr(TableWriter, "write", write)
+    assert supervise(plan).finished == 1

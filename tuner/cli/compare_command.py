@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from tuner.cli.parser import add_command, whole_number
 from tuner.cli.recipe_flags import add_field, settings
 from tuner.cli.train_commands import check_folder, plan_training
+from tuner.durable import append_line
 from tuner.errors import InputError, StudyFailedError
 
 if TYPE_CHECKING:
@@ -147,21 +148,20 @@ def _train(plan: StudyPlan, specs: Sequence[RunSpec], folder: Path) -> list[Conf
         plan = dataclasses.replace(plan, lanes=lanes if backend == "native" else 1)
         view = progress_view(quiet=plan.recipe.quiet)
         progress = BatchProgress(f"compare, {backend}", view, specs, tuple(there.values()))
-        with (folder / RUNS).open("a", encoding="utf-8") as file:
 
-            def on_end(spec: RunSpec, points: Sequence[EvalPoint], outcome: Outcome) -> None:
-                row = _row(points, outcome)
-                stored[signature(spec)] = row
-                print(json.dumps({"signature": signature(spec), **row}), file=file, flush=True)
-                progress.ended(outcome)
+        def on_end(spec: RunSpec, points: Sequence[EvalPoint], outcome: Outcome) -> None:
+            row = _row(points, outcome)
+            stored[signature(spec)] = row
+            append_line(folder / RUNS, json.dumps({"signature": signature(spec), **row}).encode(), 0o644)
+            progress.ended(outcome)
 
-            batch = RunBatch(missing, on_end, lambda: progress.draw(batch.training))
-            progress.start()
-            try:
-                with interruptible(batch):
-                    make_executor(plan).run(batch)
-            finally:
-                progress.finish()
+        batch = RunBatch(missing, on_end, lambda: progress.draw(batch.training))
+        progress.start()
+        try:
+            with interruptible(batch):
+                make_executor(plan).run(batch)
+        finally:
+            progress.finish()
         if batch.interrupted:
             return None
     return [_confirm_run(spec, i, stored[signature(spec)]) for i, spec in enumerate(specs)]
@@ -174,7 +174,7 @@ def signature(spec: RunSpec) -> str:
 
 
 def read_runs(path: Path) -> dict[str, dict[str, Any]]:
-    """Return stored runs by signature; a line cut short by a kill is passed over.
+    """Return stored runs by signature; a line cut short by a kill, no JSON any more, is passed over.
 
     Raises:
         InputError: The file is not one of ours.
@@ -182,16 +182,15 @@ def read_runs(path: Path) -> dict[str, dict[str, Any]]:
     if not path.exists():
         return {}
     runs = {}
-    lines = path.read_text(encoding="utf-8").splitlines()
-    for i, line in enumerate(lines):
+    for i, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines()):
         try:
             row = json.loads(line)
+        except ValueError:
+            continue
+        try:
             runs[row["signature"]] = {key: row[key] for key in ("outcome", "steps", "duration_s", "reason", "curve")}
-        except (ValueError, KeyError, TypeError):
-            if i + 1 < len(lines):
-                raise InputError(
-                    f"{path}:{i + 1} is not a run of tune compare. Choose another folder with -o."
-                ) from None
+        except (KeyError, TypeError):
+            raise InputError(f"{path}:{i + 1} is not a run of tune compare. Choose another folder with -o.") from None
     return runs
 
 

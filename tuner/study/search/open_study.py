@@ -100,9 +100,11 @@ def buffer_study(storage: BaseStorage, name: str, url: str, trials: int | None =
     """
     study_id, spool = storage.get_study_id_from_name(name), spool_of(url, name)
     sharing = share(storage, study_id, trials)
-    replay(spool, storage, study_id, sharing.writer if sharing is not None else row_writer(storage))
+    told = replay(spool, storage, study_id, sharing.writer if sharing is not None else row_writer(storage))
     wait_briefly(storage)
-    return BufferedStorage(storage, study_id, exclusive=is_exclusive(url), spool=spool, sharing=sharing)
+    buffered = BufferedStorage(storage, study_id, exclusive=is_exclusive(url), spool=spool, sharing=sharing)
+    buffered.told_late = told
+    return buffered
 
 
 def _note_resume(study: optuna.Study, plan: StudyPlan, provenance: Mapping[str, Any]) -> None:

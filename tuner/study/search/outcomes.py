@@ -30,7 +30,7 @@ MAX_CHARGES = 3
 #: Deaths anywhere, or by a signal that no run sends itself, before a run is given up.
 MAX_DEATHS_ALONE = 10
 
-#: Deaths in a row, among neighbours, after which a run goes alone.
+#: Deaths among neighbours, wherever in its training, after which a run goes alone.
 MAX_DEATHS_IN_COMPANY = 2
 
 

@@ -163,23 +163,32 @@ class StudySupervisor:
         """Settle whatever is still in flight once no worker trains any more, and return how the search ended."""
         with self._changed:
             self._check_ending()
-            for trial in self._open:
-                for run in trial.runs.values():
-                    run.steps = run.steps or run.last_step
-                    run.state = "ended"
-                if trial.decided is None:
-                    reason = f"interrupted ({self._ending or 'its workers have ended'})"
-                    with contextlib.suppress(StorageLostError):  # the study's next run settles it
-                        self._ledger.give_up(trial.asked.number, reason)
-                    self._open.remove(trial)
-                else:
-                    self._settle(trial)
-            self._open.clear_queue()
+            refused: StorageLostError | None = None
             try:
+                for trial in self._open:
+                    try:
+                        self._close(trial)
+                    except StorageLostError as error:  # neither told nor kept: it goes again; the next may be kept
+                        refused = error
+                self._open.clear_queue()
+                if refused is not None:
+                    raise refused
                 self._outage.save_all(self._ledger, patiently=self._ending != "interrupted")
             finally:
                 self._ledger.close()
             return self._ending or "done"
+
+    def _close(self, trial: OpenTrial) -> None:
+        for run in trial.runs.values():
+            run.steps = run.steps or run.last_step
+            run.state = "ended"
+        if trial.decided is None:
+            reason = f"interrupted ({self._ending or 'its workers have ended'})"
+            with contextlib.suppress(StorageLostError):  # the study's next run settles it
+                self._ledger.give_up(trial.asked.number, reason)
+            self._open.remove(trial)
+        else:
+            self._settle(trial)
 
     @property
     def failure(self) -> StudyFailedError | None:

@@ -86,6 +86,8 @@ class BufferedStorage(BaseStorage):
         self._newest = 0  # trial id up to which all are known
         self._unlearned: list[FrozenTrial] = []  # finished by others since this was last asked
         self._distributions: dict[str, BaseDistribution] = {}
+        #: Finished trials that a former process had to keep and that were told when this was opened.
+        self.told_late = 0
         #: Whether other supervisors' trials are read one by one, instead of all trials every time.
         self.follows = exclusive or self._writer.changes(study_id, 0, ()) is not None
         if self.follows:

@@ -152,15 +152,15 @@ def _check_file(path: Path, url: str, *, create: bool) -> None:
 
 
 def _prepare_sqlite(engine: sqlalchemy.Engine) -> None:
-    """Turn on write-ahead logging. With it, ``synchronous=NORMAL`` survives a killed process and a crashed system;
-    only a power cut can take back the last transactions.
+    """Turn on write-ahead logging, each transaction on the disk (2 ms) before anything rests on it: a spool that has
+    been told is removed, and a power cut must not take back what it was told.
     """
 
     @sqlalchemy.event.listens_for(engine, "connect")
     def _configure(connection: Any, _: object) -> None:
         cursor = connection.cursor()
         cursor.execute("PRAGMA journal_mode=WAL")
-        cursor.execute("PRAGMA synchronous=NORMAL")
+        cursor.execute("PRAGMA synchronous=FULL")
         cursor.close()
 
     engine.dispose()

@@ -99,13 +99,20 @@ class Leases:
         with contextlib.suppress(Exception):  # it runs out by itself
             self._delete([self.name])
 
-    def living(self) -> dict[str, Owner]:
-        """Return the supervisors at work by name; leases of dead ones are removed."""
+    def living(self, *, remove_dead: bool = False) -> dict[str, Owner]:
+        """Return the supervisors at work by name; on demand leases of dead ones, as they were read, are removed."""
         with self._engine.connect() as connection:
             now = float(connection.execute(select(func.extract("epoch", func.clock_timestamp()))).scalar_one())
             mine = (self._table.c.study_id == self._study_id) & self._table.c.key.startswith(PREFIX)
             rows = connection.execute(select(self._table.c.key, self._table.c.value_json).where(mine)).all()
-        return owners({key: json.loads(text) for key, text in rows}, now)
+        living = owners({key: json.loads(text) for key, text in rows}, now)
+        dead = {key: text for key, text in rows if key.removeprefix(PREFIX) not in living}
+        if remove_dead and dead:
+            with self._engine.begin() as connection:
+                for key, text in dead.items():  # one that was renewed meanwhile has another text
+                    stale = mine & (self._table.c.key == key) & (self._table.c.value_json == text)
+                    connection.execute(self._table.delete().where(stale))
+        return living
 
     def _delete(self, names: list[str]) -> None:
         keys = [PREFIX + name for name in names]

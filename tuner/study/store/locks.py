@@ -12,16 +12,27 @@ import fcntl
 import json
 import os
 import socket
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import func, select
+from sqlalchemy.exc import SQLAlchemyError
 
+from tuner.durable import same_file
 from tuner.errors import InputError, StudyLockedError
 from tuner.plan.naming import file_name
 from tuner.study.store.connect import open_storage, storage_errors
 from tuner.study.store.writer import known_tables
+
+#: Seconds between two looks at the connection that holds a server's lock.
+WATCH_S = 10.0
+
+#: Seconds for which a lock that was lost is tried for: the server may take that long to notice that we had gone.
+GIVE_UP_S = 120.0
 
 
 def lock_path(database: Path, study: str) -> Path:
@@ -92,22 +103,13 @@ def _acquire(path: Path, study: str) -> int:
                 f"The folder {path.parent} does not support file locks ({error.strerror}); "
                 "keep the SQLite file on a local disk, or use PostgreSQL."
             ) from None
-        if _same_file(handle, path):
+        if same_file(handle, path):
             break
         os.close(handle)
     me = {"host": socket.gethostname(), "pid": os.getpid(), "since": datetime.now(UTC).isoformat(timespec="seconds")}
     os.ftruncate(handle, 0)
     os.write(handle, json.dumps(me).encode())
     return handle
-
-
-def _same_file(handle: int, path: Path) -> bool:
-    try:
-        there = path.stat()
-    except FileNotFoundError:
-        return False
-    here = os.fstat(handle)
-    return (here.st_dev, here.st_ino) == (there.st_dev, there.st_ino)
 
 
 def _read_owner(handle: int) -> str:
@@ -118,12 +120,75 @@ def _read_owner(handle: int) -> str:
         return "another process"
 
 
+class Claim:
+    """Whether something is this process's to do.
+
+    Attributes:
+        on_lost: Called from another thread when the lock is lost for good: somebody else may do it now.
+    """
+
+    def __init__(self, mine: bool, engine: Any = None, key: str = "") -> None:
+        self._mine = mine
+        self._engine = engine
+        self._key = key
+        self._stop = threading.Event()
+        self.on_lost: Callable[[], None] = lambda: None
+
+    def __bool__(self) -> bool:
+        return self._mine
+
+    def take(self) -> Any:
+        """Try for the lock, and return the connection that holds it, or None."""
+        connection = self._engine.connect()
+        try:
+            if self._engine.url.host:  # over a network: the server lets go of one that is silent for a minute
+                connection.exec_driver_sql("SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10")
+                connection.exec_driver_sql("SET tcp_keepalives_count = 3")
+            mine = connection.execute(select(func.pg_try_advisory_lock(func.hashtext(self._key)))).scalar_one()
+            connection.commit()  # the lock is the session's; no transaction stays open meanwhile
+        except BaseException:
+            connection.close()
+            raise
+        if mine:
+            return connection
+        connection.close()
+        return None
+
+    def watch(self, connection: Any) -> None:
+        """Ask now and then whether the connection lives, and take the lock again when it does not."""
+        lost_at = None
+        while not self._stop.wait(WATCH_S):
+            try:
+                if connection is None:
+                    connection = self.take()
+                else:
+                    connection.execute(select(1))
+                    connection.commit()
+            except SQLAlchemyError:  # the server is away, and keeps no lock for anybody
+                if connection is not None:
+                    connection.invalidate()
+                    connection.close()
+                connection, lost_at = None, None
+            else:
+                now = time.monotonic()
+                lost_at = None if connection is not None else lost_at or now
+                if lost_at is not None and now - lost_at > GIVE_UP_S:
+                    self.on_lost()
+                    return
+        if connection is not None:
+            connection.close()
+
+    def stop(self) -> None:
+        """End :meth:`watch`."""
+        self._stop.set()
+
+
 @contextlib.contextmanager
-def only_one(url: str, name: str) -> Iterator[bool]:
+def only_one(url: str, name: str) -> Iterator[Claim]:
     """Say whether nobody else does this now, and keep others from it inside the block.
 
-    On PostgreSQL that is an advisory lock of the server's, which ends with the connection. A SQLite study has one
-    supervisor anyway.
+    On PostgreSQL that is an advisory lock of the server's, which ends with the connection; a thread watches that. A
+    SQLite study has one supervisor anyway.
 
     Args:
         url: Storage URL.
@@ -134,15 +199,22 @@ def only_one(url: str, name: str) -> Iterator[bool]:
     """
     tables = None if url.startswith("sqlite") else known_tables(open_storage(url, create=True))
     if tables is None or tables[0].name != "postgresql":
-        yield True
+        yield Claim(True)
         return
-    with storage_errors(url):
-        connection = tables[0].connect()
+    claim = Claim(False, tables[0], name)
     try:
         with storage_errors(url):
-            mine = bool(connection.execute(select(func.pg_try_advisory_lock(func.hashtext(name)))).scalar_one())
-            connection.commit()  # the lock is the session's; no transaction stays open meanwhile
-        yield mine
+            connection = claim.take()
+        if connection is None:
+            yield claim
+            return
+        claim._mine = True
+        thread = threading.Thread(target=claim.watch, args=(connection,), name="tune-claim", daemon=True)
+        thread.start()
+        try:
+            yield claim
+        finally:
+            claim.stop()
+            thread.join()
     finally:
-        connection.close()
         tables[0].dispose()

@@ -40,7 +40,7 @@ class Sharing:
             mine: Numbers of trials that this supervisor has in hand.
             successors: Whether a lost trial gets a successor.
         """
-        living = self._leases.living()
+        living = self._leases.living(remove_dead=True)
         retried = {t.user_attrs[attr.RETRY_OF] for t in trials if attr.RETRY_OF in t.user_attrs}
         dead = []
         for trial in trials:

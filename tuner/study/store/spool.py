@@ -22,6 +22,7 @@ from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 
+from tuner.durable import append_line, locked
 from tuner.plan.naming import file_name
 from tuner.storage_url import mask
 from tuner.study.store.connect import sqlite_path
@@ -43,8 +44,7 @@ class Spool:
     def __init__(self, places: Iterable[Path], others: str | None = None) -> None:
         self._places = tuple(places)
         self._others = others
-        #: Where the last line went; None before the first.
-        self.path: Path | None = None
+        self._sizes: dict[Path, int] = {}  # bytes of each file that are known, and so told when it is cleared
 
     def keep(self, number: int, trial_id: int, writes: PendingWrites) -> None:
         """Write a finished trial to the disk.
@@ -52,17 +52,15 @@ class Spool:
         Raises:
             OSError: None of the places can be written.
         """
-        line = json.dumps({"number": number, "trial_id": trial_id, **_to_json(writes)}).encode() + b"\n"
+        line = json.dumps({"number": number, "trial_id": trial_id, **_to_json(writes)}).encode()
         error: OSError | None = None
         for place in self._places:
             try:
                 place.parent.mkdir(parents=True, exist_ok=True)
-                _append(place, line)
+                self._sizes[place] = append_line(place, line)
+                return
             except OSError as problem:  # a full disk takes no spool either
                 error = problem
-            else:
-                self.path = place
-                return
         raise error or OSError("there is no place for a spool")
 
     def read(self) -> list[tuple[int, int, PendingWrites]]:
@@ -70,18 +68,23 @@ class Spool:
         found = []
         for place in self._files():
             with contextlib.suppress(OSError):
-                for line in place.read_bytes().splitlines():
+                content = place.read_bytes()
+                self._sizes[place] = len(content)
+                for line in content.splitlines():
                     with contextlib.suppress(ValueError, KeyError, TypeError):
                         data = json.loads(line)
                         found.append((int(data["number"]), int(data["trial_id"]), _from_json(data)))
         return found
 
     def clear(self, *, others: bool = False) -> None:
-        """Forget them all: they have been told; with ``others`` those of other processes, too."""
+        """Forget all that are known: they have been told; with ``others`` those of other processes, too.
+
+        A file to which its living owner has added since it was read stays.
+        """
         for place in self._files() if others else self._places:
-            with contextlib.suppress(OSError):
-                place.unlink()
-        self.path = None
+            with contextlib.suppress(OSError), locked(place, os.O_RDONLY) as handle:
+                if os.fstat(handle).st_size == self._sizes.get(place):
+                    place.unlink()
 
     def _files(self) -> list[Path]:
         beside = self._places[0].parent.glob(self._others) if self._others is not None else ()
@@ -151,8 +154,8 @@ class Unwritten:
 def spool_of(url: str, study: str) -> Spool:
     """Return a study's spool: beside a SQLite file, and in the user's own folder for program state."""
     name = f"{file_name(study)}.spool"
-    state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "tune"
     database = sqlite_path(url)
+    state = _state_folder() or (database.parent if database is not None else Path("studies"))
     if database is None:
         prefix = f"{_fingerprint(url)}.{name}"  # supervisors on one machine keep one each
         return Spool([state / f"{prefix}.{secrets.token_hex(4)}"], f"{glob.escape(prefix)}.*")
@@ -167,13 +170,11 @@ def replay(spool: Spool, storage: BaseStorage, study_id: int, writer: RowWriter)
         StorageInternalError: The database still does not take it; the spool stays.
     """
     told, waiting = 0, spool.read()
+    trials = {t._trial_id: t for t in storage.get_all_trials(study_id, deepcopy=False)} if waiting else {}
     for number, trial_id, writes in waiting:
-        try:
-            trial = storage.get_trial(trial_id)
-        except KeyError:
-            continue  # the study has been deleted and made anew
-        if trial.number != number or trial.state != TrialState.RUNNING or not _is_ours(storage, study_id, trial_id):
-            continue  # told already, or given to somebody else meanwhile
+        trial = trials.get(trial_id)
+        if trial is None or trial.number != number or trial.state != TrialState.RUNNING:
+            continue  # told already, given to somebody else, or the study has been deleted and made anew
         writes.params = {name: param for name, param in writes.params.items() if name not in trial.params}
         writer.write([(trial_id, writes)])
         told += 1
@@ -182,23 +183,12 @@ def replay(spool: Spool, storage: BaseStorage, study_id: int, writer: RowWriter)
     return told
 
 
-def _is_ours(storage: BaseStorage, study_id: int, trial_id: int) -> bool:
-    return any(t._trial_id == trial_id for t in storage.get_all_trials(study_id, deepcopy=False))
-
-
-def _append(path: Path, line: bytes) -> None:
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+def _state_folder() -> Path | None:
+    """Return the user's own folder for program state; None for a user without one, as in some containers."""
     try:
-        size = os.fstat(handle).st_size
-        try:
-            if os.write(handle, line) != len(line):
-                raise OSError("the disk is full")
-            os.fsync(handle)
-        except OSError:
-            os.ftruncate(handle, size)
-            raise
-    finally:
-        os.close(handle)
+        return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "tune"
+    except RuntimeError:
+        return None
 
 
 def _fingerprint(text: str) -> str:

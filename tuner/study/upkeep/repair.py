@@ -11,7 +11,6 @@ from tuner.study.search.open_study import buffer_study, is_exclusive
 from tuner.study.store import keys as attr
 from tuner.study.store.connect import open_storage, sqlite_path, storage_errors
 from tuner.study.store.locks import study_lock
-from tuner.study.store.spool import spool_of
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,6 @@ def mend_study(name: str, url: str) -> Mended:
         InputError: The storage cannot be used.
         StorageLostError: It stops answering.
     """
-    told = len(spool_of(url, name).read())
     with study_lock(sqlite_path(url), name):
         storage = open_storage(url, create=False)
         with storage_errors(url):
@@ -44,7 +42,7 @@ def mend_study(name: str, url: str) -> Mended:
             search = attr.CONFIRM not in study.user_attrs
             ledger = Ledger(study, buffered, url=url, exclusive=is_exclusive(url), successors=search)
         try:
-            return Mended(told, len(ledger.settle().lost))
+            return Mended(buffered.told_late, len(ledger.settle().lost))
         finally:
             ledger.flush()
             ledger.close()

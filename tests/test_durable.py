@@ -1,0 +1,62 @@
+"""Files that are there whole or not at all, and files that grow by whole lines."""
+
+import os
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from tuner import durable
+from tuner.durable import append_line, locked, replace_file, replace_with
+
+
+def test_a_line_that_a_crash_has_torn_takes_nothing_with_it(tmp_path):
+    path = tmp_path / "f"
+    append_line(path, b"one")
+    with path.open("ab") as file:
+        file.write(b"tor")
+    size = append_line(path, b"two")
+    assert path.read_bytes() == b"one\ntor\ntwo\n"
+    assert size == path.stat().st_size
+
+
+def test_a_line_that_cannot_be_written_whole_is_not_written(tmp_path, monkeypatch):
+    path = tmp_path / "f"
+    append_line(path, b"one")
+    write = os.write
+    monkeypatch.setattr(durable.os, "write", lambda handle, text: write(handle, text[:2]))
+    with pytest.raises(OSError, match="disk is full"):
+        append_line(path, b"two")
+    assert path.read_bytes() == b"one\n"
+
+
+def test_a_line_goes_to_the_file_that_is_there_when_the_lock_is_had(tmp_path):
+    path = tmp_path / "f"
+    append_line(path, b"old")
+    with locked(path, os.O_RDONLY):
+        writer = threading.Thread(target=append_line, args=(path, b"new"))
+        writer.start()
+        writer.join(0.2)
+        assert writer.is_alive()
+        path.unlink()
+    writer.join()
+    assert path.read_bytes() == b"new\n"
+
+
+def test_what_a_dead_writer_left_is_removed_by_the_next_and_a_living_ones_stays(tmp_path):
+    path = tmp_path / "f"
+    script = "import os, sys; from pathlib import Path; from tuner.durable import replace_with\n"
+    script += "replace_with(Path(sys.argv[1]), lambda file: (file.write(b'half'), file.flush(), os._exit(1)))"
+    subprocess.run([sys.executable, "-c", script, path], check=False)
+    (left,) = tmp_path.iterdir()
+
+    def write(file):
+        (mine,) = tmp_path.iterdir()
+        assert mine != left
+        replace_file(path, b"meanwhile")  # by somebody else: this one's file is locked
+        assert mine.exists()
+        file.write(b"whole")
+
+    replace_with(path, write)
+    assert [p.read_bytes() for p in tmp_path.iterdir()] == [b"whole"]
