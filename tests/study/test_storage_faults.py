@@ -18,12 +18,13 @@ from tuner.contract.roles import WAIT
 from tuner.contract.spec import RunSpec
 from tuner.errors import StorageLostError
 from tuner.study.reading.study import load
+from tuner.study.search import open_study
 from tuner.study.search.ledger import Ledger
 from tuner.study.search.outage import PATIENCE_S
 from tuner.study.search.progress import NoProgress
 from tuner.study.store.pending import PendingWrites
 from tuner.study.store.spool import Spool, spool_of
-from tuner.study.store.writer import TableWriter
+from tuner.study.store.writer import TableWriter, known_tables, row_writer
 
 ROWS = ("trials", "trial_params", "trial_values", "trial_intermediate_values", "trial_user_attributes")
 
@@ -295,15 +296,17 @@ def test_a_spool_is_forgotten_only_after_its_results_are_on_the_disk(url, monkey
     finish(supervisor, supervisor.take({}, block=False), 1.0)
     monkeypatch.undo()
     engines, modes, clear = [], [], Spool.clear
-    connect = sqlalchemy.create_engine
 
     def clear_and_look(self, **options):
-        with engines[-1].connect() as connection:
+        with engines[-1].connect() as connection:  # as the one that has just committed
             modes.append(connection.exec_driver_sql("PRAGMA synchronous").scalar())
         clear(self, **options)
 
-    monkeypatch.setattr(sqlalchemy, "create_engine", lambda *a, **k: engines.append(connect(*a, **k)) or engines[-1])
-    monkeypatch.setattr("optuna.storages._rdb.storage.sqlalchemy_engine.create_engine", sqlalchemy.create_engine)
+    def look_at(storage):
+        engines.append(known_tables(storage)[0])
+        return row_writer(storage)
+
+    monkeypatch.setattr(open_study, "row_writer", look_at)
     monkeypatch.setattr(Spool, "clear", clear_and_look)
     assert supervise(plan).finished == 1
     assert modes == [2]  # FULL: a commit is on the disk when it returns

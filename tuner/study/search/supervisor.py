@@ -179,10 +179,11 @@ class StudySupervisor:
             return self._ending or "done"
 
     def _close(self, trial: OpenTrial) -> None:
+        end = outcomes.conclude(trial, self._plan.grid[-1], self._plan.recipe.objective) if trial.ended else None
         for run in trial.runs.values():
             run.steps = run.steps or run.last_step
             run.state = "ended"
-        if trial.decided is None:
+        if trial.decided is None and end is None:  # an end of an open trial: the database has refused it
             reason = f"interrupted ({self._ending or 'its workers have ended'})"
             with contextlib.suppress(StorageLostError):  # the study's next run settles it
                 self._ledger.give_up(trial.asked.number, reason)
