@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+import optuna
 import pytest
 import yaml
 from study_fakes import FakeExecutor
@@ -19,9 +20,12 @@ from tuner.plan.recipe import StudyRecipe
 from tuner.report.numbers.evidence import evidence
 from tuner.result.confirmation import Confirmation
 from tuner.seeding import run_seed
+from tuner.storage_url import default_storage
 from tuner.study.confirm.budget import allocate
 from tuner.study.confirm.contestants import baselines, finalists, zoo_values
-from tuner.study.reading.study import list_studies
+from tuner.study.confirm.schedule import Job, Selection
+from tuner.study.reading.confirmation import tied
+from tuner.study.reading.study import list_studies, load
 
 SMALL = {
     "env": "CartPole-v1", "steps": 300, "evaluations": 3, "eval_episodes": 2, "pruner": "none", "startup_trials": 3,
@@ -57,7 +61,7 @@ def test_a_search_ends_with_a_verdict_on_seeds_that_no_choice_has_seen(confirmed
     result, _ = confirmed
     confirmation = result.data.confirmation
     assert confirmation.complete
-    assert [c.role for c in confirmation.contestants] == ["finalist"] * 4 + ["defaults", "zoo", "startup"]
+    assert [c.role for c in confirmation.contestants] == ["finalist"] * 4 + ["defaults", "zoo"]
     search = {run_seed(0, "search", trial, 0) for trial in range(30)}
     select = {r.seed for c in confirmation.contestants for r in c.phase("select")}
     verdict = {r.seed for c in confirmation.contestants for r in c.phase("verdict")}
@@ -66,11 +70,11 @@ def test_a_search_ends_with_a_verdict_on_seeds_that_no_choice_has_seen(confirmed
     assert min(runs) >= shares.first_seeds == 3
     assert sum(runs) <= shares.select_runs
     assert select == {run_seed(0, "select", 0, r) for r in range(max(runs))}
-    assert len(verdict) == shares.verdict_seeds == 4
+    assert len(verdict) == shares.verdict_seeds == 6
     assert not (search & select or search & verdict or select & verdict)
     for contestant in (confirmation.winner, *confirmation.baselines):
-        assert [r.replicate for r in contestant.phase("verdict")] == list(range(4))
-        assert [r.seed for r in contestant.phase("verdict")] == [run_seed(0, "verdict", 0, r) for r in range(4)]
+        assert [r.replicate for r in contestant.phase("verdict")] == list(range(6))
+        assert [r.seed for r in contestant.phase("verdict")] == [run_seed(0, "verdict", 0, r) for r in range(6)]
 
 
 def test_confirming_takes_no_more_steps_than_the_search(confirmed):
@@ -273,3 +277,39 @@ def test_both_backends_confirm_the_winner():
     assert twin.hyperparameters == confirmation.winner.hyperparameters
     assert len(twin.phase("verdict")) == confirmation.seeds
     assert backends[-1] == {"sb3"}
+
+
+def test_the_suffix_of_confirm_studies_is_refused_for_a_new_study():
+    with pytest.raises(InputError, match=r"--study must not end in \.confirm, got 's\.confirm'"):
+        run(trials=3, study="s.confirm", confirm=0)
+    assert [s.name for s in list_studies()] == []
+
+
+def test_a_study_of_its_own_that_has_the_name_is_left_alone():
+    run(trials=12, confirm=0)
+    theirs = optuna.create_study(study_name="s.confirm", storage=default_storage())
+    theirs.add_trial(optuna.trial.create_trial(value=1e9))
+    with pytest.raises(InputError, match="a study of its own has that name"):
+        tuner.api.confirm("s", executor=FakeExecutor())
+    assert len(theirs.get_trials()) == 1
+    assert load("s").confirmation is None
+
+
+def test_runs_of_a_deleted_study_are_not_those_of_its_successor():
+    before = run(trials=12, confirm_seeds=3)
+    assert before.data.confirmation.winner.runs
+    optuna.delete_study(study_name="s", storage=default_storage())
+    again = {"trials": 12, "seed": 7, "confirm_seeds": 3}
+    assert run(**again, confirm=0).data.confirmation is None
+    executor = FakeExecutor()
+    after = run(**again, executor=executor).data.confirmation
+    assert after.complete
+    assert {r.seed for c in after.contestants for r in c.runs} == {spec.seed for spec in executor.taken}
+    assert len(executor.taken) == sum(len(c.runs) for c in after.contestants)
+
+
+def test_a_finalist_that_was_dropped_but_overlaps_the_winner_stands_among_the_tied():
+    dropped = Selection((), ("a",), {"b": 5, "c": 5}, "a")
+    scores = {"a": [100.0, 90, 110, 95, 105], "b": [80.0, 120, 60, 100, 70], "c": [1.0, 2, 3, 2, 1]}
+    results = {Job(key, "select", r): s for key, mine in scores.items() for r, s in enumerate(mine)}
+    assert tied(dropped, results) == ["b"]

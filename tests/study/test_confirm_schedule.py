@@ -35,6 +35,14 @@ def test_a_hundred_trial_search_pays_for_five_finalists_and_nine_verdict_seeds()
     assert allocate(65, finalists=5, baselines=3, seeds=10) == Allocation(5, 5, 29, 9, 3)
 
 
+def test_a_third_baseline_takes_part_only_where_each_gets_five_seeds():
+    for runs in range(12, 200):
+        found = allocate(runs, finalists=5, baselines=3, seeds=10)
+        assert found is not None
+        assert found.baselines < 3 or found.verdict_seeds >= 5
+    assert allocate(30, finalists=5, baselines=3, seeds=3).baselines == 3  # as many as were asked for
+
+
 def test_more_budget_never_means_fewer_seeds():
     before = None
     for runs in range(12, 200):

@@ -22,10 +22,11 @@ LEVEL = 0.05
 
 
 def clearly_beaten(scores_by_candidate: Mapping[Name, ArrayLike], level: float = LEVEL) -> set[Name]:
-    """Return the candidates whose mean lies below the leader's with high confidence (Welch 1947, one-sided).
+    """Return the candidates whose mean lies significantly below the leader's (Welch 1947, one-sided).
 
     Called after every round of runs, it drops what is hopeless and leaves what is undecided, however unequal the
-    numbers of runs. A candidate with fewer than two runs is never dropped, nor is one that ties with the leader.
+    numbers of runs. Comparisons are many: of five equal candidates about one is dropped by chance. A candidate with
+    fewer than two runs is never dropped, nor is one that ties with the leader.
 
     Args:
         scores_by_candidate: One score per run, [n] each; the candidates still in the race.

@@ -15,6 +15,9 @@ _SPELLED_OUT = ("env", "algo", "backend")
 #: What a name of ours, or of its confirm study, looks like: no path, and no hidden file.
 _FILE_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,139}\Z")
 
+#: Ends the name of a study's confirm study, and of no other.
+CONFIRM_SUFFIX = ".confirm"
+
 
 def study_name(recipe: StudyRecipe) -> str:
     """Return ``--study``, else ``<algo>-<backend>-<env>``, plus six hex digits of the pinned settings not at default.
@@ -51,4 +54,4 @@ def file_name(study: str) -> str:
 
 def confirm_name(study: str) -> str:
     """Return the name of a study's confirm study."""
-    return f"{study}.confirm"
+    return study + CONFIRM_SUFFIX

@@ -13,6 +13,9 @@ MIN_SELECT_SEEDS = 3
 #: Fewer verdict seeds than this give no interval.
 MIN_VERDICT_SEEDS = 3
 
+#: Verdict seeds of each before a third baseline takes part: two well compared say more than three hardly.
+SEEDS_BEFORE_A_THIRD = 5
+
 #: Share of the runs that the verdict may take; the rest selects.
 VERDICT_SHARE = 0.6
 
@@ -65,12 +68,13 @@ def allocate(runs: int, *, finalists: int, baselines: int, seeds: int) -> Alloca
     """
     if finalists < 1 or runs < fewest_runs(finalists, baselines):
         return None
-    least_verdict = min(MIN_VERDICT_SEEDS, seeds)
     for_verdict = runs if finalists == 1 else min(int(runs * VERDICT_SHARE), runs - 2 * MIN_SELECT_SEEDS)
     kept = baselines
-    while kept > 1 and for_verdict // (1 + kept) < least_verdict:
+    while kept > 2 and for_verdict // (1 + kept) < min(SEEDS_BEFORE_A_THIRD, seeds):
         kept -= 1
-    verdict_seeds = min(seeds, max(for_verdict // (1 + kept), least_verdict))
+    while kept > 1 and for_verdict // (1 + kept) < min(MIN_VERDICT_SEEDS, seeds):
+        kept -= 1
+    verdict_seeds = min(seeds, max(for_verdict // (1 + kept), MIN_VERDICT_SEEDS))
     left = runs - verdict_seeds * (1 + kept)
     chosen = min(finalists, left // MIN_SELECT_SEEDS)
     if chosen < 2:

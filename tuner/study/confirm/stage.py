@@ -24,6 +24,7 @@ from tuner.study.search.open_study import buffer_study, is_exclusive
 from tuner.study.search.progress import ProgressListener
 from tuner.study.search.supervisor import StudySupervisor
 from tuner.study.store import keys as attr
+from tuner.study.store.companion import open_companion
 from tuner.study.store.connect import open_storage, storage_errors
 
 #: Episodes of each evaluation over the last third of a run, which the score looks at.
@@ -180,9 +181,9 @@ class ConfirmStage:
         storage = open_storage(plan.storage, create=True)
         name = confirm_name(plan.name)
         with storage_errors(plan.storage):
-            study = optuna.create_study(storage=storage, study_name=name, direction="maximize", load_if_exists=True)
+            study, there = open_companion(optuna.load_study(study_name=plan.name, storage=storage), storage)
             version = rules_of(study.user_attrs).evaluation_seeds
-            if attr.CONFIRM not in study.user_attrs:  # a new stage follows new rules, whoever searched
+            if not there:  # a new stage follows new rules, whoever searched
                 version = CURRENT.evaluation_seeds
                 study.set_user_attr("evaluation_seeds", version)
             rules = dataclasses.replace(plan.rules, evaluation_seeds=version)

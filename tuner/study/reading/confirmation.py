@@ -3,35 +3,35 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import optuna
 
 from tuner.core.elimination import clearly_beaten
-from tuner.plan.naming import confirm_name
+from tuner.core.statistics import mean_interval
 from tuner.result.confirmation import Confirmation, ConfirmRun, Contestant
 from tuner.study.confirm.budget import Allocation
 from tuner.study.confirm.contestants import with_other_backend
 from tuner.study.confirm.ledger import run_of, score_of
-from tuner.study.confirm.schedule import Job, select, verdict
+from tuner.study.confirm.schedule import WORST, Job, Selection, select, verdict
 from tuner.study.store import keys as attr
+from tuner.study.store.companion import companion_of
 
 
-def read_confirmation(name: str, storage: optuna.storages.BaseStorage) -> Confirmation | None:
+def read_confirmation(searched: optuna.Study, storage: optuna.storages.BaseStorage) -> Confirmation | None:
     """Return a study's confirm stage, or None when it has not begun.
 
     Args:
-        name: The search's study.
+        searched: The search's study.
         storage: Where both are.
     """
-    try:
-        study = optuna.load_study(study_name=confirm_name(name), storage=storage)
-    except KeyError:
+    study = companion_of(searched, storage)
+    if study is None:
         return None
-    stored: dict[str, Any] | None = study.user_attrs.get(attr.CONFIRM)
-    if not stored:
-        return None
+    stored: dict[str, Any] = study.user_attrs[attr.CONFIRM]
     runs: dict[str, list[ConfirmRun]] = defaultdict(list)
     for trial in study.get_trials(deepcopy=False):
         found = run_of(trial)
@@ -48,7 +48,7 @@ def read_confirmation(name: str, storage: optuna.storages.BaseStorage) -> Confir
     judged = [selection.winner, *(c.key for c in everyone if c.role != "finalist")] if selection.winner else []
     names = {c.key: c.name for c in everyone if c.role == "finalist"}
     return Confirmation(
-        study=name,
+        study=searched.study_name,
         objective=objective,
         grid=tuple(stored["grid"]),
         contestants=tuple(
@@ -61,9 +61,32 @@ def read_confirmation(name: str, storage: optuna.storages.BaseStorage) -> Confir
         complete=selection.winner is not None and not verdict(judged, allocation, results),
         seeds=allocation.verdict_seeds,
         searched_steps=int(stored["searched_steps"]),
-        tied=tuple(names[k] for k in selection.alive if selection.winner is not None and k != selection.winner),
+        tied=tuple(names[k] for k in tied(selection, results)),
         settings={**stored["settings"], "allocation": stored["allocation"]},
     )
+
+
+def tied(selection: Selection, results: Mapping[Job, float | None]) -> list[str]:
+    """Return who cannot be told apart from the winner: those left, then those dropped whose intervals overlap.
+
+    Each comparison of the elimination errs in one of twenty, and there are many: of equal finalists some are dropped.
+    """
+    if selection.winner is None:
+        return []
+    scores = {
+        key: [s for job, s in results.items() if job.key == key and job.phase == "select" and s not in (None, WORST)]
+        for key in (*selection.alive, *selection.dropped_after)
+    }
+    ends = {key: _ends(mine) for key, mine in scores.items() if mine}
+    low, high = ends.get(selection.winner, (math.inf, -math.inf))
+    overlapping = {key for key, (down, up) in ends.items() if down <= high and low <= up}
+    return [k for k in scores if k != selection.winner and (k in selection.alive or k in overlapping)]
+
+
+def _ends(scores: Sequence[float]) -> tuple[float, float]:
+    """Return the 95 % interval of the mean: what the elimination compares."""
+    found = mean_interval(scores)
+    return (found.value, found.value) if found.low is None or found.high is None else (found.low, found.high)
 
 
 def _kept(runs: list[ConfirmRun], allocation: Allocation) -> list[ConfirmRun]:

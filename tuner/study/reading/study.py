@@ -48,7 +48,7 @@ def load(name: str, storage: str | None = None) -> StudyData:
         study = optuna.load_study(study_name=name, storage=opened)
         stored = study.user_attrs
         frozen = study.get_trials(deepcopy=False)
-        confirmation = read_confirmation(name, opened)
+        confirmation = read_confirmation(study, opened)
     trials = tuple(_row(trial) for trial in frozen)
     importance = _importance(study)
     return StudyData(

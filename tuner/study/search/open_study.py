@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import uuid
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -11,7 +12,8 @@ import optuna
 from optuna.storages import BaseStorage
 
 from tuner.contract.rules import rules_of
-from tuner.errors import ResumeError
+from tuner.errors import InputError, ResumeError
+from tuner.plan.naming import CONFIRM_SUFFIX
 from tuner.plan.recipe import flag
 from tuner.plan.resolve import StudyPlan, as_stored, describe_evaluation
 from tuner.storage_url import mask
@@ -63,6 +65,11 @@ def open_study(plan: StudyPlan, provenance: Mapping[str, Any]) -> OpenedStudy:
     with storage_errors(plan.storage):
         names = {s.study_name for s in optuna.get_all_study_summaries(storage, include_best_trial=False)}
         resumed = plan.name in names
+        if not resumed and plan.name.endswith(CONFIRM_SUFFIX):
+            raise InputError(
+                f"--study must not end in {CONFIRM_SUFFIX}, got '{plan.name}': such names are those of confirm stages. "
+                "Choose another."
+            )
         study = optuna.create_study(storage=storage, study_name=plan.name, direction="maximize", load_if_exists=True)
         stored = study.user_attrs
         if attr.RECIPE in stored:
@@ -188,6 +195,7 @@ def _describe(plan: StudyPlan, provenance: Mapping[str, Any]) -> dict[str, Any]:
     recipe = plan.recipe.to_mapping()
     recipe["storage"] = mask(plan.storage)
     return {
+        attr.ID: uuid.uuid4().hex,
         attr.SPACE: _plain(plan.space.to_mapping()),
         attr.SPACE_HASH: plan.space.hash(),
         attr.GRID: list(plan.grid),

@@ -15,6 +15,7 @@ from optuna.trial import FrozenTrial
 from tuner.contract.outcome import EvalPoint
 
 # Of a study.
+ID: Final = "id"
 RECIPE: Final = "recipe"
 SPACE: Final = "space"
 SPACE_HASH: Final = "space_hash"
@@ -39,6 +40,7 @@ CURVE_PREFIX: Final = "curve:"
 
 # Of a confirm stage's study, and of its trials.
 CONFIRM: Final = "confirm"
+PARENT: Final = "parent"
 JOB: Final = "job"
 CONTESTANT: Final = "contestant"
 

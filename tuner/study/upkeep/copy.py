@@ -6,9 +6,9 @@ import optuna
 from optuna.storages import BaseStorage
 
 from tuner.errors import InputError, StudyLockedError, nearest
-from tuner.plan.naming import confirm_name
 from tuner.storage_url import mask
 from tuner.study.store import keys as attr
+from tuner.study.store.companion import companion_of
 from tuner.study.store.connect import open_storage, sqlite_path, storage_errors
 from tuner.study.store.health import at_work
 from tuner.study.store.leases import PREFIX
@@ -37,10 +37,11 @@ def copy_study(name: str, source: str, target: str) -> int:
         busy = at_work(opened, sqlite_path(source), name)
         if busy:
             raise StudyLockedError(f"The study '{name}' is being run by {', '.join(busy)}. Stop it, then copy it.")
+        confirmed = companion_of(optuna.load_study(study_name=name, storage=opened), opened)
     there = open_storage(target, create=True)
     with storage_errors(target):
         taken = {s.study_name for s in optuna.get_all_study_summaries(there, include_best_trial=False)}
-    both = [n for n in (name, confirm_name(name)) if n in names]
+    both = [name] if confirmed is None else [name, confirmed.study_name]
     for one in both:
         if one in taken:
             raise InputError(f"{mask(target)} has a study '{one}' already. Copy to another --to.")
