@@ -25,7 +25,7 @@ def clearly_beaten(scores_by_candidate: Mapping[Name, ArrayLike], level: float =
     """Return the candidates whose mean lies significantly below the leader's (Welch 1947, one-sided).
 
     Called after every round of runs, it drops what is hopeless and leaves what is undecided, however unequal the
-    numbers of runs. Comparisons are many: of five equal candidates about one is dropped by chance. A candidate with
+    numbers of runs. Comparisons are many: of equal candidates some are dropped by chance. A candidate with
     fewer than two runs is never dropped, nor is one that ties with the leader.
 
     Args:
