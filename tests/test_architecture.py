@@ -13,7 +13,7 @@ FILES = sorted(TUNER.rglob("*.py"))
 
 #: Rooms from the ground up: a room may import those on floors below its own.
 FLOORS = [
-    {"errors", "seeding", "durable", "storage_url"},
+    {"errors", "seeding", "durable", "storage_url", "surroundings"},
     {"optional", "durations", "core", "fields", "plain_yaml", "text"},
     {"networks"},
     {"hyperparameters", "envs", "replay"},
@@ -30,7 +30,7 @@ FLOOR = {room: number for number, floor in enumerate(FLOORS) for room in floor}
 #: Rooms that may import less than what lies below them.
 ONLY = {
     "report": {"result", "core", "hyperparameters", "text", "errors", "optional", "durable", "report"},
-    "execution": {"contract", "plan", "training", "errors", "optional", "execution"},
+    "execution": {"contract", "plan", "training", "errors", "optional", "surroundings", "execution"},
 }
 
 #: The rooms of the study, from the ground up. Reading and upkeep stand side by side.

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tuner.contract.roles import Executor
+from tuner.envs.source import source_digest
 from tuner.errors import InputError, StudyFailedError, TunerError
 from tuner.execution.choose import interruptible, make_executor, with_workers
 from tuner.hyperparameters import Hyperparameters, from_mapping
@@ -217,6 +218,9 @@ def _supervise(plan: StudyPlan, progress: ProgressListener) -> tuple[StudyPlan, 
     story = provenance(numeric_path=plan.numeric_path)
     if plan.facts.preprocessing:
         story["preprocessing"] = dict(plan.facts.preprocessing)
+    source = source_digest(plan.env)
+    if source is not None:
+        story["env_source"] = source
     ledger, plan, resumed = open_study(plan, story)
     settled = ledger.settle()
     there = sum(settled.counts.values())

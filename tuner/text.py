@@ -13,6 +13,16 @@ from typing import Any
 NOTHING = "–"
 
 
+def printable(text: str) -> str:
+    """Return text without what steers a terminal, hides or turns other text: control and format characters, surrogates.
+
+    Every text that leaves the program for people goes through here; line breaks and tabs stay.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in text)
+
+
 def number(value: float | None, digits: int = 4) -> str:
     """Return ``value`` with ``digits`` significant digits, integers of any size in full with thousands separated."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
@@ -83,7 +93,7 @@ def listed(items: Sequence[str], most: int = 12) -> str:
 
 def figure_text(text: Any) -> str:
     """Return untrusted text as it may stand in a figure: plotly reads a subset of HTML and ``%{...}`` in labels."""
-    return html.escape(str(text), quote=False).replace("%{", "%&#123;")
+    return html.escape(printable(str(text)), quote=False).replace("%{", "%&#123;")
 
 
 def plain(value: Any) -> Any:
@@ -91,20 +101,22 @@ def plain(value: Any) -> Any:
 
     Not-a-number and infinities become None (JSON has neither), times ISO 8601 text.
     """
-    if value is None or isinstance(value, bool | str):
+    if isinstance(value, str):
+        return printable(value)
+    if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int):
         return int(value)
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None
     if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
+        return {printable(str(key)): plain(item) for key, item in value.items()}
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, PurePath):
-        return str(value)
+        return printable(str(value))
     if hasattr(value, "tolist"):  # NumPy scalars and arrays
         return plain(value.tolist())
     if isinstance(value, Sequence | set | frozenset):
         return [plain(item) for item in value]
-    return str(value)
+    return printable(str(value))

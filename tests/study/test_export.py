@@ -271,7 +271,7 @@ CANARY = "__import__('pathlib').Path('CANARY').touch()"
         (f'replay_buffer_class: "{CANARY}"', ["replay_buffer_class"]),
         (f'normalize: "{CANARY}"', ["normalize"]),
         (f'gamma: "{CANARY}"', ["gamma"]),
-        ("gamma: !!python/object/apply:pathlib.Path.touch [CANARY]", ["plain YAML"]),
+        ("gamma: !!python/object/apply:pathlib.Path.touch [CANARY]", ["only plain data"]),
     ],
 )
 def test_what_cannot_be_trained_is_refused_and_nothing_is_run(tmp_path, monkeypatch, line, words):

@@ -9,6 +9,7 @@ from typing import cast
 
 from tuner import __version__
 from tuner.cli import (
+    apart,
     compare_command,
     confirm_command,
     copy_command,
@@ -21,11 +22,12 @@ from tuner.cli import (
     studies_commands,
     train_commands,
 )
-from tuner.cli.console import fail_line
+from tuner.cli.console import fail_line, say
 from tuner.cli.discreet import given_arguments
 from tuner.cli.parser import OneLineParser
 from tuner.errors import InputError, TunerError, nearest
 from tuner.plan.recipe import flag
+from tuner.surroundings import Surroundings
 
 DESCRIPTION = "Find good hyperparameters for Deep Q-learning on a Gymnasium environment with discrete actions."
 
@@ -79,14 +81,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code. Errors of the user are one line on stderr, never a traceback.
     """
-    arguments = given_arguments() if argv is None else list(argv)
+    if argv is not None:
+        return _answered(list(argv))
+    arguments = given_arguments()
+    if os.name == "posix" and arguments[:1] and arguments[0] in apart.COMMANDS:
+        return apart.run_apart(lambda: _answered(arguments))
+    return _answered(arguments)
+
+
+def _answered(arguments: list[str]) -> int:
+    own = Surroundings.of_this_process()
     try:
-        return _run(arguments)
+        try:
+            return _run(arguments)
+        finally:
+            own.restore()  # or nobody might see the line that follows
     except TunerError as error:
-        print(fail_line(str(error), arguments), file=sys.stderr)
+        say(fail_line(str(error), arguments), stderr=True)
         return error.exit_code
     except KeyboardInterrupt:
-        print("tune: interrupted", file=sys.stderr)
+        say("tune: interrupted", stderr=True)
         return INTERRUPTED
     except BrokenPipeError:
         # The reader (`| head`) has gone; point stdout elsewhere so that the flush at exit does not fail too.

@@ -6,11 +6,11 @@ import argparse
 import dataclasses
 import hashlib
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+from tuner.cli.console import say
 from tuner.cli.parser import add_command, whole_number
 from tuner.cli.recipe_flags import add_field, settings
 from tuner.cli.train_commands import check_folder, plan_training
@@ -80,7 +80,7 @@ def command(parsed: argparse.Namespace) -> int:
             dataclasses.replace(plan, recipe=dataclasses.replace(plan.recipe, backend=backend)), members, folder
         )
         if done is None:
-            print("Interrupted; the same command carries on.", file=sys.stderr)
+            say("Interrupted; the same command carries on.", stderr=True)
             return 130
         runs[backend] = done
     first = specs["native"][0]
@@ -93,8 +93,8 @@ def command(parsed: argparse.Namespace) -> int:
     where = provenance(numeric_path=plan.numeric_path)
     document = comparison_document(facts, runs, provenance=where)
     page = write_comparison(document, folder)
-    print("\n".join(document["words"]))
-    print(f"Page: {page}")
+    say("\n".join(document["words"]))
+    say(f"Page: {page}")
     if not document["differences"]:
         raise StudyFailedError(f"There is nothing to compare. Page: {page}")
     return 0

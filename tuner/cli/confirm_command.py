@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
+from tuner.cli.console import say
 from tuner.cli.parser import add_command, add_storage
 from tuner.cli.progress import progress_view
 from tuner.cli.recipe_flags import add_field, settings
@@ -41,11 +42,11 @@ def confirm_command(parsed: argparse.Namespace) -> int:
     result = confirm(
         parsed.study, storage=parsed.storage, settings=given, progress=progress_view(quiet=given.get("quiet", False))
     )
-    print("\n".join([*verdict_lines(result.data), f"Report: {result.report}"]))
+    say("\n".join([*verdict_lines(result.data), f"Report: {result.report}"]))
     if result.export is not None:
-        print(f"Export: {result.export}")
+        say(f"Export: {result.export}")
     if result.ending == "interrupted":
-        print("Interrupted; every finished run is kept, and the same command carries on.")
+        say("Interrupted; every finished run is kept, and the same command carries on.")
         return 130
     return 0
 

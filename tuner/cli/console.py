@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from tuner.storage_url import default_storage, scrub
+from tuner.text import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,7 +23,12 @@ MAX_LINE = 2_000
 
 def one_line(text: str) -> str:
     """Return text without line breaks and without characters that would steer a terminal."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return " ".join(printable(text).replace("\ufffd", " ").split())
+
+
+def say(text: object, *, stderr: bool = False, end: str = "\n") -> None:
+    """Print: every line of the command line that rich does not draw."""
+    print(printable(str(text)), file=sys.stderr if stderr else sys.stdout, end=end, flush=True)
 
 
 def fail_line(message: str, arguments: Iterable[str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from tuner.cli.console import say
 from tuner.cli.parser import add_command
 from tuner.errors import InputError
 from tuner.storage_url import STORAGE_VARIABLE, default_storage, mask
@@ -29,5 +30,5 @@ def command(parsed: argparse.Namespace) -> int:
     if parsed.target == source:
         raise InputError("--from and --to are the same database.")
     trials = copy_study(parsed.study, source, parsed.target)
-    print(f"Copied the study '{parsed.study}' with {trials} trials to {mask(parsed.target)}.")
+    say(f"Copied the study '{parsed.study}' with {trials} trials to {mask(parsed.target)}.")
     return 0

@@ -8,7 +8,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from tuner.cli.console import one_line
+from tuner.cli.console import one_line, say
 from tuner.cli.dashboard_access import LOOPBACK, guarded
 from tuner.cli.parser import add_command, add_storage, whole_number
 from tuner.errors import InputError
@@ -52,14 +52,14 @@ def command(parsed: argparse.Namespace) -> int:
     app = guarded(application(url), parsed.host, read_only=parsed.read_only, password=password)
     server = serve(app, parsed.host, ports)
     if parsed.host not in LOOPBACK and password is None:
-        print(
+        say(
             f"Warning: there is no --password: whoever reaches {one_line(parsed.host)} can read"
             f"{'' if parsed.read_only else ', change and delete'} the studies.",
-            file=sys.stderr,
+            stderr=True,
         )
     shown = f"[{parsed.host}]" if ":" in parsed.host else parsed.host
-    print(f"http://{shown}:{server.server_port}/", flush=True)
-    print(f"Showing {mask(url)}. Ctrl-C ends it.", file=sys.stderr, flush=True)
+    say(f"http://{shown}:{server.server_port}/")
+    say(f"Showing {mask(url)}. Ctrl-C ends it.", stderr=True)
     try:
         server.serve_forever()
     except KeyboardInterrupt:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tuner import __version__
-from tuner.cli.console import one_line
+from tuner.cli.console import one_line, say
 from tuner.cli.parser import add_command, add_storage
 from tuner.errors import TunerError
 from tuner.storage_url import default_storage, mask, scrub
@@ -75,9 +75,9 @@ def command(parsed: argparse.Namespace) -> int:
     signs = {"ok": "ok  ", "note": "note", "bad": "BAD "}
     width = max(len(f.what) for f in findings)
     for found in findings:
-        print(f"{signs[found.level]}  {found.what:<{width}}  {one_line(found.text)}")
+        say(f"{signs[found.level]}  {found.what:<{width}}  {one_line(found.text)}")
     bad = sum(f.level == "bad" for f in findings)
-    print(f"{bad} problem{'s' if bad > 1 else ''} to solve." if bad else "All is well.")
+    say(f"{bad} problem{'s' if bad > 1 else ''} to solve." if bad else "All is well.")
     return 1 if bad else 0
 
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from tuner.cli.console import console, number, one_line, setting
+from tuner.cli.console import console, number, one_line, say, setting
 from tuner.durations import show_duration
 from tuner.study.search.progress import NoProgress, ProgressListener, RunningTrial, Snapshot
 
@@ -49,7 +49,7 @@ class PlainProgress:
         clock: Callable[[], float] = time.monotonic,
         every_s: float = PLAIN_S,
     ) -> None:
-        self._write = write or (lambda line: print(line, file=sys.stderr, flush=True))
+        self._write = write or (lambda line: say(line, stderr=True))
         self._clock = clock
         self._every_s = every_s
         self._said_at = -float("inf")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import Any
 
+from tuner.cli.console import say
 from tuner.cli.parser import add_command, add_storage, whole_number
 
 #: Exit code where something differs: the study cannot be trusted to be repeatable here.
@@ -37,26 +37,26 @@ def command(parsed: argparse.Namespace) -> int:
     for spec, rows in zip(trial.specs, trial.curves, strict=True):
         points: list[EvalPoint] = []
         last = int(rows[-1][0])
-        print(f"training run {spec.run_id.replicate} again, seed {spec.seed}, {last:,} steps ...", file=sys.stderr)
+        say(f"training run {spec.run_id.replicate} again, seed {spec.seed}, {last:,} steps ...", stderr=True)
         outcome = train_once(spec, on_point=points.append, last_step=last)
         found = first_difference(spec.run_id.replicate, rows, points)
         if found is not None:
-            print(
+            say(
                 f"Trial {number} of {trial.study} differs: run {found.replicate}, step {found.step:,}, {found.field}: "
                 f"{found.stored} stored, {found.replayed} now."
             )
             if outcome.kind in ("failed", "diverged"):
-                print(f"The run {outcome.kind} this time: {outcome.reason}")
-            print(_explained(others))
+                say(f"The run {outcome.kind} this time: {outcome.reason}")
+            say(_explained(others))
             return DIFFERS
         compared += len(rows)
     runs = len(trial.specs)
-    print(
+    say(
         f"Trial {number} of {trial.study} ({trial.outcome}): {compared} evaluations of {runs} run{'s' * (runs != 1)}, "
         "every bit is equal."
     )
     if others:
-        print(f"Although this is not what it was trained with: {'; '.join(others)}.")
+        say(f"Although this is not what it was trained with: {'; '.join(others)}.")
     return 0
 
 

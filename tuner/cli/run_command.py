@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import shlex
-import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from tuner.cli.confirm_command import verdict_lines
-from tuner.cli.console import aligned, number
+from tuner.cli.console import aligned, number, say
 from tuner.cli.progress import counts_text, progress_view
 from tuner.cli.range_text import range_text
 from tuner.cli.recipe_flags import given, over, settings
@@ -35,7 +34,7 @@ def run(parsed: argparse.Namespace) -> int:
     from tuner.api import run as run_study
 
     result = run_study(recipe, progress=progress_view(quiet=recipe.quiet))
-    print("\n".join(answer(result, recipe)))
+    say("\n".join(answer(result, recipe)))
     return INTERRUPTED if result.ending == "interrupted" else 0
 
 
@@ -97,8 +96,8 @@ def _dry_run(recipe: StudyRecipe) -> int:
     make_sampler(recipe.sampler, seed=recipe.seed, startup_trials=recipe.startup_trials)
     if not recipe.quiet:
         for line in plan.notes:
-            print(line, file=sys.stderr)
-    print("\n".join(plan_lines(plan, cost_facts(plan, need))))
+            say(line, stderr=True)
+    say("\n".join(plan_lines(plan, cost_facts(plan, need))))
     return 0
 
 

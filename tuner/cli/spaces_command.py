@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from tuner.cli.console import aligned, console, one_line, table
+from tuner.cli.console import aligned, console, one_line, say, table
 from tuner.cli.parser import add_command
 from tuner.cli.range_text import range_text
 
@@ -66,7 +66,7 @@ def _print_space(name: str, algorithm: str, env: str | None) -> None:
     space = space.clip_to_budget() if env is not None else space
     budget = space.budget
     where = f" on {env}" if env is not None else ""
-    print(
+    say(
         f"{name}{where}: {budget.n_timesteps:,} {ALGORITHMS[algorithm].clock}, {budget.evaluations} evaluations "
         f"of {budget.eval_episodes} episodes"
     )
@@ -75,8 +75,8 @@ def _print_space(name: str, algorithm: str, env: str | None) -> None:
         rows.add_row(field, range_text(item.to_mapping()), space.infos[field].help)
     console().print(rows)
     if space.fixed:
-        print("\n".join(["fixed", *aligned(space.fixed)]))
+        say("\n".join(["fixed", *aligned(space.fixed)]))
     if space.derived:
-        print("\n".join(["derived", *(f"  {n}: {range_text(rule.to_mapping())}" for n, rule in space.derived.items())]))
+        say("\n".join(["derived", *(f"  {n}: {range_text(rule.to_mapping())}" for n, rule in space.derived.items())]))
     if env is None and listed:
-        print(f"own budgets or values for: {listed}")
+        say(f"own budgets or values for: {listed}")

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tuner.cli.confirm_command import verdict_lines
-from tuner.cli.console import aligned, console, number, one_line, setting, table
+from tuner.cli.console import aligned, console, number, one_line, say, setting, table
 from tuner.cli.parser import add_command, add_storage, whole_number
 from tuner.cli.progress import counts_text
 from tuner.durations import show_duration
@@ -52,7 +51,7 @@ def list_command(parsed: argparse.Namespace) -> int:
 
     studies = list_studies(parsed.storage)
     if not studies:
-        print(f"There are no studies in {mask(parsed.storage or default_storage())} yet.", file=sys.stderr)
+        say(f"There are no studies in {mask(parsed.storage or default_storage())} yet.", stderr=True)
         return 0
     rows = table(
         "study", "environment", "algorithm", "backend", "trials", "best", "started", "at work", right=("trials", "best")
@@ -72,12 +71,12 @@ def show_command(parsed: argparse.Namespace) -> int:
     from tuner.study.reading.study import load
 
     data = load(parsed.study, parsed.storage)
-    print("\n".join(_summary(data)))
+    say("\n".join(_summary(data)))
     out = console()
     if data.importance:
-        print(f"\nimportance for the score ({data.importance_trials} completed trials)")
+        say(f"\nimportance for the score ({data.importance_trials} completed trials)")
         for name, share in sorted(data.importance.items(), key=lambda item: -item[1]):
-            print(f"  {share:>4.0%}  {one_line(name)}")
+            say(f"  {share:>4.0%}  {one_line(name)}")
     if data.trials:
         out.print(_trials(data, everything=parsed.all))
     return 0
@@ -122,7 +121,7 @@ def _trials(data: StudyData, *, everything: bool) -> Any:
     for trial in shown:
         values = (setting(trial.params[name]) if name in trial.params else "" for name in names)
         rows.add_row(
-            str(trial.number), trial.outcome.replace("_", " "), number(trial.score), number(_last(trial)),
+            str(trial.number), one_line(trial.outcome).replace("_", " "), number(trial.score), number(_last(trial)),
             f"{trial.steps:,}", *values,
         )  # fmt: skip
     return rows
@@ -141,7 +140,7 @@ def report_command(parsed: argparse.Namespace) -> int:
 
     data = load(parsed.study, parsed.storage)
     paths = write_study_report(data, parsed.storage or default_storage(), Path(parsed.report_dir))
-    print(paths.page)
+    say(paths.page)
     return 0
 
 
@@ -153,13 +152,13 @@ def export_command(parsed: argparse.Namespace) -> int:
     number_ = None if parsed.trial is None else whole_number(parsed.trial, "--trial", 0)
     export = export_trial(load(parsed.study, parsed.storage), number_)
     if export.reason:
-        print(f"Not in RL Zoo's format: {export.reason}", file=sys.stderr)
+        say(f"Not in RL Zoo's format: {export.reason}", stderr=True)
     if parsed.output is None:
-        print(export.text, end="")
+        say(export.text, end="")
         return 0
     try:
         write_export(export, Path(parsed.output))
     except OSError as error:
         raise InputError(f"-o {parsed.output} cannot be written: {error.strerror or error}.") from error
-    print(f"{parsed.output}: trial {export.trial}")
+    say(f"{parsed.output}: trial {export.trial}")
     return 0

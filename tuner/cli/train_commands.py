@@ -5,11 +5,10 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import statistics
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tuner.cli.console import aligned, number
+from tuner.cli.console import aligned, number, say
 from tuner.cli.parser import add_command, whole_number
 from tuner.cli.recipe_flags import add_field, over, settings
 from tuner.errors import InputError, StudyFailedError
@@ -82,9 +81,9 @@ def train_command(parsed: argparse.Namespace) -> int:
     check_folder(folder)
     if not recipe.quiet:
         for line in plan.notes:
-            print(line, file=sys.stderr)
+            say(line, stderr=True)
         if parsed.config is None:
-            print("Values without --set are Stable-Baselines3's defaults; --config takes an export.", file=sys.stderr)
+            say("Values without --set are Stable-Baselines3's defaults; --config takes an export.", stderr=True)
     return _train(spec, folder, plan.facts, quiet=recipe.quiet)
 
 
@@ -184,9 +183,9 @@ def _train(spec: RunSpec, folder: Path, facts: EnvFacts, *, quiet: bool) -> int:
     plot = watch.write_plot(folder, facts.reward_threshold)
     last = watch.points[-1]
     best = max(watch.points, key=lambda p: p.mean_return)
-    print(f"Last evaluation: mean return {number(last.mean_return)} over {len(last.returns)} episodes")
-    print(f"Best evaluation: mean return {number(best.mean_return)} at step {best.step:,}")
-    print(f"Model: {folder}\nPlot: {plot}\nNext:\n  tune evaluate {folder}\n  tune record {folder}")
+    say(f"Last evaluation: mean return {number(last.mean_return)} over {len(last.returns)} episodes")
+    say(f"Best evaluation: mean return {number(best.mean_return)} at step {best.step:,}")
+    say(f"Model: {folder}\nPlot: {plot}\nNext:\n  tune evaluate {folder}\n  tune record {folder}")
     return 0
 
 
@@ -204,7 +203,7 @@ def evaluate_command(parsed: argparse.Namespace) -> int:
         "smallest, largest": f"{number(min(returns))}, {number(max(returns))}",
         "mean length": f"{number(statistics.fmean(lengths))} steps",
     }
-    print("\n".join(aligned(facts, indent="")))
+    say("\n".join(aligned(facts, indent="")))
     return 0
 
 
@@ -218,6 +217,6 @@ def record_command(parsed: argparse.Namespace) -> int:
     folder = Path(parsed.output) if parsed.output is not None else Path(parsed.folder)
     film = record_saved(Path(parsed.folder), episodes, seed, parsed.env_module, folder)
     for total, steps in zip(film.returns, film.lengths, strict=True):
-        print(f"Return {number(total)} in {steps:,} steps")
-    print(f"Film: {folder / MP4}, {folder / GIF}")
+        say(f"Return {number(total)} in {steps:,} steps")
+    say(f"Film: {folder / MP4}, {folder / GIF}")
     return 0

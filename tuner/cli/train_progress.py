@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tuner.cli.console import console, number
+from tuner.cli.console import console, number, say
 
 if TYPE_CHECKING:
     import numpy as np
@@ -84,7 +84,7 @@ def watch_training(spec: RunSpec, *, quiet: bool) -> Iterator[TrainingWatch]:
     if quiet:
         yield TrainingWatch(spec, _nothing, _nothing)
     elif not sys.stderr.isatty():
-        yield TrainingWatch(spec, _nothing, lambda point: print(_line(spec, point), file=sys.stderr, flush=True))
+        yield TrainingWatch(spec, _nothing, lambda point: say(_line(spec, point), stderr=True))
     else:
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 

@@ -24,6 +24,7 @@ from tuner.envs.make import AnyEnv, EnvFacts, inspect
 from tuner.envs.registration import one_line, quiet
 from tuner.envs.spec import EnvSpec
 from tuner.errors import TunerError, UnusableEnvironmentError
+from tuner.surroundings import Surroundings
 
 #: Random steps taken.
 STEPS = 20
@@ -41,14 +42,18 @@ def preflight(spec: EnvSpec, algorithm: str, *, inline: bool = False) -> EnvFact
     Args:
         spec: Its name.
         algorithm: Name of the algorithm that will be trained on it.
-        inline: Look in this very process, for those who train in it too.
+        inline: Look in this very process, for those who train in it too: environments may be registered only there.
 
     Raises:
         UnusableEnvironmentError: A call raised, ended its process, did not come back, or returned what neither its
             spaces nor Gymnasium's API allow; one line names the call.
     """
     if inline or os.name != "posix":
-        return _look(spec, algorithm, lambda call: None)
+        own = Surroundings.of_this_process()
+        try:
+            return _look(spec, algorithm, lambda call: None)
+        finally:
+            own.restore()
     connection, theirs = Pipe()
     with connection, theirs:
         start = _START.format(path=[p for p in sys.path if p], fd=theirs.fileno())

@@ -15,6 +15,12 @@ from types import ModuleType
 
 from tuner.errors import UnusableEnvironmentError
 
+#: Files of modules by the names they were given.
+_FILES: dict[str, Path] = {}
+
+#: Characters of an exception's line that are kept.
+MAX_LINE = 1_000
+
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
@@ -37,7 +43,7 @@ def importable(module: str | None) -> Iterator[None]:
     if module is None:
         yield
         return
-    folder = str(Path(module).resolve().parent) if _is_file(module) else str(Path.cwd())
+    folder = str(_file(module).parent) if _is_file(module) else str(Path.cwd())
     sys.path.insert(0, folder)
     importlib.invalidate_caches()
     try:
@@ -58,7 +64,7 @@ def import_module(module: str) -> None:
     """
     try:
         if _is_file(module):
-            _import_file(Path(module).resolve())
+            _import_file(_file(module))
         else:
             importlib.import_module(module)
     except UnusableEnvironmentError:
@@ -100,11 +106,19 @@ def draw_without_a_display() -> None:
 def one_line(error: BaseException) -> str:
     """Return ``Class: first line of the message``."""
     lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+    return f"{type(error).__name__}: {lines[0][:MAX_LINE]}" if lines else type(error).__name__
 
 
 def _is_file(module: str) -> bool:
     return module.endswith(".py") or "/" in module or "\\" in module
+
+
+def _file(module: str) -> Path:
+    """Return where a module's file lies, or lay when it was first asked for: environments change the directory."""
+    path = Path(module).resolve()
+    if path.is_file():
+        _FILES[module] = path
+    return _FILES.get(module, path)
 
 
 def _import_file(path: Path) -> ModuleType:

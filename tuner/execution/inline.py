@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from tuner.contract.outcome import EvalPoint, Outcome
 from tuner.contract.roles import DONE, WAIT, Signal, Supervisor, Trainer
 from tuner.contract.spec import RunId, RunSpec
+from tuner.surroundings import Surroundings
 
 #: Seconds between two looks for work while there is none.
 POLL_S = 0.05
@@ -27,29 +28,37 @@ class InlineExecutor:
 
     def run(self, supervisor: Supervisor) -> None:
         """Train until the supervisor says DONE, or its ``tick`` says stop."""
-        self._make_trainer().train(_TickingDispatcher(supervisor))
+        own = Surroundings.of_this_process()
+        try:
+            self._make_trainer().train(_TickingDispatcher(supervisor, own))
+        finally:
+            own.restore()
 
 
 class _TickingDispatcher:
-    def __init__(self, supervisor: Supervisor) -> None:
+    def __init__(self, supervisor: Supervisor, own: Surroundings) -> None:
         self._supervisor = supervisor
+        self._own = own
         self._stopping = False
 
     def take(self, open_shapes: Mapping[tuple[object, ...], int], *, block: bool) -> RunSpec | Signal:
-        while self._goes_on():
-            answer = self._supervisor.take(open_shapes, block=False)
-            if answer is not WAIT or not block:
-                return answer
-            time.sleep(POLL_S)
-        return DONE
+        with self._own.back():
+            while self._goes_on():
+                answer = self._supervisor.take(open_shapes, block=False)
+                if answer is not WAIT or not block:
+                    return answer
+                time.sleep(POLL_S)
+            return DONE
 
     def report(self, points: Sequence[EvalPoint]) -> frozenset[RunId]:
-        stop = self._supervisor.report(points)
-        return stop if self._goes_on() else stop | {point.run_id for point in points}
+        with self._own.back():
+            stop = self._supervisor.report(points)
+            return stop if self._goes_on() else stop | {point.run_id for point in points}
 
     def finish(self, outcome: Outcome) -> None:
-        self._supervisor.finish(outcome)
-        self._goes_on()
+        with self._own.back():
+            self._supervisor.finish(outcome)
+            self._goes_on()
 
     def _goes_on(self) -> bool:
         # Once stopping, always stopping; ticks go on, since they also keep the display and the storage alive.

@@ -15,6 +15,7 @@ from tuner.contract.spec import Backend, EvaluationSpec, RunId, RunSpec
 from tuner.envs.families import ATARI, MINATAR, family
 from tuner.envs.make import EnvFacts
 from tuner.envs.preflight import preflight
+from tuner.envs.source import source_digest
 from tuner.envs.spec import EnvSpec
 from tuner.errors import InputError
 from tuner.hyperparameters import Hyperparameters, algorithm_class
@@ -179,12 +180,22 @@ def plan_again(data: StudyData, storage: str, settings: Mapping[str, Any]) -> St
             raise InputError(f"{flag(name)} defines the study '{data.name}' and cannot change: it is {pinned[name]!r}.")
     plan = plan_study(recipe_from_mapping({**stored.to_mapping(), **settings}))
     plan = as_stored(plan, data.space, data.rules)
+    if changed_source(plan.env, data.provenance):
+        raise InputError(f"{changed_source(plan.env, data.provenance)} since '{data.name}' began. Put it back.")
     if plan.grid != data.grid:
         raise InputError(
             f"The search space '{stored.space}' now evaluates at other steps than the study '{data.name}' did. "
             "Put the space back as it was."
         )
     return plan
+
+
+def changed_source(env: EnvSpec, provenance: Mapping[str, Any]) -> str:
+    """Return that the environment's own files are not those that a study began with, or an empty string."""
+    was = provenance.get("env_source")
+    if was is None or was == source_digest(env):
+        return ""
+    return f"what the files of '{env.module or env.id}' say has changed"
 
 
 def as_stored(plan: StudyPlan, space: Mapping[str, Any], rules: Rules) -> StudyPlan:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from tuner.contract.outcome import EvalPoint, Outcome
 from tuner.contract.roles import DONE, RunObserver, Signal
 from tuner.contract.spec import RunId, RunSpec
+from tuner.surroundings import Surroundings
 from tuner.training.registry import make_trainer
 
 
@@ -59,6 +60,10 @@ def train_once(
 
         constructor_arguments(spec.hyperparameters, spec.n_timesteps)
     dispatcher = _One(spec, on_point, last_step)
-    make_trainer(spec.backend, spec.algorithm, 1, observer).train(dispatcher)
+    own = Surroundings.of_this_process()
+    try:
+        make_trainer(spec.backend, spec.algorithm, 1, observer).train(dispatcher)
+    finally:
+        own.restore()
     assert dispatcher.outcome is not None
     return dispatcher.outcome

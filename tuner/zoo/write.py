@@ -110,7 +110,7 @@ def _yaml(
         }
     else:
         content = {env: {"n_timesteps": n_timesteps, **surroundings, **zoo_arguments(hyperparameters)}}
-    text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, default_flow_style=None)
+    text = yaml.safe_dump(content, sort_keys=False, allow_unicode=False, default_flow_style=None)
     return (f"# Not in RL Zoo's format: {reason}\n{text}" if reason else text), not reason, reason
 
 

@@ -13,6 +13,7 @@ from plotly.offline import get_plotlyjs
 
 from tuner import durable
 from tuner.report.figures.palette import dark_twins
+from tuner.text import printable
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
 
@@ -25,6 +26,7 @@ def render_template(template: str, figures_json: Mapping[str, Any], context: Map
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
+        finalize=lambda value: printable(value) if type(value) is str else value,
     )
     environment.tests["grouped"] = lambda key, group: key.startswith(f"{group}-")
     # Markup only for our own files and for JSON that cannot leave its script element.

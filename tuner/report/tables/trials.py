@@ -15,7 +15,7 @@ from tuner.report.numbers.axes import parameter_axes
 from tuner.report.numbers.edges import end_of, tells_apart
 from tuner.report.numbers.trials import last_evaluation
 from tuner.result.study import StudyData, TrialRow
-from tuner.text import duration, number, plain, value_text
+from tuner.text import duration, number, plain, printable, value_text
 
 
 @dataclass(frozen=True)
@@ -100,18 +100,18 @@ def trials_frame(data: StudyData) -> pd.DataFrame:
         row: dict[str, Any] = {
             "number": trial.number,
             "state": trial.state,
-            "outcome": trial.outcome,
+            "outcome": _csv_value(trial.outcome),
             "score": trial.score,
             "final_return": last_evaluation(trial),
         }
-        row |= {f"params_{name}": _csv_value(trial.params.get(name)) for name in names}
-        row |= {f"hyperparameters_{name}": _csv_value(trial.hyperparameters.get(name)) for name in varying}
+        row |= {printable(f"params_{name}"): _csv_value(trial.params.get(name)) for name in names}
+        row |= {printable(f"hyperparameters_{name}"): _csv_value(trial.hyperparameters.get(name)) for name in varying}
         row |= {
             "steps": trial.steps,
             "duration_s": plain(trial.duration_s),
             "started": plain(trial.started),
             "finished": plain(trial.finished),
-            "seeds": " ".join(str(seed) for _, seed in sorted(trial.seeds.items())),
+            "seeds": _csv_value(" ".join(str(seed) for _, seed in sorted(trial.seeds.items()))),
             "reason": _csv_value(trial.reason),
         }
         rows.append(row)

@@ -13,6 +13,7 @@ import optuna
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.trial import FrozenTrial
 
+from tuner.contract.outcome import bounded
 from tuner.contract.rules import rules_of
 from tuner.errors import InputError, nearest
 from tuner.result.curve import CurvePoint
@@ -117,7 +118,7 @@ def _row(trial: FrozenTrial) -> TrialRow:
         duration_s=float(stored.get(attr.DURATION, 0.0)),
         started=_utc(trial.datetime_start),
         finished=_utc(trial.datetime_complete),
-        reason=str(stored.get(attr.REASON, "")),
+        reason=bounded(str(stored.get(attr.REASON, ""))),
         spared_at=stored.get(attr.SPARED),
     )
 

@@ -15,7 +15,7 @@ from tuner.contract.rules import rules_of
 from tuner.errors import InputError, ResumeError
 from tuner.plan.naming import CONFIRM_SUFFIX
 from tuner.plan.recipe import flag
-from tuner.plan.resolve import StudyPlan, as_stored, describe_evaluation
+from tuner.plan.resolve import StudyPlan, as_stored, changed_source, describe_evaluation
 from tuner.storage_url import mask
 from tuner.study.search.asker import SpaceAsker
 from tuner.study.search.ledger import Ledger
@@ -125,6 +125,8 @@ def _note_resume(study: optuna.Study, plan: StudyPlan, provenance: Mapping[str, 
     visit = {key: provenance.get(key) for key in keys} | {
         "versions": {k: v for k, v in provenance.get("versions", {}).items() if origin.get("versions", {}).get(k) != v}
     }
+    if "env_source" in provenance:  # what an older version began has none
+        origin = {"env_source": provenance["env_source"], **origin}
     study.set_user_attr(attr.PROVENANCE, _plain({**origin, "resumed": [*origin.get("resumed", []), visit]}))
 
 
@@ -168,6 +170,8 @@ def _differences(plan: StudyPlan, stored: Mapping[str, Any]) -> list[str]:
     path = stored[attr.PROVENANCE].get("numeric_path")
     if path != plan.numeric_path:
         found.append(f"networks were trained by '{path}', now by '{plan.numeric_path}' (see --device)")
+    if source := changed_source(plan.env, stored[attr.PROVENANCE]):
+        found.append(source)
     if not found and stored[attr.EVALUATION] != _plain(describe_evaluation(plan.evaluation)):
         found.append("the environment's step limit for evaluations has changed")
     return found

@@ -1,0 +1,55 @@
+"""An environment that ends its process ends no command without a word, and moves no file of it."""
+
+import subprocess
+import sys
+
+import pytest
+
+ENVIRONMENT = """\
+import os, sys, gymnasium
+from gymnasium.spaces import Discrete
+class E(gymnasium.Env):
+    observation_space = Discrete(4); action_space = Discrete(2)
+    def __init__(self):
+        os.makedirs("assets", exist_ok=True); os.chdir("assets"); os.umask(0o777); self.steps = 0
+        sys.stdout = sys.stderr = None
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed); return 0, {{}}
+    def step(self, action):
+        self.steps += 1
+        if self.steps > 150: {how}
+        return 0, 1.0, self.steps % 10 == 0, False, {{}}
+gymnasium.register("E-v0", E)
+"""
+
+
+def tune(*arguments):
+    return subprocess.run([sys.executable, "-m", "tuner", *arguments], capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ("os._exit(0)", "exit status 0"),
+        ("sys.exit(0)", "exit status 0"),
+        ("os.kill(os.getpid(), 11)", "signal 11"),
+    ],
+)
+def test_an_environment_that_ends_its_process_is_one_line_and_no_success(in_tmp, how, words):
+    (in_tmp / "e.py").write_text(ENVIRONMENT.format(how=how))
+    done = tune("train", "--env", "E-v0", "--env-module", "e.py", "--algo", "q_learning", "--steps", "400", "--quiet")
+    assert done.returncode in (2, 3)
+    assert done.stderr.startswith("tune: error: ") and done.stderr.count("\n") == 1, done.stderr
+    assert words in done.stderr
+
+
+def test_an_environment_that_moves_to_another_folder_moves_no_study(in_tmp):
+    (in_tmp / "e.py").write_text(ENVIRONMENT.format(how="pass"))
+    done = tune(
+        "--env", "E-v0", "--env-module", "e.py", "--algo", "q_learning", "--trials", "2", "--steps", "200",
+        "--study", "s", "--evaluations", "2", "--eval-episodes", "1", "--confirm", "0", "--executor", "inline",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert (in_tmp / "reports" / "s" / "index.html").stat().st_mode & 0o400
+    assert (in_tmp / "studies" / "tuner.db").exists()
+    assert "Report: reports/s/index.html" in done.stdout

@@ -1,0 +1,64 @@
+"""A command that trains in its own process runs in a child, so that an environment cannot end it without a word."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from types import FrameType
+
+from tuner.cli.console import say
+
+#: Commands that make and play environments themselves, without workers.
+COMMANDS = ("train", "evaluate", "record", "replay")
+
+
+def run_apart(run: Callable[[], int]) -> int:
+    """Return the exit code of ``run``, called in a forked child; 2, with a line, where the child ended without one.
+
+    Nothing heavy may be loaded and no thread running yet.
+    """
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(reading)
+        try:
+            code = run()
+        except SystemExit as left:  # the environment's
+            os._exit(left.code if isinstance(left.code, int) else 1)
+        except BaseException:
+            traceback.print_exc()
+            code = 1
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os.write(writing, b"%d" % code)
+        os._exit(code)
+    os.close(writing)
+
+    def forward(number: int, frame: FrameType | None) -> None:
+        os.kill(pid, number)
+
+    signal.signal(signal.SIGTERM, forward)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to the child as well
+    _, status = os.waitpid(pid, 0)
+    told = _rest(reading)
+    if told:
+        return int(told)
+    code = os.waitstatus_to_exitcode(status)
+    how = f"signal {-code}" if code < 0 else f"exit status {code}"
+    say(
+        f"tune: error: The environment, or a library below it, ended the process ({how}); nothing was written.",
+        stderr=True,
+    )
+    return 2
+
+
+def _rest(handle: int) -> bytes:
+    """Return what the child has told: once it is gone nothing more can come, whoever else holds the pipe."""
+    os.set_blocking(handle, False)
+    try:
+        return os.read(handle, 16)
+    except BlockingIOError:
+        return b""
