@@ -14,8 +14,8 @@ FILES = sorted(TUNER.rglob("*.py"))
 #: Rooms from the ground up: a room may import those on floors below its own.
 FLOORS = [
     {"errors", "seeding", "durable", "storage_url", "surroundings"},
-    {"optional", "durations", "core", "fields", "plain_yaml", "text"},
-    {"networks"},
+    {"optional", "durations", "core", "plain_yaml", "text"},
+    {"networks", "fields"},
     {"hyperparameters", "envs", "replay"},
     {"space", "agents", "contract"},
     {"training", "result"},

@@ -88,10 +88,11 @@ def run(
         StorageLostError: The database does not answer any more.
     """
     progress = progress or NoProgress()
-    plan = plan_study(with_workers(recipe.validated()))
+    plan = plan_study(recipe, with_workers)
+    recipe = plan.recipe
     refuse_what_cannot_fit(plan)
     _check_report_dir(plan)
-    if plan.recipe.record:
+    if recipe.record:
         check_can_be_filmed(plan.env)
     with study_lock(_lock_database(plan), plan.name):
         plan, supervisor = _supervise(plan, progress)
@@ -100,12 +101,12 @@ def run(
             with only_one(plan.storage, confirm_name(plan.name)) as mine:
                 if mine:
                     ending, failure = _confirm(plan, progress, executor, mine)
-                elif plan.recipe.confirm:
+                elif recipe.confirm:
                     progress.note(f"Another supervisor trains the finalists; see: tune report {plan.name}")
         data = load(plan.name, plan.storage)
-        if plan.recipe.record and ending == "done" and failure is None:
+        if recipe.record and ending == "done" and failure is None:
             failure = _film(plan, data, progress)
-        paths = write_study_report(data, plan.storage, Path(plan.recipe.report_dir))
+        paths = write_study_report(data, plan.storage, plan.reports)
         _tell_dashboard(data, plan.storage, progress)
     failure = failure or nothing_learned(data)
     if failure is not None:
@@ -152,7 +153,7 @@ def confirm(
                 raise InputError(f"Another supervisor trains the finalists of '{plan.name}'. See: tune list.")
             ending, failure = _confirm(plan, progress, executor, mine)
         data = load(plan.name, plan.storage)
-        paths = write_study_report(data, plan.storage, Path(plan.recipe.report_dir))
+        paths = write_study_report(data, plan.storage, plan.reports)
         _tell_dashboard(data, plan.storage, progress)
     if failure is not None:
         raise StudyFailedError(f"{failure} Report: {paths.page}")
@@ -225,7 +226,7 @@ def _supervise(plan: StudyPlan, progress: ProgressListener) -> tuple[StudyPlan, 
     settled = ledger.settle()
     there = sum(settled.counts.values())
     if resumed and there:
-        progress.note(f"Going on with the study '{plan.name}': {there} of {plan.recipe.trials} trials are there.")
+        progress.note(f"Going on with the study '{plan.name}': {there} of {plan.trials} trials are there.")
     if settled.lost:
         progress.note(f"{len(settled.lost)} trials were cut short when their process ended; they go again.")
     return plan, StudySupervisor(plan, ledger, settled, progress=progress)
@@ -234,7 +235,7 @@ def _supervise(plan: StudyPlan, progress: ProgressListener) -> tuple[StudyPlan, 
 def _search(
     plan: StudyPlan, supervisor: StudySupervisor, progress: ProgressListener, executor: Executor | None
 ) -> tuple[Ending, StudyFailedError | None]:
-    if supervisor.finished >= plan.recipe.trials:
+    if supervisor.finished >= plan.trials:
         return supervisor.close(), None
     if executor is None:
         executor = make_executor(plan, plan.checkpoints)
@@ -268,7 +269,7 @@ def _confirm(
     progress.note(stage.summary())
     for part, supervisor in stage.passes(provenance(numeric_path=plan.numeric_path), progress):
         claim.on_lost = supervisor.interrupt
-        host = executor if part.recipe.backend == plan.recipe.backend else None
+        host = executor if part.backend == plan.backend else None
         ending, failure = _search(part, supervisor, progress, host)
         if ending != "done" or failure is not None:
             return ending, failure
@@ -279,7 +280,7 @@ def _film(plan: StudyPlan, data: StudyData, progress: ProgressListener) -> Study
     from tuner.study.upkeep.film_winner import film_agent
 
     try:
-        film_agent(plan, data, Path(plan.recipe.report_dir) / file_name(plan.name), progress.note)
+        film_agent(plan, data, plan.report, progress.note)
     except StudyFailedError as error:  # what the study has found is reported all the same
         return error
     return None
@@ -287,13 +288,13 @@ def _film(plan: StudyPlan, data: StudyData, progress: ProgressListener) -> Study
 
 def _result(plan: StudyPlan, data: StudyData, paths: ReportPaths, ending: Ending) -> StudyResult:
     chosen = data.chosen
-    best = from_mapping(plan.recipe.algo, chosen.hyperparameters) if chosen is not None else None
+    best = from_mapping(plan.algorithm, chosen.hyperparameters) if chosen is not None else None
     return StudyResult(plan.name, data, best, paths.page, paths.best_yaml, ending)
 
 
 def _check_report_dir(plan: StudyPlan) -> None:
     """Find out before the search that its report could not be written."""
-    folder = Path(plan.recipe.report_dir) / file_name(plan.name)
+    folder = plan.report
     there = next(p for p in (folder, *folder.parents) if p.exists())
     if not there.is_dir() or not os.access(there, os.W_OK):
-        raise InputError(f"--report-dir {plan.recipe.report_dir} cannot be used: {there} may not be written.")
+        raise InputError(f"--report-dir {plan.reports} cannot be used: {there} may not be written.")

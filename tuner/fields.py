@@ -1,26 +1,33 @@
-"""What is known of a hyperparameter apart from its value: range, unit, scope, help. And how a value is checked."""
+"""What is known of a setting or hyperparameter apart from its value: range, unit, help. And how a value is checked."""
 
 from __future__ import annotations
 
 import math
 import sys
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Literal
 
-from tuner.errors import InputError
+from tuner.durations import parse_duration
+from tuner.errors import InputError, nearest
 
-Kind = Literal["float", "int", "bool", "choice", "layers"]
+Kind = Literal["float", "number", "int", "bool", "choice", "layers", "text", "duration", "mapping"]
 Scope = Literal["lane", "shape"]
+
+#: Largest integer that databases and arrays hold.
+LARGEST = 2**63 - 1
 
 
 @dataclass(frozen=True)
 class FieldInfo:
-    """What is known of one hyperparameter apart from its value.
+    """What is known of one setting or hyperparameter apart from its value.
 
     Attributes:
         name: Field name.
-        kind: ``layers`` is a sequence of layer widths.
-        default: Value when nothing is said.
+        kind: ``layers`` is a sequence of layer widths, ``duration`` seconds or text such as ``10m``, ``mapping`` keys
+            and values; ``number`` is a ``float`` of a study's settings.
+        default: Value when nothing is said; where it is None, None is valid.
+        help: One sentence.
         low: Smallest valid value (numbers and layer widths).
         high: Largest valid value.
         low_open: Whether ``low`` itself is excluded.
@@ -28,44 +35,51 @@ class FieldInfo:
         unit: Unit of the value, or an empty string.
         scope: ``lane`` when lanes of one stack may differ, ``shape`` when they must agree.
         sb3: Whether Stable-Baselines3's algorithm has it.
-        help: One sentence.
+        pinned: Whether it defines a study and cannot change when that is resumed.
     """
 
     name: str
     kind: Kind
     default: Any
-    low: float
-    high: float
-    low_open: bool
-    choices: tuple[str, ...]
-    unit: str
-    scope: Scope
-    sb3: bool
     help: str
+    low: float = -math.inf
+    high: float = math.inf
+    low_open: bool = False
+    choices: tuple[str, ...] = ()
+    unit: str = ""
+    scope: Scope = "lane"
+    sb3: bool = True
+    pinned: bool = False
 
     @property
     def valid_range(self) -> str:
         """The rule in words, as error messages and tables show it."""
-        if self.kind == "bool":
-            return "true or false"
         if self.kind == "choice":
             return "one of " + ", ".join(self.choices)
+        if self.kind in _WORDS:
+            return _WORDS[self.kind]
         low = f"{'above' if self.low_open else 'at least'} {_short(self.low)}"
         high = "" if math.isinf(self.high) else f" and at most {_short(self.high)}"
-        what = (
-            "a list of layer widths, each " if self.kind == "layers" else ("an integer " if self.kind == "int" else "")
-        )
-        return f"{what}{low}{high}"
+        return f"{_KINDS[self.kind]}{low}{high}"
 
-    def check(self, value: object) -> Any:
+    def check(self, value: object, called: str = "") -> Any:
         """Return ``value`` in the field's own type, or raise.
+
+        Args:
+            value: What was given.
+            called: The field in the error, such as ``--trials``; empty takes its name.
 
         Raises:
             InputError: Wrong type or out of range; the message names field, rule and value.
         """
+        if value is None and self.default is None:
+            return None
+        if self.kind == "duration":
+            return parse_duration(value, called or self.name)
         ok, coerced = self._coerce(value)
         if not ok:
-            raise InputError(f"{self.name} must be {self.valid_range}, got {value!r}.{_number_hint(value)}")
+            hint = nearest(str(value), self.choices) if self.choices else "" if self.kind in _WORDS else _hint(value)
+            raise InputError(f"{called or self.name} must be {self.valid_range}, got {value!r}.{hint}")
         return coerced
 
     def _coerce(self, value: object) -> tuple[bool, Any]:
@@ -73,6 +87,11 @@ class FieldInfo:
             return isinstance(value, bool), value
         if self.kind == "choice":
             return isinstance(value, str) and value in self.choices, value
+        if self.kind == "text":
+            return isinstance(value, str) and bool(value or self.default == ""), value
+        if self.kind == "mapping":
+            ok = isinstance(value, Mapping) and all(isinstance(key, str) for key in value)
+            return ok, dict(value) if isinstance(value, Mapping) else value
         if self.kind == "layers":
             if not isinstance(value, list | tuple):
                 return False, value
@@ -87,7 +106,12 @@ class FieldInfo:
         else:
             value = float(value)
         above = value > self.low if self.low_open else value >= self.low
-        return above and value <= self.high, value
+        return above and value <= (min(self.high, LARGEST) if self.kind == "int" else self.high), value
+
+
+#: Kind to its rule, where no bounds belong to it; and what stands before the bounds of the others.
+_WORDS = {"bool": "true or false", "text": "text that is not empty", "mapping": "key=value pairs", "duration": "a time"}
+_KINDS = {"float": "", "number": "a number of ", "int": "an integer of ", "layers": "a list of layer widths, each "}
 
 
 def _is_int(value: object) -> bool:
@@ -98,15 +122,13 @@ def _short(number: float) -> str:
     return f"{number:g}" if abs(number) < 1e6 else f"{int(number):_}"
 
 
-def _number_hint(value: object) -> str:
+def _hint(value: object) -> str:
     """Explain YAML 1.1's trap: ``1e-5`` without a dot is text."""
-    if isinstance(value, str):
-        try:
-            number = float(value)
-        except ValueError:
-            return ""
-        return f" YAML reads {value} as text; write {_yaml_float(number)}."
-    return ""
+    try:
+        number = float(value) if isinstance(value, str) else math.nan
+    except ValueError:
+        return ""
+    return f" YAML reads {value} as text; write {_yaml_float(number)}." if math.isfinite(number) else ""
 
 
 def _yaml_float(number: float) -> str:
@@ -115,29 +137,18 @@ def _yaml_float(number: float) -> str:
     return f"{mantissa if '.' in mantissa else mantissa + '.0'}e{exponent}" if e else text
 
 
-def declare(
-    default: Any,
-    help: str,
-    *,
-    kind: Kind,
-    low: float = -math.inf,
-    high: float = math.inf,
-    low_open: bool = False,
-    choices: tuple[str, ...] = (),
-    unit: str = "",
-    scope: Scope = "lane",
-    sb3: bool = True,
-) -> Any:
-    """Return a dataclass field that carries what :class:`FieldInfo` describes."""
-    metadata = {
-        "kind": kind,
-        "low": low,
-        "high": high,
-        "low_open": low_open,
-        "choices": choices,
-        "unit": unit,
-        "scope": scope,
-        "sb3": sb3,
-        "help": help,
-    }
+def declare(default: Any, help: str, **rules: Any) -> Any:
+    """Return a dataclass field that carries what :class:`FieldInfo` describes; ``rules`` are its other attributes."""
+    metadata = {"help": help, "kind": "choice" if "choices" in rules else "text", **rules}
+    if isinstance(default, dict):
+        return field(default_factory=dict, metadata=metadata)
     return field(default=default, metadata=metadata)
+
+
+def field_infos(cls: type[Any]) -> dict[str, FieldInfo]:
+    """Return the declared fields of a dataclass in order."""
+    return {
+        f.name: FieldInfo(name=f.name, default={} if f.default is MISSING else f.default, **f.metadata)
+        for f in fields(cls)
+        if f.metadata
+    }

@@ -1,16 +1,14 @@
 """The flags of a search are the fields of StudyRecipe, and flags go over a recipe file."""
 
-import dataclasses
-
 import pytest
 from cli_shell import tune
 
 from tuner.cli.app import build_parser
 from tuner.cli.recipe_flags import GROUPS, NOT_OFFERED, help_text, over
 from tuner.cli.run_command import recipe_of
-from tuner.plan.recipe import StudyRecipe, flag
+from tuner.plan.recipe import SETTINGS, StudyRecipe, flag
 
-FIELDS = {f.name: f for f in dataclasses.fields(StudyRecipe)}
+FIELDS = SETTINGS
 
 
 def recipe(*arguments):
@@ -26,7 +24,7 @@ def test_every_setting_is_offered_once_or_left_out_by_name():
 def test_help_gives_each_flag_with_its_default(name):
     text = tune("--help").out
     assert f"\n  {flag(name)} " in text
-    default, kind = FIELDS[name].default, FIELDS[name].metadata["kind"]
+    default, kind = FIELDS[name].default, FIELDS[name].kind
     if kind not in ("mapping", "bool") and default not in (None, ""):
         assert f"(default: {default})" in help_text(FIELDS[name])
 

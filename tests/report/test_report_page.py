@@ -103,7 +103,7 @@ def test_every_section_is_on_the_page_and_in_the_menu(document):
     ids = {attributes.get("id") for _, attributes in document.elements}
     links = {attributes.get("href") for tag, attributes in document.elements if tag == "a"}
     for section in SECTIONS:
-        if section.name != "agent":  # only where there is a film (see tests/study/test_agent.py)
+        if section.name != "agent":  # only where there is a film (see tests/study/test_film_winner.py)
             assert section.name in ids and f"#{section.name}" in links
 
 

@@ -202,6 +202,6 @@ def test_table_has_a_row_for_every_field_with_default_and_rule() -> None:
     lines = markdown_table("dqn").splitlines()
     rows = field_table("dqn")
     assert len(lines) == len(rows) + 2
-    assert "| `buffer_size` | 1_000_000 | an integer at least 1 and at most 10_000_000 | transitions |" in lines[3]
+    assert "| `buffer_size` | 1_000_000 | an integer of at least 1 and at most 10_000_000 | transitions |" in lines[3]
     assert all(line.count("|") == 6 for line in lines)
     assert any("`double_q` (native only) | false | true or false" in line for line in lines)

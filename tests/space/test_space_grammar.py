@@ -206,7 +206,7 @@ def search(field: str, item: str) -> str:
         ),
         (
             HEAD + "fixed: {x: 0}\nderived: {gradient_steps: {rule: train_freq_over, by: x}}",
-            "fixed.x: x must be an integer at least 1",
+            "fixed.x: x must be an integer of at least 1",
         ),
         # environments
         (

@@ -1,4 +1,4 @@
-"""The confirm stage end to end with synthetic curves: seeds, roster, resume, and what becomes of the answer."""
+"""The confirm stage end to end with synthetic curves: seeds, contestants, resume, and what becomes of the answer."""
 
 from __future__ import annotations
 

@@ -16,10 +16,11 @@ from tuner.cli.recipe_flags import add_field, settings
 from tuner.cli.train_commands import check_folder, plan_training
 from tuner.durable import append_line
 from tuner.errors import InputError, StudyFailedError
+from tuner.plan.naming import safe_name
 
 if TYPE_CHECKING:
     from tuner.contract.outcome import EvalPoint, Outcome
-    from tuner.contract.spec import RunSpec
+    from tuner.contract.spec import Backend, RunSpec
     from tuner.hyperparameters import Hyperparameters
     from tuner.plan.resolve import StudyPlan
     from tuner.result.confirmation import ConfirmRun
@@ -70,15 +71,13 @@ def command(parsed: argparse.Namespace) -> int:
     seeds = whole_number(parsed.seeds, "--seeds", 1, 10_000)
     plan, hyperparameters = plan_training(settings(parsed, _COMPARE), parsed.config)
     specs = comparison_specs(plan, hyperparameters, seeds)
-    name = f"compare-{plan.recipe.algo}-{plan.recipe.env}".replace("/", "-").replace(":", "-")
+    name = safe_name(f"compare-{plan.algorithm}-{plan.env.id}")
     folder = Path(parsed.output) if parsed.output is not None else Path("reports") / name
     check_folder(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    runs = {}
+    runs: dict[str, list[ConfirmRun]] = {}
     for backend, members in specs.items():
-        done = _train(
-            dataclasses.replace(plan, recipe=dataclasses.replace(plan.recipe, backend=backend)), members, folder
-        )
+        done = _train(dataclasses.replace(plan, backend=backend), members, folder)
         if done is None:
             say("Interrupted; the same command carries on.", stderr=True)
             return 130
@@ -100,7 +99,7 @@ def command(parsed: argparse.Namespace) -> int:
     return 0
 
 
-def comparison_specs(plan: StudyPlan, hyperparameters: Hyperparameters, seeds: int) -> dict[str, list[RunSpec]]:
+def comparison_specs(plan: StudyPlan, hyperparameters: Hyperparameters, seeds: int) -> dict[Backend, list[RunSpec]]:
     """Return the runs of each backend: the same seeds, the same evaluation episodes, those of a verdict.
 
     Raises:
@@ -110,11 +109,10 @@ def comparison_specs(plan: StudyPlan, hyperparameters: Hyperparameters, seeds: i
     from tuner.seeding import evaluation_seed, run_seed
     from tuner.training.sb3.trainer import constructor_arguments
 
-    if plan.recipe.algo != "dqn":
-        raise InputError(f"Stable-Baselines3 does not train {plan.recipe.algo}, so there is nothing to compare with.")
+    if plan.algorithm != "dqn":
+        raise InputError(f"Stable-Baselines3 does not train {plan.algorithm}, so there is nothing to compare with.")
     constructor_arguments(hyperparameters, plan.grid[-1])
-    study_seed = plan.recipe.seed
-    version = plan.rules.evaluation_seeds
+    study_seed, version = plan.seed, plan.rules.evaluation_seeds
     evaluations = [
         dataclasses.replace(plan.evaluation, seed=evaluation_seed(study_seed, "verdict", version, i))
         for i in range(seeds)
@@ -142,11 +140,11 @@ def _train(plan: StudyPlan, specs: Sequence[RunSpec], folder: Path) -> list[Conf
     stored = read_runs(folder / RUNS)
     there = {spec.run_id: stored[name]["outcome"] for spec in specs if (name := signature(spec)) in stored}
     missing = [spec for spec in specs if spec.run_id not in there]
-    backend = plan.recipe.backend
+    backend, recipe = plan.backend, plan.recipe
     if missing:
-        lanes = plan.recipe.lanes or min(LANES, -(-len(missing) // plan.workers))
+        lanes = recipe.lanes or min(LANES, -(-len(missing) // plan.workers))
         plan = dataclasses.replace(plan, lanes=lanes if backend == "native" else 1)
-        view = progress_view(quiet=plan.recipe.quiet)
+        view = progress_view(quiet=recipe.quiet)
         progress = BatchProgress(f"compare, {backend}", view, specs, tuple(there.values()))
 
         def on_end(spec: RunSpec, points: Sequence[EvalPoint], outcome: Outcome) -> None:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
 from tuner.cli.values import read_number, read_pairs
+from tuner.fields import FieldInfo
 from tuner.hyperparameters import ALGORITHMS, field_infos
-from tuner.plan.recipe import StudyRecipe, check_setting, flag
+from tuner.plan.recipe import SETTINGS, check_setting, flag
 from tuner.storage_url import DEFAULT_STORAGE, STORAGE_VARIABLE
-
-_FIELDS = {f.name: f for f in dataclasses.fields(StudyRecipe)}
 
 #: Title in the help -> settings, in order.
 GROUPS: dict[str, tuple[str, ...]] = {
@@ -98,24 +96,23 @@ def add_field(group: Any, name: str, prefix: str, help: str | None = None) -> No
         prefix: Where its value stands in the namespace.
         help: Help of its own; None takes the declared one with its default.
     """
-    field = _FIELDS[name]
-    rules = field.metadata
+    info = SETTINGS[name]
     arguments: dict[str, Any] = {"dest": f"{prefix}.{name}", "default": argparse.SUPPRESS}
-    if rules["kind"] == "bool":
+    if info.kind == "bool":
         arguments["action"] = "store_true"
-    elif rules["kind"] == "mapping":
+    elif info.kind == "mapping":
         arguments |= {"action": "append", "metavar": METAVARS[name]}
     else:
-        arguments["metavar"] = METAVARS.get(name) or "|".join(rules["choices"]) or _KINDS[rules["kind"]]
-    group.add_argument(flag(name), help=help or help_text(field), **arguments)
+        arguments["metavar"] = METAVARS.get(name) or "|".join(info.choices) or _KINDS[info.kind]
+    group.add_argument(flag(name), help=help or help_text(info), **arguments)
 
 
-def help_text(field: dataclasses.Field[Any]) -> str:
+def help_text(info: FieldInfo) -> str:
     """Return a flag's help with its default."""
-    text = str(field.metadata["help"]).rstrip(".") + REMARKS.get(field.name, "")
-    if field.metadata["kind"] == "mapping":
+    text = info.help.rstrip(".") + REMARKS.get(info.name, "")
+    if info.kind == "mapping":
         text += " (may be repeated)"
-    elif shown := DEFAULTS.get(field.name, "" if field.metadata["kind"] == "bool" else str(field.default)):
+    elif shown := DEFAULTS.get(info.name, "" if info.kind == "bool" else str(info.default)):
         text += f" (default: {shown})"
     return text.replace("%", "%%")
 
@@ -134,9 +131,9 @@ def settings(parsed: argparse.Namespace, prefix: str = SEARCH) -> dict[str, Any]
     """
     found = {}
     for name, value in given(parsed, prefix).items():
-        if name not in _FIELDS:
+        if name not in SETTINGS:
             continue
-        kind = _FIELDS[name].metadata["kind"]
+        kind = SETTINGS[name].kind
         if kind == "mapping":
             value = read_pairs(flag(name), value)
             value = _single_layers(value) if name == "set" else value

@@ -12,7 +12,6 @@ from tuner.cli.console import aligned, number, say
 from tuner.cli.progress import counts_text, progress_view
 from tuner.cli.range_text import range_text
 from tuner.cli.recipe_flags import given, over, settings
-from tuner.hyperparameters import algorithm_class
 from tuner.plan.command_lines import recipe_command
 from tuner.plan.recipe import StudyRecipe, from_mapping
 from tuner.storage_url import DEFAULT_STORAGE, default_storage, mask
@@ -48,7 +47,7 @@ def recipe_of(parsed: argparse.Namespace) -> StudyRecipe:
 
     name = given(parsed).get("recipe")
     below = read_recipe(name) if name is not None else {}
-    return from_mapping(over(below, settings(parsed))).validated()
+    return from_mapping(over(below, settings(parsed)))
 
 
 def answer(result: StudyResult, recipe: StudyRecipe) -> list[str]:
@@ -90,7 +89,7 @@ def _dry_run(recipe: StudyRecipe) -> int:
     from tuner.study.search.samplers import make_sampler
     from tuner.study.store.connect import sqlite_path
 
-    plan = plan_study(with_workers(recipe))
+    plan = plan_study(recipe, with_workers)
     need = refuse_what_cannot_fit(plan)
     sqlite_path(plan.storage)
     make_sampler(recipe.sampler, seed=recipe.seed, startup_trials=recipe.startup_trials)
@@ -110,7 +109,7 @@ def plan_lines(plan: StudyPlan, costs: Mapping[str, str]) -> list[str]:
     """
     recipe, budget = plan.recipe, plan.space.budget
     runs = recipe.trials * recipe.seeds_per_trial
-    clock = algorithm_class(recipe.algo).clock
+    clock = plan.clock
     seeds = f" x {recipe.seeds_per_trial} seeds" if recipe.seeds_per_trial > 1 else ""
     facts = {
         "study": plan.name,

@@ -13,6 +13,7 @@ from tuner.cli.parser import add_command, whole_number
 from tuner.cli.recipe_flags import add_field, over, settings
 from tuner.errors import InputError, StudyFailedError
 from tuner.hyperparameters import Hyperparameters, algorithm_class, field_infos, from_mapping
+from tuner.plan.naming import safe_name
 
 if TYPE_CHECKING:
     from tuner.contract.spec import RunSpec
@@ -74,10 +75,8 @@ def train_command(parsed: argparse.Namespace) -> int:
     seed = int(asked.get("seed", 0))
     spec = _run_spec(plan, hyperparameters, seed)
     recipe = plan.recipe
-    name = f"{recipe.algo}-{recipe.backend}-{recipe.env}-seed{seed}"
-    folder = (
-        Path(parsed.output) if parsed.output is not None else Path("runs") / name.replace("/", "-").replace(":", "-")
-    )
+    name = safe_name(f"{plan.algorithm}-{plan.backend}-{plan.env.id}-seed{seed}")
+    folder = Path(parsed.output) if parsed.output is not None else Path("runs") / name
     check_folder(folder)
     if not recipe.quiet:
         for line in plan.notes:

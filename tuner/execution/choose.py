@@ -29,14 +29,12 @@ class Interruptible(Protocol):
 
 
 def with_workers(recipe: StudyRecipe) -> StudyRecipe:
-    """Return a validated recipe with as many workers as its Ray cluster has room for, where it does not say how many.
+    """Return a recipe for Ray with as many workers as its cluster has room for, unless it says how many.
 
     Raises:
         MissingExtraError: It asks for Ray, which is not installed.
         InputError: No cluster answers.
     """
-    if recipe.executor != "ray":
-        return recipe
     from tuner.execution.ray_cluster import load_ray, room
 
     load_ray()
@@ -54,20 +52,20 @@ def make_executor(plan: StudyPlan, checkpoints: Path | None = None) -> Executor:
     """
     from tuner.training.registry import make_trainer
 
-    folder = checkpoints if plan.trains_here else None
-    trainer = functools.partial(make_trainer, plan.recipe.backend, plan.recipe.algo, plan.lanes, checkpoints=folder)
-    if plan.recipe.executor == "inline":
+    recipe, folder = plan.recipe, checkpoints if plan.trains_here else None
+    trainer = functools.partial(make_trainer, plan.backend, plan.algorithm, plan.lanes, checkpoints=folder)
+    if recipe.executor == "inline":
         from tuner.execution.inline import InlineExecutor
 
         return InlineExecutor(trainer)
-    if plan.recipe.executor == "ray":
+    if recipe.executor == "ray":
         from tuner.execution.ray import RayExecutor
 
-        place = _place(plan.recipe)
+        place = _place(recipe)
         return RayExecutor(trainer, plan.workers, place, env_id=plan.env.id, env_module=plan.env.module)
     from tuner.execution.processes import ProcessExecutor
 
-    limit = plan.recipe.worker_memory
+    limit = recipe.worker_memory
     return ProcessExecutor(trainer, plan.workers, memory_limit=None if limit is None else limit * 2**20)
 
 

@@ -15,8 +15,8 @@ from typing import Any
 
 from tuner.errors import InputError, nearest
 from tuner.fields import FieldInfo as FieldInfo
+from tuner.fields import field_infos as field_infos
 from tuner.hyperparameters.base import Hyperparameters as Hyperparameters
-from tuner.hyperparameters.base import field_infos as field_infos
 from tuner.hyperparameters.dqn import DQNHyperparameters as DQNHyperparameters
 from tuner.hyperparameters.fqi import FQIHyperparameters as FQIHyperparameters
 from tuner.hyperparameters.q_learning import QLearningHyperparameters as QLearningHyperparameters

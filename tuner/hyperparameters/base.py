@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from tuner.fields import FieldInfo
+from tuner.fields import field_infos
 
 
 @dataclass(frozen=True)
@@ -30,10 +29,3 @@ class Hyperparameters:
         """Return the values that lanes of one stack must share."""
         infos = field_infos(type(self)).values()
         return tuple(getattr(self, info.name) for info in infos if info.scope == "shape")
-
-
-def field_infos(cls: type[Hyperparameters]) -> dict[str, FieldInfo]:
-    """Return the declared fields of an algorithm in order."""
-    return {
-        f.name: FieldInfo(name=f.name, default=f.default, **f.metadata) for f in dataclasses.fields(cls) if f.metadata
-    }

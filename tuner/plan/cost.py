@@ -124,7 +124,7 @@ def refuse_what_cannot_fit(plan: StudyPlan) -> MemoryNeed:
             f"({largest.transitions:,} transitions of {largest.transition_bytes:,} bytes each), and "
             f"{show_bytes(available)} are available. Use {smaller}fewer --lanes or fewer --workers."
         )
-    reserved = largest.reserved_bytes * (plan.lanes if plan.recipe.backend == "native" else 1)
+    reserved = largest.reserved_bytes * (plan.lanes if plan.backend == "native" else 1)
     if not memory.can_reserve(reserved):
         raise InputError(
             f"Replay memory cannot fit: each worker reserves {show_bytes(reserved)} of addresses ({plan.lanes} lanes x "
@@ -144,7 +144,7 @@ def forecast(plan: StudyPlan) -> Forecast:
     """
     from tuner.training.cost.forecast import StackCosts, measure
 
-    lanes = plan.lanes if plan.recipe.backend == "native" else 1
+    lanes = plan.lanes if plan.backend == "native" else 1
     extremes = sorted(corners(plan.space), key=lambda setting: _work(plan, setting))
     sample = drawn(plan.space, lambda setting: _work(plan, setting), TIMED_DRAWS)
     shapes = {setting.shape() for setting in (*extremes, *sample)}
@@ -198,11 +198,11 @@ def show_bytes(count: float) -> str:
 
 
 def _footprint(plan: StudyPlan, setting: Hyperparameters) -> memory.Footprint:
-    return memory.footprint(setting, plan.facts, plan.grid[-1], plan.recipe.backend)
+    return memory.footprint(setting, plan.facts, plan.grid[-1], plan.backend)
 
 
 def _runs_in_progress(plan: StudyPlan) -> int:
-    places = plan.workers * (plan.lanes if plan.recipe.backend == "native" else 1)
+    places = plan.workers * (plan.lanes if plan.backend == "native" else 1)
     return min(places, plan.runs_in_flight, plan.recipe.trials * plan.recipe.seeds_per_trial)
 
 

@@ -32,7 +32,7 @@ def study_name(recipe: StudyRecipe) -> str:
         for name, value in recipe.pinned().items()
         if name not in _SPELLED_OUT and value != getattr(defaults, name)
     }
-    name = re.sub(r"[^A-Za-z0-9._-]", "-", f"{recipe.algo}-{recipe.backend}-{recipe.env}")
+    name = safe_name(f"{recipe.algo}-{recipe.backend}-{recipe.env}")
     if changed:
         text = json.dumps(changed, sort_keys=True, default=str)
         name = f"{name[:121]}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
@@ -50,6 +50,11 @@ def file_name(study: str) -> str:
         return study
     digest = hashlib.sha256(study.encode("utf-8", "surrogatepass")).hexdigest()[:12]
     return f"%{quote(study, safe='', errors='replace')[:100]}-{digest}"
+
+
+def safe_name(text: str) -> str:
+    """Return text as it may name a file or a folder."""
+    return re.sub(r"[^A-Za-z0-9._-]", "-", text)
 
 
 def confirm_name(study: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -47,7 +47,10 @@ class StudyPlan:
     Attributes:
         name: Study name.
         storage: Storage URL (with its password: never print it, see :func:`tuner.storage_url.mask`).
-        recipe: The recipe, validated.
+        recipe: The recipe, validated: what was asked for.
+        backend: Who trains.
+        trials: Trials there shall be in all.
+        timeout: Seconds until the search stops; None: no limit.
         space: The search space for this environment, budget and backend.
         env: The environment.
         facts: What is known of it.
@@ -66,6 +69,9 @@ class StudyPlan:
     name: str
     storage: str
     recipe: StudyRecipe
+    backend: Backend
+    trials: int
+    timeout: float | None
     space: SearchSpace
     env: EnvSpec
     facts: EnvFacts
@@ -84,7 +90,7 @@ class StudyPlan:
     def numeric_path(self) -> str:
         """Which arithmetic trains: one choice per study."""
         native = native_path(self.rules.update_path, self.device, images=self.sees_images)
-        return f"{native if self.recipe.backend == 'native' else 'torch'}-{self.device}"
+        return f"{native if self.backend == 'native' else 'torch'}-{self.device}"
 
     @property
     def trains_here(self) -> bool:
@@ -92,9 +98,34 @@ class StudyPlan:
         return self.recipe.executor != "ray" or self.recipe.ray_address == "local"
 
     @property
+    def algorithm(self) -> str:
+        """What trains, as ``--algo`` takes it."""
+        return self.space.algorithm
+
+    @property
+    def clock(self) -> str:
+        """What a run's budget counts."""
+        return algorithm_class(self.algorithm).clock
+
+    @property
+    def seed(self) -> int:
+        """Source of all randomness of the study."""
+        return self.recipe.seed
+
+    @property
+    def reports(self) -> Path:
+        """Folder of all reports."""
+        return Path(self.recipe.report_dir)
+
+    @property
+    def report(self) -> Path:
+        """Folder of its own report."""
+        return self.reports / file_name(self.name)
+
+    @property
     def checkpoints(self) -> Path:
         """Folder that its long runs are saved in while they train."""
-        return Path(self.recipe.report_dir).absolute() / file_name(self.name) / "checkpoints"
+        return self.report.absolute() / "checkpoints"
 
     @property
     def sees_images(self) -> bool:
@@ -110,7 +141,7 @@ class StudyPlan:
         return RunSpec(
             run_id=run_id,
             env=self.env,
-            backend=cast("Backend", self.recipe.backend),
+            backend=self.backend,
             hyperparameters=hyperparameters,
             seed=seed,
             grid=self.grid,
@@ -120,15 +151,21 @@ class StudyPlan:
         )
 
 
-def plan_study(recipe: StudyRecipe) -> StudyPlan:
-    """Resolve a recipe.
+def plan_study(recipe: StudyRecipe, fill: Callable[[StudyRecipe], StudyRecipe] = lambda recipe: recipe) -> StudyPlan:
+    """Resolve a recipe: the one place where it is validated.
 
     Budgets come from the flag, else the space's entry for the environment, else the space's default.
+
+    Args:
+        recipe: What is asked for.
+        fill: From a recipe for a cluster to one that says how many workers it has room for.
 
     Raises:
         InputError: A setting breaks a rule, or the environment or the space cannot be used.
     """
     recipe = recipe.validated()
+    if recipe.executor == "ray":
+        recipe = fill(recipe)
     env = recipe.env_spec()
     if recipe.algo == "fqi":
         require("sklearn", purpose="--algo fqi", extra="fqi")
@@ -140,6 +177,9 @@ def plan_study(recipe: StudyRecipe) -> StudyPlan:
         name=study_name(recipe),
         storage=recipe.storage or default_storage(),
         recipe=recipe,
+        backend=cast("Backend", recipe.backend),
+        trials=recipe.trials,
+        timeout=recipe.timeout,
         space=space,
         env=env,
         facts=facts,

@@ -40,14 +40,10 @@ class Rule:
         return FieldInfo(
             name=name,
             kind=self.helper_kind,
-            default=None,
+            default=self.helper_low,
             low=self.helper_low,
             high=100_000,
             low_open=self.helper_low_open,
-            choices=(),
-            unit="",
-            scope="lane",
-            sb3=True,
             help=f"Helper: {self.help}.",
         )
 

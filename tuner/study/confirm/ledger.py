@@ -65,7 +65,7 @@ class ScheduleAsker:
         job = self._next()
         assert job is not None
         contestant = self._contestants[job.key]
-        seed = run_seed(self._plan.recipe.seed, job.phase, 0, job.replicate)
+        seed = run_seed(self._plan.seed, job.phase, 0, job.replicate)
         values = {
             attr.JOB: list(job),
             attr.CONTESTANT: contestant.name,
@@ -75,8 +75,8 @@ class ScheduleAsker:
         for key, value in values.items():
             trial.set_user_attr(key, value)
         rule = self._plan.rules.evaluation_seeds
-        episodes = evaluation_seed(self._plan.recipe.seed, job.phase, rule, job.replicate)
-        hyperparameters = from_mapping(self._plan.recipe.algo, contestant.hyperparameters)
+        episodes = evaluation_seed(self._plan.seed, job.phase, rule, job.replicate)
+        hyperparameters = from_mapping(self._plan.algorithm, contestant.hyperparameters)
         spec = dataclasses.replace(
             self._plan.run_spec(RunId(trial.number), hyperparameters, seed),
             backend=cast("Any", contestant.backend),

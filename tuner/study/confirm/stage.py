@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 
 import optuna
 
 from tuner.contract.rules import CURRENT, rules_of
+from tuner.contract.spec import Backend
 from tuner.core.elimination import clearly_beaten
 from tuner.plan.naming import confirm_name
 from tuner.plan.resolve import StudyPlan
@@ -48,8 +49,8 @@ class ConfirmStage:
     """
 
     def __init__(self, plan: StudyPlan, data: StudyData) -> None:
-        recipe = plan.recipe
-        backend, algorithm = recipe.backend, recipe.algo
+        self._recipe = recipe = plan.recipe
+        backend, algorithm = plan.backend, plan.algorithm
         main = backend if recipe.confirm_backend in (None, "both") else str(recipe.confirm_backend)
         self._plan = plan
         self._searched_steps = data.steps_spent
@@ -85,12 +86,12 @@ class ConfirmStage:
     def describe(self) -> dict[str, Any]:
         """Return plain data for the database: enough to read the stage without the search's plan."""
         assert self.allocation is not None
-        recipe = self._plan.recipe
+        recipe = self._recipe
         plain = ("key", "role", "name", "trial", "backend", "hyperparameters", "search_score")
         return {
             "contestants": [{name: getattr(c, name) for name in plain} for c in self.contestants],
             "allocation": dataclasses.asdict(self.allocation),
-            "algorithm": recipe.algo,
+            "algorithm": self._plan.algorithm,
             "objective": recipe.objective,
             "other_backend": self._other,
             "grid": list(self._plan.grid),
@@ -154,22 +155,21 @@ class ConfirmStage:
         )
 
     def _everyone(self, results: Mapping[Job, float | None]) -> tuple[Contestant, ...]:
-        return with_other_backend(self.contestants, self.selection(results).winner, self._other, self._plan.recipe.algo)
+        return with_other_backend(self.contestants, self.selection(results).winner, self._other, self._plan.algorithm)
 
     def _pass_plan(self, backend: str, finished: int, results: Mapping[Job, float | None]) -> StudyPlan:
         assert self.allocation is not None
         plan = self._plan
         done = {(c.key, job) for c in self._everyone(results) for job in results if job.key == c.key}
         left = max(self.allocation.runs - len(done), len(self._wanted(backend, results)))
-        lanes = min(LANES, plan.recipe.lanes or LANES) if backend == "native" else 1
+        lanes = min(LANES, self._recipe.lanes or LANES) if backend == "native" else 1
         places = lanes * plan.workers
-        recipe = dataclasses.replace(
-            plan.recipe, backend=backend, trials=finished + left, seeds_per_trial=1, pruner="none", timeout=None
-        )
         return dataclasses.replace(
             plan,
             name=confirm_name(plan.name),
-            recipe=recipe,
+            backend=cast("Backend", backend),
+            trials=finished + left,
+            timeout=None,
             lanes=lanes,
             trials_in_flight=places,
             runs_in_flight=places,

@@ -196,8 +196,7 @@ def _space_difference(was: Mapping[str, Any], now: Mapping[str, Any], was_name: 
 
 
 def _describe(plan: StudyPlan, provenance: Mapping[str, Any]) -> dict[str, Any]:
-    recipe = plan.recipe.to_mapping()
-    recipe["storage"] = mask(plan.storage)
+    recipe = plan.recipe.to_mapping() | {"storage": mask(plan.storage)}
     return {
         attr.ID: uuid.uuid4().hex,
         attr.SPACE: _plain(plan.space.to_mapping()),

@@ -55,6 +55,7 @@ class StudySupervisor:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._plan = plan
+        self._objective, self._trial_timeout = plan.recipe.objective, plan.recipe.trial_timeout
         self._ledger = ledger
         self._progress = progress or NoProgress()
         self._drawing = PacedDrawing(self._progress)
@@ -64,7 +65,7 @@ class StudySupervisor:
         self._changed = threading.Condition(threading.RLock())
         self._open = OpenTrials()
         self._outage = Outage(clock, self._progress.note)
-        self._tally = Tally(settled)
+        self._tally = Tally(settled, plan.trials)
         self._steps = 0
         self._told_of_stop = False
         self._ending: Ending | None = None
@@ -136,7 +137,7 @@ class StudySupervisor:
 
         Then one of them is beyond its limit, whichever it is: lanes share their worker's time.
         """
-        limit = self._plan.recipe.trial_timeout
+        limit = self._trial_timeout
         if limit is None:
             return False
         with self._changed:
@@ -208,7 +209,9 @@ class StudySupervisor:
         with self._changed:
             running = tuple(t.show(self._plan.grid[-1]) for t in self._open.by_number() if t.training)
             elapsed = self._clock() - self._start
-            return self._tally.snapshot(self._plan, running, self._steps, elapsed)
+            return self._tally.snapshot(
+                self._plan.name, running, self._steps, elapsed, self._plan.unit, self._plan.clock
+            )
 
     # Work to hand out.
 
@@ -226,7 +229,7 @@ class StudySupervisor:
             and not self._ledger.unwritten  # results come before new work
             and len(self._open) < plan.trials_in_flight
             and self._open.runs < plan.runs_in_flight
-            and (self.finished + len(self._open) < plan.recipe.trials or self._ledger.others_have(self.finished))
+            and (self.finished + len(self._open) < plan.trials or self._ledger.others_have(self.finished))
         ):
             asked = self._outage.ask(self._ledger)
             if asked is None:
@@ -252,9 +255,7 @@ class StudySupervisor:
         trial = self._open.trial(point.run_id)
         if trial.decided is not None:
             return
-        trial.decided = outcomes.of_point(
-            point, last_step=self._plan.grid[-1], time_limit=self._plan.recipe.trial_timeout
-        )
+        trial.decided = outcomes.of_point(point, last_step=self._plan.grid[-1], time_limit=self._trial_timeout)
         if trial.decided is None:
             self._report_and_prune(trial, point.step)
 
@@ -290,7 +291,7 @@ class StudySupervisor:
             self._open.cancel(trial)
         if not trial.ended:
             return
-        end = outcomes.conclude(trial, self._plan.grid[-1], self._plan.recipe.objective)
+        end = outcomes.conclude(trial, self._plan.grid[-1], self._objective)
         if end is None:
             return  # stopped because the study is ending
         self._ledger.tell(trial.asked.number, end)
@@ -304,8 +305,8 @@ class StudySupervisor:
     def _check_ending(self) -> None:
         if self._ending is not None:
             return
-        limit = self._plan.recipe.timeout
+        limit = self._plan.timeout
         if self._interrupted:
             self._ending = "interrupted"
-        elif limit is not None and self._clock() - self._start >= limit and self.finished < self._plan.recipe.trials:
+        elif limit is not None and self._clock() - self._start >= limit and self.finished < self._plan.trials:
             self._ending = "timeout"

@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from collections import Counter, deque
 
-from tuner.hyperparameters import algorithm_class
-from tuner.plan.resolve import StudyPlan
 from tuner.study.search.progress import BestTrial, RunningTrial, Snapshot
 from tuner.study.search.trial import AskedTrial, Settled
 
@@ -19,9 +17,11 @@ class Tally:
 
     Args:
         settled: What the database held at the start.
+        trials: Trials there shall be in all.
     """
 
-    def __init__(self, settled: Settled) -> None:
+    def __init__(self, settled: Settled, trials: int) -> None:
+        self._trials = trials
         self.counts: Counter[str] = Counter(settled.counts)
         #: Trials that were there at the start.
         self.resumed = self.counts.total()
@@ -45,28 +45,32 @@ class Tally:
             self._failures.clear()
         self._failures.append(reason)
 
-    def snapshot(self, plan: StudyPlan, running: tuple[RunningTrial, ...], steps: int, elapsed_s: float) -> Snapshot:
+    def snapshot(
+        self, name: str, running: tuple[RunningTrial, ...], steps: int, elapsed_s: float, unit: str, clock: str
+    ) -> Snapshot:
         """Return the study at a moment.
 
         Args:
-            plan: The study.
+            name: The study.
             running: Trials in training.
             steps: Environment steps taken since the start.
             elapsed_s: Seconds since the start.
+            unit: What is counted: ``trial`` or ``run``.
+            clock: What steps are.
         """
-        fresh, trials = self.finished - self.resumed, plan.recipe.trials
+        fresh = self.finished - self.resumed
         return Snapshot(
-            name=plan.name,
-            trials=trials,
+            name=name,
+            trials=self._trials,
             counts=dict(self.counts),
             resumed=self.resumed,
             running=running,
             best=self.best,
             steps=steps,
             elapsed_s=elapsed_s,
-            eta_s=elapsed_s / fresh * max(trials - self.finished, 0) if fresh else None,
-            unit=plan.unit,
-            clock=algorithm_class(plan.recipe.algo).clock,
+            eta_s=elapsed_s / fresh * max(self._trials - self.finished, 0) if fresh else None,
+            unit=unit,
+            clock=clock,
         )
 
     @property

@@ -48,14 +48,14 @@ def film_agent(plan: StudyPlan, data: StudyData, report: Path, note: Callable[[s
     trial = data.chosen
     if trial is None or not trial.hyperparameters:
         return None
-    hyperparameters = from_mapping(plan.recipe.algo, trial.hyperparameters)
+    hyperparameters = from_mapping(plan.algorithm, trial.hyperparameters)
     spec = plan.run_spec(RunId(trial.number), hyperparameters, trial.seeds[min(trial.seeds)])
     folder = report / FOLDER
     if not _is_there(folder, spec):
         note(f"Training trial {trial.number} once more to film its agent.")
         _train(folder, spec)
     module = spec.env.module or spec.env.id.rpartition(":")[0] or None
-    film = record_saved(folder, 1, evaluation_seed(plan.recipe.seed, "select", plan.rules.evaluation_seeds), module)
+    film = record_saved(folder, 1, evaluation_seed(plan.seed, "select", plan.rules.evaluation_seeds), module)
     attach(plan.storage, plan.name, [folder / MP4, folder / GIF])
     return film
 

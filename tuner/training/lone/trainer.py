@@ -99,15 +99,15 @@ class LoneTrainer:
         try:
             run, points = self._start(spec)
             started -= points[-1].elapsed_s if points else 0.0
-            for news in itertools.chain([points] if points else [], ([point] for point in run.points(started))):
+            for latest in itertools.chain([points] if points else [], ([point] for point in run.points(started))):
                 reporting = True  # what the dispatcher raises is no failure of this run
-                stop = dispatcher.report(news)
+                stop = dispatcher.report(latest)
                 reporting = False
-                if spec.run_id in stop and news[-1].step < spec.n_timesteps:
+                if spec.run_id in stop and latest[-1].step < spec.n_timesteps:
                     kind = "stopped"
                     break
-                if news is not points:
-                    points += news
+                if latest is not points:
+                    points += latest
                     saved_at = self._save(run, spec, points, saved_at)
         except DivergedError as error:
             if reporting:
