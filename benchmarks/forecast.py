@@ -58,7 +58,7 @@ def pair(env: str, share: float, seed: int) -> Pair:
     from tuner.plan.extremes import drawn
     from tuner.plan.recipe import StudyRecipe
     from tuner.plan.resolve import plan_study
-    from tuner.training.cost.forecast import measure
+    from tuner.training.cost.timing import measure
     from tuner.training.stack.trainer import NativeTrainer
 
     whole = plan_study(StudyRecipe(env=env))
@@ -73,7 +73,7 @@ def pair(env: str, share: float, seed: int) -> Pair:
     NativeTrainer(LANES).train(queue)
     actual_s = time.perf_counter() - started
     length = statistics.mean(queue.lengths) / plan.evaluation.max_steps
-    return Pair(forecast_s, costs.seconds(specs[0], length), actual_s, length)
+    return Pair(forecast_s, LANES * costs.seconds(specs[0], length), actual_s, length)
 
 
 def main() -> None:

@@ -11,12 +11,13 @@ from stable_baselines3.common.buffers import ReplayBuffer
 from training.desk import Desk, make_spec
 
 import tuner.api
+from tuner.agents.dqn.exploration import epsilon
 from tuner.agents.dqn.state import LearnerState
 from tuner.envs.encoders import encoder_for
 from tuner.envs.make import inspect
 from tuner.envs.spec import EnvSpec
 from tuner.errors import InputError
-from tuner.hyperparameters import DQNHyperparameters
+from tuner.hyperparameters import DQNHyperparameters, QLearningHyperparameters
 from tuner.networks.mlp import MLPLayout
 from tuner.plan import cost as study_forecast
 from tuner.plan.cost import Pace, evaluation_steps, largest_saving, memory_need, refuse_what_cannot_fit
@@ -26,7 +27,7 @@ from tuner.plan.resolve import plan_study
 from tuner.replay.ring import LaneRing
 from tuner.replay.sum_tree import LaneSumTrees
 from tuner.training.cost.footprint import can_reserve, footprint
-from tuner.training.cost.forecast import measure, random_steps, training_calls
+from tuner.training.cost.timing import RunCosts, measure, measure_all
 from tuner.training.stack.trainer import NativeTrainer
 
 SECONDS = st.floats(0.01, 1000.0)
@@ -146,13 +147,25 @@ def test_a_study_lasts_its_full_waves_and_a_shorter_last_one():
 
 
 @pytest.mark.parametrize("changes", [{}, {"train_freq": 7, "learning_starts": 49}, {"learning_starts": 5000}])
-def test_training_calls_are_counted_as_the_trainer_makes_them(changes):
+def test_learning_starts_after_the_random_steps(changes):
     spec, calls = make_spec(0, steps=600, **changes), []
     desk = Desk([spec])
     desk.on_update = lambda run_id, step, loss, q_value, epsilon: calls.append(step)
     NativeTrainer(1, desk).train(desk)
-    assert training_calls(spec) == len(calls)
-    assert random_steps(spec) == min(spec.hyperparameters.learning_starts, 600)
+    random_steps = spec.hyperparameters.random_steps(600)
+    assert random_steps == min(spec.hyperparameters.learning_starts, 600)
+    assert min(calls, default=601) > random_steps
+
+
+@pytest.mark.parametrize("learns", [True, False])
+def test_steady_settings_explore_as_the_whole_run_does_on_average(learns):
+    fields = {"exploration_initial_eps": 0.9, "exploration_final_eps": 0.1, "exploration_fraction": 0.4}
+    setting = DQNHyperparameters(**fields)
+    steady = setting.steady(learns=learns)
+    steps = np.arange(1, 10_001)
+    assert np.mean(epsilon(steady, steps, 10_000)) == pytest.approx(np.mean(epsilon(setting, steps, 10_000)), rel=1e-3)
+    assert steady.random_steps(10_000) == (0 if learns else 10_000)
+    assert steady.shape() == setting.shape()
 
 
 def test_evaluation_steps_and_the_saving_are_upper_bounds():
@@ -195,13 +208,13 @@ def test_where_nothing_that_is_searched_costs_anything_one_setting_is_timed(monk
         measured.append((spec.shape, lanes))
         return measure(spec, lanes, piece_s=0.001)
 
-    monkeypatch.setattr("tuner.training.cost.forecast.measure", quick)
-    found = study_forecast.forecast(study(lanes=3))
+    monkeypatch.setattr("tuner.training.cost.timing.measure", quick)
+    found = study_forecast.forecast(study(lanes=3, executor="inline"))
     assert [lanes for _, lanes in measured] == [1, 3]
     assert found.settings == 1
     assert 0 < found.short.one_s <= found.expected.one_s <= found.long.one_s
     measured.clear()
-    found = study_forecast.forecast(study(lanes=3, space="extended", steps=2000))
+    found = study_forecast.forecast(study(lanes=3, space="extended", steps=2000, executor="inline"))
     assert {lanes for _, lanes in measured} == {1}  # hardly two settings share a stack
     assert found.run_s[1] <= found.run_s[0] <= found.run_s[2]
 
@@ -209,12 +222,34 @@ def test_where_nothing_that_is_searched_costs_anything_one_setting_is_timed(monk
 @pytest.mark.parametrize("backend", ["native", "sb3"])
 @pytest.mark.parametrize("env", ["CartPole-v1", "FrozenLake-v1"])
 def test_every_part_of_a_run_takes_time(backend, env):
-    costs = measure(make_spec(0, env, backend=backend), 2, piece_s=0.01)
-    assert costs.lanes == (1 if backend == "sb3" else 2)
+    costs = measure(make_spec(0, env, backend=backend), 1 if backend == "sb3" else 2, piece_s=0.01)
     parts = dataclasses.asdict(costs)
-    if backend == "sb3":
-        assert parts.pop("call_s") == 0  # its training calls are part of its steps
+    assert parts.pop("reset_s") >= 0
     assert min(parts.values()) > 0
+
+
+def test_what_an_algorithm_without_a_stack_takes_is_timed_too():
+    spec = dataclasses.replace(make_spec(0, "FrozenLake-v1"), hyperparameters=QLearningHyperparameters())
+    costs = measure(spec, 1, piece_s=0.01)
+    assert costs.random_step_s == costs.step_s > 0
+    assert costs.seconds(spec, 0.5) > 600 * costs.step_s
+
+
+def test_evaluations_of_the_last_third_count_with_their_own_episodes():
+    costs, spec = RunCosts(0.0, 0.0, 1.0, 0.01), make_spec(0, steps=600, evaluations=6)
+    assert costs.evaluation_s(spec, 0.5) == pytest.approx(6 * 3 * (1 + 0.5 * 200 * 0.01))
+    late = dataclasses.replace(spec, evaluation=dataclasses.replace(spec.evaluation, late_episodes=9))
+    assert costs.evaluation_s(late, 0.5) == pytest.approx((4 * 3 + 2 * 9) * 2.0)
+
+
+def test_no_environment_is_stepped_in_the_supervisors_process(monkeypatch):
+    def here(*arguments):
+        raise AssertionError("timed here")
+
+    monkeypatch.setattr("tuner.training.cost.timing.make_trainer", here)
+    with pytest.raises(AssertionError):
+        measure_all([(make_spec(0), 1)], lambda word: None)
+    assert study_forecast.forecast(study(lanes=1, trials=2, steps=600)).expected.one_s > 0
 
 
 def test_more_training_is_forecast_to_take_longer():

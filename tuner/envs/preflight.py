@@ -5,34 +5,24 @@ What the environment does to its process (exits, threads, another working direct
 
 from __future__ import annotations
 
-import contextlib
 import os
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Mapping
-from multiprocessing import Pipe
-from multiprocessing.connection import Connection
 from typing import Any
 
 import numpy as np
 from gymnasium import spaces
 
+from tuner.envs.child import call_in_child
 from tuner.envs.encoders import Encoder
 from tuner.envs.make import AnyEnv, EnvFacts, inspect
 from tuner.envs.registration import one_line, quiet
 from tuner.envs.spec import EnvSpec
-from tuner.errors import TunerError, UnusableEnvironmentError
+from tuner.errors import UnusableEnvironmentError
 from tuner.surroundings import Surroundings
 
 #: Random steps taken.
 STEPS = 20
 
-#: Seconds that one call of the environment may take.
-CALL_LIMIT_S = 120.0
-
-_START = "import sys; sys.path[:] = {path!r}; from tuner.envs.preflight import _child; _child({fd})"
 _LEADS_OUT = "Gymnasium's check_env() says more."
 
 
@@ -54,67 +44,7 @@ def preflight(spec: EnvSpec, algorithm: str, *, inline: bool = False) -> EnvFact
             return _look(spec, algorithm, lambda call: None)
         finally:
             own.restore()
-    connection, theirs = Pipe()
-    with connection, theirs:
-        start = _START.format(path=[p for p in sys.path if p], fd=theirs.fileno())
-        child = subprocess.Popen(
-            [sys.executable, "-P", "-c", start],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            pass_fds=(theirs.fileno(),),
-            start_new_session=True,
-        )
-        theirs.close()  # or its end would never be seen
-        try:
-            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-                connection.send((spec, algorithm))
-            answer = _answer(connection, child, spec.id)
-        finally:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(child.pid, signal.SIGKILL)  # and whatever it has started
-            child.wait()
-    if isinstance(answer, TunerError):
-        raise answer
-    return answer
-
-
-def _answer(connection: Connection[Any, Any], child: subprocess.Popen[bytes], env_id: str) -> EnvFacts | TunerError:
-    """Return what the child found, or how it ended without finding anything."""
-    call, since = "gymnasium.make()", time.monotonic()
-    while True:
-        ended = child.poll() is not None  # before looking for words: the last ones may have come in between
-        if connection.poll(0 if ended else 0.1):
-            try:
-                said = connection.recv()
-            except (EOFError, OSError):
-                child.wait()
-                ended = True
-            else:
-                if not isinstance(said, str):
-                    return said  # type: ignore[no-any-return]
-                call, since = said, time.monotonic()
-                continue
-        if ended:
-            status = child.returncode
-            how = f"signal {-status}" if status < 0 else f"exit status {status}"
-            return UnusableEnvironmentError(f"{env_id}: {call} ended its process ({how}). It must return or raise.")
-        if time.monotonic() - since > CALL_LIMIT_S:
-            return UnusableEnvironmentError(f"{env_id}: {call} did not come back within {CALL_LIMIT_S:g} s.")
-
-
-def _child(fd: int) -> None:
-    """Look, answer and leave at once: threads and exit handlers of the environment are not waited for."""
-    os.set_inheritable(fd, False)
-    connection: Connection[Any, Any] = Connection(fd)
-    spec, algorithm = connection.recv()
-    try:
-        connection.send(_look(spec, algorithm, connection.send))
-    except TunerError as error:
-        connection.send(error)
-    except BaseException as error:  # a mistake of ours; said, not swallowed
-        connection.send(UnusableEnvironmentError(f"{spec.id}: {one_line(error)}"))
-    os._exit(0)
+    return call_in_child(_look, spec, algorithm, subject=spec.id, first="gymnasium.make()")
 
 
 def _look(spec: EnvSpec, algorithm: str, tell: Callable[[str], None]) -> EnvFacts:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from tuner.fields import field_infos
 
@@ -29,3 +29,19 @@ class Hyperparameters:
         """Return the values that lanes of one stack must share."""
         infos = field_infos(type(self)).values()
         return tuple(getattr(self, info.name) for info in infos if info.scope == "shape")
+
+    def random_steps(self, n_timesteps: int) -> int:
+        """Return how many steps of a run of ``n_timesteps`` come before learning starts."""
+        return 0
+
+    def steady(self, *, learns: bool) -> Self:
+        """Return settings whose runs do at each of their steps what these do on average once, or before, they learn."""
+        return self
+
+    def work(self, network_bytes: int, n_timesteps: int) -> float:
+        """Return a number that grows with a run's computing: what settings are ordered by, not a time."""
+        return 1.0
+
+    def costly_values(self) -> tuple[object, ...]:
+        """Return what decides a run's time."""
+        return self.shape()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self
 
 from tuner.fields import declare
 from tuner.hyperparameters.base import Hyperparameters
+
+#: What an update costs whatever its size, in the unit of batch size times bytes of the networks.
+FIXED_WORK = 1e7
 
 
 @dataclass(frozen=True)
@@ -170,3 +173,24 @@ class DQNHyperparameters(Hyperparameters):
     def updates_per_call(self) -> int:
         """Gradient steps per training call with ``-1`` resolved as Stable-Baselines3 does."""
         return self.train_freq if self.gradient_steps < 0 else self.gradient_steps
+
+    def random_steps(self, n_timesteps: int) -> int:
+        """Return how many steps of a run are uniformly random play."""
+        return min(self.learning_starts, n_timesteps)
+
+    def steady(self, *, learns: bool) -> Self:
+        """Return settings that explore as much at each step as these do over a run: who explores asks no network."""
+        falls = self.exploration_fraction * (self.exploration_initial_eps - self.exploration_final_eps) / 2
+        mean = self.exploration_final_eps + falls
+        starts = 0 if learns else 10_000_000
+        return replace(self, learning_starts=starts, exploration_initial_eps=mean, exploration_final_eps=mean)
+
+    def work(self, network_bytes: int, n_timesteps: int) -> float:
+        """Return a number that grows with the computing of all gradient steps."""
+        update = self.batch_size * network_bytes * (1.3 if self.double_q else 1.0) * (1.5 if self.prioritized else 1.0)
+        calls = max(n_timesteps - self.learning_starts, 0) / self.train_freq
+        return calls * self.updates_per_call() * (update + FIXED_WORK) + calls * FIXED_WORK
+
+    def costly_values(self) -> tuple[object, ...]:
+        """Return what decides a run's time; how much its replay memory holds hardly does."""
+        return (self.train_freq, self.updates_per_call(), self.learning_starts, *self.shape())

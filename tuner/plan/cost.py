@@ -5,23 +5,26 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import mean
+from typing import TYPE_CHECKING
 
 from tuner.contract.grid import warmup_steps
 from tuner.contract.spec import RunId, RunSpec
+from tuner.envs.child import call_in_child
 from tuner.errors import InputError
-from tuner.hyperparameters import DQNHyperparameters, Hyperparameters
+from tuner.hyperparameters import Hyperparameters
 from tuner.plan.extremes import corners, drawn
 from tuner.plan.resolve import StudyPlan, available_cores
 from tuner.training.cost import footprint as memory
+
+if TYPE_CHECKING:
+    from tuner.training.cost import timing
 
 #: Mean length of an evaluation episode as a share of its cap, which nobody knows before training.
 SHORT, EXPECTED, LONG = 0.1, 0.5, 1.0
 
 #: Random settings that are timed where settings differ in their cost, beside the cheapest and the dearest.
 TIMED_DRAWS = 6
-
-#: What an update costs whatever its size, in the unit of batch size times bytes of the networks.
-FIXED_WORK = 1e7
 
 
 @dataclass(frozen=True)
@@ -140,33 +143,40 @@ def forecast(plan: StudyPlan) -> Forecast:
     field, a worker's lanes spread over as many stacks.
 
     Raises:
-        RuntimeError: A run failed, with its reason.
+        UnusableEnvironmentError: A run failed, with its reason; a RuntimeError where trainers live in this process.
     """
-    from tuner.training.cost.forecast import StackCosts, measure
-
     lanes = plan.lanes if plan.backend == "native" else 1
     extremes = sorted(corners(plan.space), key=lambda setting: _work(plan, setting))
     sample = drawn(plan.space, lambda setting: _work(plan, setting), TIMED_DRAWS)
-    shapes = {setting.shape() for setting in (*extremes, *sample)}
-    together = max(lanes // len(shapes), 1)
-    costs: dict[tuple[object, ...], tuple[RunSpec, StackCosts, StackCosts]] = {}
+    together = max(lanes // len({setting.shape() for setting in (*extremes, *sample)}), 1)
+    specs: dict[tuple[object, ...], RunSpec] = {}
     for setting in (*sample, extremes[0], extremes[-1]):
-        if _costly_values(setting) not in costs:
-            spec = plan.run_spec(RunId(len(costs)), setting, seed=len(costs))
-            alone = measure(spec, 1)
-            costs[_costly_values(setting)] = spec, alone, measure(spec, together) if together > 1 else alone
+        if setting.costly_values() not in specs:
+            specs[setting.costly_values()] = plan.run_spec(RunId(len(specs)), setting, seed=len(specs))
+    timed = _timed(plan, [(spec, k) for spec in specs.values() for k in sorted({1, together})])
+    alone, beside = timed[:: 1 + (together > 1)], timed[together > 1 :: 1 + (together > 1)]
+    costs = dict(zip(specs, zip(specs.values(), alone, beside, strict=True), strict=True))
     slower = max(1.0, plan.workers / available_cores())
-    weights = [costs[_costly_values(setting)] for setting in sample]
+    weights = [costs[setting.costly_values()] for setting in sample]
 
     def pace(share: float) -> Pace:
-        one_s = _mean([alone.seconds(spec, share) for spec, alone, _ in weights])
-        run_s = _mean([side_by_side.seconds(spec, share) / together for spec, _, side_by_side in weights])
+        one_s = mean([one.seconds(spec, share) for spec, one, _ in weights])
+        run_s = mean([side.seconds(spec, share) for spec, _, side in weights])
         return Pace(plan.workers, lanes, slower * one_s, slower * max(run_s * lanes, one_s))
 
-    runs_s = [slower * stack.seconds(spec, EXPECTED) / together for spec, _, stack in costs.values()]
+    runs_s = [slower * side.seconds(spec, EXPECTED) for spec, _, side in costs.values()]
     expected = pace(EXPECTED)
     spread = (expected.full_s / lanes, min(runs_s), max(runs_s))
     return Forecast(pace(SHORT), expected, pace(LONG), spread, len(costs))
+
+
+def _timed(plan: StudyPlan, runs: Sequence[tuple[RunSpec, int]]) -> list[timing.RunCosts]:
+    """Time runs where they will train: in another process, unless trainers live in this one."""
+    from tuner.training.cost.timing import measure_all
+
+    if plan.recipe.executor == "inline":
+        return measure_all(runs, lambda word: None)
+    return call_in_child(measure_all, runs, subject=plan.env.id, first="timing")
 
 
 def evaluation_steps(plan: StudyPlan) -> int:
@@ -207,24 +217,7 @@ def _runs_in_progress(plan: StudyPlan) -> int:
 
 
 def _work(plan: StudyPlan, setting: Hyperparameters) -> float:
-    """Return a number that grows with a run's computing: what settings are ordered by, not a time."""
-    if not isinstance(setting, DQNHyperparameters):
-        return 1.0
-    update = setting.batch_size * _footprint(plan, setting).network_bytes * (1.3 if setting.double_q else 1.0)
-    update *= 1.5 if setting.prioritized else 1.0
-    calls = max(plan.grid[-1] - setting.learning_starts, 0) / setting.train_freq
-    return calls * setting.updates_per_call() * (update + FIXED_WORK) + calls * FIXED_WORK
-
-
-def _costly_values(setting: Hyperparameters) -> tuple[object, ...]:
-    """Return what decides a run's time; how much its replay memory holds hardly does."""
-    if not isinstance(setting, DQNHyperparameters):
-        return setting.shape()
-    return (setting.train_freq, setting.updates_per_call(), setting.learning_starts, *setting.shape())
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
+    return setting.work(_footprint(plan, setting).network_bytes, plan.grid[-1])
 
 
 def _rounded_down(count: int) -> int:

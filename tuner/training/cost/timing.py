@@ -1,104 +1,151 @@
-"""Stopwatches for forecasts: a dispatcher that wants nothing, the seconds of a step, those of an evaluation."""
+"""How long runs will take: a few real steps and evaluations of their own trainer, timed, and carried on to a budget."""
 
 from __future__ import annotations
 
 import dataclasses
-import time
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
-from numpy.typing import NDArray
+import numpy as np
+from threadpoolctl import threadpool_limits
 
 from tuner.contract.outcome import EvalPoint, Outcome
 from tuner.contract.roles import DONE, Signal
 from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
-from tuner.envs.make import inspect
-from tuner.training.evaluation import Act, Evaluator
 from tuner.training.registry import make_trainer
 
-Array = NDArray[Any]
+#: Seconds that timing one part takes, at least.
+PIECE_S = 0.4
 
 #: Steps after which a timed evaluation episode is cut.
 EVALUATION_STEPS = 50
 
-#: Steps of the shortest run that is timed.
-FIRST_STEPS = 64
+#: Steps, and evaluations, of the shortest run that is timed.
+FIRST_STEPS, FIRST_EVALUATIONS = 64, 3
 
 
-def make_space(spec: RunSpec) -> Any:
-    """Return the environment's action space."""
-    return inspect(spec.env, spec.algorithm).action_space
+@dataclass(frozen=True)
+class RunCosts:
+    """Seconds of a worker that the parts of one run take: its share, where others train beside it.
+
+    Attributes:
+        random_step_s: An environment step before learning starts.
+        step_s: A step after it, training calls included.
+        reset_s: Beginning one evaluation episode.
+        eval_step_s: One step of one evaluation episode.
+    """
+
+    random_step_s: float
+    step_s: float
+    reset_s: float
+    eval_step_s: float
+
+    def training_s(self, spec: RunSpec) -> float:
+        """Return the seconds that a run like ``spec`` trains."""
+        warm_up = spec.hyperparameters.random_steps(spec.n_timesteps)
+        return warm_up * self.random_step_s + (spec.n_timesteps - warm_up) * self.step_s
+
+    def evaluation_s(self, spec: RunSpec, share: float) -> float:
+        """Return the seconds that it evaluates; an episode lasts ``share`` of its cap, in (0, 1], on average."""
+        episodes = sum(spec.episodes_at(step) for step in spec.grid)
+        return episodes * (self.reset_s + share * spec.evaluation.max_steps * self.eval_step_s)
+
+    def seconds(self, spec: RunSpec, share: float) -> float:
+        """Return the seconds of both."""
+        return self.training_s(spec) + self.evaluation_s(spec, share)
 
 
-def seconds_per_step(spec: RunSpec, piece_s: float) -> float:
-    """Return the seconds of a step in the second half of one run, long enough to be timed."""
-    half = FIRST_STEPS
+def measure_all(runs: Sequence[tuple[RunSpec, int]], tell: Callable[[str], None]) -> list[RunCosts]:
+    """Measure each of some (run, lanes), saying so before each."""
+    costs = []
+    for number, (spec, lanes) in enumerate(runs):
+        tell(f"timing setting {number + 1} of {len(runs)}")
+        costs.append(measure(spec, lanes))
+    return costs
+
+
+def measure(spec: RunSpec, lanes: int, piece_s: float = PIECE_S) -> RunCosts:
+    """Time the parts of runs like ``spec`` in this process.
+
+    Args:
+        spec: The run.
+        lanes: How many train side by side.
+        piece_s: Seconds for each part, at least.
+
+    Raises:
+        RuntimeError: A run did not reach its end, with the reason.
+    """
+    learning, before = (
+        dataclasses.replace(spec, hyperparameters=spec.hyperparameters.steady(learns=learns))
+        for learns in (True, False)
+    )
+    cap = spec.evaluation.max_steps
+    with threadpool_limits(limits=1, user_api="blas"), np.errstate(all="ignore"):
+        step_s = _step_s(learning, lanes, piece_s)
+        random_step_s = _step_s(before, lanes, piece_s / 2) if before != learning else step_s
+        first_s, first = _evaluation(before, lanes, 1, random_step_s, piece_s / 4)
+        all_s, steps = _evaluation(before, lanes, min(cap, EVALUATION_STEPS), random_step_s, piece_s / 4)
+    eval_step_s = all_s / steps
+    if steps > first and all_s > first_s:
+        eval_step_s = (all_s - first_s) / (steps - first)
+    reset_s = max(first_s - first * eval_step_s, 0.0) / spec.evaluation.episodes
+    return RunCosts(random_step_s, step_s, reset_s, eval_step_s)
+
+
+def _step_s(spec: RunSpec, lanes: int, piece_s: float) -> float:
+    """Return the seconds of a step in the second half of runs that are long enough to be timed."""
+    evaluation = EvaluationSpec(episodes=1, seed=spec.evaluation.seed, max_steps=1)
+    half = max(min(FIRST_STEPS, spec.n_timesteps // 2), 2)
     while True:
-        evaluation = EvaluationSpec(episodes=1, seed=spec.evaluation.seed, max_steps=1)
-        nobody = Nobody([dataclasses.replace(spec, grid=(half, 2 * half), evaluation=evaluation)])
-        make_trainer(spec.backend, spec.algorithm, 1).train(nobody)
-        first, second = nobody.points
-        seconds = second.elapsed_s - first.elapsed_s
-        if seconds >= piece_s:
+        seconds, _ = _train(spec, lanes, (1, half, 2 * half), evaluation)
+        if seconds * lanes >= piece_s:
             return seconds / half
-        half *= min(max(round(1.5 * piece_s / max(seconds, 1e-6)), 2), 16)
+        half *= _longer(seconds * lanes, piece_s)
 
 
-class Nobody:
-    """A dispatcher that wants to know nothing but whether runs fail."""
+def _evaluation(spec: RunSpec, lanes: int, cap: int, step_s: float, piece_s: float) -> tuple[float, float]:
+    """Return the seconds of an evaluation of episodes cut at ``cap`` steps, and the steps of all its episodes.
 
-    def __init__(self, specs: Sequence[RunSpec] = ()) -> None:
+    It is made after every step of a run, once environments exist.
+    """
+    evaluation = dataclasses.replace(spec.evaluation, max_steps=cap, late_episodes=None)
+    count = FIRST_EVALUATIONS
+    while True:
+        seconds, steps = _train(spec, lanes, tuple(range(1, count + 3)), evaluation)
+        if seconds * lanes >= piece_s:
+            return max(seconds / count - step_s, seconds / count / 100), steps
+        count *= _longer(seconds * lanes, piece_s)
+
+
+def _longer(seconds: float, piece_s: float) -> int:
+    return min(max(round(1.5 * piece_s / max(seconds, 1e-6)), 2), 16)
+
+
+def _train(spec: RunSpec, lanes: int, grid: tuple[int, ...], evaluation: EvaluationSpec) -> tuple[float, float]:
+    """Train side by side; return the seconds of a run from its second evaluation on, and the steps of an evaluation."""
+    queue = _Queue(
+        dataclasses.replace(spec, run_id=RunId(i), seed=spec.seed + i, grid=grid, evaluation=evaluation)
+        for i in range(lanes)
+    )
+    make_trainer(spec.backend, spec.algorithm, lanes).train(queue)
+    seconds = sum(p.elapsed_s * ((p.step == grid[-1]) - (p.step == grid[1])) for p in queue.points)
+    return seconds / lanes, sum(sum(p.lengths) for p in queue.points) / len(queue.points)
+
+
+class _Queue:
+    """A dispatcher of a few runs that must all reach their ends."""
+
+    def __init__(self, specs: Iterable[RunSpec]) -> None:
         self._specs = list(specs)
         self.points: list[EvalPoint] = []
 
     def take(self, open_shapes: Mapping[tuple[object, ...], int], *, block: bool) -> RunSpec | Signal:
-        """Hand out the runs, the last first."""
         return self._specs.pop() if self._specs else DONE
 
     def report(self, points: Sequence[EvalPoint]) -> frozenset[RunId]:
-        """Keep the points, and stop nothing."""
         self.points += points
         return frozenset()
 
     def finish(self, outcome: Outcome) -> None:
-        """Raise RuntimeError where a run failed."""
-        if outcome.kind == "failed":
-            raise RuntimeError(outcome.reason)
-
-
-def time_evaluation(spec: RunSpec, n_policies: int, act: Act, piece_s: float) -> tuple[float, float, float]:
-    """Return (seconds of a reset, of all episodes' actions at a step, of one episode's step)."""
-    evaluation = dataclasses.replace(spec.evaluation, max_steps=min(spec.evaluation.max_steps, EVALUATION_STEPS))
-    evaluator, seeds = Evaluator(spec.env, evaluation), [spec.evaluation.seed] * n_policies
-    try:
-        evaluator.evaluate(seeds, act)  # makes the environments
-        watched = _WatchedPolicy(act)
-        reset_s, total_s, steps, evaluations, end = 0.0, 0.0, 0, 0, time.perf_counter() + piece_s
-        while evaluations == 0 or time.perf_counter() < end:
-            started = time.perf_counter()
-            watched.asked.clear()
-            played = evaluator.evaluate(seeds, watched)
-            total_s += time.perf_counter() - started
-            reset_s += watched.asked[0] - started
-            steps += sum(length for _, lengths in played for length in lengths)
-            evaluations += 1
-    finally:
-        evaluator.close()
-    episodes = evaluations * n_policies * evaluation.episodes
-    return reset_s / episodes, watched.seconds / watched.calls, (total_s - reset_s - watched.seconds) / steps
-
-
-class _WatchedPolicy:
-    """A policy with a stopwatch."""
-
-    def __init__(self, act: Act) -> None:
-        self._act = act
-        self.seconds, self.calls = 0.0, 0
-        self.asked: list[float] = []
-
-    def __call__(self, inputs: Array) -> Array:
-        self.asked.append(time.perf_counter())
-        actions = self._act(inputs)
-        self.seconds += time.perf_counter() - self.asked[-1]
-        self.calls += 1
-        return actions
+        if outcome.kind != "completed":
+            raise RuntimeError(f"a run {outcome.kind}: {outcome.reason}")
