@@ -24,21 +24,24 @@ def printable(text: str) -> str:
 
 
 def number(value: float | None, digits: int = 4) -> str:
-    """Return ``value`` with ``digits`` significant digits, integers of any size in full with thousands separated."""
+    """Return ``value`` with ``digits`` significant digits, integers of any size in full with thousands separated.
+
+    The minus is the one of the keyboard, so that a value can be copied into a command or a file.
+    """
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return NOTHING
     if math.isinf(value):
         return "infinity" if value > 0 else "-infinity"
     if float(value).is_integer() and abs(value) < 1e15:
-        return f"{int(value):,}".replace("-", "−")
+        return f"{int(value):,}"
     size = abs(value)
     if size < 1e-4 or size >= 1e15:
         mantissa, _, exponent = f"{value:.{digits - 1}e}".partition("e")
         mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
-        return f"{mantissa}e{int(exponent)}".replace("-", "−")
+        return f"{mantissa}e{int(exponent)}"
     decimals = max(0, digits - 1 - math.floor(math.log10(size)))
     text = f"{value:,.{decimals}f}"
-    return (text.rstrip("0").rstrip(".") if "." in text else text).replace("-", "−")
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def value_text(value: Any) -> str:

@@ -237,7 +237,7 @@ def test_edge_audit_names_the_range_and_writes_a_wider_space(cartpole, tmp_path)
     (edge,) = edges(narrow)
     assert (edge.name, edge.end, len(edge.trials), edge.of) == ("learning_rate", "high", 4, 5)
     assert edge.wider == (1e-5, 0.03)
-    assert edge.text.startswith("learning_rate: 4 of the 5 best trials lie at the upper end of 1e−5 to 0.01; try")
+    assert edge.text.startswith("learning_rate: 4 of the 5 best trials lie at the upper end of 1e-5 to 0.01; try")
     content = yaml.safe_load(wider_space(narrow, [edge]))
     del content["search"]["net_arch"]  # the factory's choices are the sampler's, not a YAML's
     space = parse_space(content)

@@ -7,9 +7,10 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from tuner.cli.console import console, number, one_line, say, setting
+from tuner.cli.console import console, one_line, say, setting
 from tuner.durations import show_duration
 from tuner.study.search.progress import NoProgress, ProgressListener, RunningTrial, Snapshot
+from tuner.text import number
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType

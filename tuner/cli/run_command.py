@@ -8,14 +8,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from tuner.cli.confirm_command import verdict_lines
-from tuner.cli.console import aligned, number, say
+from tuner.cli.console import aligned, say
 from tuner.cli.progress import counts_text, progress_view
 from tuner.cli.range_text import range_text
 from tuner.cli.recipe_flags import given, over, settings
 from tuner.plan.command_lines import recipe_command
 from tuner.plan.recipe import StudyRecipe, from_mapping
 from tuner.storage_url import DEFAULT_STORAGE, default_storage, mask
-from tuner.text import counted
+from tuner.text import counted, number
 
 if TYPE_CHECKING:
     from tuner.api import StudyResult

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tuner.cli.confirm_command import verdict_lines
-from tuner.cli.console import aligned, console, number, one_line, say, setting, table
+from tuner.cli.console import aligned, console, one_line, say, setting, table
 from tuner.cli.parser import add_command, add_storage, whole_number
 from tuner.cli.progress import counts_text
 from tuner.durations import show_duration
 from tuner.errors import InputError
 from tuner.storage_url import default_storage, mask
+from tuner.text import number
 
 if TYPE_CHECKING:
     from tuner.result.study import StudyData, TrialRow

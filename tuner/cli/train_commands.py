@@ -8,12 +8,13 @@ import statistics
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tuner.cli.console import aligned, number, say
+from tuner.cli.console import aligned, say
 from tuner.cli.parser import add_command, whole_number
 from tuner.cli.recipe_flags import add_field, over, settings
 from tuner.errors import InputError, StudyFailedError
 from tuner.hyperparameters import Hyperparameters, algorithm_class, field_infos, from_mapping
 from tuner.plan.naming import safe_name
+from tuner.text import number
 
 if TYPE_CHECKING:
     from tuner.contract.spec import RunSpec

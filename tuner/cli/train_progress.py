@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tuner.cli.console import console, number, say
+from tuner.cli.console import console, say
+from tuner.text import number
 
 if TYPE_CHECKING:
     import numpy as np
