@@ -13,6 +13,7 @@ from hypothesis import settings  # noqa: E402
 # The same examples on every machine and in every run; `--hypothesis-profile=search` looks for new ones.
 settings.register_profile("fixed", derandomize=True, deadline=None)
 settings.register_profile("search", deadline=None, max_examples=1_000)
+settings.register_profile("fuzz", deadline=None, max_examples=20_000)  # of which tests/fuzz takes a quarter
 settings.load_profile("fixed")
 
 

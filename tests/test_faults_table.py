@@ -7,6 +7,7 @@ ROOT = Path(__file__).parents[1]
 TABLE = (ROOT / "docs" / "faults.md").read_text(encoding="utf-8")
 ROWS = dict(re.findall(r"^\| ([FBSL]\d+) \| (.*)$", TABLE, re.M))
 
+SECURITY = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
 ATTACKS = dict(re.findall(r"^\| (A\d+) \| (.*)$", TABLE, re.M))
 
 
@@ -21,8 +22,12 @@ def test_every_row_names_tests_that_exist():
         for path in (ROOT / "tests").rglob("test_*.py")
         for name in re.findall(r"^def (test_\w+)", path.read_text(encoding="utf-8"), re.M)
     }
-    for fault, row in {**ROWS, **ATTACKS}.items():
+    for fault, row in {**ROWS, **ATTACKS, "SECURITY.md": SECURITY}.items():
         named = re.findall(r"`(test_\w+)`", row)
         assert named, fault
         for name in named:
             assert name in there, f"{fault} names {name}"
+
+
+def test_the_attacks_that_were_found_keep_their_rows():
+    assert set(ATTACKS) >= {f"A{n}" for n in (5, 8, 9, 10, 11, 12, 14, 15, 17, 20, 21)}

@@ -86,6 +86,9 @@ def strike(fate, spec, step) -> Outcome:
         os._exit(3)
     if fate == "leave":
         sys.exit(3)
+    if fate == "mute":
+        os.closerange(3, 64)
+        time.sleep(600)
     if fate.startswith("hang"):
         child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
         print(f"child {child.pid}", file=sys.stderr, flush=True)

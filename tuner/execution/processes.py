@@ -204,7 +204,7 @@ class _Pool:
             self._watch(now)
         for worker in list(self._workers):
             if worker.leave_by is not None and now > worker.leave_by:
-                worker.signal(signal.SIGKILL)
+                worker.kill("died", "worker closed its connection, killed")
             if not worker.process.is_alive():  # a sentinel stays silent while something that the worker forked lives on
                 self._bury(worker)
 

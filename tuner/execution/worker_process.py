@@ -33,6 +33,9 @@ ONE_THREAD = dict.fromkeys(
     "1",
 )
 
+#: Seconds between the closing of a dying process's pipes and its end, at most.
+DYING_S = 1.0
+
 #: Signals that come from somebody else: what crashes gets others.
 _FROM_OUTSIDE = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL) if os.name == "posix" else ()
 
@@ -121,8 +124,18 @@ class WorkerProcess:
         self.killed = (cause, reason)
         self.signal(signal.SIGKILL if os.name == "posix" else signal.SIGTERM)
 
+    def _leaves_by(self, deadline: float) -> bool:
+        while self.process.is_alive():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.005)
+        return True
+
     def bury(self) -> tuple[LossCause, str]:
         """End whatever is left of it, release its resources and return how it ended: the cause, and in words."""
+        if self.killed is None and not self._leaves_by(time.monotonic() + DYING_S):
+            # Its end of the pipes is closed and it lives: our own signal must not look like a stranger's.
+            self.killed = "died", "worker closed its connection, killed"
         self.signal(signal.SIGKILL if os.name == "posix" else signal.SIGTERM)
         self.process.join(5)
         code = self.process.exitcode

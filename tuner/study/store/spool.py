@@ -29,6 +29,9 @@ from tuner.study.store.connect import sqlite_path
 from tuner.study.store.pending import Param, PendingWrites
 from tuner.study.store.writer import RowWriter
 
+#: What numbers and nesting that no file of ours has bring about.
+_BEYOND = (OverflowError, RecursionError)
+
 #: Seconds before a database that has just refused a trial is asked again.
 RETRY_S = 2.0
 
@@ -71,7 +74,7 @@ class Spool:
                 content = place.read_bytes()
                 self._sizes[place] = len(content)
                 for line in content.splitlines():
-                    with contextlib.suppress(ValueError, KeyError, TypeError):
+                    with contextlib.suppress(ValueError, LookupError, TypeError, AttributeError, *_BEYOND):
                         data = json.loads(line)
                         found.append((int(data["number"]), int(data["trial_id"]), _from_json(data)))
         return found

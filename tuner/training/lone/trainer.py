@@ -118,8 +118,11 @@ class LoneTrainer:
                 raise
             kind, reason, detail = "failed", describe(error), "".join(traceback.format_exception(error))
         finally:
-            if run is not None:
-                run.close()
+            try:
+                if run is not None:
+                    run.close()
+            except Exception as error:
+                kind, reason, detail = "failed", describe(error), "".join(traceback.format_exception(error))
         if run is not None and self._observer is not None:
             self._observer.on_end(spec.run_id, run.arrays())
         if self._checkpoints is not None and kind != "stopped":  # an interrupted one will go on

@@ -91,10 +91,11 @@ class SB3Trainer:
 
     def _train_one(self, spec: RunSpec, dispatcher: Dispatcher) -> Outcome:
         run = _Run(spec, dispatcher, self._observer)
-        with global_streams_kept(), contextlib.ExitStack() as resources:
+        with global_streams_kept():
             try:
-                model = build_model(spec, resources)
-                run.learn(model, resources)
+                with contextlib.ExitStack() as resources:
+                    model = build_model(spec, resources)
+                    run.learn(model, resources)
                 kind, reason, detail = run.decided, "", ""
             except DivergedError as error:
                 kind, reason, detail = "diverged", str(error), ""

@@ -175,5 +175,8 @@ class LaneRun:
 
 def describe(error: BaseException) -> str:
     """Return 'Class: message' on one line."""
-    message = " ".join(str(error).split())
+    try:
+        message = " ".join(str(error).split())
+    except Exception:  # it cannot even be shown
+        message = ""
     return f"{type(error).__name__}: {message}" if message else type(error).__name__
