@@ -28,7 +28,7 @@ def cost_facts(plan: StudyPlan, need: MemoryNeed) -> dict[str, str]:
 
 def _time_facts(plan: StudyPlan, known: Forecast) -> dict[str, str]:
     recipe = plan.recipe
-    runs = recipe.trials * recipe.seeds_per_trial
+    runs = plan.runs
     short, expected, long = (show_duration(pace.wall_s(runs)) for pace in (known.short, known.expected, known.long))
     cap = plan.evaluation.max_steps
     facts = {

@@ -108,7 +108,7 @@ def plan_lines(plan: StudyPlan, costs: Mapping[str, str]) -> list[str]:
         costs: What it will cost, from :func:`tuner.cli.forecast_lines.cost_facts`.
     """
     recipe, budget = plan.recipe, plan.space.budget
-    runs = recipe.trials * recipe.seeds_per_trial
+    runs = plan.runs
     clock = plan.clock
     seeds = f" x {recipe.seeds_per_trial} seeds" if recipe.seeds_per_trial > 1 else ""
     facts = {

@@ -182,7 +182,7 @@ def _timed(plan: StudyPlan, runs: Sequence[tuple[RunSpec, int]]) -> list[timing.
 def evaluation_steps(plan: StudyPlan) -> int:
     """Return the environment steps of all evaluations, at most."""
     evaluation = plan.evaluation
-    runs = plan.recipe.trials * plan.recipe.seeds_per_trial
+    runs = plan.runs
     return runs * len(plan.grid) * evaluation.episodes * evaluation.max_steps
 
 
@@ -213,7 +213,7 @@ def _footprint(plan: StudyPlan, setting: Hyperparameters) -> memory.Footprint:
 
 def _runs_in_progress(plan: StudyPlan) -> int:
     places = plan.workers * (plan.lanes if plan.backend == "native" else 1)
-    return min(places, plan.runs_in_flight, plan.recipe.trials * plan.recipe.seeds_per_trial)
+    return min(places, plan.runs_in_flight, plan.runs)
 
 
 def _work(plan: StudyPlan, setting: Hyperparameters) -> float:

@@ -108,6 +108,11 @@ class StudyPlan:
         return algorithm_class(self.algorithm).clock
 
     @property
+    def runs(self) -> int:
+        """Runs of all trials: one for each seed."""
+        return self.trials * self.recipe.seeds_per_trial
+
+    @property
     def seed(self) -> int:
         """Source of all randomness of the study."""
         return self.recipe.seed

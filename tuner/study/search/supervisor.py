@@ -180,7 +180,7 @@ class StudySupervisor:
             return self._ending or "done"
 
     def _close(self, trial: OpenTrial) -> None:
-        end = outcomes.conclude(trial, self._plan.grid[-1], self._plan.recipe.objective) if trial.ended else None
+        end = outcomes.conclude(trial, self._plan.grid[-1], self._objective) if trial.ended else None
         for run in trial.runs.values():
             run.steps = run.steps or run.last_step
             run.state = "ended"
