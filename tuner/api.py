@@ -30,6 +30,7 @@ from tuner.study.search.progress import NoProgress, ProgressListener
 from tuner.study.search.provenance import provenance
 from tuner.study.search.supervisor import Ending, StudySupervisor
 from tuner.study.store.connect import sqlite_path
+from tuner.study.store.identity import Watched
 from tuner.study.store.locks import Claim, only_one, study_lock
 from tuner.training.run_checkpoint import RunCheckpoints
 from tuner.training.saved.film import check_can_be_filmed
@@ -96,6 +97,7 @@ def run(
         check_can_be_filmed(plan.env)
     with study_lock(_lock_database(plan), plan.name):
         plan, supervisor = _supervise(plan, progress)
+        watched = Watched(plan.storage, plan.name)
         ending, failure = _search(plan, supervisor, progress, executor)
         if ending == "done" and failure is None:
             with only_one(plan.storage, confirm_name(plan.name)) as mine:
@@ -103,6 +105,7 @@ def run(
                     ending, failure = _confirm(plan, progress, executor, mine)
                 elif recipe.confirm:
                     progress.note(f"Another supervisor trains the finalists; see: tune report {plan.name}")
+        watched.check()
         data = load(plan.name, plan.storage)
         if recipe.record and ending == "done" and failure is None:
             failure = _film(plan, data, progress)
@@ -145,6 +148,7 @@ def confirm(
     refuse_what_cannot_fit(plan)
     _check_report_dir(plan)
     with study_lock(_lock_database(plan), plan.name):
+        watched = Watched(plan.storage, plan.name)
         problem = ConfirmStage(plan, load(plan.name, plan.storage)).problem
         if problem:
             raise InputError(problem)
@@ -152,6 +156,7 @@ def confirm(
             if not mine:
                 raise InputError(f"Another supervisor trains the finalists of '{plan.name}'. See: tune list.")
             ending, failure = _confirm(plan, progress, executor, mine)
+        watched.check()
         data = load(plan.name, plan.storage)
         paths = write_study_report(data, plan.storage, plan.reports)
         _tell_dashboard(data, plan.storage, progress)

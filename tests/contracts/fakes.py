@@ -78,6 +78,7 @@ class Books:
         self.causes = []
         self.taken = Counter()
         self.pids = {}
+        self.slept_s = 0.0
         self.ticks = 0
         self.log = []
         self.patience_s = patience_s
@@ -121,6 +122,9 @@ class Books:
             self.losses.append((run_id, reason))
             self.points[run_id] = []
             self.queue.insert(0, self.in_flight.pop(run_id))
+
+    def slept(self, seconds):
+        self.slept_s += seconds
 
     def overdue(self, run_ids, silent_s):
         return silent_s > self.patience_s

@@ -7,15 +7,20 @@ import sys
 import time
 from urllib.parse import quote
 
+import optuna
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from study_fakes import make_plan, search
+from optuna.storages import RDBStorage
+from optuna.trial import TrialState
+from study_fakes import make_plan, search, supervise
 
 from tuner.errors import InputError, MissingExtraError, StorageLostError, StudyLockedError, TunerError
 from tuner.storage_url import default_storage, mask, mask_arguments, scrub
 from tuner.study.reading.study import list_studies, load
+from tuner.study.store import catalog
 from tuner.study.store.connect import open_storage, sqlite_path, storage_errors
+from tuner.study.store.health import unfinished_studies
 from tuner.study.store.locks import lock_path, study_lock
 
 SECRET = "S3cret"
@@ -245,3 +250,35 @@ def test_everything_in_the_tables_is_plain_and_the_password_is_nowhere(tmp_path,
 def test_storage_errors_lets_our_own_errors_pass():
     with pytest.raises(TunerError, match="mine"), storage_errors("sqlite://"):
         raise InputError("mine")
+
+
+def test_reading_one_study_and_listing_all_read_no_other_studys_trials(tmp_path, monkeypatch):
+    url = f"sqlite:///{tmp_path}/s.db"
+    for name in ("s", "other"):
+        search(make_plan(url, trials=3, study=name))
+    read, of = [], RDBStorage.get_all_trials
+
+    def get_all_trials(self, study_id, *arguments, **options):
+        read.append(study_id)
+        return of(self, study_id, *arguments, **options)
+
+    monkeypatch.setattr(RDBStorage, "get_all_trials", get_all_trials)
+    assert [(s.name, s.trials, s.best is not None) for s in list_studies(url)] == [("other", 3, True), ("s", 3, True)]
+    assert unfinished_studies(url) == []
+    assert read == []
+    load("other", url)
+    assert set(read) <= {2}
+
+
+def test_studies_are_listed_alike_by_query_and_by_optunas_interface(tmp_path, monkeypatch):
+    url = f"sqlite:///{tmp_path}/s.db"
+    search(make_plan(url, trials=6, study="s"))
+    supervise(make_plan(url, trials=6, study="t")).take({}, block=False)
+    theirs = optuna.create_study(study_name="theirs", storage=url, direction="maximize")
+    theirs.add_trial(optuna.trial.create_trial(value=4.0))
+    theirs.add_trial(optuna.trial.create_trial(state=TrialState.FAIL))
+    by_query = list_studies(url), unfinished_studies(url)
+    assert [s.trials for s in by_query[0]] == [6, 0, 2]
+    assert by_query[0][2].best == 4.0
+    monkeypatch.setattr(catalog, "known_tables", lambda storage: None)
+    assert (list_studies(url), unfinished_studies(url)) == by_query

@@ -89,6 +89,10 @@ class Supervisor(Dispatcher, Protocol):
         """Whether a worker that holds these runs is to be killed, silent for ``silent_s`` seconds as it is."""
         ...
 
+    def slept(self, seconds: float) -> None:
+        """This process did nothing for so long (stopped, suspended, waiting for a disk): no run's fault."""
+        ...
+
     def tick(self) -> bool:
         """Called at least four times a second; returns False when workers are to be told to stop now."""
         ...

@@ -20,6 +20,9 @@ logger = logging.getLogger(__name__)
 #: Seconds between two ticks of the supervisor.
 TICK_S = 0.1
 
+#: Seconds between two looks at workers beyond which this process was stopped or held up, and runs with it.
+ASLEEP_S = 2.0
+
 #: Seconds a worker has to leave once it has nothing to do, before it is killed.
 LEAVE_S = 10.0
 
@@ -86,10 +89,13 @@ class _Pool:
     def serve(self, workers: int) -> None:
         for slot in range(workers):
             self._workers.append(WorkerProcess(slot, self._make_trainer))
-        next_tick = time.monotonic()
+        next_tick = awake = time.monotonic()
         while self._workers:
             open_pipes = [worker.connection for worker in self._workers if not worker.connection.closed]
             ready = wait([*open_pipes, *(worker.process.sentinel for worker in self._workers)], TICK_S)
+            was, awake = awake, time.monotonic()
+            if awake - was > ASLEEP_S:
+                self._supervisor.slept(awake - was)
             for worker in list(self._workers):
                 if worker.process.sentinel in ready:
                     self._bury(worker)

@@ -29,6 +29,9 @@ logger = logging.getLogger(__name__)
 #: Seconds between two ticks of the supervisor.
 TICK_S = 0.1
 
+#: Seconds between two looks at actors beyond which this process was stopped or held up, and runs with it.
+ASLEEP_S = 2.0
+
 #: Seconds a trainer has to end once it has nothing to do, before its actor is killed.
 LEAVE_S = 10.0
 
@@ -126,9 +129,13 @@ class _Pool:
         self._most_stillborn = MAX_STILLBORN * workers
         for _ in range(workers):
             self._add()
-        next_tick = time.monotonic()
+        next_tick = awake = time.monotonic()
         while self._actors:
-            for actor, future in self._news():
+            news = self._news()
+            was, awake = awake, time.monotonic()
+            if awake - was > ASLEEP_S:
+                self._supervisor.slept(awake - was)
+            for actor, future in news:
                 if actor not in self._actors:
                     continue
                 error = future.exception()

@@ -105,6 +105,9 @@ class RunBatch:
         """Return False: these runs have no time limit."""
         return False
 
+    def slept(self, seconds: float) -> None:
+        """Do nothing: no run has a limit here."""
+
     def tick(self) -> bool:
         """Return False when workers are to stop."""
         if self._on_tick is not None:

@@ -18,6 +18,7 @@ from tuner.study.confirm.contestants import with_other_backend
 from tuner.study.confirm.ledger import run_of, score_of
 from tuner.study.confirm.schedule import WORST, Job, Selection, select, verdict
 from tuner.study.store import keys as attr
+from tuner.study.store.checked import check_attributes
 from tuner.study.store.companion import companion_of
 
 
@@ -31,6 +32,7 @@ def read_confirmation(searched: optuna.Study, storage: optuna.storages.BaseStora
     study = companion_of(searched, storage)
     if study is None:
         return None
+    check_attributes(study, study.get_trials(deepcopy=False))
     stored: dict[str, Any] = study.user_attrs[attr.CONFIRM]
     runs: dict[str, list[ConfirmRun]] = defaultdict(list)
     for trial in study.get_trials(deepcopy=False):

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 from tuner.contract.outcome import bounded
 from tuner.contract.rules import rules_of
-from tuner.errors import InputError, nearest
 from tuner.result.curve import CurvePoint
 from tuner.result.study import StudyData, StudySummary, TrialRow
-from tuner.storage_url import default_storage, mask
-from tuner.study.reading.confirmation import read_confirmation
+from tuner.storage_url import default_storage
 from tuner.study.store import keys as attr
+from tuner.study.store.catalog import TrialLine, check_study, study_attributes, trial_lines
+from tuner.study.store.checked import check_attributes
 from tuner.study.store.connect import open_storage, sqlite_path, storage_errors
 from tuner.study.store.health import at_work
 from tuner.study.store.keys import outcome_of
@@ -39,16 +38,16 @@ def load(name: str, storage: str | None = None) -> StudyData:
     Raises:
         InputError: The storage cannot be used, or has no such study; the nearest name is given.
     """
+    from tuner.study.reading.confirmation import read_confirmation  # brings SciPy, which a list can do without
+
     url = storage or default_storage()
     opened = open_storage(url, create=False)
+    check_study(name, opened, url)
     with storage_errors(url):
-        names = [s.study_name for s in optuna.get_all_study_summaries(opened, include_best_trial=False)]
-        if name not in names:
-            listed = f" Known: {', '.join(sorted(names)[:10])}." if names else " There are no studies in it yet."
-            raise InputError(f"There is no study '{name}' in {mask(url)}.{nearest(name, names)}{listed}")
         study = optuna.load_study(study_name=name, storage=opened)
         stored = study.user_attrs
         frozen = study.get_trials(deepcopy=False)
+        check_attributes(study, frozen)
         confirmation = read_confirmation(study, opened)
     trials = tuple(_row(trial) for trial in frozen)
     importance = _importance(study)
@@ -76,30 +75,36 @@ def list_studies(storage: str | None = None) -> list[StudySummary]:
     url = storage or default_storage()
     opened = open_storage(url, create=False)
     with storage_errors(url):
-        summaries = optuna.get_all_study_summaries(opened, include_best_trial=False)
-        searches = (s for s in summaries if attr.CONFIRM not in s.user_attrs)
+        lines: dict[str, list[TrialLine]] = defaultdict(list)
+        for line in trial_lines(opened):
+            lines[line.study].append(line)
         path = sqlite_path(url)
-        return sorted((_summary(s, opened, path) for s in searches), key=lambda s: s.name)
+        return [
+            _summary(name, stored.get(attr.RECIPE), lines[name], at_work(opened, path, name))
+            for name, stored in sorted(study_attributes(opened, attr.RECIPE, attr.CONFIRM).items())
+            if attr.CONFIRM not in stored
+        ]
 
 
-def _summary(
-    summary: optuna.study.StudySummary, storage: optuna.storages.BaseStorage, path: Path | None
-) -> StudySummary:
-    recipe = summary.user_attrs.get(attr.RECIPE, {})
-    study = optuna.load_study(study_name=summary.study_name, storage=storage)
-    rows = study.get_trials(deepcopy=False)
-    scores = [s for t in rows if (s := _score(t)) is not None]
-    started = summary.datetime_start
+def _summary(name: str, recipe: Any, trials: Sequence[TrialLine], owners: tuple[str, ...]) -> StudySummary:
+    recipe = recipe if isinstance(recipe, dict) else {}
+    ended = [attr.outcome_in(t.state, t.outcome) for t in trials]
+    scores = [
+        score
+        for t, outcome in zip(trials, ended, strict=True)
+        if outcome == "completed" and t.state == TrialState.COMPLETE and (score := _finite(t.score)) is not None
+    ]
+    asked = recipe.get("trials")
     return StudySummary(
-        name=summary.study_name,
+        name=name,
         env=str(recipe.get("env", "")),
         algo=str(recipe.get("algo", "")),
         backend=str(recipe.get("backend", "")),
-        trials=sum(outcome_of(t) in attr.COUNTED for t in rows),
-        asked=recipe.get("trials"),
+        trials=sum(outcome in attr.COUNTED for outcome in ended),
+        asked=asked if type(asked) is int else None,
         best=max(scores, default=None),
-        started=_utc(started),
-        owners=at_work(storage, path, summary.study_name),
+        started=min((t.started for t in trials if t.started is not None), default=None),
+        owners=owners,
     )
 
 
@@ -125,10 +130,14 @@ def _row(trial: FrozenTrial) -> TrialRow:
 
 def _score(trial: FrozenTrial) -> float | None:
     """Return the score: ours, else (a trial another program made) Optuna's value; None unless completed."""
-    if outcome_of(trial) != "completed" or trial.state != optuna.trial.TrialState.COMPLETE:
+    if outcome_of(trial) != "completed" or trial.state != TrialState.COMPLETE:
         return None
-    score = trial.user_attrs.get(attr.SCORE, trial.value)
-    return float(score) if score is not None and math.isfinite(score) else None
+    return _finite(trial.user_attrs.get(attr.SCORE, trial.value))
+
+
+def _finite(value: Any) -> float | None:
+    """Return something stored as a number, or None where it is no finite one."""
+    return float(value) if type(value) in (int, float) and math.isfinite(value) else None
 
 
 def _curves(trial: FrozenTrial) -> Mapping[int, tuple[CurvePoint, ...]]:
@@ -142,9 +151,11 @@ def _curves(trial: FrozenTrial) -> Mapping[int, tuple[CurvePoint, ...]]:
 
 def _importance(study: optuna.Study) -> dict[str, float]:
     """Return PED-ANOVA importance (Watanabe et al. 2023) by parameter, summing to 1; empty where it means nothing."""
-    complete = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
+    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     if len(complete) < MIN_IMPORTANCE_TRIALS or len({t.value for t in complete}) < 2:
         return {}
+    from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances  # brings SciPy and scikit-learn
+
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # remarks on ties and single values, said better by an empty result

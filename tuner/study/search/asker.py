@@ -10,6 +10,7 @@ from optuna.trial import Trial
 from tuner.errors import InputError
 from tuner.seeding import run_seed
 from tuner.space.model import SearchSpace
+from tuner.study.search.points import point_of
 from tuner.study.search.trial import AskedTrial, TrialEnd
 from tuner.study.store import keys as attr
 
@@ -50,10 +51,14 @@ class SpaceAsker:
 
     def fill(self, trial: Trial) -> AskedTrial:
         """Sample a trial. A lost trial's successor has its predecessor's values and seeds."""
-        params: Mapping[str, Any] = self._space.sample(_TrialSuggest(trial))
-        root = trial.user_attrs.get(attr.ROOT, trial.number)
-        seeds = tuple(run_seed(self._seed, "search", root, r) for r in range(self._replicates))
+        point = point_of(trial.study.get_trials(deepcopy=False), trial.number)
+        trial.set_user_attr(attr.POINT, point)
+        seeds = tuple(run_seed(self._seed, "search", point, r) for r in range(self._replicates))
         trial.set_user_attr(attr.SEEDS, list(seeds))
+        try:
+            params: Mapping[str, Any] = self._space.sample(_TrialSuggest(trial))
+        except (ValueError, TypeError, KeyError) as error:  # somebody has enqueued what the space does not have
+            return AskedTrial(trial.number, {}, None, seeds, problem=f"{type(error).__name__}: {error}")
         try:
             hyperparameters = self._space.resolve(params)
         except InputError as error:

@@ -24,6 +24,7 @@ from tuner.contract.outcome import EvalPoint
 from tuner.errors import StorageLostError
 from tuner.study.search.asker import Asker
 from tuner.study.search.median_pruner import MedianMemory
+from tuner.study.search.points import point_of
 from tuner.study.search.pruners import PruningRule
 from tuner.study.search.trial import AskedTrial, Settled, TrialEnd
 from tuner.study.store import keys as attr
@@ -157,7 +158,7 @@ class Ledger:
         with storage_errors(self._url):
             if not self._rule.stops(self._study, self._so_far(number)):
                 return False
-            if not self._rule.spares(number):
+            if not self._rule.spares(self._open[number].user_attrs.get(attr.POINT, number)):
                 return True
             if attr.SPARED not in self._open[number].user_attrs:
                 self._open[number].set_user_attr(attr.SPARED, step)
@@ -323,7 +324,10 @@ class Ledger:
         if not self._successors:
             return
         root = trial.user_attrs.get(attr.ROOT, trial.number)
-        self._study.enqueue_trial(dict(trial.params), user_attrs={attr.RETRY_OF: trial.number, attr.ROOT: root})
+        point = point_of(self._study.get_trials(deepcopy=False), trial.number)
+        self._study.enqueue_trial(
+            dict(trial.params), user_attrs={attr.RETRY_OF: trial.number, attr.ROOT: root, attr.POINT: point}
+        )
 
     def _is_stale(self, trial: FrozenTrial) -> bool:
         if self._exclusive:

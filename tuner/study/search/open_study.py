@@ -23,7 +23,10 @@ from tuner.study.search.pruners import AUDIT_SHARE, PruningRule, make_pruner
 from tuner.study.search.samplers import make_sampler
 from tuner.study.store import keys as attr
 from tuner.study.store.buffer import BufferedStorage
-from tuner.study.store.connect import open_storage, storage_errors, wait_briefly
+from tuner.study.store.catalog import study_names
+from tuner.study.store.checked import check_attributes
+from tuner.study.store.connect import open_storage, sqlite_path, storage_errors, wait_briefly
+from tuner.study.store.identity import Identity
 from tuner.study.store.peers import share
 from tuner.study.store.spool import replay, spool_of
 from tuner.study.store.writer import row_writer
@@ -63,8 +66,7 @@ def open_study(plan: StudyPlan, provenance: Mapping[str, Any]) -> OpenedStudy:
     sampler = make_sampler(recipe.sampler, seed=recipe.seed, startup_trials=recipe.startup_trials)
     storage = open_storage(plan.storage, create=True)
     with storage_errors(plan.storage):
-        names = {s.study_name for s in optuna.get_all_study_summaries(storage, include_best_trial=False)}
-        resumed = plan.name in names
+        resumed = plan.name in study_names(storage)
         if not resumed and plan.name.endswith(CONFIRM_SUFFIX):
             raise InputError(
                 f"--study must not end in {CONFIRM_SUFFIX}, got '{plan.name}': such names are those of confirm stages. "
@@ -72,6 +74,7 @@ def open_study(plan: StudyPlan, provenance: Mapping[str, Any]) -> OpenedStudy:
             )
         study = optuna.create_study(storage=storage, study_name=plan.name, direction="maximize", load_if_exists=True)
         stored = study.user_attrs
+        check_attributes(study, study.get_trials(deepcopy=False))
         if attr.RECIPE in stored:
             plan = as_stored(plan, stored[attr.SPACE], rules_of(stored))
         if resumed and (attr.RECIPE in stored or study.get_trials(deepcopy=False)):
@@ -105,11 +108,15 @@ def buffer_study(storage: BaseStorage, name: str, url: str, trials: int | None =
         url: Its URL.
         trials: Trials the study shall have, where several supervisors may share it; None: no limit.
     """
-    study_id, spool = storage.get_study_id_from_name(name), spool_of(url, name)
+    study_id = storage.get_study_id_from_name(name)
+    identity = Identity(storage, study_id, sqlite_path(url))
+    spool = spool_of(url, name, identity.id)
     sharing = share(storage, study_id, trials)
     told = replay(spool, storage, study_id, sharing.writer if sharing is not None else row_writer(storage))
     wait_briefly(storage)
-    buffered = BufferedStorage(storage, study_id, exclusive=is_exclusive(url), spool=spool, sharing=sharing)
+    buffered = BufferedStorage(
+        storage, study_id, exclusive=is_exclusive(url), spool=spool, sharing=sharing, identity=identity
+    )
     buffered.told_late = told
     return buffered
 

@@ -29,6 +29,7 @@ class Run:
         elapsed_s: Training seconds it took, once it has ended.
         deaths: Workers that died while it was among others there.
         charges: Workers that died while it was alone there, by the last evaluation it had reached.
+        grace_s: Seconds of this attempt in which it may have waited for its supervisor.
     """
 
     spec: RunSpec
@@ -38,6 +39,7 @@ class Run:
     elapsed_s: float = 0.0
     deaths: int = 0
     charges: Counter[int] = field(default_factory=Counter)
+    grace_s: float = 0.0
 
     @property
     def last_step(self) -> int:
@@ -154,13 +156,13 @@ class OpenTrials:
             run = self.running(run_id)
             doomed = run is None or self.trial(run_id).decided is not None  # it only has to reach its next evaluation
             spent = 0.0 if run is None or doomed or not run.points else run.points[-1].elapsed_s
-            left += max(limit - spent, 0.0)
+            left += max(limit + (run.grace_s if run is not None else 0.0) - spent, 0.0)
         return left
 
     def again(self, run_id: RunId) -> None:
         """Put a run that lost its worker at the head of the queue, as if it had never begun."""
         run = self._run(run_id)
-        run.state, run.points = "queued", []
+        run.state, run.points, run.grace_s = "queued", [], 0.0
         self._queue.appendleft(run_id)
 
     def cancel(self, trial: OpenTrial) -> None:

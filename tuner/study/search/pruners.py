@@ -68,9 +68,9 @@ class PruningRule:
         """Return whether the pruner has a say at this grid point."""
         return not self._never and self._first <= step < self._last
 
-    def spares(self, number: int) -> bool:
+    def spares(self, point: int) -> bool:
         """Return whether a trial is finished whatever the pruner says: the same trials however often it resumes."""
-        return self._audit > 0 and run_seed(self._seed, "search", number, _AUDIT) < self._audit * 2**31
+        return self._audit > 0 and run_seed(self._seed, "search", point, _AUDIT) < self._audit * 2**31
 
     def stops(self, study: Study, trial: FrozenTrial) -> bool:
         """Return whether to stop ``trial``, which holds all values reported so far."""

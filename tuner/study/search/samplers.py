@@ -1,7 +1,7 @@
 """Samplers that a resumed or parallel study can trust.
 
 Optuna keeps a sampler's random state in memory only: restarted with the same seed it proposes its first points again.
-Here every trial gets a fresh sampler seeded by (study seed, trial number). What a sampler learns comes from the stored
+Here every trial gets a fresh sampler seeded by (study seed, its point). What a sampler learns comes from the stored
 trials, so nothing is lost by building it anew.
 """
 
@@ -18,6 +18,7 @@ from optuna.samplers import BaseSampler, GPSampler, QMCSampler, RandomSampler
 from optuna.trial import FrozenTrial, TrialState
 
 from tuner.seeding import sampler_seed
+from tuner.study.search.points import point_of
 from tuner.study.search.tpe import BoundedTPE, Ranking
 
 
@@ -56,7 +57,7 @@ def make_sampler(name: str, *, seed: int, startup_trials: int) -> BaseSampler:
 
 
 class SeededByTrial(BaseSampler):
-    """Builds a sampler for each trial, seeded by the trial's number.
+    """Builds a sampler for each trial, seeded by the trial's point.
 
     Trials are asked for one after the other: all parameters of one are drawn before the next begins.
 
@@ -72,7 +73,9 @@ class SeededByTrial(BaseSampler):
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
         """Build the trial's own sampler."""
-        self._sampler = self._make(sampler_seed(self._study_seed, trial.number))
+        self._sampler = self._make(
+            sampler_seed(self._study_seed, point_of(study.get_trials(deepcopy=False), trial.number))
+        )
         self._sampler.before_trial(study, trial)
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
@@ -83,7 +86,9 @@ class SeededByTrial(BaseSampler):
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """Sample jointly."""
+        """Sample jointly; a lost trial's successor has its values, and takes no place in a sequence."""
+        if set(search_space) <= trial.system_attrs.get("fixed_params", {}).keys():
+            return {}
         return self._sampler.sample_relative(study, trial, search_space)
 
     def sample_independent(
@@ -97,4 +102,4 @@ class SeededByTrial(BaseSampler):
         self._sampler.after_trial(study, trial, state, values)
 
     def reseed_rng(self) -> None:
-        """Do nothing: seeds come from trial numbers."""
+        """Do nothing: seeds come from the trials' points."""

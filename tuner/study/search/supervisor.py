@@ -143,6 +143,14 @@ class StudySupervisor:
         with self._changed:
             return silent_s > self._open.time_left(run_ids, limit)
 
+    def slept(self, seconds: float) -> None:
+        """Give runs in training the seconds in which they may have waited for this process."""
+        with self._changed:
+            for trial in self._open:
+                for run in trial.runs.values():
+                    if run.state == "running":
+                        run.grace_s += seconds
+
     def tick(self) -> bool:
         """Draw progress; return False when workers are to stop now (time is up, interrupted, or failing)."""
         with self._changed:
@@ -255,7 +263,8 @@ class StudySupervisor:
         trial = self._open.trial(point.run_id)
         if trial.decided is not None:
             return
-        trial.decided = outcomes.of_point(point, last_step=self._plan.grid[-1], time_limit=self._trial_timeout)
+        limit = None if self._trial_timeout is None else self._trial_timeout + run.grace_s
+        trial.decided = outcomes.of_point(point, last_step=self._plan.grid[-1], time_limit=limit)
         if trial.decided is None:
             self._report_and_prune(trial, point.step)
 

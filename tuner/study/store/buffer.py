@@ -40,6 +40,7 @@ from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from tuner.study.store.identity import Identity
 from tuner.study.store.peers import Sharing
 from tuner.study.store.pending import Param, PendingWrites
 from tuner.study.store.spool import Spool, Unwritten
@@ -58,6 +59,7 @@ class BufferedStorage(BaseStorage):
         writer: Writes trials; None takes the fastest that fits the backend.
         spool: Keeps finished trials that the database does not take; without it that is an error.
         sharing: This supervisor's part in a study that several share; its writer is used.
+        identity: The study that is meant; nothing is written to another.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class BufferedStorage(BaseStorage):
         writer: RowWriter | None = None,
         spool: Spool | None = None,
         sharing: Sharing | None = None,
+        identity: Identity | None = None,
     ) -> None:
         self._backend = backend
         self._study_id = study_id
@@ -76,7 +79,7 @@ class BufferedStorage(BaseStorage):
         self._exclusive = exclusive
         self.sharing = sharing
         self._writer: RowWriter = sharing.writer if sharing is not None else writer or row_writer(backend)
-        self._unwritten = Unwritten(self._writer, spool)
+        self._unwritten = Unwritten(self._writer, spool, identity)
         self._pending: dict[int, PendingWrites] = {}  # by trial id: what the database lacks of open trials
         self._open: dict[int, FrozenTrial] = {}  # by trial id: trials that are not finished
         self._ended: dict[int, FrozenTrial] = {}  # by trial id: trials that are
@@ -105,6 +108,7 @@ class BufferedStorage(BaseStorage):
         """
         pending = [(trial_id, writes) for trial_id, writes in self._pending.items() if writes]
         if not pending and not self._unwritten:
+            self._unwritten.check()
             return False
         self._unwritten.write(pending)
         for trial_id, _ in pending:
@@ -125,6 +129,7 @@ class BufferedStorage(BaseStorage):
 
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
         """Create a trial in the database, at once: its number is taken."""
+        self._unwritten.check()
         if template_trial is None:
             trial = self._writer.create(study_id)
         else:

@@ -7,6 +7,7 @@ with the password masked.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,6 +30,14 @@ BRIEF_TIMEOUT_S = 1
 
 #: Database kind -> what brings its driver.
 _DRIVERS = {"postgresql": ("psycopg", "tune-dqn[postgres]"), "mysql": ("PyMySQL", "PyMySQL")}
+
+#: Words of troubles that do not pass by themselves -> what to do about them.
+_LASTING = {
+    "disk is full": "Make room on the disk. ",
+    "No space left on device": "Make room on the disk. ",
+    "disk I/O error": "Make room on the disk, or raise the limit of a file's size (ulimit -f, a quota). ",
+    "has taken its place": "Put it back. ",
+}
 
 #: A server's connections: few, asked whether they still live before each use, and renewed before routers forget them.
 _POOL: dict[str, Any] = {"pool_pre_ping": True, "pool_size": 3, "max_overflow": 3, "pool_recycle": 1800}
@@ -97,18 +106,23 @@ def storage_errors(url: str) -> Iterator[None]:
     """Turn a database that stops answering into one line.
 
     Raises:
+        InputError: What it holds cannot be read.
         StorageLostError: The database failed inside the block.
     """
     try:
         yield
+    except json.JSONDecodeError as error:
+        raise InputError(
+            f"The storage {mask(url)} is damaged: an attribute of a study or trial is no JSON ({error}). "
+            "Restore it from a backup."
+        ) from None
     except (StorageInternalError, SQLAlchemyError) as error:
         why = _why(error, url)
-        full = any(words in why for words in ("disk is full", "No space left on device"))
+        advice = next((what for words, what in _LASTING.items() if words in why), None)
         raise StorageLostError(
-            f"The storage {mask(url)} does not answer any more: {why} "
-            f"{'Make room on the disk. ' if full else ''}"
+            f"The storage {mask(url)} does not answer any more: {why} {advice or ''}"
             "Finished trials are kept; once it is back, the same command carries on.",
-            passes=not full,
+            passes=advice is None,
         ) from None
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import optuna
 from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 
 from tuner.study.store import keys as attr
+from tuner.study.store.catalog import study_attributes, trial_lines
 from tuner.study.store.connect import open_storage, sqlite_path, storage_errors
 from tuner.study.store.leases import Leases
 from tuner.study.store.locks import lock_owner
@@ -46,15 +47,13 @@ def unfinished_studies(url: str) -> list[Unfinished]:
     storage, path = open_storage(url, create=False), sqlite_path(url)
     found = []
     with storage_errors(url):
-        for summary in optuna.get_all_study_summaries(storage, include_best_trial=False):
-            study = optuna.load_study(study_name=summary.study_name, storage=storage)
-            running = len(study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)))
-            if running:
-                owner: Literal["live", "none", "unknown"] = "unknown"
-                if path is not None or is_shared(storage):
-                    owner = "live" if at_work(storage, path, study.study_name) else "none"
-                ours = attr.RECIPE in study.user_attrs or attr.CONFIRM in study.user_attrs
-                found.append(Unfinished(study.study_name, running, owner, ours))
+        running = Counter(line.study for line in trial_lines(storage, TrialState.RUNNING))
+        stored = study_attributes(storage, attr.RECIPE, attr.CONFIRM) if running else {}
+        for name, trials in running.items():
+            owner: Literal["live", "none", "unknown"] = "unknown"
+            if path is not None or is_shared(storage):
+                owner = "live" if at_work(storage, path, name) else "none"
+            found.append(Unfinished(name, trials, owner, bool(stored.get(name))))
     return found
 
 

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 from tuner.contract.outcome import EvalPoint
 
@@ -35,6 +35,7 @@ REASON: Final = "reason"
 SPARED: Final = "spared_at"
 RETRY_OF: Final = "retry_of"
 ROOT: Final = "root"
+POINT: Final = "point"
 OWNER: Final = "owner"
 CURVE_PREFIX: Final = "curve:"
 
@@ -73,8 +74,13 @@ def curve_from_json(rows: Any) -> list[tuple[int, tuple[float, ...], Mapping[str
 
 def outcome_of(trial: FrozenTrial) -> str:
     """Return our outcome of a trial: its attribute, else what Optuna's state says."""
+    return outcome_in(trial.state, trial.user_attrs.get(OUTCOME))
+
+
+def outcome_in(state: TrialState, stored: Any) -> str:
+    """Return our outcome of a trial in a state, given its stored attribute or None."""
     states = {"COMPLETE": "completed", "PRUNED": "pruned", "FAIL": "failed", "RUNNING": "running", "WAITING": "waiting"}
-    return str(trial.user_attrs.get(OUTCOME, states[trial.state.name]))
+    return states[state.name] if stored is None else str(stored)
 
 
 def _finite(value: float) -> float | None:

@@ -37,7 +37,8 @@ GIVE_UP_S = 120.0
 
 def lock_path(database: Path, study: str) -> Path:
     """Return the lock file of a study."""
-    return database.with_name(f"{database.name}.{file_name(study)}.lock")
+    real = database.resolve()  # whatever link it is reached by
+    return real.with_name(f"{real.name}.{file_name(study)}.lock")
 
 
 @contextlib.contextmanager
@@ -49,11 +50,18 @@ def study_lock(database: Path | None, study: str) -> Iterator[None]:
         study: Study name.
 
     Raises:
+        InputError: The file has several names, so that another process may own it by another one.
         StudyLockedError: A live process owns it; the message names host, process id and start time.
     """
     if database is None:
         yield
         return
+    with contextlib.suppress(OSError):
+        if database.stat().st_nlink > 1:
+            raise InputError(
+                f"The database {database} is reached by several names (hard links), which SQLite cannot keep apart. "
+                "Copy it to a file of its own, or use a symbolic link."
+            )
     path = lock_path(database, study)
     handle = _acquire(path, study)
     try:

@@ -22,10 +22,11 @@ from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 
-from tuner.durable import append_line, locked
+from tuner.durable import append_line, locked, replace_file
 from tuner.plan.naming import file_name
 from tuner.storage_url import mask
 from tuner.study.store.connect import sqlite_path
+from tuner.study.store.identity import Identity
 from tuner.study.store.pending import Param, PendingWrites
 from tuner.study.store.writer import RowWriter
 
@@ -44,10 +45,12 @@ class Spool:
         others: Pattern of files beside the first place that other processes may have left.
     """
 
-    def __init__(self, places: Iterable[Path], others: str | None = None) -> None:
+    def __init__(self, places: Iterable[Path], others: str | None = None, study: str | None = None) -> None:
         self._places = tuple(places)
         self._others = others
+        self._study = study
         self._sizes: dict[Path, int] = {}  # bytes of each file that are known, and so told when it is cleared
+        self._foreign: dict[Path, list[bytes]] = {}  # lines of another study of this name, which may come back
 
     def keep(self, number: int, trial_id: int, writes: PendingWrites) -> None:
         """Write a finished trial to the disk.
@@ -55,7 +58,7 @@ class Spool:
         Raises:
             OSError: None of the places can be written.
         """
-        line = json.dumps({"number": number, "trial_id": trial_id, **_to_json(writes)}).encode()
+        line = json.dumps({"study": self._study, "number": number, "trial_id": trial_id, **_to_json(writes)}).encode()
         error: OSError | None = None
         for place in self._places:
             try:
@@ -72,11 +75,14 @@ class Spool:
         for place in self._files():
             with contextlib.suppress(OSError):
                 content = place.read_bytes()
-                self._sizes[place] = len(content)
+                self._sizes[place], self._foreign[place] = len(content), []
                 for line in content.splitlines():
                     with contextlib.suppress(ValueError, LookupError, TypeError, AttributeError, *_BEYOND):
                         data = json.loads(line)
-                        found.append((int(data["number"]), int(data["trial_id"]), _from_json(data)))
+                        if data.get("study", self._study) == self._study:
+                            found.append((int(data["number"]), int(data["trial_id"]), _from_json(data)))
+                        else:
+                            self._foreign[place].append(line)
         return found
 
     def clear(self, *, others: bool = False) -> None:
@@ -86,7 +92,11 @@ class Spool:
         """
         for place in self._files() if others else self._places:
             with contextlib.suppress(OSError), locked(place, os.O_RDONLY) as handle:
-                if os.fstat(handle).st_size == self._sizes.get(place):
+                if os.fstat(handle).st_size != self._sizes.get(place):
+                    continue
+                if left := self._foreign.get(place):
+                    replace_file(place, b"".join(line + b"\n" for line in left))
+                else:
                     place.unlink()
 
     def _files(self) -> list[Path]:
@@ -100,11 +110,13 @@ class Unwritten:
     Args:
         writer: Writes trials.
         spool: Keeps finished trials; None: a refusal is an error.
+        identity: The study that is meant; nothing is written to another.
     """
 
-    def __init__(self, writer: RowWriter, spool: Spool | None) -> None:
+    def __init__(self, writer: RowWriter, spool: Spool | None, identity: Identity | None = None) -> None:
         self._writer = writer
         self._spool = spool
+        self._identity = identity
         self._refused = -RETRY_S  # when the database last refused to take something
         self._trials: dict[int, PendingWrites] = {}  # by trial id
 
@@ -121,6 +133,7 @@ class Unwritten:
             StorageInternalError: The database does not take them.
         """
         try:
+            self.check()
             self._writer.write([*self._trials.items(), *writes])
         except StorageInternalError:
             self._refused = time.monotonic()
@@ -129,6 +142,11 @@ class Unwritten:
             self._trials.clear()
             if self._spool is not None:
                 self._spool.clear()
+
+    def check(self) -> None:
+        """See :meth:`Identity.check`."""
+        if self._identity is not None:
+            self._identity.check()
 
     def finish(self, number: int, trial_id: int, writes: PendingWrites) -> None:
         """Write a finished trial, or keep it in the spool.
@@ -154,16 +172,26 @@ class Unwritten:
         self._trials[trial_id] = writes
 
 
-def spool_of(url: str, study: str) -> Spool:
-    """Return a study's spool: beside a SQLite file, and in the user's own folder for program state."""
+def spool_of(url: str, study: str, study_id: str | None = None) -> Spool:
+    """Return a study's spool: beside a SQLite file, and in the user's own folder for program state.
+
+    Args:
+        url: Storage URL.
+        study: Study name.
+        study_id: The study's random id; what another one of this name has left waits for that one.
+    """
     name = f"{file_name(study)}.spool"
     database = sqlite_path(url)
     state = _state_folder() or (database.parent if database is not None else Path("studies"))
     if database is None:
         prefix = f"{_fingerprint(url)}.{name}"  # supervisors on one machine keep one each
-        return Spool([state / f"{prefix}.{secrets.token_hex(4)}"], f"{glob.escape(prefix)}.*")
-    beside = database.with_name(f"{database.name}.{name}")
-    return Spool([beside, state / f"{_fingerprint(str(database.absolute()))}.{name}"])
+        return Spool([state / f"{prefix}.{secrets.token_hex(4)}"], f"{glob.escape(prefix)}.*", study_id)
+    real = database.resolve()  # one database has one spool, whatever link it is reached by
+    files = (real, database.absolute())  # the latter for what version 0.1.0 kept
+    beside = (file.with_name(f"{file.name}.{name}") for file in files)
+    return Spool(
+        dict.fromkeys([*beside, *(state / f"{_fingerprint(str(file))}.{name}" for file in files)]), None, study_id
+    )
 
 
 def replay(spool: Spool, storage: BaseStorage, study_id: int, writer: RowWriter) -> int:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import optuna
 from optuna.storages import BaseStorage
 
-from tuner.errors import InputError, StudyLockedError, nearest
+from tuner.errors import InputError, StudyLockedError
 from tuner.storage_url import mask
 from tuner.study.store import keys as attr
+from tuner.study.store.catalog import check_study, study_names
 from tuner.study.store.companion import companion_of
 from tuner.study.store.connect import open_storage, sqlite_path, storage_errors
 from tuner.study.store.health import at_work
@@ -30,17 +31,15 @@ def copy_study(name: str, source: str, target: str) -> int:
         StorageLostError: A database stops answering.
     """
     opened = open_storage(source, create=False)
+    check_study(name, opened, source)
     with storage_errors(source):
-        names = [s.study_name for s in optuna.get_all_study_summaries(opened, include_best_trial=False)]
-        if name not in names:
-            raise InputError(f"There is no study '{name}' in {mask(source)}.{nearest(name, names)}")
         busy = at_work(opened, sqlite_path(source), name)
         if busy:
             raise StudyLockedError(f"The study '{name}' is being run by {', '.join(busy)}. Stop it, then copy it.")
         confirmed = companion_of(optuna.load_study(study_name=name, storage=opened), opened)
     there = open_storage(target, create=True)
     with storage_errors(target):
-        taken = {s.study_name for s in optuna.get_all_study_summaries(there, include_best_trial=False)}
+        taken = study_names(there)
     both = [name] if confirmed is None else [name, confirmed.study_name]
     for one in both:
         if one in taken:

@@ -17,12 +17,14 @@ from tuner.contract.outcome import EvalPoint
 from tuner.contract.rules import rules_of
 from tuner.contract.spec import Backend, EvaluationSpec, RunId, RunSpec
 from tuner.envs.make import inspect
-from tuner.errors import InputError, nearest
+from tuner.errors import InputError
 from tuner.hyperparameters import from_mapping
 from tuner.plan.recipe import from_mapping as recipe_from_mapping
-from tuner.storage_url import default_storage, mask
+from tuner.storage_url import default_storage
 from tuner.study.search.provenance import provenance
 from tuner.study.store import keys as attr
+from tuner.study.store.catalog import check_study
+from tuner.study.store.checked import check_attributes
 from tuner.study.store.connect import open_storage, storage_errors
 
 #: What a provenance records that can change bits, as paths into it.
@@ -84,13 +86,12 @@ def read_trial(study: str, number: int, storage: str | None = None, env_module: 
     """
     url = storage or default_storage()
     opened = open_storage(url, create=False)
+    check_study(study, opened, url)
     with storage_errors(url):
-        names = [s.study_name for s in optuna.get_all_study_summaries(opened, include_best_trial=False)]
-        if study not in names:
-            raise InputError(f"There is no study '{study}' in {mask(url)}.{nearest(study, names)}")
         loaded = optuna.load_study(study_name=study, storage=opened)
         stored = loaded.user_attrs
         trials = {t.number: t for t in loaded.get_trials(deepcopy=False)}
+        check_attributes(loaded, trials.values())
     if study.endswith(".confirm") and attr.RECIPE not in stored:
         raise InputError(
             f"'{study}' holds runs of a confirm stage; replay trials of '{study.removesuffix('.confirm')}'."

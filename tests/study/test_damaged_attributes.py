@@ -1,0 +1,81 @@
+"""Attributes of a study or trial that are of another kind than ``tune`` writes."""
+
+import json
+import random
+import sqlite3
+
+import pytest
+from study_fakes import FakeExecutor
+
+import tuner.api
+from tuner.cli.app import main
+from tuner.plan.recipe import StudyRecipe
+from tuner.storage_url import default_storage
+
+VALUES = (None, True, 7, -1, 1e300, "x", [], {}, [[1]], {"a": []}, 10**30)
+COMMANDS = (("show", "s"), ("export", "s"), ("report", "s"), ("replay", "s", "0"), ("confirm", "s"), ("doctor",))
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("damaged"))
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        patch.delenv("TUNE_STORAGE", raising=False)
+        for name in ("s", "other"):
+            recipe = StudyRecipe(
+                env="CartPole-v1", trials=2, steps=300, evaluations=3, eval_episodes=2, pruner="none", confirm=0,
+                sampler="random", workers=1, executor="inline", study=name,
+            )  # fmt: skip
+            tuner.api.run(recipe, executor=FakeExecutor())
+        path = default_storage().removeprefix("sqlite:///")
+        with sqlite3.connect(path) as connection:
+            connection.execute("pragma wal_checkpoint")
+        yield path, patch
+
+
+def places(path):
+    with sqlite3.connect(path) as connection:
+        for table, owner in (("study_user_attributes", "study_id"), ("trial_user_attributes", "trial_id")):
+            for key, text in connection.execute(f"select key, value_json from {table} where {owner} = 1").fetchall():
+                yield table, owner, key, text
+
+
+def test_a_damaged_attribute_is_one_line_and_the_other_studies_are_listed(database, capsys):
+    path, _ = database
+    luck = random.Random(0)
+    tried = 0
+    for table, owner, key, good in list(places(path)):
+        for value in luck.sample(VALUES, 2):
+            with sqlite3.connect(path) as connection:
+                change = f"update {table} set value_json = ? where key = ? and {owner} = 1"
+                connection.execute(change, (json.dumps(value), key))
+            capsys.readouterr()
+            assert main(["list"]) == 0
+            assert "other" in capsys.readouterr().out
+            code = main(list(luck.choice(COMMANDS)))
+            said = capsys.readouterr().err
+            assert code in (0, 2), (key, value)
+            assert "Traceback" not in said
+            tried += 1
+            with sqlite3.connect(path) as connection:
+                connection.execute(change, (good, key))
+    assert tried > 35
+    assert main(["show", "s"]) == 0
+
+
+def test_an_attribute_of_another_kind_names_its_place_and_what_it_must_be(database, capsys):
+    path, _ = database
+    with sqlite3.connect(path) as connection:
+        (good,) = connection.execute("select value_json from study_user_attributes where key = 'grid'").fetchone()
+        connection.execute("update study_user_attributes set value_json = '\"x\"' where key = 'grid' and study_id = 1")
+    assert main(["show", "s"]) == 2
+    assert "The study 's' is damaged: 'grid' must be a rising list of environment steps, got 'x'" in (
+        capsys.readouterr().err
+    )
+    with sqlite3.connect(path) as connection:
+        connection.execute("update study_user_attributes set value_json = '{' where key = 'grid' and study_id = 1")
+    assert main(["show", "s"]) == 2
+    assert "is no JSON" in capsys.readouterr().err
+    with sqlite3.connect(path) as connection:
+        connection.execute("update study_user_attributes set value_json = ? where key = 'grid'", (good,))

@@ -1,0 +1,111 @@
+"""What attributes must look like: other programs write to a database, too, and a damaged one is read."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import optuna
+
+from tuner.errors import InputError
+from tuner.study.store import keys as attr
+
+#: (whether it fits, in words)
+_Rule = tuple[Callable[[Any], bool], str]
+
+
+def _whole(value: Any) -> bool:
+    return type(value) is int and abs(value) < 2**63
+
+
+def _number(value: Any) -> bool:
+    return _whole(value) or (type(value) is float and math.isfinite(value))
+
+
+def _rows(value: Any) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(row, list)
+        and len(row) == 4
+        and _whole(row[0])
+        and all(isinstance(part, list) and all(x is None or _number(x) for x in part) for part in row[1:3])
+        and isinstance(row[3], dict)
+        and all(x is None or _number(x) for x in row[3].values())
+        for row in value
+    )
+
+
+def _list_of(fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, list) and all(map(fits, value))
+
+
+def _or_none(fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: value is None or fits(value)
+
+
+_MAPPING: _Rule = (lambda value: isinstance(value, dict), "a mapping")
+_TEXT: _Rule = (lambda value: isinstance(value, str), "text")
+_COUNT: _Rule = (lambda value: _whole(value) and value >= 0, "a whole number, 0 or more")
+_NUMBER: _Rule = (_number, "a finite number")
+
+_STUDY: dict[str, _Rule] = {
+    **dict.fromkeys((attr.RECIPE, attr.SPACE, attr.PROVENANCE, attr.EVALUATION, attr.CONFIRM), _MAPPING),
+    **dict.fromkeys((attr.ID, attr.PARENT, attr.SPACE_HASH), _TEXT),
+    attr.GRID: (
+        lambda value: _list_of(_whole)(value) and value == sorted({step for step in value if step > 0}),
+        "a rising list of environment steps",
+    ),
+    attr.REWARD_THRESHOLD: (_or_none(_number), "a finite number or nothing"),
+}
+
+_OUTCOMES = (*attr.COUNTED, attr.LOST)
+
+_TRIAL: dict[str, _Rule] = {
+    attr.HYPERPARAMETERS: _MAPPING,
+    attr.SEEDS: (_list_of(_whole), "a list of whole numbers"),
+    attr.OUTCOME: (lambda value: value in _OUTCOMES, f"one of {', '.join(_OUTCOMES)}"),
+    attr.SCORE: _NUMBER,
+    attr.DURATION: _NUMBER,
+    **dict.fromkeys((attr.STEPS, attr.SPARED, attr.RETRY_OF, attr.ROOT, attr.POINT), _COUNT),
+    **dict.fromkeys((attr.REASON, attr.OWNER), _TEXT),
+}
+
+_CURVE: _Rule = (_rows, "a list of [step, returns, lengths, metrics]")
+
+#: Keys of a stored recipe and space that everybody reads.
+_PARTS: dict[str, dict[str, _Rule]] = {
+    attr.RECIPE: {
+        **dict.fromkeys(("env", "algo", "backend", "sampler", "pruner", "objective", "space", "report_dir"), _TEXT),
+        "trials": _COUNT,
+    },
+    attr.SPACE: dict.fromkeys(("budget", "fixed", "search"), _MAPPING),
+}
+
+
+def check_attributes(study: optuna.Study, trials: Iterable[optuna.trial.FrozenTrial] = ()) -> None:
+    """Check what a study and its trials store.
+
+    Raises:
+        InputError: An attribute is of another kind than ``tune`` writes; the message names the place.
+    """
+    name = study.study_name
+    stored = study.user_attrs
+    _check(f"The study '{name}'", stored, _STUDY)
+    for part, rules in _PARTS.items():
+        _check(f"The {part} of the study '{name}'", stored.get(part, {}), rules)
+    for trial in trials:
+        curves = {key: _CURVE for key in trial.user_attrs if key.startswith(attr.CURVE_PREFIX)}
+        _check(f"Trial {trial.number} of the study '{name}'", trial.user_attrs, {**_TRIAL, **curves})
+        if not all(key.removeprefix(attr.CURVE_PREFIX).isdecimal() for key in curves):
+            raise InputError(f"Trial {trial.number} of the study '{name}' has a curve of no seed.")
+
+
+def _check(what: str, stored: Mapping[str, Any], rules: Mapping[str, _Rule]) -> None:
+    for key, (fits, wanted) in rules.items():
+        if key in stored and not fits(stored[key]):
+            shown = repr(stored[key])
+            shown = shown if len(shown) <= 80 else f"{shown[:77]}..."
+            raise InputError(
+                f"{what} is damaged: '{key}' must be {wanted}, got {shown}. Restore the database from a backup, or "
+                "delete the study with tune delete."
+            )
