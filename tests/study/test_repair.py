@@ -1,5 +1,7 @@
 """What ``tune doctor`` puts right, and what ``tune copy`` carries over."""
 
+import io
+
 import optuna
 import pytest
 from optuna.exceptions import StorageInternalError
@@ -9,9 +11,12 @@ from tuner.cli.app import main
 from tuner.contract.outcome import EvalPoint, Outcome
 from tuner.errors import InputError, StudyLockedError
 from tuner.study.reading.study import load
+from tuner.study.store.companion import open_companion
+from tuner.study.store.connect import open_storage
 from tuner.study.store.locks import study_lock
 from tuner.study.store.writer import TableWriter
 from tuner.study.upkeep.copy import copy_study
+from tuner.study.upkeep.delete import Belongings, belongings, delete_study
 
 
 @pytest.fixture
@@ -85,3 +90,49 @@ def test_a_copy_that_was_cut_short_leaves_nothing(url, tmp_path, monkeypatch):
     with pytest.raises(Exception, match="does not answer"):
         copy_study("s", url, there)
     assert optuna.get_all_study_names(there) == []
+
+
+def test_a_deleted_study_takes_its_confirm_stage_its_waiting_results_and_nothing_else(url, tmp_path):
+    for name in ("s", "t"):
+        search(make_plan(url, trials=2, sampler="random", pruner="none", study=name, report_dir=str(tmp_path)))
+    storage = open_storage(url, create=False)
+    open_companion(optuna.load_study(study_name="s", storage=storage), storage)[0].set_user_attr("confirm", {})
+    orphan = optuna.create_study(study_name="t.confirm", storage=storage)  # of a study deleted since
+    orphan.set_user_attr("confirm", {})
+    spool = tmp_path / "s.db.s.spool"
+    spool.write_text('{"study": "another"}\n{"number": 0}\n')
+    for name in ("s", "t"):
+        (tmp_path / name / "checkpoints").mkdir(parents=True)
+        (tmp_path / name / "index.html").touch()
+    assert belongings("s", url) == Belongings(2, 0, tmp_path / "s")
+    delete_study("s", url)
+    assert optuna.get_all_study_names(storage) == ["t", "t.confirm"]
+    assert spool.read_text() == '{"study": "another"}\n'
+    assert not (tmp_path / "s" / "checkpoints").exists()
+    assert (tmp_path / "s" / "index.html").exists()
+    assert (tmp_path / "t" / "checkpoints").exists()
+    assert belongings("t", url).runs is None
+    delete_study("t", url)
+    assert optuna.get_all_study_names(storage) == ["t.confirm"]
+
+
+def test_a_study_that_is_being_run_is_not_deleted(url, tmp_path):
+    search(make_plan(url, trials=1, sampler="random", study="s"))
+    with study_lock(tmp_path / "s.db", "s"), pytest.raises(StudyLockedError, match="is being run by"):
+        delete_study("s", url)
+    assert len(load("s", url).trials) == 1
+
+
+def test_deleting_asks_first_and_a_script_says_yes(url, monkeypatch, capsys):
+    search(make_plan(url, trials=1, sampler="random", study="s"))
+    assert main(["delete", "s", "--storage", url]) == 2
+    assert "Say --yes" in capsys.readouterr().err
+    terminal = io.StringIO("no\n")
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr("sys.stdin", terminal)
+    assert main(["delete", "s", "--storage", url]) == 0
+    assert "Nothing was deleted." in capsys.readouterr().out
+    assert main(["delete", "s", "--storage", url, "--yes"]) == 0
+    assert capsys.readouterr().out.startswith("Deleted the study 's' with 1 trials from sqlite:///")
+    assert main(["delete", "s", "--storage", url, "--yes"]) == 2
+    assert "There is no study 's'" in capsys.readouterr().err
