@@ -52,7 +52,7 @@ _STUDY: dict[str, _Rule] = {
     **dict.fromkeys((attr.RECIPE, attr.SPACE, attr.PROVENANCE, attr.EVALUATION, attr.CONFIRM), _MAPPING),
     **dict.fromkeys((attr.ID, attr.PARENT, attr.SPACE_HASH), _TEXT),
     attr.GRID: (
-        lambda value: _list_of(_whole)(value) and value == sorted({step for step in value if step > 0}),
+        lambda value: value and _list_of(_whole)(value) and value == sorted({step for step in value if step > 0}),
         "a rising list of environment steps",
     ),
     attr.REWARD_THRESHOLD: (_or_none(_number), "a finite number or nothing"),
@@ -82,6 +82,11 @@ _PARTS: dict[str, dict[str, _Rule]] = {
 }
 
 
+_NEEDED = {attr.RECIPE: ("env", "algo", "backend"), attr.SPACE: ("algorithm", "budget")}
+
+_ADVICE = "Restore the database from a backup, or delete the study with tune delete."
+
+
 def check_attributes(study: optuna.Study, trials: Iterable[optuna.trial.FrozenTrial] = ()) -> None:
     """Check what a study and its trials store.
 
@@ -92,7 +97,11 @@ def check_attributes(study: optuna.Study, trials: Iterable[optuna.trial.FrozenTr
     stored = study.user_attrs
     _check(f"The study '{name}'", stored, _STUDY)
     for part, rules in _PARTS.items():
-        _check(f"The {part} of the study '{name}'", stored.get(part, {}), rules)
+        what = f"The {part} of the study '{name}'"
+        missing = [key for key in _NEEDED[part] if part in stored and key not in stored[part]]
+        if missing:
+            raise InputError(f"{what} is damaged: it has no '{missing[0]}'. {_ADVICE}")
+        _check(what, stored.get(part, {}), rules)
     for trial in trials:
         curves = {key: _CURVE for key in trial.user_attrs if key.startswith(attr.CURVE_PREFIX)}
         _check(f"Trial {trial.number} of the study '{name}'", trial.user_attrs, {**_TRIAL, **curves})
@@ -105,7 +114,4 @@ def _check(what: str, stored: Mapping[str, Any], rules: Mapping[str, _Rule]) -> 
         if key in stored and not fits(stored[key]):
             shown = repr(stored[key])
             shown = shown if len(shown) <= 80 else f"{shown[:77]}..."
-            raise InputError(
-                f"{what} is damaged: '{key}' must be {wanted}, got {shown}. Restore the database from a backup, or "
-                "delete the study with tune delete."
-            )
+            raise InputError(f"{what} is damaged: '{key}' must be {wanted}, got {shown}. {_ADVICE}")
