@@ -7,6 +7,7 @@ import threading
 import time
 from datetime import datetime
 
+import optuna
 import pytest
 import sqlalchemy
 from optuna.exceptions import StorageInternalError
@@ -22,6 +23,7 @@ from tuner.study.search import open_study
 from tuner.study.search.ledger import Ledger
 from tuner.study.search.outage import PATIENCE_S
 from tuner.study.search.progress import NoProgress
+from tuner.study.store.connect import open_storage
 from tuner.study.store.pending import PendingWrites
 from tuner.study.store.spool import Spool, spool_of
 from tuner.study.store.writer import TableWriter, known_tables, row_writer
@@ -54,7 +56,8 @@ def finish(supervisor, spec, mean):
 
 
 def spool_lines(url, plan):
-    return [number for number, _, _ in spool_of(url, plan.name).read()]
+    study = optuna.load_study(study_name=plan.name, storage=open_storage(url, create=False))
+    return [number for number, _, _ in spool_of(url, plan.name, study.user_attrs["id"]).read()]
 
 
 def test_a_result_told_late_is_the_result_bit_for_bit_and_told_once(url, tmp_path, monkeypatch):
