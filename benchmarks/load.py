@@ -34,6 +34,7 @@ from postgres import Server, server
 from supervisor_cost import GRID, fill, history, make_plan
 
 from tuner.contract.outcome import EvalPoint, Outcome
+from tuner.contract.roles import WAIT
 from tuner.contract.spec import RunSpec
 from tuner.study.search.open_study import open_study
 from tuner.study.search.supervisor import StudySupervisor
@@ -122,8 +123,10 @@ class Simulation:
             worker.spec, worker.reported = self._take(), 0
 
     def _take(self) -> RunSpec:
-        spec = self._supervisor.take({}, block=True)
-        assert isinstance(spec, RunSpec)
+        while not isinstance(spec := self._supervisor.take({}, block=False), RunSpec):
+            assert spec is WAIT
+            self._supervisor.tick()
+            time.sleep(TICK_S)
         return spec
 
     def _report(self, worker: Worker, step: int) -> None:

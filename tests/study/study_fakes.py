@@ -6,6 +6,7 @@ import functools
 import math
 import random
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -14,6 +15,7 @@ from synthetic import value
 
 from tuner.contract.grid import evaluation_grid
 from tuner.contract.outcome import EvalPoint, Outcome
+from tuner.contract.roles import DONE
 from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
 from tuner.envs.make import EnvFacts
 from tuner.plan.naming import study_name
@@ -108,7 +110,10 @@ class FakeExecutor:
                 self.taken.append(answer)
                 held[answer.run_id] = (answer, 0)
             if not held:
-                return
+                if answer is DONE or not supervisor.tick():
+                    return
+                time.sleep(0.1)  # as executors wait for their workers, which wait for work
+                continue
             run_id = self.luck.choice(sorted(held)) if self.luck else next(iter(held))
             spec, done = held[run_id]
             held[run_id] = (spec, done + 1)

@@ -79,7 +79,11 @@ class Trainer(Protocol):
 
 
 class Supervisor(Dispatcher, Protocol):
-    """What an executor needs beyond a dispatcher: it hosts trainers, and workers can die."""
+    """What an executor needs beyond a dispatcher: it hosts trainers, and workers can die.
+
+    One thread of the executor calls it, and waits itself for whoever may wait: ``take`` answers at once, with ``WAIT``
+    where there is nothing now, whatever ``block`` says.
+    """
 
     def lost(self, run_ids: Sequence[RunId], reason: str, cause: LossCause = "died") -> None:
         """A worker ended while it held these runs, all of its runs: they go again, or are given up."""

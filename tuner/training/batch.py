@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
@@ -31,12 +30,11 @@ class RunBatch:
     ) -> None:
         self._on_end = on_end
         self._on_tick = on_tick
-        self._changed = threading.Condition(threading.RLock())
         self._waiting = deque(specs)
         self._training: dict[RunId, RunSpec] = {}
         self._points: dict[RunId, list[EvalPoint]] = {}
         self._losses: dict[RunId, int] = {}
-        self._interrupted = False  # set by a signal handler, which must not wait for the lock
+        self._interrupted = False  # set by a signal handler
 
     @property
     def interrupted(self) -> bool:
@@ -45,8 +43,7 @@ class RunBatch:
 
     def training(self) -> list[tuple[RunSpec, tuple[EvalPoint, ...]]]:
         """Return the runs in training, each with its evaluations so far."""
-        with self._changed:
-            return [(spec, tuple(self._points[run_id])) for run_id, spec in self._training.items()]
+        return [(spec, tuple(self._points[run_id])) for run_id, spec in self._training.items()]
 
     def interrupt(self) -> None:
         """Stop soon. Safe to call from a signal handler."""
@@ -54,52 +51,43 @@ class RunBatch:
 
     def take(self, open_shapes: Mapping[tuple[object, ...], int], *, block: bool) -> RunSpec | Signal:
         """Return the next run."""
-        with self._changed:
-            while True:
-                if self._interrupted or not (self._waiting or self._training):
-                    return DONE
-                if self._waiting:
-                    spec = self._waiting.popleft()
-                    self._training[spec.run_id] = spec
-                    self._points[spec.run_id] = []
-                    return spec
-                if not block:
-                    return WAIT
-                self._changed.wait(0.1)
+        if self._interrupted or not (self._waiting or self._training):
+            return DONE
+        if not self._waiting:
+            return WAIT
+        spec = self._waiting.popleft()
+        self._training[spec.run_id] = spec
+        self._points[spec.run_id] = []
+        return spec
 
     def report(self, points: Sequence[EvalPoint]) -> frozenset[RunId]:
         """Keep evaluations; nothing is stopped before it has ended, but by an interrupt."""
-        with self._changed:
-            for point in points:
-                if point.run_id in self._training:
-                    self._points[point.run_id].append(point)
-            if not self._interrupted:
-                return frozenset()
-            last = {run_id: spec.grid[-1] for run_id, spec in self._training.items()}
-            return frozenset(p.run_id for p in points if p.step < last.get(p.run_id, p.step + 1))
+        for point in points:
+            if point.run_id in self._training:
+                self._points[point.run_id].append(point)
+        if not self._interrupted:
+            return frozenset()
+        last = {run_id: spec.grid[-1] for run_id, spec in self._training.items()}
+        return frozenset(p.run_id for p in points if p.step < last.get(p.run_id, p.step + 1))
 
     def finish(self, outcome: Outcome) -> None:
         """Hand on a run that has ended."""
-        with self._changed:
-            spec = self._training.pop(outcome.run_id, None)
-            if spec is not None and outcome.kind != "stopped":
-                self._on_end(spec, self._points[outcome.run_id], outcome)
-            self._changed.notify_all()
+        spec = self._training.pop(outcome.run_id, None)
+        if spec is not None and outcome.kind != "stopped":
+            self._on_end(spec, self._points[outcome.run_id], outcome)
 
     def lost(self, run_ids: Sequence[RunId], reason: str, cause: LossCause = "died") -> None:
         """A worker died: its runs go again from the start, three times at most."""
-        with self._changed:
-            for run_id in run_ids:
-                spec = self._training.pop(run_id, None)
-                if spec is None:
-                    continue
-                self._losses[run_id] = self._losses.get(run_id, 0) + 1
-                if self._losses[run_id] < MAX_LOSSES:
-                    self._waiting.appendleft(spec)
-                else:
-                    text = f"its worker ended {MAX_LOSSES} times: {reason}"
-                    self._on_end(spec, (), Outcome(run_id, "failed", 0, reason=text))
-            self._changed.notify_all()
+        for run_id in run_ids:
+            spec = self._training.pop(run_id, None)
+            if spec is None:
+                continue
+            self._losses[run_id] = self._losses.get(run_id, 0) + 1
+            if self._losses[run_id] < MAX_LOSSES:
+                self._waiting.appendleft(spec)
+            else:
+                text = f"its worker ended {MAX_LOSSES} times: {reason}"
+                self._on_end(spec, (), Outcome(run_id, "failed", 0, reason=text))
 
     def overdue(self, run_ids: Sequence[RunId], silent_s: float) -> bool:
         """Return False: these runs have no time limit."""

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable
 from typing import Protocol
 
 from tuner.errors import StorageLostError
-from tuner.study.search.tally import Tally
 from tuner.study.search.trial import AskedTrial
 
 #: Seconds a database may be away before the study ends with its results in the spool.
@@ -85,22 +83,13 @@ class Outage:
         except StorageLostError as error:
             self.failed(error)
 
-    def tend(self, ledger: Patient, tally: Tally) -> None:
-        """Do what is due: write, and count again."""
-        self.save(ledger)
-        self.recount(ledger, tally)
-
-    def recount(self, ledger: Patient, tally: Tally) -> None:
-        """Take in what other supervisors of the study have finished, when it is time."""
-        if self.waits:
-            return
+    def recount(self, ledger: Patient) -> dict[str, int] | None:
+        """Return finished trials by outcome, those of other supervisors too, when it is time."""
         try:
-            counts = ledger.recount()
+            return None if self.waits else ledger.recount()
         except StorageLostError as error:
             self.failed(error)
-            return
-        if counts is not None:
-            tally.counts = Counter(counts)
+            return None
 
     def save_all(self, ledger: Patient, *, patiently: bool) -> None:
         """Write everything.

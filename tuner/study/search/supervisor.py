@@ -8,8 +8,8 @@ worker the whole study is reproducible.
 from __future__ import annotations
 
 import contextlib
-import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
@@ -62,75 +62,59 @@ class StudySupervisor:
         self._checkpoints = RunCheckpoints(plan.checkpoints)
         self._clock = clock
         self._start = clock()
-        self._changed = threading.Condition(threading.RLock())
         self._open = OpenTrials()
         self._outage = Outage(clock, self._progress.note)
         self._tally = Tally(settled, plan.trials)
         self._steps = 0
         self._told_of_stop = False
         self._ending: Ending | None = None
-        self._interrupted = False  # set by a signal handler, which must not wait for the lock
+        self._interrupted = False  # set by a signal handler
 
     # What executors and trainers call.
 
     def take(self, open_shapes: Mapping[tuple[object, ...], int], *, block: bool) -> RunSpec | Signal:
         """Return the next run, preferably of an open shape; ask for new trials up to the in-flight limit."""
-        with self._changed:
-            while True:
-                self._check_ending()
-                self._ask_ahead()
-                if self._ending is not None:
-                    return DONE
-                if not self._open and not self._outage.on and not self._comes_back:
-                    return DONE
-                spec = self._open.dispatch(open_shapes)
-                if spec is not None:
-                    return spec
-                if not block:
-                    return WAIT
-                self._outage.save(self._ledger)
-                self._changed.wait(0.1)
+        self._check_ending()
+        self._ask_ahead()
+        if self._ending is not None or not (self._open or self._outage.on or self._comes_back):
+            return DONE
+        return self._open.dispatch(open_shapes) or WAIT
 
     def report(self, points: Sequence[EvalPoint]) -> frozenset[RunId]:
         """PruningRule evaluations, and return which of their runs to stop."""
-        with self._changed:
-            self._check_ending()
-            for point in points:
-                self._take_in_evaluation(point)
-            return frozenset(point.run_id for point in points if self._is_to_stop(point))
+        self._check_ending()
+        for point in points:
+            self._take_in_evaluation(point)
+        return frozenset(point.run_id for point in points if self._is_to_stop(point))
 
     def finish(self, outcome: Outcome) -> None:
         """Take note of a run's end, and settle its trial when it was the last."""
-        with self._changed:
-            run = self._open.running(outcome.run_id)
-            if run is None:
-                return  # it was lost and goes again; this is the late news of the first attempt
-            trial = self._open.trial(outcome.run_id)
-            run.state, run.steps, run.elapsed_s = "ended", outcome.steps, outcome.elapsed_s
-            self._ledger.write_curve(outcome.run_id.trial, outcome.run_id.replicate, run.points)
-            if trial.decided is None:
-                ending = self._ending is not None or self._interrupted
-                trial.decided = outcomes.of_outcome(outcome, run.points, self._plan.grid, ending=ending)
-            self._settle(trial)
-            self._changed.notify_all()
+        run = self._open.running(outcome.run_id)
+        if run is None:
+            return  # it was lost and goes again; this is the late news of the first attempt
+        trial = self._open.trial(outcome.run_id)
+        run.state, run.steps, run.elapsed_s = "ended", outcome.steps, outcome.elapsed_s
+        self._ledger.write_curve(outcome.run_id.trial, outcome.run_id.replicate, run.points)
+        if trial.decided is None:
+            ending = self._ending is not None or self._interrupted
+            trial.decided = outcomes.of_outcome(outcome, run.points, self._plan.grid, ending=ending)
+        self._settle(trial)
 
     def lost(self, run_ids: Sequence[RunId], reason: str, cause: LossCause = "died") -> None:
         """A worker ended: its runs go again from the start, unless one is charged (``outcomes.py``)."""
-        with self._changed:
-            for run_id in run_ids:
-                run = self._open.running(run_id)
-                if run is None:
-                    continue
-                trial = self._open.trial(run_id)
-                run.steps = run.last_step
-                if trial.decided is None:
-                    trial.decided = outcomes.charge(run, alone=len(run_ids) == 1, cause=cause, reason=reason)
-                if trial.decided is not None:
-                    run.state = "ended"
-                    self._settle(trial)
-                else:
-                    self._open.again(run_id)
-            self._changed.notify_all()
+        for run_id in run_ids:
+            run = self._open.running(run_id)
+            if run is None:
+                continue
+            trial = self._open.trial(run_id)
+            run.steps = run.last_step
+            if trial.decided is None:
+                trial.decided = outcomes.charge(run, alone=len(run_ids) == 1, cause=cause, reason=reason)
+            if trial.decided is not None:
+                run.state = "ended"
+                self._settle(trial)
+            else:
+                self._open.again(run_id)
 
     def overdue(self, run_ids: Sequence[RunId], silent_s: float) -> bool:
         """Whether a worker has been silent for longer than all its runs together may still train.
@@ -140,8 +124,7 @@ class StudySupervisor:
         limit = self._trial_timeout
         if limit is None:
             return False
-        with self._changed:
-            return silent_s > self._open.time_left(run_ids, limit)
+        return silent_s > self._open.time_left(run_ids, limit)
 
     def slept(self, seconds: float) -> None:
         """Give runs in training the seconds in which they may have waited for this process."""
@@ -153,14 +136,14 @@ class StudySupervisor:
 
     def tick(self) -> bool:
         """Draw progress; return False when workers are to stop now (time is up, interrupted, or failing)."""
-        with self._changed:
-            self._check_ending()
-            if self._ending == "interrupted" and not self._told_of_stop:
-                self._told_of_stop = True
-                self._progress.note(STOPPING)
-            self._outage.tend(self._ledger, self._tally)
-            self._drawing.draw(self.snapshot)
-            return self._ending is None
+        self._check_ending()
+        if self._ending == "interrupted" and not self._told_of_stop:
+            self._told_of_stop = True
+            self._progress.note(STOPPING)
+        self._outage.save(self._ledger)
+        self._recount()
+        self._drawing.draw(self.snapshot)
+        return self._ending is None
 
     # What the study's owner calls.
 
@@ -170,22 +153,21 @@ class StudySupervisor:
 
     def close(self) -> Ending:
         """Settle whatever is still in flight once no worker trains any more, and return how the search ended."""
-        with self._changed:
-            self._check_ending()
-            refused: StorageLostError | None = None
-            try:
-                for trial in self._open:
-                    try:
-                        self._close(trial)
-                    except StorageLostError as error:  # neither told nor kept: it goes again; the next may be kept
-                        refused = error
-                self._open.clear_queue()
-                if refused is not None:
-                    raise refused
-                self._outage.save_all(self._ledger, patiently=self._ending != "interrupted")
-            finally:
-                self._ledger.close()
-            return self._ending or "done"
+        self._check_ending()
+        refused: StorageLostError | None = None
+        try:
+            for trial in self._open:
+                try:
+                    self._close(trial)
+                except StorageLostError as error:  # neither told nor kept: it goes again; the next may be kept
+                    refused = error
+            self._open.clear_queue()
+            if refused is not None:
+                raise refused
+            self._outage.save_all(self._ledger, patiently=self._ending != "interrupted")
+        finally:
+            self._ledger.close()
+        return self._ending or "done"
 
     def _close(self, trial: OpenTrial) -> None:
         end = outcomes.conclude(trial, self._plan.grid[-1], self._objective) if trial.ended else None
@@ -214,20 +196,22 @@ class StudySupervisor:
 
     def snapshot(self) -> Snapshot:
         """Return the study at this moment."""
-        with self._changed:
-            running = tuple(t.show(self._plan.grid[-1]) for t in self._open.by_number() if t.training)
-            elapsed = self._clock() - self._start
-            return self._tally.snapshot(
-                self._plan.name, running, self._steps, elapsed, self._plan.unit, self._plan.clock
-            )
+        running = tuple(t.show(self._plan.grid[-1]) for t in self._open.by_number() if t.training)
+        elapsed = self._clock() - self._start
+        return self._tally.snapshot(self._plan.name, running, self._steps, elapsed, self._plan.unit, self._plan.clock)
 
     # Work to hand out.
 
     @property
     def _comes_back(self) -> bool:
         """Whether there may be work again: results are still to be told, or others may give trials back."""
-        self._outage.recount(self._ledger, self._tally)
+        self._recount()
         return bool(self._ledger.unwritten) or self._ledger.others_have(self.finished)
+
+    def _recount(self) -> None:
+        counts = self._outage.recount(self._ledger)
+        if counts is not None:
+            self._tally.counts = Counter(counts)
 
     def _ask_ahead(self) -> None:
         plan = self._plan
