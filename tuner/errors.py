@@ -2,7 +2,7 @@
 
 TunerError                 something the user can act on; the command line prints it as one line
 |- InputError              bad flag, file or value: exit code 2, nothing written
-|  |- UnusableEnvironmentError    the environment cannot be made or does not fit the algorithm
+|  |- UnusableEnvironmentError    the environment cannot be made or does not fit the algorithm (Unknown...: no such id)
 |  |- SpaceError           a search space file breaks a rule
 |  '- ResumeError          the stored study differs in a pinned setting
 |- MissingExtraError       an optional package is not installed: exit code 2
@@ -34,6 +34,10 @@ class InputError(TunerError):
 
 class UnusableEnvironmentError(InputError):
     """The environment cannot be made, or its spaces do not fit the algorithm."""
+
+
+class UnknownEnvironmentError(UnusableEnvironmentError):
+    """No environment is registered under this id."""
 
 
 class SpaceError(InputError):

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from tuner.cli.values import read_pairs, read_value
 from tuner.errors import InputError
+from tuner.plan.recipe import StudyRecipe
 
 
 @pytest.mark.parametrize(
@@ -61,3 +62,20 @@ def test_a_pair_needs_a_key_and_a_value(pair):
 
 def test_the_last_of_equal_keys_wins():
     assert read_pairs("--set", ["a=1", "b=x=y", "a=2"]) == {"a": 2, "b": "x=y"}
+
+
+def test_mappings_nest_and_their_numbers_are_numbers():
+    wanted = {"duration": 5, "observation": {"type": "Kinematics", "features": ["x", 1e-3]}}
+    read = read_value("{duration: 5, observation: {type: Kinematics, features: [x, 1e-3]}}")
+    assert read == wanted
+    spec = StudyRecipe(env="A-v0", env_arg={"config": read}).env_spec()
+    assert hash(spec) == hash(StudyRecipe(env="A-v0", env_arg={"config": dict(reversed(read.items()))}).env_spec())
+    assert spec.arguments() == {"config": wanted}
+    spec.arguments()["config"]["observation"]["type"] = "changed by an environment"
+    assert spec.arguments() == {"config": wanted}
+
+
+@pytest.mark.parametrize("text", ["{a: 1", "{1: 2}", "{a: 2020-01-01}", "{a: !!python/name:os.system }"])
+def test_what_is_no_plain_mapping_is_refused(text):
+    with pytest.raises(ValueError, match="mapping"):
+        read_value(text)

@@ -62,7 +62,6 @@ def test_given_buffer_is_filled_and_decides_the_precision(space: spaces.Space) -
         spaces.Box(0, 1, (MAX_INPUT_SIZE + 1,)),
         spaces.Box(0, 255, (84, 84, 4), np.float32),
         spaces.Box(0, 1, (0,)),
-        spaces.Discrete(MAX_INPUT_SIZE + 1),
         spaces.MultiDiscrete([MAX_INPUT_SIZE, 2]),
         spaces.Sequence(spaces.Discrete(2)),
         spaces.Dict(a=spaces.Sequence(spaces.Discrete(2))),

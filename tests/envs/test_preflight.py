@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium import spaces
+from gymnasium.envs.registration import EnvSpec as EntrySpec
 
 from tuner.envs.encoders import encoder_for
 from tuner.envs.preflight import misfit, preflight
@@ -98,3 +100,25 @@ def test_a_member_fits_and_a_stranger_does_not() -> None:
 def test_an_observation_outside_of_its_space_is_never_read_as_another(space: spaces.Space, value: object) -> None:
     with pytest.raises(ValueError, match=r"outside|bytes"):
         encoder_for(space).store(value)
+
+
+def test_a_table_takes_more_numbers_than_a_network(tmp_path):
+    many = tmp_path / "many.py"
+    many.write_text(
+        HEAD
+        + """    observation_space = spaces.Discrete(40_000)
+    def reset(self, *, seed=None, options=None): return 39_999, {}
+    def step(self, action): return 7, 0.0, False, False, {}
+"""
+        + TAIL
+    )
+    spec = EnvSpec("Mine-v0", module=str(many))
+    assert preflight(spec, "q_learning").observation == "Discrete(40000)"
+    with pytest.raises(UnusableEnvironmentError, match=r"40_000 numbers \(one-hot\).*--algo q_learning"):
+        preflight(spec, "dqn")
+
+
+def test_an_id_that_only_this_process_knows_is_explained(monkeypatch):
+    monkeypatch.setitem(gym.registry, "OnlyHere-v0", EntrySpec("OnlyHere-v0", entry_point="__main__:Env"))
+    with pytest.raises(UnusableEnvironmentError, match=r"registered in your script.*env_module='my_env.py'.*inline"):
+        preflight(EnvSpec("OnlyHere-v0"), "dqn")

@@ -176,9 +176,7 @@ def _train(spec: RunSpec, folder: Path, facts: EnvFacts, *, quiet: bool) -> int:
     if outcome.kind != "completed":
         raise StudyFailedError(f"The run {outcome.kind.replace('_', ' ')} at step {outcome.steps}: {outcome.reason}")
     save_model(folder, spec, watch.weights, watch.points)
-    config = config_yaml(
-        spec.env.id, spec.n_timesteps, spec.hyperparameters, dict(spec.env.kwargs), facts.preprocessing
-    )
+    config = config_yaml(spec.env.id, spec.n_timesteps, spec.hyperparameters, spec.env.arguments(), facts.preprocessing)
     (folder / "config.yaml").write_text(config, encoding="utf-8")
     plot = watch.write_plot(folder, facts.reward_threshold)
     last = watch.points[-1]

@@ -1,4 +1,4 @@
-"""``key=value`` arguments: plain scalars and lists, nothing that executes."""
+"""``key=value`` arguments: plain scalars, lists and mappings, nothing that executes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def read_pairs(flag: str, pairs: Iterable[str]) -> dict[str, Any]:
     """Return repeated ``key=value`` arguments as a mapping; the last of equal keys wins.
 
     Raises:
-        InputError: An argument without ``=``, without a key, or with a list that is not one.
+        InputError: An argument without ``=``, without a key, or with a list or mapping that is not one.
     """
     found = {}
     for pair in pairs:
@@ -44,22 +44,24 @@ def read_value(text: str) -> Any:
     """Return what a word of the command line stands for.
 
     Numbers (``1e-3`` and ``50_000`` too, which YAML 1.1 would read as text), ``true``, ``false``, ``null``, lists such
-    as ``[64, 64]``, quoted text; everything else is text as it stands.
+    as ``[64, 64]``, mappings such as ``{duration: 5}``, quoted text; everything else is text as it stands.
 
     Raises:
-        ValueError: A broken list or quotation.
+        ValueError: A broken list, mapping or quotation.
     """
     if text.lower() in _WORDS:
         return _WORDS[text.lower()]
     if _NUMBER.fullmatch(text):
         return read_number(text)
-    if text[:1] not in ("[", "'", '"'):
+    if text[:1] not in ("[", "{", "'", '"'):
         return text
     try:
         value = parse(text)
     except InputError as error:
-        raise ValueError(f"'{text}' is not a list such as [64, 64], nor quoted text: it {error}") from None
-    return _items(value, text) if isinstance(value, list) else value
+        raise ValueError(
+            f"'{text}' is not a list such as [64, 64], a mapping such as {{duration: 5}}, nor quoted text: it {error}"
+        ) from None
+    return value if isinstance(value, str) else _item(value, text)
 
 
 def read_number(text: str) -> int | float | str:
@@ -70,15 +72,13 @@ def read_number(text: str) -> int | float | str:
     return number if math.isfinite(number) else text
 
 
-def _items(values: list[Any], whole: str) -> list[Any]:
-    items: list[Any] = []
-    for value in values:
-        if isinstance(value, list):
-            items.append(_items(value, whole))
-        elif isinstance(value, str):
-            items.append(read_number(value))
-        elif value is None or isinstance(value, bool | int | float):
-            items.append(value)
-        else:
-            raise ValueError(f"'{whole}' may hold numbers, text, booleans and lists only.")
-    return items
+def _item(value: Any, whole: str) -> Any:
+    if isinstance(value, list):
+        return [_item(v, whole) for v in value]
+    if isinstance(value, dict) and all(isinstance(key, str) for key in value):
+        return {key: _item(v, whole) for key, v in value.items()}
+    if isinstance(value, str):
+        return read_number(value)
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    raise ValueError(f"'{whole}' may hold numbers, text, booleans, lists and mappings with text keys only.")

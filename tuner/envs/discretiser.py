@@ -69,6 +69,8 @@ def discretiser_for(space: spaces.Space[Any], bins: int, limit: float) -> Discre
         UnusableEnvironmentError: Another kind of space, or too many cells.
     """
     if isinstance(space, spaces.Discrete):
+        if space.n > MAX_ROWS:
+            raise UnusableEnvironmentError(f"q_learning takes at most {MAX_ROWS:,} table rows, got {space.n:,}.")
         return None
     if not isinstance(space, spaces.Box):
         raise UnusableEnvironmentError(

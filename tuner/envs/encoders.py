@@ -7,13 +7,14 @@ image; so another kind is another class here and nothing elsewhere.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from tuner.envs.image_encoder import image_encoder_for
+from tuner.envs.image_encoder import image_encoder_for, is_picture, largest
 from tuner.errors import UnusableEnvironmentError
 
 Array = NDArray[Any]
@@ -77,9 +78,11 @@ class BoxEncoder:
 
     Attributes:
         input_size: Numbers in the Box.
+        divisor: What they are divided by: a small picture's largest value, else 1.
     """
 
     input_size: int
+    divisor: int = 1
     image: None = None
     frames: int = 0
     scale: int = 1
@@ -97,7 +100,8 @@ class BoxEncoder:
 
     def store(self, observation: Any) -> Any:
         """Return ``[input_size]`` float32; no copy where the observation is that already."""
-        return np.asarray(observation, np.float32).reshape(-1)
+        numbers = np.asarray(observation, np.float32).reshape(-1)
+        return numbers if self.divisor == 1 else numbers * np.float32(1 / self.divisor)
 
     def to_input(self, stored: Array, out: Array | None = None) -> Array:
         """Return ``stored`` itself when it is float32 and ``out`` is not given."""
@@ -110,6 +114,8 @@ class BoxEncoder:
 @dataclass(frozen=True)
 class DiscreteEncoder:
     """A number in ``[start, start + n)``: kept as an index from 0, shown one-hot (Stable-Baselines3 does the same).
+
+    Of more than ``MAX_INPUT_SIZE`` values, which only tables take, the index itself is shown.
 
     Attributes:
         n: Number of values.
@@ -135,8 +141,8 @@ class DiscreteEncoder:
 
     @property
     def input_size(self) -> int:
-        """``n``."""
-        return self.n
+        """``n``, or 1 where the index itself is shown."""
+        return self.n if self.n <= MAX_INPUT_SIZE else 1
 
     def store(self, observation: Any) -> Any:
         """Return the index, an int in ``[0, n)``."""
@@ -146,7 +152,9 @@ class DiscreteEncoder:
         return index
 
     def to_input(self, stored: Array, out: Array | None = None) -> Array:
-        """Return the one-hot vectors ``[..., n]``."""
+        """Return the one-hot vectors ``[..., n]``, or the indices ``[..., 1]``."""
+        if self.n > MAX_INPUT_SIZE:
+            return np.asarray(stored, np.float32)[..., None]  # exact: tables have fewer than 2^24 rows
         if out is None:
             out = np.zeros((*stored.shape, self.n), np.float32)
         else:
@@ -158,7 +166,7 @@ class DiscreteEncoder:
 
 @dataclass(frozen=True)
 class CompositeEncoder:
-    """Spaces made of several: parts one after the other, numbers one-hot (Gymnasium's ``flatten``).
+    """Spaces made of several: parts one after the other, numbers one-hot (Gymnasium's ``flatten``), pictures in [0, 1].
 
     Attributes:
         space: Dict, Tuple, MultiDiscrete or MultiBinary, nested at will.
@@ -188,7 +196,14 @@ class CompositeEncoder:
 
     def store(self, observation: Any) -> Any:
         """Return ``[input_size]`` float32."""
-        return np.asarray(spaces.flatten(self.space, observation), np.float32)
+        numbers = np.asarray(spaces.flatten(self.space, observation), np.float32)
+        return numbers if self.factors is None else numbers * self.factors
+
+    @cached_property
+    def factors(self) -> Array | None:
+        """``[input_size]`` float32 where some part is a picture of bytes, which is brought to [0, 1]; else None."""
+        factors = _factors(self.space)
+        return None if (factors == 1).all() else factors
 
     def to_input(self, stored: Array, out: Array | None = None) -> Array:
         """Return ``stored`` itself when it is float32 and ``out`` is not given."""
@@ -205,7 +220,6 @@ def encoder_for(space: spaces.Space[Any]) -> Encoder:
         UnusableEnvironmentError: No encoder reads this kind of observation.
     """
     if isinstance(space, spaces.Discrete):
-        _check_size(space, int(space.n))
         return DiscreteEncoder(int(space.n), int(space.start))
     if isinstance(space, spaces.Box):
         image = image_encoder_for(space)
@@ -216,10 +230,10 @@ def encoder_for(space: spaces.Space[Any]) -> Encoder:
             raise UnusableEnvironmentError(f"observations are empty, Box{space.shape}.")
         if size > MAX_INPUT_SIZE:
             raise UnusableEnvironmentError(
-                f"observations are Box{space.shape} {space.dtype}: images must be uint8 or bool, "
-                f"and vectors have at most {MAX_INPUT_SIZE:_} numbers."
+                f"observations are Box{space.shape} {space.dtype}: images must be uint8 or bool in two or three "
+                f"dimensions, and vectors have at most {MAX_INPUT_SIZE:_} numbers."
             )
-        return BoxEncoder(size)
+        return BoxEncoder(size, largest(space) if is_picture(space) else 1)
     if isinstance(space, spaces.Dict | spaces.Tuple | spaces.MultiDiscrete | spaces.MultiBinary):
         _check_parts(space)
         if not space.is_np_flattenable:
@@ -227,7 +241,7 @@ def encoder_for(space: spaces.Space[Any]) -> Encoder:
                 f"observations are {type(space).__name__} with parts of no fixed length, which no network here reads."
             )
         size = int(spaces.flatdim(space))
-        _check_size(space, size)
+        check_size(space, size)
         return CompositeEncoder(space, size)
     raise UnusableEnvironmentError(
         f"observations are {type(space).__name__}; supported: Box, Discrete, MultiDiscrete, MultiBinary, Dict, Tuple."
@@ -252,9 +266,23 @@ def _check_parts(space: spaces.Space[Any], where: str = "") -> None:
         _check_parts(part, f"{where}[{key!r}]")
 
 
-def _check_size(space: spaces.Space[Any], size: int) -> None:
+def _factors(space: spaces.Space[Any]) -> Array:
+    """Return what each number of the flat vector is multiplied by, ``[input_size]`` float32."""
+    parts = [*space.spaces.values()] if isinstance(space, spaces.Dict) else getattr(space, "spaces", None)
+    if parts is not None:
+        return np.concatenate([np.ones(0, np.float32), *map(_factors, parts)])
+    picture = isinstance(space, spaces.Box) and is_picture(space)
+    return np.full(spaces.flatdim(space), 1 / largest(space) if picture else 1, np.float32)  # type: ignore[arg-type]
+
+
+def check_size(space: spaces.Space[Any], size: int, way_out: str = "") -> None:
+    """Refuse observations that are too long for a network, or empty.
+
+    Raises:
+        UnusableEnvironmentError: ``size`` numbers are none, or more than ``MAX_INPUT_SIZE``.
+    """
     if not 0 < size <= MAX_INPUT_SIZE:
         raise UnusableEnvironmentError(
             f"observations are {type(space).__name__} of {size:_} numbers (one-hot); between 1 and "
-            f"{MAX_INPUT_SIZE:_} are supported."
+            f"{MAX_INPUT_SIZE:_} are supported.{way_out}"
         )

@@ -19,12 +19,12 @@ MIN_IMAGE_SIZE = 8
 
 @dataclass(frozen=True)
 class ImageEncoder:
-    """An image of bytes or truth values: kept as bytes, channels first; shown divided by ``scale``.
+    """An image of bytes or truth values: kept as bytes, channels first; shown divided by ``scale``, at most 1.
 
     Attributes:
         image: (channels, height, width).
         channels_last: Whether the environment's own order is (height, width, channels).
-        scale: Largest value: 255, or 1 for truth values.
+        scale: Largest value that the space allows, 1 to 255.
         frames: How many of the channels are the last frames; 0 where channels mean something else.
     """
 
@@ -69,7 +69,7 @@ class ImageEncoder:
 
 def image_encoder_for(space: spaces.Box) -> ImageEncoder | None:
     """Return the encoder of a Box that is an image, else None."""
-    if space.dtype not in (np.uint8, np.bool_) or len(space.shape) not in (2, 3):
+    if not is_picture(space):
         return None
     shape = space.shape if len(space.shape) == 3 else (*space.shape, 1)
     # The channels are the shortest axis (Stable-Baselines3's rule), and the last one where axes tie.
@@ -78,4 +78,14 @@ def image_encoder_for(space: spaces.Box) -> ImageEncoder | None:
     if min(height, width) < MIN_IMAGE_SIZE:
         return None
     frames = channels if isinstance(space, FramesBox) else 0
-    return ImageEncoder((channels, height, width), channels_last, 1 if space.dtype == np.bool_ else 255, frames)
+    return ImageEncoder((channels, height, width), channels_last, largest(space), frames)
+
+
+def is_picture(space: spaces.Box) -> bool:
+    """Return whether a Box is a picture of whatever size: bytes or truth values in two or three dimensions."""
+    return space.dtype in (np.uint8, np.bool_) and len(space.shape) in (2, 3)
+
+
+def largest(space: spaces.Box) -> int:
+    """Return what a picture's values are divided by: the largest one that its space allows, at least 1."""
+    return max(int(space.high.max(initial=0)), 1)

@@ -20,13 +20,14 @@ from gymnasium.envs import registration as gym_registration
 from gymnasium.error import DependencyNotInstalled
 
 from tuner.envs.atari import AtariGame, AtariSettings
-from tuner.envs.encoders import Encoder, encoder_for
+from tuner.envs.encoders import Encoder, check_size, encoder_for
 from tuner.envs.families import ATARI, bring, family
+from tuner.envs.needs_wrapper import needs_wrapper
 from tuner.envs.pixels import PIXEL_SETTINGS, Pixels
 from tuner.envs.registration import draw_without_a_display, import_module, importable, one_line, quiet
 from tuner.envs.spec import EnvSpec
 from tuner.envs.successors import explain_unknown
-from tuner.errors import UnusableEnvironmentError
+from tuner.errors import UnknownEnvironmentError, UnusableEnvironmentError
 
 #: Cap on an evaluation episode, in steps, where the environment has no limit of its own.
 DEFAULT_EVAL_MAX_STEPS = 1_000
@@ -88,7 +89,7 @@ def make(spec: EnvSpec, render_mode: str | None = None, *, training: bool = Fals
         MissingExtraError: The environment's package is not installed.
     """
     prefix, _, env_id = spec.id.rpartition(":")
-    kwargs = dict(spec.kwargs)
+    kwargs = spec.arguments()
     if render_mode is not None or spec.pixels:
         kwargs["render_mode"] = render_mode or "rgb_array"
         draw_without_a_display()
@@ -97,7 +98,7 @@ def make(spec: EnvSpec, render_mode: str | None = None, *, training: bool = Fals
             import_module(module)
         bring(env_id)
         if env_id not in gym_registration.registry:
-            raise UnusableEnvironmentError(explain_unknown(env_id))
+            raise UnknownEnvironmentError(explain_unknown(env_id))
         if spec.pixels and family(env_id) == ATARI:
             raise UnusableEnvironmentError(f"{env_id} is observed through its frames already. Leave --pixels out.")
         try:
@@ -181,12 +182,16 @@ def _facts(env: AnyEnv, spec: EnvSpec, algorithm: str) -> EnvFacts:
         )
     try:
         encoder = encoder_for(observation_space)
+        if isinstance(observation_space, spaces.Discrete) and algorithm != "q_learning":
+            check_size(observation_space, int(observation_space.n), " A table takes more: --algo q_learning.")
     except UnusableEnvironmentError as error:
         raise UnusableEnvironmentError(f"{spec.id}: {error}") from error
     if encoder.image is not None:
         preprocessing["image"] = list(encoder.image)
     elif isinstance(observation_space, spaces.Dict | spaces.Tuple):
         preprocessing["flattened"] = type(observation_space).__name__
+    if problem := needs_wrapper(observation_space, action_space):
+        preprocessing["needs_wrapper"] = problem
     return EnvFacts(
         observation=describe(observation_space),
         n_actions=int(action_space.n),

@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import gymnasium
 import numpy as np
 from gymnasium import spaces
 
@@ -17,7 +18,7 @@ from tuner.envs.encoders import Encoder
 from tuner.envs.make import AnyEnv, EnvFacts, inspect
 from tuner.envs.registration import one_line, quiet
 from tuner.envs.spec import EnvSpec
-from tuner.errors import UnusableEnvironmentError
+from tuner.errors import UnknownEnvironmentError, UnusableEnvironmentError
 from tuner.surroundings import Surroundings
 
 #: Random steps taken.
@@ -44,7 +45,24 @@ def preflight(spec: EnvSpec, algorithm: str, *, inline: bool = False) -> EnvFact
             return _look(spec, algorithm, lambda call: None)
         finally:
             own.restore()
-    return call_in_child(_look, spec, algorithm, subject=spec.id, first="gymnasium.make()")
+    try:
+        return call_in_child(_look, spec, algorithm, subject=spec.id, first="gymnasium.make()")
+    except UnknownEnvironmentError as error:
+        raise (_registered_only_here(spec) or error) from None
+
+
+def _registered_only_here(spec: EnvSpec) -> UnusableEnvironmentError | None:
+    """Return what to say of an unknown id that this process has registered all the same, else None."""
+    entry = gymnasium.registry.get(spec.id.rpartition(":")[2])
+    if entry is None or entry.entry_point is None:
+        return None
+    made_by = entry.entry_point
+    module = made_by.partition(":")[0] if isinstance(made_by, str) else made_by.__module__
+    where, file = ("your script", "my_env.py") if module == "__main__" else (f"this process ('{module}')", module)
+    return UnusableEnvironmentError(
+        f"{spec.id} is registered in {where}, which workers do not import. Put it into a module and give "
+        f"env_module='{file}' (--env-module {file}), or train here with executor='inline'."
+    )
 
 
 def _look(spec: EnvSpec, algorithm: str, tell: Callable[[str], None]) -> EnvFacts:

@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+#: Levels that an argument's lists and mappings may be nested.
+MAX_DEPTH = 20
+
+
+class FrozenDict(dict[str, Any]):
+    """A mapping that is never changed, and so can be hashed."""
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        """Equal mappings have equal hashes, in whatever order."""
+        return hash(frozenset(self.items()))
 
 
 @dataclass(frozen=True)
@@ -12,7 +24,7 @@ class EnvSpec:
 
     Attributes:
         id: Gymnasium id, optionally ``module:Id``.
-        kwargs: Keyword arguments as sorted (name, value) pairs, so that the spec can be hashed.
+        kwargs: Keyword arguments as :func:`frozen` gives them, so that the spec can be hashed.
         module: File or module to import first (``--env-module``), or None.
         pixels: Observe rendered frames instead of the state.
     """
@@ -21,3 +33,39 @@ class EnvSpec:
     kwargs: tuple[tuple[str, Any], ...] = ()
     module: str | None = None
     pixels: bool = False
+
+    def arguments(self) -> dict[str, Any]:
+        """Return the keyword arguments: lists as tuples, mappings (and lists in them) the receiver's own to change."""
+        return {name: _thawed(value) if isinstance(value, FrozenDict) else value for name, value in self.kwargs}
+
+
+def frozen(arguments: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
+    """Return arguments as sorted (name, value) pairs that can be hashed.
+
+    Raises:
+        ValueError: A value is not made of numbers, text, booleans, null, lists and mappings with text keys.
+    """
+    return tuple((name, _frozen(value, MAX_DEPTH)) for name, value in sorted(arguments.items()))
+
+
+def _frozen(value: Any, depth: int) -> Any:
+    if depth == 0:
+        raise ValueError(f"lists and mappings may be nested {MAX_DEPTH} deep")
+    if isinstance(value, list | tuple):
+        return tuple(_frozen(v, depth - 1) for v in value)
+    if isinstance(value, Mapping):
+        for key in value:
+            if not isinstance(key, str):
+                raise ValueError(f"the keys of a mapping must be text, got {key!r}")
+        return FrozenDict({key: _frozen(value[key], depth - 1) for key in sorted(value)})
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise ValueError(
+        f"values may be numbers, text, booleans, lists and mappings, got {type(value).__name__} {str(value)!r}"
+    )
+
+
+def _thawed(value: Any) -> Any:
+    if isinstance(value, FrozenDict):
+        return {key: _thawed(v) for key, v in value.items()}
+    return [_thawed(v) for v in value] if isinstance(value, tuple) else value

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tuner.envs.spec import EnvSpec
+from tuner.envs.spec import EnvSpec, frozen
 from tuner.errors import InputError, nearest
 from tuner.fields import declare, field_infos
 from tuner.hyperparameters import ALGORITHMS
@@ -121,7 +121,10 @@ class StudyRecipe:
 
     def env_spec(self) -> EnvSpec:
         """Return the environment the study is about."""
-        kwargs = tuple(sorted((name, _hashable(value)) for name, value in self.env_arg.items()))
+        try:
+            kwargs = frozen(self.env_arg)
+        except ValueError as error:
+            raise InputError(f"--env-arg: {error}.") from None
         return EnvSpec(id=self.env, kwargs=kwargs, module=self.env_module, pixels=self.pixels)
 
 
@@ -179,11 +182,3 @@ def _check_ray(recipe: StudyRecipe) -> None:
         raise InputError("--cpus-per-worker and --gpus-per-worker must not both be 0: Ray could not share workers out.")
     if recipe.device == "cuda" and recipe.gpus_per_worker == 0:
         raise InputError("--device cuda needs --gpus-per-worker with --executor ray: 1, or a fraction such as 0.25.")
-
-
-def _hashable(value: Any) -> Any:
-    if isinstance(value, list | tuple):
-        return tuple(_hashable(v) for v in value)
-    if isinstance(value, Mapping):
-        raise InputError(f"--env-arg takes numbers, text, booleans and lists, got {dict(value)!r}.")
-    return value

@@ -29,6 +29,8 @@ def to_zoo(preprocessing: Mapping[str, Any], env_kwargs: Mapping[str, Any]) -> t
     settings: dict[str, Any] = {"policy": "MlpPolicy"}
     if preprocessing.get("observation") == "rendered frames":
         return settings, "RL Zoo does not train on rendered frames (--pixels)."
+    if preprocessing.get("needs_wrapper"):
+        return settings, str(preprocessing["needs_wrapper"])
     if "frame_skip" in preprocessing:
         # The wrapper skips frames: the environment must not skip as well.
         kwargs["frameskip"] = 1

@@ -96,6 +96,7 @@ def _yaml(
 ) -> tuple[str, bool, str]:
     surroundings, unknown = to_zoo(preprocessing, env_kwargs)
     reason = _beyond_zoo(hyperparameters) or unknown
+    module = ""
     if reason:
         extra: dict[str, Any] = {"env_kwargs": dict(env_kwargs)} if env_kwargs else {}
         if preprocessing.get("observation") == "rendered frames":
@@ -109,8 +110,11 @@ def _yaml(
             "hyperparameters": hyperparameters.to_mapping(),
         }
     else:
-        content = {env: {"n_timesteps": n_timesteps, **surroundings, **zoo_arguments(hyperparameters)}}
+        module, _, key = env.rpartition(":")
+        content = {key: {"n_timesteps": n_timesteps, **surroundings, **zoo_arguments(hyperparameters)}}
     text = yaml.safe_dump(content, sort_keys=False, allow_unicode=False, default_flow_style=None)
+    if module and not reason:
+        text += f"# RL Zoo needs --gym-packages {module}; tune train needs --env {env}\n"
     return (f"# Not in RL Zoo's format: {reason}\n{text}" if reason else text), not reason, reason
 
 

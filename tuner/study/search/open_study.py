@@ -79,6 +79,11 @@ def open_study(plan: StudyPlan, provenance: Mapping[str, Any]) -> OpenedStudy:
             plan = as_stored(plan, stored[attr.SPACE], rules_of(stored))
         if resumed and (attr.RECIPE in stored or study.get_trials(deepcopy=False)):
             check_resume(plan, stored)
+        if list(study.directions) != [optuna.study.StudyDirection.MAXIMIZE]:
+            raise ResumeError(
+                f"The study '{plan.name}' {_directions(study)}; tune maximises one return. "
+                "Choose another with --study NEW."
+            )
         if attr.RECIPE not in stored:
             # The recipe is written last: a study without one was never begun.
             for key, value in _describe(plan, provenance).items():
@@ -97,6 +102,10 @@ def open_study(plan: StudyPlan, provenance: Mapping[str, Any]) -> OpenedStudy:
             exclusive=exclusive,
         )
     return OpenedStudy(ledger, plan, resumed)
+
+
+def _directions(study: optuna.Study) -> str:
+    return "minimises" if len(study.directions) == 1 else f"has {len(study.directions)} directions"
 
 
 def buffer_study(storage: BaseStorage, name: str, url: str, trials: int | None = None) -> BufferedStorage:

@@ -90,7 +90,7 @@ def footprint(hyperparameters: Hyperparameters, facts: EnvFacts, n_timesteps: in
     if backend == "sb3":
         # Adam's two moments and a gradient beside the two networks; two observations, int64 action, and three float32
         # numbers (reward, done, timeout) for each transition.
-        row = 2 * _stored_by_sb3(facts.observation_space) + 8 + 3 * 4
+        row = 2 * _stored_by_sb3(facts) + 8 + 3 * 4
         return Footprint(transitions, row, 5 * 4 * n_parameters, transitions)
     row = (2 * math.prod(encoder.storage_shape) + 5) * 4
     if encoder.image is not None:
@@ -121,12 +121,13 @@ def can_reserve(n_bytes: int) -> bool:
     return True
 
 
-def _stored_by_sb3(space: spaces.Space[object]) -> int:
-    """Return the bytes of one observation in Stable-Baselines3's replay memory: its own type, a number as one entry."""
-    if isinstance(space, spaces.Dict | spaces.Tuple):
-        space = spaces.flatten_space(space)
-    assert space.dtype is not None
-    return math.prod(space.shape or (1,)) * int(np.dtype(space.dtype).itemsize)
+def _stored_by_sb3(facts: EnvFacts) -> int:
+    """Return the bytes of one observation in Stable-Baselines3's replay memory: a number's or a vector's own type."""
+    space, encoder = facts.observation_space, facts.encoder
+    if isinstance(space, spaces.Discrete) or (isinstance(space, spaces.Box) and len(space.shape) == 1):
+        assert space.dtype is not None
+        return math.prod(space.shape or (1,)) * int(np.dtype(space.dtype).itemsize)
+    return encoder.input_size * (1 if encoder.image is not None and encoder.scale in (1, 255) else 4)
 
 
 def _left(files: tuple[str, str]) -> int | None:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from tuner.contract.outcome import EvalPoint
 from tuner.contract.spec import Backend, EvaluationSpec, RunId, RunSpec
 from tuner.durable import replace_file
-from tuner.envs.spec import EnvSpec
+from tuner.envs.spec import EnvSpec, frozen
 from tuner.errors import InputError
 from tuner.hyperparameters import (
     DQNHyperparameters,
@@ -93,7 +93,7 @@ def save_model(
         "weights_sha256": hashlib.sha256(buffer.getvalue()).hexdigest(),
         "algorithm": spec.algorithm,
         "backend": spec.backend,
-        "env": {**asdict(spec.env), "kwargs": dict(spec.env.kwargs)},
+        "env": {**asdict(spec.env), "kwargs": spec.env.arguments()},
         "hyperparameters": spec.hyperparameters.to_mapping(),
         "seed": spec.seed,
         "grid": list(spec.grid),
@@ -163,7 +163,7 @@ def _checksum(model: Mapping[str, Any]) -> str:
 
 def _spec(model: Mapping[str, Any]) -> RunSpec:
     env, evaluation = model["env"], model["evaluation"]
-    kwargs = tuple(sorted((str(name), _frozen(value)) for name, value in env["kwargs"].items()))
+    kwargs = frozen(env["kwargs"])
     module = None if env["module"] is None else str(env["module"])
     if model["backend"] not in get_args(Backend):
         raise ValueError(f"unknown backend {model['backend']!r}")
@@ -251,11 +251,6 @@ def _read(path: Path) -> bytes:
         raise InputError(
             f"{path} cannot be read: {error.strerror or error}. A model folder holds {MODEL} and {WEIGHTS}."
         ) from error
-
-
-def _frozen(value: Any) -> Any:
-    """JSON lists as tuples, so that an environment's name can be hashed."""
-    return tuple(_frozen(item) for item in value) if isinstance(value, list) else value
 
 
 def _one_line(error: Exception) -> str:

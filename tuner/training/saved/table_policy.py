@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.envs.discretiser import Discretiser
+from tuner.envs.encoders import DiscreteEncoder
 
 Array = NDArray[Any]
 
@@ -22,7 +23,7 @@ class TablePolicy:
 
     Attributes:
         table: Action values ``[rows, n_actions]``.
-        discretiser: From a Box observation to its row; None where observations are numbers, shown one-hot.
+        discretiser: From a Box observation to its row; None where they are numbers: one-hot, or many as they are.
     """
 
     table: Array
@@ -31,7 +32,11 @@ class TablePolicy:
     @property
     def input_size(self) -> int:
         """Length of the input vector."""
-        return int(self.table.shape[0]) if self.discretiser is None else len(self.discretiser.low)
+        return self._encoder.input_size if self.discretiser is None else len(self.discretiser.low)
+
+    @property
+    def _encoder(self) -> DiscreteEncoder:
+        return DiscreteEncoder(int(self.table.shape[0]))
 
     @property
     def n_actions(self) -> int:
@@ -40,7 +45,12 @@ class TablePolicy:
 
     def q_values(self, inputs: Array) -> Array:
         """Return action values ``[..., n_actions]`` of inputs ``[..., input_size]``."""
-        rows = inputs.argmax(axis=-1) if self.discretiser is None else self.discretiser.row_array(inputs)
+        if self.discretiser is not None:
+            rows = self.discretiser.row_array(inputs)
+        elif self.input_size == 1:
+            rows = inputs[..., 0].astype(np.intp)
+        else:
+            rows = inputs.argmax(axis=-1)
         values: Array = self.table[rows]
         return values
 

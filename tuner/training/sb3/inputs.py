@@ -8,12 +8,11 @@ import gymnasium as gym
 import numpy as np
 import torch
 from gymnasium import spaces
-from gymnasium.wrappers import FlattenObservation
+from gymnasium.wrappers import TransformAction
 from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
-from tuner.envs.encoders import Encoder, encoder_for
-from tuner.envs.image_encoder import ImageEncoder
+from tuner.envs.encoders import DiscreteEncoder, Encoder, encoder_for
 from tuner.hyperparameters import DQNHyperparameters, Hyperparameters
 from tuner.networks.conv import NATURE_MIN_SIZE, SMALL, Torso
 
@@ -21,15 +20,13 @@ AnyEnv = gym.Env[Any, Any]
 
 
 def for_sb3(env: AnyEnv) -> AnyEnv:
-    """Return the environment with spaces that Stable-Baselines3 takes: from 0, flat, images channels first."""
-    encoder = encoder_for(env.observation_space)
-    if isinstance(env.observation_space, spaces.Dict | spaces.Tuple):
-        env = FlattenObservation(env)
-    elif isinstance(encoder, ImageEncoder):
-        env = _ChannelsFirst(env, encoder)
-    if any(getattr(space, "start", 0) != 0 for space in (env.action_space, env.observation_space)):
-        env = FromZero(env)
-    return env
+    """Return the environment with spaces that Stable-Baselines3 takes; networks see what the native ones see."""
+    space, encoder = env.observation_space, encoder_for(env.observation_space)
+    vector = isinstance(space, spaces.Box) and len(space.shape) == 1 and encoder.image is None
+    if not (vector or (isinstance(space, spaces.Discrete) and space.start == 0)):
+        env = _Encoded(env, encoder)
+    start = int(getattr(env.action_space, "start", 0))
+    return TransformAction(env, lambda action: action + start, spaces.Discrete(env.action_space.n)) if start else env  # type: ignore[attr-defined]
 
 
 def policy_arguments(encoder: Encoder | None, net_arch: list[int]) -> dict[str, Any]:
@@ -39,6 +36,8 @@ def policy_arguments(encoder: Encoder | None, net_arch: list[int]) -> dict[str, 
     kwargs: dict[str, Any] = {"net_arch": net_arch}
     if min(encoder.image[1:]) < NATURE_MIN_SIZE:
         kwargs["features_extractor_class"] = SmallCNN
+    if encoder.scale != 255:
+        kwargs["normalize_images"] = False  # they are in [0, 1] already
     return {"policy": "CnnPolicy", "policy_kwargs": kwargs}
 
 
@@ -86,40 +85,29 @@ class SmallCNN(torch.nn.Module):
         return features
 
 
-class _ChannelsFirst(gym.ObservationWrapper[Any, Any, Any]):
-    """Images as the native agent stores them. Truth values stay 0 and 1."""
+class _Encoded(gym.ObservationWrapper[Any, Any, Any]):
+    """Observations as the native agent stores them; images in three dimensions, channels first.
 
-    def __init__(self, env: AnyEnv, encoder: ImageEncoder) -> None:
+    Bytes of 0 to 255 are left to Stable-Baselines3 to divide; those of another scale are divided here.
+    """
+
+    def __init__(self, env: AnyEnv, encoder: Encoder) -> None:
         super().__init__(env)
         self._encoder = encoder
-        self.observation_space = spaces.Box(0, encoder.scale, encoder.image, np.uint8)
+        self._divides = encoder.image is not None and encoder.scale not in (1, 255)
+        size = (encoder.input_size,)
+        if isinstance(encoder, DiscreteEncoder):
+            self.observation_space = spaces.Discrete(encoder.n)
+        elif encoder.image is None:
+            self.observation_space = spaces.Box(-np.inf, np.inf, size, np.float32)
+        elif self._divides:
+            self.observation_space = spaces.Box(0, 1, encoder.image, np.float32)
+        else:
+            self.observation_space = spaces.Box(0, encoder.scale, encoder.image, np.uint8)
 
     def observation(self, observation: Any) -> Any:
-        """Return ``[channels, height, width]`` uint8."""
-        return self._encoder.store(observation).reshape(self._encoder.image)
-
-
-class FromZero(gym.Wrapper[Any, Any, Any, Any]):
-    """Discrete spaces that begin at 0, as Stable-Baselines3 assumes them to."""
-
-    def __init__(self, env: AnyEnv) -> None:
-        super().__init__(env)
-        self._action_start = int(getattr(env.action_space, "start", 0))
-        self._observation_start = int(getattr(env.observation_space, "start", 0))
-        if isinstance(env.action_space, spaces.Discrete):
-            self.action_space = spaces.Discrete(int(env.action_space.n))
-        if isinstance(env.observation_space, spaces.Discrete):
-            self.observation_space = spaces.Discrete(int(env.observation_space.n))
-
-    def reset(self, **kwargs: Any) -> tuple[Any, dict[str, Any]]:
-        """Start an episode."""
-        observation, info = self.env.reset(**kwargs)
-        return self._from_zero(observation), info
-
-    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
-        """Take a step."""
-        observation, reward, terminated, truncated, info = self.env.step(action + self._action_start)
-        return self._from_zero(observation), reward, terminated, truncated, info
-
-    def _from_zero(self, observation: Any) -> Any:
-        return observation - self._observation_start if self._observation_start else observation
+        """Return it in the form of ``observation_space``."""
+        stored = self._encoder.store(observation)
+        if self._divides:
+            stored = self._encoder.to_input(stored)
+        return stored if self._encoder.image is None else stored.reshape(self._encoder.image)

@@ -1,0 +1,40 @@
+"""Which spaces Stable-Baselines3, and so RL Zoo, takes as they are, with what our networks see of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+
+from tuner.envs.encoders import CompositeEncoder, encoder_for
+from tuner.envs.frames import FramesBox
+from tuner.envs.image_encoder import is_picture
+
+
+def needs_wrapper(observation: spaces.Space[Any], action: spaces.Discrete) -> str:
+    """Return why an environment needs a wrapper of ours to train there, or an empty string where it needs none.
+
+    Dict and Tuple count as flattened by Gymnasium's own wrapper, which RL Zoo's file can name.
+    """
+    if action.start != 0:
+        return f"Stable-Baselines3 takes actions from 0, and they begin at {action.start}."
+    if np.any(getattr(observation, "start", 0)):
+        return f"Stable-Baselines3 takes observations from 0, and {type(observation).__name__} begins elsewhere."
+    if isinstance(observation, spaces.MultiDiscrete | spaces.MultiBinary | spaces.Box) and len(observation.shape) != 1:
+        if isinstance(observation, spaces.MultiDiscrete):
+            return f"Stable-Baselines3 takes MultiDiscrete in one dimension, and it has {len(observation.shape)}."
+        if observation.shape == ():
+            return "Stable-Baselines3 takes no Box without dimensions."
+    if isinstance(observation, spaces.Box) and is_picture(observation) and not isinstance(observation, FramesBox):
+        bytes_of_sb3 = (
+            observation.dtype == np.uint8 and (observation.low == 0).all() and (observation.high == 255).all()
+        )
+        if not bytes_of_sb3 or len(observation.shape) != 3:
+            return "Stable-Baselines3 takes images as three dimensions of bytes from 0 to 255."
+    if isinstance(observation, spaces.Dict | spaces.Tuple):
+        encoder = encoder_for(observation)
+        assert isinstance(encoder, CompositeEncoder)
+        if encoder.factors is not None:
+            return f"Stable-Baselines3 does not scale the pictures in a flattened {type(observation).__name__}."
+    return ""
