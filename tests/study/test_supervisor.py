@@ -443,10 +443,12 @@ def test_free_settings_may_change_and_are_kept(url):
     ("directions", "says"), [(["minimize"], "minimises"), (["maximize", "minimize"], "has 2 directions")]
 )
 def test_an_empty_study_of_another_direction_is_refused(tmp_path, directions, says):
+    import optuna
+
     url = f"sqlite:///{tmp_path}/s.db"
     optuna.create_study(study_name="theirs", storage=url, directions=directions)
     with pytest.raises(ResumeError, match=f"'theirs' {says}; tune maximises"):
-        open_study(make_plan(url, study="theirs"), {})
+        supervise(make_plan(url, study="theirs"))
     assert not optuna.load_study(study_name="theirs", storage=url).user_attrs
 
 
