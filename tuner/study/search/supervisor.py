@@ -128,11 +128,10 @@ class StudySupervisor:
 
     def slept(self, seconds: float) -> None:
         """Give runs in training the seconds in which they may have waited for this process."""
-        with self._changed:
-            for trial in self._open:
-                for run in trial.runs.values():
-                    if run.state == "running":
-                        run.grace_s += seconds
+        for trial in self._open:
+            for run in trial.runs.values():
+                if run.state == "running":
+                    run.grace_s += seconds
 
     def tick(self) -> bool:
         """Draw progress; return False when workers are to stop now (time is up, interrupted, or failing)."""
