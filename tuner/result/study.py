@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from tuner.contract.rules import VERSION_0_1_0, Rules
@@ -56,7 +57,7 @@ class TrialRow:
     reason: str = ""
     spared_at: int | None = None
 
-    @property
+    @cached_property
     def curve_mean(self) -> float:
         """Mean return over all evaluations of all seeds: how well it did throughout; minus infinity without any."""
         means = [point.mean for curve in self.curves.values() for point in curve]
@@ -99,18 +100,18 @@ class StudyData:
         known = ALGORITHMS.get(str(self.recipe.get("algo", "dqn")))
         return known.clock if known is not None else "environment steps"
 
-    @property
+    @cached_property
     def best(self) -> TrialRow | None:
         """The search's best: highest score, of equals the higher mean of the whole curve, then the earlier; or None."""
         return next(iter(self.ranked), None)
 
-    @property
+    @cached_property
     def ranked(self) -> tuple[TrialRow, ...]:
         """The completed trials, best first."""
         scored = [t for t in self.trials if t.score is not None]
         return tuple(sorted(scored, key=lambda t: (-(t.score or 0.0), -t.curve_mean, t.number)))
 
-    @property
+    @cached_property
     def chosen(self) -> TrialRow | None:
         """The trial to use: the one that the confirm stage selected, else the search's best; or None."""
         winner = self.confirmation.winner if self.confirmation is not None else None
