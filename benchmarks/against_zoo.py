@@ -31,9 +31,9 @@ from tuner.envs.make import inspect
 from tuner.envs.spec import EnvSpec
 from tuner.hyperparameters import from_mapping
 from tuner.seeding import evaluation_seed, run_seed
-from tuner.study.confirm.contestants import zoo_values
 from tuner.training.stack.trainer import NativeTrainer
 from tuner.zoo.read import read_config
+from tuner.zoo.tuned import zoo_values
 
 #: RL Zoo's steps, and the return range (what the environment's rewards allow, as far as its time limit).
 ENVIRONMENTS = {"CartPole-v1": (50_000, 500.0), "Acrobot-v1": (100_000, 500.0), "MountainCar-v0": (120_000, 200.0)}

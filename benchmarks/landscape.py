@@ -1,4 +1,4 @@
-"""Measure a landscape: many random settings of a default space, several seeds each, all checkpoints kept.
+"""Measure a landscape: many random settings of a narrow space (`spaces/narrow.yaml`), several seeds each.
 
     python benchmarks/landscape.py [--settings 150] [--seeds 5] [--workers 2] [-o tests/data/landscape-cartpole.npz]
 
@@ -28,6 +28,7 @@ from tuner.space.catalog import load_by_name
 from tuner.training.stack.trainer import NativeTrainer
 
 LANES = 15
+SPACE = Path(__file__).parent / "spaces" / "narrow.yaml"
 
 
 class Draw:
@@ -79,7 +80,7 @@ class Desk:
 
 def settings(env: str, count: int):
     """Return (space, sampled values of each setting)."""
-    space, _ = load_by_name("default", "dqn").for_environment(env)
+    space, _ = load_by_name(str(SPACE), "dqn").for_environment(env)
     space = space.clip_to_budget()
     rng = seeding.stream(0, "landscape")
     return space, [space.sample(Draw(rng)) for _ in range(count)]

@@ -46,6 +46,9 @@ from playback import FINALISTS, Playback, choose, study_in_memory
 
 LANDSCAPE = Path("tests/data/landscape-cartpole.npz")
 
+#: What it was measured in: version 0.1's default space.
+SPACE = Path(__file__).parent / "spaces" / "narrow.yaml"
+
 #: Workers that the default concurrency is that of.
 WORKERS = 2
 
@@ -112,9 +115,12 @@ class Choice(NamedTuple):
 
 
 def make_plan(arm: str, seed: int = 0, trials: int = 100) -> StudyPlan:
-    """Return the plan of `tune --env CartPole-v1` on two workers, with an arm's sampler and concurrency."""
+    """Return the plan of a study of CartPole-v1 on two workers, with an arm's sampler and concurrency."""
     sampler, in_flight = ARMS[arm]
-    plan = plan_study(StudyRecipe(env="CartPole-v1", trials=trials, sampler=sampler, seed=seed, workers=WORKERS))
+    recipe = StudyRecipe(
+        env="CartPole-v1", trials=trials, sampler=sampler, seed=seed, workers=WORKERS, space=str(SPACE), prior="none"
+    )
+    plan = plan_study(recipe)
     if in_flight is None:
         return plan
     return dataclasses.replace(plan, lanes=in_flight, trials_in_flight=in_flight, runs_in_flight=in_flight)

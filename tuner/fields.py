@@ -11,7 +11,7 @@ from typing import Any, Literal
 from tuner.durations import parse_duration
 from tuner.errors import InputError, nearest
 
-Kind = Literal["float", "number", "int", "bool", "choice", "layers", "text", "duration", "mapping"]
+Kind = Literal["float", "number", "int", "bool", "choice", "layers", "text", "texts", "duration", "mapping"]
 Scope = Literal["lane", "shape"]
 
 #: Largest integer that databases and arrays hold.
@@ -24,8 +24,8 @@ class FieldInfo:
 
     Attributes:
         name: Field name.
-        kind: ``layers`` is a sequence of layer widths, ``duration`` seconds or text such as ``10m``, ``mapping`` keys
-            and values; ``number`` is a ``float`` of a study's settings.
+        kind: ``layers`` is a sequence of layer widths, ``texts`` one of words, ``duration`` seconds or text such as
+            ``10m``, ``mapping`` keys and values; ``number`` is a ``float`` of a study's settings.
         default: Value when nothing is said; where it is None, None is valid.
         help: One sentence.
         low: Smallest valid value (numbers and layer widths).
@@ -92,6 +92,9 @@ class FieldInfo:
         if self.kind == "mapping":
             ok = isinstance(value, Mapping) and all(isinstance(key, str) for key in value)
             return ok, dict(value) if isinstance(value, Mapping) else value
+        if self.kind == "texts":
+            ok = isinstance(value, list | tuple) and all(isinstance(word, str) and word for word in value)
+            return ok, tuple(value) if isinstance(value, list | tuple) else value
         if self.kind == "layers":
             if not isinstance(value, list | tuple):
                 return False, value
@@ -110,7 +113,13 @@ class FieldInfo:
 
 
 #: Kind to its rule, where no bounds belong to it; and what stands before the bounds of the others.
-_WORDS = {"bool": "true or false", "text": "text that is not empty", "mapping": "key=value pairs", "duration": "a time"}
+_WORDS = {
+    "bool": "true or false",
+    "text": "text that is not empty",
+    "texts": "a list of words",
+    "mapping": "key=value pairs",
+    "duration": "a time",
+}
 _KINDS = {"float": "", "number": "a number of ", "int": "an integer of ", "layers": "a list of layer widths, each "}
 
 
@@ -143,6 +152,11 @@ def declare(default: Any, help: str, **rules: Any) -> Any:
     if isinstance(default, dict):
         return field(default_factory=dict, metadata=metadata)
     return field(default=default, metadata=metadata)
+
+
+def plain(value: Any) -> Any:
+    """Return a field's value as plain data, as in YAML: mappings as dicts, tuples as lists."""
+    return dict(value) if isinstance(value, Mapping) else list(value) if isinstance(value, tuple) else value
 
 
 def field_infos(cls: type[Any]) -> dict[str, FieldInfo]:

@@ -16,6 +16,7 @@ from environments import MEMBERS, Member, family_of
 
 from tuner.contract.objective import late
 from tuner.space.model import SearchSpace
+from tuner.space.nearest import nearest_params
 from tuner.space.parse import parse_space
 
 
@@ -106,56 +107,7 @@ def placed(setting: design.Setting, space: SearchSpace) -> design.Setting:
     """Return a setting with what a study would store for the point of the space nearest to it."""
     if setting.params:
         return setting
-    return dataclasses.replace(setting, params=space.sample(Nearest(setting.hyperparameters.to_mapping(), space)))
-
-
-class Nearest:
-    """A suggestion source that answers with what is nearest to given hyperparameters.
-
-    Args:
-        values: Field to value; helpers of derived rules are worked out.
-        space: The space that asks.
-    """
-
-    def __init__(self, values: Mapping[str, Any], space: SearchSpace) -> None:
-        self._fields = {item.name: item for item in space.dimensions}
-        self._values = dict(values)
-        calls = values["train_freq"]
-        updates = calls if values["gradient_steps"] < 0 else values["gradient_steps"]
-        self._values.setdefault("updates_per_step", updates / calls)
-        self._values.setdefault("subsample_steps", max(calls // max(updates, 1), 1))
-
-    def _wanted(self, name: str) -> Any:
-        value = self._values[self._fields[name].field]
-        if name.startswith("one_minus_"):
-            return 1.0 - value
-        return np.log2(value) if name.endswith("_pow") else value
-
-    def float(self, name, low, high, log, step):
-        """Return the nearest float."""
-        return float(np.clip(self._wanted(name), low, high))
-
-    def int(self, name, low, high, log, step):
-        """Return the nearest integer."""
-        nearest = low + round((self._wanted(name) - low) / (step or 1)) * (step or 1)
-        return int(np.clip(nearest, low, high))
-
-    def choice(self, name, options):
-        """Return the option itself, else the nearest number, else the network of the nearest size."""
-        value = self._wanted(name)
-        if value in options:
-            return value
-        if isinstance(value, list | tuple):
-            sizes = [size(tuple(int(w) for w in option.split("x"))) for option in options]
-            return options[int(np.argmin(np.abs(np.log(sizes) - np.log(size(tuple(value))))))]
-        if isinstance(value, float | int) and not isinstance(value, bool):
-            return min(options, key=lambda option: abs(np.log(option) - np.log(value)))
-        return options[0]
-
-
-def size(widths: tuple[int, ...]) -> int:
-    """Return about how many weights a network of these hidden layers has."""
-    return 1 + sum(a * b for a, b in zip((widths[0], *widths), (*widths, 4), strict=True)) if widths else 1
+    return dataclasses.replace(setting, params=nearest_params(space, setting.hyperparameters))
 
 
 class Cube:

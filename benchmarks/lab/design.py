@@ -18,7 +18,7 @@ from scipy.stats import qmc
 from tuner.hyperparameters import Hyperparameters, algorithm_class, from_mapping
 from tuner.space.catalog import load_by_name
 from tuner.space.model import SearchSpace
-from tuner.study.confirm.contestants import zoo_values
+from tuner.zoo.tuned import zoo_values
 
 #: Steps of a run that the space is cut to, whatever an environment's own budget is: all share the same settings.
 REFERENCE_STEPS = 20_000

@@ -1,6 +1,6 @@
 """Measure the table: the design's settings in every environment of the lab, three seeds, twenty checkpoints.
 
-    python benchmarks/lab/measure.py --space wide [--hours 2] [--only ENV ...] [--runs benchmarks/lab/runs]
+    python benchmarks/lab/measure.py --space default [--hours 2] [--only ENV ...] [--runs benchmarks/lab/runs]
     python benchmarks/lab/measure.py --pack        # folds finished runs into benchmarks/lab/table/
 
 One process, one thread. Stop it whenever you like, by Ctrl-C or a kill: a finished run is never lost, and the same
@@ -180,7 +180,7 @@ def pack(folder: Path, runs: Path, settings: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--space", default="wide", help="drawn from when there is no design yet")
+    parser.add_argument("--space", default="default", help="drawn from when there is no design yet")
     parser.add_argument("--hours", type=float, default=float("inf"), help="begin nothing after so many hours")
     parser.add_argument("--only", nargs="*", help="environments")
     parser.add_argument("--table", type=Path, default=TABLE)

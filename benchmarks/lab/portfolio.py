@@ -11,15 +11,21 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import yaml
 from curves import Curves, load_curves, load_design
 from design import Setting, design_hash
 
-from tuner import seeding
-from tuner.space.model import SearchSpace
+from tuner.plan.known import Known, Start
+
+#: First lines of the file.
+HEAD = """\
+# What is known of good settings of deep Q-learning before a study has results of its own.
+#
+# Complementary settings that train first (portfolio), and settings that were among the best in some environment with
+# their shares of the prior (good). Made from measured curves; no environment is named in it but as a source.
+"""
 
 #: Share of an environment's settings that count as good for the prior.
 GOOD = 0.1
@@ -70,78 +76,50 @@ def choose_portfolio(everything: Sequence[Curves], size: int) -> list[int]:
     return chosen
 
 
-class Prior:
-    """Proposals from the good settings of other families, fewer and fewer as own trials come in.
+def good_settings(everything: Sequence[Curves]) -> dict[int, float]:
+    """Return places in the design of the good settings, each with its share of the prior.
 
-    After n finished trials a proposal comes from here with probability ``strength / (strength + n)``: a good setting
-    (of a family, of a member and of its best tenth, each drawn uniformly), moved by a kernel about as wide as
-    multivariate TPE's.
+    The best :data:`GOOD` of each environment share its part equally; environments of a family share the family's, and
+    all families weigh the same.
+    """
+    families = [c.member.family for c in everything]
+    shares: dict[int, float] = {}
+    for c in everything:
+        order = np.argsort(-c.truth)[: max(round(GOOD * len(c.settings)), 1)]
+        part = 1 / len(set(families)) / families.count(c.member.family) / len(order)
+        for row in c.settings[order]:
+            shares[int(row)] = shares.get(int(row), 0.0) + part
+    return shares
+
+
+def known_beforehand(everything: Sequence[Curves], settings: Sequence[Setting], size: int, prior: bool) -> Known:
+    """Return what a study on the design's space knows from these environments.
 
     Args:
-        others: Curves of other families.
+        everything: Curves of families that the study's environment is not of.
         settings: The design.
-        space: Its space.
-        strength: Finished trials at which half of the proposals still come from here.
-        seed: The study's seed.
+        size: Settings of the portfolio.
+        prior: Whether good settings are known as well.
     """
-
-    #: Standard deviation of the kernel in the unit cube, and the probability that a choice is drawn anew.
-    WIDTH, ANEW = 0.1, 0.1
-
-    def __init__(
-        self, others: Sequence[Curves], settings: Sequence[Setting], space: SearchSpace, strength: float, seed: int
-    ) -> None:
-        self._rng = seeding.stream(seed, "prior")
-        self._strength = strength
-        self._space = space
-        self._good: dict[str, list[list[dict[str, Any]]]] = {}
-        for c in others:
-            order = np.argsort(-c.truth)[: max(round(GOOD * len(c.settings)), 1)]
-            members = self._good.setdefault(c.member.family, [])
-            members.append([settings[int(row)].params for row in c.settings[order]])
-
-    def __call__(self, finished: int) -> dict[str, Any] | None:
-        """Return proposed parameters, or None where the sampler is to propose."""
-        rng = self._rng
-        if not self._good or rng.random() >= self._strength / (self._strength + finished):
-            return None
-        family = self._good[sorted(self._good)[rng.integers(len(self._good))]]
-        good = family[rng.integers(len(family))]
-        return self._moved(good[rng.integers(len(good))])
-
-    def _moved(self, params: dict[str, Any]) -> dict[str, Any]:
-        moved, rng = dict(params), self._rng
-        for d in self._space.dimensions:
-            if d.name not in params:
-                continue
-            if d.kind == "categorical":
-                if rng.random() < self.ANEW:
-                    moved[d.name] = d.choices[rng.integers(len(d.choices))]
-                continue
-            at, low, high = params[d.name], d.low, d.high
-            if d.log:
-                at, low, high = np.log([at, low, high])
-            at = float(np.clip(at + self.WIDTH * (high - low) * rng.standard_normal(), low, high))
-            moved[d.name] = float(np.exp(at)) if d.log else at
-        return moved
+    good = good_settings(everything) if prior else {}
+    return Known(
+        tuple(Start(settings[row].name, settings[row].params) for row in choose_portfolio(everything, size)),
+        tuple((settings[row].params, share) for row, share in good.items()),
+    )
 
 
 def to_mapping(chosen: Sequence[int], settings: Sequence[Setting], everything: Sequence[Curves], design: str) -> dict:
-    """Return a portfolio and what it was made from as plain data.
-
-    Each setting has the mean over families of the best worth so far (see :func:`worth`), itself included.
-    """
-    rows, values, families = worth(everything)
-    at = {int(row): i for i, row in enumerate(rows)}
-    known = np.nan_to_num(values, nan=0.0)
-    weights = np.array([1 / families.count(family) for family in families]) / len(set(families))
-    listed = []
-    for number, row in enumerate(chosen, 1):
-        reached = float(weights @ known[:, [at[r] for r in chosen[:number]]].max(axis=1))
-        values_of = settings[row].hyperparameters.to_mapping()
-        listed.append({"name": settings[row].name, "reached": round(reached, 4), "hyperparameters": values_of})
+    """Return portfolio and prior with what they were made from, as `tuner/space/prior.py` reads them."""
+    good = good_settings(everything)
+    used = [*chosen, *(row for row in good if row not in chosen)]
     measured = {c.member.id: len(c.settings) for c in everything}
-    return {"provenance": {"design": design, "settings_measured": measured}, "settings": listed}
+    return {
+        "algorithm": "dqn",
+        "provenance": {"made_by": "benchmarks/lab/portfolio.py", "design": design, "settings_measured": measured},
+        "portfolio": [settings[row].name for row in chosen],
+        "good": {settings[row].name: round(share, 5) for row, share in good.items()},
+        "settings": {settings[row].name: settings[row].hyperparameters.to_mapping() for row in used},
+    }
 
 
 def main() -> None:
@@ -160,7 +138,7 @@ def main() -> None:
     chosen = choose_portfolio(everything, options.size)
     if options.output:
         made = to_mapping(chosen, settings, everything, design_hash(options.table / "design.json"))
-        options.output.write_text(yaml.safe_dump(made, sort_keys=False))
+        options.output.write_text(HEAD + yaml.safe_dump(made, sort_keys=False, default_flow_style=None, width=120))
     print(f"Of {len(rows)} settings in {len(everything)} environments of {len(set(families))} families:")
     for number, row in enumerate(chosen, 1):
         reached = np.nanmax(values[:, [at[r] for r in chosen[:number]]], axis=1)

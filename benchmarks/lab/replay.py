@@ -31,7 +31,7 @@ from curves import Cube, Curves, load_curves, load_design
 from design import Setting
 from optuna.samplers._tpe import _truncnorm
 from playback import FINALISTS, Playback, choose, study_in_memory
-from portfolio import Prior, choose_portfolio
+from portfolio import known_beforehand
 from smoothing import smoothed
 from snapping import SnappingSampler
 from summary import MILESTONES, Replayed, print_results
@@ -58,15 +58,14 @@ class Method:
         sampler: As ``--sampler`` takes it.
         pruner: As ``--pruner`` takes it.
         portfolio: Trials that train first, chosen on the other families.
-        prior: Finished trials at which half of the proposals still come from the other families' good settings; 0
-            for none.
+        prior: Whether the sampler begins with the other families' good settings.
         model: Whether a Gaussian process over all completed trials names the finalists.
     """
 
     sampler: str = "tpe"
     pruner: str = "none"
     portfolio: int = 0
-    prior: float = 0.0
+    prior: bool = False
     model: bool = False
 
 
@@ -77,18 +76,24 @@ METHODS = {
     "tpe+median": Method(pruner="median"),
     "portfolio": Method(portfolio=8),
     "portfolio+random": Method("random", portfolio=8),
-    "prior": Method(prior=20.0),
-    "portfolio+prior": Method(portfolio=8, prior=20.0),
+    "prior": Method(prior=True),
+    "portfolio+prior": Method(portfolio=8, prior=True),
     "model": Method(model=True),
-    "portfolio+prior+model": Method(portfolio=8, prior=20.0, model=True),
-    "portfolio+prior+median": Method(pruner="median", portfolio=8, prior=20.0),
+    "portfolio+prior+model": Method(portfolio=8, prior=True, model=True),
+    "portfolio+prior+median": Method(pruner="median", portfolio=8, prior=True),
 }
 
 
 def make_plan(space: SearchSpace, curves: Curves, method: Method, seed: int, trials: int) -> StudyPlan:
     """Return the plan of a study on a table: the product's, but for where it trains and what it searches."""
     recipe = StudyRecipe(
-        env="CartPole-v1", trials=trials, sampler=method.sampler, pruner=method.pruner, seed=seed, workers=WORKERS
+        env="CartPole-v1",
+        trials=trials,
+        sampler=method.sampler,
+        pruner=method.pruner,
+        prior="none",
+        seed=seed,
+        workers=WORKERS,
     )
     return dataclasses.replace(plan_study(recipe), space=space, grid=curves.steps)
 
@@ -109,12 +114,11 @@ def replay(
     assert all(other.member.family != curves.member.family for other in others)
     method, trials = METHODS[name], min(MILESTONES[-1], len(curves.settings))
     plan = make_plan(space, curves, method, seed, trials)
-    inner = make_sampler(method.sampler, seed=seed, startup_trials=plan.recipe.startup_trials)
-    rows = {int(row): i for i, row in enumerate(curves.settings)}
-    starts = [rows[row] for row in choose_portfolio(others, method.portfolio) if row in rows]
-    prior = Prior(others, settings, space, method.prior, seed) if method.prior else None
+    known = known_beforehand(others, settings, method.portfolio, method.prior)
+    startup = plan.recipe.startup_trials
+    inner = make_sampler(method.sampler, seed=seed, startup_trials=startup, known=known, dimensions=space.dimensions)
     params = [settings[row].params for row in curves.settings]
-    sampler = SnappingSampler(inner, space, params, starts, prior)
+    sampler = SnappingSampler(inner, space, params)
     supervisor = StudySupervisor(plan, study_in_memory(plan, sampler), Settled())
     playback = Playback(curves, lambda spec: sampler.chosen[spec.run_id.trial])
     playback.run(supervisor)

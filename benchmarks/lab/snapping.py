@@ -8,22 +8,18 @@ S/4 and below are the ones to trust. A sampler that would crowd around an optimu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from curves import Cube
 from optuna import Study
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
+from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
 from tuner.space.model import SearchSpace
+from tuner.study.search.proposals import distribution
 
 
 class SnappingSampler(BaseSampler):
@@ -33,9 +29,6 @@ class SnappingSampler(BaseSampler):
         inner: The sampler whose proposals are snapped.
         space: The space of all settings.
         params: What a study stores for each setting, [S].
-        starts: Settings that come first, in this order.
-        own: A source of proposals that is asked before ``inner``: from the number of finished trials to parameters, or
-            None to leave it to ``inner``.
 
     Attributes:
         chosen: Setting of each trial, by trial number.
@@ -46,16 +39,12 @@ class SnappingSampler(BaseSampler):
         inner: BaseSampler,
         space: SearchSpace,
         params: Sequence[dict[str, Any]],
-        starts: Sequence[int] = (),
-        own: Callable[[int], dict[str, Any] | None] | None = None,
     ) -> None:
         self._inner = inner
         self._params = params
         self._cube = Cube(space)
         self._points = np.array([self._cube.place(each) for each in params])
-        self._distributions = distributions(space)
-        self._starts = list(starts)
-        self._own = own
+        self._distributions = {d.name: distribution(d) for d in sorted(space.dimensions, key=lambda d: d.name)}
         self._free = np.ones(len(params), bool)
         self.chosen: dict[int, int] = {}
 
@@ -67,17 +56,8 @@ class SnappingSampler(BaseSampler):
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         """Return the parameters of the setting that takes the place of what the inner sampler proposes."""
-        if len(self.chosen) < len(self._starts):
-            chosen = self._starts[len(self.chosen)]
-        else:
-            proposed = None
-            if self._own is not None:
-                finished = (TrialState.COMPLETE, TrialState.PRUNED)
-                proposed = self._own(len(study.get_trials(deepcopy=False, states=finished)))
-            if proposed is None:
-                proposed = self._proposed(study, trial)
-            distance = ((self._points - self._cube.place(proposed)) ** 2).sum(axis=1)
-            chosen = int(np.where(self._free, distance, np.inf).argmin())
+        distance = ((self._points - self._cube.place(self._proposed(study, trial))) ** 2).sum(axis=1)
+        chosen = int(np.where(self._free, distance, np.inf).argmin())
         assert self._free[chosen], "more trials than settings"
         self._free[chosen] = False
         self.chosen[trial.number] = chosen
@@ -86,9 +66,9 @@ class SnappingSampler(BaseSampler):
     def _proposed(self, study: Study, trial: FrozenTrial) -> dict[str, Any]:
         relative = self._inner.infer_relative_search_space(study, trial)
         params = dict(self._inner.sample_relative(study, trial, relative))
-        for name, distribution in self._distributions.items():
+        for name, wanted in self._distributions.items():
             if name not in params:
-                params[name] = self._inner.sample_independent(study, trial, name, distribution)
+                params[name] = self._inner.sample_independent(study, trial, name, wanted)
         return params
 
     def sample_independent(
@@ -104,16 +84,3 @@ class SnappingSampler(BaseSampler):
     def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Any) -> None:
         """Let the inner sampler see how a trial ended."""
         self._inner.after_trial(study, trial, state, values)
-
-
-def distributions(space: SearchSpace) -> dict[str, BaseDistribution]:
-    """Return Optuna's distribution of each dimension."""
-    found: dict[str, BaseDistribution] = {}
-    for d in sorted(space.dimensions, key=lambda d: d.name):
-        if d.kind == "categorical":
-            found[d.name] = CategoricalDistribution(d.choices)
-        elif d.kind == "int":
-            found[d.name] = IntDistribution(int(d.low), int(d.high), log=d.log, step=int(d.step or 1))
-        else:
-            found[d.name] = FloatDistribution(d.low, d.high, log=d.log, step=d.step)
-    return found

@@ -7,12 +7,15 @@ import numpy as np
 import pytest
 import replay
 import table
-from curves import Cube, Curves, Nearest, load_curves, placed
+import yaml
+from curves import Curves, load_curves, placed
 from environments import Member, family_of
 from optuna.samplers._tpe import _truncnorm
-from portfolio import Prior, choose_portfolio, to_mapping
+from portfolio import choose_portfolio, good_settings, to_mapping
 
 from tuner.hyperparameters import from_mapping
+from tuner.space.nearest import nearest_params
+from tuner.space.prior import load_prior
 
 STEPS = tuple(range(100, 2001, 100))
 
@@ -129,14 +132,21 @@ def test_a_portfolio_complements_before_it_repeats():
     assert sorted(choose_portfolio([a, b, c], 9)) == [0, 1, 2, 3, 4]
 
 
-def test_a_portfolio_is_written_with_what_it_was_made_from(settings):
-    """Each setting says how far the portfolio has come with it: the mean over families of the best worth so far."""
+def test_what_is_known_is_written_with_what_it_was_made_from_and_read_by_the_product(tmp_path, settings):
     a, b = curves_of([1.0, 0.5, 0.0], "a"), curves_of([0.0, 0.5, 2.0], "b")
     made = to_mapping([1, 0, 2], settings, [a, b], "abc")
-    assert [row["reached"] for row in made["settings"]] == pytest.approx([0.375, 0.625, 1.0])
-    assert [row["name"] for row in made["settings"]] == [settings[i].name for i in (1, 0, 2)]
-    assert from_mapping("dqn", made["settings"][0]["hyperparameters"]) == settings[1].hyperparameters
-    assert made["provenance"] == {"design": "abc", "settings_measured": {"lab/a-v0": 3, "lab/b-v0": 3}}
+    path = tmp_path / "prior.yaml"
+    path.write_text(yaml.safe_dump(made, sort_keys=False))
+    read = load_prior(path, "dqn")
+    assert dict(read.portfolio) == {settings[i].name: settings[i].hyperparameters for i in (1, 0, 2)}
+    assert read.good == ((settings[0].hyperparameters, 0.5), (settings[2].hyperparameters, 0.5))
+    assert made["provenance"]["settings_measured"] == {"lab/a-v0": 3, "lab/b-v0": 3}
+
+
+def test_families_share_the_prior_equally_and_so_do_a_familys_environments(settings):
+    a = [curves_of(np.linspace(0, 1, 20), "a"), curves_of(np.linspace(1, 0, 20), "a")]
+    b = curves_of(np.linspace(0, 1, 10), "b")
+    assert good_settings([*a, b]) == {19: 0.125, 18: 0.125, 0: 0.125, 1: 0.125, 9: 0.5}
 
 
 def test_a_family_of_many_members_weighs_as_much_as_one_of_few():
@@ -145,36 +155,17 @@ def test_a_family_of_many_members_weighs_as_much_as_one_of_few():
     assert choose_portfolio([*many, *few], 1) == [1]
 
 
-def test_a_prior_fades_as_trials_come_in(space, settings):
-    prior = Prior([curves_of(np.linspace(0, 1, len(settings)), "b")], settings, space, 20.0, seed=0)
-    share = [np.mean([prior(n) is not None for _ in range(2_000)]) for n in (0, 20, 180)]
-    np.testing.assert_allclose(share, [1.0, 0.5, 0.1], atol=0.04)
-
-
-def test_a_prior_proposes_near_the_good_settings_of_the_others(space, settings):
-    truth = np.zeros(len(settings))
-    truth[17] = 1.0
-    other = curves_of(truth[:20], "b")
-    prior = Prior([dataclasses.replace(other, settings=np.arange(20))], settings, space, 1e9, seed=0)
-    cube = Cube(space)
-    good = [cube.place(settings[i].params) for i in (17, *np.argsort(-other.truth)[1:2])]
-    near = [min(np.abs(cube.place(prior(0)) - at).mean() for at in good) for _ in range(50)]
-    rng = np.random.default_rng(0)
-    far = [np.abs(cube.place(settings[i].params) - good[0]).mean() for i in rng.integers(len(settings), size=50)]
-    assert np.mean(near) < 0.6 * np.mean(far)
-
-
 def test_a_setting_of_the_space_is_nearest_to_itself(space, settings):
     for setting in settings[len(design.named_settings()) :]:
         values = setting.hyperparameters.to_mapping()
-        found = space.resolve(space.sample(Nearest(values, space))).to_mapping()
+        found = space.resolve(nearest_params(space, setting.hyperparameters)).to_mapping()
         assert found.pop("net_arch") == values.pop("net_arch")
         assert found == pytest.approx(values)
 
 
 def test_a_setting_outside_the_space_stands_at_its_edge(space):
-    values = from_mapping("dqn", {"net_arch": (400, 300), "learning_rate": 0.5, "train_freq": 1}).to_mapping()
-    params = space.sample(Nearest(values, space))
+    values = from_mapping("dqn", {"net_arch": (400, 300), "learning_rate": 0.5, "train_freq": 1})
+    params = nearest_params(space, values)
     assert params["net_arch"] == "256x256"
     assert params["learning_rate"] == pytest.approx(1e-2)
 

@@ -22,10 +22,11 @@ from tuner.result.confirmation import Confirmation
 from tuner.seeding import run_seed
 from tuner.storage_url import default_storage
 from tuner.study.confirm.budget import allocate
-from tuner.study.confirm.contestants import baselines, finalists, zoo_values
+from tuner.study.confirm.contestants import baselines, finalists
 from tuner.study.confirm.schedule import Job, Selection
 from tuner.study.reading.confirmation import tied
 from tuner.study.reading.study import list_studies, load
+from tuner.zoo.tuned import zoo_values
 
 SMALL = {
     "env": "CartPole-v1", "steps": 300, "evaluations": 3, "eval_episodes": 2, "pruner": "none", "startup_trials": 3,

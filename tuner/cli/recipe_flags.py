@@ -16,7 +16,9 @@ from tuner.storage_url import DEFAULT_STORAGE, STORAGE_VARIABLE
 GROUPS: dict[str, tuple[str, ...]] = {
     "what to search": ("env", "trials", "algo", "backend", "space", "set", "env_arg", "env_module", "pixels"),
     "each run": ("steps", "evaluations", "eval_episodes", "seeds_per_trial", "objective"),
-    "how to search": ("sampler", "pruner", "startup_trials", "audit_pruning", "seed"),
+    "how to search": (
+        "sampler", "prior", "start_with", "pruner", "startup_trials", "audit_pruning", "seed",
+    ),
     "where and how long": (
         "study", "storage", "workers", "lanes", "worker_memory", "device", "timeout", "trial_timeout",
         "executor", "ray_address", "cpus_per_worker", "gpus_per_worker",
@@ -43,6 +45,7 @@ DEFAULTS = {
     "confirm_backend": "--backend",
     "worker_memory": "",
     "env": "",
+    "start_with": "",
 }
 
 #: What the help says of a setting beside its declared help.
@@ -60,6 +63,8 @@ METAVARS = {
     "study": "NAME",
     "storage": "URL",
     "report_dir": "DIR",
+    "prior": "packaged|none|PATH",
+    "start_with": "defaults|zoo|FILE",
     "ray_address": "ADDRESS",
 }
 
@@ -102,6 +107,8 @@ def add_field(group: Any, name: str, prefix: str, help: str | None = None) -> No
         arguments["action"] = "store_true"
     elif info.kind == "mapping":
         arguments |= {"action": "append", "metavar": METAVARS[name]}
+    elif info.kind == "texts":
+        arguments |= {"action": "extend", "nargs": "+", "metavar": METAVARS[name]}
     else:
         arguments["metavar"] = METAVARS.get(name) or "|".join(info.choices) or _KINDS[info.kind]
     group.add_argument(flag(name), help=help or help_text(info), **arguments)

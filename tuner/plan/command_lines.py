@@ -19,10 +19,10 @@ _LOCAL = (
 
 def recipe_command(recipe: StudyRecipe, name: str, storage: str) -> str:
     """Return the command that runs this study: the environment, the trials and what is not at its default."""
-    defaults = StudyRecipe()
+    defaults = StudyRecipe().to_mapping()
     words = ["tune", "--env", recipe.env, "--trials", str(recipe.trials)]
     for setting, value in recipe.to_mapping().items():
-        if setting in ("env", "trials", *_LOCAL) or value == getattr(defaults, setting):
+        if setting in ("env", "trials", *_LOCAL) or value == defaults[setting]:
             continue
         words += _flag_words(setting, value)
     if recipe.study is not None:
@@ -52,6 +52,8 @@ def _flag_words(setting: str, value: Any) -> list[str]:
         return [flag(setting)] if value else []
     if isinstance(value, Mapping):
         return [word for key, item in value.items() for word in (flag(setting), f"{key}={_text(item)}")]
+    if isinstance(value, list):
+        return [flag(setting), *map(str, value)]
     if setting in ("trial_timeout", "confirm_budget"):
         return [flag(setting), f"{value:g}"]
     return [flag(setting), str(value)]

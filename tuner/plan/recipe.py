@@ -13,7 +13,7 @@ from typing import Any
 
 from tuner.envs.spec import EnvSpec, frozen
 from tuner.errors import InputError, nearest
-from tuner.fields import declare, field_infos
+from tuner.fields import declare, field_infos, plain
 from tuner.hyperparameters import ALGORITHMS
 
 #: What a study may be called: it becomes a folder, a file and a key in the database.
@@ -53,6 +53,12 @@ class StudyRecipe:
     )
     startup_trials: int = declare(
         10, "Random trials before the sampler and the pruner start.", kind="int", low=1, pinned=True
+    )
+    prior: str = declare(
+        "packaged", "What is known of good settings elsewhere: packaged, none, or a YAML.", pinned=True
+    )
+    start_with: tuple[str, ...] = declare(
+        (), "Settings to train first: defaults, zoo, or a YAML of values.", kind="texts", pinned=True
     )
     seed: int = declare(0, "Source of all randomness of the study.", kind="int", low=0, high=2**31 - 1, pinned=True)
     env_arg: Mapping[str, Any] = declare({}, "Keyword argument of the environment.", kind="mapping", pinned=True)
@@ -95,7 +101,7 @@ class StudyRecipe:
 
     def to_mapping(self) -> dict[str, Any]:
         """Return all settings as plain data."""
-        return {name: dict(value) if isinstance(value := getattr(self, name), Mapping) else value for name in SETTINGS}
+        return {name: plain(getattr(self, name)) for name in SETTINGS}
 
     def validated(self) -> StudyRecipe:
         """Return the recipe with every value in its own type (durations in seconds).

@@ -20,6 +20,7 @@ from tuner.envs.spec import EnvSpec
 from tuner.errors import InputError
 from tuner.hyperparameters import Hyperparameters, algorithm_class
 from tuner.optional import require
+from tuner.plan.known import NOTHING_KNOWN, Known, known_settings
 from tuner.plan.naming import file_name, study_name
 from tuner.plan.recipe import StudyRecipe, flag
 from tuner.plan.recipe import from_mapping as recipe_from_mapping
@@ -63,6 +64,7 @@ class StudyPlan:
         device: ``cpu`` or ``cuda``.
         notes: Lines the user should read.
         rules: What decides its numbers beside its settings.
+        known: What it knows before its first trial.
         unit: What progress counts: ``trial``, or ``run`` in the confirm stage.
     """
 
@@ -84,6 +86,7 @@ class StudyPlan:
     device: str
     notes: tuple[str, ...] = ()
     rules: Rules = CURRENT
+    known: Known = NOTHING_KNOWN
     unit: str = "trial"
 
     @property
@@ -201,6 +204,7 @@ def plan_study(recipe: StudyRecipe, fill: Callable[[StudyRecipe], StudyRecipe] =
         runs_in_flight=runs_in_flight,
         device=_device(recipe),
         notes=tuple(notes),
+        known=known_settings(recipe, space),
     )
 
 

@@ -40,6 +40,8 @@ class TrialRow:
         reason: Why it diverged, failed or was lost.
         spared_at: Step at which the pruner wanted to stop it, for a trial that was finished all the same
             (``--audit-pruning``); else None.
+        source: What it comes from, where that was known before the study: ``portfolio/NAME``, ``prior``, ``defaults``,
+            ``zoo`` or a file of ``--start-with``; empty for what the sampler proposed.
     """
 
     number: int
@@ -56,6 +58,7 @@ class TrialRow:
     finished: datetime | None
     reason: str = ""
     spared_at: int | None = None
+    source: str = ""
 
     @cached_property
     def curve_mean(self) -> float:

@@ -24,6 +24,7 @@ class Rule:
         helper_low: Smallest helper value.
         helper_low_open: Whether ``helper_low`` itself is excluded.
         compute: (source value, helper value) -> target value.
+        helper_of: (source value, target value) -> the helper that gives about this target.
         help: The formula in words.
     """
 
@@ -33,6 +34,7 @@ class Rule:
     helper_low: float
     helper_low_open: bool
     compute: Callable[[Any, Any], Any]
+    helper_of: Callable[[Any, Any], Any]
     help: str
 
     def helper_info(self, name: str) -> FieldInfo:
@@ -58,10 +60,17 @@ def _times(train_freq: int, by: float) -> int:
 
 RULES: dict[str, Rule] = {
     "train_freq_over": Rule(
-        "gradient_steps", "train_freq", "int", 1, False, _over, "gradient_steps = max(train_freq // by, 1)"
+        "gradient_steps", "train_freq", "int", 1, False, _over, _over, "gradient_steps = max(train_freq // by, 1)"
     ),
     "train_freq_times": Rule(
-        "gradient_steps", "train_freq", "float", 0, True, _times, "gradient_steps = max(round(train_freq * by), 1)"
+        "gradient_steps",
+        "train_freq",
+        "float",
+        0,
+        True,
+        _times,
+        lambda train_freq, updates: updates / train_freq,
+        "gradient_steps = max(round(train_freq * by), 1)",
     ),
 }
 
@@ -82,6 +91,11 @@ class Derived:
         """Return the target's value for decided fields and helper."""
         rule = RULES[self.rule]
         return rule.compute(values[rule.source], values[self.by])
+
+    def helper(self, values: Mapping[str, Any]) -> Any:
+        """Return the helper's value that gives about the target among ``values``."""
+        rule = RULES[self.rule]
+        return rule.helper_of(values[rule.source], values[rule.target])
 
     def to_mapping(self) -> dict[str, Any]:
         """Return plain data as in YAML."""

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import importlib.util
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from tuner.errors import InputError
 from tuner.hyperparameters import algorithm_class, beyond_sb3, from_mapping
 from tuner.result.confirmation import TITLES, Contestant, Role
 from tuner.result.study import StudyData, TrialRow
-from tuner.zoo.read import read_config
+from tuner.zoo.tuned import zoo_values
 
 
 def setting_key(backend: str, algorithm: str, hyperparameters: Mapping[str, Any]) -> str:
@@ -60,24 +57,6 @@ def on_backend(contestant: Contestant, backend: str, algorithm: str) -> Contesta
     key = setting_key(backend, algorithm, contestant.hyperparameters)
     name = f"{contestant.name} on {backend}"
     return dataclasses.replace(contestant, key=key, role="other_backend", name=name, backend=backend, runs=())
-
-
-def zoo_values(env: str) -> dict[str, Any] | None:
-    """Return RL Zoo's tuned values of an environment as this project's fields; None where it has none of its own.
-
-    The Zoo's table is found without importing the Zoo, which would register environments and load a good deal.
-    """
-    spec = importlib.util.find_spec("rl_zoo3")
-    if spec is None or spec.origin is None:
-        return None
-    path = Path(spec.origin).parent / "hyperparams" / "dqn.yml"
-    try:
-        config = read_config(path, env)
-    except InputError:  # not in the table, or with options that are not DQN's own
-        return None
-    # Its entry 'default', and entries that leave everything at its default, are tuned for nothing.
-    untuned = config.key == "default" or config.hyperparameters == algorithm_class("dqn")().to_mapping()
-    return None if untuned else config.hyperparameters
 
 
 def _of_trial(data: StudyData, trial: TrialRow, role: Role, backend: str) -> Contestant:

@@ -125,6 +125,7 @@ def _row(trial: FrozenTrial) -> TrialRow:
         finished=_utc(trial.datetime_complete),
         reason=bounded(str(stored.get(attr.REASON, ""))),
         spared_at=stored.get(attr.SPARED),
+        source=str(stored.get(attr.SOURCE, "")),
     )
 
 

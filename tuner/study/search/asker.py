@@ -10,7 +10,7 @@ from optuna.trial import Trial
 from tuner.errors import InputError
 from tuner.seeding import run_seed
 from tuner.space.model import SearchSpace
-from tuner.study.search.points import point_of
+from tuner.study.search.samplers import SeededByTrial, point_of
 from tuner.study.search.trial import AskedTrial, TrialEnd
 from tuner.study.store import keys as attr
 
@@ -55,6 +55,9 @@ class SpaceAsker:
         trial.set_user_attr(attr.POINT, point)
         seeds = tuple(run_seed(self._seed, "search", point, r) for r in range(self._replicates))
         trial.set_user_attr(attr.SEEDS, list(seeds))
+        sampler = trial.study.sampler
+        if isinstance(sampler, SeededByTrial) and sampler.proposal is not None:
+            trial.set_user_attr(attr.SOURCE, sampler.proposal.source)
         try:
             params: Mapping[str, Any] = self._space.sample(_TrialSuggest(trial))
         except (ValueError, TypeError, KeyError) as error:  # somebody has enqueued what the space does not have

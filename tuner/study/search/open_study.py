@@ -13,8 +13,9 @@ from optuna.storages import BaseStorage
 
 from tuner.contract.rules import rules_of
 from tuner.errors import InputError, ResumeError
+from tuner.plan.known import Known
 from tuner.plan.naming import CONFIRM_SUFFIX
-from tuner.plan.recipe import flag
+from tuner.plan.recipe import StudyRecipe, flag
 from tuner.plan.resolve import StudyPlan, as_stored, changed_source, describe_evaluation
 from tuner.storage_url import mask
 from tuner.study.search.asker import SpaceAsker
@@ -63,7 +64,6 @@ def open_study(plan: StudyPlan, provenance: Mapping[str, Any]) -> OpenedStudy:
         StorageLostError: The database stops answering.
     """
     recipe = plan.recipe
-    sampler = make_sampler(recipe.sampler, seed=recipe.seed, startup_trials=recipe.startup_trials)
     storage = open_storage(plan.storage, create=True)
     with storage_errors(plan.storage):
         resumed = plan.name in study_names(storage)
@@ -77,6 +77,7 @@ def open_study(plan: StudyPlan, provenance: Mapping[str, Any]) -> OpenedStudy:
         check_attributes(study, study.get_trials(deepcopy=False))
         if attr.RECIPE in stored:
             plan = as_stored(plan, stored[attr.SPACE], rules_of(stored))
+            plan = dataclasses.replace(plan, known=Known.from_stored(stored.get(attr.KNOWN)))
         if resumed and (attr.RECIPE in stored or study.get_trials(deepcopy=False)):
             check_resume(plan, stored)
         if list(study.directions) != [optuna.study.StudyDirection.MAXIMIZE]:
@@ -92,6 +93,13 @@ def open_study(plan: StudyPlan, provenance: Mapping[str, Any]) -> OpenedStudy:
             _note_resume(study, plan, provenance)
         exclusive = is_exclusive(plan.storage)
         buffered = buffer_study(storage, plan.name, plan.storage, recipe.trials)
+        sampler = make_sampler(
+            recipe.sampler,
+            seed=recipe.seed,
+            startup_trials=recipe.startup_trials,
+            known=plan.known,
+            dimensions=plan.space.dimensions,
+        )
         pruner = make_pruner(recipe.pruner, grid=plan.grid, startup_trials=recipe.startup_trials)
         ledger = Ledger(
             optuna.load_study(study_name=plan.name, storage=buffered, sampler=sampler, pruner=pruner),
@@ -175,6 +183,8 @@ def _differences(plan: StudyPlan, stored: Mapping[str, Any]) -> list[str]:
     for name, given in plan.recipe.pinned().items():
         if name == "space":
             continue
+        if name not in recipe and given == getattr(StudyRecipe(), name):
+            continue  # a setting that has come since, and that nobody asks for
         was = recipe.get(name)
         if name in _BUDGET:
             was = space["budget"].get(_BUDGET[name])
@@ -221,6 +231,7 @@ def _describe(plan: StudyPlan, provenance: Mapping[str, Any]) -> dict[str, Any]:
         attr.EVALUATION: _plain(describe_evaluation(plan.evaluation)),
         attr.REWARD_THRESHOLD: plan.facts.reward_threshold,
         attr.PROVENANCE: _plain(provenance),
+        attr.KNOWN: _plain(plan.known.to_mapping()),
         **dataclasses.asdict(plan.rules),
         attr.RECIPE: _plain(recipe),
     }

@@ -17,18 +17,26 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, GPSampler, QMCSampler, RandomSampler
 from optuna.trial import FrozenTrial, TrialState
 
+from tuner.plan.known import NOTHING_KNOWN, Known
 from tuner.seeding import sampler_seed
-from tuner.study.search.points import point_of
+from tuner.space.ranges import Dimension
+from tuner.study.search.proposals import Proposal, Proposals
 from tuner.study.search.tpe import BoundedTPE, Ranking
+from tuner.study.store import keys as attr
 
 
-def make_sampler(name: str, *, seed: int, startup_trials: int) -> BaseSampler:
+def make_sampler(
+    name: str, *, seed: int, startup_trials: int, known: Known = NOTHING_KNOWN, dimensions: Sequence[Dimension] = ()
+) -> SeededByTrial:
     """Return the sampler that ``--sampler`` names.
 
     Args:
         name: ``tpe``, ``random``, ``gp`` or ``qmc``.
         seed: The study's seed.
         startup_trials: Random trials before TPE and GP begin to learn.
+        known: What the study knows beforehand. Its starts come first whoever samples; its prior mixes with TPE and GP,
+            which look for good points, and not with designs that fill the space.
+        dimensions: Of the space that ``known`` lies in.
     """
     ranking = Ranking()
 
@@ -53,33 +61,43 @@ def make_sampler(name: str, *, seed: int, startup_trials: int) -> BaseSampler:
         return RandomSampler(seed=trial_seed)
 
     makers: dict[str, Callable[[int], BaseSampler]] = {"tpe": tpe, "gp": gp, "qmc": qmc, "random": random}
-    return SeededByTrial(makers[name], seed)
+    proposals = Proposals(known, dimensions, seed=seed, prior=name in ("tpe", "gp"))
+    return SeededByTrial(makers[name], seed, proposals)
 
 
 class SeededByTrial(BaseSampler):
-    """Builds a sampler for each trial, seeded by the trial's point.
+    """Builds a sampler for each trial, seeded by the trial's point; some trials come from what is known beforehand.
 
     Trials are asked for one after the other: all parameters of one are drawn before the next begins.
 
     Args:
         make: From a seed to a sampler.
         study_seed: The study's seed.
+        proposals: Says which trials the sampler does not propose.
+
+    Attributes:
+        proposal: What the trial that was asked for last comes from; None: from the sampler.
     """
 
-    def __init__(self, make: Callable[[int], BaseSampler], study_seed: int) -> None:
+    def __init__(self, make: Callable[[int], BaseSampler], study_seed: int, proposals: Proposals) -> None:
         self._make = make
         self._study_seed = study_seed
+        self._proposals = proposals
+        self.proposal: Proposal | None = None
         self._sampler = make(study_seed)
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
-        """Build the trial's own sampler."""
-        self._sampler = self._make(
-            sampler_seed(self._study_seed, point_of(study.get_trials(deepcopy=False), trial.number))
-        )
+        """Build the trial's own sampler, or find that the trial is known beforehand."""
+        trials = study.get_trials(deepcopy=False)
+        point = point_of(trials, trial.number)
+        self.proposal = self._proposals.of(trials, trial, point)
+        self._sampler = self._make(sampler_seed(self._study_seed, point))
         self._sampler.before_trial(study, trial)
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """Return the jointly sampled parameters in a fixed order: the database does not promise one."""
+        if self.proposal is not None:
+            return {n: d for n, d in self._proposals.distributions.items() if n in self.proposal.params}
         space = self._sampler.infer_relative_search_space(study, trial)
         return {name: space[name] for name in sorted(space)}
 
@@ -89,6 +107,8 @@ class SeededByTrial(BaseSampler):
         """Sample jointly; a lost trial's successor has its values, and takes no place in a sequence."""
         if set(search_space) <= trial.system_attrs.get("fixed_params", {}).keys():
             return {}
+        if self.proposal is not None:
+            return self.proposal.params
         return self._sampler.sample_relative(study, trial, search_space)
 
     def sample_independent(
@@ -103,3 +123,31 @@ class SeededByTrial(BaseSampler):
 
     def reseed_rng(self) -> None:
         """Do nothing: seeds come from the trials' points."""
+
+
+def point_of(trials: Sequence[FrozenTrial], number: int) -> int:
+    """Return which point of the study a trial trains: what is sampled for it and its seeds follow that, not its number.
+
+    A lost trial's successor has a number of its own and the point of its predecessor. So a study that was killed goes
+    on with the points that it would have asked for. A point is the count of points before it.
+
+    Args:
+        trials: Of the study, by number, those up to ``number`` at least.
+        number: The trial's.
+    """
+    stored = trials[number].user_attrs
+    if attr.POINT in stored:
+        return int(stored[attr.POINT])
+    if attr.ROOT in stored:
+        return point_of(trials, stored[attr.ROOT])
+    if attr.SEEDS in stored:  # by version 0.1.0, where all followed the number
+        return number
+    skipped = 0
+    for earlier in range(number - 1, -1, -1):
+        found = trials[earlier].user_attrs
+        if attr.RETRY_OF in found:
+            continue
+        if attr.POINT in found or attr.SEEDS in found:
+            return point_of(trials, earlier) + 1 + skipped
+        skipped += 1
+    return skipped

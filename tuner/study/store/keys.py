@@ -23,6 +23,7 @@ GRID: Final = "grid"
 EVALUATION: Final = "evaluation"
 REWARD_THRESHOLD: Final = "reward_threshold"
 PROVENANCE: Final = "provenance"
+KNOWN: Final = "known_beforehand"
 
 # Of a trial.
 HYPERPARAMETERS: Final = "hyperparameters"
@@ -36,6 +37,7 @@ SPARED: Final = "spared_at"
 RETRY_OF: Final = "retry_of"
 ROOT: Final = "root"
 POINT: Final = "point"
+SOURCE: Final = "source"
 OWNER: Final = "owner"
 CURVE_PREFIX: Final = "curve:"
 

@@ -1,0 +1,172 @@
+"""Starts come first, whoever asks; the prior fades; both are stored with the study."""
+
+import dataclasses
+
+import numpy as np
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from tuner.errors import InputError
+from tuner.hyperparameters import algorithm_class, from_mapping
+from tuner.plan.known import Known, Start, known_settings
+from tuner.plan.recipe import StudyRecipe
+from tuner.space.catalog import load_by_name
+from tuner.space.nearest import nearest_params
+from tuner.study.search.proposals import STRENGTH, Proposals
+from tuner.study.search.samplers import make_sampler
+from tuner.study.store import keys as attr
+
+SPACE = load_by_name("default").for_environment("Unheard-v0")[0].clip_to_budget()
+FIELDS = {d.name: d for d in SPACE.dimensions}
+
+
+def point(**values):
+    return nearest_params(SPACE, from_mapping("dqn", {"learning_starts": 1000, **values}))
+
+
+KNOWN = Known(
+    starts=(Start("a", point(gamma=0.95)), Start("b", point(gamma=0.99)), Start("c", point(gamma=0.999))),
+    good=((point(learning_rate=1e-3), 0.75), (point(learning_rate=1e-4), 0.25)),
+)
+
+
+def study_of(known, name="tpe"):
+    sampler = make_sampler(name, seed=5, startup_trials=10, known=known, dimensions=SPACE.dimensions)
+    return optuna.create_study(sampler=sampler, direction="maximize")
+
+
+class Suggest:
+    def __init__(self, trial):
+        self.trial = trial
+
+    def float(self, name, low, high, log, step):
+        return self.trial.suggest_float(name, low, high, log=log, step=step)
+
+    def int(self, name, low, high, log, step):
+        return self.trial.suggest_int(name, low, high, log=log, step=step)
+
+    def choice(self, name, options):
+        return self.trial.suggest_categorical(name, options)
+
+
+def ask(study):
+    trial = study.ask()
+    SPACE.sample(Suggest(trial))
+    return trial, study.sampler.proposal
+
+
+@pytest.mark.parametrize("name", ["tpe", "random", "gp", "qmc"])
+def test_the_first_trials_are_the_starts_in_order_whoever_samples(name):
+    study = study_of(KNOWN, name)
+    for start in KNOWN.starts:
+        trial, proposal = ask(study)
+        assert proposal.source == start.name
+        assert trial.params == start.params
+        study.tell(trial, 1.0)
+    assert ask(study)[0].params not in [start.params for start in KNOWN.starts]
+
+
+def test_a_lost_trials_successor_takes_no_place_of_a_start():
+    study = study_of(KNOWN)
+    lost, _ = ask(study)
+    study.tell(lost, state=TrialState.FAIL)
+    study.enqueue_trial(dict(lost.params), user_attrs={attr.RETRY_OF: lost.number})
+    again, none = ask(study)
+    assert again.params == KNOWN.starts[0].params and none is None
+    assert [ask(study)[1].source for _ in range(2)] == ["b", "c"]
+
+
+def test_the_prior_proposes_less_as_trials_come_in():
+    known = dataclasses.replace(KNOWN, starts=())
+    for finished in (0, round(STRENGTH), 9 * round(STRENGTH)):
+        study = optuna.create_study(direction="maximize")
+        for _ in range(finished):
+            study.add_trial(optuna.trial.create_trial(value=0.0))
+        found = 0
+        for seed in range(600):
+            proposals = Proposals(known, SPACE.dimensions, seed=seed, prior=True)
+            trial = study.ask()._cached_frozen_trial
+            found += proposals.of(study.get_trials(deepcopy=False), trial, trial.number) is not None
+        wanted = STRENGTH / (STRENGTH + finished)
+        assert found / 600 == pytest.approx(wanted, abs=4 * np.sqrt(0.25 / 600))
+
+
+def test_proposals_of_the_prior_lie_in_the_space_near_its_settings_by_their_shares():
+    study = optuna.create_study(direction="maximize")
+    trial = study.ask()._cached_frozen_trial
+    rates = []
+    for seed in range(400):
+        proposals = Proposals(dataclasses.replace(KNOWN, starts=()), SPACE.dimensions, seed=seed, prior=True)
+        proposal = proposals.of([], trial, 0)
+        assert proposal.source == "prior"
+        for name, value in proposal.params.items():
+            assert proposal.params.keys() == KNOWN.good[0][0].keys()
+            d = FIELDS[name]
+            assert value in d.choices if d.kind == "categorical" else d.low <= value <= d.high
+            assert d.kind != "int" or type(value) is int
+        SPACE.resolve(proposal.params)
+        rates.append(np.log10(proposal.params["learning_rate"]))
+    assert np.mean(np.abs(np.array(rates) + 3) < 0.5) == pytest.approx(0.75 * 0.9, abs=0.15)
+
+
+def test_known_settings_survive_the_database():
+    assert Known.from_stored(KNOWN.to_mapping()) == KNOWN
+    assert Known.from_stored(None) == Known()
+
+
+def recipe(**changes):
+    return StudyRecipe(env="CartPole-v1", **changes).validated()
+
+
+def test_what_is_named_trains_before_the_portfolio_and_once():
+    known = known_settings(recipe(start_with=("zoo", "defaults")), SPACE)
+    assert [start.name for start in known.starts[:2]] == ["zoo", "defaults"]
+    assert known.starts[0].params["batch_size_pow"] == 6
+    assert SPACE.resolve(known.starts[1].params).batch_size == algorithm_class("dqn")().batch_size
+    assert len({str(sorted(start.params.items())) for start in known.starts}) == len(known.starts)
+
+
+def test_an_environments_name_plays_no_part_in_what_is_known():
+    envs = ("CartPole-v1", "X-v0")
+    spaces = [load_by_name("default").for_environment(env)[0].with_budget(20_000, 10, 10) for env in envs]
+    recipes = [recipe(), dataclasses.replace(recipe(), env="X-v0")]
+    first, second = (known_settings(r, s.clip_to_budget()) for r, s in zip(recipes, spaces, strict=True))
+    assert first == second
+
+
+@pytest.mark.parametrize("changes", [{"prior": "none"}, {"space": "classic"}, {"space": "zoo"}])
+def test_without_the_prior_nothing_is_known(changes):
+    assert known_settings(recipe(**changes), SPACE) == Known()
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"start_with": ("nowhere.yaml",)}, "--start-with nowhere.yaml"),
+        ({"prior": "nowhere.yaml"}, "nowhere.yaml: cannot be read"),
+    ],
+)
+def test_what_cannot_be_used_is_named(changes, says):
+    with pytest.raises(InputError, match=says):
+        known_settings(recipe(**changes), SPACE)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[]", "a prior has the keys"),
+        ("algorithm: fqi\nsettings: {}", "is fqi, but --algo is dqn"),
+        ("algorithm: dqn\nsettings: {a: {lr: 1}}", "settings: a: dqn has no hyperparameter 'lr'"),
+        ("algorithm: dqn\nsettings: {}\nportfolio: [a]", "'a' is named"),
+        ("algorithm: dqn\nsettings: {a: {}}\ngood: {a: -1}", "must be positive"),
+        ("algorithm: dqn\nsettings: {a: !!python/object:os.system {}}", "cannot be read as YAML"),
+        ("algorithm: dqn\nsettings: {a: 3}", "must be a mapping"),
+    ],
+)
+def test_a_broken_prior_is_refused_in_one_line(tmp_path, text, says):
+    path = tmp_path / "prior.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=says) as refused:
+        known_settings(recipe(prior=str(path)), SPACE)
+    assert "\n" not in str(refused.value)

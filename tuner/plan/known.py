@@ -1,0 +1,127 @@
+"""What a study knows before its first trial: settings to train first, and where good ones lay elsewhere.
+
+A study's environment plays no part in it, except where ``--start-with zoo`` or ``library`` asks for its own values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tuner.errors import InputError
+from tuner.hyperparameters import Hyperparameters, algorithm_class, beyond_sb3, from_mapping
+from tuner.plan.recipe import StudyRecipe
+from tuner.space.model import SearchSpace
+from tuner.space.nearest import nearest_params
+from tuner.space.prior import load_prior, packaged_prior
+from tuner.zoo.read import read_config
+from tuner.zoo.tuned import zoo_values
+
+#: Packaged search spaces that the packaged prior is for: in others, what was good rests on fields that they fix.
+SPACES = ("default", "extended")
+
+
+class Start(NamedTuple):
+    """A setting that trains before the sampler proposes.
+
+    Attributes:
+        name: Where it comes from: ``portfolio/NAME``, ``defaults``, ``zoo``, or a file.
+        params: What the study stores for it.
+    """
+
+    name: str
+    params: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Known:
+    """All that is known beforehand, as points of the study's space.
+
+    Attributes:
+        starts: The first trials, all different.
+        good: Points that were good elsewhere, with their shares; empty for no prior.
+    """
+
+    starts: tuple[Start, ...] = ()
+    good: tuple[tuple[Mapping[str, Any], float], ...] = ()
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return plain data for the database."""
+        return {"starts": [list(start) for start in self.starts], "good": [list(each) for each in self.good]}
+
+    @classmethod
+    def from_stored(cls, stored: Mapping[str, Any] | None) -> Known:
+        """Read what :meth:`to_mapping` wrote; None, as in studies of version 0.1.0: nothing was known."""
+        if stored is None:
+            return cls()
+        starts = tuple(Start(str(name), dict(params)) for name, params in stored["starts"])
+        return cls(starts, tuple((dict(params), float(share)) for params, share in stored["good"]))
+
+
+NOTHING_KNOWN = Known()
+
+
+def known_settings(recipe: StudyRecipe, space: SearchSpace) -> Known:
+    """Return what a study knows: what ``--start-with`` names first, then the prior's portfolio.
+
+    Args:
+        recipe: The recipe.
+        space: The study's space; settings become its nearest points.
+
+    Raises:
+        InputError: A name or file of ``--start-with`` or ``--prior`` cannot be used.
+    """
+    starts: dict[str, Hyperparameters] = {}
+    for word in recipe.start_with:
+        starts |= _named(word, recipe)
+    path = _prior_path(recipe)
+    prior = load_prior(path, recipe.algo) if path is not None else None
+    if prior is not None:
+        starts |= {f"portfolio/{name}": setting for name, setting in prior.portfolio.items()}
+    good = prior.good if prior is not None else ()
+    return Known(
+        _different((name, nearest_params(space, setting)) for name, setting in starts.items()),
+        tuple((nearest_params(space, setting), share) for setting, share in good),
+    )
+
+
+def _prior_path(recipe: StudyRecipe) -> Path | None:
+    if recipe.prior == "none":
+        return None
+    if recipe.prior != "packaged":
+        return Path(recipe.prior)
+    return packaged_prior(recipe.algo) if recipe.space in SPACES and recipe.algo == "dqn" else None
+
+
+def _named(word: str, recipe: StudyRecipe) -> dict[str, Hyperparameters]:
+    if word == "defaults":
+        return {word: algorithm_class(recipe.algo)()}
+    if word == "zoo":
+        values = zoo_values(recipe.env) if recipe.algo == "dqn" else None
+        if values is None:
+            raise InputError(
+                f"--start-with zoo: RL Zoo has no tuned values for {recipe.env} with --algo {recipe.algo}."
+            )
+        return {word: from_mapping("dqn", values)}
+    try:
+        config = read_config(Path(word), recipe.env)
+    except InputError as error:
+        raise InputError(
+            f"--start-with {word}: {error} It takes defaults, zoo, or a YAML in RL Zoo's or our own form."
+        ) from error
+    if config.algorithm != recipe.algo:
+        raise InputError(f"--start-with {word}: holds values for {config.algorithm}, and --algo is {recipe.algo}.")
+    setting = from_mapping(config.algorithm, config.hyperparameters)
+    if recipe.backend == "sb3" and (beyond := beyond_sb3(setting)):
+        raise InputError(f"--start-with {word}: Stable-Baselines3 does not know {beyond[0]}. Use --backend native.")
+    return {word: setting}
+
+
+def _different(named: Iterable[tuple[str, dict[str, Any]]]) -> tuple[Start, ...]:
+    found: list[Start] = []
+    for name, params in named:
+        if all(params != start.params for start in found):
+            found.append(Start(name, params))
+    return tuple(found)
