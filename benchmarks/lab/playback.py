@@ -145,7 +145,9 @@ def study_in_memory(plan: StudyPlan, sampler: optuna.samplers.BaseSampler) -> Le
     recipe, backend = plan.recipe, optuna.storages.InMemoryStorage()
     study_id = backend.create_new_study([StudyDirection.MAXIMIZE], plan.name)
     storage = BufferedStorage(backend, study_id, exclusive=True)
-    pruner = make_pruner(recipe.pruner, grid=plan.grid, startup_trials=recipe.startup_trials)
+    pruner = make_pruner(
+        recipe.pruner, grid=plan.grid, startup_trials=recipe.startup_trials, version=plan.rules.pruning
+    )
     study = optuna.load_study(study_name=plan.name, storage=storage, sampler=sampler, pruner=pruner)
     rule = PruningRule(recipe.pruner, plan.grid)
     asker = SpaceAsker(plan.space, seed=recipe.seed, replicates=1)

@@ -21,17 +21,19 @@ class Rules:
     Attributes:
         evaluation_seeds: Which episodes evaluations play, see :func:`tuner.seeding.evaluation_seed`.
         update_path: Which arithmetic trains native networks, see :func:`native_path`.
+        pruning: Whether the median pruner's rungs are gated (2) or not (1), see ``tuner/study/search/gate.py``.
     """
 
     evaluation_seeds: int = 1
     update_path: int = 1
+    pruning: int = 1
 
 
 #: What studies that store none follow.
 VERSION_0_1_0 = Rules()
 
 #: What new studies follow.
-CURRENT = Rules(evaluation_seeds=2, update_path=2)
+CURRENT = Rules(evaluation_seeds=2, update_path=2, pruning=2)
 
 
 def rules_of(attributes: Mapping[str, Any]) -> Rules:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bisect
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 from optuna import Study
@@ -12,21 +12,30 @@ from optuna.pruners import BasePruner
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from tuner.study.search.gate import NEWEST, tells
+
 
 class MedianMemory(BasePruner):
     """Stops a trial whose best value so far is below the median of the completed trials at the same step.
 
-    Equal, decision by decision, to ``MedianPruner(n_startup_trials, n_warmup_steps)`` of a maximised study. The
+    Without a gate equal, decision by decision, to ``MedianPruner(n_startup_trials, n_warmup_steps)`` of a maximised
+    study. The
     completed trials' values are kept in one sorted column for each step.
 
     Args:
         n_startup_trials: Completed trials before it begins.
         n_warmup_steps: Environment steps before which nothing is stopped.
+        gated_until: None for the rule alone. Else nothing is stopped at a step before the study's completed trials show
+            that the step tells (``gate.py``), nor from this step on.
     """
 
-    def __init__(self, n_startup_trials: int, n_warmup_steps: int) -> None:
+    def __init__(self, n_startup_trials: int, n_warmup_steps: int, gated_until: int | None = None) -> None:
         self._startup = n_startup_trials
         self._warmup = n_warmup_steps
+        self._gated_until = gated_until
+        #: (best value so far at each step, score) of completed trials, newest last, and what that says of each step.
+        self._evidence: list[tuple[dict[int, float], float]] = []
+        self._open: dict[int, bool] = {}
         self._completed: set[int] = set()
         self._columns: dict[int, list[float]] = {}
 
@@ -36,6 +45,9 @@ class MedianMemory(BasePruner):
             if trial.number in self._completed or trial.state != TrialState.COMPLETE:
                 continue
             self._completed.add(trial.number)
+            if self._gated_until is not None and trial.value is not None:
+                self._evidence.append((_best_so_far(trial.intermediate_values), trial.value))
+                self._open.clear()
             for step, value in trial.intermediate_values.items():
                 if not math.isnan(value):
                     bisect.insort(self._columns.setdefault(step, []), value)
@@ -52,7 +64,26 @@ class MedianMemory(BasePruner):
         column = self._columns.get(step)
         if not column:
             return False
-        return max(values) < _median(column)
+        return max(values) < _median(column) and self._is_open(step)
+
+    def _is_open(self, step: int) -> bool:
+        if self._gated_until is None:
+            return True
+        if step >= self._gated_until:
+            return False
+        if step not in self._open:
+            there = [(best[step], score) for best, score in self._evidence[-NEWEST:] if step in best]
+            best, scores = np.array(there).reshape(-1, 2).T
+            self._open[step] = tells(best, scores)
+        return self._open[step]
+
+
+def _best_so_far(values: Mapping[int, float]) -> dict[int, float]:
+    found, best = {}, -math.inf
+    for step, value in sorted(values.items()):
+        best = max(best, value) if not math.isnan(value) else best
+        found[step] = best
+    return found
 
 
 def _median(column: list[float]) -> float:

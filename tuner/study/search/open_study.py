@@ -100,7 +100,9 @@ def open_study(plan: StudyPlan, provenance: Mapping[str, Any]) -> OpenedStudy:
             known=plan.known,
             dimensions=plan.space.dimensions,
         )
-        pruner = make_pruner(recipe.pruner, grid=plan.grid, startup_trials=recipe.startup_trials)
+        pruner = make_pruner(
+            recipe.pruner, grid=plan.grid, startup_trials=recipe.startup_trials, version=plan.rules.pruning
+        )
         ledger = Ledger(
             optuna.load_study(study_name=plan.name, storage=buffered, sampler=sampler, pruner=pruner),
             buffered,

@@ -13,7 +13,8 @@ from optuna import Study
 from optuna.pruners import BasePruner, HyperbandPruner, NopPruner, SuccessiveHalvingPruner
 from optuna.trial import FrozenTrial
 
-from tuner.contract.grid import warmup_steps
+from tuner.contract.grid import late_points, warmup_steps
+from tuner.contract.rules import CURRENT
 from tuner.seeding import run_seed
 from tuner.study.search.median_pruner import MedianMemory
 
@@ -26,17 +27,18 @@ AUDIT_SHARE = 0.1
 _AUDIT = 2**31 - 2
 
 
-def make_pruner(name: str, *, grid: Sequence[int], startup_trials: int) -> BasePruner:
+def make_pruner(name: str, *, grid: Sequence[int], startup_trials: int, version: int = CURRENT.pruning) -> BasePruner:
     """Return the pruner that ``--pruner`` names.
 
     Args:
         name: ``median``, ``halving``, ``hyperband`` or ``none``.
         grid: Environment steps at which runs report.
         startup_trials: Completed trials before the median pruner begins.
+        version: The study's ``pruning``: 1 is the median rule alone (version 0.1.0), 2 the gated one.
     """
     first, last = warmup_steps(grid), grid[-1]
     if name == "median":
-        return MedianMemory(startup_trials, first)
+        return MedianMemory(startup_trials, first, None if version == 1 else grid[-late_points(len(grid))])
     if name == "halving":
         return SuccessiveHalvingPruner(min_resource=first, reduction_factor=REDUCTION_FACTOR)
     if name == "hyperband":
