@@ -135,7 +135,10 @@ def main() -> None:
     everything = [c for c in everything if c.member.family != options.without]
     rows, values, families = worth(everything)
     at = {int(row): i for i, row in enumerate(rows)}
-    chosen = choose_portfolio(everything, options.size)
+    chosen = choose_portfolio(everything, options.size - 1)
+    defaults = next(row for row, setting in enumerate(settings) if setting.name == "defaults")
+    # DQN's defaults are there whatever they are worth: what everyone knows to compare with.
+    chosen += [defaults] if defaults not in chosen else choose_portfolio(everything, options.size)[-1:]
     if options.output:
         made = to_mapping(chosen, settings, everything, design_hash(options.table / "design.json"))
         options.output.write_text(HEAD + yaml.safe_dump(made, sort_keys=False, default_flow_style=None, width=120))

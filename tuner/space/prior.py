@@ -17,8 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-import yaml
-
+from tuner import plain_yaml
 from tuner.errors import InputError
 from tuner.hyperparameters import Hyperparameters, from_mapping
 from tuner.space.catalog import packaged_folder
@@ -27,9 +26,6 @@ from tuner.space.catalog import packaged_folder
 Fail = Callable[[str], NoReturn]
 
 _KEYS = {"algorithm", "provenance", "portfolio", "good", "settings"}
-
-#: Largest file that is read, in bytes.
-LARGEST = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -61,7 +57,7 @@ def load_prior(path: Path, algorithm: str) -> Prior:
     def fail(problem: str) -> NoReturn:
         raise InputError(f"{path}: {problem}")
 
-    data = _read(path, fail)
+    data = plain_yaml.load(path)
     if not isinstance(data, dict) or not {"settings", "algorithm"} <= set(data) <= _KEYS:
         fail(f"a prior has the keys {', '.join(sorted(_KEYS))}; see search_spaces/dqn/priors/packaged.yaml.")
     if data["algorithm"] != algorithm:
@@ -86,17 +82,6 @@ def load_prior(path: Path, algorithm: str) -> Prior:
         {name: settings[name] for name in portfolio},
         tuple((settings[name], share / whole) for name, share in good.items()),
     )
-
-
-def _read(path: Path, fail: Fail) -> Any:
-    try:
-        if path.stat().st_size > LARGEST:
-            fail(f"is larger than {LARGEST // 1_000_000} MB; a prior is a small file.")
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        fail(f"cannot be read: {error.strerror or error}.")
-    except (UnicodeDecodeError, yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
-        fail(f"cannot be read as YAML: {' '.join(str(error).split())[:200]}")
 
 
 def _mapping(value: Any, key: str, fail: Fail) -> dict[str, Any]:
