@@ -160,7 +160,7 @@ def test_what_cannot_be_used_is_named(changes, says):
         ("algorithm: dqn\nsettings: {a: {lr: 1}}", "settings: a: dqn has no hyperparameter 'lr'"),
         ("algorithm: dqn\nsettings: {}\nportfolio: [a]", "'a' is named"),
         ("algorithm: dqn\nsettings: {a: {}}\ngood: {a: -1}", "must be positive"),
-        ("algorithm: dqn\nsettings: {a: !!python/object:os.system {}}", "cannot be read as YAML"),
+        ("algorithm: dqn\nsettings: {a: !!python/object:os.system {}}", "only plain data is allowed"),
         ("algorithm: dqn\nsettings: {a: 3}", "must be a mapping"),
     ],
 )

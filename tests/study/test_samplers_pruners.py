@@ -1,5 +1,7 @@
+import dataclasses
 from types import SimpleNamespace
 
+import numpy as np
 import optuna
 import pytest
 from hypothesis import given, settings
@@ -11,7 +13,8 @@ from optuna.trial import TrialState, create_trial
 from study_fakes import FakeExecutor, make_plan, search
 
 from tuner.contract.grid import warmup_steps
-from tuner.study.search.median_pruner import MedianMemory
+from tuner.contract.rules import CURRENT
+from tuner.study.search.median_pruner import MedianMemory, lower_limit, tells
 from tuner.study.search.pruners import PruningRule, make_pruner
 from tuner.study.search.samplers import make_sampler
 
@@ -49,6 +52,7 @@ def test_the_sampler_ranks_a_late_divergence_below_an_early_pruning(tmp_path, fa
 
     url = f"sqlite:///{tmp_path}/s.db"
     plan = make_plan(url, trials=14, startup_trials=2, trial_timeout=1500, sampler="random")
+    plan = dataclasses.replace(plan, rules=dataclasses.replace(CURRENT, pruning=1))
     search(plan, FakeExecutor(lambda spec: fate if spec.run_id.trial in (4, 8) else "completed"))
     study = optuna.load_study(study_name=plan.name, storage=url)
     trials = study.get_trials(deepcopy=False)
@@ -71,7 +75,8 @@ def test_the_sampler_ranks_a_late_divergence_below_an_early_pruning(tmp_path, fa
 @settings(max_examples=30, deadline=None)
 def test_the_median_pruner_is_the_median_rule_on_the_grid(finished, values, startup):
     """The rule in full: best so far below the median of completed trials at this very step, after the warm-up."""
-    study = optuna.create_study(direction="maximize", pruner=make_pruner("median", grid=GRID, startup_trials=startup))
+    rule = make_pruner("median", grid=GRID, startup_trials=startup, version=1)
+    study = optuna.create_study(direction="maximize", pruner=rule)
     for curve in finished:
         study.add_trial(create_trial(value=curve[-1], intermediate_values=dict(zip(GRID, curve, strict=True))))
     study.pruner.learn(study.get_trials(deepcopy=False))
@@ -109,6 +114,51 @@ def test_the_median_from_memory_decides_as_optunas_median_pruner(curves, reporte
     for frozen in trials:
         memory.learn(trials[: frozen.number + 1])  # what is known already is passed over
     assert memory.prune(study, asked) == MedianPruner(startup, warmup).prune(study, asked)
+
+
+def study_of(curves, pruner):
+    """A study whose completed trials have these curves on the grid, the last value being the score."""
+    study = optuna.create_study(direction="maximize", pruner=pruner)
+    for curve in curves:
+        study.add_trial(create_trial(value=curve[-1], intermediate_values=dict(zip(GRID, curve, strict=True))))
+    pruner.learn(study.get_trials(deepcopy=False))
+    return study
+
+
+def stopped_steps(curves):
+    """Where a trial that stays below everything would be stopped, one grid step after the other."""
+    study = study_of(curves, make_pruner("median", grid=GRID, startup_trials=1))
+    values = [dict.fromkeys(GRID[:n], -99.0) for n in range(1, 10)]
+    asked = [create_trial(state=TrialState.RUNNING, intermediate_values=v) for v in values]
+    return [trial.last_step for trial in asked if PruningRule("median", GRID).stops(study, trial)]
+
+
+def test_a_rung_that_tells_opens_and_the_scores_own_rungs_never_do():
+    """Curves that keep their order: what is low at any step ends low."""
+    assert stopped_steps([[float(n)] * 10 for n in range(24)]) == [400, 500, 600]
+
+
+def test_a_rung_that_tells_nothing_stays_closed():
+    rng = np.random.default_rng(0)
+    opened = [bool(stopped_steps(rng.standard_normal((40, 10)))) for _ in range(40)]
+    assert np.mean(opened) <= 0.2  # three rungs at a level of 10 % each
+
+
+def test_a_rung_stays_closed_before_there_is_evidence_enough():
+    """Nine stopped runs that all ended outside of the best quarter show it, eight do not: 0.1 ** (1 / 8) < 0.75."""
+    assert stopped_steps([[float(n)] * 10 for n in range(16)]) == []
+    assert stopped_steps([[float(n)] * 10 for n in range(18)]) != []
+    assert lower_limit(8, 8) == pytest.approx(0.1 ** (1 / 8))
+    assert lower_limit(0, 10) == 0.0
+
+
+def test_a_rung_stays_closed_where_low_starts_end_high():
+    assert stopped_steps([[float(-n)] * 9 + [float(n)] for n in range(40)]) == []
+
+
+def test_scores_level_with_the_best_quarter_count_as_inside():
+    best, tied = np.arange(40.0), np.full(40, 500.0)
+    assert not tells(best, tied)
 
 
 @pytest.mark.parametrize(("n", "first"), [(1, 1), (2, 1), (3, 2), (6, 3), (10, 4)])

@@ -21,7 +21,7 @@ class Rules:
     Attributes:
         evaluation_seeds: Which episodes evaluations play, see :func:`tuner.seeding.evaluation_seed`.
         update_path: Which arithmetic trains native networks, see :func:`native_path`.
-        pruning: Whether the median pruner's rungs are gated (2) or not (1), see ``tuner/study/search/gate.py``.
+        pruning: 1 for the median rule alone, 2 for gated rungs, see ``tuner/study/search/median_pruner.py``.
     """
 
     evaluation_seeds: int = 1

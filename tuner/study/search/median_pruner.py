@@ -1,4 +1,15 @@
-"""The median rule from memory: what Optuna's ``MedianPruner`` decides, without reading all trials at every report."""
+"""The median rule from memory: what Optuna's ``MedianPruner`` decides, without reading all trials at every report.
+
+The gate: a rung of the median rule stops runs once the study's own completed runs show that it tells.
+
+A run that the rule would have stopped at a rung, and that went on, is evidence: it ended inside or outside the best
+quarter of all completed runs. The rung opens when the lower confidence limit (Clopper and Pearson 1934, one-sided) of
+the share outside is above what chance gives, three quarters. TPE's good side is the best quarter as well, so to a
+sampler a stopped run is what the gate vouches for, no more: outside of it.
+
+Evidence must not hold a run's own luck twice. Once the score's own evaluations have begun, a run that is low at a rung
+is low in its score, whatever its hyperparameters are worth: such rungs never open.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +22,16 @@ from optuna import Study
 from optuna.pruners import BasePruner
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
+from scipy.stats import beta
 
-from tuner.study.search.gate import NEWEST, tells
+#: Share of the runs outside the best quarter: what a rung that tells nothing would reach.
+CHANCE = 0.75
+
+#: One-sided confidence that a rung does better than that.
+CONFIDENCE = 0.9
+
+#: Newest completed runs that are looked at, so that a report costs the same at trial 10,000.
+NEWEST = 400
 
 
 class MedianMemory(BasePruner):
@@ -26,7 +45,7 @@ class MedianMemory(BasePruner):
         n_startup_trials: Completed trials before it begins.
         n_warmup_steps: Environment steps before which nothing is stopped.
         gated_until: None for the rule alone. Else nothing is stopped at a step before the study's completed trials show
-            that the step tells (``gate.py``), nor from this step on.
+            that the step tells, nor from this step on.
     """
 
     def __init__(self, n_startup_trials: int, n_warmup_steps: int, gated_until: int | None = None) -> None:
@@ -91,3 +110,23 @@ def _median(column: list[float]) -> float:
     middle = len(column) // 2
     around = column[max(middle - 1, 0) : middle + 1 + len(column) % 2]
     return float(np.percentile(around, 50))
+
+
+def tells(best_so_far: np.ndarray, scores: np.ndarray) -> bool:
+    """Return whether stopping below the median of ``best_so_far`` is shown to stop runs outside the best quarter.
+
+    Args:
+        best_so_far: Highest value of each completed run up to the rung, [N]; not NaN.
+        scores: Their scores, [N]. Runs that are level with the best quarter's last count as inside.
+    """
+    best_so_far, scores = best_so_far[-NEWEST:], scores[-NEWEST:]
+    if len(scores) == 0:
+        return False
+    stopped = best_so_far < np.median(best_so_far)
+    outside = scores < np.quantile(scores, CHANCE)
+    return lower_limit(int((stopped & outside).sum()), int(stopped.sum())) > CHANCE
+
+
+def lower_limit(hits: int, draws: int) -> float:
+    """Return the one-sided lower confidence limit of a share."""
+    return float(beta.ppf(1 - CONFIDENCE, hits, draws - hits + 1)) if hits else 0.0
