@@ -1,7 +1,7 @@
 """Proposals from what is known beforehand: starts first, then points near settings that were good elsewhere.
 
-A start is a trial like any other: the study's first points (``samplers.point_of``), so that any number of supervisors, and a
-resume, agree on it.
+A start is a trial like any other: the study's first points (``samplers.point_of``), so that any number of
+supervisors, and a resume, agree on it.
 
 After n finished trials a proposal comes from the prior with probability STRENGTH / (STRENGTH + n): one of its settings,
 drawn by its share, moved by a kernel about as wide as multivariate TPE's. The study's own results take over as they
