@@ -9,6 +9,7 @@ import torch
 from stable_baselines3.dqn.policies import CnnPolicy
 
 from tuner.agents.dqn.layout import network_layout
+from tuner.agents.dqn.stack import DQNStack
 from tuner.agents.dqn.state import LearnerState
 from tuner.agents.dqn.update_torch import TorchUpdate
 from tuner.envs.encoders import encoder_for
@@ -67,3 +68,69 @@ def test_updates_on_images_are_those_of_torch(optimizer, max_grad_norm):
             assert np.mean(np.abs(got[name] - weight.numpy()) > 1e-5) < 1e-3, name
             moved += float(np.abs(weight.numpy()).sum())
         assert moved > 0
+
+
+def small_stack(hyperparameters, lanes, path):
+    encoder = encoder_for(gymnasium.spaces.Box(0, 1, (10, 9, 4), np.bool_))
+    return DQNStack(encoder, N_ACTIONS, hyperparameters, lanes=lanes, capacity=60, numeric_path=path)
+
+
+def observe(stack, lane, seed, steps=40):
+    rng = np.random.default_rng(seed)
+    rows = stack.memory.blank(steps)
+    parts = stack.memory.unpack(rows)
+    for part in (parts.observations, parts.next_observations):
+        part[:, :-1] = rng.random((steps, part.shape[1] - 1)) < 0.2
+    parts.rewards[:], parts.discounts[:] = rng.random(steps), 0.9
+    parts.actions[:] = rng.integers(N_ACTIONS, size=steps)
+    stack.observe(lane, rows)
+
+
+VARIANTS = [
+    {},
+    {"net_arch": (24,), "loss": "mse", "optimizer": "rmsprop"},
+    {"double_q": True, "dueling": True, "n_steps": 3, "normalize_rewards": True},
+]
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=str)
+def test_compiled_updates_on_small_images_equal_torchs_within_a_millionth(variant):
+    settings = {"net_arch": (), "batch_size": 12, "gradient_steps": 1, "train_freq": 4, "learning_rate": 1e-4}
+    h = DQNHyperparameters(**{**settings, **variant})
+    compiled, twin = (small_stack(h, 1, path) for path in ("compiled", "torch"))
+    for stack in (compiled, twin):
+        stack.start(0, h, 3, 60)
+        observe(stack, 0, 1)
+    for _ in range(4):
+        first = twin.state.online.copy()
+        twin.state.online[:], twin.state.target[:] = compiled.state.online, compiled.state.target
+        for state in (compiled.state, twin.state):  # the two keep moments on different scales: each begins anew
+            state.beta_powers[:], state.first_moment[:], state.second_moment[:] = 1, 0, 0
+        mine, theirs = compiled.learn([0])[0], twin.learn([0])[0]
+        np.testing.assert_allclose(mine, theirs, rtol=1e-5)
+        # Adam's first step is lr * sign(gradient): where a gradient is nearly 0, its rounding decides the sign.
+        far = np.abs(compiled.state.online - twin.state.online) > 1e-6 * np.abs(first).max()
+        assert np.mean(far) < 1e-3
+        assert np.abs(compiled.state.online - first).max() > 1e-5
+    inputs = np.random.default_rng(5).random((1, 7, 360)).astype(np.float32)
+    twin.state.online[:] = compiled.state.online
+    whole = compiled._acting.frozen([0])(inputs)
+    np.testing.assert_allclose(whole, twin._acting.frozen([0])(inputs), rtol=1e-4, atol=1e-6)
+    single = compiled._acting.outputs(slice(0, 1), np.ones((1, 361), np.float32) * inputs[0, 0, 0])
+    np.testing.assert_allclose(
+        single, twin._acting.outputs(slice(0, 1), np.ones((1, 361), np.float32) * inputs[0, 0, 0]), rtol=1e-4, atol=1e-6
+    )
+
+
+def test_a_compiled_lane_of_images_is_bit_equal_whatever_trains_beside_it():
+    h = DQNHyperparameters(net_arch=(), batch_size=12, gradient_steps=3, train_freq=4)
+    alone, crowded = small_stack(h, 1, "compiled"), small_stack(h, 3, "compiled")
+    for stack, lane in ((alone, 0), (crowded, 2)):
+        for other in range(lane):
+            stack.start(other, h, other, 60)
+            observe(stack, other, other)
+        stack.start(lane, h, 5, 60)
+        observe(stack, lane, 9)
+    expected = [alone.learn([0])[0] for _ in range(3)]
+    assert [crowded.learn([0, 1, 2])[2] for _ in range(3)] == expected
+    np.testing.assert_array_equal(crowded.state.online[2], alone.state.online[0])

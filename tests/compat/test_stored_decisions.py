@@ -126,15 +126,20 @@ def test_a_study_of_a_newer_rule_is_not_touched(old, capsys, command):
     assert rows("lake") == before
 
 
-@pytest.mark.parametrize(
-    ("device", "images", "path"), [("cpu", False, "numpy"), ("cpu", True, "torch"), ("cuda", False, "torch")]
-)
-def test_update_path_1_is_numpy_for_vectors_on_the_processor(device, images, path):
-    assert native_path(1, device, images=images) == path
+LARGE, SMALL = (4, 84, 84), (4, 10, 10)
 
 
 @pytest.mark.parametrize(
-    ("device", "images", "path"), [("cpu", False, "compiled"), ("cpu", True, "torch"), ("cuda", False, "torch")]
+    ("device", "image", "path"),
+    [("cpu", None, "numpy"), ("cpu", SMALL, "torch"), ("cpu", LARGE, "torch"), ("cuda", None, "torch")],
 )
-def test_update_path_2_is_compiled_for_vectors_on_the_processor(device, images, path):
-    assert native_path(2, device, images=images) == path
+def test_update_path_1_is_numpy_for_vectors_on_the_processor(device, image, path):
+    assert native_path(1, device, image) == path
+
+
+@pytest.mark.parametrize(
+    ("device", "image", "path"),
+    [("cpu", None, "compiled"), ("cpu", SMALL, "compiled"), ("cpu", LARGE, "torch"), ("cuda", SMALL, "torch")],
+)
+def test_update_path_2_is_compiled_for_vectors_and_small_images_on_the_processor(device, image, path):
+    assert native_path(2, device, image) == path

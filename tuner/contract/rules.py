@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from tuner.errors import InputError
+from tuner.networks.conv import NATURE_MIN_SIZE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,21 +58,23 @@ def rules_of(attributes: Mapping[str, Any]) -> Rules:
     return Rules(**found)
 
 
-def native_path(version: int, device: str, *, images: bool) -> Literal["numpy", "torch", "compiled"]:
+def native_path(version: int, device: str, image: tuple[int, int, int] | None) -> Literal["numpy", "torch", "compiled"]:
     """Return what computes the gradient steps of native networks: a study's ``update_path`` decides.
 
     ==========  ==========================================================================
     version 1   NumPy for multilayer perceptrons on the CPU, else torch (version 0.1.0)
-    version 2   compiled code for multilayer perceptrons on the CPU (NumPy where replay is prioritised), else torch
+    version 2   compiled code on the CPU for multilayer perceptrons (NumPy where replay is prioritised) and for images
+                below 36 x 36 (torch where replay is prioritised), else torch
     ==========  ==========================================================================
 
     Args:
         version: The study's ``update_path``.
         device: ``cpu`` or ``cuda``.
-        images: Whether networks are convolutional.
+        image: (channels, height, width) of what networks see; None where that is a vector.
     """
     if version not in (1, 2):
         raise ValueError(f"update_path must be 1 or 2, got {version}.")
-    if device != "cpu" or images:
+    large = image is not None and (version == 1 or min(image[1:]) >= NATURE_MIN_SIZE)
+    if device != "cpu" or large:
         return "torch"
     return "numpy" if version == 1 else "compiled"

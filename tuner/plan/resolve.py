@@ -92,7 +92,7 @@ class StudyPlan:
     @property
     def numeric_path(self) -> str:
         """Which arithmetic trains: one choice per study."""
-        native = native_path(self.rules.update_path, self.device, images=self.sees_images)
+        native = native_path(self.rules.update_path, self.device, self.facts.encoder.image)
         return f"{native if self.backend == 'native' else 'torch'}-{self.device}"
 
     @property

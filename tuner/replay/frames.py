@@ -105,6 +105,14 @@ class FrameMemory:
         observations, next_observations = (out.reshape(*index.shape, *self._image) for out in images)
         return Batch(observations, next_observations, numbers.rewards, numbers.discounts, numbers.actions)
 
+    def region(self, lane: int) -> Array:
+        """Return a lane's rows, a view; see :meth:`LaneRing.region`. Observations are numbers of :meth:`frames`."""
+        return self._ring.region(lane)
+
+    def frames(self, lane: int) -> Array:
+        """Return a lane's frames ``[n, bytes of a frame]``, a view; those that no transition holds may be anything."""
+        return self._lanes[lane].pixels
+
     def unpack(self, rows: Any) -> Batch:
         """Return the parts of packed rows of pixels ``[..., width]`` as views; what was gathered, as it is."""
         if isinstance(rows, Batch):
@@ -175,13 +183,14 @@ class LaneFrames:
         size: Bytes of a frame.
 
     Attributes:
+        pixels: The frames ``[n, size]``.
         used: Frames that have ever been in use at a time.
     """
 
     def __init__(self, capacity: int, size: int) -> None:
         # Pages that nothing has been written to cost no memory.
-        self._frames = np.empty((capacity + int(capacity * SPARE) + RECENT, size), np.uint8)
-        self._held = np.zeros(len(self._frames), np.int32)
+        self.pixels = np.empty((capacity + int(capacity * SPARE) + RECENT, size), np.uint8)
+        self._held = np.zeros(len(self.pixels), np.int32)
         self._free: list[int] = []
         self._recent: dict[bytes, int] = {}
         self._shown: dict[int, bytes] = {}
@@ -209,12 +218,12 @@ class LaneFrames:
 
     def take(self, numbers: Array, out: Array) -> None:
         """Write the frames with these numbers ``[...]`` into ``out`` ``[..., size]``."""
-        np.take(self._frames, numbers, axis=0, out=out, mode="clip")
+        np.take(self.pixels, numbers, axis=0, out=out, mode="clip")
 
     def snapshot(self) -> dict[str, Array]:
         """Return the frames and who holds them; views."""
         return {
-            "frames": self._frames[: self.used],
+            "frames": self.pixels[: self.used],
             "held": self._held[: self.used],
             "free": np.array(self._free, np.int64),
             "recent": np.array(list(self._shown), np.int64),
@@ -223,12 +232,12 @@ class LaneFrames:
     def restore(self, saved: Mapping[str, Array]) -> None:
         """Go on from a snapshot."""
         self.used = len(saved["frames"])
-        while self.used > len(self._frames):
+        while self.used > len(self.pixels):
             self._grow()
-        self._frames[: self.used] = saved["frames"]
+        self.pixels[: self.used] = saved["frames"]
         self._held[: self.used] = saved["held"]
         self._free = saved["free"].tolist()
-        self._shown = {number: self._frames[number].tobytes() for number in saved["recent"].tolist()}
+        self._shown = {number: self.pixels[number].tobytes() for number in saved["recent"].tolist()}
         self._recent = {shown: number for number, shown in self._shown.items()}
 
     def _store(self, frame: Array, shown: bytes) -> int:
@@ -236,9 +245,9 @@ class LaneFrames:
             number = self._free.pop()
         else:
             number, self.used = self.used, self.used + 1
-            if number == len(self._frames):
+            if number == len(self.pixels):
                 self._grow()
-        self._frames[number] = frame
+        self.pixels[number] = frame
         self._recent[shown] = number
         self._shown[number] = shown
         if len(self._recent) > RECENT:
@@ -252,6 +261,6 @@ class LaneFrames:
 
     def _grow(self) -> None:
         """Make room for more short episodes than expected."""
-        more = len(self._frames) // 8 + RECENT
-        self._frames = np.concatenate([self._frames, np.empty((more, self._frames.shape[1]), np.uint8)])
+        more = len(self.pixels) // 8 + RECENT
+        self.pixels = np.concatenate([self.pixels, np.empty((more, self.pixels.shape[1]), np.uint8)])
         self._held = np.concatenate([self._held, np.zeros(more, np.int32)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
@@ -11,17 +12,43 @@ from numba.extending import intrinsic
 #: Numbers of a vector in the products. Where registers are shorter, the compiler takes two.
 VECTOR = 8
 
+#: Rows of the second factor that are multiplied at a time: a panel of them stays in the first cache.
+DEPTH = 256
+
+#: Numbers of the second factor that stay there without being copied into one.
+CACHED = 8192
+
+#: Numbers of such a panel.
+PANEL = DEPTH * 2 * VECTOR
+
+#: Whether a product is added to what is there, or written: as variables, since literals would be compiled each anew.
+ADD, NEW = np.int64(1), np.int64(0)
+
 #: Sums may be reordered, the same way each time; products and sums fused; infinities and NaN are what they are.
 FAST = {"reassoc", "contract", "nsz"}
 
 
+@intrinsic
+def _call_whole(typingctx):
+    """Keep the function that says this out of its callers' code: it is compiled once, not once for each call."""
+
+    def codegen(context, builder, signature, arguments):
+        builder.function.attributes.add("noinline")
+        return context.get_dummy_value()
+
+    return types.void(), codegen
+
+
+call_whole: Any = _call_whole
+
+
 def _tile_of(rows: int, vectors: int) -> Any:
-    """Return a function that writes ``rows`` x ``vectors * VECTOR`` numbers of a product."""
+    """Return a function that writes, or adds, ``rows`` x ``vectors * VECTOR`` numbers of a product."""
 
     @intrinsic
-    def tile(typingctx, a, a_at, a_row, a_step, b, b_at, b_row, c, c_at, c_row, depth):
+    def tile(typingctx, a, a_at, a_row, a_step, b, b_at, b_row, c, c_at, c_row, depth, add):
         def codegen(context, builder, signature, arguments):
-            a, a_at, a_row, a_step, b, b_at, b_row, c, c_at, c_row, depth = arguments
+            a, a_at, a_row, a_step, b, b_at, b_row, c, c_at, c_row, depth, add = arguments
             starts = []
             for kind, array in ((signature.args[0], a), (signature.args[4], b), (signature.args[7], c)):
                 starts.append(context.make_array(kind)(context, builder, array).data)
@@ -41,12 +68,24 @@ def _tile_of(rows: int, vectors: int) -> Any:
                 builder.gep(starts[0], [builder.add(a_at, builder.mul(a_row, ir.Constant(whole, row)))])
                 for row in range(rows)
             ]
-            before = builder.block
+            places = []
+            for row in range(rows):
+                there = builder.add(c_at, builder.mul(c_row, ir.Constant(whole, row)))
+                places.append([vector_at(starts[2], builder.add(there, ir.Constant(whole, VECTOR * v)))
+                               for v in range(vectors)])  # fmt: skip
+            zero = ir.Constant(vector, [0.0] * VECTOR)
+            from_zero, from_c = builder.append_basic_block("from_zero"), builder.append_basic_block("from_c")
             body, after = builder.append_basic_block("depth"), builder.append_basic_block("done")
+            builder.cbranch(builder.trunc(add, ir.IntType(1)), from_c, from_zero)
+            builder.position_at_end(from_zero)
             builder.branch(body)  # depth is at least 1
+            builder.position_at_end(from_c)
+            before = [[builder.load(place, align=size) for place in row] for row in places]
+            builder.branch(body)
             builder.position_at_end(body)
             at = builder.phi(whole)
-            at.add_incoming(ir.Constant(whole, 0), before)
+            at.add_incoming(ir.Constant(whole, 0), from_zero)
+            at.add_incoming(ir.Constant(whole, 0), from_c)
             sums = [[builder.phi(vector) for _ in range(vectors)] for _ in range(rows)]
             here = builder.add(b_at, builder.mul(at, b_row))
             factors = [
@@ -62,22 +101,20 @@ def _tile_of(rows: int, vectors: int) -> Any:
                 grown.append([builder.call(fused, [spread, factors[v], sums[row][v]]) for v in range(vectors)])
             following = builder.add(at, ir.Constant(whole, 1))
             at.add_incoming(following, body)
-            zero = ir.Constant(vector, [0.0] * VECTOR)
             for row in range(rows):
                 for v in range(vectors):
-                    sums[row][v].add_incoming(zero, before)
+                    sums[row][v].add_incoming(zero, from_zero)
+                    sums[row][v].add_incoming(before[row][v], from_c)
                     sums[row][v].add_incoming(grown[row][v], body)
             builder.cbranch(builder.icmp_signed("<", following, depth), body, after)
             builder.position_at_end(after)
             for row in range(rows):
-                there = builder.add(c_at, builder.mul(c_row, ir.Constant(whole, row)))
                 for v in range(vectors):
-                    place = vector_at(starts[2], builder.add(there, ir.Constant(whole, VECTOR * v)))
-                    builder.store(grown[row][v], place, align=size)
+                    builder.store(grown[row][v], places[row][v], align=size)
             return context.get_dummy_value()
 
         i8 = types.int64
-        return types.void(a, i8, i8, i8, b, i8, i8, c, i8, i8, i8), codegen
+        return types.void(a, i8, i8, i8, b, i8, i8, c, i8, i8, i8, types.boolean), codegen
 
     return tile
 
@@ -86,52 +123,142 @@ _tile_6_2, _tile_4_2, _tile_1_2 = _tile_of(6, 2), _tile_of(4, 2), _tile_of(1, 2)
 _tile_6_1, _tile_4_1, _tile_1_1 = _tile_of(6, 1), _tile_of(4, 1), _tile_of(1, 1)
 
 
+@intrinsic
+def _move_square(typingctx, source, source_at, source_step, there, there_at, there_step, turned):
+    """Copy a square of ``VECTOR`` x ``VECTOR`` numbers, or its transpose where ``turned`` is true."""
+
+    def codegen(context, builder, signature, arguments):
+        source, source_at, source_step, there, there_at, there_step, turned = arguments
+        number = context.get_value_type(signature.args[0].dtype)
+        vector, whole = ir.VectorType(number, VECTOR), ir.IntType(64)
+        size = signature.args[0].dtype.bitwidth // 8
+        begins = [context.make_array(kind)(context, builder, array).data
+                  for kind, array in ((signature.args[0], source), (signature.args[3], there))]  # fmt: skip
+
+        def places(begin, at, step):
+            rows = [builder.add(at, builder.mul(step, ir.Constant(whole, i))) for i in range(VECTOR)]
+            return [builder.bitcast(builder.gep(begin, [row]), vector.as_pointer()) for row in rows]
+
+        rows = [builder.load(place, align=size) for place in places(begins[0], source_at, source_step)]
+        columns = list(rows)
+        half = VECTOR // 2
+        while half:  # blocks off the diagonal change places, then blocks within blocks
+            first = [i if not i & half else VECTOR + i - half for i in range(VECTOR)]
+            second = [i + half if not i & half else VECTOR + i for i in range(VECTOR)]
+            masks = [ir.Constant(ir.VectorType(ir.IntType(32), VECTOR), mask) for mask in (first, second)]
+            for i in range(VECTOR):
+                if not i & half:
+                    a, b = columns[i], columns[i + half]
+                    columns[i], columns[i + half] = (builder.shuffle_vector(a, b, mask) for mask in masks)
+            half //= 2
+        condition = builder.trunc(turned, ir.IntType(1))
+        for place, column, row in zip(places(begins[1], there_at, there_step), columns, rows, strict=True):
+            builder.store(builder.select(condition, column, row), place, align=size)
+        return context.get_dummy_value()
+
+    i8 = types.int64
+    return types.void(source, i8, i8, there, i8, i8, types.boolean), codegen
+
+
+_move: Any = _move_square
+
+
+@intrinsic
+def _copy_vector(typingctx, source, source_at, there, there_at):
+    """Copy ``VECTOR`` numbers."""
+
+    def codegen(context, builder, signature, arguments):
+        source, source_at, there, there_at = arguments
+        vector = ir.VectorType(context.get_value_type(signature.args[0].dtype), VECTOR).as_pointer()
+        size = signature.args[0].dtype.bitwidth // 8
+        places = []
+        for kind, array, at in ((signature.args[0], source, source_at), (signature.args[2], there, there_at)):
+            begin = context.make_array(kind)(context, builder, array).data
+            places.append(builder.bitcast(builder.gep(begin, [at]), vector))
+        builder.store(builder.load(places[0], align=size), places[1], align=size)
+        return context.get_dummy_value()
+
+    return types.void(source, types.int64, there, types.int64), codegen
+
+
+copy_vector: Any = _copy_vector
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _pack(b, at, b_row, b_step, panel, width, deep):
+    """Write ``panel[k, v] = b[at + k * b_row + v * b_step]``, ``[deep, width]``; one of the strides is 1."""
+    whole = deep - deep % VECTOR
+    for v in range(0, width, VECTOR):
+        for k in range(0, whole, VECTOR):
+            if b_step == 1:
+                _move(b, at + k * b_row + v, b_row, panel, k * width + v, width, False)
+            else:
+                _move(b, at + k + v * b_step, b_step, panel, k * width + v, width, True)
+        for k in range(whole, deep):
+            for i in range(v, v + VECTOR):
+                panel[k * width + i] = b[at + k * b_row + i * b_step]
+
+
 @njit(cache=True, fastmath=FAST, error_model="numpy", nogil=True)
-def product(a, a_at, a_row, a_step, b, b_at, b_row, c, c_at, c_row, rows, columns, depth, scratch):
-    """Write ``c[i, j] = sum over k of a[i, k] b[k, j]``; flat arrays, and in each where it begins and its strides.
+def product(a, a_row, a_step, b, b_row, b_step, c, c_row, rows, columns, depth, panel, add):
+    """Write ``c[i, j] = sum over k of a[i, k] b[k, j]``, or add it to c; flat arrays with their strides.
 
     Args:
-        a: Flat; ``a[i, k]`` lies at ``a_at + i * a_row + k * a_step``.
-        b: Flat; ``b[k, j]`` at ``b_at + k * b_row + j``.
-        c: Flat; ``c[i, j]`` at ``c_at + i * c_row + j``.
+        a: Flat; ``a[i, k]`` lies at ``i * a_row + k * a_step``.
+        b: Flat; ``b[k, j]`` at ``k * b_row + j * b_step``; one of the two is 1.
+        c: Flat; ``c[i, j]`` at ``i * c_row + j``.
         rows: Of a and c.
         columns: Of b and c.
         depth: Columns of a, rows of b, >= 1.
-        scratch: ``[depth]``, overwritten.
+        panel: ``[PANEL]``, overwritten.
+        add: 1 where c has a value already, else 0.
     """
-    j = 0
-    while j + VECTOR <= columns:
-        vectors = 2 if j + 2 * VECTOR <= columns else 1
-        i = 0
-        while i < rows:
-            left, here, there = rows - i, a_at + i * a_row, c_at + i * c_row + j
-            if vectors == 2:
-                if left >= 6:
-                    _tile_6_2(a, here, a_row, a_step, b, b_at + j, b_row, c, there, c_row, depth)
-                elif left >= 4:
-                    _tile_4_2(a, here, a_row, a_step, b, b_at + j, b_row, c, there, c_row, depth)
+    call_whole()
+    for begin in range(0, depth, DEPTH):
+        deep, more = min(DEPTH, depth - begin), add > 0 or begin > 0
+        packed = b_step != 1 or b_row * deep > CACHED
+        i = j = 0
+        while j + VECTOR <= columns and i < rows:
+            left, here, there = rows - i, i * a_row + begin * a_step, i * c_row + j
+            wide, tall = j + 2 * VECTOR <= columns, 6 if left >= 6 and left != 8 else 4 if left >= 4 else 1
+            width, at = 2 * VECTOR if wide else VECTOR, begin * b_row + j * b_step
+            if packed and i == 0:
+                _pack(b, at, b_row, b_step, panel, width, deep)
+            source, source_at, source_row = (panel, 0, width) if packed else (b, at, b_row)
+            if wide:
+                if tall == 6:
+                    _tile_6_2(a, here, a_row, a_step, source, source_at, source_row, c, there, c_row, deep, more)
+                elif tall == 4:
+                    _tile_4_2(a, here, a_row, a_step, source, source_at, source_row, c, there, c_row, deep, more)
                 else:
-                    _tile_1_2(a, here, a_row, a_step, b, b_at + j, b_row, c, there, c_row, depth)
-            elif left >= 6:
-                _tile_6_1(a, here, a_row, a_step, b, b_at + j, b_row, c, there, c_row, depth)
-            elif left >= 4:
-                _tile_4_1(a, here, a_row, a_step, b, b_at + j, b_row, c, there, c_row, depth)
+                    _tile_1_2(a, here, a_row, a_step, source, source_at, source_row, c, there, c_row, deep, more)
+            elif tall == 6:
+                _tile_6_1(a, here, a_row, a_step, source, source_at, source_row, c, there, c_row, deep, more)
+            elif tall == 4:
+                _tile_4_1(a, here, a_row, a_step, source, source_at, source_row, c, there, c_row, deep, more)
             else:
-                _tile_1_1(a, here, a_row, a_step, b, b_at + j, b_row, c, there, c_row, depth)
-            i += 6 if left >= 6 else 4 if left >= 4 else 1
-        j += vectors * VECTOR
-    while j < columns:
-        for k in range(depth):
-            scratch[k] = b[b_at + k * b_row + j]
-        for i in range(rows):
-            total = scratch.dtype.type(0)
-            begin = a_at + i * a_row
-            if a_step == 1:
-                line = a[begin : begin + depth]
-                for k in range(depth):
-                    total += line[k] * scratch[k]
+                _tile_1_1(a, here, a_row, a_step, source, source_at, source_row, c, there, c_row, deep, more)
+            if packed:  # all rows for a panel; else row by row, as c lies in memory
+                i += tall
+                if i >= rows:
+                    i, j = 0, j + width
             else:
-                for k in range(depth):
-                    total += a[begin + k * a_step] * scratch[k]
-            c[c_at + i * c_row + j] = total
-        j += 1
+                j += width
+                if j + VECTOR > columns:
+                    i, j = i + tall, 0
+        j = columns - columns % VECTOR
+        while j < columns:
+            for k in range(deep):
+                panel[k] = b[(begin + k) * b_row + j * b_step]
+            for i in range(rows):
+                total = panel.dtype.type(0)
+                here = i * a_row + begin * a_step
+                if a_step == 1:
+                    line = a[here : here + deep]
+                    for k in range(deep):
+                        total += line[k] * panel[k]
+                else:
+                    for k in range(deep):
+                        total += a[here + k * a_step] * panel[k]
+                c[i * c_row + j] = c[i * c_row + j] + total if more else total
+            j += 1

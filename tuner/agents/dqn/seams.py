@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from tuner.agents.dqn.state import LearnerState
 from tuner.envs.encoders import Encoder
 from tuner.hyperparameters import DQNHyperparameters
+from tuner.networks.conv import ConvLayout
 from tuner.networks.heads import QHead
 from tuner.replay.normalizer import LaneNormalizer
 from tuner.replay.prioritized import LanePriorities
@@ -114,5 +115,7 @@ class Parts(NamedTuple):
 
 
 def compiles(path: NumericPath, parts: Parts) -> bool:
-    """Return whether the compiled update trains here: on that path all but convolutions and prioritised replay."""
-    return path == "compiled" and parts.encoder.image is None and parts.priorities is None
+    """Return whether compiled code trains here: on that path all but prioritised replay and several convolutions."""
+    layout = parts.state.layout
+    small = not isinstance(layout, ConvLayout) or len(layout.torso.convolutions) == 1
+    return path == "compiled" and small and parts.priorities is None and isinstance(parts.state.online, np.ndarray)

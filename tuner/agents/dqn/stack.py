@@ -13,10 +13,9 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from tuner import seeding
-from tuner.agents.dqn.acting import Acting, acting_for
 from tuner.agents.dqn.exploration import LaneExploration
 from tuner.agents.dqn.layout import network_layout
-from tuner.agents.dqn.seams import Memory, NumericPath, Parts, TrainingCall, compiles
+from tuner.agents.dqn.seams import Memory, NumericPath, Parts, TrainingCall
 from tuner.agents.dqn.state import LearnerState
 from tuner.agents.dqn.update import choose_update
 from tuner.core.named_arrays import joined, part_of
@@ -84,13 +83,7 @@ class DQNStack:
         probe = np.zeros((1, *encoder.storage_shape), np.float32)
         self._stored_is_input = encoder.to_input(probe) is probe
         parts = Parts(self.state, self.memory, self._priorities, self.normalizer, encoder, self._head, self._inputs)
-        if compiles(numeric_path, parts):
-            from tuner.agents.dqn.update_compiled import CompiledActing
-
-            self._acting: Acting = CompiledActing(self.state)
-        else:
-            self._acting = acting_for(self.state)
-        self._update = choose_update(numeric_path, parts, hyperparameters)
+        self._acting, self._update = choose_update(numeric_path, parts, hyperparameters)
 
     def start(self, lane: int, hyperparameters: DQNHyperparameters, seed: int, n_timesteps: int) -> None:
         """Begin a new run on a lane; nothing of the one before remains.

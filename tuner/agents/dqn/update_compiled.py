@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tuner.agents.dqn import kernels
-from tuner.agents.dqn.acting import VectorActing
+from tuner.agents.dqn import kernels, pictures, training_call
+from tuner.agents.dqn.compiling import compiling
+from tuner.agents.dqn.products import PANEL
 from tuner.agents.dqn.seams import Parts, TrainingCall
 from tuner.agents.dqn.state import LearnerState
 from tuner.core.normalization import VARIANCE_EPS
 from tuner.hyperparameters import DQNHyperparameters
+from tuner.networks.conv import ConvLayout
+from tuner.networks.mlp import MLPLayout
+from tuner.replay.frames import FrameMemory
 from tuner.replay.ring import LaneRing
 
 Array = NDArray[Any]
@@ -23,45 +25,58 @@ Array = NDArray[Any]
 #: Rows of a product when a call's target values are computed ahead: enough to be efficient, few enough for the cache.
 AHEAD_ROWS = 64
 
+#: The frames of a lane whose observations are no images.
+NO_FRAMES = np.zeros((0, 0), np.uint8)
+
+
+def compiled(parts: Parts, hyperparameters: DQNHyperparameters) -> tuple[CompiledActing, CompiledUpdate]:
+    """Return what acts and what trains, ready to run."""
+    acting, update = CompiledActing(parts.state), CompiledUpdate(parts, hyperparameters)
+    with compiling():
+        acting.compile()
+        update.compile()  # last: it is what the cache is asked for
+    return acting, update
+
 
 class CompiledUpdate:
-    """See :class:`~tuner.agents.dqn.seams.Update`: multilayer perceptrons, uniform replay.
+    """See :class:`~tuner.agents.dqn.seams.Update`: perceptrons, on one convolution where inputs are images.
 
     A lane's call is one compiled function, so its bits and its time are the same whatever trains beside it.
 
     Args:
-        parts: What is trained.
+        parts: What is trained; replay is uniform.
         hyperparameters: Any lane's; only fields that a stack shares are read.
     """
 
     def __init__(self, parts: Parts, hyperparameters: DQNHyperparameters) -> None:
-        announce()
-        assert isinstance(parts.memory, LaneRing)
-        self._memory: LaneRing = parts.memory
+        assert isinstance(parts.memory, LaneRing | FrameMemory)
+        self._memory: LaneRing | FrameMemory = parts.memory
         self._parts, self._batch = parts, hyperparameters.batch_size
-        dtype, sizes = parts.state.dtype, parts.state.layout.sizes
-        rows = max(self._batch, AHEAD_ROWS)
-        hidden = [rows * (width + 1) for width in sizes[1:-1]]
-        self._layout = (np.array(sizes), np.cumsum([0, *hidden])[:-1] if hidden else np.zeros(0, np.int64))
+        layout, dtype = parts.state.layout, parts.state.dtype
+        sizes, n_convolved = perceptron_of(layout)
+        rows, numbers = max(self._batch, AHEAD_ROWS), (self._memory.region(0).shape[1] - 5) // 2
+        hidden, hidden_at = hidden_layers(sizes, rows, dtype)
+        room = pictures.pictures_of(layout, parts.encoder.image[0] // numbers if parts.encoder.image else 0,
+                                    self._batch, dtype)  # fmt: skip
+        self._network = (room, n_convolved, np.array(sizes), hidden_at, numbers)
         self._choices = (
             hyperparameters.double_q,
             hyperparameters.dueling,
             hyperparameters.loss == "huber",
             hyperparameters.optimizer == "adam",
-            parts.encoder.input_size != parts.memory.observation_size or not parts.encoder.storage_shape,
+            not parts.encoder.storage_shape,
         )
-        widest = max(sizes) + 1
         self._space = (
             np.zeros(self._batch * (sizes[0] + 1), dtype),  # inputs
             np.zeros((self._batch if hyperparameters.double_q else rows) * (sizes[0] + 1), dtype),  # following
-            np.ones(sum(hidden), dtype),  # hidden: the ones stay
+            hidden,
             np.zeros(rows * sizes[-1], dtype),  # outputs
             np.zeros(self._batch * sizes[-1], dtype),  # delta_out
-            np.zeros((2, self._batch * widest), dtype),  # deltas
-            np.zeros(max(a * b for a, b in parts.state.layout.layers), dtype),  # turned
-            np.zeros(parts.state.layout.n_parameters, dtype),  # gradient
-            np.zeros(max(widest, rows), dtype),  # scratch
+            np.zeros((2, self._batch * max(sizes[-2] + 1, *sizes[1:])), dtype),  # deltas
+            np.zeros(layout.n_parameters, dtype),  # gradient
+            np.zeros(PANEL, dtype),  # panel
             np.zeros(self._batch, np.int64),  # chosen
+            np.full(rows, -1, np.int64),  # none chosen
             np.zeros(rows, dtype),  # next_values
             np.zeros(self._batch, dtype),  # taken_values
         )
@@ -70,46 +85,84 @@ class CompiledUpdate:
 
     def learn(self, lanes: Sequence[int], runs: Sequence[DQNHyperparameters], clock: Array) -> dict[int, TrainingCall]:
         """See :class:`~tuner.agents.dqn.seams.Update`."""
-        return {lane: self._call(lane, steps) for lane in lanes if (steps := runs[lane].updates_per_call())}
+        found = {}
+        for lane in lanes:
+            if steps := runs[lane].updates_per_call():
+                uniforms = self._memory.uniforms(lane, steps * self._batch)
+                loss, q_value = self._call(lane, (uniforms * self._memory.sizes[lane]).astype(np.int64), steps)
+                found[lane] = TrainingCall(loss / steps, q_value / steps)
+        return found
 
-    def _call(self, lane: int, steps: int) -> TrainingCall:
+    def compile(self) -> None:
+        """Compile the call, or read it from the cache, by one without steps."""
+        self._call(0, np.zeros(0, np.int64), 0)
+
+    def _call(self, lane: int, places: Array, steps: int) -> tuple[float, float]:
+        """Do a lane's gradient steps on the transitions at ``places`` ``[steps * batch]``."""
         state, memory, normalizer = self._parts.state, self._memory, self._parts.normalizer
-        count = steps * self._batch
-        places = (memory.uniforms(lane, count) * memory.sizes[lane]).astype(np.int64)
-        if len(self._ahead) < count:
-            self._ahead = np.empty(count, state.dtype)
+        if len(self._ahead) < len(places):
+            self._ahead = np.empty(len(places), state.dtype)
         rewards = normalizer.rewards[lane]
         deviation = float(np.sqrt(normalizer.return_variance[lane, 0] + VARIANCE_EPS)) if rewards else 0.0
         powers = state.beta_powers[:, lane].copy()
-        loss, q_value = kernels.training_call(
+        loss, q_value = training_call.training_call(
             state.online[lane], state.target[lane], state.first_moment[lane], state.second_moment[lane], powers,
-            float(state.learning_rate[lane]), float(state.max_grad_norm[lane]), *self._layout,
-            memory.region(lane), places, steps, self._batch, memory.observation_size,
+            float(state.learning_rate[lane]), float(state.max_grad_norm[lane]),
+            memory.frames(lane) if isinstance(memory, FrameMemory) else NO_FRAMES,
+            memory.region(lane), places, steps, self._batch,
             normalizer.mean[lane], normalizer.variance[lane], bool(normalizer.observations[lane]), deviation,
-            *self._choices, *self._space, self._last, self._ahead,
+            *self._network, *self._choices, *self._space, self._last, self._ahead,
         )  # fmt: skip
         state.beta_powers[:, lane] = powers
-        return TrainingCall(loss / steps, q_value / steps)
+        return loss, q_value
 
 
-class CompiledActing(VectorActing):
-    """Greedy choices while training, each lane's network by itself; evaluation is :class:`VectorActing`'s."""
+class CompiledActing:
+    """See :class:`~tuner.agents.dqn.acting.Acting`; each lane's network by itself."""
 
     def __init__(self, state: LearnerState) -> None:
-        super().__init__(state)
-        sizes = state.layout.sizes
-        self._sizes = np.array(sizes)
-        self._here, self._there = np.zeros((2, max(sizes) + 1), state.dtype)
+        self._state = state
+        self._sizes, n_convolved = perceptron_of(state.layout)
+        room = pictures.pictures_of(state.layout, 1, 0, state.dtype)
+        self._network: tuple[Any, ...] = (room, n_convolved, np.array(self._sizes))
+        self._panel = np.zeros(PANEL, state.dtype)
+        #: By number of rows.
+        self._space: dict[int, tuple[Array, ...]] = {}
+
+    def compile(self) -> None:
+        """Compile what acts, or read it from the cache, by a call without inputs."""
+        self.outputs(slice(0, 0), np.zeros((0, 1), self._state.dtype))
 
     def outputs(self, lanes: slice, inputs: Array) -> Array:
         """See :class:`~tuner.agents.dqn.acting.Acting`."""
-        found = np.empty((len(inputs), self._sizes[-1]), inputs.dtype)
-        kernels.one_each(self._state.online[lanes], self._sizes, inputs, found, self._here, self._there)
-        return found
+        return self._outputs(self._state.online[lanes], inputs[:, None])[:, 0]
+
+    def frozen(self, lanes: Sequence[int]) -> Callable[[Array], Array]:
+        """See :class:`~tuner.agents.dqn.acting.Acting`."""
+        networks = self._state.online[list(lanes)]
+        return lambda inputs: self._outputs(networks, np.ascontiguousarray(inputs, self._state.dtype))
+
+    def _outputs(self, networks: Array, inputs: Array) -> Array:
+        """Return ``[n, rows, n_outputs]`` of networks ``[n, P]`` for inputs ``[n, rows, input_size]``."""
+        rows, n_outputs = inputs.shape[1], self._sizes[-1]
+        if rows not in self._space:
+            seen = np.zeros(rows * (self._sizes[0] + 1), self._state.dtype)
+            self._space[rows] = (seen, *hidden_layers(self._sizes, rows, self._state.dtype))
+        found = np.empty((len(inputs), rows * n_outputs), self._state.dtype)
+        arguments: tuple[Any, ...] = (*self._network, inputs, *self._space[rows], found, self._panel)
+        kernels.outputs(networks, *arguments)
+        return found.reshape(len(inputs), rows, n_outputs)
 
 
-def announce() -> None:
-    """Say on stderr that code is about to be compiled, where none is in Numba's cache yet."""
-    cache = Path(str(kernels.training_call.stats.cache_path))
-    if not any(cache.glob("kernels.training_call-*.nbi")):
-        print("Compiling the native update for this processor: once, in some seconds.", file=sys.stderr)
+def perceptron_of(layout: MLPLayout | ConvLayout) -> tuple[tuple[int, ...], int]:
+    """Return the widths of a network's linear layers, and how many parameters come before them."""
+    if isinstance(layout, MLPLayout):
+        return layout.sizes, 0
+    sizes = (int(np.prod(layout.torso.seen)), *layout.sizes)
+    return sizes, layout.n_parameters - MLPLayout(sizes).n_parameters
+
+
+def hidden_layers(sizes: tuple[int, ...], rows: int, dtype: Any) -> tuple[Array, Array]:
+    """Return room for the hidden layers of some rows, ones in place, and where each begins."""
+    lengths = [rows * (width + 1) for width in sizes[1:-1]]
+    return np.ones(sum(lengths), dtype), np.cumsum([0, *lengths])[: len(lengths)].astype(np.int64)

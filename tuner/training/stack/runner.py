@@ -62,21 +62,20 @@ class StackRunner:
             n_actions = int(probe.env.action_space.n)  # type: ignore[attr-defined]
         finally:
             probe.close()
-        images = self._encoder.image is not None
-        if images:
-            import torch  # vectors do without
+        hyperparameters: Any = example.hyperparameters
+        path = numeric_path or native_path(example.rules.update_path, example.device, self._encoder.image)
+        if self._encoder.image is not None and (path != "compiled" or hyperparameters.prioritized):
+            import torch  # all others do without
 
             torch.set_num_threads(threads)
             keep_freed_memory()
-        capacity = min(example.n_timesteps, 10_000_000)
-        hyperparameters: Any = example.hyperparameters
         self._stack = DQNStack(
             self._encoder,
             n_actions,
             hyperparameters,
             lanes=lanes,
-            capacity=capacity,
-            numeric_path=numeric_path or native_path(example.rules.update_path, example.device, images=images),
+            capacity=min(example.n_timesteps, 10_000_000),
+            numeric_path=path,
             device=example.device,
             dtype=dtype,
         )

@@ -21,7 +21,7 @@ class NativeTrainer:
     Args:
         lanes: Most runs in progress at a time, >= 1.
         observer: Watches single runs, or None.
-        numeric_path: ``numpy`` or ``torch``; None takes what the runs' rules say. Images always take torch.
+        numeric_path: ``numpy``, ``torch`` or ``compiled``; None takes what the runs' rules say.
         threads: Threads of a convolution. More than one may change the bits of a run.
         checkpoints: Where long runs are saved, and go on from; None where every run starts over.
     """

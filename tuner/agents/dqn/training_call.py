@@ -1,0 +1,165 @@
+"""A compiled training call of one lane: all its gradient steps while its parameters stay in the cache."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from tuner.agents.dqn.kernels import backward, descend, forward
+from tuner.agents.dqn.pictures import add_slopes, convolve, from_memory, give, use
+from tuner.agents.dqn.products import FAST, call_whole
+from tuner.core.normalization import CLIP, VARIANCE_EPS
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def show(pictures, frames, memory, row, begin, size, width, inputs, mean, deviation, normalize, one_hot, panel):
+    """Write one stored observation, as the perceptron sees it, flat and with a trailing 1."""
+    call_whole()
+    if pictures.shape[0] > 0:
+        from_memory(pictures, frames, memory, row, begin)
+        convolve(pictures, inputs, panel)
+        return
+    if one_hot:
+        for i in range(width):
+            inputs[i] = 0
+        inputs[int(memory[row, begin])] = 1
+    elif normalize:
+        for i in range(size):
+            shown = (memory[row, begin + i] - mean[i]) / deviation[i]
+            inputs[i] = np.float32(min(max(shown, -CLIP), CLIP))
+    else:
+        for i in range(size):
+            inputs[i] = memory[row, begin + i]
+    inputs[width] = 1
+
+
+@njit(cache=True, fastmath=FAST, error_model="numpy", nogil=True)
+def values(outputs, rows, n_outputs, dueling, chosen, result):
+    """Write the Q-value of each row's action ``chosen``, or its best where that is negative."""
+    for row in range(rows):
+        at = row * n_outputs
+        base, first = outputs.dtype.type(0), at
+        if dueling:
+            first = at + 1
+            total = base
+            for i in range(first, at + n_outputs):
+                total += outputs[i]
+            base = outputs[at] - total / outputs.dtype.type(n_outputs - 1)
+        if chosen[row] >= 0:
+            result[row] = outputs[first + chosen[row]] + base
+        else:
+            best = outputs[first]
+            for i in range(first + 1, at + n_outputs):
+                best = max(best, outputs[i])
+            result[row] = best + base
+
+
+@njit(cache=True, fastmath=FAST, error_model="numpy", nogil=True)
+def preferred(outputs, rows, n_outputs, dueling, chosen):
+    """Write each row's best action."""
+    for row in range(rows):
+        first = row * n_outputs + (1 if dueling else 0)
+        best = first
+        for j in range(first + 1, (row + 1) * n_outputs):
+            if outputs[j] > outputs[best]:
+                best = j
+        chosen[row] = best - first
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def training_call(
+    online, target, first, second, powers, learning_rate, max_norm, frames,
+    memory, places, steps, batch, mean, variance, normalize, return_deviation,
+    pictures, n_convolved, sizes, hidden_at, size,
+    double_q, dueling, huber, adam, one_hot,
+    inputs, following, hidden, outputs, delta_out, deltas, gradient, panel, chosen, none, next_values, taken_values,
+    last, ahead,
+):  # fmt: skip
+    """Do one training call of one lane; return (sum of mean losses, sum of mean Q-values) over its gradient steps."""
+    width, n_outputs, nothing = sizes[0], sizes[-1], np.int64(0)
+    number, across = online.dtype.type, width + 1
+    half, deviation = number(0.5), np.sqrt(variance + VARIANCE_EPS)
+    images, after = pictures.shape[0] > 0, size + 1  # where the next observation begins
+    behind, behind_target = online[n_convolved:], target[n_convolved:]  # the perceptron's parameters
+    if not double_q:
+        # The target network stands still during a call: each transition drawn is valued once, many at a time.
+        if images:
+            use(pictures, target)
+        rows = len(next_values)
+        for order in range(steps * batch):
+            last[places[order]] = order
+        count = nothing
+        waiting = np.empty(rows, np.int64)
+        for order in range(steps * batch):
+            if last[places[order]] == order:
+                show(pictures, frames, memory, places[order], after, size, width, following[count * across :],
+                     mean, deviation, normalize, one_hot, panel)  # fmt: skip
+                waiting[count] = order
+                count += 1
+            if count == rows or (count > 0 and order == steps * batch - 1):
+                forward(behind_target, sizes, following, count, hidden, hidden_at, outputs, panel)
+                values(outputs, count, n_outputs, dueling, none, next_values)
+                for i in range(count):
+                    ahead[waiting[i]] = next_values[i]
+                count = nothing
+    losses, q_values = 0.0, 0.0
+    for step in range(steps):
+        drawn = places[step * batch : (step + 1) * batch]
+        if double_q:
+            for turn in range(2):  # the online network chooses, the target network values
+                if images:
+                    use(pictures, online if turn == 0 else target)
+                if images or turn == 0:
+                    for i in range(batch):
+                        show(pictures, frames, memory, drawn[i], after, size, width, following[i * across :],
+                             mean, deviation, normalize, one_hot, panel)  # fmt: skip
+                seen_by = behind if turn == 0 else behind_target
+                forward(seen_by, sizes, following, batch, hidden, hidden_at, outputs, panel)
+                if turn == 0:
+                    preferred(outputs, batch, n_outputs, dueling, chosen)
+            values(outputs, batch, n_outputs, dueling, chosen, next_values)
+        else:
+            for i in range(batch):
+                next_values[i] = ahead[last[drawn[i]]]
+        if images:
+            use(pictures, online)
+        for i in range(batch):
+            show(pictures, frames, memory, drawn[i], nothing, size, width, inputs[i * across :],
+                 mean, deviation, normalize, one_hot, panel)  # fmt: skip
+            chosen[i] = int(memory[drawn[i], 2 * size + 4])
+        forward(behind, sizes, inputs, batch, hidden, hidden_at, outputs, panel)
+        values(outputs, batch, n_outputs, dueling, chosen, taken_values)
+        loss, q_value = number(0), number(0)  # single precision overflows: that is how a run is seen to diverge
+        for i in range(batch):
+            row = drawn[i]
+            reward = memory[row, 2 * size + 2]
+            if return_deviation > 0:
+                reward = number(np.float32(min(max(reward / return_deviation, -CLIP), CLIP)))
+            error = taken_values[i] - (reward + memory[row, 2 * size + 3] * next_values[i])
+            away = abs(error)
+            if huber:
+                loss += half * error * error if away < 1 else away - half
+                slope = min(max(error, -1), 1) / batch
+            else:
+                loss += error * error
+                slope = 2 * error / batch
+            q_value += taken_values[i]
+            begin = i * n_outputs
+            for o in range(n_outputs):
+                delta_out[begin + o] = -slope / (n_outputs - 1) if dueling else 0
+            if dueling:
+                delta_out[begin] = slope
+                delta_out[begin + 1 + chosen[i]] += slope
+            else:
+                delta_out[begin + chosen[i]] = slope
+        losses += loss / batch
+        q_values += q_value / batch
+        backward(behind, sizes, inputs, batch, hidden, hidden_at, delta_out, deltas, gradient[n_convolved:], panel,
+                 pictures.below)  # fmt: skip
+        if images:
+            for i in range(batch):
+                from_memory(pictures, frames, memory, drawn[i], nothing)
+                add_slopes(pictures, inputs[i * across :], pictures.below[i * width :], i == 0, panel)
+            give(pictures, gradient)
+        descend(online, gradient, first, second, powers, learning_rate, max_norm, adam)
+    return losses, q_values
