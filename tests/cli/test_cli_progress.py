@@ -45,7 +45,7 @@ def test_the_live_view_says_what_matters():
     text = "\n".join(drawn(live_view(snapshot(), 120, 5), 120))
     for words in ("a-study", "4/8 trials", "3 completed", "1 pruned", "best 123.4 (trial 2)", "learning_rate"):
         assert words in text
-    for words in ("1,200 steps/s", "about 1m05s left", "1,000/2,000", " 40 "):
+    for words in ("1,200 steps/s", "about 1m05s left", "1,000/2,000", "40.0"):
         assert words in text
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -59,6 +60,14 @@ def table(*columns: str, right: Iterable[str] = (), title: str | None = None) ->
     for name in columns:
         made.add_column(name, justify="right" if name in right else "left", overflow="fold")
     return made
+
+
+def decimal(value: float | None) -> str:
+    """Return a score or a return with as many digits as matter; a dash for none."""
+    if value is None or not math.isfinite(value):
+        return "-"
+    size = abs(value)
+    return f"{value:,.{0 if size >= 10_000 else 1 if size >= 10 else 2 if size >= 1 else 3}f}"
 
 
 def setting(value: object) -> str:

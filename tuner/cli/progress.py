@@ -7,10 +7,9 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from tuner.cli.console import console, one_line, say, setting
+from tuner.cli.console import console, decimal, one_line, say, setting
 from tuner.durations import show_duration
 from tuner.study.search.progress import NoProgress, ProgressListener, RunningTrial, Snapshot
-from tuner.text import number
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -85,7 +84,7 @@ def plain_line(snapshot: Snapshot) -> str:
     """Return a study's state in one line."""
     parts = [f"{snapshot.done}/{snapshot.trials} {snapshot.unit}s ({counts_text(snapshot.counts)})"]
     if snapshot.best is not None:
-        parts.append(f"best {number(snapshot.best.score)} ({snapshot.unit} {snapshot.best.number})")
+        parts.append(f"best {decimal(snapshot.best.score)} ({snapshot.unit} {snapshot.best.number})")
     return ", ".join([*parts, *pace(snapshot)])
 
 
@@ -190,7 +189,7 @@ def _best(snapshot: Snapshot) -> RenderableType:
     if snapshot.best is None:
         return _line("" if snapshot.counts.get("completed") else f"no {snapshot.unit} has completed yet", "dim")
     text = Text()
-    text.append(f"best {number(snapshot.best.score)}", style="bold green")
+    text.append(f"best {decimal(snapshot.best.score)}", style="bold green")
     text.append(f" ({snapshot.unit} {snapshot.best.number})")
     for name, value in snapshot.best.params.items():
         text.append(f"  {one_line(name)} ", style="dim")
@@ -211,7 +210,7 @@ def _running(trials: tuple[RunningTrial, ...], width: int) -> RenderableType:
     for trial in trials:
         bar = ProgressBar(total=trial.n_timesteps, completed=trial.step, width=10)
         values = [setting(trial.params[n]) if n in trial.params else "" for n in names]
-        shown = [f"{trial.step:,}/{trial.n_timesteps:,}", number(trial.last_return), *values]
+        shown = [f"{trial.step:,}/{trial.n_timesteps:,}", decimal(trial.last_return), *values]
         grid.add_row(str(trial.number), bar, *(Text(text, overflow="ellipsis") for text in shown))
     return grid
 

@@ -8,14 +8,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from tuner.cli.confirm_command import verdict_lines
-from tuner.cli.console import aligned, say
+from tuner.cli.console import aligned, decimal, say
 from tuner.cli.progress import counts_text, progress_view
 from tuner.cli.range_text import range_text
 from tuner.cli.recipe_flags import given, over, settings
 from tuner.plan.command_lines import recipe_command
 from tuner.plan.recipe import StudyRecipe, from_mapping
 from tuner.storage_url import DEFAULT_STORAGE, default_storage, mask
-from tuner.text import counted, number
+from tuner.text import counted
 
 if TYPE_CHECKING:
     from tuner.api import StudyResult
@@ -62,7 +62,7 @@ def answer(result: StudyResult, recipe: StudyRecipe) -> list[str]:
     if result.ending in ("timeout", "interrupted"):
         lines.append(f"Go on with: {recipe_command(recipe, data.name, recipe.storage or default_storage())}")
     if best is not None:
-        lines.append(f"Best in the search: trial {best.number}, score {number(best.score)}")
+        lines.append(f"Best in the search: trial {best.number}, score {decimal(best.score)}")
     lines += verdict_lines(data)
     if data.chosen is not None:
         lines += [f"Values of trial {data.chosen.number}:", *aligned(_searched_values(data, data.chosen))]

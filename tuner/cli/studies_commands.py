@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tuner.cli.confirm_command import verdict_lines
-from tuner.cli.console import aligned, console, one_line, say, setting, table
+from tuner.cli.console import aligned, console, decimal, one_line, say, setting, table
 from tuner.cli.parser import add_command, add_storage, whole_number
 from tuner.cli.progress import counts_text
 from tuner.durations import show_duration
 from tuner.errors import InputError
 from tuner.storage_url import default_storage, mask
-from tuner.text import number
 
 if TYPE_CHECKING:
     from tuner.result.study import StudyData, TrialRow
@@ -62,7 +61,7 @@ def list_command(parsed: argparse.Namespace) -> int:
         started = study.started.astimezone().strftime("%Y-%m-%d %H:%M") if study.started else "-"
         texts = map(one_line, (study.name, study.env, study.algo, study.backend))
         owners = one_line(", ".join(study.owners)) or "-"
-        rows.add_row(*texts, f"{study.trials}{asked}", number(study.best), started, owners)
+        rows.add_row(*texts, f"{study.trials}{asked}", decimal(study.best), started, owners)
     console().print(rows)
     return 0
 
@@ -108,7 +107,7 @@ def _summary(data: StudyData) -> list[str]:
         return [*lines, "No trial has completed yet."]
     best, chosen = data.best, data.chosen or data.best
     values = {one_line(k): v for k, v in (chosen.hyperparameters or chosen.params).items()}
-    lines.append(f"\nbest in the search: trial {best.number}, score {number(best.score)}")
+    lines.append(f"\nbest in the search: trial {best.number}, score {decimal(best.score)}")
     return [*lines, *verdict_lines(data), f"values of trial {chosen.number}:", *aligned(values)]
 
 
@@ -122,7 +121,7 @@ def _trials(data: StudyData, *, everything: bool) -> Any:
     for trial in shown:
         values = (setting(trial.params[name]) if name in trial.params else "" for name in names)
         rows.add_row(
-            str(trial.number), one_line(trial.outcome).replace("_", " "), number(trial.score), number(_last(trial)),
+            str(trial.number), one_line(trial.outcome).replace("_", " "), decimal(trial.score), decimal(_last(trial)),
             f"{trial.steps:,}", *values,
         )  # fmt: skip
     return rows

@@ -8,13 +8,12 @@ import statistics
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tuner.cli.console import aligned, say
+from tuner.cli.console import aligned, decimal, say
 from tuner.cli.parser import add_command, whole_number
 from tuner.cli.recipe_flags import add_field, over, settings
 from tuner.errors import InputError, StudyFailedError
 from tuner.hyperparameters import Hyperparameters, algorithm_class, field_infos, from_mapping
 from tuner.plan.naming import safe_name
-from tuner.text import number
 
 if TYPE_CHECKING:
     from tuner.contract.spec import RunSpec
@@ -181,8 +180,8 @@ def _train(spec: RunSpec, folder: Path, facts: EnvFacts, *, quiet: bool) -> int:
     plot = watch.write_plot(folder, facts.reward_threshold)
     last = watch.points[-1]
     best = max(watch.points, key=lambda p: p.mean_return)
-    say(f"Last evaluation: mean return {number(last.mean_return)} over {len(last.returns)} episodes")
-    say(f"Best evaluation: mean return {number(best.mean_return)} at step {best.step:,}")
+    say(f"Last evaluation: mean return {decimal(last.mean_return)} over {len(last.returns)} episodes")
+    say(f"Best evaluation: mean return {decimal(best.mean_return)} at step {best.step:,}")
     say(f"Model: {folder}\nPlot: {plot}\nNext:\n  tune evaluate {folder}\n  tune record {folder}")
     return 0
 
@@ -196,10 +195,10 @@ def evaluate_command(parsed: argparse.Namespace) -> int:
     returns, lengths = evaluate_saved(Path(parsed.folder), episodes, seed, parsed.env_module)
     facts = {
         "episodes": f"{len(returns)}",
-        "mean return": f"{number(statistics.fmean(returns))}",
-        "standard deviation": f"{number(statistics.stdev(returns))}" if len(returns) > 1 else "-",
-        "smallest, largest": f"{number(min(returns))}, {number(max(returns))}",
-        "mean length": f"{number(statistics.fmean(lengths))} steps",
+        "mean return": f"{decimal(statistics.fmean(returns))}",
+        "standard deviation": f"{decimal(statistics.stdev(returns))}" if len(returns) > 1 else "-",
+        "smallest, largest": f"{decimal(min(returns))}, {decimal(max(returns))}",
+        "mean length": f"{decimal(statistics.fmean(lengths))} steps",
     }
     say("\n".join(aligned(facts, indent="")))
     return 0
@@ -215,6 +214,6 @@ def record_command(parsed: argparse.Namespace) -> int:
     folder = Path(parsed.output) if parsed.output is not None else Path(parsed.folder)
     film = record_saved(Path(parsed.folder), episodes, seed, parsed.env_module, folder)
     for total, steps in zip(film.returns, film.lengths, strict=True):
-        say(f"Return {number(total)} in {steps:,} steps")
+        say(f"Return {decimal(total)} in {steps:,} steps")
     say(f"Film: {folder / MP4}, {folder / GIF}")
     return 0

@@ -9,8 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tuner.cli.console import console, say
-from tuner.text import number
+from tuner.cli.console import console, decimal, say
 
 if TYPE_CHECKING:
     import numpy as np
@@ -74,7 +73,7 @@ class TrainingWatch:
         if now - self._shown_at < REDRAW_S:
             return
         self._shown_at = now
-        parts = [f"return {number(self.points[-1].mean_return)}"] if self.points else []
+        parts = [f"return {decimal(self.points[-1].mean_return)}"] if self.points else []
         parts += [f"epsilon {self._epsilon:.3f}"] if self._epsilon is not None else []
         self._show(step, "  ".join(parts))
 
@@ -111,4 +110,4 @@ def _nothing(*_: Any) -> None:
 
 
 def _line(spec: RunSpec, point: EvalPoint) -> str:
-    return f"step {point.step:,}/{spec.n_timesteps:,}: mean return {number(point.mean_return)}"
+    return f"step {point.step:,}/{spec.n_timesteps:,}: mean return {decimal(point.mean_return)}"

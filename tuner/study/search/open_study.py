@@ -144,8 +144,9 @@ def _note_resume(study: optuna.Study, plan: StudyPlan, provenance: Mapping[str, 
     """Keep what this command asks for beyond the pinned settings, and who went on with the study when."""
     stored = study.user_attrs
     given = _describe(plan, provenance)[attr.RECIPE]
-    pinned = {name: stored[attr.RECIPE].get(name) for name in plan.recipe.pinned()}
-    study.set_user_attr(attr.RECIPE, {**given, **pinned})
+    # A pinned setting that has come since the study was begun stays unsaid.
+    free = {name: value for name, value in given.items() if name not in plan.recipe.pinned()}
+    study.set_user_attr(attr.RECIPE, {**stored[attr.RECIPE], **free})
     origin = stored[attr.PROVENANCE]
     keys = ("created", "command", "git_commit", "numeric_path")
     visit = {key: provenance.get(key) for key in keys} | {
