@@ -117,12 +117,14 @@ def _trials(data: StudyData, *, everything: bool) -> Any:
     names = list(dict.fromkeys(name for trial in shown for name in trial.params))
     title = "all trials" if everything else f"best of {len(data.trials)} trials"
     numeric = ("trial", "score", "last", "steps", *names)
-    rows = table("trial", "outcome", "score", "last", "steps", *map(one_line, names), right=numeric, title=title)
+    source = ["from"] if data.knew_beforehand else []
+    columns = ("trial", "outcome", "score", "last", "steps", *source, *map(one_line, names))
+    rows = table(*columns, right=numeric, title=title)
     for trial in shown:
         values = (setting(trial.params[name]) if name in trial.params else "" for name in names)
         rows.add_row(
             str(trial.number), one_line(trial.outcome).replace("_", " "), decimal(trial.score), decimal(_last(trial)),
-            f"{trial.steps:,}", *values,
+            f"{trial.steps:,}", *([one_line(trial.source) or "sampler"] if source else []), *values,
         )  # fmt: skip
     return rows
 

@@ -14,12 +14,13 @@ from tuner.contract.objective import OBJECTIVES
 from tuner.result.curve import CurvePoint
 
 Phase = Literal["select", "verdict"]
-Role = Literal["finalist", "defaults", "startup", "zoo", "other_backend"]
+Role = Literal["finalist", "defaults", "known", "startup", "zoo", "other_backend"]
 
 #: What each role is called in texts.
 TITLES: dict[str, str] = {
     "finalist": "finalist",
     "defaults": "the algorithm's defaults",
+    "known": "best of the settings known beforehand",
     "startup": "best of the startup trials",
     "zoo": "RL Zoo's tuned values",
     "other_backend": "the winner on the other backend",
@@ -86,7 +87,7 @@ class Contestant:
     @property
     def title(self) -> str:
         """What it is called where its role is not plain: ``best of the startup trials (trial 0)``."""
-        return f"{TITLES['startup']} ({self.name})" if self.role == "startup" else self.name
+        return f"{TITLES[self.role]} ({self.name})" if self.role in ("known", "startup") else self.name
 
     def phase(self, phase: Phase) -> tuple[ConfirmRun, ...]:
         """Return the runs of one seed set by replicate."""

@@ -127,6 +127,11 @@ class StudyData:
         return sum(t.outcome == outcome for t in self.trials)
 
     @property
+    def knew_beforehand(self) -> bool:
+        """Whether some trials come from what was known before the study."""
+        return any(t.source for t in self.trials)
+
+    @property
     def steps_spent(self) -> int:
         """Environment steps taken by all trials."""
         return sum(t.steps for t in self.trials)

@@ -77,13 +77,14 @@ def best_values(data: StudyData) -> tuple[list[BestValue], list[BestValue]]:
 
 def trial_columns(data: StudyData) -> list[str]:
     """Return the headers of the table of all trials; user text, to be escaped by the template."""
-    return ["trial", "outcome", "score", *parameter_axes(data), "steps", "time", "seed", "reason"]
+    source = ["from"] if data.knew_beforehand else []
+    return ["trial", "outcome", "score", *source, *parameter_axes(data), "steps", "time", "seed", "reason"]
 
 
 def trial_rows(data: StudyData) -> list[list[Cell]]:
     """Return the table of all trials, in the order of :func:`trial_columns`."""
     names = list(parameter_axes(data))
-    return [_trial_row(trial, names, data.chosen) for trial in data.trials]
+    return [_trial_row(trial, names, data.chosen, with_source=data.knew_beforehand) for trial in data.trials]
 
 
 def trials_frame(data: StudyData) -> pd.DataFrame:
@@ -91,7 +92,8 @@ def trials_frame(data: StudyData) -> pd.DataFrame:
 
     Columns: ``number``, ``state``, ``outcome``, ``score``, ``final_return``, ``params_<name>`` for what was sampled,
     ``hyperparameters_<field>`` for resolved fields that vary and were not sampled under their own name, ``steps``,
-    ``duration_s``, ``started``, ``finished``, ``seeds`` (separated by spaces), ``reason``.
+    ``duration_s``, ``started``, ``finished``, ``seeds`` (separated by spaces), ``reason``; ``source`` (empty for the
+    sampler's own) where something was known beforehand.
     """
     names = list(parameter_axes(data))
     varying = [n for n in _varying_fields(data) if n not in names]
@@ -114,6 +116,8 @@ def trials_frame(data: StudyData) -> pd.DataFrame:
             "seeds": _csv_value(" ".join(str(seed) for _, seed in sorted(trial.seeds.items()))),
             "reason": _csv_value(trial.reason),
         }
+        if data.knew_beforehand:
+            row["source"] = _csv_value(trial.source)
         rows.append(row)
     columns = ["number", "state", "outcome", "score", "final_return", "steps", "duration_s"]
     frame = pd.DataFrame(rows, columns=None if rows else columns)
@@ -147,7 +151,7 @@ def _best_value(name: str, value: Any, fields: Mapping[str, Any]) -> BestValue:
     return BestValue(name, value_text(value), value_text(default), plain(value) != default, help=fields[name].help)
 
 
-def _trial_row(trial: TrialRow, names: list[str], best: TrialRow | None) -> list[Cell]:
+def _trial_row(trial: TrialRow, names: list[str], best: TrialRow | None, *, with_source: bool) -> list[Cell]:
     is_best = best is not None and trial.number == best.number
     word = "best" if is_best else trial.outcome.replace("_", " ")
     css = "best" if is_best else trial.outcome if trial.outcome.isidentifier() else "failed"
@@ -161,6 +165,7 @@ def _trial_row(trial: TrialRow, names: list[str], best: TrialRow | None) -> list
         Cell(str(trial.number), trial.number),
         Cell(word, word, f"outcome {css}"),
         Cell(number(trial.score), plain(trial.score)),
+        *([Cell(trial.source or "sampler", trial.source)] if with_source else []),
         *params,
         Cell(f"{trial.steps:,}", trial.steps),
         Cell(duration(trial.duration_s), plain(trial.duration_s)),

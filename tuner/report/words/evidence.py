@@ -21,8 +21,8 @@ def contestant_title(contestant: Mapping[str, Any]) -> str:
         return str(contestant["name"])
     if contestant["role"] == "other_backend":
         return f"the same values trained by {BACKEND_NAMES.get(contestant['backend'], contestant['backend'])}"
-    if contestant["role"] == "startup":
-        return f"the best of the startup trials ({contestant['name']})"
+    if contestant["role"] in ("known", "startup"):
+        return f"the {TITLES[contestant['role']]} ({contestant['name']})"
     return TITLES.get(contestant["role"], str(contestant["name"]))
 
 

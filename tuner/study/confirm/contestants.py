@@ -33,17 +33,21 @@ def finalists(data: StudyData, limit: int, backend: str) -> list[Contestant]:
 
 
 def baselines(data: StudyData, backend: str) -> list[Contestant]:
-    """Return what there is to compare with, the most telling first: defaults, RL Zoo's values, the best random trial.
+    """Return what there is to compare with, the most telling first.
 
-    RL Zoo's values are there for the environments of its table; the best startup trial where the sampler has a
-    random startup.
+    That is defaults; RL Zoo's values, for the environments of its table; the best of the settings known beforehand; the
+    best random trial, where the sampler has a random startup.
     """
     algorithm = str(data.recipe["algo"])
     found = [_setting(algorithm, algorithm_class(algorithm)().to_mapping(), "defaults", backend)]
     zoo = zoo_values(str(data.recipe["env"])) if algorithm == "dqn" else None
     if zoo is not None:
         found.append(_setting(algorithm, zoo, "zoo", backend))
-    startup = [t for t in data.ranked if t.number < int(data.recipe.get("startup_trials", 0)) and t.hyperparameters]
+    known = [t for t in data.ranked if t.source not in ("", "prior") and t.hyperparameters]
+    if known:
+        found.append(_of_trial(data, known[0], "known", backend))
+    random = (t for t in data.ranked if not t.source and t.hyperparameters)
+    startup = [t for t in random if t.number < int(data.recipe.get("startup_trials", 0))]
     if startup and data.recipe.get("sampler") in ("tpe", "gp"):
         found.append(_of_trial(data, startup[0], "startup", backend))
     return found
