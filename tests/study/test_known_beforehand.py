@@ -5,14 +5,17 @@ import dataclasses
 import numpy as np
 import optuna
 import pytest
+import yaml
 from optuna.trial import TrialState
 
+import tuner
 from tuner.errors import InputError
 from tuner.hyperparameters import algorithm_class, from_mapping
 from tuner.plan.known import Known, Start, known_settings
 from tuner.plan.recipe import StudyRecipe
 from tuner.space.catalog import load_by_name
 from tuner.space.nearest import nearest_params
+from tuner.space.prior import load_prior, packaged_prior
 from tuner.study.search.proposals import STRENGTH, Proposals
 from tuner.study.search.samplers import make_sampler
 from tuner.study.store import keys as attr
@@ -170,3 +173,54 @@ def test_a_broken_prior_is_refused_in_one_line(tmp_path, text, says):
     with pytest.raises(InputError, match=says) as refused:
         known_settings(recipe(prior=str(path)), SPACE)
     assert "\n" not in str(refused.value)
+
+
+RENAMED = """
+import gymnasium
+gymnasium.register(
+    "Somewhere-v0", entry_point="gymnasium.envs.classic_control:CartPoleEnv", max_episode_steps=500,
+    reward_threshold=475.0,
+)
+"""
+
+
+def searched(tmp_path, env, **changes):
+    settings = {
+        "trials": 11, "steps": 400, "evaluations": 4, "eval_episodes": 2, "startup_trials": 2, "confirm": 0,
+        "workers": 1,
+        "storage": f"sqlite:///{tmp_path}/{env}.db", "report_dir": str(tmp_path / "reports"), "quiet": True,
+    }  # fmt: skip
+    return tuner.run(StudyRecipe(env=env, **{**settings, **changes})).data
+
+
+def test_the_same_environment_under_another_name_makes_the_same_study(tmp_path):
+    """With the budget given: hyperparameters, seeds, sources and whole curves, trial by trial."""
+    (tmp_path / "somewhere.py").write_text(RENAMED)
+    named = searched(tmp_path, "CartPole-v1")
+    renamed = searched(tmp_path, "Somewhere-v0", env_module=str(tmp_path / "somewhere.py"))
+    assert named.space == renamed.space
+    assert [dict(t.params) for t in named.trials] == [dict(t.params) for t in renamed.trials]
+    assert [t.curves for t in named.trials] == [t.curves for t in renamed.trials]
+    assert [(t.source, t.seeds) for t in named.trials] == [(t.source, t.seeds) for t in renamed.trials]
+    known = load_prior(packaged_prior("dqn"), "dqn")
+    assert [t.source for t in named.trials][: len(known.portfolio)] == [f"portfolio/{name}" for name in known.portfolio]
+
+
+def test_a_resumed_study_keeps_what_it_knew_whatever_the_package_knows_now(tmp_path, monkeypatch):
+    first = searched(tmp_path, "CartPole-v1")
+    monkeypatch.setattr("tuner.plan.known.packaged_prior", lambda algorithm: None)
+    again = searched(tmp_path, "CartPole-v1", trials=13)
+    monkeypatch.undo()
+    (tmp_path / "whole").mkdir()
+    whole = searched(tmp_path / "whole", "CartPole-v1", trials=13)
+    assert [t.params for t in again.trials[:11]] == [t.params for t in first.trials]
+    assert [t.source for t in again.trials] == [t.source for t in whole.trials]
+
+
+def test_the_packaged_prior_holds_the_defaults_and_says_what_it_was_made_from():
+    path = packaged_prior("dqn")
+    known = load_prior(path, "dqn")
+    assert algorithm_class("dqn")() in known.portfolio.values()
+    assert sum(share for _, share in known.good) == pytest.approx(1)
+    measured = yaml.safe_load(path.read_text())["provenance"]["settings_measured"]
+    assert len(measured) >= 10 and min(measured.values()) >= 5
