@@ -25,7 +25,7 @@ def test_help_gives_each_flag_with_its_default(name):
     text = tune("--help").out
     assert f"\n  {flag(name)} " in text
     default, kind = FIELDS[name].default, FIELDS[name].kind
-    if kind not in ("mapping", "bool") and default not in (None, ""):
+    if kind not in ("mapping", "bool") and default not in (None, "", ()):
         assert f"(default: {default})" in help_text(FIELDS[name])
 
 

@@ -19,15 +19,12 @@ def hostile(own_study):
     base = sqlite3.connect("studies/tuner.db")
     for table, key, name in (
         ("trial_user_attributes", "trial_user_attribute_id", "reason"),
-        ("trial_user_attributes", "trial_user_attribute_id", "outcome"),
         ("study_user_attributes", "study_user_attribute_id", "provenance"),
         ("study_user_attributes", "study_user_attribute_id", "recipe"),
     ):
         for row, text in base.execute(f"select {key}, value_json from {table} where key=?", (name,)).fetchall():
             value = json.loads(text)
-            if name == "outcome" and row % 2:
-                value = "=cmd|' /C calc'!A0" + EVIL
-            elif isinstance(value, dict):
+            if isinstance(value, dict):
                 value = {
                     k: v + EVIL if isinstance(v, str) and k in ("env", "command", "created") else v
                     for k, v in value.items()
@@ -52,6 +49,18 @@ def test_no_command_repeats_what_steers_a_terminal(hostile, command):
     shell = tune(command, *arguments)
     assert clean(shell.out) and clean(shell.err)
     assert "Traceback" not in shell.err
+
+
+@pytest.mark.parametrize("command", ["show", "report", "export", "confirm"])
+def test_an_outcome_that_nobody_writes_is_refused_without_repeating_it(hostile, command):
+    base = sqlite3.connect("studies/tuner.db")
+    value = json.dumps("=cmd|' /C calc'!A0" + EVIL)
+    base.execute("update trial_user_attributes set value_json=? where key='outcome'", (value,))
+    base.commit()
+    shell = tune(command, "tiny")
+    assert shell.code == 2
+    assert "'outcome' must be one of" in shell.err
+    assert clean(shell.out) and clean(shell.err)
 
 
 def test_no_file_of_the_report_repeats_what_steers_a_terminal_or_holds_a_formula(hostile):

@@ -8,6 +8,7 @@ import pytest
 from gymnasium import spaces
 from gymnasium.envs.registration import EnvSpec as EntrySpec
 
+from tuner.envs import preflight as preflight_module
 from tuner.envs.encoders import encoder_for
 from tuner.envs.preflight import misfit, preflight
 from tuner.envs.spec import EnvSpec
@@ -122,3 +123,21 @@ def test_an_id_that_only_this_process_knows_is_explained(monkeypatch):
     monkeypatch.setitem(gym.registry, "OnlyHere-v0", EntrySpec("OnlyHere-v0", entry_point="__main__:Env"))
     with pytest.raises(UnusableEnvironmentError, match=r"registered in your script.*env_module='my_env.py'.*inline"):
         preflight(EnvSpec("OnlyHere-v0"), "dqn")
+
+
+def test_an_environment_is_looked_at_once_and_again_when_its_files_have_changed(tmp_path, monkeypatch):
+    looks = []
+    look = preflight_module.call_in_child
+
+    def counted(*arguments, **named):
+        looks.append(arguments[1].id)
+        return look(*arguments, **named)
+
+    monkeypatch.setattr(preflight_module, "call_in_child", counted)
+    spec = mine(tmp_path, "pass")
+    for _ in range(3):
+        preflight(spec, "dqn")
+    assert len(looks) == 1
+    Path(spec.module).write_text(Path(spec.module).read_text() + "\n# another version\n")
+    preflight(spec, "dqn")
+    assert len(looks) == 2

@@ -77,7 +77,7 @@ def test_trials_of_a_killed_supervisor_go_on_from_their_files(recipe, undisturbe
 
 def test_a_trial_that_has_ended_leaves_no_file(recipe, tmp_path, monkeypatch):
     """Also one that the pruner stopped: its trainer keeps the file, for the study may only be interrupted."""
-    recipe = dataclasses.replace(recipe, pruner="median", startup_trials=1, trials=6, lanes=1)
+    recipe = dataclasses.replace(recipe, pruner="halving", startup_trials=1, trials=6, lanes=1)
     folder = plan_study(recipe).checkpoints
     most = []
     save = RunCheckpoints.save

@@ -53,8 +53,9 @@ def test_a_damaged_attribute_is_one_line_and_the_other_studies_are_listed(databa
             capsys.readouterr()
             assert main(["list"]) == 0
             assert "other" in capsys.readouterr().out
-            code = main(list(luck.choice(COMMANDS)))
-            assert code in (0, 2), (key, value)
+            command = luck.choice(COMMANDS)
+            # A replay that runs says with 1 that a study of a fake trainer's was trained otherwise.
+            assert main(list(command)) in ((0, 1, 2) if command[0] == "replay" else (0, 2)), (key, value)
             assert "Traceback" not in capsys.readouterr().err
             tried += 1
             with sqlite3.connect(path) as connection:

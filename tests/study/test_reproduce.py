@@ -24,7 +24,7 @@ def study(request, tmp_path_factory):
     recipe = tuner.StudyRecipe(
         env="CartPole-v1", trials=6, backend=request.param, steps=360, evaluations=6, eval_episodes=2,
         seeds_per_trial=2, startup_trials=2, lanes=4 if request.param == "native" else 1,
-        set={"learning_starts": 64}, executor="inline", study="s",
+        set={"learning_starts": 64}, space="classic", pruner="halving", executor="inline", study="s",
         storage=f"sqlite:///{folder / 'study.db'}", report_dir=str(folder / "reports"),
     )  # fmt: skip
     return tuner.run(recipe).data, recipe.storage

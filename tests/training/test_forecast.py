@@ -104,15 +104,15 @@ def test_a_memory_that_cannot_fit_is_refused_before_anything_is_written(in_tmp, 
 
 
 def test_the_memory_that_the_refusal_proposes_fits_and_what_just_fits_is_let_through(monkeypatch):
-    need = memory_need(study(lanes=3))
+    need = memory_need(study(lanes=3, space="classic"))
     monkeypatch.setattr(study_forecast.memory, "available_bytes", lambda: need.total_bytes)
-    assert refuse_what_cannot_fit(study(lanes=3)) == need
+    assert refuse_what_cannot_fit(study(lanes=3, space="classic")) == need
     monkeypatch.setattr(study_forecast.memory, "available_bytes", lambda: need.total_bytes // 3)
     with pytest.raises(InputError) as refused:
-        refuse_what_cannot_fit(study(lanes=3))
+        refuse_what_cannot_fit(study(lanes=3, space="classic"))
     proposed = int(str(refused.value).split("buffer_size=")[1].split(",")[0])
     assert proposed > 10_000
-    refuse_what_cannot_fit(study(lanes=3, set={"buffer_size": proposed}))
+    refuse_what_cannot_fit(study(lanes=3, space="classic", set={"buffer_size": proposed}))
 
 
 def test_addresses_that_the_system_does_not_give_out_are_refused(monkeypatch):
@@ -209,7 +209,7 @@ def test_where_nothing_that_is_searched_costs_anything_one_setting_is_timed(monk
         return measure(spec, lanes, piece_s=0.001)
 
     monkeypatch.setattr("tuner.training.cost.timing.measure", quick)
-    found = study_forecast.forecast(study(lanes=3, executor="inline"))
+    found = study_forecast.forecast(study(lanes=3, executor="inline", space="classic"))
     assert [lanes for _, lanes in measured] == [1, 3]
     assert found.settings == 1
     assert 0 < found.short.one_s <= found.expected.one_s <= found.long.one_s
@@ -267,9 +267,8 @@ def test_a_dry_run_says_what_the_study_costs(in_tmp):
     shell = tune("--env", "CartPole-v1", "--trials", "20", "--steps", "2000", "--timeout", "1d", "--dry-run")
     facts = {line.split("  ")[0]: line for line in shell.out.splitlines()}
     assert shell.code == 0
-    assert (
-        "at most 2,000,000 environment steps" in facts["evaluation"]
-    )  # 20 trials x 20 evaluations x 10 episodes x 500
+    # 20 trials x 10 evaluations x 10 episodes x 500
+    assert "at most 1,000,000 environment steps" in facts["evaluation"]
     assert "up to" in facts["pruning"]
     assert "about" in facts["time"]
     assert "all of 20 trials fit 1d00h" in facts["within timeout"]

@@ -5,6 +5,7 @@ What the environment does to its process (exits, threads, another working direct
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -17,6 +18,7 @@ from tuner.envs.child import call_in_child
 from tuner.envs.encoders import Encoder
 from tuner.envs.make import AnyEnv, EnvFacts, inspect
 from tuner.envs.registration import one_line, quiet
+from tuner.envs.source import source_digest
 from tuner.envs.spec import EnvSpec
 from tuner.errors import UnknownEnvironmentError, UnusableEnvironmentError
 from tuner.surroundings import Surroundings
@@ -29,6 +31,8 @@ _LEADS_OUT = "Gymnasium's check_env() says more."
 
 def preflight(spec: EnvSpec, algorithm: str, *, inline: bool = False) -> EnvFacts:
     """Make the environment, reset it, take some random steps and close it; return what is known of it.
+
+    One that has passed is not looked at again in this process while its files are the same.
 
     Args:
         spec: Its name.
@@ -46,9 +50,14 @@ def preflight(spec: EnvSpec, algorithm: str, *, inline: bool = False) -> EnvFact
         finally:
             own.restore()
     try:
-        return call_in_child(_look, spec, algorithm, subject=spec.id, first="gymnasium.make()")
+        return _look_in_child(spec, algorithm, source_digest(spec))
     except UnknownEnvironmentError as error:
         raise (_registered_only_here(spec) or error) from None
+
+
+@functools.lru_cache(maxsize=64)
+def _look_in_child(spec: EnvSpec, algorithm: str, files: str | None) -> EnvFacts:
+    return call_in_child(_look, spec, algorithm, subject=spec.id, first="gymnasium.make()")
 
 
 def _registered_only_here(spec: EnvSpec) -> UnusableEnvironmentError | None:

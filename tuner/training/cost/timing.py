@@ -15,7 +15,7 @@ from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
 from tuner.training.registry import make_trainer
 
 #: Seconds that timing one part takes, at least.
-PIECE_S = 0.4
+PIECE_S = 0.2
 
 #: Steps after which a timed evaluation episode is cut.
 EVALUATION_STEPS = 50
