@@ -82,13 +82,13 @@ def test_what_is_chosen_is_truly_among_the_best_fifth(choices, landscape):
 
 
 def test_pruning_keeps_the_study_from_no_good_setting(landscape):
-    """A study without pruning takes twice the time and chooses no better, beyond the noise."""
+    """Where a curve says next to nothing of its setting, at most one run in twenty is stopped."""
     plans = [search_quality.make_plan("default", seed) for seed in range(5)]
     kept = [dataclasses.replace(p, recipe=dataclasses.replace(p.recipe, pruner="none")) for p in plans]
     pruned, whole = ([search_quality.replay(landscape, p) for p in some] for some in (plans, kept))
     low, _ = search_quality.interval([w.confirmed - p.confirmed for p, w in zip(pruned, whole, strict=True)])
     assert low <= 0
-    assert np.mean([w.checkpoints for w in whole]) > 1.2 * np.mean([p.checkpoints for p in pruned])
+    assert np.mean([p.pruned for p in pruned]) <= 5
 
 
 def test_a_replay_keeps_as_many_trials_in_flight_as_the_plan_says(landscape):

@@ -1,3 +1,4 @@
+import dataclasses
 import random
 
 import pytest
@@ -7,6 +8,7 @@ from study_fakes import SPACE, FakeExecutor, make_plan, search, supervise, value
 
 from tuner.contract.outcome import EvalPoint, Outcome
 from tuner.contract.roles import DONE, WAIT
+from tuner.contract.rules import CURRENT
 from tuner.contract.spec import RunId
 from tuner.errors import ResumeError
 from tuner.seeding import run_seed
@@ -71,6 +73,7 @@ def test_a_completed_trial_keeps_everything_that_made_its_score(url):
 
 def test_a_pruned_trial_has_no_score_and_never_ran_to_the_end(url):
     plan = make_plan(url, trials=14, startup_trials=3)
+    plan = dataclasses.replace(plan, rules=dataclasses.replace(CURRENT, pruning=1))
     executor = FakeExecutor()
     search(plan, executor)
     data = load(plan.name, url)
