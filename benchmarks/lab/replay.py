@@ -26,11 +26,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import scipy.special
 from curves import Cube, Curves, load_curves, load_design
 from design import Setting
-from optuna.samplers._tpe import _truncnorm
-from playback import FINALISTS, Playback, choose, study_in_memory
+from playback import FINALISTS, Playback, choose, quicken, study_in_memory
 from portfolio import known_beforehand
 from smoothing import smoothed
 from snapping import SnappingSampler
@@ -133,15 +131,6 @@ def replay(
         exported[milestone] = float(curves.member.normalised(choose(curves, done, model).confirmed)) if done else 0.0
         steps[milestone] = playback.spent[ended - 1] / len(curves.steps)
     return Replayed(curves.member.id, name, seed, exported, steps)
-
-
-def quicken() -> None:
-    """Let TPE take SciPy's logarithm of the normal distribution, for this process: a study in 60 % of the time.
-
-    Optuna's own computes one number after the other. The two agree to rounding (a test holds them to 1e-12), so that a
-    replay's proposals may differ from the product's in the last digits, and in nothing else.
-    """
-    _truncnorm._log_ndtr = scipy.special.log_ndtr
 
 
 def replay_all(

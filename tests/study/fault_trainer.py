@@ -87,7 +87,7 @@ def strike(fate, spec, step) -> Outcome:
     if fate == "leave":
         sys.exit(3)
     if fate == "mute":
-        os.closerange(3, 64)
+        os.closerange(3, 65_536)  # whatever numbers its pipes have: spawned, they have those of the study's process
         time.sleep(600)
     if fate.startswith("hang"):
         child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
