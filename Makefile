@@ -21,7 +21,7 @@ ray: $(VENV)/installed  ## the executor on Ray clusters of this machine
 	$(BIN)/pytest -m ray
 
 chaos: $(VENV)/installed  ## minutes of kills, outages and full disks
-	$(BIN)/pytest -n 0 -m chaos -s --timeout 1800 tests/chaos
+	$(BIN)/pytest -n 0 -m chaos -s --timeout 1800 tests/chaos tests/contracts
 
 fuzz: $(VENV)/installed  ## files, names and words of any content, for ten minutes
 	$(BIN)/pytest -n 0 --timeout 1800 --hypothesis-profile=fuzz tests/fuzz

@@ -94,7 +94,7 @@ def outcomes(backend):
     return ended
 
 
-@pytest.mark.slow
+@pytest.mark.chaos
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("backend", ["native", "sb3"])
 def test_each_of_fifty_unruly_environments_completes_or_fails_alone_with_its_reason(backend):

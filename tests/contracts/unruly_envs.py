@@ -96,7 +96,7 @@ DEEDS = {
     "segfault": lambda: os.kill(os.getpid(), signal.SIGSEGV),
     "kill": lambda: os.kill(os.getpid(), signal.SIGKILL),
     "alarm": lambda: os.kill(os.getpid(), signal.SIGALRM),
-    "close_descriptors": lambda: os.closerange(3, 64),
+    "close_descriptors": lambda: os.closerange(3, 65_536),
     "fill_memory": fill_memory,
     "hang": lambda: time.sleep(600),
     "stop": lambda: os.kill(os.getpid(), signal.SIGSTOP),
