@@ -13,6 +13,7 @@ from tuner.errors import InputError
 from tuner.hyperparameters import algorithm_class, from_mapping
 from tuner.plan.known import Known, Start, known_settings
 from tuner.plan.recipe import StudyRecipe
+from tuner.plan.resolve import plan_again
 from tuner.space.catalog import load_by_name
 from tuner.space.nearest import nearest_params
 from tuner.space.prior import load_prior, packaged_prior
@@ -215,6 +216,17 @@ def test_a_resumed_study_keeps_what_it_knew_whatever_the_package_knows_now(tmp_p
     whole = searched(tmp_path / "whole", "CartPole-v1", trials=13)
     assert [t.params for t in again.trials[:11]] == [t.params for t in first.trials]
     assert [t.source for t in again.trials] == [t.source for t in whole.trials]
+
+
+def test_a_study_is_confirmed_without_the_files_that_it_began_from(tmp_path):
+    prior = tmp_path / "mine.yaml"
+    prior.write_text("algorithm: dqn\nportfolio: [a]\nsettings: {a: {learning_rate: 0.001, learning_starts: 50}}\n")
+    data = searched(tmp_path, "CartPole-v1", prior=str(prior), trials=3)
+    assert [t.source for t in data.trials] == ["portfolio/a", "", ""]
+    prior.unlink()
+    storage = f"sqlite:///{tmp_path}/CartPole-v1.db"
+    plan = plan_again(data, storage, {})
+    assert plan.recipe.prior == str(prior) and plan.space.to_mapping() == data.space
 
 
 def test_the_packaged_prior_holds_the_defaults_and_says_what_it_was_made_from():

@@ -227,8 +227,11 @@ def plan_again(data: StudyData, storage: str, settings: Mapping[str, Any]) -> St
     for name, value in settings.items():
         if name in pinned and value != pinned[name]:
             raise InputError(f"{flag(name)} defines the study '{data.name}' and cannot change: it is {pinned[name]!r}.")
-    plan = plan_study(recipe_from_mapping({**stored.to_mapping(), **settings}))
-    plan = as_stored(plan, data.space, data.rules)
+    # Nothing is asked for again, so what was known beforehand is not read: its files may be gone.
+    again = recipe_from_mapping({**stored.to_mapping(), **settings, "prior": "none", "start_with": ()})
+    plan = plan_study(again)
+    recipe = dataclasses.replace(plan.recipe, prior=stored.prior, start_with=stored.start_with)
+    plan = as_stored(dataclasses.replace(plan, recipe=recipe), data.space, data.rules)
     if changed_source(plan.env, data.provenance):
         raise InputError(f"{changed_source(plan.env, data.provenance)} since '{data.name}' began. Put it back.")
     if plan.grid != data.grid:
