@@ -188,7 +188,7 @@ def main() -> None:
         in_flight = ARMS[arm][1] or default.trials_in_flight
         pruned, rounds = np.mean([c.pruned for c in found]), np.mean([c.checkpoints for c in found])
         runs = rounds / len(landscape.steps)
-        print(f"| {arm} | {in_flight} | {' | '.join(cells)} | {pruned:.0f} | {runs:.0f} runs |")
+        print(f"| {arm} | {in_flight} | {' | '.join(cells)} | {pruned:.1f} | {runs:.0f} runs |")
     print("\nDifferences, paired by study seed:")
     for arm, name in itertools.product(("one at a time", "random search"), ("confirmed", "proposed")):
         pairs = zip(choices["default"], choices[arm], strict=True)

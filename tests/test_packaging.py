@@ -55,6 +55,7 @@ def test_the_wheel_works_in_an_empty_folder(wheel, tmp_path):
     (tmp_path / "empty").mkdir()
     code = (
         "import sys; sys.path.insert(0, sys.argv[1]); import tuner; assert tuner.__file__.startswith(sys.argv[1]);"
+        "from tuner.space.prior import packaged_prior; assert packaged_prior('dqn') is not None;"
         "from tuner.cli.app import main; sys.exit("
         "main(['spaces', 'default']) or main(['--recipe', 'smoke', '--dry-run']))"
     )

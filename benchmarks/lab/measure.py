@@ -157,7 +157,7 @@ def pack(folder: Path, runs: Path, settings: int) -> None:
         hours = sum(run.seconds for run in found.values()) / 3600
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         rows.append(f"| {m.id} | {m.family} | {m.steps:,} | {whole} | {len(found)} | {hours:.2f} | `{digest}` |")
-        makers += [run.maker for run in found.values() if run.maker not in makers]
+        makers = list(dict.fromkeys([*makers, *(run.maker for run in found.values())]))
     head = "| environment | family | steps | whole settings | runs | processor hours | SHA-256 of its archive |"
     lines = [
         "# What the table holds",

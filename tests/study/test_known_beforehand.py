@@ -17,6 +17,7 @@ from tuner.plan.resolve import plan_again
 from tuner.space.catalog import load_by_name
 from tuner.space.nearest import nearest_params
 from tuner.space.prior import load_prior, packaged_prior
+from tuner.study.search.asker import SpaceAsker
 from tuner.study.search.proposals import STRENGTH, Proposals
 from tuner.study.search.samplers import make_sampler
 from tuner.study.store import keys as attr
@@ -79,6 +80,20 @@ def test_a_lost_trials_successor_takes_no_place_of_a_start():
     again, none = ask(study)
     assert again.params == KNOWN.starts[0].params and none is None
     assert [ask(study)[1].source for _ in range(2)] == ["b", "c"]
+
+
+def test_a_lost_starts_successor_is_marked_as_that_start_and_an_enqueued_trial_as_none():
+    study, asker = study_of(KNOWN), SpaceAsker(SPACE, seed=5, replicates=1)
+    lost = study.ask()
+    asker.fill(lost)
+    study.tell(lost, state=TrialState.FAIL)
+    study.enqueue_trial(dict(lost.params), user_attrs={attr.RETRY_OF: 0, attr.ROOT: 0})
+    again = study.ask()
+    asker.fill(again)
+    study.enqueue_trial(dict(KNOWN.starts[2].params))
+    own = study.ask()
+    asker.fill(own)
+    assert [t.user_attrs.get(attr.SOURCE) for t in (lost, again, own)] == ["a", "a", None]
 
 
 def test_the_prior_proposes_less_as_trials_come_in():

@@ -1,6 +1,6 @@
 """What a study knows before its first trial: settings to train first, and where good ones lay elsewhere.
 
-A study's environment plays no part in it, except where ``--start-with zoo`` or ``library`` asks for its own values.
+A study's environment plays no part in it, except where ``--start-with zoo`` asks for its own values.
 """
 
 from __future__ import annotations

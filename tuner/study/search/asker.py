@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from optuna.trial import Trial
+from optuna.trial import FrozenTrial, Trial
 
 from tuner.errors import InputError
 from tuner.seeding import run_seed
@@ -51,13 +51,13 @@ class SpaceAsker:
 
     def fill(self, trial: Trial) -> AskedTrial:
         """Sample a trial. A lost trial's successor has its predecessor's values and seeds."""
-        point = point_of(trial.study.get_trials(deepcopy=False), trial.number)
+        trials = trial.study.get_trials(deepcopy=False)
+        point = point_of(trials, trial.number)
         trial.set_user_attr(attr.POINT, point)
         seeds = tuple(run_seed(self._seed, "search", point, r) for r in range(self._replicates))
         trial.set_user_attr(attr.SEEDS, list(seeds))
-        sampler = trial.study.sampler
-        if isinstance(sampler, SeededByTrial) and sampler.proposal is not None:
-            trial.set_user_attr(attr.SOURCE, sampler.proposal.source)
+        if source := _source(trial, trials):
+            trial.set_user_attr(attr.SOURCE, source)
         try:
             params: Mapping[str, Any] = self._space.sample(_TrialSuggest(trial))
         except (ValueError, TypeError, KeyError) as error:  # somebody has enqueued what the space does not have
@@ -71,6 +71,15 @@ class SpaceAsker:
 
     def ended(self, number: int, end: TrialEnd | None) -> None:
         """Do nothing: the sampler reads the study."""
+
+
+def _source(trial: Trial, trials: Sequence[FrozenTrial]) -> str:
+    """Return what a trial comes from; empty for the sampler. A lost trial's successor comes from the same."""
+    if attr.ROOT in trial.user_attrs:
+        return str(trials[trial.user_attrs[attr.ROOT]].user_attrs.get(attr.SOURCE, ""))
+    sampler = trial.study.sampler
+    proposal = sampler.proposal if isinstance(sampler, SeededByTrial) else None
+    return "" if proposal is None else proposal.source
 
 
 class _TrialSuggest:

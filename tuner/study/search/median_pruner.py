@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import bisect
 import math
+from collections import deque
 from collections.abc import Iterable, Mapping
 
 import numpy as np
@@ -22,7 +23,7 @@ from optuna import Study
 from optuna.pruners import BasePruner
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
-from scipy.stats import beta
+from scipy.special import betaincinv
 
 #: Share of the runs outside the best quarter: what a rung that tells nothing would reach.
 CHANCE = 0.75
@@ -53,7 +54,7 @@ class MedianMemory(BasePruner):
         self._warmup = n_warmup_steps
         self._gated_until = gated_until
         #: (best value so far at each step, score) of completed trials, newest last, and what that says of each step.
-        self._evidence: list[tuple[dict[int, float], float]] = []
+        self._evidence: deque[tuple[dict[int, float], float]] = deque(maxlen=NEWEST)
         self._open: dict[int, bool] = {}
         self._completed: set[int] = set()
         self._columns: dict[int, list[float]] = {}
@@ -91,7 +92,7 @@ class MedianMemory(BasePruner):
         if step >= self._gated_until:
             return False
         if step not in self._open:
-            there = [(best[step], score) for best, score in self._evidence[-NEWEST:] if step in best]
+            there = [(best[step], score) for best, score in self._evidence if step in best]
             best, scores = np.array(there).reshape(-1, 2).T
             self._open[step] = tells(best, scores)
         return self._open[step]
@@ -119,7 +120,6 @@ def tells(best_so_far: np.ndarray, scores: np.ndarray) -> bool:
         best_so_far: Highest value of each completed run up to the rung, [N]; not NaN.
         scores: Their scores, [N]. Runs that are level with the best quarter's last count as inside.
     """
-    best_so_far, scores = best_so_far[-NEWEST:], scores[-NEWEST:]
     if len(scores) == 0:
         return False
     stopped = best_so_far < np.median(best_so_far)
@@ -129,4 +129,4 @@ def tells(best_so_far: np.ndarray, scores: np.ndarray) -> bool:
 
 def lower_limit(hits: int, draws: int) -> float:
     """Return the one-sided lower confidence limit of a share."""
-    return float(beta.ppf(1 - CONFIDENCE, hits, draws - hits + 1)) if hits else 0.0
+    return float(betaincinv(hits, draws - hits + 1, 1 - CONFIDENCE)) if hits else 0.0

@@ -21,7 +21,6 @@ from optuna.trial import FrozenTrial, TrialState
 from tuner.plan.known import Known
 from tuner.seeding import sampler_seed, stream
 from tuner.space.ranges import Dimension
-from tuner.study.store import keys as attr
 
 #: Finished trials at which half of the proposals still come from the prior.
 STRENGTH = 20.0
@@ -58,14 +57,16 @@ class Proposals:
         self.distributions = {d.name: distribution(d) for d in sorted(dimensions, key=lambda d: d.name)}
 
     def of(self, trials: Sequence[FrozenTrial], trial: FrozenTrial, point: int) -> Proposal | None:
-        """Return what a new trial is to be, or None: the sampler proposes. A lost trial's successor has its values.
+        """Return what a new trial is to be, or None: the sampler proposes, or its values are fixed.
+
+        A lost trial's successor has its predecessor's.
 
         Args:
             trials: Of the study.
             trial: The new one.
             point: Which point of the study it is.
         """
-        if attr.RETRY_OF in trial.user_attrs:
+        if "fixed_params" in trial.system_attrs:
             return None
         if point < len(self._known.starts):
             start = self._known.starts[point]
