@@ -1,6 +1,6 @@
 """How often the verdict's nominal 95 % interval holds the true score, where episodes are left to chance.
 
-    python benchmarks/verdict_coverage.py [--pool 200] [--verdicts 1000] [--environments FrozenLake-v1 ...]
+    python benchmarks/verdict_coverage.py [--pool 200] [--verdicts 1000] [--environments ENV ...] [--cache DIR]
 
 For each environment a pool of runs of one setting is trained (tabular Q-learning, ten evaluations). The true score of
 a run is the mean of its policies' exact returns at the late grid points, by dynamic programming over the environment's
@@ -8,17 +8,19 @@ own transitions within the cap on steps; the truth of a verdict is the interquar
 its runs from the pool, with replacement, and plays the late evaluations of each: 50 episodes at the episode seeds of
 versions 1 and 2 of the rule `evaluation_seeds`, for a study seed of its own. Its interval is `iqm_interval`.
 
-Episodes are played by table, one uniform number per reset and step, as Gymnasium's toy environments draw them; those
-of every run of the pool are compared with what its own evaluations returned. Printed for each number of seeds: how many
-of the intervals hold the truth, with the exact 95 % interval of that share; the standard deviation of the score; the
-mean width.
+Episodes are played by table, one uniform number per reset and step, as Gymnasium's toy environments draw them; the
+first ones of every run of the pool are compared with what its own evaluations returned. Printed for each number of
+seeds: how many of the intervals hold the truth, with the exact 95 % interval of that share; the standard deviation of
+the score; the mean width. The pool is kept in the folder of ``--cache``.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import sys
 import time
+from pathlib import Path
 from typing import NamedTuple
 
 import gymnasium
@@ -45,6 +47,9 @@ ENVIRONMENTS = {
 
 #: Evaluations of a run, and episodes of each late one, as in the confirm stage.
 EVALUATIONS, EPISODES = 10, 50
+
+#: Episodes of each evaluation while the pool trains, which learning does not depend on: those that are compared.
+COMPARED = 2
 
 #: Late grid points.
 LATE = late_points(EVALUATIONS)
@@ -115,31 +120,35 @@ def spec_of(env: str, study: int, replicate: int, rules: Rules) -> RunSpec:
     return RunSpec(
         RunId(replicate), EnvSpec(env), "native", QLearningHyperparameters(),
         run_seed(study, "verdict", 0, replicate), evaluation_grid(steps, EVALUATIONS),
-        EvaluationSpec(1, first, cap, late_episodes=EPISODES), rules=rules,
+        EvaluationSpec(1, first, cap, late_episodes=COMPARED), rules=rules,
     )  # fmt: skip
 
 
-def late_seeds(spec: RunSpec) -> np.ndarray:
-    """Return the seeds of the late evaluations' episodes, [LATE, EPISODES]."""
+def late_seeds(spec: RunSpec, episodes: int = EPISODES) -> np.ndarray:
+    """Return the seeds of the late evaluations' episodes, [LATE, episodes]."""
     firsts = np.array([spec.evaluation_seed_at(step) for step in spec.grid[-LATE:]])
-    return firsts[:, None] + np.arange(EPISODES)
+    return firsts[:, None] + np.arange(episodes)
 
 
-def train(env: str, runs: int, world: World) -> np.ndarray:
+def train(env: str, runs: int, world: World, cache: Path | None) -> np.ndarray:
     """Return the greedy action of each run at each late grid point in each state, [runs, LATE, S]."""
-    _, cap = ENVIRONMENTS[env]
-    pool = []
-    for replicate in range(runs):
+    steps, cap = ENVIRONMENTS[env]
+    kept = cache / f"{env}-{steps}.npy" if cache else None
+    pool = list(np.load(kept)[:runs]) if kept and kept.exists() else []
+    for replicate in range(len(pool), runs):
         spec = spec_of(env, SOURCE, replicate, CURRENT)
         run, policies, returns = TabularRun(spec, None), [], []
         for point in run.points(time.perf_counter()):
             policies.append(run.policy().arrays()["table"].argmax(axis=1))
             returns.append(point.returns)
         run.close()
-        seeds, late = late_seeds(spec), np.array(policies[-LATE:])
-        played = play(world, late.repeat(EPISODES, axis=0), seeds.ravel(), cap).reshape(seeds.shape)
+        seeds, late = late_seeds(spec, COMPARED), np.array(policies[-LATE:])
+        played = play(world, late.repeat(COMPARED, axis=0), seeds.ravel(), cap).reshape(seeds.shape)
         np.testing.assert_allclose(played, returns[-LATE:], err_msg=f"{env}: the table plays other episodes")
-        pool.append(late)
+        pool.append(late.astype(np.int8))
+    if kept:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        np.save(kept, np.array(pool))
     return np.array(pool)
 
 
@@ -149,13 +158,14 @@ def main() -> None:
     parser.add_argument("--environments", nargs="+", choices=ENVIRONMENTS, default=list(ENVIRONMENTS))
     parser.add_argument("--pool", type=int, default=200)
     parser.add_argument("--verdicts", type=int, default=1000)
+    parser.add_argument("--cache", type=Path)
     options = parser.parse_args()
     print("| environment | seeds | episode seeds | truth held | of the score: standard deviation | mean width |")
     print("|---|---:|---|---|---:|---:|")
     for env in options.environments:
         _, cap = ENVIRONMENTS[env]
         world, model = world_of(env)
-        pool = train(env, options.pool, world)
+        pool = train(env, options.pool, world, options.cache)
         start = np.diff(world.starts, prepend=0.0)
         exact = [np.mean([start @ policy_return(model, p, cap) for p in policies]) for policies in pool]
         truth = interquartile_mean(exact)
@@ -181,6 +191,7 @@ def main() -> None:
                     f"| {spread:.4g} | {width:.4g} |",
                     flush=True,
                 )
+    print(f"{time.process_time():.0f} s of processor time", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The evidence: its numbers are those of the statistics, its words name no winner where there is none."""
 
+import copy
 import dataclasses
 import json
 
@@ -255,6 +256,21 @@ def test_a_range_that_ends_where_valid_values_end_is_not_widened(cartpole):
     assert edge.text.endswith("and nothing beyond it makes sense here.")
     (edge,) = edges(at_the_edge(cartpole, "buffer_size", 50_000, 5))  # as long as the run
     assert edge.wider is None
+
+
+@pytest.mark.parametrize("high", [4_000, 10_000])
+def test_a_wider_range_ends_where_the_space_would_be_cut_again(cartpole, high):
+    space = copy.deepcopy(dict(cartpole.space))
+    space["search"]["target_update_interval"]["high"] = high
+    data = at_the_edge(dataclasses.replace(cartpole, space=space), "target_update_interval", high, 5)
+    (edge,) = edges(data)
+    content = yaml.safe_load(wider_space(data, [edge]) or "{}")
+    cap = cartpole.grid[-1] // 5
+    assert edge.wider == ((1, cap) if high < cap else None)
+    if content:
+        del content["search"]["net_arch"]
+        there = parse_space(content | {"budget": {"n_timesteps": cartpole.grid[-1]}}).clip_to_budget()
+        assert there.search["target_update_interval"].high == cap
 
 
 def test_pruning_audit_estimates_wrongly_pruned_trials_from_those_that_were_spared(cartpole):

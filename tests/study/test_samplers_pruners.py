@@ -1,4 +1,5 @@
 import dataclasses
+import math
 from types import SimpleNamespace
 
 import numpy as np
@@ -16,7 +17,7 @@ from tuner.contract.grid import warmup_steps
 from tuner.contract.rules import CURRENT
 from tuner.study.search.median_pruner import MedianMemory, lower_limit, tells
 from tuner.study.search.pruners import PruningRule, make_pruner
-from tuner.study.search.samplers import make_sampler
+from tuner.study.search.samplers import make_sampler, with_stopped
 
 GRID = tuple(range(100, 1001, 100))
 
@@ -43,6 +44,43 @@ def test_qmc_fills_the_range_evenly():
         study.tell(trial, 0.0)
     # The first point is random, the next 16 are a scrambled Sobol sequence: one in each sixteenth.
     assert sorted(int(x * 16) for x in points[1:]) == list(range(16))
+
+
+@pytest.mark.parametrize("diverged", [False, True], ids=["pruned", "diverged"])
+@pytest.mark.parametrize("name", ["tpe", "gp"])
+def test_a_sampler_that_learns_leaves_the_half_where_every_trial_is_stopped(name, diverged):
+    study = optuna.create_study(direction="maximize", sampler=make_sampler(name, seed=2, startup_trials=10))
+    bad = 0
+    for number in range(26):
+        trial = study.ask()
+        x, y = trial.suggest_float("x", 0, 1), trial.suggest_float("y", 0, 1)
+        if x < 0.5:
+            trial.report(math.nan if diverged else 0.0, 100)
+            if diverged:
+                trial.set_constraint("diverged", 1.0)
+            study.tell(trial, state=TrialState.PRUNED)
+            bad += number >= 14
+        else:
+            study.tell(trial, 1.0 - (x - 0.7) ** 2 - (y - 0.4) ** 2)
+    assert bad <= 3  # of 12; by chance 6
+    assert {t.value for t in study.trials if t.state == TrialState.PRUNED} <= {0.0, math.nan, None}  # as it was stored
+
+
+def test_a_stopped_trial_is_seen_with_the_lower_of_its_last_report_and_the_worst_completed():
+    def stopped(curve):
+        return create_trial(
+            state=TrialState.PRUNED, intermediate_values=curve, system_attrs={"constraints:diverged": 1.0}
+        )
+
+    complete = [create_trial(value=value) for value in (5.0, 3.0)]
+    reports = [{100: 9.0, 200: 1.0}, {100: 4.0}, {100: math.nan}, {}]
+    trials = [*complete, *(stopped(curve) for curve in reports), create_trial(state=TrialState.FAIL)]
+    seen = with_stopped(trials)
+    assert [t.value for t in seen if t.state == TrialState.COMPLETE] == [5.0, 3.0, 1.0, 3.0, 3.0, 3.0]
+    assert not any(t.constraints for t in seen)
+    assert trials[2].state == TrialState.PRUNED and trials[2].constraints
+    alone = with_stopped(trials[2:])
+    assert [t.value for t in alone if t.state == TrialState.COMPLETE] == [1.0, 4.0]
 
 
 @pytest.mark.parametrize(("fate", "outcome"), [("late_nan", "diverged"), ("late_slow", "timed_out")])

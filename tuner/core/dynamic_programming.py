@@ -86,7 +86,9 @@ def policy_return(model: Model, policy: Array, horizon: int) -> Array:
         horizon: Steps of an episode, at most: the environment's time limit.
     """
     chances = np.eye(model.rewards.shape[1])[policy] if policy.ndim == 1 else policy
-    values = np.zeros(len(model.rewards))
+    rewards = (chances * model.rewards).sum(axis=1)  # [S]
+    successors = np.einsum("sa,sat->st", chances, model.successors)
+    values = np.zeros(len(rewards))
     for _ in range(horizon):
-        values = (chances * model.action_values(values, 1.0)).sum(axis=1)
+        values = rewards + successors @ values
     return values

@@ -18,6 +18,7 @@ from tuner.fields import FieldInfo as FieldInfo
 from tuner.fields import field_infos as field_infos
 from tuner.hyperparameters.base import Hyperparameters as Hyperparameters
 from tuner.hyperparameters.dqn import DQNHyperparameters as DQNHyperparameters
+from tuner.hyperparameters.dqn import largest_meaningful as largest_meaningful
 from tuner.hyperparameters.fqi import FQIHyperparameters as FQIHyperparameters
 from tuner.hyperparameters.q_learning import QLearningHyperparameters as QLearningHyperparameters
 

@@ -11,6 +11,16 @@ from tuner.hyperparameters.base import Hyperparameters
 #: What an update costs whatever its size, in the unit of batch size times bytes of the networks.
 FIXED_WORK = 1e7
 
+#: Field -> its largest meaningful value is the run's steps divided by this. A memory larger than the run is never
+#: filled; a target network that is updated fewer than five times hardly moves; beyond a fifth of the run spent before
+#: learning, little is left to learn in; fewer than 50 training calls are not training.
+CAPS = {"buffer_size": 1, "target_update_interval": 5, "learning_starts": 5, "train_freq": 50}
+
+
+def largest_meaningful(field: str, n_timesteps: int) -> int | None:
+    """Return the largest value of a field that means anything in a run of ``n_timesteps``; None without a limit."""
+    return max(n_timesteps // CAPS[field], 1) if field in CAPS else None
+
 
 @dataclass(frozen=True)
 class DQNHyperparameters(Hyperparameters):

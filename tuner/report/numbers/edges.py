@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from tuner.errors import InputError
-from tuner.hyperparameters import algorithm_class, field_infos
+from tuner.hyperparameters import algorithm_class, field_infos, largest_meaningful
 from tuner.report.numbers.axes import ParameterAxis, parameter_axes
 from tuner.result.study import StudyData, TrialRow
 from tuner.text import counted, plain, value_text
@@ -133,9 +133,10 @@ def _wider(data: StudyData, axis: ParameterAxis, end: str) -> tuple[float, float
         if axis.log and low <= 0:
             return None
     else:
-        # A memory or an interval beyond the run's own steps would be cut again.
-        most = data.grid[-1] if data.grid and info.unit in ("transitions", "environment steps") else info.high
-        high = min(high * FACTOR if axis.log else high + (high - low) / 2, info.high, max(most, high))
+        # What lies beyond would be cut again when the space is read.
+        cap = largest_meaningful(axis.name, data.grid[-1]) if data.grid else None
+        most = info.high if cap is None else max(cap, high)
+        high = min(high * FACTOR if axis.log else high + (high - low) / 2, info.high, most)
     low, high = (round(low), round(high)) if info.kind == "int" else (_short(low), _short(high))
     if (low, high) == (axis.low, axis.high) or low < info.low or high > info.high:
         return None

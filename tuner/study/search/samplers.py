@@ -7,9 +7,11 @@ trials, so nothing is lost by building it anew.
 
 from __future__ import annotations
 
+import copy
+import math
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 from optuna import Study
 from optuna.distributions import BaseDistribution
@@ -21,7 +23,7 @@ from tuner.plan.known import NOTHING_KNOWN, Known
 from tuner.seeding import sampler_seed
 from tuner.space.ranges import Dimension
 from tuner.study.search.proposals import Proposal, Proposals
-from tuner.study.search.tpe import BoundedTPE, Ranking
+from tuner.study.search.tpe import BoundedTPE, Ranking, StudyView
 from tuner.study.store import keys as attr
 
 
@@ -44,7 +46,7 @@ def make_sampler(
         return BoundedTPE(startup_trials=startup_trials, seed=trial_seed, ranking=ranking)
 
     def gp(trial_seed: int) -> BaseSampler:
-        return GPSampler(n_startup_trials=startup_trials, seed=trial_seed)
+        return StoppedTrialsGP(n_startup_trials=startup_trials, seed=trial_seed)
 
     def qmc(trial_seed: int) -> BaseSampler:
         # One seed for the whole sequence; the place in it is kept in the storage.
@@ -151,3 +153,47 @@ def point_of(trials: Sequence[FrozenTrial], number: int) -> int:
             return point_of(trials, earlier) + 1 + skipped
         skipped += 1
     return skipped
+
+
+def with_stopped(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    """Return what a model of scores is to see of a study that maximises, in order of the trials' numbers.
+
+    A trial that was stopped counts as completed with its last report, and never above the worst that did complete. One
+    of which neither is known says nothing, and is left out.
+    """
+    worst = min((t.value for t in trials if t.state == TrialState.COMPLETE and t.value is not None), default=math.inf)
+    seen = []
+    for trial in trials:
+        if trial.state == TrialState.PRUNED:
+            last = max(trial.intermediate_values.items(), default=(0, math.nan))[1]
+            value = worst if math.isnan(last) else min(worst, last)
+            if math.isinf(value):
+                continue
+            trial = copy.copy(trial)
+            # Without the broken constraint of one that diverged: its value says it, and a model of constraints would
+            # want them of every trial.
+            trial.state, trial.value, trial.system_attrs = TrialState.COMPLETE, value, {}
+        seen.append(trial)
+    return seen
+
+
+class StoppedTrialsGP(GPSampler):
+    """A Gaussian process that sees stopped trials as :func:`with_stopped` has them.
+
+    Optuna's sees completed and running trials alone: a region where everything is stopped stays unexplored for it, and
+    is proposed for ever.
+    """
+
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        """Return the jointly sampled parameters."""
+        return super().infer_relative_search_space(_seen(study), trial)
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """Sample jointly."""
+        return super().sample_relative(_seen(study), trial, search_space)
+
+
+def _seen(study: Study) -> Study:
+    return cast(Study, StudyView(study, with_stopped(study.get_trials(deepcopy=False))))

@@ -143,12 +143,12 @@ class BoundedTPE(TPESampler):
                 kept = self._ranking.select(finished, bound=self._bound, best=self._best)
                 kept += [t for t in trials if t.state in _OPEN]
                 kept.sort(key=lambda t: t.number)
-                self._view = cast(Study, _View(study, kept))
+                self._view = cast(Study, StudyView(study, kept))
         return self._view
 
 
-class _View:
-    """A study that shows some of its trials, and is the study itself in all other respects."""
+class StudyView:
+    """A study as a sampler sees it: it shows the trials it is given, and is the study itself in all other respects."""
 
     def __init__(self, study: Study, trials: list[FrozenTrial]) -> None:
         self._study = study
@@ -161,8 +161,7 @@ class _View:
         """Return the trials in view."""
         return self._get_trials(deepcopy, states)
 
-    # What TPE reads through; a name of Optuna's own. Were it to change, TPE would see the whole study: slower, not
-    # wrong.
+    # What samplers read through; a name of Optuna's own. Were it to change, they would see the whole study as stored.
     def _get_trials(
         self, deepcopy: bool = True, states: Container[TrialState] | None = None, use_cache: bool = False
     ) -> list[FrozenTrial]:
