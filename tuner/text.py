@@ -26,6 +26,7 @@ def printable(text: str) -> str:
 def number(value: float | None, digits: int = 4) -> str:
     """Return ``value`` with ``digits`` significant digits, integers of any size in full with thousands separated.
 
+    Close below one there are more, so that a discount of 0.99996 is neither 1 nor 0.9999.
     The minus is the one of the keyboard, so that a value can be copied into a command or a file.
     """
     if value is None or (isinstance(value, float) and math.isnan(value)):
@@ -40,6 +41,8 @@ def number(value: float | None, digits: int = 4) -> str:
         mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
         return f"{mantissa}e{int(exponent)}"
     decimals = max(0, digits - 1 - math.floor(math.log10(size)))
+    if 0.9 < size < 1:
+        decimals = max(decimals, digits - 2 - math.floor(math.log10(1 - size)))
     text = f"{value:,.{decimals}f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
 

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tuner.cli.console import setting
 from tuner.cli.values import read_pairs, read_value
 from tuner.errors import InputError
 from tuner.plan.recipe import StudyRecipe
@@ -79,3 +80,14 @@ def test_mappings_nest_and_their_numbers_are_numbers():
 def test_what_is_no_plain_mapping_is_refused(text):
     with pytest.raises(ValueError, match="mapping"):
         read_value(text)
+
+
+def test_a_hyperparameter_is_printed_so_that_it_can_be_told_from_its_bound():
+    assert [setting(value) for value in (0.99996, 0.9999, 0.9996, 0.5, 1e-5, 3)] == [
+        "0.99996",
+        "0.9999",
+        "0.9996",
+        "0.5",
+        "1e-5",
+        "3",
+    ]

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from tuner.core.importance import Importance
 from tuner.hyperparameters import DQNHyperparameters
 from tuner.result.confirmation import Confirmation, ConfirmRun, Contestant
 from tuner.result.curve import CurvePoint
@@ -29,13 +30,13 @@ SPACE: dict[str, Any] = {
         "net_arch": {"type": "categorical", "choices": ["64,64", "256,256"]},
     },
 }
-IMPORTANCE = {
-    "learning_rate": 0.52,
-    "target_update_interval": 0.21,
-    "exploration_fraction": 0.12,
-    "buffer_size": 0.08,
-    "exploration_final_eps": 0.05,
-    "net_arch": 0.02,
+IMPORTANCES = {
+    "learning_rate": Importance(0.52, 0.3, 0.7, 0.15),
+    "target_update_interval": Importance(0.21, 0.05, 0.4, 0.15),
+    "exploration_fraction": Importance(0.12, 0.04, 0.3, 0.16),
+    "buffer_size": Importance(0.08, 0.03, 0.2, 0.15),
+    "exploration_final_eps": Importance(0.05, 0.02, 0.2, 0.15),
+    "net_arch": Importance(0.02, 0.0, 0.1, 0.04),
 }
 
 
@@ -140,7 +141,7 @@ def study(trials: tuple[TrialRow, ...] | list[TrialRow], **changes: Any) -> Stud
         space=SPACE,
         grid=GRID,
         trials=tuple(trials),
-        importance=IMPORTANCE if informative else {},
+        importances=IMPORTANCES if informative else {},
         importance_trials=len(scored) if informative else 0,
         provenance={
             "tuner": "0.1.0",

@@ -15,6 +15,7 @@ from tuner.report.numbers.axes import ParameterAxis, parameter_axes
 from tuner.report.numbers.parameters import BANDWIDTH, smooth_surface
 from tuner.report.numbers.trials import effort_series, learning_curve
 from tuner.report.tables.trials import best_values
+from tuner.report.words.search import importance_sentence
 from tuner.result.curve import CurvePoint
 
 
@@ -91,9 +92,18 @@ def test_the_threshold_is_drawn_only_when_known(cartpole):
 
 
 def test_importance_is_sorted_and_whole(cartpole):
-    (bars,) = figures.importance_bars(cartpole).data
+    bars, noise = figures.importance_bars(cartpole).data
     assert list(bars.x) == sorted(cartpole.importance.values(), reverse=True)
     assert dict(zip(bars.y, bars.x, strict=True)) == dict(cartpole.importance)
+    assert dict(zip(noise.y, noise.x, strict=True)) == {n: i.noise for n, i in cartpole.importances.items()}
+
+
+def test_importance_is_named_where_it_is_more_than_noise(cartpole):
+    bars, _ = figures.importance_bars(cartpole).data
+    assert bars.marker.color == (palette.light("completed"),) * 2 + (palette.light("saved"),) * 4
+    assert importance_sentence(cartpole) == "More than noise: learning_rate and target_update_interval."
+    quiet = {name: found._replace(noise=0.6) for name, found in cartpole.importances.items()}
+    assert importance_sentence(dataclasses.replace(cartpole, importances=quiet)).startswith("None is told apart")
 
 
 def test_slices_are_logarithmic_where_the_space_says_so(cartpole):

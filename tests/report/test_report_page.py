@@ -184,14 +184,14 @@ def hostile_study() -> StudyData:
         changes = {"params": params, "reason": HOSTILE, "hyperparameters": {**trial.hyperparameters, HOSTILE: HOSTILE}}
         trials.append(factory.dataclasses.replace(trial, **changes))
     recipe = {**base.recipe, "env": HOSTILE, "algo": HOSTILE, "backend": HOSTILE, HOSTILE: HOSTILE}
-    importance = {**base.importance, HOSTILE: 0.9}
+    importances = {**base.importances, HOSTILE: base.importances["learning_rate"]}
     changes = {
         "name": HOSTILE,
         "recipe": recipe,
         "space": {HOSTILE: [HOSTILE]},
         "provenance": {HOSTILE: {HOSTILE: HOSTILE}},
     }
-    return factory.dataclasses.replace(base, trials=tuple(trials), importance=importance, **changes)
+    return factory.dataclasses.replace(base, trials=tuple(trials), importances=importances, **changes)
 
 
 def test_text_of_the_database_never_becomes_markup(tmp_path, document):

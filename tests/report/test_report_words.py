@@ -22,11 +22,17 @@ from tuner.text import duration, figure_text, large, listed, number
         (2.34567e-5, "2.346e-5"),
         (0.0, "0"),
         (99999.99, "100,000"),
+        (0.99996, "0.99996"),
+        (-0.99996, "-0.99996"),
+        (0.99987, "0.99987"),  # gamma's bound is 0.9999
+        (0.9999999, "0.9999999"),
+        (0.95, "0.95"),
+        (0.91234, "0.9123"),
         (None, "–"),
         (float("nan"), "–"),
     ],
 )
-def test_numbers_have_four_significant_digits(value, text):
+def test_numbers_have_four_significant_digits_and_more_close_below_one(value, text):
     assert number(value) == text
 
 

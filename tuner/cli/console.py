@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from tuner.storage_url import default_storage, scrub
-from tuner.text import printable
+from tuner.text import number, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -77,7 +77,7 @@ def setting(value: object) -> str:
     if isinstance(value, int):
         return f"{value:_}" if abs(value) >= 10_000 else str(value)
     if isinstance(value, float):
-        return f"{value:.3g}"
+        return number(value, 3)
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(setting, value))}]"
     return one_line(str(value))

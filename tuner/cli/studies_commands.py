@@ -75,8 +75,11 @@ def show_command(parsed: argparse.Namespace) -> int:
     out = console()
     if data.importance:
         say(f"\nimportance for the score ({data.importance_trials} completed trials)")
-        for name, share in sorted(data.importance.items(), key=lambda item: -item[1]):
-            say(f"  {share:>4.0%}  {one_line(name)}")
+        for name, found in data.importances.items():
+            if found.share > found.noise:
+                say(f"  {found.share:>4.0%}  {one_line(name)} (95 % interval {found.low:.0%} to {found.high:.0%})")
+        if noise := [one_line(name) for name, found in data.importances.items() if found.share <= found.noise]:
+            say(f"  no more than noise: {', '.join(noise)}")
     if data.trials:
         out.print(_trials(data, everything=parsed.all))
     return 0

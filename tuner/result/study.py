@@ -17,6 +17,7 @@ from tuner.hyperparameters import ALGORITHMS
 from tuner.result.curve import CurvePoint
 
 if TYPE_CHECKING:
+    from tuner.core.importance import Importance  # brings SciPy, which a list can do without
     from tuner.result.confirmation import Confirmation
 
 
@@ -77,7 +78,7 @@ class StudyData:
         space: The stored search space, plain data as in its YAML.
         grid: Environment steps at which runs are evaluated.
         trials: All trials by number.
-        importance: PED-ANOVA importance by sampled parameter, summing to 1; empty when it cannot be computed.
+        importances: PED-ANOVA importance by sampled parameter, with interval and noise; empty when it says nothing.
         importance_trials: Number of trials the importance rests on.
         provenance: Versions, command, hardware, git commit; secrets masked.
         reward_threshold: The environment's own 'solved' return or None.
@@ -90,12 +91,17 @@ class StudyData:
     space: Mapping[str, Any]
     grid: tuple[int, ...]
     trials: tuple[TrialRow, ...]
-    importance: Mapping[str, float] = field(default_factory=dict)
+    importances: Mapping[str, Importance] = field(default_factory=dict)
     importance_trials: int = 0
     provenance: Mapping[str, Any] = field(default_factory=dict)
     reward_threshold: float | None = None
     confirmation: Confirmation | None = None
     rules: Rules = VERSION_0_1_0
+
+    @property
+    def importance(self) -> dict[str, float]:
+        """Shares of importance by sampled parameter, summing to 1."""
+        return {name: found.share for name, found in self.importances.items()}
 
     @property
     def clock(self) -> str:

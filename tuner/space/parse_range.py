@@ -146,7 +146,7 @@ def _int_high(key: str, data: Any, info: FieldInfo, infos: Mapping[str, FieldInf
 
 def _check_order(key: str, low: float, high: float, fail: Fail) -> None:
     if low > high:
-        fail(key, f"low must not be above high, got low {low:g} and high {high:g}. Swap them.")
+        fail(key, f"low must not be above high, got low {low!r} and high {high!r}. Swap them.")
 
 
 def _choices(key: str, data: Any, info: FieldInfo, fail: Fail) -> tuple[Any, ...]:

@@ -13,26 +13,38 @@ from tuner.text import figure_text
 
 
 def importance_bars(data: StudyData) -> go.Figure | None:
-    """Return one bar for each parameter, the most important on top."""
+    """Return one bar for each parameter, the most important on top, its interval, and how far noise reaches."""
     series = importance_series(data)
     if not series["parameter"]:
         return None
     figure = canvas(70 + 34 * len(series["parameter"]), x_title="share of importance")
+    names = [figure_text(name) for name in series["parameter"]]
+    rows = list(zip(series["importance"], series["low"], series["high"], series["noise"], strict=True))
     figure.add_trace(
         go.Bar(
             x=series["importance"],
-            y=[figure_text(name) for name in series["parameter"]],
+            y=names,
             orientation="h",
-            marker={"color": light("completed")},
-            text=[f"{share:.0%}" for share in series["importance"]],
-            textposition="outside",
-            cliponaxis=False,
-            hovertemplate="%{y}<br>%{x:.1%}<extra></extra>",
+            marker={"color": [light("completed" if share > noise else "saved") for share, _, _, noise in rows]},
+            error_x={
+                "type": "data",
+                "symmetric": False,
+                "array": [max(high - share, 0.0) for share, _, high, _ in rows],
+                "arrayminus": [max(share - low, 0.0) for share, low, _, _ in rows],
+                "color": light("muted"),
+                "thickness": 1.2,
+                "width": 3,
+            },
+            customdata=[(low, high, noise) for _, low, high, noise in rows],
+            hovertemplate="%{y}<br>%{x:.1%} (95 % interval %{customdata[0]:.1%} to %{customdata[1]:.1%}), "
+            "noise reaches %{customdata[2]:.1%}<extra></extra>",
         )
     )
-    figure.update_xaxes(tickformat=".0%", rangemode="tozero", range=[0, max(series["importance"]) * 1.15 or 1])
+    tick = {"symbol": "line-ns-open", "size": 18, "color": light("best"), "line": {"width": 2}}
+    figure.add_trace(go.Scatter(x=series["noise"], y=names, mode="markers", marker=tick, hoverinfo="skip"))
+    figure.update_xaxes(tickformat=".0%", rangemode="tozero")
     figure.update_yaxes(autorange="reversed", type="category", showgrid=False, tickfont={"color": light("ink")})
-    figure.update_layout(bargap=0.35, margin={"t": 8})
+    figure.update_layout(bargap=0.35, margin={"t": 8}, showlegend=False)
     return figure
 
 

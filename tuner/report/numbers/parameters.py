@@ -26,10 +26,13 @@ BANDWIDTH, REACH = 0.10, 0.16
 
 def importance_series(data: StudyData) -> Series:
     """Return parameters and their importance, most important first, and the number of trials it rests on."""
-    ranked = sorted(data.importance.items(), key=lambda item: -item[1])
+    ranked = sorted(data.importances.items(), key=lambda item: -item[1].share)
     return {
         "parameter": [name for name, _ in ranked],
-        "importance": [share for _, share in ranked],
+        "importance": [found.share for _, found in ranked],
+        "low": [found.low for _, found in ranked],
+        "high": [found.high for _, found in ranked],
+        "noise": [found.noise for _, found in ranked],
         "trials": data.importance_trials,
     }
 

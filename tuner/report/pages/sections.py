@@ -158,7 +158,7 @@ SECTIONS = (
     Section("importance", "Importance", (Figure(
         "importance", "Importance of each hyperparameter", lambda data, found: figures.importance_bars(data),
         words.why_no_importance, parameters.importance_series, of_scores=True,
-    ),), view=lambda page: {"caution": importance_caution(page.data)}),
+    ),), view=lambda page: {"named": words.importance_sentence(page.data), "caution": importance_caution(page.data)}),
     Section("slices", "Slices", _figure(
         "slices", "Score against one hyperparameter", figures.slices, parameters.slices_series,
     ), "Score against each hyperparameter alone, the most important first; the star is the best trial. Marks at the "

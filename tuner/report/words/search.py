@@ -195,6 +195,16 @@ def what_is_missing(data: StudyData, *, of_scores: bool) -> str:
     return ""
 
 
+def importance_sentence(data: StudyData) -> str:
+    """Return which parameters' importance is more than noise; empty without any importance."""
+    if not data.importances:
+        return ""
+    named = [name for name, found in data.importances.items() if found.share > found.noise]
+    if not named:
+        return "None is told apart from noise: with these trials, parameters without any effect would reach as much."
+    return f"More than noise: {listed(named)}."
+
+
 def why_no_importance(data: StudyData) -> str:
     """Return why scores give no importance."""
     scores = [t.score for t in data.trials if t.score is not None]
@@ -202,7 +212,10 @@ def why_no_importance(data: StudyData) -> str:
         return (
             f"Importance needs scores that differ: {'there is only one' if len(scores) == 1 else 'all are equal here'}."
         )
-    return f"Importance could not be estimated from {counted(len(scores), 'completed trial')}."
+    return (
+        f"Importance could not be estimated from {counted(len(scores), 'completed trial')}: it takes ten, the best "
+        "tenth of which scores higher than the rest."
+    )
 
 
 def _searched(data: StudyData) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -24,9 +23,6 @@ from tuner.study.store.connect import open_storage, sqlite_path, storage_errors
 from tuner.study.store.health import at_work
 from tuner.study.store.keys import outcome_of
 
-#: Completed trials below which importance says nothing: PED-ANOVA compares the best tenth with the rest.
-MIN_IMPORTANCE_TRIALS = 10
-
 
 def load(name: str, storage: str | None = None) -> StudyData:
     """Read a study from its database.
@@ -39,6 +35,7 @@ def load(name: str, storage: str | None = None) -> StudyData:
         InputError: The storage cannot be used, or has no such study; the nearest name is given.
     """
     from tuner.study.reading.confirmation import read_confirmation  # brings SciPy, which a list can do without
+    from tuner.study.reading.importance import importance_of
 
     url = storage or default_storage()
     opened = open_storage(url, create=False)
@@ -50,15 +47,15 @@ def load(name: str, storage: str | None = None) -> StudyData:
         check_attributes(study, frozen)
         confirmation = read_confirmation(study, opened)
     trials = tuple(_row(trial) for trial in frozen)
-    importance = _importance(study)
+    importances = importance_of(frozen)
     return StudyData(
         name=name,
         recipe=stored.get(attr.RECIPE, {}),
         space=stored.get(attr.SPACE, {}),
         grid=tuple(stored.get(attr.GRID, ())),
         trials=trials,
-        importance=importance,
-        importance_trials=sum(t.state == "COMPLETE" for t in trials) if importance else 0,
+        importances=importances,
+        importance_trials=sum(t.state == "COMPLETE" for t in trials) if importances else 0,
         provenance=stored.get(attr.PROVENANCE, {}),
         reward_threshold=stored.get(attr.REWARD_THRESHOLD),
         confirmation=confirmation,
@@ -148,25 +145,6 @@ def _curves(trial: FrozenTrial) -> Mapping[int, tuple[CurvePoint, ...]]:
         return {0: tuple(CurvePoint(step, (value,)) for step, value in sorted(trial.intermediate_values.items()))}
     curves = {int(key.removeprefix(attr.CURVE_PREFIX)): attr.curve_from_json(rows) for key, rows in stored.items()}
     return {r: tuple(CurvePoint(*row) for row in rows) for r, rows in sorted(curves.items()) if rows}
-
-
-def _importance(study: optuna.Study) -> dict[str, float]:
-    """Return PED-ANOVA importance (Watanabe et al. 2023) by parameter, summing to 1; empty where it means nothing."""
-    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    if len(complete) < MIN_IMPORTANCE_TRIALS or len({t.value for t in complete}) < 2:
-        return {}
-    from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances  # brings SciPy and scikit-learn
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # remarks on ties and single values, said better by an empty result
-            raw: dict[str, Any] = get_param_importances(study, evaluator=PedAnovaImportanceEvaluator())
-    except (ValueError, RuntimeError, ZeroDivisionError, FloatingPointError):
-        return {}
-    total = sum(raw.values())
-    if not (math.isfinite(total) and total > 0):
-        return {}
-    return {name: float(value) / total for name, value in raw.items()}
 
 
 def _utc(moment: datetime | None) -> datetime | None:
