@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,11 +21,12 @@ from tuner.plan.naming import confirm_name, file_name
 from tuner.plan.recipe import StudyRecipe
 from tuner.plan.recipe import from_mapping as recipe_from_mapping
 from tuner.plan.resolve import StudyPlan, plan_again, plan_study
+from tuner.plan.within import Deadlines, plan_within
 from tuner.result.study import StudyData
 from tuner.storage_url import default_storage
 from tuner.study.confirm.stage import ConfirmStage
 from tuner.study.reading.study import load
-from tuner.study.search.open_study import open_study
+from tuner.study.search.open_study import open_study, stored_budget
 from tuner.study.search.outcomes import nothing_learned
 from tuner.study.search.progress import NoProgress, ProgressListener
 from tuner.study.search.provenance import provenance
@@ -68,7 +70,11 @@ class ReportPaths:
 
 
 def run(
-    recipe: StudyRecipe, *, progress: ProgressListener | None = None, executor: Executor | None = None
+    recipe: StudyRecipe,
+    *,
+    progress: ProgressListener | None = None,
+    executor: Executor | None = None,
+    began: float | None = None,
 ) -> StudyResult:
     """Run a study to its end, or carry on with it, and write its report.
 
@@ -76,6 +82,7 @@ def run(
         recipe: What to search.
         progress: Watches; nothing is shown without.
         executor: Hosts the trainers; None takes what ``recipe.executor`` names.
+        began: Monotonic second that ``recipe.within`` counts from; None: now.
 
     Returns:
         The study. Ctrl-C and SIGTERM also end here, with ``ending == "interrupted"``; a second one raises
@@ -89,7 +96,12 @@ def run(
         StorageLostError: The database does not answer any more.
     """
     progress = progress or NoProgress()
+    began = time.monotonic() if began is None else began
     plan = plan_study(recipe, with_workers)
+    deadlines = None
+    if plan.recipe.within is not None:
+        deadlines = Deadlines(began, plan.recipe.within)
+        plan = plan_within(plan, deadlines, stored_budget(plan.name, plan.storage))
     recipe = plan.recipe
     refuse_what_cannot_fit(plan)
     _check_report_dir(plan)
@@ -102,7 +114,7 @@ def run(
         if ending == "done" and failure is None:
             with only_one(plan.storage, confirm_name(plan.name)) as mine:
                 if mine:
-                    ending, failure = _confirm(plan, progress, executor, mine)
+                    ending, failure = _confirm(plan, progress, executor, mine, deadlines)
                 elif recipe.confirm:
                     progress.note(f"Another supervisor trains the finalists; see: tune report {plan.name}")
         watched.check()
@@ -262,12 +274,16 @@ def _search(
 
 
 def _confirm(
-    plan: StudyPlan, progress: ProgressListener, executor: Executor | None, claim: Claim
+    plan: StudyPlan,
+    progress: ProgressListener,
+    executor: Executor | None,
+    claim: Claim,
+    deadlines: Deadlines | None = None,
 ) -> tuple[Ending, StudyFailedError | None]:
     """Train the finalists again, as far as the budget goes; a stage that was interrupted goes on."""
     if plan.recipe.confirm == 0:
         return "done", None
-    stage = ConfirmStage(plan, load(plan.name, plan.storage))
+    stage = ConfirmStage(plan, load(plan.name, plan.storage), deadlines.report if deadlines is not None else None)
     if stage.problem:
         progress.note(stage.problem)
         return "done", None

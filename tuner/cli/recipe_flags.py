@@ -20,7 +20,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "sampler", "prior", "start_with", "pruner", "startup_trials", "audit_pruning", "seed",
     ),
     "where and how long": (
-        "study", "storage", "workers", "lanes", "worker_memory", "device", "timeout", "trial_timeout",
+        "study", "storage", "workers", "lanes", "worker_memory", "device", "within", "timeout", "trial_timeout",
         "executor", "ray_address", "cpus_per_worker", "gpus_per_worker",
     ),
     "finalists": ("confirm", "confirm_seeds", "confirm_budget", "confirm_backend"),
@@ -41,6 +41,7 @@ DEFAULTS = {
     "workers": "",
     "lanes": "from --trials",
     "timeout": "no limit",
+    "within": "no limit",
     "trial_timeout": "no limit",
     "confirm_backend": "--backend",
     "worker_memory": "",
@@ -51,6 +52,7 @@ DEFAULTS = {
 #: What the help says of a setting beside its declared help.
 REMARKS = {
     "timeout": ", such as 30m",
+    "within": ", such as 10m",
     "confirm": "; 0 trains none",
 }
 

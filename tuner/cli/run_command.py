@@ -32,9 +32,18 @@ def run(parsed: argparse.Namespace) -> int:
         return _dry_run(recipe)
     from tuner.api import run as run_study
 
-    result = run_study(recipe, progress=progress_view(quiet=recipe.quiet))
+    result = run_study(recipe, progress=progress_view(quiet=recipe.quiet), began=_process_began())
     say("\n".join(answer(result, recipe)))
     return INTERRUPTED if result.ending == "interrupted" else 0
+
+
+def _process_began() -> float:
+    """Return the monotonic second at which this process began: ``--within`` counts Python's own start, too."""
+    import time
+
+    import psutil
+
+    return time.monotonic() - max(time.time() - psutil.Process().create_time(), 0.0)
 
 
 def recipe_of(parsed: argparse.Namespace) -> StudyRecipe:
@@ -86,10 +95,15 @@ def _dry_run(recipe: StudyRecipe) -> int:
     from tuner.execution.choose import with_workers
     from tuner.plan.cost import refuse_what_cannot_fit
     from tuner.plan.resolve import plan_study
+    from tuner.plan.within import Deadlines, plan_within
+    from tuner.study.search.open_study import stored_budget
     from tuner.study.search.samplers import make_sampler
     from tuner.study.store.connect import sqlite_path
 
     plan = plan_study(recipe, with_workers)
+    if recipe.within is not None:
+        plan = plan_within(plan, Deadlines(_process_began(), recipe.within), stored_budget(plan.name, plan.storage))
+        recipe = plan.recipe
     need = refuse_what_cannot_fit(plan)
     sqlite_path(plan.storage)
     make_sampler(recipe.sampler, seed=recipe.seed, startup_trials=recipe.startup_trials)

@@ -27,6 +27,10 @@ SHORT, EXPECTED, LONG = 0.1, 0.5, 1.0
 TIMED_DRAWS = 6
 
 
+#: What runs were timed at in this process: what they take does not depend on their budgets.
+_TIMED: dict[tuple[object, ...], timing.RunCosts] = {}
+
+
 @dataclass(frozen=True)
 class Pace:
     """How fast a study's workers get through runs.
@@ -146,14 +150,14 @@ def forecast(plan: StudyPlan) -> Forecast:
         UnusableEnvironmentError: A run failed, with its reason; a RuntimeError where trainers live in this process.
     """
     lanes = plan.lanes if plan.backend == "native" else 1
-    extremes = sorted(corners(plan.space), key=lambda setting: _work(plan, setting))
-    sample = drawn(plan.space, lambda setting: _work(plan, setting), TIMED_DRAWS)
+    extremes = sorted(corners(plan.space), key=lambda setting: work(plan, setting))
+    sample = drawn(plan.space, lambda setting: work(plan, setting), TIMED_DRAWS)
     together = max(lanes // len({setting.shape() for setting in (*extremes, *sample)}), 1)
     specs: dict[tuple[object, ...], RunSpec] = {}
     for setting in (*sample, extremes[0], extremes[-1]):
         if setting.costly_values() not in specs:
             specs[setting.costly_values()] = plan.run_spec(RunId(len(specs)), setting, seed=len(specs))
-    timed = _timed(plan, [(spec, k) for spec in specs.values() for k in sorted({1, together})])
+    timed = time_runs(plan, [(spec, k) for spec in specs.values() for k in sorted({1, together})])
     alone, beside = timed[:: 1 + (together > 1)], timed[together > 1 :: 1 + (together > 1)]
     costs = dict(zip(specs, zip(specs.values(), alone, beside, strict=True), strict=True))
     slower = max(1.0, plan.workers / available_cores())
@@ -170,13 +174,24 @@ def forecast(plan: StudyPlan) -> Forecast:
     return Forecast(pace(SHORT), expected, pace(LONG), spread, len(costs))
 
 
-def _timed(plan: StudyPlan, runs: Sequence[tuple[RunSpec, int]]) -> list[timing.RunCosts]:
-    """Time runs where they will train: in another process, unless trainers live in this one."""
+def time_runs(plan: StudyPlan, runs: Sequence[tuple[RunSpec, int]]) -> list[timing.RunCosts]:
+    """Time short pieces of (run, lanes) where runs will train: in another process, unless trainers live in this one.
+
+    Raises:
+        UnusableEnvironmentError: A run failed, with its reason; a RuntimeError where trainers live in this process.
+    """
     from tuner.training.cost.timing import measure_all
 
-    if plan.recipe.executor == "inline":
-        return measure_all(runs, lambda word: None)
-    return call_in_child(measure_all, runs, subject=plan.env.id, first="timing")
+    def key(spec: RunSpec, lanes: int) -> tuple[object, ...]:
+        return spec.env, spec.backend, spec.device, spec.hyperparameters.costly_values(), lanes
+
+    new = {key(*run): run for run in runs if key(*run) not in _TIMED}
+    if new and plan.recipe.executor == "inline":
+        _TIMED.update(zip(new, measure_all(list(new.values()), lambda word: None), strict=True))
+    elif new:
+        found = call_in_child(measure_all, list(new.values()), subject=plan.env.id, first="timing")
+        _TIMED.update(zip(new, found, strict=True))
+    return [_TIMED[key(*run)] for run in runs]
 
 
 def evaluation_steps(plan: StudyPlan) -> int:
@@ -216,7 +231,8 @@ def _runs_in_progress(plan: StudyPlan) -> int:
     return min(places, plan.runs_in_flight, plan.runs)
 
 
-def _work(plan: StudyPlan, setting: Hyperparameters) -> float:
+def work(plan: StudyPlan, setting: Hyperparameters) -> float:
+    """Return a number that grows with a run's computing: what settings are ordered by, not a time."""
     return setting.work(_footprint(plan, setting).network_bytes, plan.grid[-1])
 
 

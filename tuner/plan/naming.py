@@ -22,7 +22,8 @@ CONFIRM_SUFFIX = ".confirm"
 def study_name(recipe: StudyRecipe) -> str:
     """Return ``--study``, else ``<algo>-<backend>-<env>``, plus six hex digits of the pinned settings not at default.
 
-    Two commands that pin different settings never share a study; the same command always finds its own again.
+    ``--within`` counts as one of these. Two commands that pin different settings never share a study; the same command
+    always finds its own again.
     """
     if recipe.study is not None:
         return recipe.study
@@ -33,6 +34,8 @@ def study_name(recipe: StudyRecipe) -> str:
         if name not in _SPELLED_OUT and value != getattr(defaults, name)
     }
     name = safe_name(f"{recipe.algo}-{recipe.backend}-{recipe.env}")
+    if recipe.within is not None:  # it decides the steps, which are pinned
+        changed["within"] = recipe.within
     if changed:
         text = json.dumps(changed, sort_keys=True, default=str)
         name = f"{name[:121]}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"

@@ -71,6 +71,9 @@ class StudyRecipe:
     timeout: float | None = declare(
         None, "Stop the search after this long; the same command carries on.", kind="duration"
     )
+    within: float | None = declare(
+        None, "The whole command ends in this time: trials and steps follow from it.", kind="duration"
+    )
     trial_timeout: float | None = declare(None, "Give up a run after this much training time.", kind="duration")
     worker_memory: int | None = declare(
         None, "MiB of memory a worker may take (default: its share of the machine).", kind="int", low=64

@@ -52,6 +52,7 @@ class StudyPlan:
         backend: Who trains.
         trials: Trials there shall be in all.
         timeout: Seconds until the search stops; None: no limit.
+        deadline: Monotonic second at which this stage is done, whatever it has left out; None: when its runs are.
         space: The search space for this environment, budget and backend.
         env: The environment.
         facts: What is known of it.
@@ -88,6 +89,7 @@ class StudyPlan:
     rules: Rules = CURRENT
     known: Known = NOTHING_KNOWN
     unit: str = "trial"
+    deadline: float | None = None
 
     @property
     def numeric_path(self) -> str:

@@ -10,7 +10,8 @@ As results decide alone, a stage that was interrupted goes on where it stopped, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -98,8 +99,14 @@ def verdict(keys: Sequence[str], allocation: Allocation, results: Mapping[Job, f
         allocation: The budget.
         results: As for :func:`select`.
     """
-    jobs = [Job(key, "verdict", r) for key in dict.fromkeys(keys) for r in range(allocation.verdict_seeds)]
+    jobs = [Job(key, "verdict", r) for r in range(allocation.verdict_seeds) for key in dict.fromkeys(keys)]
     return tuple(job for job in jobs if job not in results)
+
+
+def rounds(jobs: Iterable[Job], key: str) -> int:
+    """Return how many of a setting's seeds, from the first on, are among ``jobs``, which are of one phase."""
+    there = {job.replicate for job in jobs if job.key == key}
+    return next(r for r in itertools.count() if r not in there)
 
 
 def _scores(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Iterator, Mapping
+import itertools
+import time
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, cast
 
 import optuna
@@ -14,12 +16,13 @@ from tuner.contract.spec import Backend
 from tuner.core.elimination import clearly_beaten
 from tuner.plan.naming import confirm_name
 from tuner.plan.resolve import StudyPlan
-from tuner.result.confirmation import Contestant
+from tuner.result.confirmation import Contestant, Phase
 from tuner.result.study import StudyData
-from tuner.study.confirm.budget import allocate, fewest_runs
+from tuner.study.confirm.affordable import affordable
+from tuner.study.confirm.budget import VERDICT_SHARE, allocate, fewest_runs
 from tuner.study.confirm.contestants import baselines, finalists, on_backend, with_other_backend
 from tuner.study.confirm.ledger import ScheduleAsker, results_of
-from tuner.study.confirm.schedule import Job, Selection, select, verdict
+from tuner.study.confirm.schedule import Job, Selection, rounds, select, verdict
 from tuner.study.search.ledger import Ledger
 from tuner.study.search.open_study import buffer_study, is_exclusive
 from tuner.study.search.progress import ProgressListener
@@ -34,6 +37,9 @@ LATE_EPISODES = 50
 #: Lanes of each worker. Runs differ much in cost (a baseline may have a larger network), so few are taken at a time.
 LANES = 6
 
+#: Lanes where the time may be up before every run has ended.
+LANES_IN_A_HURRY = 2
+
 
 class ConfirmStage:
     """What to train again after a search, and how.
@@ -41,6 +47,8 @@ class ConfirmStage:
     Args:
         plan: The search's plan; its recipe says how many finalists and seeds, and how large the budget is.
         data: What the search has found.
+        ends: Second of ``clock`` at which it has to be done; None: its budget is one of steps.
+        clock: Monotonic seconds.
 
     Attributes:
         contestants: Finalists by search rank, then baselines.
@@ -48,8 +56,15 @@ class ConfirmStage:
         runs: Full runs that the budget pays for.
     """
 
-    def __init__(self, plan: StudyPlan, data: StudyData) -> None:
+    def __init__(
+        self,
+        plan: StudyPlan,
+        data: StudyData,
+        ends: float | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._recipe = recipe = plan.recipe
+        self._ends, self._clock = ends, clock
         backend, algorithm = plan.backend, plan.algorithm
         main = backend if recipe.confirm_backend in (None, "both") else str(recipe.confirm_backend)
         self._plan = plan
@@ -62,18 +77,25 @@ class ConfirmStage:
         self._other = {"native": "sb3", "sb3": "native"}[main] if recipe.confirm_backend == "both" else None
         twins = 1 if self._other is not None else 0
         self.runs = int(recipe.confirm_budget * data.steps_spent / plan.grid[-1])
-        self.allocation = allocate(
-            self.runs, finalists=len(found), baselines=len(against) + twins, seeds=recipe.confirm_seeds
-        )
+        known = against
+        if ends is not None:
+            against, self.runs = affordable(plan, data, found, against, ends - clock())
+        share = functools.partial(allocate, self.runs, baselines=len(against) + twins, seeds=recipe.confirm_seeds)
+        self.allocation = share(finalists=len(found))
+        if self.allocation is None and ends is not None:  # a verdict on the search's best says more than none
+            self.allocation = share(finalists=min(len(found), 1))
         if self.allocation is not None:
             found, against = found[: self.allocation.finalists], against[: self.allocation.baselines - twins]
         self.contestants = (*found, *against)
+        self._left_out = [c.title for c in known if c not in against]
 
     @property
     def problem(self) -> str:
         """Why nothing can be confirmed, in one line; empty when it can."""
         if not any(c.role == "finalist" for c in self.contestants):
             return "No trial has completed, so there is nothing to confirm."
+        if self.allocation is None and self._ends is not None:
+            return "The finalists were not trained again: there is no time left for it. Give --within longer."
         if self.allocation is None:
             least = fewest_runs(sum(c.role == "finalist" for c in self.contestants), 1)
             factor = -(-least * self._plan.grid[-1] * 10 // max(self._searched_steps, 1)) / 10
@@ -117,6 +139,7 @@ class ConfirmStage:
         return (
             f"Confirming: {choosing}the winner and {against} baselines on {allocation.verdict_seeds} fresher ones "
             f"(at most {allocation.runs} runs)."
+            + (f" No time to compare with {' and '.join(self._left_out)}." if self._ends and self._left_out else "")
         )
 
     def passes(
@@ -126,26 +149,59 @@ class ConfirmStage:
         ledger, results = self._open(provenance)
         base = self._plan.evaluation
         evaluation = dataclasses.replace(base, late_episodes=max(LATE_EPISODES, base.episodes))
-        for backend in dict.fromkeys([*(c.backend for c in self.contestants), *([self._other] if self._other else [])]):
+        backends = dict.fromkeys([*(c.backend for c in self.contestants), *([self._other] if self._other else [])])
+        parts: tuple[tuple[Phase, ...], ...] = (("select", "verdict"),)
+        if self._ends is not None:  # each has its own time
+            parts = (("select",), ("verdict",))
+        for backend, phases in itertools.product(backends, parts):
             # The winner on the other backend is known only once the first pass has selected it.
             by_key = {c.key: c for c in self._everyone(results)}
-            wanted = functools.partial(self._wanted, backend)
+            wanted = functools.partial(self._wanted, backend, phases)
             ledger.asker = ScheduleAsker(self._plan, by_key, evaluation, wanted, results)
             settled = ledger.settle()
-            if not self._wanted(backend, results):
+            if not wanted(results):
                 continue
-            plan = self._pass_plan(backend, sum(settled.counts.values()), results)
-            yield plan, StudySupervisor(plan, ledger, settled, progress=progress)
+            plan = self._pass_plan(backend, sum(settled.counts.values()), len(wanted(results)), results)
+            if self._ends is not None:
+                plan = dataclasses.replace(plan, deadline=self._deadline(phases[0]))
+            yield plan, StudySupervisor(plan, ledger, settled, progress=progress, clock=self._clock)
+            if self._ends is not None and wanted(results):
+                self._cut_short(phases[0], results)
 
-    def _wanted(self, backend: str, results: Mapping[Job, float | None]) -> tuple[Job, ...]:
+    def _deadline(self, phase: Phase) -> float:
+        assert self._ends is not None
+        if phase == "verdict":
+            return self._ends
+        now = self._clock()
+        return now + (1 - VERDICT_SHARE) * (self._ends - now)
+
+    def _cut_short(self, phase: Phase, results: Mapping[Job, float | None]) -> None:
+        """Settle for the seeds that every contestant of a phase has been trained with: its time is up."""
+        assert self.allocation is not None
+        jobs = [job for job in results if job.phase == phase]
+        if phase == "select":
+            everyone = [c.key for c in self.contestants if c.role == "finalist"]
+            seeds = min(rounds(jobs, key) for key in everyone)
+            self.allocation = dataclasses.replace(
+                self.allocation, first_seeds=seeds, select_runs=seeds * self.allocation.finalists
+            )
+        else:
+            seeds = min(rounds(jobs, key) for key in self._in_verdict(results))
+            self.allocation = dataclasses.replace(self.allocation, verdict_seeds=max(seeds, 1))
+        self._study.set_user_attr(attr.CONFIRM, self.describe())
+
+    def _in_verdict(self, results: Mapping[Job, float | None]) -> list[str]:
+        everyone, winner = self._everyone(results), self.selection(results).winner
+        return [c.key for c in everyone if c.key == winner or c.role != "finalist"]
+
+    def _wanted(self, backend: str, phases: tuple[Phase, ...], results: Mapping[Job, float | None]) -> tuple[Job, ...]:
         everyone = self._everyone(results)
         of_backend = {c.key for c in everyone if c.backend == backend}
         selection = self.selection(results)
         jobs = selection.wanted
         if selection.winner is not None and self.allocation is not None:
-            keys = [selection.winner, *(c.key for c in everyone if c.role != "finalist")]
-            jobs = verdict(keys, self.allocation, results)
-        return tuple(job for job in jobs if job.key in of_backend)
+            jobs = verdict(self._in_verdict(results), self.allocation, results)
+        return tuple(job for job in jobs if job.key in of_backend and job.phase in phases)
 
     def selection(self, results: Mapping[Job, float | None]) -> Selection:
         """Return where the select phase stands."""
@@ -157,12 +213,14 @@ class ConfirmStage:
     def _everyone(self, results: Mapping[Job, float | None]) -> tuple[Contestant, ...]:
         return with_other_backend(self.contestants, self.selection(results).winner, self._other, self._plan.algorithm)
 
-    def _pass_plan(self, backend: str, finished: int, results: Mapping[Job, float | None]) -> StudyPlan:
+    def _pass_plan(self, backend: str, finished: int, wanted: int, results: Mapping[Job, float | None]) -> StudyPlan:
         assert self.allocation is not None
         plan = self._plan
         done = {(c.key, job) for c in self._everyone(results) for job in results if job.key == c.key}
-        left = max(self.allocation.runs - len(done), len(self._wanted(backend, results)))
+        left = max(self.allocation.runs - len(done), wanted)
         lanes = min(LANES, self._recipe.lanes or LANES) if backend == "native" else 1
+        if self._ends is not None:  # so that the first seeds end first
+            lanes = min(lanes, LANES_IN_A_HURRY)
         places = lanes * plan.workers
         return dataclasses.replace(
             plan,
@@ -188,6 +246,7 @@ class ConfirmStage:
                 study.set_user_attr("evaluation_seeds", version)
             rules = dataclasses.replace(plan.rules, evaluation_seeds=version)
             self._plan = plan = dataclasses.replace(plan, rules=rules)
+            self._study = study
             study.set_user_attr(attr.CONFIRM, self.describe())
             study.set_user_attr(attr.PROVENANCE, dict(provenance))
             buffered = buffer_study(storage, name, plan.storage)

@@ -114,6 +114,19 @@ def open_study(plan: StudyPlan, provenance: Mapping[str, Any]) -> OpenedStudy:
     return OpenedStudy(ledger, plan, resumed)
 
 
+def stored_budget(name: str, url: str) -> Mapping[str, Any] | None:
+    """Return the budget of a study's runs as the database has it; None without such a study."""
+    path = sqlite_path(url)
+    if path is not None and not path.exists():
+        return None
+    storage = open_storage(url, create=True)
+    with storage_errors(url):
+        if name not in study_names(storage):
+            return None
+        space = optuna.load_study(study_name=name, storage=storage).user_attrs.get(attr.SPACE)
+    return space["budget"] if space else None
+
+
 def _directions(study: optuna.Study) -> str:
     return "minimises" if len(study.directions) == 1 else f"has {len(study.directions)} directions"
 

@@ -11,6 +11,7 @@ import contextlib
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from statistics import median
 from typing import Literal
 
 from tuner.contract.objective import value_at
@@ -66,6 +67,9 @@ class StudySupervisor:
         self._outage = Outage(clock, self._progress.note)
         self._tally = Tally(settled, plan.trials)
         self._steps = 0
+        self._began: dict[RunId, float] = {}
+        #: Seconds from the start to the end of each completed run, beside its neighbours.
+        self._took_s: list[float] = []
         self._told_of_stop = False
         self._ending: Ending | None = None
         self._interrupted = False  # set by a signal handler
@@ -78,7 +82,10 @@ class StudySupervisor:
         self._ask_ahead()
         if self._ending is not None or not (self._open or self._outage.on or self._comes_back):
             return DONE
-        return self._open.dispatch(open_shapes) or WAIT
+        spec = self._open.dispatch(open_shapes)
+        if spec is not None:
+            self._began[spec.run_id] = self._clock()
+        return spec or WAIT
 
     def report(self, points: Sequence[EvalPoint]) -> frozenset[RunId]:
         """PruningRule evaluations, and return which of their runs to stop."""
@@ -94,6 +101,9 @@ class StudySupervisor:
             return  # it was lost and goes again; this is the late news of the first attempt
         trial = self._open.trial(outcome.run_id)
         run.state, run.steps, run.elapsed_s = "ended", outcome.steps, outcome.elapsed_s
+        took_s = self._clock() - self._began.pop(outcome.run_id)
+        if outcome.kind == "completed":
+            self._took_s.append(took_s)
         self._ledger.write_curve(outcome.run_id.trial, outcome.run_id.replicate, run.points)
         if trial.decided is None:
             ending = self._ending is not None or self._interrupted
@@ -174,7 +184,8 @@ class StudySupervisor:
             run.steps = run.steps or run.last_step
             run.state = "ended"
         if trial.decided is None and end is None:  # an end of an open trial: the database has refused it
-            reason = f"interrupted ({self._ending or 'its workers have ended'})"
+            why = "the time is up" if self._ending == "done" else self._ending or "its workers have ended"
+            reason = f"interrupted ({why})"
             with contextlib.suppress(StorageLostError):  # the study's next run settles it
                 self._ledger.give_up(trial.asked.number, reason)
             self._open.remove(trial)
@@ -221,6 +232,7 @@ class StudySupervisor:
             and len(self._open) < plan.trials_in_flight
             and self._open.runs < plan.runs_in_flight
             and (self.finished + len(self._open) < plan.trials or self._ledger.others_have(self.finished))
+            and self._is_time_for_another()
         ):
             asked = self._outage.ask(self._ledger)
             if asked is None:
@@ -234,6 +246,11 @@ class StudySupervisor:
             specs = asked.specs or plan.run_specs(asked.number, asked.hyperparameters, asked.seeds)
             trial.runs.update((spec.run_id.replicate, Run(spec)) for spec in specs)
             self._open.add(trial)
+
+    def _is_time_for_another(self) -> bool:
+        """Return whether a run that began now would end before the deadline, as half of those so far would."""
+        deadline = self._plan.deadline
+        return deadline is None or self._clock() + median(self._took_s or [0.0]) <= deadline
 
     # What evaluations mean.
 
@@ -297,8 +314,10 @@ class StudySupervisor:
     def _check_ending(self) -> None:
         if self._ending is not None:
             return
-        limit = self._plan.timeout
+        limit, deadline = self._plan.timeout, self._plan.deadline
         if self._interrupted:
             self._ending = "interrupted"
+        elif deadline is not None and self._clock() >= deadline:
+            self._ending = "done"
         elif limit is not None and self._clock() - self._start >= limit and self.finished < self._plan.trials:
             self._ending = "timeout"

@@ -1,0 +1,197 @@
+"""``--within``: what fits into a time, and that a stage whose time is up ends with what is whole."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from study_fakes import FakeExecutor, make_plan, search, supervise
+
+import tuner
+from tuner.errors import InputError
+from tuner.plan.naming import study_name
+from tuner.plan.recipe import StudyRecipe
+from tuner.plan.within import ENOUGH_TRIALS, MOST_TRIALS, SHORTEST, Deadlines, fit
+from tuner.study.confirm.affordable import affordable
+from tuner.study.confirm.contestants import baselines, finalists
+from tuner.study.confirm.schedule import Job, rounds
+from tuner.study.confirm.stage import ConfirmStage
+from tuner.study.reading.study import load
+from tuner.study.search.progress import NoProgress
+
+SECONDS = st.floats(0.01, 1e4)
+
+
+@pytest.fixture
+def url(tmp_path):
+    return f"sqlite:///{tmp_path}/s.db"
+
+
+class Clock:
+    """Seconds that pass when a fake run reports."""
+
+    def __init__(self, step_s: float = 1.0) -> None:
+        self.now, self.step_s = 1_000.0, step_s
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class TimedExecutor(FakeExecutor):
+    """Plays runs, each evaluation of which takes a second of ``clock``."""
+
+    def __init__(self, clock: Clock, **options) -> None:
+        super().__init__(**options)
+        self.clock = clock
+
+    def _advance(self, supervisor, spec, done):
+        self.clock.now += self.clock.step_s
+        return super()._advance(supervisor, spec, done)
+
+
+@given(SECONDS, SECONDS, st.integers(8, 10**6), SECONDS, st.booleans())
+def test_what_fits_is_paid_for_and_runs_become_shorter_before_they_become_few(train_s, eval_s, steps, seconds, shorten):
+    found = fit(train_s, eval_s, steps, seconds, shorten=shorten)
+    if found is None:
+        assert seconds < (SHORTEST if shorten else 1) * train_s + eval_s
+        return
+    a_run = train_s * found.steps / steps + eval_s
+    assert 1 <= found.trials <= MOST_TRIALS
+    assert found.trials * (a_run - train_s / steps) <= seconds * (1 + 1e-9)
+    assert math.floor(SHORTEST * steps) <= found.steps <= steps
+    assert found.steps == steps or shorten
+    if shorten and found.trials < ENOUGH_TRIALS - 1:
+        assert found.steps == math.ceil(SHORTEST * steps)
+
+
+@given(st.floats(0, 1e6), st.floats(1, 1e5))
+def test_the_search_is_done_before_the_report_is_due_and_that_before_the_end(began, seconds):
+    deadlines = Deadlines(began, seconds)
+    assert deadlines.report < began + seconds
+    assert began <= deadlines.search(began) <= max(deadlines.report, began)
+    assert deadlines.search(began + seconds) == began + seconds
+
+
+def test_a_command_with_another_time_has_another_study_and_the_same_command_its_own():
+    names = {study_name(StudyRecipe(env="CartPole-v1", within=within)) for within in (None, 60.0, 600.0)}
+    assert len(names) == 3
+    assert study_name(StudyRecipe(env="CartPole-v1", within=60.0)) in names
+
+
+def test_no_run_begins_that_would_not_end_in_time_and_the_search_is_done(url):
+    clock = Clock()
+    plan = dataclasses.replace(make_plan(url, trials=50, pruner="none"), deadline=clock() + 33)
+    supervisor = supervise(plan, clock=clock)
+    TimedExecutor(clock).run(supervisor)
+    assert supervisor.close() == "done"
+    assert clock() == 1_030  # five runs of six evaluations; a sixth would have ended at 36
+    assert [t.outcome for t in load(plan.name, url).trials] == ["completed"] * 5
+
+
+def test_runs_that_are_still_training_at_the_deadline_are_given_up_and_said_to_be(url):
+    clock = Clock()
+    plan = dataclasses.replace(make_plan(url, trials=50, pruner="none", in_flight=4), deadline=clock() + 33)
+    supervisor = supervise(plan, clock=clock)
+    TimedExecutor(clock, lanes=4).run(supervisor)
+    assert supervisor.close() == "done"
+    assert clock() < 1_033 + 4
+    rows = load(plan.name, url).trials
+    ended = [t for t in rows if t.outcome == "lost"]
+    assert len([t for t in rows if t.outcome == "completed"]) == 5
+    assert ended
+    assert {t.reason for t in ended} == {"interrupted (the time is up)"}
+
+
+@pytest.fixture
+def searched(url):
+    plan = make_plan(url, trials=30, pruner="none")
+    search(plan)
+    return plan
+
+
+@pytest.mark.parametrize("seconds", [60, 120, 200])
+def test_a_confirm_stage_whose_time_is_up_ends_with_as_many_seeds_as_all_have(searched, seconds, monkeypatch):
+    monkeypatch.setattr("tuner.study.confirm.affordable.time_runs", lambda plan, runs: [FREE] * len(runs))
+    clock = Clock()
+    began = clock()
+    # What a run takes is stored as half a second, and is six: the stage plans for far more than there is time for.
+    stage = ConfirmStage(searched, load(searched.name, searched.storage), began + seconds, clock)
+    asked = stage.allocation
+    for _, supervisor in stage.passes({"numeric_path": "none"}, NoProgress()):
+        TimedExecutor(clock, lanes=2).run(supervisor)
+        assert supervisor.close() == "done"
+    assert clock() <= began + seconds + 2
+    found = load(searched.name, searched.storage).confirmation
+    assert found.complete
+    assert 1 <= found.seeds < asked.verdict_seeds
+    for contestant in (found.winner, *found.baselines):
+        assert [r.replicate for r in contestant.phase("verdict")] == list(range(found.seeds))
+    selects = {len(c.phase("select")) for c in found.finalists}
+    assert max(selects) - min(selects) <= 1  # they took turns
+
+
+class Costs:
+    """As ``RunCosts``."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+
+    def seconds(self, spec, share) -> float:
+        return self._seconds
+
+
+FREE = Costs(0.5)
+
+
+@pytest.mark.parametrize(("zoo_s", "kept"), [(0.5, ["defaults", "startup"]), (500.0, ["defaults", "startup"])])
+def test_baselines_that_there_is_no_time_for_are_left_out(searched, monkeypatch, zoo_s, kept):
+    monkeypatch.setattr("tuner.study.confirm.affordable.time_runs", lambda plan, runs: [Costs(zoo_s)] * len(runs))
+    data = load(searched.name, searched.storage)
+    found, against = finalists(data, 5, "native"), baselines(data, "native")
+    for seconds in (30.0, 100.0):
+        left, runs = affordable(searched, data, found, against, seconds)
+        assert [c.role for c in left] == (kept if zoo_s < 100 else ["defaults"])
+        assert runs >= 0
+
+
+@given(st.sets(st.integers(0, 9)), st.sets(st.integers(0, 9)))
+def test_whole_rounds_are_counted_from_the_first_seed(mine, others):
+    jobs = [Job("a", "verdict", r) for r in mine] + [Job("b", "verdict", r) for r in others]
+    count = rounds(jobs, "a")
+    assert set(range(count)) <= mine
+    assert count not in mine
+
+
+def test_a_command_with_a_time_ends_with_its_verdict_and_goes_on_with_the_budget_that_it_stored(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("small.yaml").write_text(
+        "algorithm: q_learning\nbudget: {n_timesteps: 3000, evaluations: 4, eval_episodes: 5}\n"
+        "search:\n  learning_rate: {type: float, low: 0.01, high: 1.0, log: true}\n"
+    )
+    recipe = StudyRecipe(
+        env="FrozenLake-v1",
+        algo="q_learning",
+        space="small.yaml",
+        executor="inline",
+        within=8.0,
+        storage=f"sqlite:///{tmp_path}/w.db",
+    )
+    first = tuner.run(recipe)
+    assert first.ending == "done"
+    assert first.data.confirmation.complete
+    again = tuner.run(recipe)
+    assert again.name == first.name
+    assert again.data.grid == first.data.grid
+    assert len(again.data.trials) > len(first.data.trials)
+
+
+def test_a_time_in_which_no_run_fits_is_refused_before_anything_is_written(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    recipe = StudyRecipe(env="FrozenLake-v1", algo="q_learning", executor="inline", within=6.0, steps=10_000_000)
+    with pytest.raises(InputError, match=r"--within 6s is too short: of it .* a run of 10,000,000 .* takes about"):
+        tuner.run(recipe)
+    assert not list(tmp_path.rglob("*.db"))

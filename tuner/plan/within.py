@@ -1,0 +1,151 @@
+"""``--within``: how a command's time is shared out, and the steps of a run that let enough of them fit."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from statistics import mean
+from typing import Any
+
+from tuner.contract.spec import RunId
+from tuner.durations import show_duration
+from tuner.errors import InputError
+from tuner.hyperparameters import algorithm_class
+from tuner.plan.cost import EXPECTED, TIMED_DRAWS, time_runs, work
+from tuner.plan.extremes import drawn
+from tuner.plan.recipe import StudyRecipe
+from tuner.plan.resolve import StudyPlan, available_cores, plan_study
+
+#: Seconds kept for the report and for ending processes, and the share of the whole where that is more.
+REPORT_S, REPORT_SHARE = 5.0, 0.04
+
+#: Share of what is left that the search may take; the confirm stage has the rest.
+SEARCH_SHARE = 0.5
+
+#: Trials that there should be time for: runs become shorter rather than fewer.
+ENOUGH_TRIALS = 24
+
+#: Runs are not cut below this share of the steps that the search space gives them.
+SHORTEST = 1 / 8
+
+#: Trials beyond which more say little.
+MOST_TRIALS = 300
+
+#: Commands shorter than this time two settings; others a sample of the space.
+SHORT_S = 240.0
+
+
+@dataclass(frozen=True)
+class Deadlines:
+    """When the stages of a command end, in monotonic seconds.
+
+    Attributes:
+        began: When the command began.
+        seconds: How long it may take.
+    """
+
+    began: float
+    seconds: float
+
+    @property
+    def report(self) -> float:
+        """When the report has to begin."""
+        return self.began + self.seconds - max(REPORT_S, REPORT_SHARE * self.seconds)
+
+    def search(self, now: float) -> float:
+        """Return when a search that begins now has to be done."""
+        return now + SEARCH_SHARE * max(self.report - now, 0.0)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What fits into a search.
+
+    Attributes:
+        steps: Environment steps of each run.
+        trials: Trials.
+    """
+
+    steps: int
+    trials: int
+
+
+def fit(train_s: float, evaluate_s: float, steps: int, seconds: float, *, shorten: bool) -> Fitted | None:
+    """Return the steps and trials that fit.
+
+    Args:
+        train_s: Seconds that a run of ``steps`` trains.
+        evaluate_s: Seconds that it evaluates, however long it is.
+        steps: The search space's budget.
+        seconds: Time of the search times the runs that train at a time.
+        shorten: Whether runs may be shorter than ``steps``.
+
+    Returns:
+        None where not even one of the shortest fits.
+    """
+    if shorten and seconds < ENOUGH_TRIALS * (train_s + evaluate_s):
+        share = min(max((seconds / ENOUGH_TRIALS - evaluate_s) / train_s, SHORTEST), 1.0)
+        steps, train_s = math.ceil(share * steps), share * train_s
+    trials = min(int(seconds / (train_s + evaluate_s)), MOST_TRIALS)
+    return Fitted(steps, trials) if trials else None
+
+
+def plan_within(plan: StudyPlan, deadlines: Deadlines, budget: Mapping[str, Any] | None) -> StudyPlan:
+    """Return the plan of a study that ends in time.
+
+    Args:
+        plan: What is asked for, with ``--within``.
+        deadlines: Of the command.
+        budget: Budget that the study has stored, which it goes on with; None for a new one.
+
+    Raises:
+        InputError: Not even one run fits.
+        UnusableEnvironmentError: A run failed, with its reason.
+    """
+    recipe = plan.recipe
+    if budget is not None:
+        recipe = dataclasses.replace(
+            recipe,
+            steps=budget["n_timesteps"],
+            evaluations=budget["evaluations"],
+            eval_episodes=budget["eval_episodes"],
+        )
+        plan = plan_study(dataclasses.replace(recipe, study=plan.name))
+    train_s, evaluate_s = _run_seconds(plan, deadlines.seconds)
+    now = time.monotonic()
+    at_a_time = min(plan.workers, available_cores()) / recipe.seeds_per_trial
+    seconds = (deadlines.search(now) - now) * at_a_time
+    found = fit(train_s, evaluate_s, plan.grid[-1], seconds, shorten=recipe.steps is None)
+    if found is None:
+        clock = algorithm_class(recipe.algo).clock
+        raise InputError(
+            f"--within {show_duration(deadlines.seconds)} is too short: of it {show_duration(seconds / at_a_time)} are "
+            f"for the search, and a run of {plan.grid[-1]:,} {clock} takes about {show_duration(train_s + evaluate_s)} "
+            "here. Give it longer, or fewer --steps."
+        )
+    trials = found.trials if recipe.trials == StudyRecipe().trials else min(found.trials, recipe.trials)
+    again = dataclasses.replace(recipe, steps=found.steps, trials=trials, study=plan.name)
+    note = (
+        f"Within {show_duration(deadlines.seconds)} there is time for about {trials} trials of {found.steps:,} steps"
+        + (f" (the search space's budget is {plan.grid[-1]:,})." if found.steps < plan.grid[-1] else ".")
+    )
+    fitted = plan_study(again)
+    return dataclasses.replace(fitted, notes=(*plan.notes, note), deadline=deadlines.search(time.monotonic()))
+
+
+def _run_seconds(plan: StudyPlan, within: float) -> tuple[float, float]:
+    """Return the mean seconds that a run trains and evaluates: of the first starts, where there is no time for more."""
+    if within < SHORT_S:
+        settings = [algorithm_class(plan.algorithm)()]
+        settings += [plan.space.resolve(start.params) for start in plan.known.starts[:1]]
+    else:
+        settings = drawn(plan.space, lambda setting: work(plan, setting), TIMED_DRAWS)
+    specs = [plan.run_spec(RunId(i), setting, seed=i) for i, setting in enumerate(settings)]
+    costs = time_runs(plan, [(spec, 1) for spec in specs])
+    return (
+        mean(cost.training_s(spec) for spec, cost in zip(specs, costs, strict=True)),
+        mean(cost.evaluation_s(spec, EXPECTED) for spec, cost in zip(specs, costs, strict=True)),
+    )
