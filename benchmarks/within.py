@@ -84,9 +84,7 @@ def main() -> None:
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES])
     print(f"To end within {show_duration(parse_duration(options.within, '--within'))}, {CORES} cores.\n")
-    print(
-        "| environment | study seed | took | trials | export minus defaults | surely better |\n|---|---:|---:|---|---|---|"
-    )
+    print("| environment | study seed | took | trials | export minus defaults | it is |\n|---|---:|---:|---|---|---|")
     for env in options.envs:
         for seed in options.seeds:
             print(row(env, options, seed), flush=True)

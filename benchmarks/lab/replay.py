@@ -1,7 +1,7 @@
 """Whole studies replayed on the table: what a method exports after 10, 30 and 100 trials, and what that is truly worth.
 
     python benchmarks/lab/replay.py [--table benchmarks/lab/table] [--studies 20] [--first 0] [--processes 1]
-                                    [--methods random tpe tpe+median ...] [--resample] [-o replays.json]
+                                    [--methods random today product ...] [--resample] [-o replays.json]
 
 Supervisor, sampler, pruner, score and confirmed choice are the product's own, in virtual time, over a storage in
 memory; only training is looked up. Proposals are snapped to the table's settings (`snapping.py` says how, and with
@@ -35,6 +35,7 @@ from snapping import SnappingSampler
 from summary import MILESTONES, Replayed, print_results
 
 from tuner import seeding
+from tuner.contract.rules import CURRENT, VERSION_0_1_0
 from tuner.plan.recipe import StudyRecipe
 from tuner.plan.resolve import StudyPlan, plan_study
 from tuner.space.model import SearchSpace
@@ -58,6 +59,7 @@ class Method:
         portfolio: Trials that train first, chosen on the other families.
         prior: Whether the sampler begins with the other families' good settings.
         model: Whether a Gaussian process over all completed trials names the finalists.
+        gate: Whether a rung of the median rule stops runs only once it is shown to tell.
     """
 
     sampler: str = "tpe"
@@ -65,20 +67,28 @@ class Method:
     portfolio: int = 0
     prior: bool = False
     model: bool = False
+    gate: bool = False
 
 
-#: What can be asked for; `tpe+median` is the product of version 0.1.
+#: What can be asked for. `today` is the search of version 0.1, `product` what ships; each of the others is one of them
+#: with a part put in or left out.
 METHODS = {
     "random": Method("random"),
     "tpe": Method(),
-    "tpe+median": Method(pruner="median"),
+    "gp": Method("gp"),
+    "today": Method(pruner="median"),
+    "gate": Method(pruner="median", gate=True),
     "portfolio": Method(portfolio=8),
     "portfolio+random": Method("random", portfolio=8),
+    "portfolio+gp": Method("gp", portfolio=8, prior=True),
     "prior": Method(prior=True),
-    "portfolio+prior": Method(portfolio=8, prior=True),
     "model": Method(model=True),
-    "portfolio+prior+model": Method(portfolio=8, prior=True, model=True),
-    "portfolio+prior+median": Method(pruner="median", portfolio=8, prior=True),
+    "product": Method(pruner="median", portfolio=8, prior=True, gate=True),
+    "product-gate": Method(portfolio=8, prior=True),
+    "product+blind": Method(pruner="median", portfolio=8, prior=True),
+    "product-prior": Method(pruner="median", portfolio=8, gate=True),
+    "product-portfolio": Method(pruner="median", prior=True, gate=True),
+    "product+model": Method(pruner="median", portfolio=8, prior=True, gate=True, model=True),
 }
 
 
@@ -93,7 +103,9 @@ def make_plan(space: SearchSpace, curves: Curves, method: Method, seed: int, tri
         seed=seed,
         workers=WORKERS,
     )
-    return dataclasses.replace(plan_study(recipe), space=space, grid=curves.steps)
+    plan = plan_study(recipe)
+    rules = dataclasses.replace(plan.rules, pruning=CURRENT.pruning if method.gate else VERSION_0_1_0.pruning)
+    return dataclasses.replace(plan, space=space, grid=curves.steps, rules=rules)
 
 
 def replay(
@@ -174,8 +186,8 @@ def main() -> None:
     parser.add_argument("--table", type=Path, default=HERE / "table")
     parser.add_argument("--studies", type=int, default=20)
     parser.add_argument("--first", type=int, default=0, help="study seed of the first; the others follow")
-    parser.add_argument("--methods", nargs="*", default=["random", "tpe", "tpe+median"], choices=METHODS)
-    parser.add_argument("--reference", default="tpe+median")
+    parser.add_argument("--methods", nargs="*", default=["random", "today", "product"], choices=METHODS)
+    parser.add_argument("--reference", default="today")
     parser.add_argument("--least", type=int, default=20, help="leave out environments with fewer settings")
     parser.add_argument("--resample", action="store_true", help="draw the table's settings anew for each study seed")
     parser.add_argument("--processes", type=int, default=1)

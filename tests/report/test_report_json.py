@@ -55,6 +55,8 @@ def test_every_number_of_a_figure_is_in_the_json(cartpole):
         "importance": figures.importance_bars(cartpole),
         "parallel": figures.parallel_coordinates(cartpole),
         "steps": figures.steps_by_trial(cartpole),
+        "worth": figures.scores_by_origin(cartpole),
+        "cost": figures.score_against_cost(cartpole),
         **figures.slices(cartpole),
         **figures.contours(cartpole),
         **figures.metric_curves(cartpole),

@@ -9,6 +9,7 @@ from tuner.report.figures.effort import steps_by_trial, timeline
 from tuner.report.figures.history import optimization_history
 from tuner.report.figures.parameters import importance_bars, slices
 from tuner.report.figures.relations import contours, parallel_coordinates
+from tuner.report.figures.worth import score_against_cost, scores_by_origin
 
 __all__ = [
     "contours",
@@ -17,6 +18,8 @@ __all__ = [
     "metric_curves",
     "optimization_history",
     "parallel_coordinates",
+    "score_against_cost",
+    "scores_by_origin",
     "slices",
     "steps_by_trial",
     "timeline",

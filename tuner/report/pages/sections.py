@@ -16,7 +16,7 @@ import yaml
 
 from tuner.report import figures
 from tuner.report.figures.confirmed import confirmed_scores, luck_lines, seed_curves
-from tuner.report.numbers import parameters, trials
+from tuner.report.numbers import parameters, trials, worth
 from tuner.report.numbers.audits import importance_caution, pruning_sentences
 from tuner.report.numbers.edges import edges
 from tuner.report.tables import trials as tables
@@ -146,6 +146,11 @@ SECTIONS = (
         _confirmed("luck", "Search scores beside scores on fresh seeds",
                    lambda data, found: luck_lines((found["luck"] or {}).get("finalists", ()), found["winner"])),
     ), view=lambda page: {"evidence": evidence_view(page.found), "caution": words.caution(page.data)}),
+    Section("worth", "What the search was worth", _figure(
+        "worth", "Scores of trials by where they come from", figures.scores_by_origin, worth.worth_series,
+        "Nothing to draw: no trial has run to the end yet.",
+    ), "Search scores of the completed trials by where they come from; the diamond is what the best of each row earns "
+       "on fresh seeds, where it was trained again. Search scores are one run each, and the highest of many flatters."),
     Section("history", "History", _figure(
         "history", "Score of each trial and the best so far", figures.optimization_history, trials.history_series,
     ), "Every trial in order. A pruned trial stands at its last evaluation, which is not a score: it was taken earlier "
@@ -173,6 +178,10 @@ SECTIONS = (
         "Nothing to draw: fewer than two parameters were sampled.", parameters.contours_series, of_scores=True,
     ),), "Score over pairs of the most important hyperparameters. The surface is a smoothed mean of the scores around; "
          "where no trial is near, it is left open.", "wide"),
+    Section("cost", "What a run costs", _figure(
+        "cost", "Score against the seconds of a run", figures.score_against_cost, worth.cost_series,
+    ), "Seconds are a worker's for one seed, evaluations included. No trial that costs less beats the filled marks: "
+       "these are worth choosing between. The star is the exported trial."),
     Section("effort", "Time and steps", (
         *_figure("steps", "Environment steps spent and saved by trial", figures.steps_by_trial, trials.effort_series,
                  NO_STEP),
