@@ -14,7 +14,7 @@ from tuner.plan.cost import memory_need
 from tuner.plan.recipe import StudyRecipe
 from tuner.plan.resolve import plan_study, space_name
 from tuner.replay.frames import FrameMemory
-from tuner.training.cost.footprint import footprint
+from tuner.training.registry import footprint
 
 DEFAULTS = [
     ("Acrobot-v1", {}),

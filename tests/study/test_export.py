@@ -62,7 +62,7 @@ def test_zoo_yaml_reads_back_as_the_same_hyperparameters(tmp_path_factory, hyper
 def test_the_zoos_loader_gives_sb3_the_arguments_our_adapter_uses(tmp_path, monkeypatch):
     from rl_zoo3.exp_manager import ExperimentManager
 
-    from tuner.training.sb3.trainer import constructor_arguments
+    from tuner.training.sb3.inputs import constructor_arguments
 
     monkeypatch.chdir(tmp_path)
     hyperparameters = DQNHyperparameters(

@@ -21,13 +21,14 @@ from tuner.hyperparameters import DQNHyperparameters, QLearningHyperparameters
 from tuner.networks.mlp import MLPLayout
 from tuner.plan import cost as study_forecast
 from tuner.plan.cost import Pace, evaluation_steps, largest_saving, memory_need, refuse_what_cannot_fit
-from tuner.plan.extremes import corners, drawn
+from tuner.plan.extremes import drawn, extremes
 from tuner.plan.recipe import StudyRecipe
 from tuner.plan.resolve import plan_study
 from tuner.replay.ring import LaneRing
 from tuner.replay.sum_tree import LaneSumTrees
-from tuner.training.cost.footprint import can_reserve, footprint
+from tuner.training.cost.footprint import can_reserve
 from tuner.training.cost.timing import RunCosts, measure, measure_all
+from tuner.training.registry import footprint
 from tuner.training.stack.trainer import NativeTrainer
 
 SECONDS = st.floats(0.01, 1000.0)
@@ -182,7 +183,7 @@ def test_evaluation_steps_and_the_saving_are_upper_bounds():
 
 def test_corners_reach_the_bounds_of_every_costly_field():
     space = study(space="zoo").space
-    found = list(corners(space))
+    found = list(extremes(space))
     assert {setting.batch_size for setting in found} == {4, 2048}
     assert {setting.train_freq for setting in found} == {1, 10}
     assert {setting.net_arch for setting in found} == {(64, 64), (256, 256), (400, 300)}

@@ -20,7 +20,8 @@ from tuner.envs.make import make
 from tuner.envs.spec import EnvSpec
 from tuner.errors import InputError
 from tuner.hyperparameters import DQNHyperparameters, field_infos
-from tuner.training.sb3.trainer import SB3Trainer, build_model, constructor_arguments
+from tuner.training.sb3.inputs import constructor_arguments
+from tuner.training.sb3.trainer import SB3Trainer, build_model
 
 SMALL = {
     "learning_rate": 1e-3, "batch_size": 16, "learning_starts": 50, "train_freq": 4, "gradient_steps": 2,

@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 from tuner.cli.console import say
 from tuner.cli.parser import add_command, whole_number
@@ -20,8 +20,8 @@ from tuner.plan.naming import safe_name
 
 if TYPE_CHECKING:
     from tuner.contract.outcome import EvalPoint, Outcome
-    from tuner.contract.spec import Backend, RunSpec
-    from tuner.hyperparameters import Hyperparameters
+    from tuner.contract.spec import RunSpec
+    from tuner.hyperparameters import Backend, Hyperparameters
     from tuner.plan.resolve import StudyPlan
     from tuner.result.confirmation import ConfirmRun
 
@@ -105,20 +105,23 @@ def comparison_specs(plan: StudyPlan, hyperparameters: Hyperparameters, seeds: i
     Raises:
         InputError: Stable-Baselines3 cannot train these hyperparameters.
     """
-    from tuner.contract.spec import Backend, RunId
+    from tuner.contract.spec import RunId
+    from tuner.hyperparameters import BACKENDS, algorithm_class
     from tuner.seeding import evaluation_seed, run_seed
-    from tuner.training.sb3.trainer import constructor_arguments
+    from tuner.training.registry import check_trainable
 
-    if plan.algorithm != "dqn":
-        raise InputError(f"Stable-Baselines3 does not train {plan.algorithm}, so there is nothing to compare with.")
-    constructor_arguments(hyperparameters, plan.grid[-1])
+    for backend, name in BACKENDS.items():
+        if backend not in algorithm_class(plan.algorithm).backends():
+            who = name[0].upper() + name[1:]
+            raise InputError(f"{who} does not train {plan.algorithm}, so there is nothing to compare with.")
+        check_trainable(backend, hyperparameters)
     study_seed, version = plan.seed, plan.rules.evaluation_seeds
     evaluations = [
         dataclasses.replace(plan.evaluation, seed=evaluation_seed(study_seed, "verdict", version, i))
         for i in range(seeds)
     ]
     specs = {}
-    for backend in get_args(Backend):
+    for backend in BACKENDS:
         specs[backend] = [
             dataclasses.replace(
                 plan.run_spec(RunId(0, i), hyperparameters, run_seed(study_seed, "verdict", 0, i)),
@@ -143,7 +146,8 @@ def _train(plan: StudyPlan, specs: Sequence[RunSpec], folder: Path) -> list[Conf
     backend, recipe = plan.backend, plan.recipe
     if missing:
         lanes = recipe.lanes or min(LANES, -(-len(missing) // plan.workers))
-        plan = dataclasses.replace(plan, lanes=lanes if backend == "native" else 1)
+        plan = dataclasses.replace(plan, lanes=lanes)
+        plan = dataclasses.replace(plan, lanes=plan.side_by_side)
         view = progress_view(quiet=recipe.quiet)
         progress = BatchProgress(f"compare, {backend}", view, specs, tuple(there.values()))
 

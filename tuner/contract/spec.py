@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import bisect
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from tuner.contract.grid import late_points
 from tuner.contract.rules import CURRENT, Rules
 from tuner.envs.spec import EnvSpec
-from tuner.hyperparameters import Hyperparameters
+from tuner.hyperparameters import Backend, Hyperparameters
 from tuner.seeding import late_evaluation_seed
-
-Backend = Literal["native", "sb3"]
 
 
 class RunId(NamedTuple):

@@ -28,6 +28,7 @@ from tuner.envs.registration import draw_without_a_display, import_module, impor
 from tuner.envs.spec import EnvSpec
 from tuner.envs.successors import explain_unknown
 from tuner.errors import UnknownEnvironmentError, UnusableEnvironmentError
+from tuner.hyperparameters import algorithm_class
 
 #: Cap on an evaluation episode, in steps, where the environment has no limit of its own.
 DEFAULT_EVAL_MAX_STEPS = 1_000
@@ -182,7 +183,7 @@ def _facts(env: AnyEnv, spec: EnvSpec, algorithm: str) -> EnvFacts:
         )
     try:
         encoder = encoder_for(observation_space)
-        if isinstance(observation_space, spaces.Discrete) and algorithm != "q_learning":
+        if isinstance(observation_space, spaces.Discrete) and not algorithm_class(algorithm).tabular:
             check_size(observation_space, int(observation_space.n), " A table takes more: --algo q_learning.")
     except UnusableEnvironmentError as error:
         raise UnusableEnvironmentError(f"{spec.id}: {error}") from error

@@ -1,8 +1,9 @@
 """Every hyperparameter, declared once.
 
-One frozen dataclass per algorithm, in a file of its own. A field's metadata carries its valid range, its unit, whether
-lanes of one stack may differ in it (``lane``) or must agree (``shape``), and its help. Command-line help, YAML
-validation, the table in the README and the mapping to Stable-Baselines3 are generated from these declarations.
+One frozen dataclass per algorithm, in a file of its own in this folder, where it is found; it also says who trains the
+algorithm. A field's metadata carries its valid range, its unit, whether lanes of one stack may differ in it (``lane``)
+or must agree (``shape``), and its help. Command-line help, YAML validation, the table in the README and the mapping to
+Stable-Baselines3 are generated from these declarations.
 
 Names and meanings are those of Stable-Baselines3 2.9 with one environment; ``sb3=False`` marks what only the native
 agent knows.
@@ -10,24 +11,34 @@ agent knows.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import importlib
+import pkgutil
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tuner.errors import InputError, nearest
 from tuner.fields import FieldInfo as FieldInfo
 from tuner.fields import field_infos as field_infos
+from tuner.hyperparameters.base import BACKENDS as BACKENDS
+from tuner.hyperparameters.base import Backend as Backend
 from tuner.hyperparameters.base import Hyperparameters as Hyperparameters
 from tuner.hyperparameters.dqn import DQNHyperparameters as DQNHyperparameters
 from tuner.hyperparameters.dqn import largest_meaningful as largest_meaningful
 from tuner.hyperparameters.fqi import FQIHyperparameters as FQIHyperparameters
 from tuner.hyperparameters.q_learning import QLearningHyperparameters as QLearningHyperparameters
 
-#: Algorithm name (as ``--algo`` takes it) to its dataclass.
-ALGORITHMS: dict[str, type[Hyperparameters]] = {
-    "dqn": DQNHyperparameters,
-    "q_learning": QLearningHyperparameters,
-    "fqi": FQIHyperparameters,
-}
+for _module in pkgutil.iter_modules(__path__):  # every file in this folder declares its algorithm
+    importlib.import_module(f"{__name__}.{_module.name}")
+
+
+def _declared(base: type[Hyperparameters] = Hyperparameters) -> list[type[Hyperparameters]]:
+    return [found for cls in base.__subclasses__() for found in (cls, *_declared(cls))]
+
+
+_OWN: tuple[type[Hyperparameters], ...] = (DQNHyperparameters, QLearningHyperparameters, FQIHyperparameters)
+
+#: Algorithm name (as ``--algo`` takes it) to its dataclass; those with a trainer of our own first.
+ALGORITHMS: dict[str, type[Hyperparameters]] = {cls.algorithm: cls for cls in (*_OWN, *_declared()) if cls.algorithm}
 
 
 def from_mapping(algorithm: str, values: Mapping[str, Any]) -> Hyperparameters:
@@ -51,6 +62,27 @@ def algorithm_class(algorithm: str) -> type[Hyperparameters]:
     if algorithm not in ALGORITHMS:
         raise InputError(f"--algo must be one of {', '.join(ALGORITHMS)}, got '{algorithm}'.")
     return ALGORITHMS[algorithm]
+
+
+def check_backends(algorithm: str, backends: Iterable[str]) -> None:
+    """Check who trains an algorithm.
+
+    Raises:
+        InputError: One of ``backends`` does not.
+    """
+    able = algorithm_class(algorithm).backends()
+    for backend in backends:
+        if backend not in able:
+            trained = ", ".join(name for name, cls in ALGORITHMS.items() if backend in cls.backends())
+            raise InputError(
+                f"--backend {backend} trains {trained} only, got --algo {algorithm}. Use --backend {able[0]}."
+            )
+
+
+def trains(backend: str, hyperparameters: Hyperparameters) -> bool:
+    """Whether a backend trains these hyperparameters, with every option that is on."""
+    able = backend in hyperparameters.backends()
+    return able and not (backend == "sb3" and beyond_sb3(hyperparameters))
 
 
 def beyond_sb3(hyperparameters: Hyperparameters) -> list[str]:

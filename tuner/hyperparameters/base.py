@@ -3,18 +3,54 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 from tuner.fields import field_infos
+
+#: Who trains, and what that is called in a sentence.
+Backend = Literal["native", "sb3"]
+BACKENDS: dict[Backend, str] = {"native": "the native backend", "sb3": "Stable-Baselines3"}
 
 
 @dataclass(frozen=True)
 class Hyperparameters:
     """Base of all dataclasses of hyperparameters."""
 
+    #: Its name as ``--algo`` takes it, and as people write it.
     algorithm: ClassVar[str] = ""
+    title: ClassVar[str] = ""
     #: What a run's budget and its evaluation grid count.
     clock: ClassVar[str] = "environment steps"
+    #: Whether there is a trainer of our own, and whether that trains several runs side by side.
+    native: ClassVar[bool] = True
+    stacks: ClassVar[bool] = False
+    #: The class of Stable-Baselines3 that trains it, ``module.Class``; empty where there is none. Export, RL Zoo's
+    #: tuned values (under the class's name) and the confirm stage on another backend follow from it.
+    sb3_class: ClassVar[str] = ""
+    #: Fields that Stable-Baselines3 has in a wrapper of the environment, ``VecNormalize``, not in its algorithm.
+    wrapped: ClassVar[tuple[str, ...]] = ()
+    #: Whether it numbers states instead of reading them, so that there may be any number of them.
+    tabular: ClassVar[bool] = False
+    #: Fields that decide how much a run computes and holds.
+    costly: ClassVar[tuple[str, ...]] = ()
+    #: (module, extra) that it needs beside what is always there.
+    needs: ClassVar[tuple[str, str] | None] = None
+
+    @classmethod
+    def backends(cls) -> tuple[Backend, ...]:
+        """Return who trains it, as ``--backend`` takes them."""
+        trains = {"native": cls.native, "sb3": bool(cls.sb3_class)}
+        return tuple(name for name in BACKENDS if trains[name])
+
+    @classmethod
+    def stacked(cls, backend: str) -> bool:
+        """Whether a backend trains several of its runs side by side."""
+        return cls.stacks and backend == "native"
+
+    @classmethod
+    def zoo_name(cls) -> str:
+        """Return what RL Zoo calls it; empty where Stable-Baselines3 does not have it."""
+        return cls.sb3_class.rpartition(".")[2].lower()
 
     def __post_init__(self) -> None:
         for info in field_infos(type(self)).values():
@@ -37,6 +73,10 @@ class Hyperparameters:
     def steady(self, *, learns: bool) -> Self:
         """Return settings whose runs do at each of their steps what these do on average once, or before, they learn."""
         return self
+
+    def stored_transitions(self, n_timesteps: int) -> int:
+        """Return how many transitions a run of ``n_timesteps`` keeps at a time."""
+        return 0
 
     def work(self, network_bytes: int, n_timesteps: int) -> float:
         """Return a number that grows with a run's computing: what settings are ordered by, not a time."""

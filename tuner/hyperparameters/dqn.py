@@ -29,6 +29,21 @@ class DQNHyperparameters(Hyperparameters):
     """
 
     algorithm: ClassVar[str] = "dqn"
+    title: ClassVar[str] = "DQN"
+    stacks: ClassVar[bool] = True
+    sb3_class: ClassVar[str] = "stable_baselines3.DQN"
+    costly: ClassVar[tuple[str, ...]] = (
+        "batch_size",
+        "net_arch",
+        "cnn",
+        "train_freq",
+        "gradient_steps",
+        "buffer_size",
+        "learning_starts",
+        "double_q",
+        "prioritized",
+    )
+    wrapped: ClassVar[tuple[str, ...]] = ("normalize_observations", "normalize_rewards")
 
     learning_rate: float = declare(1e-4, "Step size of the optimizer.", kind="float", low=0.0, low_open=True, high=1.0)
     buffer_size: int = declare(
@@ -177,9 +192,6 @@ class DQNHyperparameters(Hyperparameters):
         sb3=False,
     )
 
-    #: What Stable-Baselines3 has in a wrapper of the environment, ``VecNormalize``, not in its algorithm.
-    wrapped: ClassVar[tuple[str, ...]] = ("normalize_observations", "normalize_rewards")
-
     def updates_per_call(self) -> int:
         """Gradient steps per training call with ``-1`` resolved as Stable-Baselines3 does."""
         return self.train_freq if self.gradient_steps < 0 else self.gradient_steps
@@ -187,6 +199,10 @@ class DQNHyperparameters(Hyperparameters):
     def random_steps(self, n_timesteps: int) -> int:
         """Return how many steps of a run are uniformly random play."""
         return min(self.learning_starts, n_timesteps)
+
+    def stored_transitions(self, n_timesteps: int) -> int:
+        """Return how many transitions its replay memory holds: a run cannot fill more than its steps."""
+        return min(self.buffer_size, n_timesteps)
 
     def steady(self, *, learns: bool) -> Self:
         """Return settings that explore as much at each step as these do over a run: who explores asks no network."""

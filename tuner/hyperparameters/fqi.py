@@ -20,6 +20,9 @@ class FQIHyperparameters(Hyperparameters):
     """
 
     algorithm: ClassVar[str] = "fqi"
+    title: ClassVar[str] = "Fitted Q-iteration"
+    costly: ClassVar[tuple[str, ...]] = ("net_arch",)
+    needs: ClassVar[tuple[str, str] | None] = ("sklearn", "fqi")
     clock: ClassVar[str] = "iterations"
 
     gamma: float = declare(0.99, "Discount factor per environment step.", kind="float", low=0.0, high=1.0)

@@ -14,6 +14,8 @@ class QLearningHyperparameters(Hyperparameters):
     """Tabular Q-learning (Watkins 1989). Names that deep Q-learning has too mean the same as there."""
 
     algorithm: ClassVar[str] = "q_learning"
+    title: ClassVar[str] = "Q-learning"
+    tabular: ClassVar[bool] = True
 
     learning_rate: float = declare(
         0.1, "Share of the error that an update takes over, at the start.", kind="float", low=0.0, low_open=True, high=1

@@ -13,9 +13,10 @@ from tuner.contract.spec import RunId, RunSpec
 from tuner.envs.child import call_in_child
 from tuner.errors import InputError
 from tuner.hyperparameters import Hyperparameters
-from tuner.plan.extremes import corners, drawn
+from tuner.plan.extremes import drawn, extremes
 from tuner.plan.resolve import StudyPlan, available_cores
 from tuner.training.cost import footprint as memory
+from tuner.training.registry import footprint
 
 if TYPE_CHECKING:
     from tuner.training.cost import timing
@@ -109,7 +110,7 @@ class MemoryNeed:
 
 def memory_need(plan: StudyPlan) -> MemoryNeed:
     """Return what a study holds at most."""
-    each = [_footprint(plan, setting) for setting in corners(plan.space)]
+    each = [_footprint(plan, setting) for setting in extremes(plan.space)]
     return MemoryNeed(_runs_in_progress(plan), max(each, key=lambda f: f.total_bytes))
 
 
@@ -131,7 +132,7 @@ def refuse_what_cannot_fit(plan: StudyPlan) -> MemoryNeed:
             f"({largest.transitions:,} transitions of {largest.transition_bytes:,} bytes each), and "
             f"{show_bytes(available)} are available. Use {smaller}fewer --lanes or fewer --workers."
         )
-    reserved = largest.reserved_bytes * (plan.lanes if plan.backend == "native" else 1)
+    reserved = largest.reserved_bytes * plan.side_by_side
     if not memory.can_reserve(reserved):
         raise InputError(
             f"Replay memory cannot fit: each worker reserves {show_bytes(reserved)} of addresses ({plan.lanes} lanes x "
@@ -149,12 +150,12 @@ def forecast(plan: StudyPlan) -> Forecast:
     Raises:
         UnusableEnvironmentError: A run failed, with its reason; a RuntimeError where trainers live in this process.
     """
-    lanes = plan.lanes if plan.backend == "native" else 1
-    extremes = sorted(corners(plan.space), key=lambda setting: work(plan, setting))
+    lanes = plan.side_by_side
+    ends = sorted(extremes(plan.space), key=lambda setting: work(plan, setting))
     sample = drawn(plan.space, lambda setting: work(plan, setting), TIMED_DRAWS)
-    together = max(lanes // len({setting.shape() for setting in (*extremes, *sample)}), 1)
+    together = max(lanes // len({setting.shape() for setting in (*ends, *sample)}), 1)
     specs: dict[tuple[object, ...], RunSpec] = {}
-    for setting in (*sample, extremes[0], extremes[-1]):
+    for setting in (*sample, ends[0], ends[-1]):
         if setting.costly_values() not in specs:
             specs[setting.costly_values()] = plan.run_spec(RunId(len(specs)), setting, seed=len(specs))
     timed = time_runs(plan, [(spec, k) for spec in specs.values() for k in sorted({1, together})])
@@ -223,11 +224,11 @@ def show_bytes(count: float) -> str:
 
 
 def _footprint(plan: StudyPlan, setting: Hyperparameters) -> memory.Footprint:
-    return memory.footprint(setting, plan.facts, plan.grid[-1], plan.backend)
+    return footprint(setting, plan.facts, plan.grid[-1], plan.backend)
 
 
 def _runs_in_progress(plan: StudyPlan) -> int:
-    places = plan.workers * (plan.lanes if plan.backend == "native" else 1)
+    places = plan.workers * plan.side_by_side
     return min(places, plan.runs_in_flight, plan.runs)
 
 

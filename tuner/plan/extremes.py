@@ -9,35 +9,23 @@ from typing import Any
 
 import numpy as np
 
-from tuner.hyperparameters import Hyperparameters
+from tuner.hyperparameters import Hyperparameters, algorithm_class
 from tuner.space.model import SearchSpace
 
-#: Fields that decide how much a run computes and holds.
-COSTLY = (
-    "batch_size",
-    "net_arch",
-    "cnn",
-    "train_freq",
-    "gradient_steps",
-    "buffer_size",
-    "learning_starts",
-    "double_q",
-    "prioritized",
-)
-
-#: Corners looked at, at most.
-MOST_CORNERS = 4096
+#: Extreme settings looked at, at most.
+MOST_EXTREMES = 4096
 
 #: Random settings, from which a few are taken.
 DRAWS = 300
 
 
-def corners(space: SearchSpace) -> Iterator[Hyperparameters]:
+def extremes(space: SearchSpace) -> Iterator[Hyperparameters]:
     """Yield the settings with every costly field at its lowest or highest value, or at each of its choices."""
     helpers = {rule.by for rule in space.derived.values()}
-    names = {d.name for d in space.dimensions if d.field in COSTLY or d.field in helpers}
+    costly = algorithm_class(space.algorithm).costly
+    names = {d.name for d in space.dimensions if d.field in costly or d.field in helpers}
     path: list[int] | None = []
-    for _ in range(MOST_CORNERS):
+    for _ in range(MOST_EXTREMES):
         if path is None:
             return
         follower = _Follow(names, path)

@@ -92,19 +92,19 @@ def _prior_path(recipe: StudyRecipe) -> Path | None:
         return None
     if recipe.prior != "packaged":
         return Path(recipe.prior)
-    return packaged_prior(recipe.algo) if recipe.space in SPACES and recipe.algo == "dqn" else None
+    return packaged_prior(recipe.algo) if recipe.space in SPACES else None
 
 
 def _named(word: str, recipe: StudyRecipe) -> dict[str, Hyperparameters]:
     if word == "defaults":
         return {word: algorithm_class(recipe.algo)()}
     if word == "zoo":
-        values = zoo_values(recipe.env) if recipe.algo == "dqn" else None
+        values = zoo_values(recipe.env, recipe.algo)
         if values is None:
             raise InputError(
                 f"--start-with zoo: RL Zoo has no tuned values for {recipe.env} with --algo {recipe.algo}."
             )
-        return {word: from_mapping("dqn", values)}
+        return {word: from_mapping(recipe.algo, values)}
     try:
         config = read_config(Path(word), recipe.env)
     except InputError as error:

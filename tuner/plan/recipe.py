@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from tuner.envs.spec import EnvSpec, frozen
 from tuner.errors import InputError, nearest
 from tuner.fields import declare, field_infos, plain
-from tuner.hyperparameters import ALGORITHMS
+from tuner.hyperparameters import ALGORITHMS, BACKENDS, Backend, check_backends
 
 #: What a study may be called: it becomes a folder, a file and a key in the database.
 NAME_PATTERN = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}\Z")
@@ -33,7 +33,7 @@ class StudyRecipe:
     env: str = declare("", "Gymnasium environment id, or module:Id.", pinned=True)
     trials: int = declare(100, "Trials the study shall have in all.", kind="int", low=1)
     algo: str = declare("dqn", "Algorithm to tune.", pinned=True, choices=tuple(ALGORITHMS))
-    backend: str = declare("native", "Who trains.", pinned=True, choices=("native", "sb3"))
+    backend: Backend = declare("native", "Who trains.", pinned=True, choices=tuple(BACKENDS))
     space: str = declare("default", "Search space: a name or the path of a YAML.", pinned=True)
     set: Mapping[str, Any] = declare(
         {}, "Fix a hyperparameter and take it out of the search.", kind="mapping", pinned=True
@@ -86,7 +86,9 @@ class StudyRecipe:
     confirm_budget: float = declare(
         1.0, "Steps the confirm stage may take, as a share of the search's.", kind="number", low=0, high=1000
     )
-    confirm_backend: str | None = declare(None, "Who trains finalists again.", choices=("native", "sb3", "both"))
+    confirm_backend: Backend | Literal["both"] | None = declare(
+        None, "Who trains finalists again.", choices=(*BACKENDS, "both")
+    )
     record: bool = declare(False, "Film the exported setting's agent at the end.", kind="bool")
     executor: str = declare("processes", "Where workers live.", choices=("processes", "inline", "ray"))
     ray_address: str = declare("auto", "Ray cluster: auto (this machine's), local (one of its own) or HOST:PORT.")
@@ -120,8 +122,9 @@ class StudyRecipe:
                 f"--evaluations must be at most --steps ({recipe.steps}), got {recipe.evaluations}: "
                 "two evaluations cannot share a step."
             )
-        if recipe.algo != "dqn" and "sb3" in (recipe.backend, recipe.confirm_backend):
-            raise InputError(f"--backend sb3 trains dqn only, got --algo {recipe.algo}. Use --backend native.")
+        for asked in (recipe.backend, recipe.confirm_backend):
+            if asked is not None:
+                check_backends(recipe.algo, BACKENDS if asked == "both" else (asked,))
         if recipe.study is not None:
             check_study_name(recipe.study)
         if recipe.executor == "ray":

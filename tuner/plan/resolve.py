@@ -7,18 +7,18 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from tuner.contract.grid import evaluation_grid
 from tuner.contract.rules import CURRENT, Rules, native_path
-from tuner.contract.spec import Backend, EvaluationSpec, RunId, RunSpec
+from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
 from tuner.envs.families import ATARI, MINATAR, family
 from tuner.envs.make import EnvFacts
 from tuner.envs.preflight import preflight
 from tuner.envs.source import source_digest
 from tuner.envs.spec import EnvSpec
 from tuner.errors import InputError
-from tuner.hyperparameters import Hyperparameters, algorithm_class
+from tuner.hyperparameters import Backend, Hyperparameters, algorithm_class
 from tuner.optional import require
 from tuner.plan.known import NOTHING_KNOWN, Known, known_settings
 from tuner.plan.naming import file_name, study_name
@@ -26,13 +26,13 @@ from tuner.plan.recipe import StudyRecipe, flag
 from tuner.plan.recipe import from_mapping as recipe_from_mapping
 from tuner.result.study import StudyData
 from tuner.seeding import evaluation_seed
-from tuner.space.catalog import is_packaged, load_by_name
+from tuner.space.catalog import is_packaged, list_spaces, load_by_name
 from tuner.space.model import SearchSpace
 from tuner.space.parse import parse_space
 from tuner.storage_url import default_storage
 
 #: Lanes of a worker where nobody says how many: beyond this a stack of small networks gains little on a core.
-DEFAULT_LANES = {"native": 16, "sb3": 1}
+DEFAULT_LANES = 16
 
 #: Height and width from which an image counts as large.
 LARGE_IMAGE = 36
@@ -113,6 +113,11 @@ class StudyPlan:
         return algorithm_class(self.algorithm).clock
 
     @property
+    def side_by_side(self) -> int:
+        """Runs that each worker trains at a time."""
+        return self.lanes if algorithm_class(self.algorithm).stacked(self.backend) else 1
+
+    @property
     def runs(self) -> int:
         """Runs of all trials: one for each seed."""
         return self.trials * self.recipe.seeds_per_trial
@@ -177,8 +182,8 @@ def plan_study(recipe: StudyRecipe, fill: Callable[[StudyRecipe], StudyRecipe] =
     if recipe.executor == "ray":
         recipe = fill(recipe)
     env = recipe.env_spec()
-    if recipe.algo == "fqi":
-        require("sklearn", purpose="--algo fqi", extra="fqi")
+    if needs := algorithm_class(recipe.algo).needs:
+        require(needs[0], purpose=f"--algo {recipe.algo}", extra=needs[1])
     facts = preflight(env, recipe.algo, inline=recipe.executor == "inline")
     space, notes = _space(recipe, facts)
     budget = space.budget
@@ -187,7 +192,7 @@ def plan_study(recipe: StudyRecipe, fill: Callable[[StudyRecipe], StudyRecipe] =
         name=study_name(recipe),
         storage=recipe.storage or default_storage(),
         recipe=recipe,
-        backend=cast("Backend", recipe.backend),
+        backend=recipe.backend,
         trials=recipe.trials,
         timeout=recipe.timeout,
         space=space,
@@ -312,13 +317,12 @@ def _space(recipe: StudyRecipe, facts: EnvFacts) -> tuple[SearchSpace, list[str]
 
 
 def space_name(recipe: StudyRecipe) -> str:
-    """Return the search space to read: ``default`` stands for another file where a family has its own."""
-    if recipe.space != "default" or recipe.algo != "dqn":
-        return recipe.space
+    """Return the search space to read: ``default`` stands for another file where the algorithm has one for a family."""
     known = family(recipe.env)
-    if known in (ATARI, MINATAR):
-        return known
-    return "pixels" if recipe.pixels else recipe.space
+    own = known if known in (ATARI, MINATAR) else "pixels" if recipe.pixels else "default"
+    if recipe.space != "default" or own not in [listing.name for listing in list_spaces(recipe.algo)]:
+        return recipe.space
+    return own
 
 
 def _parallel(recipe: StudyRecipe, facts: EnvFacts) -> tuple[int, int, int, int]:
@@ -330,8 +334,9 @@ def _parallel(recipe: StudyRecipe, facts: EnvFacts) -> tuple[int, int, int, int]
         return workers, recipe.lanes, -(-runs // seeds), runs
     image = facts.encoder.image
     # Convolutions of large images fill a core on their own; more lanes would only fill memory.
-    alone = recipe.algo != "dqn" or (image is not None and min(image[1:]) >= LARGE_IMAGE)
-    places = (1 if alone else DEFAULT_LANES[recipe.backend]) * workers
+    alone = image is not None and min(image[1:]) >= LARGE_IMAGE
+    stacked = algorithm_class(recipe.algo).stacked(recipe.backend)
+    places = (DEFAULT_LANES if stacked and not alone else 1) * workers
     trials = min(places, max(MIN_TRIALS_IN_FLIGHT, recipe.trials // 8))
     runs = min(places, trials * seeds)
     # Lanes are shared out evenly, so that the first worker to ask does not take every trial in flight.

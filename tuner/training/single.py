@@ -8,7 +8,7 @@ from tuner.contract.outcome import EvalPoint, Outcome
 from tuner.contract.roles import DONE, RunObserver, Signal
 from tuner.contract.spec import RunId, RunSpec
 from tuner.surroundings import Surroundings
-from tuner.training.registry import make_trainer
+from tuner.training.registry import check_trainable, make_trainer
 
 
 class _One:
@@ -55,10 +55,7 @@ def train_once(
     Raises:
         InputError: The backend cannot train this setting.
     """
-    if spec.backend == "sb3":
-        from tuner.training.sb3.trainer import constructor_arguments
-
-        constructor_arguments(spec.hyperparameters, spec.n_timesteps)
+    check_trainable(spec.backend, spec.hyperparameters)
     dispatcher = _One(spec, on_point, last_step)
     own = Surroundings.of_this_process()
     try:

@@ -16,7 +16,7 @@ from tuner.errors import InputError, nearest
 from tuner.hyperparameters import ALGORITHMS, from_mapping
 from tuner.plain_yaml import load
 from tuner.zoo.environments import from_zoo
-from tuner.zoo.write import SCHEMA, clock_key
+from tuner.zoo.write import NORMALIZE, SCHEMA, clock_key
 
 #: Keys of RL Zoo that stand for more than plain DQN on the plain environment. Their harmless values are let through.
 _UNSUPPORTED = {
@@ -54,12 +54,13 @@ class Config(NamedTuple):
     pixels: bool = False
 
 
-def read_config(path: Path | str, env: str | None = None) -> Config:
+def read_config(path: Path | str, env: str | None = None, algorithm: str = "dqn") -> Config:
     """Read settings.
 
     Args:
         path: A YAML in RL Zoo's format or in our own.
         env: Which environment of a file that holds several; None where there is one.
+        algorithm: Whose settings they are where the file does not say, as RL Zoo's do not.
 
     Raises:
         InputError: The file cannot be read, lacks something, or holds what cannot be trained; one line says which.
@@ -68,7 +69,7 @@ def read_config(path: Path | str, env: str | None = None) -> Config:
     if not isinstance(content, dict) or not content:
         raise InputError(f"{path}: expected a mapping from an environment id to its settings.")
     try:
-        return _read_own(content, env) if "schema" in content else _read_zoo(content, env)
+        return _read_own(content, env) if "schema" in content else _read_zoo(content, env, algorithm)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
 
@@ -91,7 +92,7 @@ def _read_own(content: Mapping[str, Any], env: str | None) -> Config:
     return Config(env or str(content["env"]), steps, algorithm, checked, _mapping(content, "env_kwargs"), pixels=pixels)
 
 
-def _read_zoo(content: Mapping[str, Any], env: str | None) -> Config:
+def _read_zoo(content: Mapping[str, Any], env: str | None, algorithm: str) -> Config:
     env, settings, key = _choose(content, env)
     if not isinstance(settings, dict):
         raise InputError(f"{env}: must be a mapping of settings.")
@@ -107,7 +108,7 @@ def _read_zoo(content: Mapping[str, Any], env: str | None) -> Config:
     normalization = _normalization(env, settings.pop("normalize", None))
     values = {key: _plain(env, key, value) for key, value in settings.items() if key != "policy_kwargs"} | normalization
     values |= _policy_kwargs(env, settings.get("policy_kwargs"))
-    return Config(env, steps, "dqn", from_mapping("dqn", values).to_mapping(), env_kwargs, key)
+    return Config(env, steps, algorithm, from_mapping(algorithm, values).to_mapping(), env_kwargs, key)
 
 
 def _choose(content: Mapping[str, Any], env: str | None) -> tuple[str, Any, str]:
@@ -144,7 +145,7 @@ def _normalization(env: str, value: Any) -> dict[str, Any]:
             ) from None
     if value is None or isinstance(value, bool):
         value = {"norm_obs": bool(value), "norm_reward": bool(value)}
-    names = {"norm_obs": "normalize_observations", "norm_reward": "normalize_rewards"}
+    names = {key: name for name, key in NORMALIZE.items()}
     if not isinstance(value, dict) or not set(value) <= set(names):
         raise InputError(f"{env}: normalize: {value!r} is not supported; only norm_obs and norm_reward are.")
     return {name: value.get(key, True) for key, name in names.items()}

@@ -11,19 +11,20 @@ from tuner.hyperparameters import algorithm_class
 from tuner.zoo.read import read_config
 
 
-def zoo_values(env: str) -> dict[str, Any] | None:
-    """Return RL Zoo's tuned values of an environment as this project's fields; None where it has none of its own.
+def zoo_values(env: str, algorithm: str = "dqn") -> dict[str, Any] | None:
+    """Return RL Zoo's tuned values of an environment as an algorithm's fields; None where it has none of its own.
 
     The Zoo's table is found without importing the Zoo, which would register environments and load a good deal.
     """
     spec = importlib.util.find_spec("rl_zoo3")
-    if spec is None or spec.origin is None:
+    known = algorithm_class(algorithm)
+    if spec is None or spec.origin is None or not known.zoo_name():
         return None
-    path = Path(spec.origin).parent / "hyperparams" / "dqn.yml"
+    path = Path(spec.origin).parent / "hyperparams" / f"{known.zoo_name()}.yml"
     try:
-        config = read_config(path, env)
+        config = read_config(path, env, algorithm)
     except InputError:  # not in the table, or with options that are not DQN's own
         return None
     # Its entry 'default', and entries that leave everything at its default, are tuned for nothing.
-    untuned = config.key == "default" or config.hyperparameters == algorithm_class("dqn")().to_mapping()
+    untuned = config.key == "default" or config.hyperparameters == known().to_mapping()
     return None if untuned else config.hyperparameters

@@ -17,6 +17,9 @@ from tuner.zoo.environments import to_zoo
 #: First key of our own schema, and its version.
 SCHEMA = "tune/1"
 
+#: Fields of a wrapper to what RL Zoo's ``normalize`` calls them.
+NORMALIZE = {"normalize_observations": "norm_obs", "normalize_rewards": "norm_reward"}
+
 
 @dataclass(frozen=True)
 class Export:
@@ -79,7 +82,7 @@ def zoo_arguments(hyperparameters: Hyperparameters) -> dict[str, Any]:
     infos = field_infos(type(hyperparameters))
     plain = hyperparameters.to_mapping()
     arguments: dict[str, Any] = {name: plain[name] for name, info in infos.items() if info.sb3 and name != "net_arch"}
-    normalize = {"norm_obs": arguments.pop("normalize_observations"), "norm_reward": arguments.pop("normalize_rewards")}
+    normalize = {NORMALIZE[name]: arguments.pop(name) for name in hyperparameters.wrapped}
     if any(normalize.values()):
         arguments["normalize"] = normalize  # the Zoo adds gamma
     # A mapping, not the Zoo's "dict(...)" text: the Zoo evaluates text as Python.
@@ -125,12 +128,12 @@ def clock_key(algorithm: str) -> str:
 
 
 def _beyond_zoo(hyperparameters: Hyperparameters) -> str:
-    if hyperparameters.algorithm != "dqn":
+    if not hyperparameters.zoo_name():
         return f"Stable-Baselines3 has no algorithm '{hyperparameters.algorithm}'."
     beyond = beyond_sb3(hyperparameters)
     if beyond:
         values = ", ".join(f"{name}={getattr(hyperparameters, name)}" for name in beyond)
-        return f"Stable-Baselines3's DQN does not know {values}."
+        return f"Stable-Baselines3's {hyperparameters.title} does not know {values}."
     return ""
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tuner.hyperparameters import BACKENDS
 from tuner.result.confirmation import TITLES
 from tuner.text import counted, large, listed, number, value_text
 
 #: Backend to what it is called.
-BACKEND_NAMES = {"native": "the native backend", "sb3": "Stable-Baselines3"}
+BACKEND_NAMES = {str(name): called for name, called in BACKENDS.items()}
 
 #: Fewer seeds than these make intervals that hold the truth clearly less often than they say.
 FEW_SEEDS = 5

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tuner.hyperparameters import ALGORITHMS
 from tuner.report.numbers.axes import parameter_axes
 from tuner.report.numbers.trials import wall_seconds
 from tuner.report.words.evidence import BACKEND_NAMES, range_text
 from tuner.result.study import StudyData
 from tuner.text import counted, duration, large, listed, number
 
-ALGORITHM_NAMES = {"dqn": "DQN", "q_learning": "Q-learning", "fqi": "Fitted Q-iteration"}
+ALGORITHM_NAMES = {name: cls.title for name, cls in ALGORITHMS.items()}
 OBJECTIVE_NAMES = {
     "late": "the mean return over the last third of a run's evaluations",
     "final": "the mean return of a run's last evaluation",

@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from tuner.hyperparameters import algorithm_class, beyond_sb3, from_mapping
+from tuner.hyperparameters import algorithm_class, from_mapping, trains
 from tuner.result.confirmation import TITLES, Contestant, Role
 from tuner.result.study import StudyData, TrialRow
 from tuner.zoo.tuned import zoo_values
@@ -40,7 +40,7 @@ def baselines(data: StudyData, backend: str) -> list[Contestant]:
     """
     algorithm = str(data.recipe["algo"])
     found = [_setting(algorithm, algorithm_class(algorithm)().to_mapping(), "defaults", backend)]
-    zoo = zoo_values(str(data.recipe["env"])) if algorithm == "dqn" else None
+    zoo = zoo_values(str(data.recipe["env"]), algorithm)
     if zoo is not None:
         found.append(_setting(algorithm, zoo, "zoo", backend))
     known = [t for t in data.ranked if t.source not in ("", "prior") and t.hyperparameters]
@@ -56,7 +56,7 @@ def baselines(data: StudyData, backend: str) -> list[Contestant]:
 def on_backend(contestant: Contestant, backend: str, algorithm: str) -> Contestant | None:
     """Return a contestant as another backend trains it; None where that backend does not know the setting."""
     hyperparameters = from_mapping(algorithm, contestant.hyperparameters)
-    if backend == "sb3" and (algorithm != "dqn" or beyond_sb3(hyperparameters)):
+    if not trains(backend, hyperparameters):
         return None
     key = setting_key(backend, algorithm, contestant.hyperparameters)
     name = f"{contestant.name} on {backend}"

@@ -12,8 +12,8 @@ from typing import Any, cast
 import optuna
 
 from tuner.contract.rules import CURRENT, rules_of
-from tuner.contract.spec import Backend
 from tuner.core.elimination import clearly_beaten
+from tuner.hyperparameters import BACKENDS, Backend, algorithm_class
 from tuner.plan.naming import confirm_name
 from tuner.plan.resolve import StudyPlan
 from tuner.result.confirmation import Contestant, Phase
@@ -74,7 +74,7 @@ class ConfirmStage:
             moved = [on_backend(contestant, main, algorithm) for contestant in found]
             found = [dataclasses.replace(c, role="finalist") for c in moved if c is not None]
         against = baselines(data, main)
-        self._other = {"native": "sb3", "sb3": "native"}[main] if recipe.confirm_backend == "both" else None
+        self._other = next(b for b in BACKENDS if b != main) if recipe.confirm_backend == "both" else None
         twins = 1 if self._other is not None else 0
         self.runs = int(recipe.confirm_budget * data.steps_spent / plan.grid[-1])
         known = against
@@ -218,7 +218,7 @@ class ConfirmStage:
         plan = self._plan
         done = {(c.key, job) for c in self._everyone(results) for job in results if job.key == c.key}
         left = max(self.allocation.runs - len(done), wanted)
-        lanes = min(LANES, self._recipe.lanes or LANES) if backend == "native" else 1
+        lanes = min(LANES, self._recipe.lanes or LANES) if algorithm_class(plan.algorithm).stacked(backend) else 1
         if self._ends is not None:  # so that the first seeds end first
             lanes = min(lanes, LANES_IN_A_HURRY)
         places = lanes * plan.workers

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 
 import optuna
 
 from tuner.contract.outcome import EvalPoint
 from tuner.contract.rules import rules_of
-from tuner.contract.spec import Backend, EvaluationSpec, RunId, RunSpec
+from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
 from tuner.envs.make import inspect
 from tuner.errors import InputError
 from tuner.hyperparameters import from_mapping
@@ -136,7 +136,7 @@ def _spec(
     return RunSpec(
         run_id=RunId(number, replicate),
         env=env,
-        backend=cast("Backend", recipe.backend),
+        backend=recipe.backend,
         hyperparameters=from_mapping(recipe.algo, trial[attr.HYPERPARAMETERS]),
         seed=int(trial[attr.SEEDS][replicate]),
         grid=tuple(study[attr.GRID]),

@@ -63,35 +63,26 @@ class Footprint:
 LIST_BYTES, ENTRY_BYTES = 64, 8 + 24
 
 
-def footprint(hyperparameters: Hyperparameters, facts: EnvFacts, n_timesteps: int, backend: str) -> Footprint:
-    """Return what one run holds.
+def of_data(hyperparameters: FQIHyperparameters, facts: EnvFacts) -> Footprint:
+    """Return what a run of an offline learner holds: its data, and a regression's copy of them."""
+    row = 2 * 4 * facts.encoder.input_size + 4 * 8
+    return Footprint(hyperparameters.n_transitions, 2 * row, 0, 0)
 
-    Args:
-        hyperparameters: The run's.
-        facts: Its environment.
-        n_timesteps: Its budget in environment steps; a replay memory is never larger.
-        backend: ``native`` or ``sb3``.
 
-    Raises:
-        UnusableEnvironmentError: No encoder reads the observations.
-    """
-    if isinstance(hyperparameters, FQIHyperparameters):
-        row = 2 * 4 * facts.encoder.input_size + 4 * 8  # and a regression's copy of it
-        return Footprint(hyperparameters.n_transitions, 2 * row, 0, 0)
-    if isinstance(hyperparameters, QLearningHyperparameters):
-        found = discretiser_for(facts.observation_space, hyperparameters.bins, hyperparameters.bin_limit)
-        space: Any = facts.observation_space
-        rows = int(space.n) if found is None else found.rows
-        return Footprint(0, 1, rows * (LIST_BYTES + facts.n_actions * ENTRY_BYTES), 0)
-    assert isinstance(hyperparameters, DQNHyperparameters)
-    encoder = facts.encoder
-    n_parameters = network_layout(encoder, hyperparameters, facts.n_actions).n_parameters
-    transitions = min(hyperparameters.buffer_size, n_timesteps)
+def of_table(hyperparameters: QLearningHyperparameters, facts: EnvFacts) -> Footprint:
+    """Return what a run with a table holds."""
+    found = discretiser_for(facts.observation_space, hyperparameters.bins, hyperparameters.bin_limit)
+    space: Any = facts.observation_space
+    rows = int(space.n) if found is None else found.rows
+    return Footprint(0, 1, rows * (LIST_BYTES + facts.n_actions * ENTRY_BYTES), 0)
+
+
+def of_dqn(hyperparameters: DQNHyperparameters, facts: EnvFacts, n_timesteps: int, backend: str) -> Footprint:
+    """Return what a run of a deep Q-network holds."""
     if backend == "sb3":
-        # Adam's two moments and a gradient beside the two networks; two observations, int64 action, and three float32
-        # numbers (reward, done, timeout) for each transition.
-        row = 2 * _stored_by_sb3(facts) + 8 + 3 * 4
-        return Footprint(transitions, row, 5 * 4 * n_parameters, transitions)
+        return of_sb3(hyperparameters, facts, n_timesteps)
+    encoder = facts.encoder
+    transitions = hyperparameters.stored_transitions(n_timesteps)
     row = (2 * math.prod(encoder.storage_shape) + 5) * 4
     if encoder.image is not None:
         # Each frame once, a sixteenth more for the first of each episode, a count each; a row of numbers says
@@ -103,7 +94,23 @@ def footprint(hyperparameters: Hyperparameters, facts: EnvFacts, n_timesteps: in
     # A frame memory is made for the run's own buffer_size, not for any lane's.
     reserved = transitions if encoder.image is not None else min(n_timesteps, LARGEST_MEMORY)
     lane = 5 * 8  # two powers of Adam's betas, learning rate, bound on the norm, tau
-    return Footprint(transitions, row, 4 * 4 * n_parameters + lane, reserved)
+    return Footprint(transitions, row, 4 * 4 * _parameters(hyperparameters, facts) + lane, reserved)
+
+
+def of_sb3(hyperparameters: Hyperparameters, facts: EnvFacts, n_timesteps: int) -> Footprint:
+    """Return what a run of Stable-Baselines3 holds: two networks, online and target or actor and critic."""
+    # Adam's two moments and a gradient beside the two networks; two observations, int64 action, and three float32
+    # numbers (reward, done, timeout) for each transition.
+    transitions = hyperparameters.stored_transitions(n_timesteps)
+    row = 2 * _stored_by_sb3(facts) + 8 + 3 * 4
+    return Footprint(transitions, row, 5 * 4 * _parameters(hyperparameters, facts), transitions)
+
+
+def _parameters(hyperparameters: Hyperparameters, facts: EnvFacts) -> int:
+    """Return the numbers of a Q-network, or of one as wide where only Stable-Baselines3 has the algorithm."""
+    if not isinstance(hyperparameters, DQNHyperparameters):
+        hyperparameters = DQNHyperparameters(net_arch=getattr(hyperparameters, "net_arch", (64, 64)))
+    return network_layout(facts.encoder, hyperparameters, facts.n_actions).n_parameters
 
 
 def available_bytes() -> int:

@@ -9,38 +9,25 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tuner.contract.outcome import EvalPoint
-from tuner.contract.spec import Backend, EvaluationSpec, RunId, RunSpec
+from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
 from tuner.durable import replace_file
 from tuner.envs.spec import EnvSpec, frozen
 from tuner.errors import InputError
-from tuner.hyperparameters import (
-    DQNHyperparameters,
-    FQIHyperparameters,
-    Hyperparameters,
-    QLearningHyperparameters,
-    from_mapping,
-)
-from tuner.training.saved.fitted_policy import FittedPolicy, fitted_policy
-from tuner.training.saved.image_policy import TORSO, ImagePolicy, image_policy
-from tuner.training.saved.table_policy import TablePolicy, table_policy
-from tuner.training.saved.vector_policy import Policy
+from tuner.hyperparameters import BACKENDS, from_mapping
+from tuner.training.registry import GreedyPolicy, registered
+from tuner.training.saved.network_policy import STATISTICS
 from tuner.training.versions import package_versions
 
 Array = NDArray[Any]
 
-AnyPolicy = Policy | ImagePolicy | TablePolicy | FittedPolicy
-
 SCHEMA = 1
 WEIGHTS, MODEL = "weights.npz", "model.json"
-
-#: How arrays of running statistics are named (Stable-Baselines3's names): observations', and the discounted return's.
-STATISTICS = ("obs_rms.", "ret_rms.")
 
 #: Larger files are not ours: the widest network allowed has far fewer bytes.
 MAX_BYTES = {WEIGHTS: 1 << 30, MODEL: 1 << 26}
@@ -58,7 +45,7 @@ class SavedModel:
     """
 
     spec: RunSpec
-    policy: AnyPolicy
+    policy: GreedyPolicy
     evaluations: tuple[EvalPoint, ...]
     versions: Mapping[str, str]
 
@@ -82,8 +69,7 @@ def save_model(
         InputError: The folder cannot be written.
     """
     buffer = io.BytesIO()
-    # Networks are float32 throughout; a table keeps its precision, so that equal values stay equal.
-    dtype = np.float32 if spec.algorithm == "dqn" else np.float64
+    dtype = registered(spec.algorithm).precision
     arrays: dict[str, Any] = {
         name: np.asarray(value, np.float64 if name.startswith(STATISTICS) else dtype) for name, value in weights.items()
     }
@@ -115,7 +101,7 @@ def save_model(
         raise InputError(f"{folder} cannot be written: {error.strerror or error}.") from error
 
 
-def load_policy(folder: Path) -> AnyPolicy:
+def load_policy(folder: Path) -> GreedyPolicy:
     """Return the policy saved in a folder.
 
     Raises:
@@ -149,7 +135,7 @@ def load_model(folder: Path) -> SavedModel:
     if hashlib.sha256(raw_weights).hexdigest() != checksum:
         raise InputError(f"{folder / WEIGHTS} is damaged or belongs to another model: its checksum is not {MODEL}'s.")
     try:
-        policy = _policy(_arrays(raw_weights), spec.hyperparameters, spec.seed)
+        policy = registered(spec.algorithm).policy(_arrays(raw_weights), spec.hyperparameters, spec.seed)
     except Exception as error:  # whatever NumPy's and the zip reader's parsers raise on hostile bytes
         raise InputError(f"{folder / WEIGHTS} does not hold a network: {_one_line(error)}.") from error
     return SavedModel(spec, policy, evaluations, versions)
@@ -165,7 +151,7 @@ def _spec(model: Mapping[str, Any]) -> RunSpec:
     env, evaluation = model["env"], model["evaluation"]
     kwargs = frozen(env["kwargs"])
     module = None if env["module"] is None else str(env["module"])
-    if model["backend"] not in get_args(Backend):
+    if model["backend"] not in BACKENDS:
         raise ValueError(f"unknown backend {model['backend']!r}")
     episodes, max_steps = int(evaluation["episodes"]), int(evaluation["max_steps"])
     grid = tuple(int(step) for step in model["grid"])
@@ -188,58 +174,6 @@ def _arrays(raw: bytes) -> dict[str, Array]:
             raise ValueError("its arrays are too large")
     with np.load(io.BytesIO(raw), allow_pickle=False) as arrays:
         return {name: arrays[name] for name in arrays.files}
-
-
-def _policy(arrays: Mapping[str, Array], hyperparameters: Hyperparameters, seed: int) -> AnyPolicy:
-    """Check names and shapes of the arrays against what the hyperparameters ask for."""
-    if isinstance(hyperparameters, FQIHyperparameters):
-        return fitted_policy(arrays, hyperparameters, seed)
-    if isinstance(hyperparameters, QLearningHyperparameters):
-        return table_policy(arrays, hyperparameters.bins)
-    torso = {name: array for name, array in arrays.items() if name.startswith(TORSO)}
-    head = _head({name: array for name, array in arrays.items() if name not in torso}, hyperparameters)
-    return image_policy(torso, head) if torso else head
-
-
-def _head(arrays: Mapping[str, Array], hyperparameters: Hyperparameters) -> Policy:
-    assert isinstance(hyperparameters, DQNHyperparameters)
-    statistics = _statistics(arrays)
-    arrays = {name: array for name, array in arrays.items() if not name.startswith(STATISTICS)}
-    layers: list[tuple[Array, Array]] = []
-    for i in range(len(hyperparameters.net_arch) + 1):
-        weight, bias = arrays[f"q_net.{2 * i}.weight"], arrays[f"q_net.{2 * i}.bias"]
-        if weight.dtype != np.float32 or bias.dtype != np.float32:
-            raise ValueError(f"q_net.{2 * i} is not float32")
-        if weight.ndim != 2 or 0 in weight.shape or bias.shape != weight.shape[:1]:
-            raise ValueError(f"q_net.{2 * i} has shapes {weight.shape} and {bias.shape}")
-        if layers and weight.shape[1] != layers[-1][1].shape[0]:
-            raise ValueError(f"q_net.{2 * i} does not fit the layer before it")
-        if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
-            raise ValueError(f"q_net.{2 * i} is not finite")
-        layers.append((np.ascontiguousarray(weight.T), bias))
-    if len(arrays) != 2 * len(layers):
-        raise ValueError(f"{len(arrays)} arrays instead of {2 * len(layers)}")
-    hidden = tuple(bias.shape[0] for _, bias in layers[:-1])
-    if hidden != hyperparameters.net_arch:
-        raise ValueError(f"hidden layers are {hidden}, net_arch says {hyperparameters.net_arch}")
-    if hyperparameters.dueling and layers[-1][1].shape[0] < 2:
-        raise ValueError("a dueling head has a value and at least one advantage")
-    if statistics is not None and statistics[0].shape != layers[0][0].shape[:1]:
-        raise ValueError(f"obs_rms.mean has shape {statistics[0].shape}, the network reads {layers[0][0].shape[0]}")
-    return Policy(tuple(layers), hyperparameters.dueling, statistics)
-
-
-def _statistics(arrays: Mapping[str, Array]) -> tuple[Array, Array] | None:
-    """Return the mean and variance that a network's inputs are normalised by; None where they are not."""
-    if "obs_rms.mean" not in arrays:
-        return None
-    mean, variance = arrays["obs_rms.mean"], arrays["obs_rms.var"]
-    for name, array in (("obs_rms.mean", mean), ("obs_rms.var", variance)):
-        if array.dtype != np.float64 or array.shape != mean.shape or not np.isfinite(array).all():
-            raise ValueError(f"{name} is not a vector of finite float64 numbers, one for each input")
-    if (variance < 0).any():
-        raise ValueError("obs_rms.var is negative")
-    return mean, variance
 
 
 def _read(path: Path) -> bytes:

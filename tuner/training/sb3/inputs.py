@@ -1,4 +1,4 @@
-"""Environments and networks in the form that Stable-Baselines3 reads; what the agent sees is the native agent's."""
+"""Environments, networks and arguments as Stable-Baselines3 reads them; what the agent sees is the native agent's."""
 
 from __future__ import annotations
 
@@ -13,10 +13,46 @@ from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
 from tuner.envs.encoders import DiscreteEncoder, Encoder, encoder_for
-from tuner.hyperparameters import DQNHyperparameters, Hyperparameters
+from tuner.errors import InputError
+from tuner.hyperparameters import BACKENDS, Hyperparameters, beyond_sb3, field_infos
 from tuner.networks.conv import NATURE_MIN_SIZE, SMALL, Torso
 
 AnyEnv = gym.Env[Any, Any]
+Array = NDArray[Any]
+
+
+def constructor_arguments(
+    hyperparameters: Hyperparameters, n_timesteps: int, encoder: Encoder | None = None
+) -> dict[str, Any]:
+    """Return the keyword arguments of Stable-Baselines3's class for a run, without ``env``, ``seed`` and ``device``.
+
+    The names are the same; ``net_arch`` goes into ``policy_kwargs``. ``buffer_size`` is cut to the run's budget: a run
+    of ``n_timesteps`` steps cannot fill more, so nothing but the memory changes. An exported YAML keeps the
+    uncut value, since its reader may train longer.
+
+    Args:
+        hyperparameters: The run's.
+        n_timesteps: The run's budget in environment steps.
+        encoder: Of its observations: images get a ``CnnPolicy``.
+
+    Raises:
+        InputError: Stable-Baselines3 does not have the algorithm, or not an option that is on.
+    """
+    if not hyperparameters.sb3_class:
+        raise InputError(f"{BACKENDS['sb3']} does not train {hyperparameters.algorithm}. Use --backend native.")
+    foreign = beyond_sb3(hyperparameters)
+    if foreign:
+        settings = ", ".join(f"{name}={getattr(hyperparameters, name)}" for name in foreign)
+        title = hyperparameters.title
+        raise InputError(f"Stable-Baselines3's {title} has no {settings}. Leave it out, or use --backend native.")
+    values = hyperparameters.to_mapping()
+    arguments = {info.name: values[info.name] for info in field_infos(type(hyperparameters)).values() if info.sb3}
+    for name in hyperparameters.wrapped:
+        del arguments[name]
+    arguments |= policy_arguments(encoder, arguments.pop("net_arch", None))
+    if "buffer_size" in arguments:
+        arguments["buffer_size"] = min(arguments["buffer_size"], n_timesteps)
+    return arguments
 
 
 def for_sb3(env: AnyEnv) -> AnyEnv:
@@ -29,11 +65,11 @@ def for_sb3(env: AnyEnv) -> AnyEnv:
     return TransformAction(env, lambda action: action + start, spaces.Discrete(env.action_space.n)) if start else env  # type: ignore[attr-defined]
 
 
-def policy_arguments(encoder: Encoder | None, net_arch: list[int]) -> dict[str, Any]:
-    """Return ``policy`` and ``policy_kwargs`` for these observations (None: a vector)."""
+def policy_arguments(encoder: Encoder | None, net_arch: list[int] | None) -> dict[str, Any]:
+    """Return ``policy`` and ``policy_kwargs`` for these observations (None: a vector) and hidden layers."""
+    kwargs: dict[str, Any] = {} if net_arch is None else {"net_arch": net_arch}
     if encoder is None or encoder.image is None:
-        return {"policy": "MlpPolicy", "policy_kwargs": {"net_arch": net_arch}}
-    kwargs: dict[str, Any] = {"net_arch": net_arch}
+        return {"policy": "MlpPolicy", "policy_kwargs": kwargs}
     if min(encoder.image[1:]) < NATURE_MIN_SIZE:
         kwargs["features_extractor_class"] = SmallCNN
     if encoder.scale != 255:
@@ -43,17 +79,35 @@ def policy_arguments(encoder: Encoder | None, net_arch: list[int]) -> dict[str, 
 
 def normalized(env: VecEnv, hyperparameters: Hyperparameters, encoder: Encoder) -> VecEnv:
     """Return the environment with observations and rewards normalised where the hyperparameters say so."""
-    assert isinstance(hyperparameters, DQNHyperparameters)
-    observations = hyperparameters.normalize_observations and encoder.normalizable
-    if not (observations or hyperparameters.normalize_rewards):
+    on = {name: bool(getattr(hyperparameters, name)) for name in hyperparameters.wrapped}
+    observations = on.get("normalize_observations", False) and encoder.normalizable
+    rewards = on.get("normalize_rewards", False)
+    if not (observations or rewards):
         return env
-    rewards, gamma = hyperparameters.normalize_rewards, hyperparameters.gamma
+    gamma: float = getattr(hyperparameters, "gamma", 0.99)
     return VecNormalize(env, norm_obs=observations, norm_reward=rewards, gamma=gamma)
 
 
-def statistics(normalizer: VecNormalize | None) -> dict[str, NDArray[Any]]:
+def observations(inputs: Array, space: spaces.Space[Any]) -> Array:
+    """Return network inputs ``[N, input_size]`` as a policy on ``space`` takes them, ``[N, *space.shape]``.
+
+    A policy turns numbers into one-hot vectors and divides bytes itself, so that is taken back.
+    """
+    if isinstance(space, spaces.Discrete):
+        numbers: Array = inputs.argmax(axis=-1)
+        return numbers
+    assert space.shape is not None
+    shaped = inputs.reshape(-1, *space.shape)
+    if space.dtype != np.uint8:
+        return shaped
+    assert isinstance(space, spaces.Box)
+    pixels: Array = np.rint(shaped * space.high.max()).astype(np.uint8)
+    return pixels
+
+
+def statistics(normalizer: VecNormalize | None) -> dict[str, Array]:
     """Return what is saved with a network, under the native agent's names."""
-    found: dict[str, NDArray[Any]] = {}
+    found: dict[str, Array] = {}
     if normalizer is not None and normalizer.norm_obs:
         seen: Any = normalizer.obs_rms  # one, since observations are flat
         found |= {"obs_rms.mean": seen.mean, "obs_rms.var": seen.var}
