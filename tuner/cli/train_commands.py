@@ -106,7 +106,7 @@ def plan_training(asked: dict[str, Any], config_file: str | None) -> tuple[Study
     if config_file is not None:
         from tuner.zoo.read import read_config
 
-        config = read_config(config_file, asked.get("env"))
+        config = read_config(config_file, asked.get("env"), algorithm)
         asked, values = over(_surroundings(config), asked), config.hyperparameters
         if asked["algo"] != config.algorithm:
             raise InputError(f"{config_file} is for {config.algorithm}, but --algo is {algorithm}.")

@@ -106,7 +106,7 @@ def _named(word: str, recipe: StudyRecipe) -> dict[str, Hyperparameters]:
             )
         return {word: from_mapping(recipe.algo, values)}
     try:
-        config = read_config(Path(word), recipe.env)
+        config = read_config(Path(word), recipe.env, recipe.algo)
     except InputError as error:
         raise InputError(
             f"--start-with {word}: {error} It takes defaults, zoo, or a YAML in RL Zoo's or our own form."

@@ -19,6 +19,10 @@ from tuner.hyperparameters import ALGORITHMS, BACKENDS, Backend, check_backends
 #: What a study may be called: it becomes a folder, a file and a key in the database.
 NAME_PATTERN = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}\Z")
 
+#: Samplers -> whether they look for good points, after random ones, or fill the space. ``study/search/samplers.py``
+#: makes them.
+SAMPLERS = {"tpe": True, "random": False, "gp": True, "qmc": False}
+
 #: Where a Ray cluster's head listens.
 RAY_ADDRESS_PATTERN = re.compile(r"^[A-Za-z0-9._-]+:[0-9]{1,5}\Z")
 
@@ -47,7 +51,7 @@ class StudyRecipe:
     objective: str = declare(
         "late", "From a run's evaluations to its score.", pinned=True, choices=("late", "final", "best", "auc")
     )
-    sampler: str = declare("tpe", "Who proposes.", pinned=True, choices=("tpe", "random", "gp", "qmc"))
+    sampler: str = declare("tpe", "Who proposes.", pinned=True, choices=tuple(SAMPLERS))
     pruner: str = declare(
         "median", "Who stops hopeless trials.", pinned=True, choices=("median", "halving", "hyperband", "none")
     )

@@ -9,9 +9,27 @@ from tuner.networks.heads import QHead
 from tuner.networks.mlp import MLPLayout
 
 
+def q_head(hyperparameters: DQNHyperparameters, n_actions: int) -> QHead:
+    """Return how a run's network outputs become Q-values."""
+    return QHead(n_actions, hyperparameters.dueling)
+
+
+def q_head_of(hyperparameters: DQNHyperparameters, n_outputs: int) -> QHead:
+    """Return the head of a network with so many outputs.
+
+    Raises:
+        ValueError: No number of actions gives these outputs.
+    """
+    for n_actions in range(1, n_outputs + 1):
+        head = q_head(hyperparameters, n_actions)
+        if head.n_outputs == n_outputs:
+            return head
+    raise ValueError(f"{n_outputs} outputs are no head of these hyperparameters")
+
+
 def network_layout(encoder: Encoder, hyperparameters: DQNHyperparameters, n_actions: int) -> MLPLayout | ConvLayout:
     """Return where the parameters of a run's network lie."""
-    outputs = QHead(n_actions, hyperparameters.dueling).n_outputs
+    outputs = q_head(hyperparameters, n_actions).n_outputs
     if encoder.image is None:
         return MLPLayout((encoder.input_size, *hyperparameters.net_arch, outputs))
     torso = Torso.for_image(encoder.image, encoder.scale, hyperparameters.cnn)

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from tuner.agents.dqn.state import LearnerState
 from tuner.envs.encoders import Encoder
 from tuner.hyperparameters import DQNHyperparameters
-from tuner.networks.conv import ConvLayout
 from tuner.networks.heads import QHead
 from tuner.replay.normalizer import LaneNormalizer
 from tuner.replay.prioritized import LanePriorities
@@ -112,10 +111,3 @@ class Parts(NamedTuple):
     head: QHead
     to_input: Callable[[Array], Array]
     """From stored observations, with a trailing 1, to network input; the same array where nothing needs doing."""
-
-
-def compiles(path: NumericPath, parts: Parts) -> bool:
-    """Return whether compiled code trains here: on that path all but prioritised replay and several convolutions."""
-    layout = parts.state.layout
-    small = not isinstance(layout, ConvLayout) or len(layout.torso.convolutions) == 1
-    return path == "compiled" and small and parts.priorities is None and isinstance(parts.state.online, np.ndarray)

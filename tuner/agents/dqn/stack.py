@@ -14,14 +14,13 @@ from numpy.typing import DTypeLike, NDArray
 
 from tuner import seeding
 from tuner.agents.dqn.exploration import LaneExploration
-from tuner.agents.dqn.layout import network_layout
+from tuner.agents.dqn.layout import network_layout, q_head
 from tuner.agents.dqn.seams import Memory, NumericPath, Parts, TrainingCall
 from tuner.agents.dqn.state import LearnerState
 from tuner.agents.dqn.update import choose_update
 from tuner.core.named_arrays import joined, part_of
 from tuner.envs.encoders import Encoder
 from tuner.hyperparameters import DQNHyperparameters
-from tuner.networks.heads import QHead
 from tuner.replay.frames import FrameMemory
 from tuner.replay.n_step import NStepLanes
 from tuner.replay.normalizer import LaneNormalizer
@@ -59,7 +58,7 @@ class DQNStack:
     ) -> None:
         self._encoder = encoder
         self._n_actions = n_actions
-        self._head = QHead(n_actions, hyperparameters.dueling)
+        self._head = q_head(hyperparameters, n_actions)
         layout = network_layout(encoder, hyperparameters, n_actions)
         on_cpu = device == "cpu"
         if on_cpu:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from tuner.agents.dqn.acting import Acting, acting_for
-from tuner.agents.dqn.seams import NumericPath, Parts, Update, compiles
+from tuner.agents.dqn.seams import NumericPath, Parts, Update
 from tuner.agents.dqn.stepped import SteppedUpdate
 from tuner.hyperparameters import DQNHyperparameters
+from tuner.networks.conv import ConvLayout
 
 
 def choose_update(path: NumericPath, parts: Parts, hyperparameters: DQNHyperparameters) -> tuple[Acting, Update]:
@@ -15,16 +16,19 @@ def choose_update(path: NumericPath, parts: Parts, hyperparameters: DQNHyperpara
 
     Args:
         path: The study's: ``torch`` (the reference, any device), ``numpy`` (multilayer perceptrons on the CPU) or
-            ``compiled`` (likewise, and one convolution; what :func:`compiles` leaves out is trained as ``numpy`` does).
+            ``compiled`` (likewise, and one convolution; where replay is prioritised, it trains as ``numpy`` does).
         parts: What it works on. Other convolutions and other devices take torch, whatever the path.
         hyperparameters: Any lane's; only fields that a stack shares are read.
     """
-    if compiles(path, parts):
+    layout = parts.state.layout
+    small = not isinstance(layout, ConvLayout) or len(layout.torso.convolutions) == 1
+    on_cpu = isinstance(parts.state.online, np.ndarray)
+    if path == "compiled" and small and on_cpu and parts.priorities is None:
         from tuner.agents.dqn.update_compiled import compiled
 
         return compiled(parts, hyperparameters)
     acting = acting_for(parts.state)
-    if path == "torch" or parts.encoder.image is not None or not isinstance(parts.state.online, np.ndarray):
+    if path == "torch" or parts.encoder.image is not None or not on_cpu:
         from tuner.agents.dqn.update_torch import TorchUpdate
 
         return acting, SteppedUpdate(parts, hyperparameters, TorchUpdate(parts.state, parts.head, hyperparameters))

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tuner.hyperparameters import algorithm_class, from_mapping, trains
+from tuner.plan.recipe import SAMPLERS
 from tuner.result.confirmation import TITLES, Contestant, Role
 from tuner.result.study import StudyData, TrialRow
 from tuner.zoo.tuned import zoo_values
@@ -48,7 +49,7 @@ def baselines(data: StudyData, backend: str) -> list[Contestant]:
         found.append(_of_trial(data, known[0], "known", backend))
     random = (t for t in data.ranked if not t.source and t.hyperparameters)
     startup = [t for t in random if t.number < int(data.recipe.get("startup_trials", 0))]
-    if startup and data.recipe.get("sampler") in ("tpe", "gp"):
+    if startup and SAMPLERS.get(str(data.recipe.get("sampler"))):
         found.append(_of_trial(data, startup[0], "startup", backend))
     return found
 

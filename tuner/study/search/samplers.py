@@ -20,6 +20,7 @@ from optuna.samplers import BaseSampler, GPSampler, QMCSampler, RandomSampler
 from optuna.trial import FrozenTrial, TrialState
 
 from tuner.plan.known import NOTHING_KNOWN, Known
+from tuner.plan.recipe import SAMPLERS
 from tuner.seeding import sampler_seed
 from tuner.space.ranges import Dimension
 from tuner.study.search.proposals import Proposal, Proposals
@@ -63,7 +64,7 @@ def make_sampler(
         return RandomSampler(seed=trial_seed)
 
     makers: dict[str, Callable[[int], BaseSampler]] = {"tpe": tpe, "gp": gp, "qmc": qmc, "random": random}
-    proposals = Proposals(known, dimensions, seed=seed, prior=name in ("tpe", "gp"))
+    proposals = Proposals(known, dimensions, seed=seed, prior=SAMPLERS[name])
     return SeededByTrial(makers[name], seed, proposals)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tuner.agents.dqn.layout import q_head_of
 from tuner.hyperparameters import DQNHyperparameters
 from tuner.training.saved.image_policy import TORSO, ImagePolicy, image_policy
 from tuner.training.saved.vector_policy import Policy
@@ -50,11 +51,9 @@ def _head(arrays: Mapping[str, Array], hyperparameters: DQNHyperparameters) -> P
     hidden = tuple(bias.shape[0] for _, bias in layers[:-1])
     if hidden != hyperparameters.net_arch:
         raise ValueError(f"hidden layers are {hidden}, net_arch says {hyperparameters.net_arch}")
-    if hyperparameters.dueling and layers[-1][1].shape[0] < 2:
-        raise ValueError("a dueling head has a value and at least one advantage")
     if statistics is not None and statistics[0].shape != layers[0][0].shape[:1]:
         raise ValueError(f"obs_rms.mean has shape {statistics[0].shape}, the network reads {layers[0][0].shape[0]}")
-    return Policy(tuple(layers), hyperparameters.dueling, statistics)
+    return Policy(tuple(layers), q_head_of(hyperparameters, layers[-1][1].shape[0]), statistics)
 
 
 def statistics_of(arrays: Mapping[str, Array]) -> tuple[Array, Array] | None:

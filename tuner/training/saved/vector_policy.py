@@ -20,12 +20,12 @@ class Policy:
 
     Attributes:
         layers: (weight ``[in, out]``, bias ``[out]``) from input to output, float32.
-        dueling: Whether the last layer's outputs are a state value and advantages.
+        head: From the last layer's outputs to Q-values.
         statistics: (mean, variance), ``[in]`` float64 each, that inputs are normalised by; None where they are not.
     """
 
     layers: tuple[tuple[Array, Array], ...]
-    dueling: bool = False
+    head: QHead
     statistics: tuple[Array, Array] | None = None
 
     @property
@@ -36,20 +36,16 @@ class Policy:
     @property
     def n_actions(self) -> int:
         """Number of actions."""
-        return int(self.layers[-1][0].shape[1]) - int(self.dueling)
-
-    @property
-    def _head(self) -> QHead:
-        return QHead(self.n_actions, self.dueling)
+        return self.head.n_actions
 
     def q_values(self, inputs: Array) -> Array:
         """Return Q-values ``[..., n_actions]`` of network inputs ``[..., input_size]``."""
-        q_values: Array = self._head.q_values(self._outputs(inputs))
+        q_values: Array = self.head.q_values(self._outputs(inputs))
         return q_values
 
     def act(self, inputs: Array) -> Array:
         """Return greedy action indices ``[...]`` (from 0) for network inputs ``[..., input_size]``."""
-        best: Array = self._head.preferences(self._outputs(inputs)).argmax(axis=-1)
+        best: Array = self.head.preferences(self._outputs(inputs)).argmax(axis=-1)
         return best
 
     def _outputs(self, inputs: Array) -> Array:
