@@ -2,7 +2,7 @@
 VENV ?= .venv-test
 BIN := $(VENV)/bin
 
-.PHONY: check test learn ray chaos fuzz bench docs clean
+.PHONY: check test learn ray chaos sweep fuzz bench docs clean
 
 check: $(VENV)/installed  ## format check, lint, types, fast tests
 	$(BIN)/ruff format --check .
@@ -22,6 +22,9 @@ ray: $(VENV)/installed  ## the executor on Ray clusters of this machine
 
 chaos: $(VENV)/installed  ## minutes of kills, outages and full disks
 	$(BIN)/pytest -n 0 -m chaos -s --timeout 1800 tests/chaos tests/contracts
+
+sweep: $(VENV)/installed  ## crashes and full disks at every place that writes; done points are kept in build/sweep.jsonl
+	$(BIN)/python tests/sweep/sweep.py
 
 fuzz: $(VENV)/installed  ## files, names and words of any content, for ten minutes
 	$(BIN)/pytest -n 0 --timeout 1800 --hypothesis-profile=fuzz tests/fuzz

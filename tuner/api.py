@@ -196,7 +196,12 @@ def write_study_report(data: StudyData, storage: str, report_dir: Path) -> Repor
     if data.chosen is not None and data.chosen.hyperparameters and data.recipe:
         export = export_trial(data)
         best_path, text = folder / "best.yaml", export.text
-        write_export(export, best_path)
+        try:
+            write_export(export, best_path)
+        except OSError as error:
+            raise InputError(
+                f"{best_path} cannot be written: {error.strerror or error}. Choose a folder with --report-dir."
+            ) from error
     commands = {}
     if data.recipe:
         recipe = recipe_from_mapping({**data.recipe, "storage": None})

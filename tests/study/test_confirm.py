@@ -160,6 +160,16 @@ def test_an_interrupted_confirm_stage_goes_on_and_ends_as_if_it_had_not_been(aft
     assert without_times(resumed) == dataclasses.replace(without_times(whole), study="s")
 
 
+def test_a_search_that_lost_a_trial_is_confirmed_as_if_it_had_not():
+    whole = run(study="whole").data
+    assert run(executor=FakeExecutor(stop_after_reports=20 * 3 + 2)).ending == "interrupted"
+    resumed = run().data
+    assert resumed.count("lost") == 1
+    assert [t.steps for t in resumed.trials if t.outcome == "lost"] == [200]
+    assert resumed.steps_spent == whole.steps_spent
+    assert resumed.confirmation.settings == whole.confirmation.settings
+
+
 def without_times(confirmation: Confirmation) -> Confirmation:
     contestants = tuple(
         dataclasses.replace(c, runs=tuple(dataclasses.replace(r, duration_s=0.0) for r in sorted(c.runs, key=str)))

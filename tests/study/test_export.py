@@ -1,4 +1,5 @@
 import argparse
+import errno
 import subprocess
 import sys
 
@@ -9,6 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from study_fakes import FakeExecutor, make_plan, search
 
+from tuner import durable
+from tuner.api import write_study_report
 from tuner.envs.spec import EnvSpec
 from tuner.errors import InputError
 from tuner.hyperparameters import DQNHyperparameters
@@ -182,6 +185,20 @@ def test_a_write_replaces_the_file_whole(data, tmp_path):
         write_export(export_trial(data, number), path)
     assert path.read_text() == export_trial(data, 2).text
     assert [p.name for p in path.parent.iterdir()] == ["best.yaml"]
+
+
+def test_a_disk_without_room_for_the_export_is_one_line_and_leaves_the_old_one(data, tmp_path, monkeypatch):
+    best = write_study_report(data, f"sqlite:///{tmp_path}/s.db", tmp_path).best_yaml
+    before = best.read_text()
+
+    def no_room(handle):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(durable.os, "fsync", no_room)
+    with pytest.raises(InputError, match=r"best.yaml cannot be written: No space left on device. Choose"):
+        write_study_report(data, f"sqlite:///{tmp_path}/s.db", tmp_path)
+    assert best.read_text() == before
+    assert not [p.name for p in best.parent.iterdir() if p.name.startswith(".")]
 
 
 # Reading.

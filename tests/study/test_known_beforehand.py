@@ -96,6 +96,17 @@ def test_a_lost_starts_successor_is_marked_as_that_start_and_an_enqueued_trial_a
     assert [t.user_attrs.get(attr.SOURCE) for t in (lost, again, own)] == ["a", "a", None]
 
 
+def test_a_start_that_was_lost_before_it_had_its_values_is_that_start_again():
+    study, asker = study_of(KNOWN), SpaceAsker(SPACE, seed=5, replicates=1)
+    lost = study.ask()  # and its process dies
+    study.tell(lost, state=TrialState.FAIL)
+    study.enqueue_trial({}, user_attrs={attr.RETRY_OF: 0, attr.ROOT: 0, attr.POINT: 0})
+    again = study.ask()
+    asker.fill(again)
+    assert again.params == KNOWN.starts[0].params
+    assert again.user_attrs[attr.SOURCE] == "a"
+
+
 def test_the_prior_proposes_less_as_trials_come_in():
     known = dataclasses.replace(KNOWN, starts=())
     for finished in (0, round(STRENGTH), 9 * round(STRENGTH)):

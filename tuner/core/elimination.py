@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import t
+from scipy.special import stdtr
 
 Name = TypeVar("Name", bound=Hashable)
 
@@ -59,4 +59,4 @@ def p_not_below(sample: ArrayLike, leader: ArrayLike) -> float:
     if total == 0:
         return 0.0 if gap > 0 else 1.0
     parts = (v**2 / (s.size - 1) for v, s in zip(squares, (below, above), strict=True))
-    return float(t.sf(gap / math.sqrt(total), total**2 / sum(parts)))
+    return float(stdtr(total**2 / sum(parts), -gap / math.sqrt(total)))

@@ -26,15 +26,14 @@ looks at the scores alone can know.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import brentq
-from scipy.stats import binomtest, norm, t, trim_mean
+from scipy.special import betaincinv, ndtr, ndtri, stdtrit
 
 from tuner import seeding
 
@@ -86,7 +85,7 @@ def interquartile_mean(*strata: ArrayLike) -> float:
     Raises:
         ValueError: No score, more than one axis, or a score that is not finite.
     """
-    return float(trim_mean(np.concatenate([_scores(s) for s in _some(strata)]), CUT))
+    return float(_iqm(np.concatenate([_scores(s) for s in _some(strata)])))
 
 
 def iqm_interval(*strata: ArrayLike) -> Estimate:
@@ -157,7 +156,7 @@ def probability_of_improvement(x: ArrayLike, y: ArrayLike) -> Estimate:
         return Estimate(value, None, None, "single", 2)
     if np.ptp(np.concatenate([a, b])) == 0:
         return Estimate(value, None, None, "tie", n + m)
-    z2, half = norm.ppf(0.5 + CONFIDENCE / 2) ** 2, (n + m) / 2 - 1
+    z2, half = ndtri(0.5 + CONFIDENCE / 2) ** 2, (n + m) / 2 - 1
 
     def outside(p: float) -> float:
         """Positive where p is further from the estimate than its own standard error allows."""
@@ -165,8 +164,8 @@ def probability_of_improvement(x: ArrayLike, y: ArrayLike) -> Estimate:
         return (value - p) ** 2 - float(z2) * variance
 
     edge = 1e-12
-    low = 0.0 if value < edge else float(brentq(outside, 0.0, min(value, 1 - edge)))
-    high = 1.0 if value > 1 - edge else float(brentq(outside, max(value, edge), 1.0))
+    low = 0.0 if value < edge else _root(outside, 0.0, min(value, 1 - edge))
+    high = 1.0 if value > 1 - edge else _root(outside, 1.0, max(value, edge))
     return Estimate(value, low, high, "interval", n + m)
 
 
@@ -188,7 +187,7 @@ def mean_interval(*strata: ArrayLike) -> Estimate:
     if total == 0:
         return Estimate(value, None, None, "tie", n)
     freedom = total**2 / sum(v**2 / (len(s) - 1) for v, s in zip(squares, samples, strict=True))
-    reach = float(t.ppf(0.5 + CONFIDENCE / 2, freedom)) * math.sqrt(total) / len(samples)
+    reach = float(stdtrit(freedom, 0.5 + CONFIDENCE / 2)) * math.sqrt(total) / len(samples)
     return Estimate(value, value - reach, value + reach, "interval", n)
 
 
@@ -199,8 +198,19 @@ def share_interval(hits: int, n: int) -> tuple[float, float]:
         hits: How many of the sample, 0 to n.
         n: Sample size, >= 1.
     """
-    found = binomtest(hits, n).proportion_ci(CONFIDENCE, method="exact")
-    return float(found.low), float(found.high)
+    tail = (1 - CONFIDENCE) / 2
+    low = betaincinv(hits, n - hits + 1, tail) if hits > 0 else 0.0
+    return float(low), float(betaincinv(hits + 1, n - hits, 1 - tail)) if hits < n else 1.0
+
+
+def _root(function: Callable[[float], float], above: float, below: float) -> float:
+    """Return where a continuous function crosses zero, between a place where it is positive and one where it is not."""
+    while (middle := (above + below) / 2) not in (above, below):
+        if function(middle) > 0:
+            above = middle
+        else:
+            below = middle
+    return middle
 
 
 def _some(strata: Sequence[ArrayLike]) -> Sequence[ArrayLike]:
@@ -253,10 +263,10 @@ def _bootstrapped(samples: Sequence[Floats], statistic: Any) -> Estimate:
     # Half of the ties count as below: returns at a ceiling tie often.
     close = np.isclose(resampled, value, rtol=1e-12, atol=1e-12)
     below = float(np.mean(np.where(close, 0.5, resampled < value)))
-    bias = norm.ppf(min(max(below, 0.5 / RESAMPLES), 1 - 0.5 / RESAMPLES))
-    z = math.sqrt(min(sizes) / (min(sizes) - 1)) * t.ppf(0.5 + CONFIDENCE / 2, n - len(sizes))
+    bias = ndtri(min(max(below, 0.5 / RESAMPLES), 1 - 0.5 / RESAMPLES))
+    z = math.sqrt(min(sizes) / (min(sizes) - 1)) * stdtrit(n - len(sizes), 0.5 + CONFIDENCE / 2)
     shifted = [bias + side * z for side in (-1, 1)]
-    levels = [norm.cdf(bias + s / max(1 - acceleration * s, 1e-6)) for s in shifted]
+    levels = [ndtr(bias + s / max(1 - acceleration * s, 1e-6)) for s in shifted]
     low, high = (float(q) for q in np.quantile(resampled, levels))
     if high - low <= 1e-9 * max(1.0, abs(value)):
         return Estimate(value, None, None, "tie", n)

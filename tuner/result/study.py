@@ -139,8 +139,8 @@ class StudyData:
 
     @property
     def steps_spent(self) -> int:
-        """Environment steps taken by all trials."""
-        return sum(t.steps for t in self.trials)
+        """Environment steps taken by all trials; what was lost has gone again, and a budget must not depend on it."""
+        return sum(t.steps for t in self.trials if t.outcome != "lost")
 
     @property
     def steps_saved(self) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from tuner.durable import replace_file
 from tuner.errors import InputError
 from tuner.hyperparameters import Hyperparameters, algorithm_class, beyond_sb3, field_infos, from_mapping
 from tuner.result.study import StudyData, TrialRow
@@ -152,6 +153,4 @@ def _find(data: StudyData, number: int | None) -> TrialRow:
 def write_export(export: Export, path: Path) -> None:
     """Write the YAML; a reader never sees half a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.part")
-    draft.write_text(export.text, encoding="utf-8")
-    draft.replace(path)
+    replace_file(path, export.text.encode())

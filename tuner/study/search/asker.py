@@ -75,10 +75,10 @@ class SpaceAsker:
 
 def _source(trial: Trial, trials: Sequence[FrozenTrial]) -> str:
     """Return what a trial comes from; empty for the sampler. A lost trial's successor comes from the same."""
-    if attr.ROOT in trial.user_attrs:
-        return str(trials[trial.user_attrs[attr.ROOT]].user_attrs.get(attr.SOURCE, ""))
     sampler = trial.study.sampler
     proposal = sampler.proposal if isinstance(sampler, SeededByTrial) else None
+    if proposal is None and attr.ROOT in trial.user_attrs:
+        return str(trials[trial.user_attrs[attr.ROOT]].user_attrs.get(attr.SOURCE, ""))
     return "" if proposal is None else proposal.source
 
 

@@ -59,14 +59,14 @@ class Proposals:
     def of(self, trials: Sequence[FrozenTrial], trial: FrozenTrial, point: int) -> Proposal | None:
         """Return what a new trial is to be, or None: the sampler proposes, or its values are fixed.
 
-        A lost trial's successor has its predecessor's.
+        A lost trial's successor has its predecessor's values; one that was lost before it had any is proposed again.
 
         Args:
             trials: Of the study.
             trial: The new one.
             point: Which point of the study it is.
         """
-        if "fixed_params" in trial.system_attrs:
+        if trial.system_attrs.get("fixed_params"):
             return None
         if point < len(self._known.starts):
             start = self._known.starts[point]
