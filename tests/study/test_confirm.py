@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from pathlib import Path
 
@@ -42,20 +43,43 @@ def here(tmp_path, monkeypatch):
 
 @pytest.fixture(autouse=True)
 def no_page(monkeypatch, request):
-    """Drawing the page takes longer than these studies; one test looks at what is written."""
+    """Drawing page and plots takes longer than these studies; one test looks at what is written."""
     if "exported" not in request.node.name:
-        paths = tuner.api.ReportPaths(Path("reports"), None)
-        monkeypatch.setattr(tuner.api, "write_study_report", lambda *arguments: paths)
+        draw_nothing(monkeypatch)
+
+
+def draw_nothing(monkeypatch):
+    paths = tuner.api.ReportPaths(Path("reports"), None)
+    monkeypatch.setattr(tuner.api, "write_study_report", lambda *arguments: paths)
+    monkeypatch.setattr(tuner.api, "_tell_dashboard", lambda *arguments: None)
 
 
 def run(trials=30, executor=None, **settings):
     return tuner.run(StudyRecipe(**{**SMALL, **settings}, trials=trials), executor=executor or FakeExecutor())
 
 
-@pytest.fixture
-def confirmed():
+@contextlib.contextmanager
+def elsewhere(tmp_path_factory):
+    """A folder of its own for a study that several tests read."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("shared"))
+        patch.delenv("TUNE_STORAGE", raising=False)
+        draw_nothing(patch)
+        yield
+
+
+@pytest.fixture(scope="module")
+def confirmed(tmp_path_factory):
     executor = FakeExecutor(lanes=4)
-    return run(executor=executor), executor
+    with elsewhere(tmp_path_factory):
+        return run(executor=executor), executor
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """What a confirm stage finds that nobody interrupts."""
+    with elsewhere(tmp_path_factory):
+        return run(study="whole").data.confirmation
 
 
 def test_a_search_ends_with_a_verdict_on_seeds_that_no_choice_has_seen(confirmed):
@@ -150,8 +174,7 @@ def test_luck_is_the_search_score_minus_the_verdict_s_mean(confirmed):
 
 
 @pytest.mark.parametrize("after", [1, 20, 35, 60])
-def test_an_interrupted_confirm_stage_goes_on_and_ends_as_if_it_had_not_been(after):
-    whole = run(study="whole").data.confirmation
+def test_an_interrupted_confirm_stage_goes_on_and_ends_as_if_it_had_not_been(after, whole):
     searched = 30 * 3
     first = run(executor=FakeExecutor(stop_after_reports=searched + after))
     assert first.ending == "interrupted"

@@ -106,7 +106,7 @@ def test_the_torch_path_goes_on_too(tmp_path):
         (EnvSpec("MinAtar/Breakout-v1"), {"prioritized": True, "n_steps": 3, "dueling": True}),
         (EnvSpec("MinAtar/SpaceInvaders-v1"), {}),
         (EnvSpec("CartPole-v1", pixels=True), {"n_steps": 2}),
-        (EnvSpec("BreakoutNoFrameskip-v4"), {}),
+        pytest.param(EnvSpec("BreakoutNoFrameskip-v4"), {}, marks=pytest.mark.slow),
         (EnvSpec("ALE/Pong-v5"), {"prioritized": True}),
     ],
     ids=lambda value: value.id if isinstance(value, EnvSpec) else "",

@@ -142,6 +142,7 @@ def first_values(seeds, **changes):
 
 
 @pytest.mark.parametrize("variant", [{}, {"dueling": True, "prioritized": True}], ids=str)
+@pytest.mark.slow
 def test_double_q_learning_overestimates_less(variant):
     plain, double = (first_values(range(12), double_q=on, **variant) for on in (False, True))
     difference = plain - double  # the same seeds, the same noise
