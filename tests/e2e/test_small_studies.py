@@ -8,8 +8,21 @@ import yaml
 import tuner
 
 
-@pytest.mark.parametrize("backend", ["native", "sb3"])
-@pytest.mark.parametrize("env", ["CartPole-v1", "Acrobot-v1", "MountainCar-v0", "FrozenLake-v1", "LunarLander-v3"])
+@pytest.mark.parametrize(
+    ("env", "backend"),
+    [
+        ("CartPole-v1", "native"),
+        ("CartPole-v1", "sb3"),
+        ("FrozenLake-v1", "native"),
+        ("FrozenLake-v1", "sb3"),
+        ("LunarLander-v3", "native"),
+        *(pytest.param(env, "native", marks=pytest.mark.slow) for env in ("Acrobot-v1", "MountainCar-v0")),
+        *(
+            pytest.param(env, "sb3", marks=pytest.mark.slow)
+            for env in ("Acrobot-v1", "MountainCar-v0", "LunarLander-v3")
+        ),
+    ],
+)
 def test_a_small_study_runs_reports_and_exports(env, backend, tmp_path):
     recipe = tuner.StudyRecipe(
         env=env,

@@ -52,7 +52,9 @@ def scores_by_origin(data: StudyData) -> go.Figure | None:
             )
         )
     titles = [title for title, _ in rows]
-    figure.update_yaxes(type="category", categoryorder="array", categoryarray=titles[::-1], showgrid=True)
+    figure.update_yaxes(
+        type="category", categoryorder="array", categoryarray=titles[::-1], range=[-0.6, len(titles) - 0.4]
+    )
     return figure
 
 

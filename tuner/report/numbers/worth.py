@@ -46,7 +46,7 @@ def worth_series(data: StudyData) -> dict[str, Series]:
         for mine in found.values():
             if contestant.trial == mine["best"]:
                 mine["fresh"] = mine["fresh"] or fresh
-        if contestant.role == "defaults":
+        if contestant.role == "defaults" and fresh is not None:
             found["defaults"] = {"trial": [], "score": [], "best": None, "fresh": fresh}
     return found
 
