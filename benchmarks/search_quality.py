@@ -33,6 +33,7 @@ import numpy as np
 
 from tuner import seeding
 from tuner.contract.objective import late
+from tuner.core.smoothing import smoothed
 from tuner.hyperparameters import Hyperparameters
 from tuner.plan.recipe import StudyRecipe
 from tuner.plan.resolve import StudyPlan, plan_study
@@ -88,6 +89,10 @@ class Landscape:
         place = self._place([getattr(hyperparameters, dimension.name) for dimension in self._dimensions])
         return int(((self._points - place) ** 2).sum(axis=1).argmin())
 
+    def worth(self, settings: Sequence[int], scores: np.ndarray) -> np.ndarray:
+        """Return what settings are worth by the product's model, given a score each."""
+        return smoothed(self._points[list(settings)], scores)
+
     def _place(self, values: Sequence[float]) -> list[float]:
         place = []
         for d, value in zip(self._dimensions, values, strict=True):
@@ -100,8 +105,9 @@ class Choice(NamedTuple):
     """True mean `late` of what a study chose, and what it took.
 
     Attributes:
-        best: Of the trial with the highest score, over the seeds that did not earn it.
+        best: Of the most promising trial by the model of all trials, over the seeds that did not earn it.
         confirmed: Of the finalist with the highest mean over fresh seeds, over the seeds left.
+        by_score: As ``confirmed``, where the finalists are those of the highest scores.
         proposed: Mean over the settings proposed after the startup trials.
         pruned: Trials stopped early.
         checkpoints: Virtual time, in checkpoints of one run.
@@ -109,6 +115,7 @@ class Choice(NamedTuple):
 
     best: float
     confirmed: float
+    by_score: float
     proposed: float
     pruned: int
     checkpoints: int
@@ -140,10 +147,11 @@ def replay(landscape: Landscape, plan: StudyPlan) -> Choice:
     # The study's own score of its best trial is what the landscape says of that curve.
     assert found.best is not None
     assert math.isclose(found.best.score, max(executor.completed).score), (found.best, max(executor.completed))
-    chosen = choose(landscape, executor.completed)
+    chosen = choose(landscape, executor.completed, landscape.worth)
+    by_score = choose(landscape, executor.completed).confirmed
     later = executor.proposed[plan.recipe.startup_trials :]
     proposed = float(landscape.late[later].mean())
-    return Choice(*chosen, proposed, found.counts.get("pruned", 0), executor.rounds)
+    return Choice(*chosen, by_score, proposed, found.counts.get("pruned", 0), executor.rounds)
 
 
 def interval(values: Sequence[float], resamples: int = 10_000) -> tuple[float, float]:
@@ -195,6 +203,9 @@ def main() -> None:
         gains = [getattr(mine, name) - getattr(theirs, name) for mine, theirs in pairs]
         low, high = interval(gains)
         print(f"{name}, default minus {arm}: {np.mean(gains):+.1f} ({low:+.1f} to {high:+.1f})")
+    gains = [choice.confirmed - choice.by_score for choice in choices["default"]]
+    low, high = interval(gains)
+    print(f"confirmed, finalists by the model minus those by score: {np.mean(gains):+.1f} ({low:+.1f} to {high:+.1f})")
     print(f"({time.perf_counter() - started:.0f} s)")
 
 

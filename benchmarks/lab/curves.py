@@ -1,13 +1,12 @@
-"""Measured curves of one environment, ready to be played back, and settings as points of the unit cube."""
+"""Measured curves of one environment, ready to be played back."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import design
 import numpy as np
@@ -108,34 +107,3 @@ def placed(setting: design.Setting, space: SearchSpace) -> design.Setting:
     if setting.params:
         return setting
     return dataclasses.replace(setting, params=nearest_params(space, setting.hyperparameters))
-
-
-class Cube:
-    """A space's points in the unit cube: ranges scaled (in the logarithm where the space says so), choices one-hot.
-
-    A choice's coordinates are 1 / sqrt(2), so that two different ones are 1 apart; what a branch does without is in
-    the middle.
-
-    Args:
-        space: The space.
-    """
-
-    def __init__(self, space: SearchSpace) -> None:
-        self._dimensions = space.dimensions
-
-    def place(self, params: Mapping[str, Any]) -> np.ndarray:
-        """Return the point of what a study stores for a trial, [D]."""
-        parts: list[np.ndarray] = []
-        for d in self._dimensions:
-            if d.kind == "categorical":
-                parts.append(np.array([float(params.get(d.name) == choice) for choice in d.choices]) / np.sqrt(2))
-            elif d.name not in params:
-                parts.append(np.array([0.5]))
-            elif d.high == d.low:
-                parts.append(np.array([0.0]))
-            else:
-                at, low, high = (params[d.name], d.low, d.high)
-                if d.log:
-                    at, low, high = np.log([at, low, high])
-                parts.append(np.array([(at - low) / (high - low)]))
-        return np.concatenate(parts)

@@ -26,18 +26,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from curves import Cube, Curves, load_curves, load_design
+from curves import Curves, load_curves, load_design
 from design import Setting
 from playback import FINALISTS, Playback, choose, quicken, study_in_memory
 from portfolio import known_beforehand
-from smoothing import smoothed
 from snapping import SnappingSampler
 from summary import MILESTONES, Replayed, print_results
 
 from tuner import seeding
 from tuner.contract.rules import CURRENT, VERSION_0_1_0
+from tuner.core.smoothing import smoothed
 from tuner.plan.recipe import StudyRecipe
 from tuner.plan.resolve import StudyPlan, plan_study
+from tuner.space.cube import Cube
 from tuner.space.model import SearchSpace
 from tuner.study.search.ledger import Settled
 from tuner.study.search.samplers import make_sampler
@@ -83,12 +84,12 @@ METHODS = {
     "portfolio+gp": Method("gp", portfolio=8, prior=True),
     "prior": Method(prior=True),
     "model": Method(model=True),
-    "product": Method(pruner="median", portfolio=8, prior=True, gate=True),
-    "product-gate": Method(portfolio=8, prior=True),
-    "product+blind": Method(pruner="median", portfolio=8, prior=True),
-    "product-prior": Method(pruner="median", portfolio=8, gate=True),
-    "product-portfolio": Method(pruner="median", prior=True, gate=True),
-    "product+model": Method(pruner="median", portfolio=8, prior=True, gate=True, model=True),
+    "product": Method(pruner="median", portfolio=8, prior=True, gate=True, model=True),
+    "product-gate": Method(portfolio=8, prior=True, model=True),
+    "product+blind": Method(pruner="median", portfolio=8, prior=True, model=True),
+    "product-prior": Method(pruner="median", portfolio=8, gate=True, model=True),
+    "product-portfolio": Method(pruner="median", prior=True, gate=True, model=True),
+    "product-model": Method(pruner="median", portfolio=8, prior=True, gate=True),
 }
 
 

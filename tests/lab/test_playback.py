@@ -5,7 +5,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from playback import Scored, choose
-from smoothing import smoothed
 
 
 def test_the_confirmed_choice_ignores_the_seed_that_looked_best():
@@ -35,26 +34,3 @@ def test_a_model_orders_the_finalists_in_place_of_their_scores():
     )
     assert choose(SimpleNamespace(late=late), trials).best == pytest.approx(105)
     assert doubts.best == pytest.approx(400)
-
-
-def test_smoothing_tells_worth_from_luck():
-    """Over a smooth truth the posterior mean is nearer to its order than noisy scores are."""
-    rng, gains = np.random.default_rng(0), []
-    for _ in range(20):
-        points = rng.random((60, 3))
-        truth = -((points - 0.4) ** 2).sum(axis=1)
-        scores = truth + truth.std() * rng.standard_normal(60)
-        order = [np.corrcoef(truth, values)[0, 1] for values in (smoothed(points, scores), scores)]
-        gains.append(order[0] - order[1])
-    assert np.mean(gains) > 0.05
-
-
-def test_smoothing_keeps_the_order_of_scores_without_noise():
-    points = np.linspace(0, 1, 40)[:, None]
-    scores = np.exp(3 * points[:, 0])
-    assert (np.diff(smoothed(points, scores)) > 0).all()
-
-
-def test_smoothing_of_ties_and_of_single_trials_is_flat():
-    assert np.ptp(smoothed(np.random.default_rng(0).random((5, 2)), np.full(5, 7.0))) == 0
-    assert len(smoothed(np.zeros((1, 2)), np.array([3.0]))) == 1

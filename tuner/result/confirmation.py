@@ -6,6 +6,7 @@ winner among them. The *verdict* seeds, which no choice has seen, say how good t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -102,7 +103,7 @@ class Confirmation:
         study: The search's study.
         objective: The score that decides.
         grid: Environment steps at which runs are evaluated.
-        contestants: Finalists by search rank, then baselines.
+        contestants: Finalists, the most promising first, then baselines.
         winner_key: Key of the selected finalist; None while the selection is open.
         complete: Whether every run of the verdict is there.
         seeds: Seeds asked for in the verdict, of each contestant.
@@ -124,7 +125,7 @@ class Confirmation:
 
     @property
     def finalists(self) -> tuple[Contestant, ...]:
-        """The search's best trials, by search rank."""
+        """The search's most promising trials, in that order."""
         return tuple(c for c in self.contestants if c.role == "finalist")
 
     @property
@@ -139,8 +140,8 @@ class Confirmation:
 
     @property
     def favourite(self) -> Contestant | None:
-        """The search's best, which may be another one than the winner."""
-        return next(iter(self.finalists), None)
+        """The search's best score among them, which may be another one than the winner."""
+        return max(self.finalists, key=lambda c: -math.inf if c.search_score is None else c.search_score, default=None)
 
     @property
     def steps_spent(self) -> int:

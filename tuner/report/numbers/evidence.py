@@ -109,6 +109,7 @@ def _luck(confirmation: Confirmation) -> dict[str, Any] | None:
     more lucky than it was (``python benchmarks/selection.py``).
     """
     finalists = [c for c in confirmation.finalists if c.search_score is not None]
+    finalists.sort(key=lambda c: -(c.search_score or 0.0))
     scores = [confirmation.scores(c, "select") for c in finalists]
     first = min((len(s) for s in scores), default=0)
     if not first:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tuner.hyperparameters import algorithm_class, from_mapping, trains
@@ -22,11 +22,26 @@ def setting_key(backend: str, algorithm: str, hyperparameters: Mapping[str, Any]
 
 
 def finalists(data: StudyData, limit: int, backend: str) -> list[Contestant]:
-    """Return the search's best completed trials, best first, each setting once."""
+    """Return the completed trials to train again, the most promising first, each setting once.
+
+    By rule 2 a model orders them; the one with the best score is among them in any case, the last if need be.
+    """
+    from tuner.study.confirm.ranking import ranked_by_worth  # brings linear algebra, which a reader can do without
+
+    order = ranked_by_worth(data) if data.rules.finalists == 2 else data.ranked
+    promising = dict.fromkeys(c.key for c in _different(data, order, backend))
+    known = {c.key: c for c in _different(data, data.ranked, backend)}
+    keys = list(promising)[:limit]
+    best = next(iter(known), None)
+    if best is not None and keys and best not in keys:
+        keys[-1] = best
+    return [known[key] for key in keys]
+
+
+def _different(data: StudyData, trials: Iterable[TrialRow], backend: str) -> list[Contestant]:
+    """Return trials as finalists, each setting once: its first."""
     found: dict[str, Contestant] = {}
-    for trial in data.ranked:
-        if len(found) == limit:
-            break
+    for trial in trials:
         if trial.hyperparameters:
             contestant = _of_trial(data, trial, "finalist", backend)
             found.setdefault(contestant.key, contestant)

@@ -43,7 +43,7 @@ class Selection:
 
     Attributes:
         wanted: Runs whose results are needed next; empty once the selection is closed.
-        alive: Finalists that are not beaten, by search rank.
+        alive: Finalists that are not beaten, in the order of the finalists.
         dropped_after: Select seeds after which each of the others was dropped.
         winner: Key of the selected finalist once the selection is closed.
     """
@@ -60,7 +60,7 @@ def select(
     """Return where the selection stands.
 
     Args:
-        finalists: Keys by search rank.
+        finalists: Keys, the most promising first.
         allocation: The budget.
         results: Score of each run that has ended: :data:`WORST` for one that diverged, which then counts as the worst
             of the round, and None for one that failed, which is left out.
@@ -84,7 +84,7 @@ def select(
             alive = [key for key in alive if key not in beaten]
         further = min(FURTHER_SEEDS, (allocation.select_runs - spent) // len(alive))
         if len(alive) == 1 or further == 0:
-            # Of equal means the better search rank wins: max() keeps the first.
+            # Of equal means the more promising one wins: max() keeps the first.
             winner = max(alive, key=lambda key: _mean(scores[key]))
             return Selection((), tuple(alive), dropped, winner)
         seeds += further

@@ -51,7 +51,7 @@ class ConfirmStage:
         clock: Monotonic seconds.
 
     Attributes:
-        contestants: Finalists by search rank, then baselines.
+        contestants: Finalists, the most promising first, then baselines.
         allocation: The budget shared out; None when it is too small, or nothing has completed.
         runs: Full runs that the budget pays for.
     """
