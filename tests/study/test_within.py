@@ -177,16 +177,20 @@ def test_a_command_with_a_time_ends_with_its_verdict_and_goes_on_with_the_budget
         algo="q_learning",
         space="small.yaml",
         executor="inline",
-        within=8.0,
+        within=90.0,
+        trials=8,
+        confirm=2,
+        confirm_seeds=3,
         storage=f"sqlite:///{tmp_path}/w.db",
     )
     first = tuner.run(recipe)
     assert first.ending == "done"
     assert first.data.confirmation.complete
-    again = tuner.run(recipe)
+    assert len(first.data.trials) == 8
+    again = tuner.run(dataclasses.replace(recipe, trials=12))
     assert again.name == first.name
     assert again.data.grid == first.data.grid
-    assert len(again.data.trials) > len(first.data.trials)
+    assert len(again.data.trials) == 12
 
 
 def test_a_time_in_which_no_run_fits_is_refused_before_anything_is_written(tmp_path, monkeypatch):
