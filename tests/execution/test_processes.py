@@ -19,8 +19,9 @@ from tuner.contract.outcome import Outcome
 from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
 from tuner.envs.spec import EnvSpec
 from tuner.errors import StudyFailedError
-from tuner.execution import processes, worker_process
-from tuner.execution.processes import MAX_STILLBORN, ProcessExecutor
+from tuner.execution import pool, worker_process
+from tuner.execution.pool import MAX_STILLBORN
+from tuner.execution.processes import ProcessExecutor
 from tuner.execution.worker_process import ONE_THREAD
 from tuner.hyperparameters import DQNHyperparameters
 from tuner.training.registry import make_trainer
@@ -71,7 +72,7 @@ def test_runs_of_a_killed_worker_go_again_exactly_once_and_all_finish(number):
 
 
 def test_a_supervisor_that_was_held_up_is_told_for_how_long(monkeypatch):
-    monkeypatch.setattr(processes, "ASLEEP_S", 0.5)
+    monkeypatch.setattr(pool, "ASLEEP_S", 0.5)
     held_up = Books([fake_spec(0)], on_point=lambda books, point: time.sleep(0.7))
     ProcessExecutor(FakeTrainer, 1).run(held_up)
     assert held_up.slept_s >= 3 * 0.7

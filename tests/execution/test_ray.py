@@ -20,7 +20,8 @@ from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
 from tuner.envs.spec import EnvSpec
 from tuner.errors import InputError, StudyFailedError
 from tuner.execution.inline import InlineExecutor
-from tuner.execution.ray import MAX_STILLBORN, RayExecutor
+from tuner.execution.pool import MAX_STILLBORN
+from tuner.execution.ray import RayExecutor
 from tuner.execution.ray_cluster import Place, room
 from tuner.hyperparameters import DQNHyperparameters
 from tuner.training.registry import make_trainer

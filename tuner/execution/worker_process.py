@@ -19,6 +19,7 @@ from tuner.contract.roles import Trainer
 from tuner.contract.spec import RunId
 from tuner.execution.memory import oom_kills
 from tuner.execution.messages import Answer, Message, Take
+from tuner.execution.pool import LEAVE_S
 from tuner.execution.worker import serve
 
 #: One thread per worker: libraries read these when they are loaded, so they must stand before the worker starts.
@@ -33,6 +34,9 @@ ONE_THREAD = dict.fromkeys(
     "1",
 )
 
+#: Seconds between asking workers to terminate and killing them.
+TERMINATE_S = 1.0
+
 #: Seconds between the closing of a dying process's pipes and its end, at most.
 DYING_S = 1.0
 
@@ -43,20 +47,13 @@ _SPAWN = multiprocessing.get_context("spawn")
 
 
 class WorkerProcess:
-    """One spawned worker in its own process group.
+    """One spawned worker in its own process group; see :class:`~tuner.execution.pool.Worker`.
 
     Args:
         slot: Its place among the workers; a replacement takes over the slot.
         make_trainer: Sent to the worker.
 
     Attributes:
-        held: Runs it has taken and not finished.
-        parked: Its unanswered blocking question.
-        served: Whether it ever got a run.
-        told_done: Whether it knows that nothing will come.
-        leave_by: When it is killed unless it has left by itself (monotonic seconds).
-        crash: What its trainer raised, if it did.
-        heard: When it last said something, or was given a run (monotonic seconds).
         killed: Why the executor has killed it (cause, in words), if it has.
     """
 
@@ -64,6 +61,7 @@ class WorkerProcess:
         self.slot = slot
         self.held: dict[RunId, None] = {}
         self.parked: Take | None = None
+        self.started = True
         self.served = False
         self.told_done = False
         self.leave_by: float | None = None
@@ -90,24 +88,27 @@ class WorkerProcess:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             self.connection.send(answer)
 
-    def receive(self) -> Message | None:
-        """Return its next message, or None when it will never speak again."""
+    def alive(self) -> bool:
+        """Whether its process lives; a sentinel stays silent while something that it has forked lives on."""
+        return self.process.is_alive()
+
+    def words(self) -> Iterator[Message]:
+        """Yield its next message; nothing when it will never speak again, and is to leave."""
         if self.connection.closed:
-            return None
+            return
         try:
             message: Message = self.connection.recv()
         except (EOFError, OSError):
             self.connection.close()
-            return None
-        self.heard = time.monotonic()
-        return message
+            self.parked = None
+            self.leave_by = time.monotonic() + LEAVE_S
+            return
+        yield message
 
     def last_words(self) -> Iterator[Message]:
         """Yield what it said before it died."""
         while not self.connection.closed and self.connection.poll():
-            message = self.receive()
-            if message is not None:
-                yield message
+            yield from self.words()
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to it and to all it has started."""
@@ -119,9 +120,13 @@ class WorkerProcess:
             elif not _is_a_strangers(pid):
                 (os.killpg if _leads_group(pid) else os.kill)(pid, number)
 
+    def terminate(self, waited_s: float) -> None:
+        """Ask it to end; a second later make it."""
+        self.signal(signal.SIGTERM if waited_s < TERMINATE_S else signal.SIGKILL)
+
     def kill(self, cause: LossCause, reason: str) -> None:
-        """End it with all it has started, for a reason."""
-        self.killed = (cause, reason)
+        """End it with all it has started, for a reason; the first one counts."""
+        self.killed = self.killed or (cause, reason)
         self.signal(signal.SIGKILL if os.name == "posix" else signal.SIGTERM)
 
     def _leaves_by(self, deadline: float) -> bool:
