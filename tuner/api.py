@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tuner.contract.roles import Executor
+from tuner.durable import check_writable
 from tuner.envs.source import source_digest
 from tuner.errors import InputError, StudyFailedError, TunerError
 from tuner.execution.choose import interruptible, make_executor, with_workers
@@ -20,7 +20,8 @@ from tuner.plan.cost import refuse_what_cannot_fit
 from tuner.plan.naming import confirm_name, file_name
 from tuner.plan.recipe import StudyRecipe
 from tuner.plan.recipe import from_mapping as recipe_from_mapping
-from tuner.plan.resolve import StudyPlan, plan_again, plan_study
+from tuner.plan.resolve import StudyPlan, plan_study
+from tuner.plan.stored import plan_again
 from tuner.plan.within import Deadlines, plan_within
 from tuner.result.study import StudyData
 from tuner.storage_url import default_storage
@@ -98,13 +99,13 @@ def run(
     progress = progress or NoProgress()
     began = time.monotonic() if began is None else began
     plan = plan_study(recipe, with_workers)
-    deadlines = None
-    if plan.recipe.within is not None:
-        deadlines = Deadlines(began, plan.recipe.within)
+    recipe, deadlines = plan.recipe, None
+    if recipe.within is not None:
+        deadlines = Deadlines(began, recipe.within)
         plan = plan_within(plan, deadlines, stored_budget(plan.name, plan.storage))
-    recipe = plan.recipe
+        recipe = plan.recipe
     refuse_what_cannot_fit(plan)
-    _check_report_dir(plan)
+    check_writable(plan.report, f"--report-dir {plan.reports}")
     if recipe.record:
         check_can_be_filmed(plan.env)
     with study_lock(_lock_database(plan), plan.name):
@@ -158,7 +159,7 @@ def confirm(
         settings = {"confirm": StudyRecipe().confirm, **(settings or {})}
     plan = plan_again(stored, storage or default_storage(), settings or {})
     refuse_what_cannot_fit(plan)
-    _check_report_dir(plan)
+    check_writable(plan.report, f"--report-dir {plan.reports}")
     with study_lock(_lock_database(plan), plan.name):
         watched = Watched(plan.storage, plan.name)
         problem = ConfirmStage(plan, load(plan.name, plan.storage)).problem
@@ -316,11 +317,3 @@ def _result(plan: StudyPlan, data: StudyData, paths: ReportPaths, ending: Ending
     chosen = data.chosen
     best = from_mapping(plan.algorithm, chosen.hyperparameters) if chosen is not None else None
     return StudyResult(plan.name, data, best, paths.page, paths.best_yaml, ending)
-
-
-def _check_report_dir(plan: StudyPlan) -> None:
-    """Find out before the search that its report could not be written."""
-    folder = plan.report
-    there = next(p for p in (folder, *folder.parents) if p.exists())
-    if not there.is_dir() or not os.access(there, os.W_OK):
-        raise InputError(f"--report-dir {plan.reports} cannot be used: {there} may not be written.")

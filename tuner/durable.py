@@ -10,6 +10,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from tuner.errors import InputError
+
+
+def check_writable(folder: Path, flag: str) -> None:
+    """Find out before any work that nothing could be written into a folder, which need not be there yet.
+
+    Raises:
+        InputError: It cannot be made or written; ``flag`` is who asked for it.
+    """
+    there = next(p for p in (folder, *folder.absolute().parents) if p.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise InputError(f"{flag} cannot be used: {there} may not be written.")
+
 
 def replace_file(path: Path, content: bytes) -> None:
     """Write a file in one step; see :func:`replace_with`."""

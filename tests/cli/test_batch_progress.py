@@ -47,7 +47,7 @@ def test_counts_steps_and_time_left_follow_from_what_has_been_reported():
 def test_a_batch_shows_what_is_in_training_while_it_trains():
     shown = []
     specs = [fake_spec(i) for i in range(2)]
-    batch = RunBatch(specs, lambda *news: None, lambda: shown.append(batch.training()))
+    batch = RunBatch(specs, lambda *end: None, lambda: shown.append(batch.training()))
     InlineExecutor(FakeTrainer).run(batch)
     assert {(spec.run_id, len(points)) for view in shown for spec, points in view} >= {
         (spec.run_id, n) for spec in specs for n in (1, 2)

@@ -3,8 +3,9 @@
 import gymnasium as gym
 import numpy as np
 import pytest
+from core.value_iteration import value_iteration
 
-from tuner.core.dynamic_programming import Model, finite_horizon_optimum, policy_return, value_iteration
+from tuner.core.dynamic_programming import Model, finite_horizon_optimum, policy_return
 
 
 def model_of(name, **kwargs):

@@ -13,7 +13,7 @@ from tuner.errors import InputError
 from tuner.hyperparameters import algorithm_class, from_mapping
 from tuner.plan.known import Known, Start, known_settings
 from tuner.plan.recipe import StudyRecipe
-from tuner.plan.resolve import plan_again
+from tuner.plan.stored import plan_again
 from tuner.space.catalog import load_by_name
 from tuner.space.nearest import nearest_params
 from tuner.space.prior import load_prior, packaged_prior

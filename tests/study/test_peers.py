@@ -76,7 +76,7 @@ def test_trials_that_end_elsewhere_are_handed_on_once(meet):
     assert mine.ended_elsewhere() == []
     for trial_id in ids[1:]:
         theirs.set_trial_state_values(trial_id, TrialState.COMPLETE, [1.0])
-    mine.set_trial_state_values(begin(mine, study), TrialState.COMPLETE, [1.0])  # its own are no news
+    mine.set_trial_state_values(begin(mine, study), TrialState.COMPLETE, [1.0])  # its own are not told
     mine.look_at_others()
     assert [t.number for t in mine.ended_elsewhere()] == [1, 2]
     assert mine.ended_elsewhere() == []

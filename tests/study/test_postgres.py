@@ -330,8 +330,8 @@ def test_the_rows_a_transaction_wrote_whose_answer_never_came_may_be_written_aga
     written, writer = [], sharing_of(supervisor).writer
     original = writer.write
 
-    def write(news):
-        pairs = list(news)
+    def write(pending):
+        pairs = list(pending)
         written.append(pairs)
         original(pairs)
         original(pairs)

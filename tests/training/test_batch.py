@@ -11,7 +11,7 @@ from tuner.training.batch import RunBatch
 def test_every_run_is_trained_to_its_end_and_handed_on_once():
     ended = []
     specs = [fake_spec(i) for i in range(4)]
-    batch = RunBatch(specs, lambda *news: ended.append(news))
+    batch = RunBatch(specs, lambda *end: ended.append(end))
     InlineExecutor(FakeTrainer).run(batch)
     assert [spec for spec, _, _ in ended] == specs
     for spec, points, outcome in ended:
@@ -28,7 +28,7 @@ def test_a_lost_run_goes_again_first_and_fails_the_third_time():
         batch.lost([one.run_id], "killed")
     assert batch.take({}, block=False) is one
     batch.lost([one.run_id], "killed")
-    batch.finish(Outcome(one.run_id, "completed", 10))  # late news of a run that was given up
+    batch.finish(Outcome(one.run_id, "completed", 10))  # the late end of a run that was given up
     assert ended == [(one, "failed")]
     assert batch.take({}, block=True) is two
     assert batch.take({}, block=False) is WAIT
@@ -38,7 +38,7 @@ def test_a_lost_run_goes_again_first_and_fails_the_third_time():
 
 def test_an_interrupt_stops_runs_at_their_next_evaluation_and_hands_none_on():
     ended = []
-    batch = RunBatch([fake_spec(i, points=50) for i in range(3)], lambda *news: ended.append(news))
+    batch = RunBatch([fake_spec(i, points=50) for i in range(3)], lambda *end: ended.append(end))
     report = batch.report
 
     def interrupted(points):

@@ -9,7 +9,7 @@ from desk import Desk, make_spec
 from tuner.contract.spec import EvaluationSpec, RunId
 from tuner.envs.spec import EnvSpec
 from tuner.training.saved.image_policy import ImagePolicy
-from tuner.training.saved.model_files import load_policy, save_model
+from tuner.training.saved.model_files import load_model, save_model
 from tuner.training.saved.play import evaluate_saved
 from tuner.training.sb3.trainer import SB3Trainer
 from tuner.training.stack.runner import StackRunner
@@ -77,7 +77,7 @@ def test_numpy_policy_has_the_stacks_q_values(tmp_path, cnn):
     runner.start(run)
     save_model(tmp_path, run, runner._stack.weights(0))
     runner.close()
-    policy = load_policy(tmp_path)
+    policy = load_model(tmp_path).policy
     assert isinstance(policy, ImagePolicy) and policy.seeing((4, 10, 10)) is None and policy.seeing((3, 84, 84)) is None
     policy = policy.seeing((4, 84, 84))
     inputs = np.random.default_rng(0).random((1, 3, policy.input_size), np.float32)
@@ -94,7 +94,7 @@ def test_a_damaged_torso_is_refused(tmp_path):
     weights["features_extractor.cnn.0.weight"] = weights["features_extractor.cnn.0.weight"][:, :, :2]
     save_model(tmp_path, run, weights)
     with pytest.raises(InputError, match="convolution 0"):
-        load_policy(tmp_path)
+        load_model(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from tuner.errors import InputError
 from tuner.hyperparameters import DQNHyperparameters
 from tuner.training.evaluation import Evaluator
 from tuner.training.saved import model_files as checkpoint
-from tuner.training.saved.model_files import load_model, load_policy, save_model
+from tuner.training.saved.model_files import load_model, save_model
 from tuner.training.stack.trainer import NativeTrainer
 
 SPEC = RunSpec(
@@ -87,7 +87,7 @@ def test_the_policy_acts_as_stable_baselines3s_network_with_these_weights(tmp_pa
     reference.load_state_dict({name.removeprefix("q_net."): torch.tensor(value) for name, value in named.items()})
     inputs = np.random.default_rng(1).normal(size=(5, 7, 4)).astype(np.float32)
     expected = reference(torch.tensor(inputs)).detach().numpy()
-    policy = load_policy(tmp_path)
+    policy = load_model(tmp_path).policy
     np.testing.assert_allclose(policy.q_values(inputs), expected, rtol=1e-5, atol=1e-6)
     np.testing.assert_array_equal(policy.act(inputs), expected.argmax(-1))
     assert (policy.input_size, policy.n_actions) == (4, 3)
@@ -100,14 +100,14 @@ def test_a_normalised_policy_is_saved_with_its_statistics_and_acts_as_the_lane_d
     runner.train(desk)
     weights = desk.weights[spec.run_id]
     save_model(tmp_path, spec, weights)
-    policy = load_policy(tmp_path)
+    policy = load_model(tmp_path).policy
     inputs = np.random.default_rng(0).normal(size=(50, 4)).astype(np.float32)
     shown = np.clip((inputs - weights["obs_rms.mean"]) / np.sqrt(weights["obs_rms.var"] + 1e-8), -10, 10)
     plain = {name: value for name, value in weights.items() if name.startswith("q_net")}
     save_model(tmp_path / "plain", dataclasses.replace(spec, hyperparameters=make_spec(0).hyperparameters), plain)
-    expected = load_policy(tmp_path / "plain").q_values(shown)
+    expected = load_model(tmp_path / "plain").policy.q_values(shown)
     np.testing.assert_array_equal(policy.q_values(inputs), expected)
-    assert not np.array_equal(expected, load_policy(tmp_path / "plain").q_values(inputs))
+    assert not np.array_equal(expected, load_model(tmp_path / "plain").policy.q_values(inputs))
     evaluator = Evaluator(spec.env, spec.evaluation)
     (found,) = evaluator.evaluate([spec.evaluation_seed_at(spec.n_timesteps)], policy.act)
     evaluator.close()
@@ -119,7 +119,7 @@ def test_other_files_in_the_folder_stay_and_no_temporary_ones_remain(folder):
     (folder / "training.html").write_text("plot")
     save_model(folder, SPEC, network(seed=9))
     assert sorted(os.listdir(folder)) == ["model.json", "training.html", "weights.npz"]
-    np.testing.assert_array_equal(load_policy(folder).layers[0][0].T, network(seed=9)["q_net.0.weight"])
+    np.testing.assert_array_equal(load_model(folder).policy.layers[0][0].T, network(seed=9)["q_net.0.weight"])
 
 
 def test_a_crash_between_the_two_files_is_not_taken_for_a_model(folder, monkeypatch):
@@ -135,7 +135,7 @@ def test_a_crash_between_the_two_files_is_not_taken_for_a_model(folder, monkeypa
     with pytest.raises(KeyboardInterrupt):
         save_model(folder, SPEC, network(seed=9))
     with pytest.raises(InputError, match="checksum"):
-        load_policy(folder)
+        load_model(folder)
 
 
 def test_a_failed_write_leaves_the_old_file(folder, monkeypatch):
@@ -149,7 +149,7 @@ def test_a_failed_write_leaves_the_old_file(folder, monkeypatch):
         save_model(folder, SPEC, network(seed=9))
     assert (folder / "weights.npz").read_bytes() == before
     assert sorted(os.listdir(folder)) == ["model.json", "weights.npz"]
-    load_policy(folder)
+    load_model(folder)
 
 
 class Evil:
@@ -170,7 +170,7 @@ def test_a_pickled_array_is_refused_and_not_executed(folder, tmp_path):
     np.savez(buffer, **{**network(), "q_net.0.weight": payload})
     replace_weights(folder, buffer.getvalue())
     with pytest.raises(InputError, match=r"weights.npz does not hold a network: .*allow_pickle"):
-        load_policy(folder)
+        load_model(folder)
     assert not marker.exists()
     # The same bytes do execute where pickle is allowed: the test would see it.
     np.load(io.BytesIO(buffer.getvalue()), allow_pickle=True)["q_net.0.weight"]
@@ -214,7 +214,7 @@ BAD_WEIGHTS = {
 def test_weights_that_are_no_network_are_one_line_of_error(folder, kind):
     replace_weights(folder, BAD_WEIGHTS[kind])
     with pytest.raises(InputError, match=r"weights.npz does not hold a network") as caught:
-        load_policy(folder)
+        load_model(folder)
     assert "\n" not in str(caught.value)
 
 
@@ -236,7 +236,7 @@ BAD_MODELS = {
 def test_a_model_file_that_breaks_a_rule_is_one_line_of_error(folder, kind):
     rewrite(folder, BAD_MODELS[kind])
     with pytest.raises(InputError, match=r"model.json does not describe a model: ") as caught:
-        load_policy(folder)
+        load_model(folder)
     assert "\n" not in str(caught.value)
 
 
@@ -244,7 +244,7 @@ def test_a_model_file_that_breaks_a_rule_is_one_line_of_error(folder, kind):
 def test_a_model_file_that_is_not_json_is_one_line_of_error(folder, text):
     (folder / "model.json").write_bytes(text)
     with pytest.raises(InputError, match=r"model.json does not describe a model: ") as caught:
-        load_policy(folder)
+        load_model(folder)
     assert "\n" not in str(caught.value)
 
 
@@ -252,13 +252,13 @@ def test_a_model_file_that_is_not_json_is_one_line_of_error(folder, text):
 def test_a_missing_file_is_named_with_what_a_folder_holds(folder, name):
     (folder / name).unlink()
     with pytest.raises(InputError, match=f"{name} cannot be read: No such file"):
-        load_policy(folder)
+        load_model(folder)
 
 
 def test_altered_weights_are_noticed(folder):
     (folder / "weights.npz").write_bytes(npz(**network(seed=4)))
     with pytest.raises(InputError, match="damaged or belongs to another model"):
-        load_policy(folder)
+        load_model(folder)
 
 
 def test_an_altered_story_is_noticed_and_one_of_version_0_1_0_has_no_checksum(folder):

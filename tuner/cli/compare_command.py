@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from tuner.cli.console import say
 from tuner.cli.parser import add_command, whole_number
 from tuner.cli.recipe_flags import add_field, settings
-from tuner.cli.train_commands import check_folder, plan_training
-from tuner.durable import append_line
+from tuner.cli.train_commands import plan_training
+from tuner.durable import append_line, check_writable
 from tuner.errors import InputError, StudyFailedError
 from tuner.plan.naming import safe_name
 
@@ -73,7 +73,7 @@ def command(parsed: argparse.Namespace) -> int:
     specs = comparison_specs(plan, hyperparameters, seeds)
     name = safe_name(f"compare-{plan.algorithm}-{plan.env.id}")
     folder = Path(parsed.output) if parsed.output is not None else Path("reports") / name
-    check_folder(folder)
+    check_writable(folder, f"-o {folder}")
     folder.mkdir(parents=True, exist_ok=True)
     runs: dict[str, list[ConfirmRun]] = {}
     for backend, members in specs.items():

@@ -45,13 +45,14 @@ def _print_list(algorithm: str) -> None:
 
 
 def _print_fields(algorithm: str) -> None:
-    from tuner.space.fields import field_table
+    from tuner.hyperparameters import algorithm_class, field_infos
+    from tuner.space.fields import default_text
 
     rows = table("field", "default", "valid", "what it does", right=("default",))
-    for row in field_table(algorithm):
-        unit = f" ({row.unit})" if row.unit else ""
-        native = "" if row.sb3 else " [native only]"
-        rows.add_row(row.name, row.default, row.valid, f"{row.help}{unit}{native}")
+    for info in field_infos(algorithm_class(algorithm)).values():
+        unit = f" ({info.unit})" if info.unit else ""
+        native = "" if info.sb3 else " [native only]"
+        rows.add_row(info.name, default_text(info.default), info.valid_range, f"{info.help}{unit}{native}")
     console().print(rows)
 
 

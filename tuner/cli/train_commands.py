@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tuner.cli.console import aligned, decimal, say
 from tuner.cli.parser import add_command, whole_number
 from tuner.cli.recipe_flags import add_field, over, settings
+from tuner.durable import check_writable
 from tuner.errors import InputError, StudyFailedError
 from tuner.hyperparameters import Hyperparameters, algorithm_class, field_infos, from_mapping
 from tuner.plan.naming import safe_name
@@ -77,7 +78,7 @@ def train_command(parsed: argparse.Namespace) -> int:
     recipe = plan.recipe
     name = safe_name(f"{plan.algorithm}-{plan.backend}-{plan.env.id}-seed{seed}")
     folder = Path(parsed.output) if parsed.output is not None else Path("runs") / name
-    check_folder(folder)
+    check_writable(folder, f"-o {folder}")
     if not recipe.quiet:
         for line in plan.notes:
             say(line, stderr=True)
@@ -149,19 +150,6 @@ def _run_spec(plan: StudyPlan, hyperparameters: Hyperparameters, seed: int) -> R
     # Episodes that no search has seen: what a search chose plays fresh ones.
     fresh = dataclasses.replace(spec.evaluation, seed=evaluation_seed(seed, "select", plan.rules.evaluation_seeds))
     return dataclasses.replace(spec, evaluation=fresh)
-
-
-def check_folder(folder: Path) -> None:
-    """Find out before training that nothing could be written to ``-o``.
-
-    Raises:
-        InputError: It cannot be made or written.
-    """
-    import os
-
-    there = next(p for p in (folder, *folder.absolute().parents) if p.exists())
-    if not there.is_dir() or not os.access(there, os.W_OK):
-        raise InputError(f"-o {folder} cannot be used: {there} may not be written.")
 
 
 def _train(spec: RunSpec, folder: Path, facts: EnvFacts, *, quiet: bool) -> int:

@@ -52,23 +52,6 @@ class Model:
         return found
 
 
-def value_iteration(model: Model, gamma: float, tolerance: float = 1e-10) -> tuple[Array, Array]:
-    """Return the optimal (``V[s]``, ``Q[s, a]``) without a time limit.
-
-    Args:
-        model: The process.
-        gamma: Discount factor, in [0, 1).
-        tolerance: Largest error of a value.
-    """
-    values = np.zeros(len(model.rewards))
-    while True:
-        q_values = model.action_values(values, gamma)
-        change = float(np.abs(q_values.max(axis=1) - values).max())
-        values = q_values.max(axis=1)
-        if change * gamma <= tolerance * (1 - gamma):
-            return values, model.action_values(values, gamma)
-
-
 def finite_horizon_optimum(model: Model, horizon: int) -> Array:
     """Return the best undiscounted return ``[S]`` within ``horizon`` steps, where decisions may look at the clock."""
     values = np.zeros(len(model.rewards))

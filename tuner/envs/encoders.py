@@ -73,20 +73,14 @@ class Encoder(Protocol):
 
 
 @dataclass(frozen=True)
-class BoxEncoder:
-    """A Box of any rank as a flat float32 vector, as Stable-Baselines3's ``preprocess_obs`` and ``flatten`` do.
+class _FlatVector:
+    """Stored as the network sees it.
 
     Attributes:
-        input_size: Numbers in the Box.
-        divisor: What they are divided by: a small picture's largest value, else 1.
+        input_size: Length of the flat vector.
     """
 
     input_size: int
-    divisor: int = 1
-    image: None = None
-    frames: int = 0
-    scale: int = 1
-    normalizable: bool = True
 
     @property
     def storage_shape(self) -> tuple[int, ...]:
@@ -98,17 +92,32 @@ class BoxEncoder:
         """float32: what the network sees, so nothing is lost by storing it."""
         return np.dtype(np.float32)
 
-    def store(self, observation: Any) -> Any:
-        """Return ``[input_size]`` float32; no copy where the observation is that already."""
-        numbers = np.asarray(observation, np.float32).reshape(-1)
-        return numbers if self.divisor == 1 else numbers * np.float32(1 / self.divisor)
-
     def to_input(self, stored: Array, out: Array | None = None) -> Array:
         """Return ``stored`` itself when it is float32 and ``out`` is not given."""
         if out is None:
             return stored.astype(np.float32, copy=False)
         out[...] = stored
         return out
+
+
+@dataclass(frozen=True)
+class BoxEncoder(_FlatVector):
+    """A Box of any rank as a flat float32 vector, as Stable-Baselines3's ``preprocess_obs`` and ``flatten`` do.
+
+    Attributes:
+        divisor: What its numbers are divided by: a small picture's largest value, else 1.
+    """
+
+    divisor: int = 1
+    image: None = None
+    frames: int = 0
+    scale: int = 1
+    normalizable: bool = True
+
+    def store(self, observation: Any) -> Any:
+        """Return ``[input_size]`` float32; no copy where the observation is that already."""
+        numbers = np.asarray(observation, np.float32).reshape(-1)
+        return numbers if self.divisor == 1 else numbers * np.float32(1 / self.divisor)
 
 
 @dataclass(frozen=True)
@@ -165,16 +174,14 @@ class DiscreteEncoder:
 
 
 @dataclass(frozen=True)
-class CompositeEncoder:
+class CompositeEncoder(_FlatVector):
     """Spaces made of several: parts one after the other, numbers one-hot (Gymnasium's ``flatten``), pictures in [0, 1].
 
     Attributes:
         space: Dict, Tuple, MultiDiscrete or MultiBinary, nested at will.
-        input_size: Length of the flat vector.
     """
 
     space: spaces.Space[Any]
-    input_size: int
     image: None = None
     frames: int = 0
     scale: int = 1
@@ -183,16 +190,6 @@ class CompositeEncoder:
     def normalizable(self) -> bool:
         """As Stable-Baselines3 sees them: flattened, a Dict or Tuple is a Box."""
         return isinstance(self.space, spaces.Dict | spaces.Tuple)
-
-    @property
-    def storage_shape(self) -> tuple[int, ...]:
-        """``(input_size,)``."""
-        return (self.input_size,)
-
-    @property
-    def storage_dtype(self) -> np.dtype[Any]:
-        """float32."""
-        return np.dtype(np.float32)
 
     def store(self, observation: Any) -> Any:
         """Return ``[input_size]`` float32."""
@@ -204,13 +201,6 @@ class CompositeEncoder:
         """``[input_size]`` float32 where some part is a picture of bytes, which is brought to [0, 1]; else None."""
         factors = _factors(self.space)
         return None if (factors == 1).all() else factors
-
-    def to_input(self, stored: Array, out: Array | None = None) -> Array:
-        """Return ``stored`` itself when it is float32 and ``out`` is not given."""
-        if out is None:
-            return stored.astype(np.float32, copy=False)
-        out[...] = stored
-        return out
 
 
 def encoder_for(space: spaces.Space[Any]) -> Encoder:
@@ -242,7 +232,7 @@ def encoder_for(space: spaces.Space[Any]) -> Encoder:
             )
         size = int(spaces.flatdim(space))
         check_size(space, size)
-        return CompositeEncoder(space, size)
+        return CompositeEncoder(size, space)
     raise UnusableEnvironmentError(
         f"observations are {type(space).__name__}; supported: Box, Discrete, MultiDiscrete, MultiBinary, Dict, Tuple."
     )

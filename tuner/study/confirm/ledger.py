@@ -51,18 +51,19 @@ class ScheduleAsker:
         self._wanted = wanted
         self._results = results
         self._jobs: dict[int, Job] = {}
-
-    def _next(self) -> Job | None:
-        open_jobs = set(self._jobs.values())
-        return next((job for job in self._wanted(self._results) if job not in open_jobs), None)
+        self._next: Job | None = None
 
     def wants(self) -> bool:
         """Return whether the schedule wants a run that is not training."""
-        return self._next() is not None
+        open_jobs = set(self._jobs.values())
+        self._next = next((job for job in self._wanted(self._results) if job not in open_jobs), None)
+        return self._next is not None
 
     def fill(self, trial: Trial) -> AskedTrial:
-        """Give a trial the next run of the schedule."""
-        job = self._next()
+        """Give a trial the run that :meth:`wants` has just found."""
+        if self._next is None:  # a trial that somebody else has queued
+            self.wants()
+        job, self._next = self._next, None
         assert job is not None
         contestant = self._contestants[job.key]
         seed = run_seed(self._plan.seed, job.phase, 0, job.replicate)

@@ -15,8 +15,9 @@ from tuner.contract.rules import rules_of
 from tuner.errors import InputError, ResumeError
 from tuner.plan.known import Known
 from tuner.plan.naming import CONFIRM_SUFFIX
-from tuner.plan.recipe import StudyRecipe, flag
-from tuner.plan.resolve import StudyPlan, as_stored, changed_source, describe_evaluation
+from tuner.plan.recipe import SETTINGS, StudyRecipe, flag
+from tuner.plan.resolve import StudyPlan, describe_evaluation
+from tuner.plan.stored import as_stored, changed_source
 from tuner.storage_url import mask
 from tuner.study.search.asker import SpaceAsker
 from tuner.study.search.ledger import Ledger
@@ -158,7 +159,7 @@ def _note_resume(study: optuna.Study, plan: StudyPlan, provenance: Mapping[str, 
     stored = study.user_attrs
     given = _describe(plan, provenance)[attr.RECIPE]
     # A pinned setting that has come since the study was begun stays unsaid.
-    free = {name: value for name, value in given.items() if name not in plan.recipe.pinned()}
+    free = {name: value for name, value in given.items() if not SETTINGS[name].pinned}
     study.set_user_attr(attr.RECIPE, {**stored[attr.RECIPE], **free})
     origin = stored[attr.PROVENANCE]
     keys = ("created", "command", "git_commit", "numeric_path")
@@ -194,9 +195,9 @@ def check_resume(plan: StudyPlan, stored: Mapping[str, Any]) -> None:
 
 
 def _differences(plan: StudyPlan, stored: Mapping[str, Any]) -> list[str]:
-    recipe, space = stored[attr.RECIPE], stored[attr.SPACE]
+    asked, recipe, space = plan.recipe, stored[attr.RECIPE], stored[attr.SPACE]
     found = []
-    for name, given in plan.recipe.pinned().items():
+    for name, given in asked.pinned().items():
         if name == "space":
             continue
         if name not in recipe and given == getattr(StudyRecipe(), name):
@@ -208,7 +209,7 @@ def _differences(plan: StudyPlan, stored: Mapping[str, Any]) -> list[str]:
         if _plain(was) != _plain(given):
             found.append(f"{flag(name)} was {_show(was)}, now {_show(given)}")
     if not found and stored[attr.SPACE_HASH] != plan.space.hash():
-        found.append(_space_difference(space, plan.space.to_mapping(), recipe["space"], plan.recipe.space))
+        found.append(_space_difference(space, plan.space.to_mapping(), recipe["space"], asked.space))
     path = stored[attr.PROVENANCE].get("numeric_path")
     if path != plan.numeric_path:
         found.append(f"networks were trained by '{path}', now by '{plan.numeric_path}' (see --device)")

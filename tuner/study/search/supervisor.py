@@ -98,7 +98,7 @@ class StudySupervisor:
         """Take note of a run's end, and settle its trial when it was the last."""
         run = self._open.running(outcome.run_id)
         if run is None:
-            return  # it was lost and goes again; this is the late news of the first attempt
+            return  # it was lost and goes again; this is the late end of the first attempt
         trial = self._open.trial(outcome.run_id)
         run.state, run.steps, run.elapsed_s = "ended", outcome.steps, outcome.elapsed_s
         took_s = self._clock() - self._began.pop(outcome.run_id)

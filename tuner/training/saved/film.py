@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from tuner import seeding
 from tuner.contract.spec import EvaluationSpec
+from tuner.durable import replace_file
 from tuner.envs.atari import AtariGame
 from tuner.envs.bare import BareEnv
 from tuner.envs.encoders import encoder_for
@@ -97,9 +97,7 @@ def record(folder: Path, env: EnvSpec, evaluation: EvaluationSpec, act: Callable
             episodes = [_play(bare, evaluation.seed + i, evaluation, act, film.add) for i in range(evaluation.episodes)]
         returns, lengths = zip(*episodes, strict=True)
         story = Story(env.id, returns, lengths, fps, evaluation.seed)
-        partial = folder / f".{STORY}.partial"
-        partial.write_text(json.dumps(asdict(story), indent=1) + "\n", encoding="utf-8")
-        os.replace(partial, folder / STORY)
+        replace_file(folder / STORY, (json.dumps(asdict(story), indent=1) + "\n").encode())
     except OSError as error:
         raise InputError(f"The film cannot be written to {folder}: {error.strerror or error}.") from error
     finally:

@@ -101,15 +101,6 @@ def save_model(
         raise InputError(f"{folder} cannot be written: {error.strerror or error}.") from error
 
 
-def load_policy(folder: Path) -> GreedyPolicy:
-    """Return the policy saved in a folder.
-
-    Raises:
-        InputError: As for :func:`load_model`.
-    """
-    return load_model(folder).policy
-
-
 def load_model(folder: Path) -> SavedModel:
     """Return what :func:`save_model` wrote. No code of the files is run, no module they name is imported.
 
