@@ -1,6 +1,7 @@
 """Hyperparameter optimization for Deep Q-learning: fast, honest, unkillable.
 
-``tuner.run(tuner.StudyRecipe(env="CartPole-v1", trials=100))`` searches, saves, reports and exports.
+``tuner.run(tuner.StudyRecipe(env="CartPole-v1", trials=100))`` searches, saves, reports and exports;
+``tuner.load_agent(FOLDER).act(observation)`` plays what ``tune train`` saved.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -8,12 +9,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tuner.api import StudyResult, run
     from tuner.plan.recipe import StudyRecipe
+    from tuner.training.saved.agent import Agent, load_agent
 
-__all__ = ["StudyRecipe", "StudyResult", "__version__", "run"]
+__all__ = ["Agent", "StudyRecipe", "StudyResult", "__version__", "load_agent", "run"]
 
 __version__ = "0.1.0"
 
-_HOMES = {"run": "tuner.api", "StudyResult": "tuner.api", "StudyRecipe": "tuner.plan.recipe"}
+_HOMES = {
+    "run": "tuner.api",
+    "StudyResult": "tuner.api",
+    "StudyRecipe": "tuner.plan.recipe",
+    "Agent": "tuner.training.saved.agent",
+    "load_agent": "tuner.training.saved.agent",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -90,6 +90,11 @@ def test_export_prints_the_best_as_rl_zoo_yaml(study):
     assert settings["learning_rate"] == load("tiny").best.hyperparameters["learning_rate"]
 
 
+def test_export_says_what_its_training_costs(study):
+    shell, best = tune("export", "tiny"), load("tiny").best
+    assert shell.err == f"One training run of trial {best.number} took {best.duration_s:.3g} s of a worker.\n"
+
+
 def test_export_writes_any_trial(study, tmp_path):
     target = tmp_path / "new" / "one.yaml"
     shell = tune("export", "tiny", "--trial", "1", "-o", str(target))

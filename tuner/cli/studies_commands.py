@@ -160,10 +160,12 @@ def export_command(parsed: argparse.Namespace) -> int:
         say(f"Not in RL Zoo's format: {export.reason}", stderr=True)
     if parsed.output is None:
         say(export.text, end="")
-        return 0
-    try:
-        write_export(export, Path(parsed.output))
-    except OSError as error:
-        raise InputError(f"-o {parsed.output} cannot be written: {error.strerror or error}.") from error
-    say(f"{parsed.output}: trial {export.trial}")
+    else:
+        try:
+            write_export(export, Path(parsed.output))
+        except OSError as error:
+            raise InputError(f"-o {parsed.output} cannot be written: {error.strerror or error}.") from error
+        say(f"{parsed.output}: trial {export.trial}")
+    if export.seconds:
+        say(f"One training run of trial {export.trial} took {export.seconds:.3g} s of a worker.", stderr=True)
     return 0

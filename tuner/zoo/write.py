@@ -31,12 +31,14 @@ class Export:
         zoo: Whether RL Zoo loads it.
         reason: Why it is in our own schema; empty when it is RL Zoo's.
         trial: Which trial.
+        seconds: What one training run of it took of a worker, evaluations included; 0 where that is not known.
     """
 
     text: str
     zoo: bool
     reason: str
     trial: int
+    seconds: float = 0.0
 
 
 def export_trial(data: StudyData, number: int | None = None) -> Export:
@@ -56,7 +58,7 @@ def export_trial(data: StudyData, number: int | None = None) -> Export:
     env_kwargs = data.recipe.get("env_arg") or {}
     preprocessing = data.provenance.get("preprocessing") or {}
     written = _yaml(str(data.recipe["env"]), data.grid[-1], hyperparameters, env_kwargs, preprocessing)
-    return Export(*written, trial.number)
+    return Export(*written, trial.number, trial.duration_s / max(len(trial.curves), 1))
 
 
 def config_yaml(

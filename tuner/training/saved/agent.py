@@ -1,0 +1,205 @@
+"""A trained agent in the user's own code: observations in, actions out, as the environment itself has them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tuner.contract.spec import EvaluationSpec
+from tuner.envs.spec import EnvSpec
+from tuner.errors import InputError
+from tuner.training.saved.image_policy import ImagePolicy
+from tuner.training.saved.model_files import SavedModel, load_model
+
+if TYPE_CHECKING:
+    import gymnasium
+
+    from tuner.envs.encoders import Encoder
+    from tuner.hyperparameters import Hyperparameters
+    from tuner.training.registry import GreedyPolicy
+
+Array = NDArray[Any]
+
+
+class _Ends(NamedTuple):
+    """What lies between the environment and the network.
+
+    Attributes:
+        encoder: From an observation to network input.
+        policy: The policy, which fits it.
+        start: The environment's action of index 0.
+    """
+
+    encoder: Encoder
+    policy: GreedyPolicy
+    start: int
+
+
+class Agent:
+    """A greedy agent. Loading it runs no code of its files; the environment is looked at when it is first needed.
+
+    Args:
+        model: What was saved.
+        folder: Where.
+        env_module: File or module to import the environment from.
+        env: An environment that is there already, to take the spaces from; nothing is made then.
+
+    Attributes:
+        model: What was saved: the run with its hyperparameters and seed, the learning curve, versions.
+    """
+
+    def __init__(
+        self, model: SavedModel, folder: Path, env_module: str | None = None, env: gymnasium.Env[Any, Any] | None = None
+    ) -> None:
+        self.model = model
+        self._folder = folder
+        self._env_module = env_module
+        self._given = env
+
+    @property
+    def hyperparameters(self) -> Hyperparameters:
+        """What it was trained with."""
+        return self.model.spec.hyperparameters
+
+    def act(self, observation: Any) -> int:
+        """Return the best action, as ``env.step`` takes it.
+
+        Args:
+            observation: As the environment gives it: a number, an array, a Dict or a Tuple.
+
+        Raises:
+            InputError: The environment cannot be made, or does not fit the agent.
+        """
+        return int(self.act_many([observation])[0])
+
+    def act_many(self, observations: Sequence[Any]) -> NDArray[np.int64]:
+        """Return the best action for each of N observations, [N]; one pass through the network."""
+        ends = self._ends
+        return np.asarray(ends.policy.act(self._inputs(observations)) + ends.start, np.int64)
+
+    def q_values(self, observation: Any) -> NDArray[np.float64]:
+        """Return the expected discounted return of each action by the agent's estimate, [n_actions].
+
+        Raises:
+            InputError: It was trained by an algorithm without such values; or as for :meth:`act`.
+        """
+        values = getattr(self._ends.policy, "q_values", None)
+        if values is None:
+            raise InputError(f"The model in {self._folder} was trained by {self.model.spec.algorithm}: no Q-values.")
+        return np.asarray(values(self._inputs([observation]))[0], np.float64)
+
+    def evaluate(self, episodes: int = 20, seed: int = 0) -> tuple[tuple[float, ...], tuple[int, ...]]:
+        """Play whole episodes in environments of its own, as ``tune evaluate`` does.
+
+        Args:
+            episodes: How many, >= 1.
+            seed: Episode i resets with ``seed + i``.
+
+        Returns:
+            (undiscounted return of each episode, steps of each episode).
+
+        Raises:
+            InputError: As for :meth:`act`.
+        """
+        from tuner.training.evaluation import Evaluator
+
+        evaluation = self.evaluation(episodes, seed)
+        evaluator = Evaluator(self.env, evaluation)
+        try:
+            ((returns, lengths),) = evaluator.evaluate([seed], self.policy.act)
+        finally:
+            evaluator.close()
+        return returns, lengths
+
+    def make_env(self, render_mode: str | None = None) -> gymnasium.Env[Any, Any]:
+        """Return the environment that it was trained in, preprocessing of frames included.
+
+        Args:
+            render_mode: As ``gymnasium.make`` takes it.
+        """
+        from tuner.envs.make import make
+
+        return make(self.env, render_mode)
+
+    def evaluation(self, episodes: int, seed: int) -> EvaluationSpec:
+        """Return how episodes are played: with the caps and the chance of a random action of its training.
+
+        Raises:
+            InputError: Fewer than one episode.
+        """
+        if episodes < 1:
+            raise InputError(f"episodes must be at least 1, got {episodes}.")
+        saved = self.model.spec.evaluation
+        return EvaluationSpec(episodes, seed, saved.max_steps, saved.epsilon)
+
+    @property
+    def policy(self) -> GreedyPolicy:
+        """From network inputs to action indices, once the environment is known to fit."""
+        return self._ends.policy
+
+    @cached_property
+    def env(self) -> EnvSpec:
+        """The environment, imported from the module that the user has named, never from the one that the file names.
+
+        Raises:
+            InputError: It comes from a module, and none is named.
+        """
+        saved = self.model.spec.env
+        prefix, _, env_id = saved.id.rpartition(":")
+        module = saved.module or prefix
+        if module and self._env_module is None:
+            raise InputError(
+                f"The model in {self._folder} plays an environment from '{module}', and importing that runs its "
+                f"code. If you trust it, add --env-module {module}."
+            )
+        return dataclasses.replace(saved, id=env_id, module=self._env_module)
+
+    @cached_property
+    def _ends(self) -> _Ends:
+        if self._given is not None:
+            from tuner.envs.encoders import encoder_for
+
+            name = getattr(self._given.spec, "id", type(self._given.unwrapped).__name__)
+            encoder, actions = encoder_for(self._given.observation_space), self._given.action_space
+        else:
+            from tuner.envs.make import inspect
+
+            facts = inspect(self.env, self.model.spec.algorithm)
+            name, encoder, actions = self.env.id, facts.encoder, facts.action_space
+        policy: GreedyPolicy = self.model.policy
+        if isinstance(policy, ImagePolicy) and encoder.image is not None:
+            policy = policy.seeing(encoder.image) or policy
+        fits = (encoder.input_size, int(getattr(actions, "n", 0)))
+        if fits != (policy.input_size, policy.n_actions):
+            raise InputError(
+                f"The model in {self._folder} reads {policy.input_size} numbers and chooses among {policy.n_actions} "
+                f"actions; {name} has {fits[0]} and {fits[1]}. It was trained on another version of the environment."
+            )
+        return _Ends(encoder, policy, int(getattr(actions, "start", 0)))
+
+    def _inputs(self, observations: Sequence[Any]) -> Array:
+        encoder = self._ends.encoder
+        return encoder.to_input(np.stack([encoder.store(observation) for observation in observations]))
+
+
+def load_agent(
+    folder: str | Path, *, env_module: str | None = None, env: gymnasium.Env[Any, Any] | None = None
+) -> Agent:
+    """Return the agent that ``tune train`` saved in a folder.
+
+    Args:
+        folder: Holds ``model.json`` and ``weights.npz``.
+        env_module: File or module that registers the environment; needed where it is not one of an installed package.
+            A model file alone never makes us import code.
+        env: The environment itself, where it is there already: its spaces say how observations are read.
+
+    Raises:
+        InputError: The folder holds no model, or a damaged one.
+    """
+    return Agent(load_model(Path(folder)), Path(folder), env_module, env)
