@@ -6,6 +6,8 @@ large to hold or to show: deep nesting, aliases of aliases, numbers of thousands
 
 from __future__ import annotations
 
+import math
+import re
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -19,6 +21,13 @@ MAX_BYTES, MAX_DEPTH, MAX_VALUES = 1 << 16, 32, 20_000
 
 #: Whole numbers lie within this: what a database and a float can hold.
 MAX_INTEGER = 2**63 - 1
+
+
+_DIGITS = r"\d+(?:_\d+)*"
+_INTEGER = re.compile(rf"[+-]?{_DIGITS}")
+_NUMBER = re.compile(rf"[+-]?(?:{_DIGITS}\.?(?:{_DIGITS})?|\.{_DIGITS})(?:[eE][+-]?\d+)?")
+#: Longer whole numbers stay text, which every rule for a number refuses.
+MAX_DIGITS = 300
 
 
 class _Loader(yaml.SafeLoader):
@@ -139,3 +148,11 @@ def parse(text: str) -> Any:
         raise InputError(f"is not valid YAML: {error.problem}{place}.") from error
     except (yaml.YAMLError, ValueError, TypeError, LookupError, RecursionError) as error:
         raise InputError(f"is not valid YAML: {next(iter(str(error).splitlines()), type(error).__name__)}") from error
+
+
+def read_number(text: str) -> int | float | str:
+    """Return the number that a word stands for (``1e-3`` and ``50_000`` too), or the word itself."""
+    if _INTEGER.fullmatch(text) and len(text) <= MAX_DIGITS:
+        return int(text)
+    number = float(text) if _NUMBER.fullmatch(text) else math.nan
+    return number if math.isfinite(number) else text

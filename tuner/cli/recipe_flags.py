@@ -6,9 +6,10 @@ import argparse
 from collections.abc import Mapping
 from typing import Any
 
-from tuner.cli.values import read_number, read_pairs
+from tuner.cli.values import read_pairs
 from tuner.fields import FieldInfo
 from tuner.hyperparameters import ALGORITHMS, field_infos
+from tuner.plain_yaml import read_number
 from tuner.plan.recipe import SETTINGS, check_setting, flag
 from tuner.storage_url import DEFAULT_STORAGE, STORAGE_VARIABLE
 

@@ -142,9 +142,11 @@ def plan_lines(plan: StudyPlan, costs: Mapping[str, str]) -> list[str]:
         **costs,
         "report": f"{recipe.report_dir}/{plan.name}/index.html",
     }
-    width = max(map(len, facts))
-    lines = [f"{name:<{width}}  {text}" for name, text in facts.items()]
-    lines += ["searched", *aligned({n: range_text(r.to_mapping()) for n, r in plan.space.search.items()})]
+    lines = [
+        *aligned(facts, indent=""),
+        "searched",
+        *aligned({n: range_text(r.to_mapping()) for n, r in plan.space.search.items()}),
+    ]
     if plan.space.fixed:
         lines += ["fixed", *aligned(plan.space.fixed)]
     if plan.space.derived:

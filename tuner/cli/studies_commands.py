@@ -104,8 +104,7 @@ def _summary(data: StudyData) -> list[str]:
         f"{data.steps_spent:,} {data.clock}, {show_duration(sum(t.duration_s for t in data.trials))} of training"
         + (f"; {data.steps_saved:,} steps saved by stopping early" if data.grid and data.steps_saved else "")
     )
-    width = max(map(len, facts))
-    lines = [f"{name:<{width}}  {one_line(text)}" for name, text in facts.items()]
+    lines = aligned(facts, indent="")
     if data.best is None:
         return [*lines, "No trial has completed yet."]
     best, chosen = data.best, data.chosen or data.best

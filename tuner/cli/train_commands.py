@@ -56,16 +56,12 @@ def add_to(commands: Any) -> None:
     )
 
     evaluate = add_command(commands, "evaluate", evaluate_command, "play a saved model greedily and say how it does")
-    evaluate.add_argument("folder", metavar="DIR", help="Where tune train saved it")
-    evaluate.add_argument("--episodes", metavar="N", default="100", help="Episodes to play (default: 100)")
-    evaluate.add_argument("--seed", metavar="N", default="0", help="Seed of the first episode (default: 0)")
-    evaluate.add_argument("--env-module", metavar="FILE|NAME", help="File or module that registers the environment")
-
     film = add_command(commands, "record", record_command, "film a saved model at play: MP4 and GIF, no display needed")
-    film.add_argument("folder", metavar="DIR", help="Where tune train saved it")
-    film.add_argument("--episodes", metavar="N", default="1", help="Episodes to play (default: 1)")
-    film.add_argument("--seed", metavar="N", default="0", help="Seed of the first episode (default: 0)")
-    film.add_argument("--env-module", metavar="FILE|NAME", help="File or module that registers the environment")
+    for played, episodes in ((evaluate, "100"), (film, "1")):
+        played.add_argument("folder", metavar="DIR", help="Where tune train saved it")
+        played.add_argument("--episodes", metavar="N", default=episodes, help=f"Episodes to play (default: {episodes})")
+        played.add_argument("--seed", metavar="N", default="0", help="Seed of the first episode (default: 0)")
+        played.add_argument("--env-module", metavar="FILE|NAME", help="File or module that registers the environment")
     film.add_argument("-o", "--output", metavar="DIR", help="Folder of the film (default: the model's)")
 
 

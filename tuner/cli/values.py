@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Iterable
 from typing import Any
 
 from tuner.errors import InputError
-from tuner.plain_yaml import parse
-
-_DIGITS = r"\d+(?:_\d+)*"
-_INTEGER = re.compile(rf"[+-]?{_DIGITS}")
-_NUMBER = re.compile(rf"[+-]?(?:{_DIGITS}\.?(?:{_DIGITS})?|\.{_DIGITS})(?:[eE][+-]?\d+)?")
-#: Longer whole numbers stay text, which every rule for a number refuses.
-MAX_DIGITS = 300
+from tuner.plain_yaml import parse, read_number
 
 _WORDS: dict[str, Any] = {"true": True, "false": False, "null": None, "none": None}
 
@@ -51,10 +43,8 @@ def read_value(text: str) -> Any:
     """
     if text.lower() in _WORDS:
         return _WORDS[text.lower()]
-    if _NUMBER.fullmatch(text):
-        return read_number(text)
     if text[:1] not in ("[", "{", "'", '"'):
-        return text
+        return read_number(text)
     try:
         value = parse(text)
     except InputError as error:
@@ -62,14 +52,6 @@ def read_value(text: str) -> Any:
             f"'{text}' is not a list such as [64, 64], a mapping such as {{duration: 5}}, nor quoted text: it {error}"
         ) from None
     return value if isinstance(value, str) else _item(value, text)
-
-
-def read_number(text: str) -> int | float | str:
-    """Return the number that a word stands for, or the word itself."""
-    if _INTEGER.fullmatch(text) and len(text) <= MAX_DIGITS:
-        return int(text)
-    number = float(text) if _NUMBER.fullmatch(text) else math.nan
-    return number if math.isfinite(number) else text
 
 
 def _item(value: Any, whole: str) -> Any:

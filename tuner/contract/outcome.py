@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -22,6 +23,20 @@ def bounded(text: str) -> str:
     """Return a text of at most about :data:`MAX_TEXT` characters, which says how many were cut."""
     cut = len(text) - MAX_TEXT
     return text if cut <= 0 else f"{text[:MAX_TEXT]} ... ({cut:_} more characters)"
+
+
+def describe(error: BaseException) -> str:
+    """Return 'Class: message' on one line."""
+    try:
+        message = " ".join(str(error).split())
+    except Exception:  # it cannot even be shown
+        message = ""
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__
+
+
+def described(error: BaseException) -> tuple[str, str]:
+    """Return the reason and the detail of an :class:`Outcome`: the exception on one line, and its traceback."""
+    return describe(error), "".join(traceback.format_exception(error))
 
 
 @dataclass(frozen=True)

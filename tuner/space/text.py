@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from tuner.fields import FieldInfo
+from tuner.plain_yaml import read_number
 
 _WORDS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 
@@ -22,20 +22,8 @@ def read_text(info: FieldInfo, text: str) -> Any:
     if info.kind == "layers":
         return _read_layers(word, text)
     if info.kind in ("int", "float"):
-        return _read_number(word, text)
+        return read_number(word)
     return word
-
-
-def _read_number(word: str, text: str) -> Any:
-    try:
-        return int(word)
-    except ValueError:
-        pass
-    try:
-        number = float(word)
-    except ValueError:
-        return text
-    return number if math.isfinite(number) else text
 
 
 def _read_layers(word: str, text: str) -> Any:

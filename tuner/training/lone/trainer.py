@@ -6,19 +6,25 @@ import itertools
 import json
 import logging
 import time
-import traceback
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tuner.contract.outcome import EvalPoint, Outcome, OutcomeKind, points_from_plain, points_to_plain
+from tuner.contract.outcome import (
+    EvalPoint,
+    Outcome,
+    OutcomeKind,
+    describe,
+    described,
+    points_from_plain,
+    points_to_plain,
+)
 from tuner.contract.roles import DONE, Dispatcher, RunObserver
 from tuner.contract.spec import RunSpec
 from tuner.errors import DivergedError
 from tuner.training.run_checkpoint import RunCheckpoints
-from tuner.training.stack.lane import describe
 
 logger = logging.getLogger(__name__)
 
@@ -116,13 +122,13 @@ class LoneTrainer:
         except Exception as error:
             if reporting:
                 raise
-            kind, reason, detail = "failed", describe(error), "".join(traceback.format_exception(error))
+            kind, (reason, detail) = "failed", described(error)
         finally:
             try:
                 if run is not None:
                     run.close()
             except Exception as error:
-                kind, reason, detail = "failed", describe(error), "".join(traceback.format_exception(error))
+                kind, (reason, detail) = "failed", described(error)
         if run is not None and self._observer is not None:
             self._observer.on_end(spec.run_id, run.arrays())
         if self._checkpoints is not None and kind != "stopped":  # an interrupted one will go on

@@ -11,7 +11,6 @@ import contextlib
 import functools
 import math
 import time
-import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,7 +23,7 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from tuner import seeding
-from tuner.contract.outcome import EvalPoint, Outcome, OutcomeKind
+from tuner.contract.outcome import EvalPoint, Outcome, OutcomeKind, described
 from tuner.contract.roles import Dispatcher, RunObserver
 from tuner.contract.spec import RunSpec
 from tuner.envs.encoders import encoder_for
@@ -34,7 +33,6 @@ from tuner.training.evaluation import Evaluator
 from tuner.training.sb3.global_streams import global_streams_kept
 from tuner.training.sb3.inputs import constructor_arguments, for_sb3, normalized
 from tuner.training.sb3.models import after_training_calls, epsilon_now, greedy_actions, model_class, weights_of
-from tuner.training.stack.lane import describe
 
 
 class SB3Trainer:
@@ -66,7 +64,7 @@ class SB3Trainer:
             except Exception as error:
                 if run.seam_error is not None:  # the dispatcher broke, not the run
                     raise run.seam_error from None
-                kind, reason, detail = "failed", describe(error), "".join(traceback.format_exception(error))
+                kind, (reason, detail) = "failed", described(error)
             if self._observer is not None and run.model is not None:
                 self._observer.on_end(spec.run_id, weights_of(run.model))
         return Outcome(spec.run_id, kind, run.step, run.elapsed_s, reason, detail)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import json
 import time
-import traceback
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 
 from tuner import seeding
 from tuner.agents.dqn.exploration import epsilon
-from tuner.contract.outcome import EvalPoint, Outcome, OutcomeKind, points_from_plain, points_to_plain
+from tuner.contract.outcome import EvalPoint, Outcome, OutcomeKind, described, points_from_plain, points_to_plain
 from tuner.contract.roles import RunObserver
 from tuner.contract.spec import RunSpec
 from tuner.envs.bare import BareEnv
@@ -157,7 +156,7 @@ class LaneRun:
 
     def fail(self, error: Exception) -> None:
         """End the run with an exception."""
-        self.end("failed", describe(error), "".join(traceback.format_exception(error)))
+        self.end("failed", *described(error))
 
     def _metrics(self) -> Mapping[str, float]:
         means = self._means
@@ -171,12 +170,3 @@ class LaneRun:
 
     def _epsilon(self) -> float:
         return float(epsilon(self.hyperparameters, self.clock, self.spec.n_timesteps))
-
-
-def describe(error: BaseException) -> str:
-    """Return 'Class: message' on one line."""
-    try:
-        message = " ".join(str(error).split())
-    except Exception:  # it cannot even be shown
-        message = ""
-    return f"{type(error).__name__}: {message}" if message else type(error).__name__

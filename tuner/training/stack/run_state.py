@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.agents.dqn.stack import DQNStack
+from tuner.contract.outcome import describe
 from tuner.core.named_arrays import joined, part_of
-from tuner.training.stack.lane import LaneRun, describe
+from tuner.training.stack.lane import LaneRun
 
 Array = NDArray[Any]
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import traceback
-
 from threadpoolctl import threadpool_limits
 
 from tuner.agents.dqn.seams import NumericPath
-from tuner.contract.outcome import Outcome
+from tuner.contract.outcome import Outcome, described
 from tuner.contract.roles import DONE, WAIT, Dispatcher, RunObserver
 from tuner.contract.spec import RunSpec
 from tuner.training.run_checkpoint import RunCheckpoints
-from tuner.training.stack.lane import describe
 from tuner.training.stack.runner import StackRunner
 
 
@@ -104,9 +101,7 @@ class NativeTrainer:
             if stack is not None and not stack.active:
                 stack.close()
                 del self._stacks[spec.shape]
-            dispatcher.finish(
-                Outcome(spec.run_id, "failed", 0, 0.0, describe(error), "".join(traceback.format_exception(error)))
-            )
+            dispatcher.finish(Outcome(spec.run_id, "failed", 0, 0.0, *described(error)))
 
     @property
     def _in_progress(self) -> int:
