@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage
@@ -31,8 +32,9 @@ class Identity:
     """
 
     def __init__(self, storage: BaseStorage, study_id: int, path: Path | None = None) -> None:
-        self._tables = known_tables(storage)
-        self._study_id = study_id
+        tables = known_tables(storage)
+        self._engine = tables[0] if tables is not None else None
+        self._query = _query(tables[1], study_id) if tables is not None else None  # made once: that takes longest
         self._path = path
         attrs = storage.get_study_user_attrs(study_id)
         self.id: str | None = attrs.get(attr.ID, attrs.get(attr.PARENT))
@@ -60,18 +62,21 @@ class Identity:
 
     def _row_now(self) -> tuple[str, str | None] | None:
         """Return (name, id) of the study; None where it is not there, or the database's tables are not known."""
-        if self._tables is None:
+        if self._engine is None:
             return None
-        engine, models = self._tables
-        studies, attrs = models.StudyModel.__table__, models.StudyUserAttributeModel.__table__
-        key = and_(attrs.c.study_id == studies.c.study_id, attrs.c.key.in_((attr.ID, attr.PARENT)))
-        query = select(studies.c.study_name, attrs.c.value_json).select_from(studies.outerjoin(attrs, key))
         try:
-            with engine.connect() as connection:
-                row = connection.execute(query.where(studies.c.study_id == self._study_id)).first()
+            with self._engine.connect() as connection:
+                row = connection.execute(self._query).first()
         except SQLAlchemyError as error:
             raise StorageInternalError("The study could not be looked at.") from error
         return None if row is None else (row[0], row[1])
+
+
+def _query(models: Any, study_id: int) -> Any:
+    studies, attrs = models.StudyModel.__table__, models.StudyUserAttributeModel.__table__
+    key = and_(attrs.c.study_id == studies.c.study_id, attrs.c.key.in_((attr.ID, attr.PARENT)))
+    query = select(studies.c.study_name, attrs.c.value_json).select_from(studies.outerjoin(attrs, key))
+    return query.where(studies.c.study_id == study_id)
 
 
 class Watched:

@@ -9,6 +9,7 @@ different (:func:`row_writer` finds out beforehand) everything goes through the 
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
@@ -195,12 +196,17 @@ class TableWriter:
         self, connection: Any, table: Any, key_column: str, trial_id: int, rows: dict[Any, dict[str, Any]]
     ) -> None:
         """Write rows, in place of those with the same key: also of a transaction whose answer never came."""
-        values = [{"trial_id": trial_id, key_column: key, **row} for key, row in rows.items()]
-        if values:
-            statement = self._insert(table)
-            changes = {name: statement.excluded[name] for name in values[0] if name not in ("trial_id", key_column)}
-            keys = ["trial_id", key_column]
-            connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=changes), values)
+        if rows:
+            values = [{"trial_id": trial_id, key_column: key, **row} for key, row in rows.items()]
+            connection.execute(self._upsert_into(table, key_column), values)
+
+    @functools.cache  # noqa: B019 (a writer lives as long as its study; making a statement takes longer than running it)
+    def _upsert_into(self, table: Any, key_column: str) -> Any:
+        keys = ["trial_id", key_column]
+        statement = self._insert(table)
+        others = [c.name for c in table.columns if not c.primary_key and c.name not in keys]
+        changes = {name: statement.excluded[name] for name in others}
+        return statement.on_conflict_do_update(index_elements=keys, set_=changes)
 
     def _end(
         self, connection: Any, trial_id: int, state: TrialState, values: Sequence[float] | None, moment: datetime
