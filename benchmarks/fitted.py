@@ -1,6 +1,6 @@
 """What each regressor of fitted Q-iteration reaches on CartPole-v1 from random experience.
 
-    python benchmarks/fitted.py [--transitions 50000] [--iterations 30] [--seeds 5] [--regressors linear tree ...]
+    python benchmarks/fitted.py [--transitions 50000] [--iterations 30] [--seeds 5] [--behavior-eps 1] [--regressors linear tree ...]
 
 Each seed collects its own random transitions and iterates; ten greedy episodes are played six times. Printed: the mean
 `late` score over the seeds (mean return over the last third of the evaluations), each seed's, the best evaluation, and
@@ -39,13 +39,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--transitions", type=int, default=50_000)
     parser.add_argument("--iterations", type=int, default=30)
+    parser.add_argument("--behavior-eps", type=float, default=1.0)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--regressors", nargs="+", default=list(SETTINGS))
     options = parser.parse_args()
     print("| regressor | mean late | of each seed | best evaluation | seconds of a run |")
     print("|---|---:|---|---:|---:|")
     for name in options.regressors:
-        settings = FQIHyperparameters(regressor=name, n_transitions=options.transitions, **SETTINGS[name])
+        settings = FQIHyperparameters(
+            regressor=name, n_transitions=options.transitions, behavior_eps=options.behavior_eps, **SETTINGS[name]
+        )
         evaluation = EvaluationSpec(10, evaluation_seed(0, "verdict", 1), 500)
         grid = evaluation_grid(options.iterations, 6)
         specs = [

@@ -190,3 +190,22 @@ def test_the_space_counts_iterations():
     space = load_by_name("default", "fqi")
     assert space.budget.n_timesteps == 30
     assert {d.field for d in space.dimensions} >= {"regressor", "n_neighbors"}
+
+
+@pytest.mark.parametrize("n", [1, 7, 300])
+def test_a_forest_asked_tree_by_tree_predicts_what_scikit_learn_does(n):
+    rng = np.random.default_rng(4)
+    data = OfflineData(
+        rng.normal(size=(300, 4)).astype(np.float32),
+        rng.integers(2, size=300),
+        rng.normal(size=300),
+        rng.normal(size=(300, 4)).astype(np.float32),
+        rng.random(300) < 0.1,
+        np.zeros(300, bool),
+    )
+    fitted = FittedQ(data, 2, FQIHyperparameters(regressor="forest", n_estimators=7), 1)
+    fitted.iterate()
+    observations = data.next_observations[:n]
+    for action in (0, 1):
+        inputs = features(observations, np.full(n, action), 2)
+        assert np.array_equal(fitted.q_values(observations)[:, action], fitted._model.predict(inputs))
