@@ -1,6 +1,7 @@
 """What each regressor of fitted Q-iteration reaches on CartPole-v1 from random experience.
 
-    python benchmarks/fitted.py [--transitions 50000] [--iterations 30] [--seeds 5] [--behavior-eps 1] [--regressors linear tree ...]
+    python benchmarks/fitted.py [--transitions 50000] [--iterations 30] [--seeds 5] [--behavior-eps 1]
+                                [--regressors NAME ...]
 
 Each seed collects its own random transitions and iterates; ten greedy episodes are played six times. Printed: the mean
 `late` score over the seeds (mean return over the last third of the evaluations), each seed's, the best evaluation, and

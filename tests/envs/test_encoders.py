@@ -123,3 +123,25 @@ def test_images_are_bytes_channels_first_and_scaled(space: spaces.Box, image: tu
 
 def test_tiny_images_are_vectors() -> None:
     assert encoder_for(spaces.Box(0, 255, (3, 3, 3), np.uint8)).image is None
+
+
+@pytest.mark.parametrize(
+    ("space", "value", "old", "new"),
+    [
+        (spaces.Box(0, 1, (8, 8, 1), np.uint8), 1, np.float32(1 / 255), 1.0),
+        (spaces.Box(0, 5, (9, 8, 3), np.uint8), 5, np.float32(5) * np.float32(1 / 255), 1.0),
+        (spaces.Box(0, 255, (8, 8, 1), np.uint8), 255, 1.0, 1.0),
+        (spaces.Box(0, 255, (4, 4, 1), np.uint8), 255, 255.0, 1.0),
+        (spaces.Box(0, 1, (8, 8), np.bool_), 1, 1.0, 1.0),
+        (spaces.Dict({"a": spaces.Box(0, 255, (3, 3, 1), np.uint8)}), 255, 255.0, 1.0),
+    ],
+)
+def test_a_picture_is_scaled_by_the_rule_of_its_study(space, value, old, new):
+    observation = (
+        {"a": np.full((3, 3, 1), value, np.uint8)} if isinstance(space, spaces.Dict) else np.full(space.shape, value)
+    )
+    for version, seen in ((1, old), (2, new)):
+        encoder = encoder_for(space, version)
+        shown = encoder.to_input(np.asarray(encoder.store(observation))[None])
+        np.testing.assert_allclose(shown, np.float32(seen), rtol=1e-7)
+    assert encoder_for(space) == encoder_for(space, 2)

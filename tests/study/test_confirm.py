@@ -15,6 +15,7 @@ import tuner
 import tuner.api
 from tuner.contract.grid import late_points
 from tuner.contract.rules import VERSION_0_1_0
+from tuner.contract.spec import RunSpec
 from tuner.errors import InputError
 from tuner.hyperparameters import DQNHyperparameters
 from tuner.plan.recipe import StudyRecipe
@@ -351,3 +352,41 @@ def test_a_finalist_that_was_dropped_but_overlaps_the_winner_stands_among_the_ti
     scores = {"a": [100.0, 90, 110, 95, 105], "b": [80.0, 120, 60, 100, 70], "c": [1.0, 2, 3, 2, 1]}
     results = {Job(key, "select", r): s for key, mine in scores.items() for r, s in enumerate(mine)}
     assert tied(dropped, results) == ["b"]
+
+
+def test_runs_are_handed_out_seed_by_seed_the_costliest_first():
+    executor = FakeExecutor()
+    run(executor=executor)
+    replicates = {run_seed(0, "verdict", 0, r): r for r in range(10)}
+
+    def work(spec):
+        first, second = spec.hyperparameters.net_arch
+        return spec.hyperparameters.work(4 * (4 * first + first * second + second * 2), spec.n_timesteps)
+
+    verdict = [(replicates[s.seed], work(s)) for s in executor.taken if s.seed in replicates]
+    seeds = len({r for r, _ in verdict})
+    assert seeds >= 3 and len(verdict) % seeds == 0
+    assert [r for r, _ in verdict] == sorted(r for r, _ in verdict)
+    for r in range(seeds):
+        of_seed = [work for seed, work in verdict if seed == r]
+        assert of_seed[0] == max(of_seed) > min(of_seed)
+
+
+def test_the_last_runs_of_a_schedule_go_to_workers_that_have_nothing_to_do():
+    """Two workers of six lanes, the second of which never asks: the first is left half of what remains, and less."""
+    takes = []
+
+    class Greedy(FakeExecutor):
+        def run(self, supervisor):
+            if supervisor._plan.unit == "run" and not takes:
+                held, shapes = 0, {}
+                while isinstance(spec := supervisor.take(shapes, block=not held), RunSpec):
+                    held += 1
+                    takes.append(spec)
+                    shapes = {spec.shape: 6 - held}
+                supervisor.lost([s.run_id for s in takes], "stopped", "stopped")
+            super().run(supervisor)
+
+    found = run(executor=Greedy(), workers=2, confirm=1, confirm_seeds=3).data.confirmation
+    runs = 3 * len(found.contestants)  # a winner, and baselines
+    assert len(takes) == -(-runs // 3)  # what it holds is half of what is left then

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import random
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tuner.core.elimination import clearly_beaten
-from tuner.study.confirm.budget import MIN_SELECT_SEEDS, MIN_VERDICT_SEEDS, Allocation, allocate, fewest_runs
+from tuner.study.confirm.budget import (
+    MIN_SELECT_SEEDS,
+    MIN_VERDICT_SEEDS,
+    Allocation,
+    allocate,
+    fewest_runs,
+    seconds_by_work,
+    within_time,
+)
 from tuner.study.confirm.schedule import WORST, Job, select, verdict
 
 
@@ -148,3 +157,22 @@ def test_the_verdict_trains_each_setting_once_however_many_roles_it_has():
     assert len(jobs) == len(set(jobs)) == 19
     assert Job("a", "verdict", 0) not in jobs
     assert verdict(["a"], ALLOCATION, {Job("a", "verdict", r): None for r in range(10)}) == ()
+
+
+def test_both_budgets_are_kept_and_a_costly_baseline_costs_seeds():
+    cheap = within_time(60, 60.0, [1.0] * 5, [1.0] * 3, seeds=10)
+    assert cheap == allocate(60, finalists=5, baselines=3, seeds=10)
+    costly = within_time(60, 60.0, [1.0] * 5, [1.0, 6.0, 1.0], seeds=10)
+    assert costly.select_runs + costly.verdict_seeds * 9 <= 60
+    assert MIN_VERDICT_SEEDS <= costly.verdict_seeds < cheap.verdict_seeds
+    least = within_time(60, 1.0, [1.0] * 5, [9.0], seeds=10)
+    assert least.runs == fewest_runs(5, 1)
+    assert within_time(3, 60.0, [1.0] * 5, [1.0], seeds=10) is None
+
+
+def test_seconds_of_a_run_follow_its_work_as_those_of_trials_did():
+    seconds = seconds_by_work(
+        [(1.0, 100.0, 3.0), (0.5, 10.0, 0.7), (2.0, 400.0, 10.0)]
+    )  # a second each, and 0.02 of work
+    assert seconds(1000.0) == pytest.approx(21.0)
+    assert seconds_by_work([]) is None

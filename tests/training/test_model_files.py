@@ -271,3 +271,14 @@ def test_an_altered_story_is_noticed_and_one_of_version_0_1_0_has_no_checksum(fo
     del old["sha256"]
     path.write_text(json.dumps(old))
     assert load_model(folder).spec == SPEC
+
+
+def test_a_model_keeps_what_pictures_are_divided_by_and_one_of_0_1_0_has_the_old_rule(tmp_path):
+    old = dataclasses.replace(SPEC, rules=dataclasses.replace(SPEC.rules, picture_scale=1))
+    for spec, version in ((SPEC, 2), (old, 1)):
+        save_model(tmp_path, spec, network())
+        assert load_model(tmp_path).spec.rules.picture_scale == version
+    model = json.loads((tmp_path / "model.json").read_text())
+    del model["picture_scale"], model["sha256"]  # version 0.1.0 wrote neither
+    (tmp_path / "model.json").write_text(json.dumps(model))
+    assert load_model(tmp_path).spec.rules.picture_scale == 1

@@ -22,12 +22,14 @@ class Rules:
     Attributes:
         evaluation_seeds: Which episodes evaluations play, see :func:`tuner.seeding.evaluation_seed`.
         update_path: Which arithmetic trains native networks, see :func:`native_path`.
+        picture_scale: What pictures are divided by, see :func:`tuner.envs.image_encoder.largest`.
         pruning: 1 for the median rule alone, 2 for gated rungs, see ``tuner/study/search/median_pruner.py``.
         finalists: 1 for the best scores, 2 for the best by a model, see ``tuner/study/confirm/ranking.py``.
     """
 
     evaluation_seeds: int = 1
     update_path: int = 1
+    picture_scale: int = 1
     pruning: int = 1
     finalists: int = 1
 
@@ -36,7 +38,7 @@ class Rules:
 VERSION_0_1_0 = Rules()
 
 #: What new studies follow.
-CURRENT = Rules(evaluation_seeds=2, update_path=2, pruning=2, finalists=2)
+CURRENT = Rules(evaluation_seeds=2, update_path=2, picture_scale=2, pruning=2, finalists=2)
 
 
 def rules_of(attributes: Mapping[str, Any]) -> Rules:

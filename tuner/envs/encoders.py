@@ -14,7 +14,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from tuner.envs.image_encoder import image_encoder_for, is_picture, largest
+from tuner.envs.image_encoder import PICTURE_SCALE, image_encoder_for, is_picture, largest
 from tuner.errors import UnusableEnvironmentError
 
 Array = NDArray[Any]
@@ -179,9 +179,11 @@ class CompositeEncoder(_FlatVector):
 
     Attributes:
         space: Dict, Tuple, MultiDiscrete or MultiBinary, nested at will.
+        scales: Whether pictures are brought to [0, 1].
     """
 
     space: spaces.Space[Any]
+    scales: bool = True
     image: None = None
     frames: int = 0
     scale: int = 1
@@ -199,12 +201,16 @@ class CompositeEncoder(_FlatVector):
     @cached_property
     def factors(self) -> Array | None:
         """``[input_size]`` float32 where some part is a picture of bytes, which is brought to [0, 1]; else None."""
-        factors = _factors(self.space)
+        factors = _factors(self.space) if self.scales else np.ones(1)
         return None if (factors == 1).all() else factors
 
 
-def encoder_for(space: spaces.Space[Any]) -> Encoder:
+def encoder_for(space: spaces.Space[Any], picture_scale: int = PICTURE_SCALE) -> Encoder:
     """Return the encoder of an observation space.
+
+    Args:
+        space: The space.
+        picture_scale: What pictures are divided by, see :func:`tuner.envs.image_encoder.largest`.
 
     Raises:
         UnusableEnvironmentError: No encoder reads this kind of observation.
@@ -212,7 +218,7 @@ def encoder_for(space: spaces.Space[Any]) -> Encoder:
     if isinstance(space, spaces.Discrete):
         return DiscreteEncoder(int(space.n), int(space.start))
     if isinstance(space, spaces.Box):
-        image = image_encoder_for(space)
+        image = image_encoder_for(space, picture_scale)
         if image is not None:
             return image
         size = int(np.prod(space.shape))
@@ -223,7 +229,7 @@ def encoder_for(space: spaces.Space[Any]) -> Encoder:
                 f"observations are Box{space.shape} {space.dtype}: images must be uint8 or bool in two or three "
                 f"dimensions, and vectors have at most {MAX_INPUT_SIZE:_} numbers."
             )
-        return BoxEncoder(size, largest(space) if is_picture(space) else 1)
+        return BoxEncoder(size, largest(space) if is_picture(space) and picture_scale > 1 else 1)
     if isinstance(space, spaces.Dict | spaces.Tuple | spaces.MultiDiscrete | spaces.MultiBinary):
         _check_parts(space)
         if not space.is_np_flattenable:
@@ -232,7 +238,7 @@ def encoder_for(space: spaces.Space[Any]) -> Encoder:
             )
         size = int(spaces.flatdim(space))
         check_size(space, size)
-        return CompositeEncoder(size, space)
+        return CompositeEncoder(size, space, picture_scale > 1)
     raise UnusableEnvironmentError(
         f"observations are {type(space).__name__}; supported: Box, Discrete, MultiDiscrete, MultiBinary, Dict, Tuple."
     )

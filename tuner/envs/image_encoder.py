@@ -13,6 +13,9 @@ from tuner.envs.frames import FramesBox
 
 Array = NDArray[Any]
 
+#: Newest version of what pictures are divided by, see :func:`largest`.
+PICTURE_SCALE = 2
+
 #: Smallest height and width of an image that a convolutional network is made for.
 MIN_IMAGE_SIZE = 8
 
@@ -24,7 +27,7 @@ class ImageEncoder:
     Attributes:
         image: (channels, height, width).
         channels_last: Whether the environment's own order is (height, width, channels).
-        scale: Largest value that the space allows, 1 to 255.
+        scale: Largest value that the space allows, 1 to 255; by an older rule 255 for all bytes.
         frames: How many of the channels are the last frames; 0 where channels mean something else.
     """
 
@@ -67,7 +70,7 @@ class ImageEncoder:
         return out
 
 
-def image_encoder_for(space: spaces.Box) -> ImageEncoder | None:
+def image_encoder_for(space: spaces.Box, picture_scale: int) -> ImageEncoder | None:
     """Return the encoder of a Box that is an image, else None."""
     if not is_picture(space):
         return None
@@ -78,7 +81,7 @@ def image_encoder_for(space: spaces.Box) -> ImageEncoder | None:
     if min(height, width) < MIN_IMAGE_SIZE:
         return None
     frames = channels if isinstance(space, FramesBox) else 0
-    return ImageEncoder((channels, height, width), channels_last, largest(space), frames)
+    return ImageEncoder((channels, height, width), channels_last, largest(space, picture_scale), frames)
 
 
 def is_picture(space: spaces.Box) -> bool:
@@ -86,6 +89,14 @@ def is_picture(space: spaces.Box) -> bool:
     return space.dtype in (np.uint8, np.bool_) and len(space.shape) in (2, 3)
 
 
-def largest(space: spaces.Box) -> int:
-    """Return what a picture's values are divided by: the largest one that its space allows, at least 1."""
+def largest(space: spaces.Box, picture_scale: int = PICTURE_SCALE) -> int:
+    """Return what a picture's values are divided by; a study's ``picture_scale`` decides.
+
+    ==========  ====================================================================================================
+    version 1   255 for bytes whatever their bounds; small pictures and those in a Dict or Tuple not at all (0.1.0)
+    version 2   the largest value that the space allows, at least 1
+    ==========  ====================================================================================================
+    """
+    if picture_scale == 1:
+        return 255 if space.dtype == np.uint8 else 1
     return max(int(space.high.max(initial=0)), 1)

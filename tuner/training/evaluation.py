@@ -12,6 +12,7 @@ from tuner import seeding
 from tuner.contract.spec import EvaluationSpec
 from tuner.envs.bare import BareEnv
 from tuner.envs.encoders import encoder_for
+from tuner.envs.image_encoder import PICTURE_SCALE
 from tuner.envs.spec import EnvSpec
 
 Array = NDArray[Any]
@@ -26,10 +27,12 @@ class Evaluator:
     Args:
         env: The environment.
         evaluation: Episodes and caps, the same for every run of a study.
+        picture_scale: Version of the rule that scales pictures.
     """
 
-    def __init__(self, env: EnvSpec, evaluation: EvaluationSpec) -> None:
+    def __init__(self, env: EnvSpec, evaluation: EvaluationSpec, picture_scale: int = PICTURE_SCALE) -> None:
         self._spec = env
+        self._picture_scale = picture_scale
         self._evaluation = evaluation
         self._envs: list[BareEnv] = []
 
@@ -52,7 +55,7 @@ class Evaluator:
         episodes, cap = episodes or self._evaluation.episodes, self._evaluation.max_steps
         n_policies = len(seeds)
         envs = self._pool(n_policies * episodes)
-        encoder = encoder_for(envs[0].env.observation_space)
+        encoder = encoder_for(envs[0].env.observation_space, self._picture_scale)
         firsts = [seed + i for seed in seeds for i in range(episodes)]
         stored = np.stack([encoder.store(env.reset(seed=s)) for env, s in zip(envs, firsts, strict=True)])
         returns, lengths = [0.0] * len(envs), [0] * len(envs)

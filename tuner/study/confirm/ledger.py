@@ -51,20 +51,19 @@ class ScheduleAsker:
         self._wanted = wanted
         self._results = results
         self._jobs: dict[int, Job] = {}
-        self._next: Job | None = None
+        self._found: list[Job] = []
 
-    def wants(self) -> bool:
-        """Return whether the schedule wants a run that is not training."""
+    def left(self) -> int:
+        """Return how many runs the schedule wants that are not training."""
         open_jobs = set(self._jobs.values())
-        self._next = next((job for job in self._wanted(self._results) if job not in open_jobs), None)
-        return self._next is not None
+        self._found = [job for job in self._wanted(self._results) if job not in open_jobs]
+        return len(self._found)
 
     def fill(self, trial: Trial) -> AskedTrial:
-        """Give a trial the run that :meth:`wants` has just found."""
-        if self._next is None:  # a trial that somebody else has queued
-            self.wants()
-        job, self._next = self._next, None
-        assert job is not None
+        """Give a trial the first run that :meth:`left` has just found."""
+        if not self._found:  # a trial that somebody else has queued
+            self.left()
+        job, self._found = self._found[0], []
         contestant = self._contestants[job.key]
         seed = run_seed(self._plan.seed, job.phase, 0, job.replicate)
         values = {

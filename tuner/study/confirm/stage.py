@@ -13,13 +13,14 @@ import optuna
 
 from tuner.contract.rules import CURRENT, rules_of
 from tuner.core.elimination import clearly_beaten
-from tuner.hyperparameters import BACKENDS, Backend, algorithm_class
+from tuner.hyperparameters import BACKENDS, Backend, algorithm_class, from_mapping
+from tuner.plan.cost import work
 from tuner.plan.naming import confirm_name
 from tuner.plan.resolve import StudyPlan
 from tuner.result.confirmation import Contestant, Phase
 from tuner.result.study import StudyData
 from tuner.study.confirm.affordable import affordable
-from tuner.study.confirm.budget import VERDICT_SHARE, allocate, fewest_runs
+from tuner.study.confirm.budget import VERDICT_SHARE, allocate, fewest_runs, seconds_by_work, within_time
 from tuner.study.confirm.contestants import baselines, finalists, on_backend, with_other_backend
 from tuner.study.confirm.ledger import ScheduleAsker, results_of
 from tuner.study.confirm.schedule import Job, Selection, rounds, select, verdict
@@ -78,16 +79,36 @@ class ConfirmStage:
         twins = 1 if self._other is not None else 0
         self.runs = int(recipe.confirm_budget * data.steps_spent / plan.grid[-1])
         known = against
+        self._works = {c.key: self._work_of(c.hyperparameters) for c in (*found, *against)}
         if ends is not None:
             against, self.runs = affordable(plan, data, found, against, ends - clock())
         share = functools.partial(allocate, self.runs, baselines=len(against) + twins, seeds=recipe.confirm_seeds)
         self.allocation = share(finalists=len(found))
         if self.allocation is None and ends is not None:  # a verdict on the search's best says more than none
             self.allocation = share(finalists=min(len(found), 1))
+        seconds_of = seconds_by_work(self._timed(data)) if ends is None and main == backend else None
+        if self.allocation is not None and seconds_of is not None:
+            each = [[seconds_of(self._works[c.key]) for c in some] for some in (found, against)]
+            budget_s = recipe.confirm_budget * sum(seconds for _, _, seconds in self._timed(data))
+            self.allocation = within_time(self.runs, budget_s, *each, twins=twins, seeds=recipe.confirm_seeds)
         if self.allocation is not None:
             found, against = found[: self.allocation.finalists], against[: self.allocation.baselines - twins]
         self.contestants = (*found, *against)
         self._left_out = [c.title for c in known if c not in against]
+
+    def _work_of(self, hyperparameters: Mapping[str, Any]) -> float:
+        return work(self._plan, from_mapping(self._plan.algorithm, hyperparameters))
+
+    def _timed(self, data: StudyData) -> list[tuple[float, float, float]]:
+        """Return (full runs, their work in all, seconds) of each trial that has trained."""
+        trained = [
+            t for t in data.trials if t.outcome != "lost" and t.hyperparameters and t.steps > 0 and t.duration_s > 0
+        ]
+        shares = [t.steps / self._plan.grid[-1] for t in trained]
+        return [
+            (share, share * self._work_of(t.hyperparameters), t.duration_s)
+            for share, t in zip(shares, trained, strict=True)
+        ]
 
     @property
     def problem(self) -> str:
@@ -201,7 +222,9 @@ class ConfirmStage:
         jobs = selection.wanted
         if selection.winner is not None and self.allocation is not None:
             jobs = verdict(self._in_verdict(results), self.allocation, results)
-        return tuple(job for job in jobs if job.key in of_backend and job.phase in phases)
+        # Seed by seed, the costliest first: however the runs fall to workers, each gets some of every cost.
+        ordered = sorted(jobs, key=lambda job: (job.replicate, -self._works.get(job.key, 0.0)))
+        return tuple(job for job in ordered if job.key in of_backend and job.phase in phases)
 
     def selection(self, results: Mapping[Job, float | None]) -> Selection:
         """Return where the select phase stands."""

@@ -18,8 +18,8 @@ from tuner.study.store import keys as attr
 class Asker(Protocol):
     """Decides what a study trains."""
 
-    def wants(self) -> bool:
-        """Return whether there is something to train now."""
+    def left(self) -> int | None:
+        """Return how many runs may be asked for now; None: there is no end to them."""
         ...
 
     def fill(self, trial: Trial) -> AskedTrial:
@@ -45,9 +45,9 @@ class SpaceAsker:
         self._seed = seed
         self._replicates = replicates
 
-    def wants(self) -> bool:
-        """Return true: how many trials there shall be is the supervisor's business."""
-        return True
+    def left(self) -> None:
+        """Return None: how many trials there shall be is the supervisor's business."""
+        return
 
     def fill(self, trial: Trial) -> AskedTrial:
         """Sample a trial. A lost trial's successor has its predecessor's values and seeds."""

@@ -107,7 +107,7 @@ class Ledger:
                 self._reap()
             if not self._exclusive:
                 self._learn_from_others()
-            if self.asker is None or not self.asker.wants():
+            if self.asker is None or self.asker.left() == 0:
                 return None
             try:
                 trial = self._study.ask()
@@ -120,6 +120,11 @@ class Ledger:
         with contextlib.suppress(StorageLostError):  # the trial is there; its values are kept for the next flush
             self.flush()
         return asked
+
+    @property
+    def left(self) -> int | None:
+        """How many runs may be asked for now; None: there is no end to them."""
+        return 0 if self.asker is None else self.asker.left()
 
     def flush(self) -> bool:
         """Write what is known of trials in flight and what the spool keeps; return whether there was anything to write.

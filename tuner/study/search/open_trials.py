@@ -120,6 +120,11 @@ class OpenTrials:
         """Runs that train or wait."""
         return sum(run.state != "ended" for trial in self._trials.values() for run in trial.runs.values())
 
+    @property
+    def queued(self) -> int:
+        """Runs that wait."""
+        return len(self._queue)
+
     def dispatch(self, open_shapes: Mapping[tuple[object, ...], int]) -> RunSpec | None:
         """Hand out the first queued run of an open shape, else the first of all.
 

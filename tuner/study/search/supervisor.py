@@ -82,6 +82,8 @@ class StudySupervisor:
         self._ask_ahead()
         if self._ending is not None or not (self._open or self._outage.on or self._comes_back):
             return DONE
+        if self._leaves_to_others(open_shapes):
+            return WAIT
         spec = self._open.dispatch(open_shapes)
         if spec is not None:
             self._began[spec.run_id] = self._clock()
@@ -211,6 +213,18 @@ class StudySupervisor:
         return self._tally.snapshot(self._plan.name, running, self._steps, elapsed, self._plan.unit, self._plan.clock)
 
     # Work to hand out.
+
+    def _leaves_to_others(self, open_shapes: Mapping[tuple[object, ...], int]) -> bool:
+        """Whether a worker has its share of a schedule that comes to an end.
+
+        It trains as many runs at a time as it would get of those that are left, were they dealt out, at most (guided
+        self-scheduling, Polychronopoulos and Kuck 1987): the last runs go to workers that have nothing to do.
+        """
+        left, workers = self._ledger.left, self._plan.workers
+        if left is None or workers == 1 or not open_shapes:
+            return False
+        held = self._plan.lanes - max(open_shapes.values())
+        return held * workers >= left + self._open.queued
 
     @property
     def _comes_back(self) -> bool:

@@ -51,11 +51,11 @@ class FittedRun:
         self._data: OfflineData | None = None
         self._env = BareEnv.make(spec.env, training=True)
         try:
-            self._encoder = encoder_for(self._env.env.observation_space)
+            self._encoder = encoder_for(self._env.env.observation_space, spec.rules.picture_scale)
             if self._encoder.image is not None:
                 raise UnusableEnvironmentError(f"{spec.env.id}: fqi does not learn from images. Use --algo dqn.")
             self._n_actions = int(self._env.env.action_space.n)  # type: ignore[attr-defined]
-            self._evaluator = Evaluator(spec.env, spec.evaluation)
+            self._evaluator = Evaluator(spec.env, spec.evaluation, spec.rules.picture_scale)
         except BaseException:
             self._env.close()
             raise

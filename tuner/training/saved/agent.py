@@ -110,7 +110,7 @@ class Agent:
         from tuner.training.evaluation import Evaluator
 
         evaluation = self.evaluation(episodes, seed)
-        evaluator = Evaluator(self.env, evaluation)
+        evaluator = Evaluator(self.env, evaluation, self.picture_scale)
         try:
             ((returns, lengths),) = evaluator.evaluate([seed], self.policy.act)
         finally:
@@ -139,6 +139,11 @@ class Agent:
         return EvaluationSpec(episodes, seed, saved.max_steps, saved.epsilon)
 
     @property
+    def picture_scale(self) -> int:
+        """Version of the rule that scales pictures, the one it was trained by."""
+        return self.model.spec.rules.picture_scale
+
+    @property
     def policy(self) -> GreedyPolicy:
         """From network inputs to action indices, once the environment is known to fit."""
         return self._ends.policy
@@ -162,16 +167,17 @@ class Agent:
 
     @cached_property
     def _ends(self) -> _Ends:
-        if self._given is not None:
-            from tuner.envs.encoders import encoder_for
+        from tuner.envs.encoders import encoder_for
 
+        if self._given is not None:
             name = getattr(self._given.spec, "id", type(self._given.unwrapped).__name__)
-            encoder, actions = encoder_for(self._given.observation_space), self._given.action_space
+            observations, actions = self._given.observation_space, self._given.action_space
         else:
             from tuner.envs.make import inspect
 
             facts = inspect(self.env, self.model.spec.algorithm)
-            name, encoder, actions = self.env.id, facts.encoder, facts.action_space
+            name, observations, actions = self.env.id, facts.observation_space, facts.action_space
+        encoder = encoder_for(observations, self.picture_scale)
         policy: GreedyPolicy = self.model.policy
         if isinstance(policy, ImagePolicy) and encoder.image is not None:
             policy = policy.seeing(encoder.image) or policy

@@ -16,7 +16,8 @@ from tuner.contract.spec import EvaluationSpec
 from tuner.durable import replace_file
 from tuner.envs.atari import AtariGame
 from tuner.envs.bare import BareEnv
-from tuner.envs.encoders import encoder_for
+from tuner.envs.encoders import Encoder, encoder_for
+from tuner.envs.image_encoder import PICTURE_SCALE
 from tuner.envs.make import make
 from tuner.envs.spec import EnvSpec
 from tuner.envs.video import Film, finished, require_video
@@ -76,7 +77,13 @@ def check_can_be_filmed(env: EnvSpec) -> None:
         raise InputError(f"{env.id} cannot be filmed: it draws no frames in colour (render_mode 'rgb_array').")
 
 
-def record(folder: Path, env: EnvSpec, evaluation: EvaluationSpec, act: Callable[[Array], Array]) -> Story:
+def record(
+    folder: Path,
+    env: EnvSpec,
+    evaluation: EvaluationSpec,
+    act: Callable[[Array], Array],
+    picture_scale: int = PICTURE_SCALE,
+) -> Story:
     """Play greedily, as an evaluation does, and write ``video.mp4``, ``video.gif`` and ``video.json``.
 
     Args:
@@ -84,6 +91,7 @@ def record(folder: Path, env: EnvSpec, evaluation: EvaluationSpec, act: Callable
         env: The environment.
         evaluation: Episodes, seeds and caps.
         act: From network inputs ``[1, 1, input_size]`` to action indices ``[1, 1]``.
+        picture_scale: Version of the rule that scales pictures.
 
     Raises:
         InputError: The environment does not draw itself, or the folder cannot be written.
@@ -94,7 +102,9 @@ def record(folder: Path, env: EnvSpec, evaluation: EvaluationSpec, act: Callable
     try:
         fps = _fps(bare)
         with Film(folder / MP4, folder / GIF, fps) as film:
-            episodes = [_play(bare, evaluation.seed + i, evaluation, act, film.add) for i in range(evaluation.episodes)]
+            encoder = encoder_for(bare.env.observation_space, picture_scale)
+            seeds = range(evaluation.seed, evaluation.seed + evaluation.episodes)
+            episodes = [_play(bare, encoder, seed, evaluation, act, film.add) for seed in seeds]
         returns, lengths = zip(*episodes, strict=True)
         story = Story(env.id, returns, lengths, fps, evaluation.seed)
         replace_file(folder / STORY, (json.dumps(asdict(story), indent=1) + "\n").encode())
@@ -106,10 +116,14 @@ def record(folder: Path, env: EnvSpec, evaluation: EvaluationSpec, act: Callable
 
 
 def _play(
-    env: BareEnv, seed: int, evaluation: EvaluationSpec, act: Callable[[Array], Array], show: Callable[[Array], None]
+    env: BareEnv,
+    encoder: Encoder,
+    seed: int,
+    evaluation: EvaluationSpec,
+    act: Callable[[Array], Array],
+    show: Callable[[Array], None],
 ) -> tuple[float, int]:
     """Play an episode frame by frame; return (undiscounted return, steps)."""
-    encoder = encoder_for(env.env.observation_space)
     random = seeding.stream(seed, "evaluation")
     n_actions = int(env.env.action_space.n)  # type: ignore[attr-defined]
     stored = encoder.store(env.reset(seed=seed))

@@ -7,7 +7,7 @@ import io
 import json
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.contract.outcome import EvalPoint
+from tuner.contract.rules import CURRENT, rules_of
 from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
 from tuner.durable import replace_file
 from tuner.envs.spec import EnvSpec, frozen
@@ -85,6 +86,7 @@ def save_model(
         "grid": list(spec.grid),
         "n_timesteps": spec.n_timesteps,
         "evaluation": asdict(spec.evaluation),
+        "picture_scale": spec.rules.picture_scale,
         "versions": dict(package_versions()),
         "evaluations": [{"step": p.step, "returns": p.returns, "lengths": p.lengths} for p in evaluations],
     }
@@ -156,6 +158,7 @@ def _spec(model: Mapping[str, Any]) -> RunSpec:
         seed=int(model["seed"]),
         grid=grid,
         evaluation=EvaluationSpec(episodes, int(evaluation["seed"]), max_steps, float(evaluation["epsilon"])),
+        rules=replace(CURRENT, picture_scale=rules_of(model).picture_scale),
     )
 
 

@@ -53,4 +53,4 @@ def record_saved(
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{output} cannot be made: {error.strerror or error}.") from error
-    return record(output, env, evaluation, act)
+    return record(output, env, evaluation, act, agent.picture_scale)

@@ -12,7 +12,7 @@ from gymnasium.wrappers import TransformAction
 from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
-from tuner.envs.encoders import DiscreteEncoder, Encoder, encoder_for
+from tuner.envs.encoders import DiscreteEncoder, Encoder
 from tuner.errors import InputError
 from tuner.hyperparameters import BACKENDS, Hyperparameters, beyond_sb3, field_infos
 from tuner.networks.conv import NATURE_MIN_SIZE, SMALL, Torso
@@ -55,9 +55,9 @@ def constructor_arguments(
     return arguments
 
 
-def for_sb3(env: AnyEnv) -> AnyEnv:
+def for_sb3(env: AnyEnv, encoder: Encoder) -> AnyEnv:
     """Return the environment with spaces that Stable-Baselines3 takes; networks see what the native ones see."""
-    space, encoder = env.observation_space, encoder_for(env.observation_space)
+    space = env.observation_space
     vector = isinstance(space, spaces.Box) and len(space.shape) == 1 and encoder.image is None
     if not (vector or (isinstance(space, spaces.Discrete) and space.start == 0)):
         env = _Encoded(env, encoder)

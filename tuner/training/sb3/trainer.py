@@ -74,9 +74,9 @@ def build_model(spec: RunSpec, resources: contextlib.ExitStack) -> BaseAlgorithm
     """Make the environment and the model on it; ``resources`` closes the environment."""
     env = make(spec.env, training=True)
     resources.callback(env.close)
-    encoder = encoder_for(env.observation_space)
+    encoder = encoder_for(env.observation_space, spec.rules.picture_scale)
     arguments = constructor_arguments(spec.hyperparameters, spec.n_timesteps, encoder)
-    vectorized = normalized(DummyVecEnv([lambda: Monitor(for_sb3(env))]), spec.hyperparameters, encoder)
+    vectorized = normalized(DummyVecEnv([lambda: Monitor(for_sb3(env, encoder))]), spec.hyperparameters, encoder)
     model = model_class(spec.hyperparameters)(env=vectorized, seed=spec.seed, device=spec.device, **arguments)
     # After the constructor, which seeds the environment with the model's seed.
     vectorized.seed(int(seeding.stream(spec.seed, "environment").integers(2**31)))
@@ -109,7 +109,7 @@ class _Run:
     def learn(self, model: BaseAlgorithm, resources: contextlib.ExitStack) -> None:
         """Train to the last grid point, or until told to stop."""
         self.model = model
-        self._evaluator = Evaluator(self.spec.env, self.spec.evaluation)
+        self._evaluator = Evaluator(self.spec.env, self.spec.evaluation, self.spec.rules.picture_scale)
         resources.callback(self._evaluator.close)
         after_training_calls(model, self._trained)
         with np.errstate(all="ignore"):  # divergence is an outcome, found by looking at the numbers

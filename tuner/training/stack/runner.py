@@ -58,7 +58,7 @@ class StackRunner:
     ) -> None:
         probe = BareEnv.make(example.env)
         try:
-            self._encoder = encoder_for(probe.env.observation_space)
+            self._encoder = encoder_for(probe.env.observation_space, example.rules.picture_scale)
             n_actions = int(probe.env.action_space.n)  # type: ignore[attr-defined]
         finally:
             probe.close()
@@ -80,7 +80,7 @@ class StackRunner:
             dtype=dtype,
         )
         self._normalizer = self._stack.normalizer
-        self._evaluator = Evaluator(example.env, example.evaluation)
+        self._evaluator = Evaluator(example.env, example.evaluation, example.rules.picture_scale)
         self._runs: list[LaneRun | None] = [None] * lanes
         self._observer = observer
         self._checkpoints = checkpoints
