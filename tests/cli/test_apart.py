@@ -43,6 +43,29 @@ def test_an_environment_that_ends_its_process_is_one_line_and_no_success(in_tmp,
     assert words in done.stderr
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["--trials", "1", "--confirm", "0", "--study", "s", "--executor", "inline"],
+        ["--trials", "1", "--confirm", "0", "--study", "s", "--workers", "1"],
+        ["--trials", "1", "--dry-run", "--executor", "inline"],
+        ["train"],
+    ],
+    ids=["inline", "workers", "dry-run", "train"],
+)
+def test_a_thread_of_an_environment_does_not_keep_a_command_alive(in_tmp, command):
+    start = "threading.Thread(target=time.sleep, args=(3000,)).start()"
+    text = ENVIRONMENT.format(how="pass").replace("import os,", "import threading, time, os,")
+    (in_tmp / "e.py").write_text(text.replace("sys.stdout = sys.stderr = None", start))
+    rest = ["--env", "E-v0", "--env-module", "e.py", "--algo", "q_learning", "--steps", "200", "--evaluations", "2"]
+    words = [*command, *rest, "--eval-episodes", "1"]
+    done = subprocess.run(
+        [sys.executable, "-m", "tuner", *words], capture_output=True, text=True, check=False, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    assert ("runs in this very process" in done.stdout + done.stderr) == ("inline" in command)
+
+
 def test_an_environment_that_moves_to_another_folder_moves_no_study(in_tmp):
     (in_tmp / "e.py").write_text(ENVIRONMENT.format(how="pass"))
     done = tune(

@@ -1,5 +1,6 @@
 """The look at an environment before a study: a fault is named by its call; what it does to its process ends there."""
 
+import os
 from pathlib import Path
 
 import gymnasium as gym
@@ -60,6 +61,18 @@ def test_a_fault_is_named_by_its_call(body: str, tmp_path: Path) -> None:
     with pytest.raises(UnusableEnvironmentError, match=(FAULTS | ENDS)[body]) as caught:
         preflight(mine(tmp_path, body), "dqn")
     assert "\n" not in str(caught.value)
+
+
+def test_a_call_that_does_not_come_back_is_named_and_its_process_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tuner.envs.child.CALL_LIMIT_S", 8.0)
+    spec = mine(tmp_path, "def step(self, action): open('pid', 'w').write(str(os.getpid())); time.sleep(3000)")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UnusableEnvironmentError, match=r"step\(.*did not come back within 8 s"):
+        preflight(spec, "dqn")
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
 
 
 @pytest.mark.parametrize(

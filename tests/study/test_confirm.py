@@ -373,20 +373,21 @@ def test_runs_are_handed_out_seed_by_seed_the_costliest_first():
 
 
 def test_the_last_runs_of_a_schedule_go_to_workers_that_have_nothing_to_do():
-    """Two workers of six lanes, the second of which never asks: the first is left half of what remains, and less."""
-    takes = []
+    """What cannot fill the lanes of both workers once more is left to who trains nothing."""
+    taken = []
 
-    class Greedy(FakeExecutor):
+    class Asking(FakeExecutor):
         def run(self, supervisor):
-            if supervisor._plan.unit == "run" and not takes:
-                held, shapes = 0, {}
-                while isinstance(spec := supervisor.take(shapes, block=not held), RunSpec):
-                    held += 1
-                    takes.append(spec)
-                    shapes = {spec.shape: 6 - held}
-                supervisor.lost([s.run_id for s in takes], "stopped", "stopped")
+            if supervisor._plan.unit == "run" and not taken:
+                lanes = supervisor._plan.lanes
+                total = 3 * 2  # seeds of the winner and of one baseline
+                while isinstance(spec := supervisor.take({("other",): 1} if taken else {}, block=not taken), RunSpec):
+                    taken.append(spec)
+                assert total - len(taken) == 2 * lanes
+                assert isinstance(supervisor.take({}, block=True), RunSpec)
+                raise KeyboardInterrupt
+
             super().run(supervisor)
 
-    found = run(executor=Greedy(), workers=2, confirm=1, confirm_seeds=3).data.confirmation
-    runs = 3 * len(found.contestants)  # a winner, and baselines
-    assert len(takes) == -(-runs // 3)  # what it holds is half of what is left then
+    with pytest.raises(KeyboardInterrupt):
+        run(executor=Asking(), workers=2, lanes=2, confirm=1, confirm_seeds=3, confirm_budget=0.2)

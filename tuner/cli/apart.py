@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable
 from types import FrameType
@@ -53,6 +55,16 @@ def run_apart(run: Callable[[], int]) -> int:
         stderr=True,
     )
     return 2
+
+
+def leave_threads(code: int) -> None:
+    """End the process where an environment that lived in it (``--executor inline``) left a thread."""
+    if any(not thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread()):
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:
+                with contextlib.suppress(OSError, ValueError):
+                    stream.flush()
+        os._exit(code)
 
 
 def _rest(handle: int) -> bytes:

@@ -88,7 +88,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = given_arguments()
     if os.name == "posix" and arguments[:1] and arguments[0] in apart.COMMANDS:
         return apart.run_apart(lambda: _answered(arguments))
-    return _answered(arguments)
+    code = _answered(arguments)
+    apart.leave_threads(code)
+    return code
 
 
 def _answered(arguments: list[str]) -> int:

@@ -213,6 +213,8 @@ def plan_study(recipe: StudyRecipe, fill: Callable[[StudyRecipe], StudyRecipe] =
 
 def _space(recipe: StudyRecipe, facts: EnvFacts) -> tuple[SearchSpace, list[str]]:
     notes = []
+    if recipe.executor == "inline":
+        notes.append("--executor inline: the environment's code runs in this very process, and can end or change it.")
     name = space_name(recipe)
     space, listed = load_by_name(name, recipe.algo).for_environment(recipe.env)
     listed = listed or name != recipe.space

@@ -36,7 +36,7 @@ from tuner.study.store.connect import open_storage, storage_errors
 LATE_EPISODES = 50
 
 #: Lanes of each worker. Runs differ much in cost (a baseline may have a larger network), so few are taken at a time.
-LANES = 6
+LANES = 3
 
 #: Lanes where the time may be up before every run has ended.
 LANES_IN_A_HURRY = 2

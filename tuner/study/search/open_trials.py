@@ -125,8 +125,8 @@ class OpenTrials:
         """Runs that wait."""
         return len(self._queue)
 
-    def dispatch(self, open_shapes: Mapping[tuple[object, ...], int]) -> RunSpec | None:
-        """Hand out the first queued run of an open shape, else the first of all.
+    def dispatch(self, open_shapes: Mapping[tuple[object, ...], int], *, by_shape: bool = True) -> RunSpec | None:
+        """Hand out the first queued run of an open shape where shapes count, else the first of all.
 
         A run that goes alone is for a worker that trains nothing, and that worker gets no other: None.
         """
@@ -135,7 +135,8 @@ class OpenTrials:
         fitting = [i for i in self._queue if not (open_shapes and self._run(i).spec.alone)]
         if not fitting:
             return None
-        chosen = next((i for i in fitting if open_shapes.get(self._run(i).spec.shape, 0) > 0), fitting[0])
+        open_now = open_shapes if by_shape else {}
+        chosen = next((i for i in fitting if open_now.get(self._run(i).spec.shape, 0) > 0), fitting[0])
         self._queue.remove(chosen)
         run = self._run(chosen)
         run.state = "running"

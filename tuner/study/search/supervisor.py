@@ -84,7 +84,8 @@ class StudySupervisor:
             return DONE
         if self._leaves_to_others(open_shapes):
             return WAIT
-        spec = self._open.dispatch(open_shapes)
+        # A schedule has an order of its own, in which costs are mixed: shapes do not count.
+        spec = self._open.dispatch(open_shapes, by_shape=self._ledger.left is None)
         if spec is not None:
             self._began[spec.run_id] = self._clock()
         return spec or WAIT
@@ -215,16 +216,14 @@ class StudySupervisor:
     # Work to hand out.
 
     def _leaves_to_others(self, open_shapes: Mapping[tuple[object, ...], int]) -> bool:
-        """Whether a worker has its share of a schedule that comes to an end.
+        """Whether a worker that trains gets no more of a schedule that comes to an end.
 
-        It trains as many runs at a time as it would get of those that are left, were they dealt out, at most (guided
-        self-scheduling, Polychronopoulos and Kuck 1987): the last runs go to workers that have nothing to do.
+        What cannot fill the lanes of all workers once more goes, one run at a time, to those that have nothing to do:
+        then they end within a run's length of each other.
         """
-        left, workers = self._ledger.left, self._plan.workers
-        if left is None or workers == 1 or not open_shapes:
-            return False
-        held = self._plan.lanes - max(open_shapes.values())
-        return held * workers >= left + self._open.queued
+        plan, left = self._plan, self._ledger.left
+        lanes = plan.workers * plan.lanes
+        return left is not None and plan.workers > 1 and bool(open_shapes) and left + self._open.queued <= lanes
 
     @property
     def _comes_back(self) -> bool:
