@@ -75,8 +75,9 @@ class Hyperparameters:
         return self
 
     def stored_transitions(self, n_timesteps: int) -> int:
-        """Return how many transitions a run of ``n_timesteps`` keeps at a time."""
-        return 0
+        """Return how many transitions a run keeps at a time: a replay memory's, which ``n_timesteps`` steps can fill."""
+        buffer_size: int = getattr(self, "buffer_size", 0)
+        return min(buffer_size, n_timesteps)
 
     def work(self, network_bytes: int, n_timesteps: int) -> float:
         """Return a number that grows with a run's computing: what settings are ordered by, not a time."""

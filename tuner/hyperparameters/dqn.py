@@ -200,10 +200,6 @@ class DQNHyperparameters(Hyperparameters):
         """Return how many steps of a run are uniformly random play."""
         return min(self.learning_starts, n_timesteps)
 
-    def stored_transitions(self, n_timesteps: int) -> int:
-        """Return how many transitions its replay memory holds: a run cannot fill more than its steps."""
-        return min(self.buffer_size, n_timesteps)
-
     def steady(self, *, learns: bool) -> Self:
         """Return settings that explore as much at each step as these do over a run: who explores asks no network."""
         falls = self.exploration_fraction * (self.exploration_initial_eps - self.exploration_final_eps) / 2

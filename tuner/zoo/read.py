@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from tuner.envs.families import ATARI, family
 from tuner.errors import InputError, nearest
-from tuner.hyperparameters import ALGORITHMS, from_mapping
+from tuner.hyperparameters import ALGORITHMS, algorithm_class, from_mapping
 from tuner.plain_yaml import load
 from tuner.zoo.environments import from_zoo
 from tuner.zoo.write import NORMALIZE, SCHEMA, clock_key
@@ -105,7 +105,9 @@ def _read_zoo(content: Mapping[str, Any], env: str | None, algorithm: str) -> Co
         if key in settings and settings[key] not in harmless:
             raise InputError(f"{env}: {key}: {settings[key]!r} is not supported; take it out.")
         settings.pop(key, None)
-    normalization = _normalization(env, settings.pop("normalize", None))
+    asked = _normalization(env, settings.pop("normalize", None))
+    wrapped = algorithm_class(algorithm).wrapped
+    normalization = {name: on for name, on in asked.items() if on or name in wrapped}
     values = {key: _plain(env, key, value) for key, value in settings.items() if key != "policy_kwargs"} | normalization
     values |= _policy_kwargs(env, settings.get("policy_kwargs"))
     return Config(env, steps, algorithm, from_mapping(algorithm, values).to_mapping(), env_kwargs, key)
