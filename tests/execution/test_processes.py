@@ -20,7 +20,7 @@ from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
 from tuner.envs.spec import EnvSpec
 from tuner.errors import StudyFailedError
 from tuner.execution import pool, worker_process
-from tuner.execution.pool import MAX_STILLBORN
+from tuner.execution.pool import MAX_EARLY_DEATHS
 from tuner.execution.processes import ProcessExecutor
 from tuner.execution.worker_process import ONE_THREAD
 from tuner.hyperparameters import DQNHyperparameters
@@ -182,7 +182,7 @@ def test_a_broken_trainer_loses_its_runs_and_says_why():
 )
 def test_workers_that_die_at_the_start_are_not_replaced_for_ever(factory, reason):
     before = worker_pids()
-    with pytest.raises(StudyFailedError, match=f"{MAX_STILLBORN} in a row: .*{reason}"):
+    with pytest.raises(StudyFailedError, match=f"{MAX_EARLY_DEATHS} in a row: .*{reason}"):
         ProcessExecutor(factory, 2).run(Books([fake_spec(0)]))
     assert worker_pids() == before
 

@@ -20,7 +20,7 @@ from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
 from tuner.envs.spec import EnvSpec
 from tuner.errors import InputError, StudyFailedError
 from tuner.execution.inline import InlineExecutor
-from tuner.execution.pool import MAX_STILLBORN
+from tuner.execution.pool import MAX_EARLY_DEATHS
 from tuner.execution.ray import RayExecutor
 from tuner.execution.ray_cluster import Place, room
 from tuner.hyperparameters import DQNHyperparameters
@@ -93,7 +93,7 @@ def test_a_broken_trainer_loses_its_runs_and_says_why(place):
     ("factory", "reason"), [(broken_factory, "OSError: no such library"), (LeavingTrainer, "its trainer has ended")]
 )
 def test_trainers_that_die_at_the_start_are_not_replaced_for_ever(place, factory, reason):
-    with pytest.raises(StudyFailedError, match=f"{MAX_STILLBORN} in a row: {reason}"):
+    with pytest.raises(StudyFailedError, match=f"{MAX_EARLY_DEATHS} in a row: {reason}"):
         RayExecutor(factory, 1, place, modules=FAKES).run(Books([fake_spec(0)]))
 
 

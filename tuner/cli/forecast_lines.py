@@ -44,9 +44,9 @@ def _time_facts(plan: StudyPlan, known: Forecast) -> dict[str, str]:
             pace.runs_within(recipe.timeout) // recipe.seeds_per_trial
             for pace in (known.long, known.expected, known.short)
         )
-        verdict = "all" if middle >= recipe.trials else f"{middle:,}"
+        fitting = "all" if middle >= recipe.trials else f"{middle:,}"
         facts["within timeout"] = (
-            f"{verdict} of {recipe.trials:,} trials fit {show_duration(recipe.timeout)} "
+            f"{fitting} of {recipe.trials:,} trials fit {show_duration(recipe.timeout)} "
             f"(room for about {middle:,}; {low:,} to {high:,})"
         )
     return facts

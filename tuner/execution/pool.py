@@ -29,7 +29,7 @@ ASLEEP_S = 2.0
 LEAVE_S = 10.0
 
 #: Workers of one slot that may die one after the other without ever getting a run.
-MAX_STILLBORN = 3
+MAX_EARLY_DEATHS = 3
 
 
 class Worker(Protocol):
@@ -119,7 +119,7 @@ class Pool(Generic[W]):
         self._host = host
         self._stop_grace_s = stop_grace_s
         self._workers: list[W] = []
-        self._stillborn: dict[int, int] = {}
+        self._early_deaths: dict[int, int] = {}
         self._over = False
         self._stopping_since: float | None = None
 
@@ -184,7 +184,7 @@ class Pool(Generic[W]):
             worker.held[answer.run_id] = None
             worker.heard = time.monotonic()
             worker.served = True
-            self._stillborn.pop(worker.slot, None)
+            self._early_deaths.pop(worker.slot, None)
         elif answer is DONE:
             worker.told_done = self._over = True
             self._dismiss_idle(worker)
@@ -227,12 +227,12 @@ class Pool(Generic[W]):
 
     def _replace(self, dead: W, cause: LossCause, reason: str) -> None:
         if not dead.served and cause != "stopped":
-            self._stillborn[dead.slot] = self._stillborn.get(dead.slot, 0) + 1
-        if self._stillborn.get(dead.slot, 0) < MAX_STILLBORN:
+            self._early_deaths[dead.slot] = self._early_deaths.get(dead.slot, 0) + 1
+        if self._early_deaths.get(dead.slot, 0) < MAX_EARLY_DEATHS:
             self._workers.append(self._host.start(dead.slot))
             self._workers.sort(key=lambda worker: worker.slot)
         elif not any(worker.held or not worker.told_done for worker in self._workers):
-            raise StudyFailedError(f"Workers die as soon as they start, {MAX_STILLBORN} in a row: {reason}.")
+            raise StudyFailedError(f"Workers die as soon as they start, {MAX_EARLY_DEATHS} in a row: {reason}.")
 
     def _tick(self) -> None:
         go_on = self._supervisor.tick()

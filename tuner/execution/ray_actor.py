@@ -90,7 +90,7 @@ class MailDispatcher:
         return answer
 
     def report(self, points: Sequence[EvalPoint]) -> frozenset[RunId]:
-        """Hand evaluations over and wait for the verdict."""
+        """Hand evaluations over and wait for which runs to stop."""
         self._said.put(Report(tuple(points)))
         answer = self._heard.get()
         assert isinstance(answer, frozenset)

@@ -61,7 +61,7 @@ class PipeDispatcher:
         return answer
 
     def report(self, points: Sequence[EvalPoint]) -> frozenset[RunId]:
-        """Hand evaluations over and wait for the verdict."""
+        """Hand evaluations over and wait for which runs to stop."""
         answer = self._ask(Report(tuple(points)))
         assert isinstance(answer, frozenset)
         return answer

@@ -75,7 +75,7 @@ class Hyperparameters:
         return self
 
     def stored_transitions(self, n_timesteps: int) -> int:
-        """Return how many transitions a run keeps at a time: a replay memory's, which ``n_timesteps`` steps can fill."""
+        """Return how many transitions a run of ``n_timesteps`` keeps at a time: what its replay memory holds."""
         buffer_size: int = getattr(self, "buffer_size", 0)
         return min(buffer_size, n_timesteps)
 

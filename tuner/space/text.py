@@ -14,7 +14,7 @@ def read_text(info: FieldInfo, text: str) -> Any:
     """Return the value that ``text`` stands for, or ``text`` itself when it does not fit the field's kind.
 
     ``1e-3`` and ``50_000`` are numbers here (there is no YAML in between), ``true`` a boolean, ``64x64``, ``64,64`` and
-    ``[64, 64]`` a network shape. :meth:`FieldInfo.check` judges the result.
+    ``[64, 64]`` a network shape. :meth:`FieldInfo.check` says whether it is valid.
     """
     word = text.strip()
     if info.kind == "bool":

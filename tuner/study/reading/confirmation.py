@@ -47,7 +47,7 @@ def read_confirmation(searched: optuna.Study, storage: optuna.storages.BaseStora
     everyone = with_other_backend(everyone, selection.winner, stored["other_backend"], str(stored["algorithm"]))
     # A baseline that is the winner itself has nothing to add.
     everyone = tuple(c for c in everyone if c.role == "finalist" or c.key != selection.winner)
-    judged = [selection.winner, *(c.key for c in everyone if c.role != "finalist")] if selection.winner else []
+    compared = [selection.winner, *(c.key for c in everyone if c.role != "finalist")] if selection.winner else []
     names = {c.key: c.name for c in everyone if c.role == "finalist"}
     return Confirmation(
         study=searched.study_name,
@@ -60,7 +60,7 @@ def read_confirmation(searched: optuna.Study, storage: optuna.storages.BaseStora
             for c in everyone
         ),
         winner_key=selection.winner,
-        complete=selection.winner is not None and not verdict(judged, allocation, results),
+        complete=selection.winner is not None and not verdict(compared, allocation, results),
         seeds=allocation.verdict_seeds,
         searched_steps=int(stored["searched_steps"]),
         tied=tuple(names[k] for k in tied(selection, results)),
