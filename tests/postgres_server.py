@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from optuna.storages import RDBStorage
+import sqlalchemy
 
 
 def server_binaries() -> Path | None:
@@ -27,17 +27,17 @@ def server_binaries() -> Path | None:
 @contextlib.contextmanager
 def connections_closed():
     """Close the connections of all storages that were opened inside the block: psycopg warns of those left open."""
-    engines, make = [], RDBStorage.__init__
+    engines, make = [], sqlalchemy.create_engine
 
-    def init(self, *arguments, **options):
-        make(self, *arguments, **options)
-        engines.append(self.engine)
+    def create_engine(*arguments, **options):
+        engines.append(make(*arguments, **options))
+        return engines[-1]
 
-    RDBStorage.__init__ = init
+    sqlalchemy.create_engine = sqlalchemy.engine.create_engine = create_engine
     try:
         yield
     finally:
-        RDBStorage.__init__ = make
+        sqlalchemy.create_engine = sqlalchemy.engine.create_engine = make
         for engine in engines:
             engine.dispose()
 

@@ -17,9 +17,11 @@ from pathlib import Path
 
 import psutil
 import pytest
+from network import Network
 from postgres_server import PostgresServer, connections_closed, server_binaries
 
 from tuner.study.reading.study import load
+from tuner.study.store.connect import open_storage
 
 pytestmark = pytest.mark.chaos
 
@@ -147,10 +149,10 @@ SUPERVISOR = textwrap.dedent("""
 """)
 
 
-def supervisor(url, trials, delay, cwd, workers=1, lanes=4):
+def supervisor(url, trials, delay, cwd, workers=1, lanes=4, before="", more=()):
     environment = {**os.environ, "XDG_STATE_HOME": str(cwd / "state")}
     environment["PYTHONPATH"] = os.pathsep.join(map(str, (TESTS, TESTS / "study", TESTS.parent)))
-    words = [sys.executable, "-c", SUPERVISOR, url, *map(str, (trials, delay, workers, lanes))]
+    words = [sys.executable, "-c", before + SUPERVISOR, url, *map(str, (trials, delay, workers, lanes, *more))]
     return subprocess.Popen(words, cwd=cwd, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
@@ -325,3 +327,57 @@ def test_a_second_signal_leaves_no_process_within_two_seconds(tmp_path):
     assert code == 130
     assert seconds < 2
     assert not any(p.is_running() and p.status() != "zombie" for p in left)
+
+
+#: A supervisor on a machine whose clock is wrong by so many seconds and jumps by up to an hour whenever it is read.
+BAD_CLOCK = textwrap.dedent("""
+    import datetime, random, sys, time
+    offset, luck, real, now = float(sys.argv.pop()), random.Random(1), time.time, datetime.datetime.now
+    class Wrong(datetime.datetime):
+        @classmethod
+        def now(cls, zone=None):
+            return now(zone) + datetime.timedelta(seconds=offset + luck.uniform(-3600, 3600))
+    datetime.datetime = Wrong
+    time.time = lambda: real() + offset + luck.uniform(-3600, 3600)
+""")
+
+
+def check_no_attempt_was_taken(name, url, trials):
+    data = check_exact(name, url, trials)
+    assert [t.outcome for t in data.trials] == ["completed"] * trials
+    assert len({json.dumps(t.params, sort_keys=True) for t in data.trials}) == trials
+
+
+def test_two_supervisors_with_bad_clocks_and_a_lock_of_two_minutes_end_with_exactly_sixty(server, tmp_path):
+    url = server.new_database("clocks")
+    pair = [supervisor(url, 60, 1.0, tmp_path, before=BAD_CLOCK, more=[-600])]
+    time.sleep(8)  # it makes the tables
+    pair.append(supervisor(url, 60, 1.0, tmp_path, before=BAD_CLOCK, more=[600]))
+    time.sleep(8)
+    with open_storage(url, create=False)._backend.engine.begin() as connection:
+        for table in ("study_user_attributes", "trials"):
+            connection.exec_driver_sql(f"lock table {table} in access exclusive mode")
+        time.sleep(120)
+    for process in pair:
+        out, text = process.communicate(timeout=600)
+        assert process.returncode == 0, text
+        print(out.strip(), flush=True)
+    check_no_attempt_was_taken("s", url, 60)
+
+
+def test_a_partition_of_a_minute_ends_with_exactly_sixty(server, tmp_path):
+    """One of two supervisors reaches the database through a network that forgets its packets for a minute."""
+    url = server.new_database("cut")
+    network = Network(server.port)
+    near = supervisor(url, 60, 1.0, tmp_path)
+    time.sleep(8)  # it makes the tables
+    far = supervisor(url.replace(f":{server.port}/", f":{network.port}/"), 60, 1.0, tmp_path)
+    time.sleep(15)
+    network.cut()
+    time.sleep(60)
+    network.mend()
+    for process in (near, far):
+        out, text = process.communicate(timeout=900)
+        assert process.returncode == 0, text
+        print(out.strip(), flush=True)
+    check_exact("s", url, 60)

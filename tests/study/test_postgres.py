@@ -5,9 +5,11 @@ import random
 import threading
 import time
 from collections import Counter
+from datetime import datetime, timedelta
 
 import optuna
 import pytest
+from network import Network
 from optuna.exceptions import StorageInternalError
 from optuna.trial import TrialState
 from postgres_server import PostgresServer, connections_closed, server_binaries
@@ -17,7 +19,7 @@ from tuner.contract.outcome import EvalPoint, Outcome
 from tuner.contract.roles import DONE, WAIT
 from tuner.contract.spec import RunSpec
 from tuner.study.reading.study import list_studies, load
-from tuner.study.store import leases, locks
+from tuner.study.store import connect, leases, locks, shared_writer, writer
 from tuner.study.store.connect import open_storage
 from tuner.study.store.locks import only_one
 from tuner.study.store.shared_writer import SharedWriter
@@ -243,7 +245,8 @@ def test_a_lease_that_has_run_out_or_whose_process_is_gone_here_is_dead():
     assert set(found) == {"alive", "elsewhere"}
 
 
-def test_a_dead_lease_is_removed_by_the_next_who_reaps_and_a_living_one_stays(url):
+def test_a_dead_lease_is_removed_by_the_next_who_reaps_and_a_living_one_stays(url, monkeypatch):
+    monkeypatch.setattr(leases, "UNSURE_S", 0.0)
     plan = make_plan(url, trials=3, in_flight=2, sampler="random", study="s")
     dead, supervisor = supervise(plan), supervise(plan)
     held = sharing_of(dead)._leases
@@ -256,6 +259,145 @@ def test_a_dead_lease_is_removed_by_the_next_who_reaps_and_a_living_one_stays(ur
     stored = [k for k in study.user_attrs if k.startswith(leases.PREFIX)]
     assert stored == [leases.PREFIX + sharing_of(supervisor).owner]
     supervisor.close()
+
+
+def age(url, key, seconds):
+    """Let a lease look as if it had not been renewed for that long."""
+    study = optuna.load_study(study_name="s", storage=open_storage(url, create=False))
+    study.set_user_attr(key, {**study.user_attrs[key], "beat": study.user_attrs[key]["beat"] - seconds})
+
+
+def test_an_old_lease_is_no_death_until_it_was_seen_unchanged(url, monkeypatch):
+    monkeypatch.setattr(leases, "UNSURE_S", 0.5)
+    plan = make_plan(url, trials=2, in_flight=1, sampler="random", pruner="none", study="s")
+    one, other = supervise(plan), supervise(plan)
+    spec, held = other.take({}, block=False), sharing_of(other)._leases
+    assert one._ledger.settle().lost == []
+    for _ in range(3):  # as after a long lock, an outage, or a jump of the database's clock, either way
+        age(url, leases.PREFIX + held.name, 3600)
+        assert one._ledger.settle().lost == []
+        time.sleep(0.3)
+        held.renew()
+        assert one._ledger.settle().lost == []
+        age(url, leases.PREFIX + held.name, -3600)
+        assert one._ledger.settle().lost == []
+        time.sleep(0.3)
+        held.renew()
+    finish(other, spec)
+    again = other.take({}, block=False)
+    age(url, leases.PREFIX + held.name, 3600)
+    assert one._ledger.settle().lost == []
+    time.sleep(0.6)
+    assert one._ledger.settle().lost == []  # it did not look meanwhile
+    deadline = time.monotonic() + 60
+    while not (lost := one._ledger.settle().lost):
+        assert time.monotonic() < deadline
+    assert lost == [1]
+    successor = one.take({}, block=False)
+    assert successor.seed == again.seed
+    finish(one, successor)
+    for supervisor in (one, other):
+        supervisor.close()
+    assert [t.outcome for t in check_exact(plan, url, 2).trials] == ["completed", "lost", "completed"]
+
+
+class Clock:
+    """Wall clocks of machines that are ten minutes apart, and jump by up to an hour whenever they are read."""
+
+    luck = random.Random(1)
+    now = datetime.now
+
+    @classmethod
+    def read(cls, zone=None):
+        return cls.now(zone) + timedelta(seconds=cls.luck.choice((-600, 600)) + cls.luck.uniform(-3600, 3600))
+
+
+def test_clocks_that_differ_and_jump_change_no_total_and_take_no_trial(url, monkeypatch):
+    class Wrong(datetime):
+        now = Clock.read
+
+    for module in (shared_writer, writer, leases):
+        monkeypatch.setattr(module, "datetime", Wrong)
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() + Clock.luck.uniform(-3600, 3600))
+    plan = make_plan(url, trials=8, in_flight=2, sampler="random", pruner="none", study="s")
+    workers = [(supervise(plan), []) for _ in range(2)]
+    while workers:
+        for supervisor, held in list(workers):
+            answer = supervisor.take({}, block=False)
+            if isinstance(answer, RunSpec):
+                held.append(answer)
+            elif held:
+                finish(supervisor, held.pop(0))
+            elif answer is DONE:
+                assert supervisor.close() == "done"
+                workers.remove((supervisor, held))
+    assert [t.outcome for t in check_exact(plan, url, 8).trials] == ["completed"] * 8
+
+
+def test_a_table_that_is_locked_for_longer_than_a_lease_takes_no_living_supervisors_trial(url, monkeypatch):
+    """Two minutes become two seconds, and all intervals a sixtieth."""
+    for name, seconds in (("LEASE_S", 1.0), ("BEAT_S", 0.17), ("UNSURE_S", 1.0)):
+        monkeypatch.setattr(leases, name, seconds)
+    plan = make_plan(url, trials=2, in_flight=1, sampler="random", pruner="none", study="s")
+    pair = [supervise(plan) for _ in range(2)]
+    held = [(supervisor, supervisor.take({}, block=False)) for supervisor in pair]
+    ended = threading.Event()
+    reaped = []
+
+    def reap(supervisor):
+        while not ended.is_set():
+            reaped.append(supervisor._ledger.settle().lost)
+
+    threads = [threading.Thread(target=reap, args=(supervisor,)) for supervisor in pair]
+    with open_storage(url, create=False)._backend.engine.begin() as connection:
+        connection.exec_driver_sql("lock table study_user_attributes in access exclusive mode")
+        for thread in threads:
+            thread.start()
+        time.sleep(2.0)
+    time.sleep(1.0)
+    ended.set()
+    for thread in threads:
+        thread.join()
+    assert reaped and not any(reaped)
+    for supervisor, spec in held:
+        finish(supervisor, spec)
+    for supervisor in pair:
+        assert supervisor.take({}, block=False) is DONE
+        supervisor.close()
+    assert [t.outcome for t in check_exact(plan, url, 2).trials] == ["completed"] * 2
+
+
+def test_a_supervisor_that_is_cut_off_without_a_word_goes_on_when_the_network_does(server, url, monkeypatch):
+    for name, seconds in (("LEASE_S", 0.5), ("BEAT_S", 0.1), ("UNSURE_S", 0.3)):
+        monkeypatch.setattr(leases, name, seconds)
+    monkeypatch.setattr(connect, "SILENT_S", 1.0)  # it may be cut off with locks in its hands
+    network = Network(server.port)
+    plan = make_plan(url, trials=2, in_flight=1, sampler="random", pruner="none", study="s")
+    far_plan = make_plan(url.replace(f":{server.port}/", f":{network.port}/"), trials=2, in_flight=1, sampler="random",
+                         pruner="none", study="s")  # fmt: skip
+    near, far = supervise(plan), supervise(far_plan)
+    spec, other = near.take({}, block=False), far.take({}, block=False)
+    network.cut()
+    late = threading.Thread(target=finish, args=(far, other, 7.0))
+    late.start()
+    deadline = time.monotonic() + 60
+    while not (lost := near._ledger.settle().lost):  # cut off for far longer than a lease lasts
+        assert time.monotonic() < deadline
+    finish(near, spec)
+    again = near.take({}, block=False)
+    assert again.seed == other.seed
+    network.mend()
+    late.join(60)
+    finish(near, again, 8.0)
+    for supervisor in (near, far):
+        assert supervisor.take({}, block=False) is DONE
+        assert supervisor.close() == "done"
+    network.close()
+    data = check_exact(plan, url, 2)
+    assert [(t.outcome, t.score) for t in data.trials if t.number in (*lost, data.trials[-1].number)] == [
+        ("lost", None), ("completed", 8.0),
+    ]  # fmt: skip
 
 
 def test_a_lock_whose_connection_was_cut_is_taken_again_or_given_up_when_another_has_it(url, monkeypatch):

@@ -105,6 +105,7 @@ def test_a_database_that_does_not_answer_is_one_line_without_the_password(monkey
         seen.append(self._fill_storage_url_template(url))
         raise sqlalchemy.exc.OperationalError("SELECT 1", {}, Exception(f"auth failed for {password}\nhint: none"))
 
+    monkeypatch.setattr("tuner.study.store.connect._ReadyStorage.of", lambda *arguments: None)
     monkeypatch.setattr(RDBStorage, "__init__", refuse)
     url = f"postgresql://u:{password}@h/db"
     monkeypatch.setattr("tuner.study.store.connect._parse", lambda u: sqlalchemy.make_url("postgresql://h/db"))
@@ -143,6 +144,34 @@ def test_sqlite_runs_in_write_ahead_mode_so_readers_do_not_block(tmp_path):
     with sqlite3.connect(tmp_path / "s.db") as connection:
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     connection.close()
+
+
+def test_tables_that_are_the_newest_are_opened_without_alembic_as_optuna_opens_them(tmp_path):
+    url = f"sqlite:///{tmp_path}/s.db"
+    theirs = RDBStorage(url)
+    newest = theirs.get_head_version()
+    opened = open_storage(url, create=False)._backend
+    assert type(opened) is not RDBStorage
+    assert vars(opened).keys() == vars(theirs).keys()
+    with sqlite3.connect(tmp_path / "s.db") as database:
+        assert database.execute("update alembic_version set version_num = 'v3.0.0.d'").rowcount == 1
+        database.commit()
+        with pytest.raises(InputError, match="optuna storage upgrade"):
+            open_storage(url, create=False)
+        database.execute("update alembic_version set version_num = ?", (newest,))
+    assert type(open_storage(url, create=False)._backend) is type(opened)
+
+
+@pytest.mark.parametrize("words", [("list",), ("show", "s"), ("doctor",)])
+def test_a_command_that_only_looks_loads_no_more_than_it_needs(tmp_path, words):
+    url = f"sqlite:///{tmp_path}/s.db"
+    search(make_plan(url, trials=2, study="s"))
+    heavy = ("torch", "gymnasium", "pandas", "plotly", "jinja2", "sklearn", "scipy.stats", "scipy.optimize", "alembic",
+             "sqlalchemy.dialects.postgresql", "optuna.visualization", "optuna.importance")  # fmt: skip
+    code = f"import sys; from tuner.cli.app import main; assert main({[*words, '--storage', url]}) == 0; "
+    code += f"loaded = set({heavy}) & set(sys.modules); assert not loaded, loaded"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_default_storage_comes_from_the_variable(monkeypatch):

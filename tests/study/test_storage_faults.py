@@ -25,7 +25,7 @@ from tuner.study.search.outage import PATIENCE_S
 from tuner.study.search.progress import NoProgress
 from tuner.study.store.connect import open_storage
 from tuner.study.store.pending import PendingWrites
-from tuner.study.store.spool import Spool, spool_of
+from tuner.study.store.spool import RETRY_S, Spool, spool_of
 from tuner.study.store.writer import TableWriter, known_tables, row_writer
 
 ROWS = ("trials", "trial_params", "trial_values", "trial_intermediate_values", "trial_user_attributes")
@@ -184,6 +184,29 @@ def test_a_full_disk_ends_with_exit_code_four_and_everything_finished_is_told_on
     settled = supervise(plan)  # the disk has room again
     assert settled.finished == finished
     assert load(plan.name, url).count("running") == 0
+
+
+def test_a_commit_that_is_done_and_yet_reported_as_failed_is_told_once(url, monkeypatch):
+    plan = make_plan(url, trials=2, sampler="random", pruner="none")
+    supervisor = supervise(plan)
+    spec = supervisor.take({}, block=False)
+    dialect, commit = sqlalchemy.engine.default.DefaultDialect, sqlalchemy.engine.default.DefaultDialect.do_commit
+
+    def done_and_failed(self, connection):
+        commit(self, connection)
+        raise sqlite3.OperationalError("disk I/O error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(dialect, "do_commit", done_and_failed)
+        finish(supervisor, spec, 0.25)
+    assert supervisor._ledger.unwritten == 1
+    time.sleep(RETRY_S)
+    FakeExecutor().run(supervisor)
+    assert supervisor.close() == "done"
+    data = load(plan.name, url)
+    assert [t.outcome for t in data.trials] == ["completed"] * 2
+    assert data.trials[0].score == 0.25
+    assert spool_lines(url, plan) == []
 
 
 def test_a_spool_that_cannot_lie_beside_the_database_lies_with_the_users_own_files(url, tmp_path, monkeypatch):

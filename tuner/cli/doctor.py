@@ -8,7 +8,7 @@ import platform
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from importlib import metadata, util
+from importlib import util
 from pathlib import Path
 from typing import Any, Literal
 
@@ -87,6 +87,8 @@ def checks(url: str) -> list[Callable[[], Iterator[Finding]]]:
 
 
 def _versions() -> Iterator[Finding]:
+    from importlib import metadata
+
     yield Finding("ok", "tune", f"{__version__}, Python {platform.python_version()} on {platform.system()}")
     for package in PACKAGES:
         try:

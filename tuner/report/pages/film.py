@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,9 @@ def read_film(folder: Path) -> Mapping[str, Any] | None:
     try:
         film = json.loads((folder / "agent" / "video.json").read_text(encoding="utf-8"))
         there = (folder / "agent" / "video.mp4").is_file()
-        known = {
-            "env": str(film["env"]),
-            "returns": [float(r) for r in film["returns"]],
-            "lengths": [int(n) for n in film["lengths"]],
-        }
-    except (OSError, ValueError, KeyError, TypeError):
+        returns = [float(r) for r in film["returns"]]
+        known = {"env": str(film["env"]), "returns": returns, "lengths": [int(n) for n in film["lengths"]]}
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None
-    return known if there and known["returns"] and known["lengths"] else None
+    fits = there and returns and known["lengths"] and all(math.isfinite(r) for r in returns)
+    return known if fits else None

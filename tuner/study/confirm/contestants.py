@@ -12,7 +12,6 @@ from tuner.hyperparameters import algorithm_class, from_mapping, trains
 from tuner.plan.recipe import SAMPLERS
 from tuner.result.confirmation import TITLES, Contestant, Role
 from tuner.result.study import StudyData, TrialRow
-from tuner.zoo.tuned import zoo_values
 
 
 def setting_key(backend: str, algorithm: str, hyperparameters: Mapping[str, Any]) -> str:
@@ -54,6 +53,8 @@ def baselines(data: StudyData, backend: str) -> list[Contestant]:
     That is defaults; RL Zoo's values, for the environments of its table; the best of the settings known beforehand; the
     best random trial, where the sampler has a random startup.
     """
+    from tuner.zoo.tuned import zoo_values  # brings Gymnasium, which whoever only reads a study can do without
+
     algorithm = str(data.recipe["algo"])
     found = [_setting(algorithm, algorithm_class(algorithm)().to_mapping(), "defaults", backend)]
     zoo = zoo_values(str(data.recipe["env"]), algorithm)

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from tuner.contract.spec import EvaluationSpec, RunId
 from tuner.hyperparameters import from_mapping
-from tuner.plan.resolve import StudyPlan
 from tuner.result.confirmation import ConfirmRun, Contestant
 from tuner.result.curve import CurvePoint
 from tuner.seeding import evaluation_seed, run_seed
@@ -21,6 +20,9 @@ from tuner.study.confirm.schedule import WORST, Job
 from tuner.study.search.trial import AskedTrial, TrialEnd
 from tuner.study.store import keys as attr
 from tuner.study.store.keys import outcome_of
+
+if TYPE_CHECKING:
+    from tuner.plan.resolve import StudyPlan
 
 #: From results so far to the runs that may be trained now.
 Wanted = Callable[[Mapping[Job, float | None]], Sequence[Job]]

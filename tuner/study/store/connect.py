@@ -7,8 +7,10 @@ with the password masked.
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,8 @@ import optuna
 import sqlalchemy
 from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage, RDBStorage
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, ProgrammingError, SQLAlchemyError
+from sqlalchemy.orm import scoped_session, sessionmaker
 
 from tuner.errors import InputError, MissingExtraError, StorageLostError
 from tuner.storage_url import DEFAULT_STORAGE, mask, scrub
@@ -27,6 +30,9 @@ BUSY_TIMEOUT_S = 60
 
 #: The same for a running supervisor: it has workers to answer and a Ctrl-C to hear, keeps results and tries again.
 BRIEF_TIMEOUT_S = 1
+
+#: Seconds for which a transaction on PostgreSQL may wait for its client's next word.
+SILENT_S = 60.0
 
 #: Database kind -> what brings its driver.
 _DRIVERS = {"postgresql": ("psycopg", "tune-dqn[postgres]"), "mysql": ("PyMySQL", "PyMySQL")}
@@ -91,14 +97,62 @@ def open_storage(url: str, *, create: bool) -> BaseStorage:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
         # Optuna sends the URL through str.format; braces are doubled so that a password may hold them.
-        storage = RDBStorage(url.replace("{", "{{").replace("}", "}}"), engine_kwargs=kwargs)
+        storage = _ReadyStorage.of(url, kwargs) if path is None or path.exists() else None
+        storage = storage or RDBStorage(url.replace("{", "{{").replace("}", "}}"), engine_kwargs=kwargs)
         if path is not None:
             _prepare_sqlite(storage.engine)
+        elif backend == "postgresql":
+            _prepare_postgresql(storage.engine)
     except ImportError as error:
         raise MissingExtraError(_missing_driver(backend, url)) from error
     except (SQLAlchemyError, StorageInternalError, RuntimeError, OSError, ValueError) as error:
         raise InputError(f"--storage {mask(url)} cannot be used: {_why(error, url)}") from None
     return optuna.storages.get_storage(storage)
+
+
+class _ReadyStorage(RDBStorage):
+    """Optuna's storage on tables that are there, and its newest.
+
+    Optuna makes missing tables and asks Alembic for their version whenever it opens a database: that takes longer than
+    everything else that a command does which only looks.
+    """
+
+    @classmethod
+    def of(cls, url: str, engine_kwargs: dict[str, Any]) -> RDBStorage | None:
+        """Return it; None where Optuna has to look itself."""
+        engine = sqlalchemy.create_engine(url, **engine_kwargs)
+        try:
+            with engine.connect() as connection:
+                version = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+        except SQLAlchemyError as error:
+            if engine.name != "sqlite" and not isinstance(error, ProgrammingError):  # a server that does not answer
+                raise
+            version = None
+        if version is None or version != _newest_version():
+            engine.dispose()
+            return None
+        storage = cls.__new__(cls)
+        storage.__dict__.update(
+            dict.fromkeys(("heartbeat_interval", "grace_period", "_version_manager")),
+            **dict.fromkeys(("heartbeat_stale_trial_callback", "failed_trial_callback")),
+            url=url,
+            engine_kwargs=engine_kwargs,
+            engine=engine,
+            scoped_session=scoped_session(sessionmaker(bind=engine)),
+            skip_compatibility_check=True,
+        )
+        return storage
+
+
+@functools.cache
+def _newest_version() -> str | None:
+    """Return the version of Optuna's tables that no other of its migrations builds on; None when there is not one."""
+    folder = Path(optuna.__file__).parent / "storages" / "_rdb" / "alembic" / "versions"
+    text = "".join(path.read_text(encoding="utf-8") for path in folder.glob("*.py"))
+    newest = set(re.findall(r'^revision = "(.+)"', text, re.M)) - set(
+        re.findall(r'^down_revision = "(.+)"', text, re.M)
+    )
+    return newest.pop() if len(newest) == 1 else None
 
 
 @contextlib.contextmanager
@@ -180,6 +234,18 @@ def _prepare_sqlite(engine: sqlalchemy.Engine) -> None:
     engine.dispose()
     with engine.connect():
         pass
+
+
+def _prepare_postgresql(engine: sqlalchemy.Engine) -> None:
+    """Let the server give up a transaction whose client has gone silent in it: its locks keep all others waiting."""
+
+    @sqlalchemy.event.listens_for(engine, "connect")
+    def _configure(connection: Any, _: object) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET idle_in_transaction_session_timeout = {int(1000 * SILENT_S)}")
+        connection.commit()
+
+    engine.dispose()
 
 
 def wait_briefly(storage: BaseStorage) -> None:

@@ -13,7 +13,6 @@ from optuna.trial import TrialState
 from tuner.study.store import keys as attr
 from tuner.study.store.catalog import study_attributes, trial_lines
 from tuner.study.store.connect import open_storage, sqlite_path, storage_errors
-from tuner.study.store.leases import Leases
 from tuner.study.store.locks import lock_owner
 from tuner.study.store.writer import known_tables
 
@@ -77,5 +76,7 @@ def at_work(storage: BaseStorage, path: Path | None, study: str) -> tuple[str, .
     tables = known_tables(storage)
     if tables is None or not is_shared(storage):
         return ()
+    from tuner.study.store.leases import Leases
+
     living = Leases(*tables, storage.get_study_id_from_name(study), "").living()
     return tuple(sorted(f"{owner.host}:{owner.pid}" for owner in living.values()))

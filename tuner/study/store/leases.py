@@ -2,7 +2,8 @@
 
 A lease is one attribute of the study, ``owner:<name>``, with the database's own time, so that clocks need not agree. A
 supervisor whose lease is older than :data:`LEASE_S`, or whose process is gone from this very machine, is dead, and its
-trials go again.
+trials go again. By its age alone a lease is not taken for dead at first sight: after a lock, an outage or a jump of the
+database's clock all are old, and the living renew theirs at once.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import os
 import secrets
 import socket
 import threading
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -23,11 +25,14 @@ from sqlalchemy.dialects.postgresql import insert
 
 PREFIX = "owner:"
 
-#: Seconds after which a lease that was not renewed has run out.
-LEASE_S = 60.0
+#: Seconds after which a lease that was not renewed has run out: longer than a minute's partition and a beat.
+LEASE_S = 90.0
 
 #: Seconds between two renewals: several may fail before the lease runs out.
 BEAT_S = 10.0
+
+#: Seconds for which a lease that has run out must be seen unchanged before its owner is taken for dead.
+UNSURE_S = 15.0
 
 
 @dataclass(frozen=True)
@@ -65,6 +70,8 @@ class Leases:
         self._since = datetime.now(UTC).isoformat(timespec="seconds")
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
+        self._seen: dict[str, tuple[str, float]] = {}  # key -> text, and since when every look has found it
+        self._looked = float("-inf")
 
     def start(self) -> None:
         """Take the lease, and renew it in a thread of its own until :meth:`leave`."""
@@ -100,12 +107,19 @@ class Leases:
             self._delete([self.name])
 
     def living(self, *, remove_dead: bool = False) -> dict[str, Owner]:
-        """Return the supervisors at work by name; on demand leases of dead ones, as they were read, are removed."""
+        """Return the supervisors at work by name; to remove the leases of dead ones takes a second look at the old."""
         with self._engine.connect() as connection:
             now = float(connection.execute(select(func.extract("epoch", func.clock_timestamp()))).scalar_one())
             mine = (self._table.c.study_id == self._study_id) & self._table.c.key.startswith(PREFIX)
             rows = connection.execute(select(self._table.c.key, self._table.c.value_json).where(mine)).all()
         living = owners({key: json.loads(text) for key, text in rows}, now)
+        if remove_dead:
+            moment = time.monotonic()
+            before = self._seen if moment - self._looked <= UNSURE_S else {}  # this one, too, was held up
+            self._seen = {k: before[k] if before.get(k, ("",))[0] == t else (t, moment) for k, t in rows}
+            self._looked = moment
+            unsure = {k: json.loads(t) for k, (t, since) in self._seen.items() if moment - since < UNSURE_S}
+            living |= owners(unsure, None)
         dead = {key: text for key, text in rows if key.removeprefix(PREFIX) not in living}
         if remove_dead and dead:
             with self._engine.begin() as connection:
@@ -126,19 +140,20 @@ class Leases:
                 self.renew()
 
 
-def owners(attributes: dict[str, Any], now: float) -> dict[str, Owner]:
+def owners(attributes: dict[str, Any], now: float | None) -> dict[str, Owner]:
     """Return the living among a study's leases.
 
     Args:
         attributes: The study's user attributes.
-        now: The database's time, seconds since the epoch.
+        now: The database's time, seconds since the epoch; None takes leases of any age.
     """
     living = {}
     for key, value in attributes.items():
         if not key.startswith(PREFIX) or not isinstance(value, dict):
             continue
         here = value.get("place") == _place()
-        if now - float(value.get("beat", 0)) <= LEASE_S and not (here and not psutil.pid_exists(int(value["pid"]))):
+        fresh = now is None or abs(now - float(value.get("beat", 0))) <= LEASE_S
+        if fresh and not (here and not psutil.pid_exists(int(value["pid"]))):
             name = key.removeprefix(PREFIX)
             living[name] = Owner(name, str(value.get("host")), int(value["pid"]), str(value.get("since")))
     return living

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import importlib
 import json
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
@@ -19,7 +20,6 @@ from optuna.distributions import distribution_to_json
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy.dialects import postgresql, sqlite
 
 from tuner.study.store.pending import PendingWrites, running_trial
 
@@ -92,7 +92,7 @@ class TableWriter:
 
     def __init__(self, engine: Any, models: Any) -> None:
         self._engine = engine
-        self._insert = sqlite.insert if engine.name == "sqlite" else postgresql.insert
+        self._insert = importlib.import_module(f"sqlalchemy.dialects.{engine.name}").insert  # half a second for both
         self._model = models.TrialModel
         self._studies = models.StudyModel.__table__
         self._trials = models.TrialModel.__table__
@@ -143,8 +143,15 @@ class TableWriter:
             for trial_id, item in pending.items():
                 if trial_id in there:
                     self._write(connection, trial_id, item)
-                elif item.end is not None:
+                elif item.end is not None and not self._has(connection, trial_id, item):
                     raise UpdateFinishedTrialError(f"Trial {trial_id} has been finished by another process.")
+
+    def _has(self, connection: Any, trial_id: int, item: PendingWrites) -> bool:
+        """Whether a trial that is finished has these values: by a transaction whose answer never came."""
+        table = self._attrs["user"]
+        rows = table.select().with_only_columns(table.c.key, table.c.value_json).where(table.c.trial_id == trial_id)
+        stored = dict(connection.execute(rows).all())
+        return bool(item.user) and all(stored.get(key) == json.dumps(value) for key, value in item.user.items())
 
     def changes(self, study_id: int, after: int, among: Collection[int]) -> list[tuple[int, TrialState]]:
         """Return (trial id, state) of a study's trials with an id above ``after`` or one of some."""
