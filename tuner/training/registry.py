@@ -6,24 +6,26 @@ of hyperparameters names the class. Heavy libraries are imported only once they 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tuner.errors import InputError
 from tuner.hyperparameters import Hyperparameters, algorithm_class
+from tuner.training.cost.footprint import Footprint, of_data, of_dqn, of_sb3, of_table
+from tuner.training.saved.fitted_policy import fitted_policy
+from tuner.training.saved.network_policy import network_policy
+from tuner.training.saved.table_policy import table_policy
 
 if TYPE_CHECKING:
     from tuner.contract.roles import RunObserver, Trainer
     from tuner.envs.make import EnvFacts
-    from tuner.training.cost.footprint import Footprint
     from tuner.training.run_checkpoint import RunCheckpoints
 
 Array = NDArray[Any]
-Precision = type[np.floating[Any]]
 
 
 class GreedyPolicy(Protocol):
@@ -44,116 +46,65 @@ class GreedyPolicy(Protocol):
         ...
 
 
-class Registered(Protocol):
-    """The code of one algorithm; each method imports what it needs.
+class Registered(NamedTuple):
+    """The code of one algorithm.
 
     Attributes:
+        trainer: From (lanes, observer, checkpoints) to a trainer of our own.
+        policy: From the arrays of a file, the hyperparameters and the run's seed to what was learned; raises KeyError
+            or ValueError where they do not fit.
+        footprint: From hyperparameters, environment, steps of a run and backend to what a run holds.
         precision: Type of the numbers in a file.
     """
 
-    precision: Precision
-
-    def trainer(self, lanes: int, observer: RunObserver | None, files: RunCheckpoints | None) -> Trainer:
-        """Return a trainer of our own."""
-        ...
-
-    def policy(self, arrays: Mapping[str, Array], hyperparameters: Any, seed: int) -> GreedyPolicy:
-        """Return what a run with this seed has learned, from the arrays of its file.
-
-        Raises:
-            KeyError: An array is missing.
-            ValueError: The arrays do not fit the hyperparameters.
-        """
-        ...
-
-    def footprint(self, hyperparameters: Any, facts: EnvFacts, n_timesteps: int, backend: str) -> Footprint:
-        """Return what a run holds."""
-        ...
+    trainer: Callable[[int, RunObserver | None, RunCheckpoints | None], Trainer]
+    policy: Callable[[Mapping[str, Array], Any, int], GreedyPolicy]
+    footprint: Callable[[Any, EnvFacts, int, str], Footprint]
+    precision: type[np.floating[Any]]
 
 
-class _DQN:
-    precision: Precision = np.float32
+def _stack(lanes: int, observer: RunObserver | None, files: RunCheckpoints | None) -> Trainer:
+    from tuner.training.stack.trainer import NativeTrainer
 
-    def trainer(self, lanes: int, observer: RunObserver | None, files: RunCheckpoints | None) -> Trainer:
-        from tuner.training.stack.trainer import NativeTrainer
-
-        return NativeTrainer(lanes, observer, checkpoints=files)
-
-    def policy(self, arrays: Mapping[str, Array], hyperparameters: Any, seed: int) -> GreedyPolicy:
-        from tuner.training.saved.network_policy import network_policy
-
-        return network_policy(arrays, hyperparameters)
-
-    def footprint(self, hyperparameters: Any, facts: EnvFacts, n_timesteps: int, backend: str) -> Footprint:
-        from tuner.training.cost.footprint import of_dqn
-
-        return of_dqn(hyperparameters, facts, n_timesteps, backend)
+    return NativeTrainer(lanes, observer, checkpoints=files)
 
 
-class _QLearning:
-    precision: Precision = np.float64  # so that equal values stay equal
+def _tabular(lanes: int, observer: RunObserver | None, files: RunCheckpoints | None) -> Trainer:
+    from tuner.training.lone.tabular import TabularRun
+    from tuner.training.lone.trainer import LoneTrainer
 
-    def trainer(self, lanes: int, observer: RunObserver | None, files: RunCheckpoints | None) -> Trainer:
-        from tuner.training.lone.tabular import TabularRun
-        from tuner.training.lone.trainer import LoneTrainer
-
-        return LoneTrainer(TabularRun, observer, files)
-
-    def policy(self, arrays: Mapping[str, Array], hyperparameters: Any, seed: int) -> GreedyPolicy:
-        from tuner.training.saved.table_policy import table_policy
-
-        return table_policy(arrays, hyperparameters.bins)
-
-    def footprint(self, hyperparameters: Any, facts: EnvFacts, n_timesteps: int, backend: str) -> Footprint:
-        from tuner.training.cost.footprint import of_table
-
-        return of_table(hyperparameters, facts)
+    return LoneTrainer(TabularRun, observer, files)
 
 
-class _FQI:
-    precision: Precision = np.float64
+def _fitted(lanes: int, observer: RunObserver | None, files: RunCheckpoints | None) -> Trainer:
+    from tuner.training.lone.fitted import FittedRun
+    from tuner.training.lone.trainer import LoneTrainer
 
-    def trainer(self, lanes: int, observer: RunObserver | None, files: RunCheckpoints | None) -> Trainer:
-        from tuner.training.lone.fitted import FittedRun
-        from tuner.training.lone.trainer import LoneTrainer
-
-        return LoneTrainer(FittedRun, observer, files)
-
-    def policy(self, arrays: Mapping[str, Array], hyperparameters: Any, seed: int) -> GreedyPolicy:
-        from tuner.training.saved.fitted_policy import fitted_policy
-
-        return fitted_policy(arrays, hyperparameters, seed)
-
-    def footprint(self, hyperparameters: Any, facts: EnvFacts, n_timesteps: int, backend: str) -> Footprint:
-        from tuner.training.cost.footprint import of_data
-
-        return of_data(hyperparameters, facts)
+    return LoneTrainer(FittedRun, observer, files)
 
 
-class _OnlySB3:
-    precision: Precision = np.float32
-
-    def trainer(self, lanes: int, observer: RunObserver | None, files: RunCheckpoints | None) -> Trainer:
-        raise NotImplementedError("only Stable-Baselines3 trains it")
-
-    def policy(self, arrays: Mapping[str, Array], hyperparameters: Any, seed: int) -> GreedyPolicy:
-        from tuner.training.sb3.saved import sb3_policy
-
-        return sb3_policy(arrays, hyperparameters)
-
-    def footprint(self, hyperparameters: Any, facts: EnvFacts, n_timesteps: int, backend: str) -> Footprint:
-        from tuner.training.cost.footprint import of_sb3
-
-        return of_sb3(hyperparameters, facts, n_timesteps)
+def _nobody(lanes: int, observer: RunObserver | None, files: RunCheckpoints | None) -> Trainer:
+    raise NotImplementedError("only Stable-Baselines3 trains it")
 
 
-#: Algorithms with a trainer of our own.
-_OWN: Mapping[str, Registered] = {"dqn": _DQN(), "q_learning": _QLearning(), "fqi": _FQI()}
+def _sb3_policy(arrays: Mapping[str, Array], hyperparameters: Any, seed: int) -> GreedyPolicy:
+    from tuner.training.sb3.saved import sb3_policy
+
+    return sb3_policy(arrays, hyperparameters)
+
+
+#: Algorithms with a trainer of our own. A table keeps its precision, so that equal values stay equal.
+_OWN = {
+    "dqn": Registered(_stack, network_policy, of_dqn, np.float32),
+    "q_learning": Registered(_tabular, table_policy, of_table, np.float64),
+    "fqi": Registered(_fitted, fitted_policy, of_data, np.float64),
+}
+_ONLY_SB3 = Registered(_nobody, _sb3_policy, of_sb3, np.float32)
 
 
 def registered(algorithm: str) -> Registered:
     """Return the code of an algorithm."""
-    return _OWN.get(algorithm, _OnlySB3())
+    return _OWN.get(algorithm, _ONLY_SB3)
 
 
 def make_trainer(

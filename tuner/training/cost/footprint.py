@@ -63,13 +63,13 @@ class Footprint:
 LIST_BYTES, ENTRY_BYTES = 64, 8 + 24
 
 
-def of_data(hyperparameters: FQIHyperparameters, facts: EnvFacts) -> Footprint:
+def of_data(hyperparameters: FQIHyperparameters, facts: EnvFacts, n_timesteps: int, backend: str) -> Footprint:
     """Return what a run of an offline learner holds: its data, and a regression's copy of them."""
     row = 2 * 4 * facts.encoder.input_size + 4 * 8
     return Footprint(hyperparameters.n_transitions, 2 * row, 0, 0)
 
 
-def of_table(hyperparameters: QLearningHyperparameters, facts: EnvFacts) -> Footprint:
+def of_table(hyperparameters: QLearningHyperparameters, facts: EnvFacts, n_timesteps: int, backend: str) -> Footprint:
     """Return what a run with a table holds."""
     found = discretiser_for(facts.observation_space, hyperparameters.bins, hyperparameters.bin_limit)
     space: Any = facts.observation_space
@@ -97,7 +97,7 @@ def of_dqn(hyperparameters: DQNHyperparameters, facts: EnvFacts, n_timesteps: in
     return Footprint(transitions, row, 4 * 4 * _parameters(hyperparameters, facts) + lane, reserved)
 
 
-def of_sb3(hyperparameters: Hyperparameters, facts: EnvFacts, n_timesteps: int) -> Footprint:
+def of_sb3(hyperparameters: Hyperparameters, facts: EnvFacts, n_timesteps: int, backend: str = "sb3") -> Footprint:
     """Return what a run of Stable-Baselines3 holds: two networks, online and target or actor and critic."""
     # Adam's two moments and a gradient beside the two networks; two observations, int64 action, and three float32
     # numbers (reward, done, timeout) for each transition.

@@ -19,7 +19,7 @@ Array = NDArray[Any]
 STATISTICS = ("obs_rms.", "ret_rms.")
 
 
-def network_policy(arrays: Mapping[str, Array], hyperparameters: DQNHyperparameters) -> Policy | ImagePolicy:
+def network_policy(arrays: Mapping[str, Array], hyperparameters: DQNHyperparameters, seed: int) -> Policy | ImagePolicy:
     """Check names and shapes of the arrays against what the hyperparameters ask for, and return the policy.
 
     Raises:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from tuner.envs.discretiser import Discretiser
 from tuner.envs.encoders import DiscreteEncoder
+from tuner.hyperparameters import QLearningHyperparameters
 
 Array = NDArray[Any]
 
@@ -67,7 +68,7 @@ class TablePolicy:
         return found
 
 
-def table_policy(arrays: Mapping[str, Array], bins: int) -> TablePolicy:
+def table_policy(arrays: Mapping[str, Array], hyperparameters: QLearningHyperparameters, seed: int) -> TablePolicy:
     """Return the policy that :meth:`TablePolicy.arrays` describes.
 
     Raises:
@@ -84,7 +85,7 @@ def table_policy(arrays: Mapping[str, Array], bins: int) -> TablePolicy:
     low, high = arrays[LOW], arrays[HIGH]
     if low.ndim != 1 or low.shape != high.shape or not (high > low).all():
         raise ValueError("bins do not rise")
-    discretiser = Discretiser(tuple(map(float, low)), tuple(map(float, high)), bins)
+    discretiser = Discretiser(tuple(map(float, low)), tuple(map(float, high)), hyperparameters.bins)
     if discretiser.rows != len(table):
         raise ValueError(f"{len(table)} rows for {discretiser.rows} cells")
     return TablePolicy(table, discretiser)
