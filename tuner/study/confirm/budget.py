@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import nnls
 
 #: Select seeds of each finalist before the first may be dropped.
 FIRST_SEEDS = 5
@@ -134,5 +133,7 @@ def seconds_by_work(timed: Sequence[tuple[float, float, float]]) -> Callable[[fl
         return None
     table = np.array(timed)
     scale = max(float(table[:, 1].mean()), 1e-12)
+    from scipy.optimize import nnls  # which whoever only reads a study can do without
+
     (each, by_work), _ = nnls(np.column_stack([table[:, 0], table[:, 1] / scale]), table[:, 2])
     return lambda work: float(each + by_work * work / scale)
