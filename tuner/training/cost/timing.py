@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 from tuner.contract.outcome import EvalPoint, Outcome
-from tuner.contract.roles import DONE, Signal
 from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
+from tuner.training.batch import RunBatch
 from tuner.training.registry import make_trainer
 
 #: Seconds that timing one part takes, at least.
@@ -123,29 +123,17 @@ def _longer(seconds: float, piece_s: float) -> int:
 
 def _train(spec: RunSpec, lanes: int, grid: tuple[int, ...], evaluation: EvaluationSpec) -> tuple[float, float]:
     """Train side by side; return the seconds of a run from its second evaluation on, and the steps of an evaluation."""
-    queue = _Queue(
+    specs = [
         dataclasses.replace(spec, run_id=RunId(i), seed=spec.seed + i, grid=grid, evaluation=evaluation)
         for i in range(lanes)
-    )
-    make_trainer(spec.backend, spec.algorithm, lanes).train(queue)
-    seconds = sum(p.elapsed_s * ((p.step == grid[-1]) - (p.step == grid[1])) for p in queue.points)
-    return seconds / lanes, sum(sum(p.lengths) for p in queue.points) / len(queue.points)
+    ]
+    points: list[EvalPoint] = []
 
-
-class _Queue:
-    """A dispatcher of a few runs that must all reach their ends."""
-
-    def __init__(self, specs: Iterable[RunSpec]) -> None:
-        self._specs = list(specs)
-        self.points: list[EvalPoint] = []
-
-    def take(self, open_shapes: Mapping[tuple[object, ...], int], *, block: bool) -> RunSpec | Signal:
-        return self._specs.pop() if self._specs else DONE
-
-    def report(self, points: Sequence[EvalPoint]) -> frozenset[RunId]:
-        self.points += points
-        return frozenset()
-
-    def finish(self, outcome: Outcome) -> None:
+    def on_end(_: RunSpec, found: Sequence[EvalPoint], outcome: Outcome) -> None:
         if outcome.kind != "completed":
             raise RuntimeError(f"a run {outcome.kind}: {outcome.reason}")
+        points.extend(found)
+
+    make_trainer(spec.backend, spec.algorithm, lanes).train(RunBatch(specs, on_end))
+    seconds = sum(p.elapsed_s * ((p.step == grid[-1]) - (p.step == grid[1])) for p in points)
+    return seconds / lanes, sum(sum(p.lengths) for p in points) / len(points)
