@@ -26,6 +26,7 @@ from tuner.plan.recipe import StudyRecipe
 from tuner.plan.resolve import plan_study
 from tuner.replay.ring import LaneRing
 from tuner.replay.sum_tree import LaneSumTrees
+from tuner.training.cost import timing
 from tuner.training.cost.footprint import can_reserve
 from tuner.training.cost.timing import RunCosts, measure, measure_all
 from tuner.training.registry import footprint
@@ -296,3 +297,19 @@ def test_an_environment_that_breaks_leaves_the_plan_readable(in_tmp, monkeypatch
     shell = tune("--env", "CartPole-v1", "--trials", "20", "--dry-run")
     assert shell.code == 0
     assert "not known: RuntimeError: the environment broke" in shell.out
+
+
+def test_settings_of_a_slow_environment_are_not_timed_one_after_the_other_for_minutes(monkeypatch):
+    clock, asked = [0.0], []
+
+    def slow(spec, lanes):
+        clock[0] += 15.0
+        asked.append((spec, lanes))
+        return (spec, lanes)
+
+    monkeypatch.setattr(timing, "measure", slow)
+    monkeypatch.setattr(timing.time, "perf_counter", lambda: clock[0])
+    runs = [(name, lanes) for name in "abcd" for lanes in (1, 8)]
+    found = timing.measure_all(runs, lambda word: None)
+    assert asked == [("a", 1), ("a", 8)]
+    assert found == [("a", 1), ("a", 8)] * 4

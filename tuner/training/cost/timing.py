@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -17,8 +18,11 @@ from tuner.training.registry import make_trainer
 #: Seconds that timing one part takes, at least.
 PIECE_S = 0.2
 
-#: Steps after which a timed evaluation episode is cut.
-EVALUATION_STEPS = 50
+#: Seconds of timing after which no further setting is timed.
+PATIENCE_S = 20.0
+
+#: Steps after which a timed evaluation episode is cut, and seconds of stepping that evaluations get at most.
+EVALUATION_STEPS, EVALUATING_S = 50, 5.0
 
 #: Steps, and evaluations, of the shortest run that is timed.
 FIRST_STEPS, FIRST_EVALUATIONS = 64, 3
@@ -56,11 +60,21 @@ class RunCosts:
 
 
 def measure_all(runs: Sequence[tuple[RunSpec, int]], tell: Callable[[str], None]) -> list[RunCosts]:
-    """Measure each of some (run, lanes), saying so before each."""
-    costs = []
+    """Measure each of some (run, lanes), saying so before each.
+
+    Once :data:`PATIENCE_S` is spent, the rest are taken for the last one measured with as many lanes, if any: there the
+    environment's own steps decide, which are the same for all settings.
+    """
+    costs: list[RunCosts] = []
+    by_lanes: dict[int, RunCosts] = {}
+    started = time.perf_counter()
     for number, (spec, lanes) in enumerate(runs):
-        tell(f"timing setting {number + 1} of {len(runs)}")
-        costs.append(measure(spec, lanes))
+        if not costs or time.perf_counter() - started < PATIENCE_S:
+            tell(f"timing setting {number + 1} of {len(runs)}")
+            by_lanes[lanes] = measure(spec, lanes)
+            costs.append(by_lanes[lanes])
+        else:
+            costs.append(by_lanes.get(lanes, costs[-1]))
     return costs
 
 
@@ -84,7 +98,10 @@ def measure(spec: RunSpec, lanes: int, piece_s: float = PIECE_S) -> RunCosts:
         step_s = _step_s(learning, lanes, piece_s)
         random_step_s = _step_s(before, lanes, piece_s / 2) if before != learning else step_s
         first_s, first = _evaluation(before, lanes, 1, random_step_s, piece_s / 4)
-        all_s, steps = _evaluation(before, lanes, min(cap, EVALUATION_STEPS), random_step_s, piece_s / 4)
+        # Where the environment is slow, steps of the five evaluations that are made at least are few.
+        bearable = int(EVALUATING_S / max(random_step_s * lanes * spec.evaluation.episodes * 5, 1e-9))
+        longer = min(cap, EVALUATION_STEPS, max(bearable, 2))
+        all_s, steps = _evaluation(before, lanes, longer, random_step_s, piece_s / 4)
     eval_step_s = all_s / steps
     if steps > first and all_s > first_s:
         eval_step_s = (all_s - first_s) / (steps - first)
