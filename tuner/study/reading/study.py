@@ -19,7 +19,7 @@ from tuner.storage_url import default_storage
 from tuner.study.store import keys as attr
 from tuner.study.store.catalog import TrialLine, check_study, study_attributes, trial_lines
 from tuner.study.store.checked import check_attributes
-from tuner.study.store.connect import open_storage, sqlite_path, storage_errors
+from tuner.study.store.connect import open_storage, reading_errors, sqlite_path
 from tuner.study.store.health import at_work
 from tuner.study.store.keys import outcome_of
 
@@ -40,14 +40,14 @@ def load(name: str, storage: str | None = None) -> StudyData:
     url = storage or default_storage()
     opened = open_storage(url, create=False)
     check_study(name, opened, url)
-    with storage_errors(url):
+    with reading_errors(url):
         study = optuna.load_study(study_name=name, storage=opened)
         stored = study.user_attrs
         frozen = study.get_trials(deepcopy=False)
         check_attributes(study, frozen)
         confirmation = read_confirmation(study, opened)
-    trials = tuple(_row(trial) for trial in frozen)
-    importances = importance_of(frozen)
+        trials = tuple(_row(trial) for trial in frozen)
+        importances = importance_of(frozen)
     return StudyData(
         name=name,
         recipe=stored.get(attr.RECIPE, {}),
@@ -71,7 +71,7 @@ def list_studies(storage: str | None = None) -> list[StudySummary]:
     """
     url = storage or default_storage()
     opened = open_storage(url, create=False)
-    with storage_errors(url):
+    with reading_errors(url):
         lines: dict[str, list[TrialLine]] = defaultdict(list)
         for line in trial_lines(opened):
             lines[line.study].append(line)

@@ -16,7 +16,7 @@ from sqlalchemy import and_, select
 from tuner.errors import InputError, nearest
 from tuner.storage_url import mask
 from tuner.study.store import keys as attr
-from tuner.study.store.connect import storage_errors
+from tuner.study.store.connect import reading_errors
 from tuner.study.store.writer import known_tables
 
 
@@ -56,7 +56,7 @@ def check_study(name: str, storage: BaseStorage, url: str) -> list[str]:
         InputError: It is not there; the nearest name is given.
         StorageLostError: The database stops answering.
     """
-    with storage_errors(url):
+    with reading_errors(url):
         names = study_names(storage)
     if name not in names:
         listed = f" Known: {', '.join(sorted(names)[:10])}." if names else " There are no studies in it yet."

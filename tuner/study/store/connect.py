@@ -180,6 +180,27 @@ def storage_errors(url: str) -> Iterator[None]:
         ) from None
 
 
+@contextlib.contextmanager
+def reading_errors(url: str) -> Iterator[None]:
+    """Turn rows that Optuna would not write, in a block that only reads, into one line, too.
+
+    Raises:
+        InputError: What it holds cannot be read.
+        StorageLostError: The database failed inside the block.
+    """
+    with storage_errors(url):
+        try:
+            yield
+        except json.JSONDecodeError:
+            raise
+        except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, AssertionError) as error:
+            what = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+            raise InputError(
+                f"The storage {mask(url)} is damaged: a row holds what Optuna does not write ({what}). "
+                "Restore it from a backup."
+            ) from None
+
+
 def _parse(url: str) -> sqlalchemy.URL:
     if "://" not in url:
         raise InputError(f"--storage must be a database URL such as {DEFAULT_STORAGE}, got '{mask(url)}'.")

@@ -12,7 +12,7 @@ from optuna.trial import TrialState
 
 from tuner.study.store import keys as attr
 from tuner.study.store.catalog import study_attributes, trial_lines
-from tuner.study.store.connect import open_storage, sqlite_path, storage_errors
+from tuner.study.store.connect import open_storage, reading_errors, sqlite_path
 from tuner.study.store.locks import lock_owner
 from tuner.study.store.writer import known_tables
 
@@ -45,7 +45,7 @@ def unfinished_studies(url: str) -> list[Unfinished]:
     """
     storage, path = open_storage(url, create=False), sqlite_path(url)
     found = []
-    with storage_errors(url):
+    with reading_errors(url):
         running = Counter(line.study for line in trial_lines(storage, TrialState.RUNNING))
         stored = study_attributes(storage, attr.RECIPE, attr.CONFIRM) if running else {}
         for name, trials in running.items():
