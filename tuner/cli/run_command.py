@@ -70,6 +70,8 @@ def answer(result: StudyResult, recipe: StudyRecipe) -> list[str]:
         lines.append("Interrupted; every finished trial is kept, and the same command carries on.")
     if result.ending in ("timeout", "interrupted"):
         lines.append(f"Go on with: {recipe_command(recipe, data.name, recipe.storage or default_storage())}")
+    if best is None and recipe.within is not None:
+        lines.append("No trial has run to its end in this time. Give --within longer, or fewer --steps.")
     if best is not None:
         lines.append(f"Best in the search: trial {best.number}, score {decimal(best.score)}")
     lines += verdict_lines(data)
