@@ -23,7 +23,7 @@ from tuner.report.numbers.evidence import evidence
 from tuner.result.confirmation import Confirmation
 from tuner.seeding import run_seed
 from tuner.storage_url import default_storage
-from tuner.study.confirm.budget import allocate
+from tuner.study.confirm.budget import Allocation, allocate
 from tuner.study.confirm.contestants import baselines, finalists
 from tuner.study.confirm.schedule import Job, Selection
 from tuner.study.reading.confirmation import tied
@@ -91,16 +91,20 @@ def test_a_search_ends_with_a_verdict_on_seeds_that_no_choice_has_seen(confirmed
     search = {run_seed(0, "search", trial, 0) for trial in range(30)}
     select = {r.seed for c in confirmation.contestants for r in c.phase("select")}
     verdict = {r.seed for c in confirmation.contestants for r in c.phase("verdict")}
-    shares = allocate(30, finalists=5, baselines=3, seeds=10)
+    shares = Allocation(**confirmation.settings["allocation"])
+    most = allocate(
+        30, finalists=5, baselines=3, seeds=10
+    )  # by steps; RL Zoo's network costs more than a share of them
     runs = [len(c.phase("select")) for c in confirmation.contestants if c.role == "finalist"]
     assert min(runs) >= shares.first_seeds == 3
     assert sum(runs) <= shares.select_runs
     assert select == {run_seed(0, "select", 0, r) for r in range(max(runs))}
-    assert len(verdict) == shares.verdict_seeds == 6
+    assert len(verdict) == shares.verdict_seeds == 5
+    assert shares.runs <= most.runs
     assert not (search & select or search & verdict or select & verdict)
     for contestant in (confirmation.winner, *confirmation.baselines):
-        assert [r.replicate for r in contestant.phase("verdict")] == list(range(6))
-        assert [r.seed for r in contestant.phase("verdict")] == [run_seed(0, "verdict", 0, r) for r in range(6)]
+        assert [r.replicate for r in contestant.phase("verdict")] == list(range(5))
+        assert [r.seed for r in contestant.phase("verdict")] == [run_seed(0, "verdict", 0, r) for r in range(5)]
 
 
 def test_confirming_takes_no_more_steps_than_the_search(confirmed):
@@ -188,8 +192,7 @@ def test_a_search_that_lost_a_trial_is_confirmed_as_if_it_had_not():
     whole = run(study="whole").data
     assert run(executor=FakeExecutor(stop_after_reports=20 * 3 + 2)).ending == "interrupted"
     resumed = run().data
-    assert resumed.count("lost") == 1
-    assert [t.steps for t in resumed.trials if t.outcome == "lost"] == [200]
+    assert sum(t.steps for t in resumed.trials if t.outcome == "lost") == 200  # one had begun; others waited
     assert resumed.steps_spent == whole.steps_spent
     assert resumed.confirmation.settings == whole.confirmation.settings
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from study_fakes import make_plan, search
 
 from tuner.core.elimination import clearly_beaten
 from tuner.study.confirm.budget import (
@@ -15,10 +16,11 @@ from tuner.study.confirm.budget import (
     Allocation,
     allocate,
     fewest_runs,
-    seconds_by_work,
-    within_time,
+    within_cost,
 )
 from tuner.study.confirm.schedule import WORST, Job, select, verdict
+from tuner.study.confirm.stage import ConfirmStage
+from tuner.study.reading.study import load
 
 
 @given(st.integers(0, 300), st.integers(0, 12), st.integers(0, 4), st.integers(3, 30))
@@ -160,19 +162,21 @@ def test_the_verdict_trains_each_setting_once_however_many_roles_it_has():
 
 
 def test_both_budgets_are_kept_and_a_costly_baseline_costs_seeds():
-    cheap = within_time(60, 60.0, [1.0] * 5, [1.0] * 3, seeds=10)
+    cheap = within_cost(60, 60.0, [1.0] * 5, [1.0] * 3, seeds=10)
     assert cheap == allocate(60, finalists=5, baselines=3, seeds=10)
-    costly = within_time(60, 60.0, [1.0] * 5, [1.0, 6.0, 1.0], seeds=10)
+    costly = within_cost(60, 60.0, [1.0] * 5, [1.0, 6.0, 1.0], seeds=10)
     assert costly.select_runs + costly.verdict_seeds * 9 <= 60
     assert MIN_VERDICT_SEEDS <= costly.verdict_seeds < cheap.verdict_seeds
-    least = within_time(60, 1.0, [1.0] * 5, [9.0], seeds=10)
+    least = within_cost(60, 1.0, [1.0] * 5, [9.0], seeds=10)
     assert least.runs == fewest_runs(5, 1)
-    assert within_time(3, 60.0, [1.0] * 5, [1.0], seeds=10) is None
+    assert within_cost(3, 60.0, [1.0] * 5, [1.0], seeds=10) is None
 
 
-def test_seconds_of_a_run_follow_its_work_as_those_of_trials_did():
-    seconds = seconds_by_work(
-        [(1.0, 100.0, 3.0), (0.5, 10.0, 0.7), (2.0, 400.0, 10.0)]
-    )  # a second each, and 0.02 of work
-    assert seconds(1000.0) == pytest.approx(21.0)
-    assert seconds_by_work([]) is None
+def test_how_long_trials_took_has_no_say_in_what_is_trained_again(tmp_path):
+    """With one worker a whole study is reproducible; what a clock says is not."""
+    plan = make_plan(f"sqlite:///{tmp_path}/s.db", trials=40, pruner="none")
+    search(plan)
+    data = load(plan.name, plan.storage)
+    slower = tuple(dataclasses.replace(t, duration_s=t.duration_s * (1 + t.number)) for t in data.trials)
+    stages = [ConfirmStage(plan, found) for found in (data, dataclasses.replace(data, trials=slower))]
+    assert stages[0].describe() == stages[1].describe()

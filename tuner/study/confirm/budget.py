@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-
-import numpy as np
 
 #: Select seeds of each finalist before the first may be dropped.
 FIRST_SEEDS = 5
@@ -86,25 +84,19 @@ def allocate(runs: int, *, finalists: int, baselines: int, seeds: int) -> Alloca
     return Allocation(chosen, min(FIRST_SEEDS, select_runs // chosen), select_runs, verdict_seeds, kept)
 
 
-def within_time(
-    runs: int,
-    budget_s: float,
-    finalists_s: Sequence[float],
-    baselines_s: Sequence[float],
-    *,
-    twins: int = 0,
-    seeds: int,
+def within_cost(
+    runs: int, budget: float, finalists: Sequence[float], baselines: Sequence[float], *, twins: int = 0, seeds: int
 ) -> Allocation | None:
-    """Share out at most ``runs`` runs that take no more than ``budget_s`` in all.
+    """Share out at most ``runs`` runs that cost no more than ``budget`` in all.
 
-    Where even the smallest allocation takes longer, it is that one: a verdict costs what it costs.
+    Where even the smallest allocation costs more, it is that one: a verdict costs what it costs.
 
     Args:
         runs: Full runs that the budget of steps pays for.
-        budget_s: Seconds of all workers together.
-        finalists_s: Seconds of a run of each finalist, by search rank.
-        baselines_s: Likewise of each baseline, the most telling first.
-        twins: Further settings of the verdict, that take as long as the winner.
+        budget: What all runs together may cost, in the unit of the costs.
+        finalists: Cost of a run of each finalist, the most promising first.
+        baselines: Likewise of each baseline, the most telling first.
+        twins: Further settings of the verdict, that cost as much as the winner.
         seeds: As for :func:`allocate`.
 
     Returns:
@@ -112,28 +104,12 @@ def within_time(
     """
     found = None
     for fewer in range(runs, 0, -1):
-        shared = allocate(fewer, finalists=len(finalists_s), baselines=len(baselines_s) + twins, seeds=seeds)
+        shared = allocate(fewer, finalists=len(finalists), baselines=len(baselines) + twins, seeds=seeds)
         if shared is None:
             break
         found = shared
-        finalist_s = sum(finalists_s[: shared.finalists]) / shared.finalists
-        beside_s = (*baselines_s, *[finalist_s] * twins)[: shared.baselines]
-        if shared.select_runs * finalist_s + shared.verdict_seeds * (finalist_s + sum(beside_s)) <= budget_s:
+        winner = sum(finalists[: shared.finalists]) / shared.finalists
+        beside = (*baselines, *[winner] * twins)[: shared.baselines]
+        if shared.select_runs * winner + shared.verdict_seeds * (winner + sum(beside)) <= budget * (1 + 1e-9):
             break
     return found
-
-
-def seconds_by_work(timed: Sequence[tuple[float, float, float]]) -> Callable[[float], float] | None:
-    """Return what maps the work of a setting to the seconds of a run, by least squares; None where nothing is known.
-
-    Args:
-        timed: Of some trainings (full runs, their work in all, seconds).
-    """
-    if not timed:
-        return None
-    table = np.array(timed)
-    scale = max(float(table[:, 1].mean()), 1e-12)
-    from scipy.optimize import nnls  # which whoever only reads a study can do without
-
-    (each, by_work), _ = nnls(np.column_stack([table[:, 0], table[:, 1] / scale]), table[:, 2])
-    return lambda work: float(each + by_work * work / scale)

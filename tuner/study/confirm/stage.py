@@ -20,7 +20,7 @@ from tuner.plan.resolve import StudyPlan
 from tuner.result.confirmation import Contestant, Phase
 from tuner.result.study import StudyData
 from tuner.study.confirm.affordable import affordable
-from tuner.study.confirm.budget import VERDICT_SHARE, allocate, fewest_runs, seconds_by_work, within_time
+from tuner.study.confirm.budget import VERDICT_SHARE, allocate, fewest_runs, within_cost
 from tuner.study.confirm.contestants import baselines, finalists, on_backend, with_other_backend
 from tuner.study.confirm.ledger import ScheduleAsker, results_of
 from tuner.study.confirm.schedule import Job, Selection, rounds, select, verdict
@@ -37,6 +37,10 @@ LATE_EPISODES = 50
 
 #: Lanes of each worker. Runs differ much in cost (a baseline may have a larger network), so few are taken at a time.
 LANES = 3
+
+#: What an environment step and its share of the evaluations cost, in the unit of :func:`tuner.plan.cost.work`: about as
+#: much as an update of the smallest network.
+STEP_WORK = 1e7
 
 #: Lanes where the time may be up before every run has ended.
 LANES_IN_A_HURRY = 2
@@ -86,29 +90,22 @@ class ConfirmStage:
         self.allocation = share(finalists=len(found))
         if self.allocation is None and ends is not None:  # a verdict on the search's best says more than none
             self.allocation = share(finalists=min(len(found), 1))
-        seconds_of = seconds_by_work(self._timed(data)) if ends is None and main == backend else None
-        if self.allocation is not None and seconds_of is not None:
-            each = [[seconds_of(self._works[c.key]) for c in some] for some in (found, against)]
-            budget_s = recipe.confirm_budget * sum(seconds for _, _, seconds in self._timed(data))
-            self.allocation = within_time(self.runs, budget_s, *each, twins=twins, seeds=recipe.confirm_seeds)
+        if self.allocation is not None and ends is None:
+            each = [[self._works[c.key] for c in some] for some in (found, against)]
+            spent = sum(
+                t.steps / plan.grid[-1] * self._work_of(t.hyperparameters) for t in data.trials if t.hyperparameters
+            )
+            budget = recipe.confirm_budget * spent
+            self.allocation = within_cost(self.runs, budget, *each, twins=twins, seeds=recipe.confirm_seeds)
         if self.allocation is not None:
             found, against = found[: self.allocation.finalists], against[: self.allocation.baselines - twins]
         self.contestants = (*found, *against)
         self._left_out = [c.title for c in known if c not in against]
 
     def _work_of(self, hyperparameters: Mapping[str, Any]) -> float:
-        return work(self._plan, from_mapping(self._plan.algorithm, hyperparameters))
-
-    def _timed(self, data: StudyData) -> list[tuple[float, float, float]]:
-        """Return (full runs, their work in all, seconds) of each trial that has trained."""
-        trained = [
-            t for t in data.trials if t.outcome != "lost" and t.hyperparameters and t.steps > 0 and t.duration_s > 0
-        ]
-        shares = [t.steps / self._plan.grid[-1] for t in trained]
-        return [
-            (share, share * self._work_of(t.hyperparameters), t.duration_s)
-            for share, t in zip(shares, trained, strict=True)
-        ]
+        """Return what a run costs beside another: by its settings alone, as a clock's word would differ every time."""
+        setting = from_mapping(self._plan.algorithm, hyperparameters)
+        return work(self._plan, setting) + STEP_WORK * self._plan.grid[-1]
 
     @property
     def problem(self) -> str:
