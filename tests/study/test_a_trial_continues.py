@@ -98,6 +98,6 @@ def test_the_workers_of_a_study_save_where_the_study_looks(recipe, monkeypatch):
 
     plan = plan_study(recipe)
     assert plan.checkpoints == Path(recipe.report_dir).absolute() / "cut" / "checkpoints"
-    assert make_executor(plan, plan.checkpoints)._make_trainer.keywords == {"checkpoints": plan.checkpoints}
+    assert make_executor(plan, plan.checkpoints)._host._make_trainer.keywords == {"checkpoints": plan.checkpoints}
     away = dataclasses.replace(plan, recipe=dataclasses.replace(recipe, executor="inline"))
     assert make_executor(away)._make_trainer.keywords == {"checkpoints": None}
