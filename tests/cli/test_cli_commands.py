@@ -202,14 +202,16 @@ def test_doctor_finds_trials_that_nobody_runs(in_tmp):
     assert "1 trials were cut short, and another program made the study" in shell.out
 
 
-def test_a_dry_run_writes_nothing(in_tmp):
+def test_a_dry_run_writes_nothing(in_tmp, monkeypatch):
+    monkeypatch.setattr("tuner.cli.forecast_lines.cost_facts", lambda plan, need: {})  # takes seconds; tested by itself
     shell = tune("--env", "CartPole-v1", "--trials", "20", "--seeds-per-trial", "2", "--steps", "1000", "--dry-run")
     assert shell.code == 0
     assert "at most 40,000 environment steps" in shell.out
     assert list(in_tmp.iterdir()) == []
 
 
-def test_an_environment_without_a_budget_of_its_own_gets_a_line(in_tmp):
+def test_an_environment_without_a_budget_of_its_own_gets_a_line(in_tmp, monkeypatch):
+    monkeypatch.setattr("tuner.cli.forecast_lines.cost_facts", lambda plan, need: {})  # takes seconds; tested by itself
     assert tune("--env", "CartPole-v1", "--dry-run").err == ""
     shell = tune("--env", "MountainCar-v0", "--space", "mine.yaml", "--dry-run")
     assert shell.code == 2

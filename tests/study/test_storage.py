@@ -4,7 +4,9 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote
 
 import optuna
@@ -311,3 +313,15 @@ def test_studies_are_listed_alike_by_query_and_by_optunas_interface(tmp_path, mo
     assert by_query[0][2].best == 4.0
     monkeypatch.setattr(catalog, "known_tables", lambda storage: None)
     assert (list_studies(url), unfinished_studies(url)) == by_query
+
+
+def test_commands_that_make_the_same_new_database_at_one_moment_all_get_it(tmp_path):
+    """Optuna looks for missing tables and makes them, in two steps."""
+    url, barrier = f"sqlite:///{tmp_path}/new.db", threading.Barrier(6)
+
+    def make(_):
+        barrier.wait()
+        return catalog.study_names(open_storage(url, create=True))
+
+    with ThreadPoolExecutor(6) as pool:
+        assert list(pool.map(make, range(6))) == [[]] * 6

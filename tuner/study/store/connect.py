@@ -11,6 +11,7 @@ import functools
 import json
 import os
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,14 @@ import optuna
 import sqlalchemy
 from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage, RDBStorage
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, ProgrammingError, SQLAlchemyError
+from sqlalchemy.exc import (
+    ArgumentError,
+    IntegrityError,
+    NoSuchModuleError,
+    OperationalError,
+    ProgrammingError,
+    SQLAlchemyError,
+)
 from sqlalchemy.orm import scoped_session, sessionmaker
 
 from tuner.errors import InputError, MissingExtraError, StorageLostError
@@ -30,6 +38,9 @@ BUSY_TIMEOUT_S = 60
 
 #: The same for a running supervisor: it has workers to answer and a Ctrl-C to hear, keeps results and tries again.
 BRIEF_TIMEOUT_S = 1
+
+#: Commands that may make the tables of one new database at one moment.
+MAKERS = 10
 
 #: Seconds for which a transaction on PostgreSQL may wait for its client's next word.
 SILENT_S = 60.0
@@ -98,7 +109,7 @@ def open_storage(url: str, *, create: bool) -> BaseStorage:
     try:
         # Optuna sends the URL through str.format; braces are doubled so that a password may hold them.
         storage = _ReadyStorage.of(url, kwargs) if path is None or path.exists() else None
-        storage = storage or RDBStorage(url.replace("{", "{{").replace("}", "}}"), engine_kwargs=kwargs)
+        storage = storage or _made(url.replace("{", "{{").replace("}", "}}"), kwargs)
         if path is not None:
             _prepare_sqlite(storage.engine)
         elif backend == "postgresql":
@@ -108,6 +119,21 @@ def open_storage(url: str, *, create: bool) -> BaseStorage:
     except (SQLAlchemyError, StorageInternalError, RuntimeError, OSError, ValueError) as error:
         raise InputError(f"--storage {mask(url)} cannot be used: {_why(error, url)}") from None
     return optuna.storages.get_storage(storage)
+
+
+def _made(url: str, engine_kwargs: dict[str, Any]) -> RDBStorage:
+    """Return Optuna's storage, its tables made where they are missing.
+
+    Two commands may find them missing at one moment; the slower one then fails to make them, and finds them there.
+    """
+    for _ in range(MAKERS):
+        try:
+            return RDBStorage(url, engine_kwargs=engine_kwargs)
+        except (OperationalError, ProgrammingError, IntegrityError) as error:
+            if not any(word in str(error).lower() for word in ("already exists", "unique")):
+                raise
+            time.sleep(0.2)
+    return RDBStorage(url, engine_kwargs=engine_kwargs)
 
 
 class _ReadyStorage(RDBStorage):
