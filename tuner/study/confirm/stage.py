@@ -97,6 +97,8 @@ class ConfirmStage:
             )
             budget = recipe.confirm_budget * spent
             self.allocation = within_cost(self.runs, budget, *each, twins=twins, seeds=recipe.confirm_seeds)
+        if self.allocation is not None and ends is not None:  # the clock says how many of these there are
+            self.allocation = dataclasses.replace(self.allocation, verdict_seeds=recipe.confirm_seeds)
         if self.allocation is not None:
             found, against = found[: self.allocation.finalists], against[: self.allocation.baselines - twins]
         self.contestants = (*found, *against)
