@@ -27,7 +27,7 @@ from tuner.result.study import StudyData
 from tuner.storage_url import default_storage
 from tuner.study.confirm.stage import ConfirmStage
 from tuner.study.reading.study import load
-from tuner.study.search.open_study import open_study, stored_budget
+from tuner.study.search.open_study import open_study, stored_progress
 from tuner.study.search.outcomes import nothing_learned
 from tuner.study.search.progress import NoProgress, ProgressListener
 from tuner.study.search.provenance import provenance
@@ -102,7 +102,7 @@ def run(
     recipe, deadlines = plan.recipe, None
     if recipe.within is not None:
         deadlines = Deadlines(began, recipe.within)
-        plan = plan_within(plan, deadlines, stored_budget(plan.name, plan.storage))
+        plan = plan_within(plan, deadlines, *stored_progress(plan.name, plan.storage))
         recipe = plan.recipe
     refuse_what_cannot_fit(plan)
     check_writable(plan.report, f"--report-dir {plan.reports}")
@@ -114,8 +114,10 @@ def run(
         ending, failure = _search(plan, supervisor, progress, executor)
         if ending == "done" and failure is None:
             with only_one(plan.storage, confirm_name(plan.name)) as mine:
-                if mine:
-                    ending, failure = _confirm(plan, progress, executor, mine, deadlines)
+                if mine and recipe.confirm:
+                    ends = deadlines.report if deadlines is not None else None
+                    stage = ConfirmStage(plan, load(plan.name, plan.storage), ends)
+                    ending, failure = _confirm(plan, stage, progress, executor, mine)
                 elif recipe.confirm:
                     progress.note(f"Another supervisor trains the finalists; see: tune report {plan.name}")
         watched.check()
@@ -162,13 +164,13 @@ def confirm(
     check_writable(plan.report, f"--report-dir {plan.reports}")
     with study_lock(_lock_database(plan), plan.name):
         watched = Watched(plan.storage, plan.name)
-        problem = ConfirmStage(plan, load(plan.name, plan.storage)).problem
-        if problem:
-            raise InputError(problem)
+        stage = ConfirmStage(plan, load(plan.name, plan.storage))
+        if stage.problem:
+            raise InputError(stage.problem)
         with only_one(plan.storage, confirm_name(plan.name)) as mine:
             if not mine:
                 raise InputError(f"Another supervisor trains the finalists of '{plan.name}'. See: tune list.")
-            ending, failure = _confirm(plan, progress, executor, mine)
+            ending, failure = _confirm(plan, stage, progress, executor, mine)
         watched.check()
         data = load(plan.name, plan.storage)
         paths = write_study_report(data, plan.storage, plan.reports)
@@ -280,16 +282,9 @@ def _search(
 
 
 def _confirm(
-    plan: StudyPlan,
-    progress: ProgressListener,
-    executor: Executor | None,
-    claim: Claim,
-    deadlines: Deadlines | None = None,
+    plan: StudyPlan, stage: ConfirmStage, progress: ProgressListener, executor: Executor | None, claim: Claim
 ) -> tuple[Ending, StudyFailedError | None]:
     """Train the finalists again, as far as the budget goes; a stage that was interrupted goes on."""
-    if plan.recipe.confirm == 0:
-        return "done", None
-    stage = ConfirmStage(plan, load(plan.name, plan.storage), deadlines.report if deadlines is not None else None)
     if stage.problem:
         progress.note(stage.problem)
         return "done", None

@@ -16,6 +16,7 @@ import numpy as np
 import yaml
 from curves import Curves, load_curves, load_design
 from design import Setting, design_hash
+from environments import family_of
 
 from tuner.plan.known import Known, Start
 
@@ -127,12 +128,14 @@ def main() -> None:
     parser.add_argument("--table", type=Path, default=Path(__file__).parent / "table")
     parser.add_argument("--size", type=int, default=8)
     parser.add_argument("--least", type=int, default=20, help="leave out environments with fewer settings")
-    parser.add_argument("--without", help="a family that has no part in it")
+    parser.add_argument("--without", help="a family that has no part in it, nor what was tuned for it")
     parser.add_argument("-o", "--output", type=Path)
     options = parser.parse_args()
     _, settings = load_design(options.table / "design.json")
     everything = load_curves(options.table, settings, options.least)
-    everything = [c for c in everything if c.member.family != options.without]
+    if options.without:  # neither its curves nor what was tuned for it
+        others = [n for n, s in enumerate(settings) if all(family_of(env) != options.without for env in s.tuned_for)]
+        everything = [c.of_rows(np.array(others)) for c in everything if c.member.family != options.without]
     rows, values, families = worth(everything)
     at = {int(row): i for i, row in enumerate(rows)}
     chosen = choose_portfolio(everything, options.size - 1)

@@ -187,7 +187,7 @@ def test_a_command_with_a_time_ends_with_its_verdict_and_goes_on_with_the_budget
     assert first.ending == "done"
     assert first.data.confirmation.complete
     assert len(first.data.trials) == 8
-    again = tuner.run(dataclasses.replace(recipe, trials=12))
+    again = tuner.run(dataclasses.replace(recipe, trials=12))  # 12 in all
     assert again.name == first.name
     assert again.data.grid == first.data.grid
     assert len(again.data.trials) == 12
@@ -199,3 +199,8 @@ def test_a_time_in_which_no_run_fits_is_refused_before_anything_is_written(tmp_p
     with pytest.raises(InputError, match=r"--within 6s is too short: of it .* a run of 10,000,000 .* takes about"):
         tuner.run(recipe)
     assert not list(tmp_path.rglob("*.db"))
+
+
+def test_a_time_is_not_shared_between_two_backends():
+    with pytest.raises(InputError, match="--within cannot share its time"):
+        StudyRecipe(env="CartPole-v1", within=60.0, confirm_backend="both").validated()

@@ -55,7 +55,7 @@ class QRDQN(Hyperparameters):
 @pytest.fixture(params=[PPO, QRDQN], ids=lambda cls: cls.algorithm, autouse=True)
 def algorithm(request, monkeypatch):
     if request.param is QRDQN:
-        pytest.importorskip("sb3_contrib")
+        pytest.importorskip("sb3_contrib", reason="it comes with rl-zoo3")
     monkeypatch.setitem(declared.ALGORITHMS, request.param.algorithm, request.param)
     return request.param
 

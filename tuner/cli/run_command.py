@@ -98,13 +98,13 @@ def _dry_run(recipe: StudyRecipe) -> int:
     from tuner.plan.cost import refuse_what_cannot_fit
     from tuner.plan.resolve import plan_study
     from tuner.plan.within import Deadlines, plan_within
-    from tuner.study.search.open_study import stored_budget
+    from tuner.study.search.open_study import stored_progress
     from tuner.study.search.samplers import make_sampler
     from tuner.study.store.connect import sqlite_path
 
     plan = plan_study(recipe, with_workers)
     if recipe.within is not None:
-        plan = plan_within(plan, Deadlines(_process_began(), recipe.within), stored_budget(plan.name, plan.storage))
+        plan = plan_within(plan, Deadlines(_process_began(), recipe.within), *stored_progress(plan.name, plan.storage))
         recipe = plan.recipe
     need = refuse_what_cannot_fit(plan)
     sqlite_path(plan.storage)

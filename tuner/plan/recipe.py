@@ -129,6 +129,11 @@ class StudyRecipe:
         for asked in (recipe.backend, recipe.confirm_backend):
             if asked is not None:
                 check_backends(recipe.algo, BACKENDS if asked == "both" else (asked,))
+        if recipe.within is not None and recipe.confirm_backend == "both":
+            raise InputError(
+                "--within cannot share its time between two backends, got --confirm-backend both. Leave it out; "
+                "tune confirm STUDY --confirm-backend both trains the winner on the other one later."
+            )
         if recipe.study is not None:
             check_study_name(recipe.study)
         if recipe.executor == "ray":

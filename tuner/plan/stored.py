@@ -39,8 +39,9 @@ def plan_again(data: StudyData, storage: str, settings: Mapping[str, Any]) -> St
     for name, value in settings.items():
         if name in pinned and value != pinned[name]:
             raise InputError(f"{flag(name)} defines the study '{data.name}' and cannot change: it is {pinned[name]!r}.")
-    # Nothing is asked for again, so what was known beforehand is not read: its files may be gone.
-    again = recipe_from_mapping({**stored.to_mapping(), **settings, "prior": "none", "start_with": ()})
+    # Nothing is asked for again, so what was known beforehand is not read: its files may be gone. Nor does the time of
+    # the search's command hold for another.
+    again = recipe_from_mapping({**stored.to_mapping(), **settings, "prior": "none", "start_with": (), "within": None})
     plan = plan_study(again)
     recipe = dataclasses.replace(plan.recipe, prior=stored.prior, start_with=stored.start_with)
     plan = as_stored(dataclasses.replace(plan, recipe=recipe), data.space, data.rules)

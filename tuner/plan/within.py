@@ -93,13 +93,14 @@ def fit(train_s: float, evaluate_s: float, steps: int, seconds: float, *, shorte
     return Fitted(steps, trials) if trials else None
 
 
-def plan_within(plan: StudyPlan, deadlines: Deadlines, budget: Mapping[str, Any] | None) -> StudyPlan:
+def plan_within(plan: StudyPlan, deadlines: Deadlines, budget: Mapping[str, Any] | None, done: int) -> StudyPlan:
     """Return the plan of a study that ends in time.
 
     Args:
         plan: What is asked for, with ``--within``.
         deadlines: Of the command.
         budget: Budget that the study has stored, which it goes on with; None for a new one.
+        done: Trials that it has already; those that fit come on top, up to ``--trials`` where that is given.
 
     Raises:
         InputError: Not even one run fits.
@@ -126,10 +127,12 @@ def plan_within(plan: StudyPlan, deadlines: Deadlines, budget: Mapping[str, Any]
             f"for the search, and a run of {plan.grid[-1]:,} {clock} takes about {show_duration(train_s + evaluate_s)} "
             "here. Give it longer, or fewer --steps."
         )
-    trials = found.trials if recipe.trials == StudyRecipe().trials else min(found.trials, recipe.trials)
+    given = recipe.trials != StudyRecipe().trials
+    trials = min(done + found.trials, recipe.trials) if given else done + found.trials
     again = dataclasses.replace(recipe, steps=found.steps, trials=trials, study=plan.name)
+    new = max(trials - done, 0)
     note = (
-        f"Within {show_duration(deadlines.seconds)} there is time for about {trials} trials of {found.steps:,} steps"
+        f"Within {show_duration(deadlines.seconds)} there is time for about {new} trials of {found.steps:,} steps"
         + (f" (the search space's budget is {plan.grid[-1]:,})." if found.steps < plan.grid[-1] else ".")
     )
     fitted = plan_study(again)

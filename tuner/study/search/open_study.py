@@ -115,17 +115,19 @@ def open_study(plan: StudyPlan, provenance: Mapping[str, Any]) -> OpenedStudy:
     return OpenedStudy(ledger, plan, resumed)
 
 
-def stored_budget(name: str, url: str) -> Mapping[str, Any] | None:
-    """Return the budget of a study's runs as the database has it; None without such a study."""
+def stored_progress(name: str, url: str) -> tuple[Mapping[str, Any] | None, int]:
+    """Return the budget of a study's runs as the database has it, and its trials that count; (None, 0) without one."""
     path = sqlite_path(url)
     if path is not None and not path.exists():
-        return None
+        return None, 0
     storage = open_storage(url, create=True)
     with storage_errors(url):
         if name not in study_names(storage):
-            return None
-        space = optuna.load_study(study_name=name, storage=storage).user_attrs.get(attr.SPACE)
-    return space["budget"] if space else None
+            return None, 0
+        study = optuna.load_study(study_name=name, storage=storage)
+        space = study.user_attrs.get(attr.SPACE)
+        counted = sum(attr.outcome_of(trial) in attr.COUNTED for trial in study.get_trials(deepcopy=False))
+    return (space["budget"], counted) if space else (None, 0)
 
 
 def _directions(study: optuna.Study) -> str:
