@@ -89,6 +89,7 @@ class Playback:
         proposed: Setting of each run, in order of their starts.
         rounds: Virtual time, in checkpoints of one run.
         spent: Checkpoints that had been trained when the n-th trial ended.
+        ended: The runs in order of their ends.
     """
 
     curves: Measured
@@ -97,6 +98,7 @@ class Playback:
     proposed: list[int] = field(default_factory=list)
     rounds: int = 0
     spent: list[int] = field(default_factory=list)
+    ended: list[Playing] = field(default_factory=list)
     _held: dict[RunId, Playing] = field(default_factory=dict)
     _checkpoints: int = 0
 
@@ -114,6 +116,7 @@ class Playback:
             for outcome in self._advance(supervisor):
                 self.spent.append(self._checkpoints)
                 run = self._held.pop(outcome.run_id)
+                self.ended.append(run)
                 if outcome.kind == "completed":
                     score = float(self.curves.late[run.setting, run.seed])
                     mean = float(self.curves.returns[run.setting, run.seed].mean())

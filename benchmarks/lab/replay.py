@@ -36,6 +36,7 @@ from summary import MILESTONES, Replayed, print_results
 from tuner import seeding
 from tuner.contract.rules import CURRENT, VERSION_0_1_0
 from tuner.core.smoothing import smoothed
+from tuner.plan.proposal_cost import proposal_cost
 from tuner.plan.recipe import StudyRecipe
 from tuner.plan.resolve import StudyPlan, plan_study
 from tuner.space.cube import Cube
@@ -61,6 +62,7 @@ class Method:
         prior: Whether the sampler begins with the other families' good settings.
         model: Whether a Gaussian process over all completed trials names the finalists.
         gate: Whether a rung of the median rule stops runs only once it is shown to tell.
+        cost: Whether proposals are made in view of what they cost.
     """
 
     sampler: str = "tpe"
@@ -69,6 +71,7 @@ class Method:
     prior: bool = False
     model: bool = False
     gate: bool = False
+    cost: bool = False
 
 
 #: What can be asked for. `today` is the search of version 0.1, `product` what ships; each of the others is one of them
@@ -84,12 +87,14 @@ METHODS = {
     "portfolio+gp": Method("gp", portfolio=8, prior=True),
     "prior": Method(prior=True),
     "model": Method(model=True),
-    "product": Method(pruner="median", portfolio=8, prior=True, gate=True, model=True),
-    "product-gate": Method(portfolio=8, prior=True, model=True),
-    "product+blind": Method(pruner="median", portfolio=8, prior=True, model=True),
-    "product-prior": Method(pruner="median", portfolio=8, gate=True, model=True),
-    "product-portfolio": Method(pruner="median", prior=True, gate=True, model=True),
-    "product-model": Method(pruner="median", portfolio=8, prior=True, gate=True),
+    "cost": Method(cost=True),
+    "product": Method(pruner="median", portfolio=8, prior=True, gate=True, model=True, cost=True),
+    "product-cost": Method(pruner="median", portfolio=8, prior=True, gate=True, model=True),
+    "product-gate": Method(portfolio=8, prior=True, model=True, cost=True),
+    "product+blind": Method(pruner="median", portfolio=8, prior=True, model=True, cost=True),
+    "product-prior": Method(pruner="median", portfolio=8, gate=True, model=True, cost=True),
+    "product-portfolio": Method(pruner="median", prior=True, gate=True, model=True, cost=True),
+    "product-model": Method(pruner="median", portfolio=8, prior=True, gate=True, cost=True),
 }
 
 
@@ -127,7 +132,14 @@ def replay(
     plan = make_plan(space, curves, method, seed, trials)
     known = known_beforehand(others, settings, method.portfolio, method.prior)
     startup = plan.recipe.startup_trials
-    inner = make_sampler(method.sampler, seed=seed, startup_trials=startup, known=known, dimensions=space.dimensions)
+    inner = make_sampler(
+        method.sampler,
+        seed=seed,
+        startup_trials=startup,
+        known=known,
+        dimensions=space.dimensions,
+        log_cost=proposal_cost(plan) if method.cost else None,
+    )
     params = [settings[row].params for row in curves.settings]
     sampler = SnappingSampler(inner, space, params)
     supervisor = StudySupervisor(plan, study_in_memory(plan, sampler), Settled())
@@ -137,13 +149,16 @@ def replay(
     assert supervisor.finished == trials, supervisor.snapshot().counts
     points = np.array([Cube(space).place(each) for each in params])
     model = (lambda rows, scores: smoothed(points[rows], scores)) if method.model else None
-    exported, steps = {}, {}
+    share = np.cumsum([curves.seconds[run.setting, run.seed] * run.done for run in playback.ended])
+    share /= len(curves.steps) * curves.seconds.mean()
+    exported, steps, seconds = {}, {}, {}
     for milestone in MILESTONES:
         ended = min(milestone, trials)
         done = [scored for scored in playback.completed if scored.after <= ended]
         exported[milestone] = float(curves.member.normalised(choose(curves, done, model).confirmed)) if done else 0.0
         steps[milestone] = playback.spent[ended - 1] / len(curves.steps)
-    return Replayed(curves.member.id, name, seed, exported, steps)
+        seconds[milestone] = float(share[ended - 1])
+    return Replayed(curves.member.id, name, seed, exported, steps, seconds)
 
 
 def replay_all(

@@ -21,6 +21,7 @@ class Replayed:
         seed: Study seed.
         exported: Milestone to the truth of what is exported there, as a share of the range.
         steps: Milestone to the environment steps spent, in full runs.
+        seconds: Milestone to the processor seconds spent, in those of the table's mean run.
     """
 
     env: str
@@ -28,6 +29,7 @@ class Replayed:
     seed: int
     exported: dict[int, float]
     steps: dict[int, float]
+    seconds: dict[int, float]
 
 
 def by_family(found: Sequence[Replayed], families: dict[str, str], value: Callable[[Replayed], float]) -> np.ndarray:
@@ -55,7 +57,8 @@ def print_results(found: Sequence[Replayed], families: dict[str, str], reference
     by_method: dict[str, list[Replayed]] = {}
     for r in found:
         by_method.setdefault(r.method, []).append(r)
-    print("| method | " + " | ".join(f"after {n}" for n in MILESTONES) + " | full runs |\n|---|" + "---|" * 4)
+    print("| method | " + " | ".join(f"after {n}" for n in MILESTONES) + " | full runs | mean runs' seconds |")
+    print("|---|" + "---|" * (len(MILESTONES) + 2))
     for name, mine in by_method.items():
         cells = []
         for n in MILESTONES:
@@ -63,7 +66,8 @@ def print_results(found: Sequence[Replayed], families: dict[str, str], reference
             low, high = interval(values)
             cells.append(f"{values.mean():.3f} ({low:.3f} to {high:.3f})")
         runs = np.mean([r.steps[MILESTONES[-1]] for r in mine])
-        print(f"| {name} | {' | '.join(cells)} | {runs:.0f} |")
+        seconds = np.mean([r.seconds[MILESTONES[-1]] for r in mine])
+        print(f"| {name} | {' | '.join(cells)} | {runs:.0f} | {seconds:.0f} |")
     if reference not in by_method:
         return
     print(f"\nMinus {reference}, paired by study seed:")

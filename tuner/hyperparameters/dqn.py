@@ -8,8 +8,9 @@ from typing import ClassVar, Self
 from tuner.fields import declare
 from tuner.hyperparameters.base import Hyperparameters
 
-#: What an update costs whatever its size, in the unit of batch size times bytes of the networks.
-FIXED_WORK = 1e7
+#: What an update costs whatever its size, in the unit of batch size times bytes of the networks; and what an
+#: environment step does, its share of the evaluations included, where the environment is a cheap one.
+FIXED_WORK, STEP_WORK = 1e7, 1e6
 
 #: Field -> its largest meaningful value is the run's steps divided by this. A memory larger than the run is never
 #: filled; a target network that is updated fewer than five times hardly moves; beyond a fifth of the run spent before
@@ -208,10 +209,10 @@ class DQNHyperparameters(Hyperparameters):
         return replace(self, learning_starts=starts, exploration_initial_eps=mean, exploration_final_eps=mean)
 
     def work(self, network_bytes: int, n_timesteps: int) -> float:
-        """Return a number that grows with the computing of all gradient steps."""
+        """Return a number that grows with the computing of a run: about proportional to its seconds on a CPU."""
         update = self.batch_size * network_bytes * (1.3 if self.double_q else 1.0) * (1.5 if self.prioritized else 1.0)
         calls = max(n_timesteps - self.learning_starts, 0) / self.train_freq
-        return calls * self.updates_per_call() * (update + FIXED_WORK) + calls * FIXED_WORK
+        return calls * self.updates_per_call() * (update + FIXED_WORK) + calls * FIXED_WORK + n_timesteps * STEP_WORK
 
     def costly_values(self) -> tuple[object, ...]:
         """Return what decides a run's time; how much its replay memory holds hardly does."""

@@ -15,6 +15,7 @@ from tuner.contract.rules import rules_of
 from tuner.errors import InputError, ResumeError
 from tuner.plan.known import Known
 from tuner.plan.naming import CONFIRM_SUFFIX
+from tuner.plan.proposal_cost import proposal_cost
 from tuner.plan.recipe import SETTINGS, StudyRecipe, flag
 from tuner.plan.resolve import StudyPlan, describe_evaluation
 from tuner.plan.stored import as_stored, changed_source
@@ -100,6 +101,7 @@ def open_study(plan: StudyPlan, provenance: Mapping[str, Any]) -> OpenedStudy:
             startup_trials=recipe.startup_trials,
             known=plan.known,
             dimensions=plan.space.dimensions,
+            log_cost=proposal_cost(plan),
         )
         pruner = make_pruner(
             recipe.pruner, grid=plan.grid, startup_trials=recipe.startup_trials, version=plan.rules.pruning

@@ -4,8 +4,8 @@ A start is a trial like any other: the study's first points (``samplers.point_of
 supervisors, and a resume, agree on it.
 
 After n finished trials a proposal comes from the prior with probability STRENGTH / (STRENGTH + n): one of its settings,
-drawn by its share, moved by a kernel about as wide as multivariate TPE's. The study's own results take over as they
-come.
+drawn by its share over its cost, moved by a kernel about as wide as multivariate TPE's. The study's own results take
+over as they come.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.trial import FrozenTrial, TrialState
 
 from tuner.plan.known import Known
+from tuner.plan.proposal_cost import LogCost
 from tuner.seeding import sampler_seed, stream
 from tuner.space.ranges import Dimension
 
@@ -46,14 +47,27 @@ class Proposals:
         dimensions: Of its space.
         seed: Its seed.
         prior: Whether the prior proposes; starts are trained in any case.
+        log_cost: Logarithm of what a run costs, from what a study stores; None: all cost the same.
     """
 
-    def __init__(self, known: Known, dimensions: Sequence[Dimension], *, seed: int, prior: bool) -> None:
+    def __init__(
+        self,
+        known: Known,
+        dimensions: Sequence[Dimension],
+        *,
+        seed: int,
+        prior: bool,
+        log_cost: LogCost | None = None,
+    ) -> None:
         self._known = known
         self._seed = seed
         self._dimensions = dimensions
         self._good = known.good if prior else ()
-        self._shares = np.array([share for _, share in self._good])
+        shares = np.array([share for _, share in self._good])
+        if log_cost is not None and self._good:
+            costs = np.array([log_cost(params) for params, _ in self._good])
+            shares = shares * np.exp(costs.min() - costs)
+        self.shares = shares / shares.sum()
         self.distributions = {d.name: distribution(d) for d in sorted(dimensions, key=lambda d: d.name)}
 
     def of(self, trials: Sequence[FrozenTrial], trial: FrozenTrial, point: int) -> Proposal | None:
@@ -77,7 +91,7 @@ class Proposals:
         finished = sum(t.state in _FINISHED for t in trials)
         if rng.random() >= STRENGTH / (STRENGTH + finished):
             return None
-        chosen = int(rng.choice(len(self._good), p=self._shares / self._shares.sum()))
+        chosen = int(rng.choice(len(self._good), p=self.shares))
         return Proposal("prior", self._moved(dict(self._good[chosen][0]), rng))
 
     def _moved(self, params: dict[str, Any], rng: np.random.Generator) -> dict[str, Any]:

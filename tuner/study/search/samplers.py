@@ -20,6 +20,7 @@ from optuna.samplers import BaseSampler, GPSampler, QMCSampler, RandomSampler
 from optuna.trial import FrozenTrial, TrialState
 
 from tuner.plan.known import NOTHING_KNOWN, Known
+from tuner.plan.proposal_cost import LogCost
 from tuner.plan.recipe import SAMPLERS
 from tuner.seeding import sampler_seed
 from tuner.space.ranges import Dimension
@@ -29,7 +30,13 @@ from tuner.study.store import keys as attr
 
 
 def make_sampler(
-    name: str, *, seed: int, startup_trials: int, known: Known = NOTHING_KNOWN, dimensions: Sequence[Dimension] = ()
+    name: str,
+    *,
+    seed: int,
+    startup_trials: int,
+    known: Known = NOTHING_KNOWN,
+    dimensions: Sequence[Dimension] = (),
+    log_cost: LogCost | None = None,
 ) -> SeededByTrial:
     """Return the sampler that ``--sampler`` names.
 
@@ -40,11 +47,12 @@ def make_sampler(
         known: What the study knows beforehand. Its starts come first whoever samples; its prior mixes with TPE and GP,
             which look for good points, and not with designs that fill the space.
         dimensions: Of the space that ``known`` lies in.
+        log_cost: Of a proposal, for TPE and the prior; None: all cost the same.
     """
     ranking = Ranking()
 
     def tpe(trial_seed: int) -> BaseSampler:
-        return BoundedTPE(startup_trials=startup_trials, seed=trial_seed, ranking=ranking)
+        return BoundedTPE(startup_trials=startup_trials, seed=trial_seed, ranking=ranking, log_cost=log_cost)
 
     def gp(trial_seed: int) -> BaseSampler:
         return StoppedTrialsGP(n_startup_trials=startup_trials, seed=trial_seed)
@@ -64,7 +72,7 @@ def make_sampler(
         return RandomSampler(seed=trial_seed)
 
     makers: dict[str, Callable[[int], BaseSampler]] = {"tpe": tpe, "gp": gp, "qmc": qmc, "random": random}
-    proposals = Proposals(known, dimensions, seed=seed, prior=SAMPLERS[name])
+    proposals = Proposals(known, dimensions, seed=seed, prior=SAMPLERS[name], log_cost=log_cost)
     return SeededByTrial(makers[name], seed, proposals)
 
 
