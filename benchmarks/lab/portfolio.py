@@ -28,6 +28,9 @@ HEAD = """\
 # their shares of the prior (good). Made from measured curves; no environment is named in it but as a source.
 """
 
+#: How much a setting's cost weighs in the choice of the portfolio, see :func:`choose_portfolio`.
+THRIFT = 0.5
+
 #: Share of an environment's settings that count as good for the prior.
 GOOD = 0.1
 
@@ -52,12 +55,30 @@ def worth(everything: Sequence[Curves]) -> tuple[np.ndarray, np.ndarray, list[st
     return rows, values, [c.member.family for c in everything]
 
 
-def choose_portfolio(everything: Sequence[Curves], size: int) -> list[int]:
+def costs(everything: Sequence[Curves], rows: np.ndarray) -> np.ndarray:
+    """Return what a run of each setting costs, as a share of the middle setting's, [S].
+
+    Processor seconds differ between environments: the middle of a setting's shares in each.
+    """
+    shares = np.full((len(everything), len(rows)), np.nan)
+    at = {int(row): i for i, row in enumerate(rows)}
+    for e, c in enumerate(everything):
+        seconds = c.seconds.mean(axis=1)
+        shares[e, [at[int(row)] for row in c.settings]] = seconds / np.median(seconds)
+    return np.nanmedian(shares, axis=0)
+
+
+def choose_portfolio(everything: Sequence[Curves], size: int, thrift: float = THRIFT) -> list[int]:
     """Return places in the design of ``size`` settings that complement each other, the most valuable first.
 
     Greedy: each next one is the setting that raises the mean over families of the best worth so far most. The mean of a
     submodular gain, so greedy is within 1 - 1/e of the best choice (Nemhauser et al. 1978). A setting that was not
     measured in an environment adds nothing there.
+
+    Args:
+        everything: The curves.
+        size: Settings wanted.
+        thrift: How much a setting's cost weighs: gains are divided by it to this power.
     """
     if not everything or size < 1:
         return []
@@ -65,10 +86,11 @@ def choose_portfolio(everything: Sequence[Curves], size: int) -> list[int]:
     known = np.nan_to_num(values, nan=0.0)
     weights = np.array([1 / families.count(family) for family in families])
     weights /= weights.sum()
+    price = costs(everything, rows) ** thrift
     chosen: list[int] = []
     reached = np.zeros(len(everything))
     while len(chosen) < min(size, len(rows)):
-        gains = (weights[:, None] * np.maximum(known - reached[:, None], 0.0)).sum(axis=0)
+        gains = (weights[:, None] * np.maximum(known - reached[:, None], 0.0)).sum(axis=0) / price
         gains[[list(rows).index(row) for row in chosen]] = -1.0
         # Where nobody gains any more, the best on average is next.
         best = int(np.lexsort((weights @ known, np.round(gains, 9)))[-1])
@@ -93,7 +115,9 @@ def good_settings(everything: Sequence[Curves]) -> dict[int, float]:
     return shares
 
 
-def known_beforehand(everything: Sequence[Curves], settings: Sequence[Setting], size: int, prior: bool) -> Known:
+def known_beforehand(
+    everything: Sequence[Curves], settings: Sequence[Setting], size: int, prior: bool, thrift: float = THRIFT
+) -> Known:
     """Return what a study on the design's space knows from these environments.
 
     Args:
@@ -101,10 +125,11 @@ def known_beforehand(everything: Sequence[Curves], settings: Sequence[Setting], 
         settings: The design.
         size: Settings of the portfolio.
         prior: Whether good settings are known as well.
+        thrift: As for :func:`choose_portfolio`.
     """
     good = good_settings(everything) if prior else {}
     return Known(
-        tuple(Start(settings[row].name, settings[row].params) for row in choose_portfolio(everything, size)),
+        tuple(Start(settings[row].name, settings[row].params) for row in choose_portfolio(everything, size, thrift)),
         tuple((settings[row].params, share) for row, share in good.items()),
     )
 

@@ -21,7 +21,7 @@ import json
 import multiprocessing
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +29,14 @@ import numpy as np
 from curves import Curves, load_curves, load_design
 from design import Setting
 from playback import FINALISTS, Playback, choose, quicken, study_in_memory
-from portfolio import known_beforehand
+from portfolio import THRIFT, known_beforehand
 from snapping import SnappingSampler
 from summary import MILESTONES, Replayed, print_results
 
 from tuner import seeding
 from tuner.contract.rules import CURRENT, VERSION_0_1_0
 from tuner.core.smoothing import smoothed
-from tuner.plan.proposal_cost import proposal_cost
+from tuner.plan.proposal_cost import WEIGHT, proposal_cost
 from tuner.plan.recipe import StudyRecipe
 from tuner.plan.resolve import StudyPlan, plan_study
 from tuner.space.cube import Cube
@@ -62,7 +62,8 @@ class Method:
         prior: Whether the sampler begins with the other families' good settings.
         model: Whether a Gaussian process over all completed trials names the finalists.
         gate: Whether a rung of the median rule stops runs only once it is shown to tell.
-        cost: Whether proposals are made in view of what they cost.
+        cost: How much a proposal's cost weighs.
+        thrift: How much the cost of the portfolio's settings weighed in their choice.
     """
 
     sampler: str = "tpe"
@@ -71,8 +72,12 @@ class Method:
     prior: bool = False
     model: bool = False
     gate: bool = False
-    cost: bool = False
+    cost: float = 0.0
+    thrift: float = 0.0
 
+
+#: What ships.
+PRODUCT = Method(pruner="median", portfolio=8, prior=True, gate=True, model=True, cost=WEIGHT, thrift=THRIFT)
 
 #: What can be asked for. `today` is the search of version 0.1, `product` what ships; each of the others is one of them
 #: with a part put in or left out.
@@ -87,14 +92,19 @@ METHODS = {
     "portfolio+gp": Method("gp", portfolio=8, prior=True),
     "prior": Method(prior=True),
     "model": Method(model=True),
-    "cost": Method(cost=True),
-    "product": Method(pruner="median", portfolio=8, prior=True, gate=True, model=True, cost=True),
-    "product-cost": Method(pruner="median", portfolio=8, prior=True, gate=True, model=True),
-    "product-gate": Method(portfolio=8, prior=True, model=True, cost=True),
-    "product+blind": Method(pruner="median", portfolio=8, prior=True, model=True, cost=True),
-    "product-prior": Method(pruner="median", portfolio=8, gate=True, model=True, cost=True),
-    "product-portfolio": Method(pruner="median", prior=True, gate=True, model=True, cost=True),
-    "product-model": Method(pruner="median", portfolio=8, prior=True, gate=True, cost=True),
+    "cost": Method(cost=WEIGHT),
+    "product": PRODUCT,
+    "product-gate": replace(PRODUCT, pruner="none"),
+    "product+blind": replace(PRODUCT, gate=False),
+    "product-prior": replace(PRODUCT, prior=False),
+    "product-portfolio": replace(PRODUCT, portfolio=0),
+    "product-model": replace(PRODUCT, model=False),
+    "product-cost": replace(PRODUCT, cost=0.0),
+    "product-thrift": replace(PRODUCT, thrift=0.0),
+    "product-cost-thrift": replace(PRODUCT, cost=0.0, thrift=0.0),
+    "product+cost": replace(PRODUCT, cost=1.0),
+    "product+thrift": replace(PRODUCT, thrift=1.0),
+    "product+cost+thrift": replace(PRODUCT, cost=1.0, thrift=1.0),
 }
 
 
@@ -130,7 +140,7 @@ def replay(
     assert all(other.member.family != curves.member.family for other in others)
     method, trials = METHODS[name], min(MILESTONES[-1], len(curves.settings))
     plan = make_plan(space, curves, method, seed, trials)
-    known = known_beforehand(others, settings, method.portfolio, method.prior)
+    known = known_beforehand(others, settings, method.portfolio, method.prior, method.thrift)
     startup = plan.recipe.startup_trials
     inner = make_sampler(
         method.sampler,
@@ -138,7 +148,7 @@ def replay(
         startup_trials=startup,
         known=known,
         dimensions=space.dimensions,
-        log_cost=proposal_cost(plan) if method.cost else None,
+        log_cost=proposal_cost(plan, method.cost) if method.cost else None,
     )
     params = [settings[row].params for row in curves.settings]
     sampler = SnappingSampler(inner, space, params)

@@ -17,14 +17,24 @@ from tuner.plan.resolve import StudyPlan
 LogCost = Callable[[Mapping[str, Any]], float]
 
 
-def proposal_cost(plan: StudyPlan) -> LogCost | None:
-    """Return what tells the logarithm of a proposal's cost; None where the study's rules look at scores alone."""
+#: How much cost weighs: what is twice as dear must promise 2 ** WEIGHT times as much. Measured:
+#: ``benchmarks/lab/replay.py``.
+WEIGHT = 0.5
+
+
+def proposal_cost(plan: StudyPlan, weight: float = WEIGHT) -> LogCost | None:
+    """Return what tells the logarithm of a proposal's cost; None where the study's rules look at scores alone.
+
+    Args:
+        plan: The study's.
+        weight: What the logarithm is multiplied by.
+    """
     if plan.rules.proposals == 1:
         return None
 
     def log_cost(params: Mapping[str, Any]) -> float:
         complete = plan.space.sample(_Given(params))
-        return math.log(work(plan, plan.space.resolve(complete)))
+        return weight * math.log(work(plan, plan.space.resolve(complete)))
 
     return log_cost
 
