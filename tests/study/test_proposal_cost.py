@@ -20,7 +20,7 @@ from tuner.study.search.samplers import make_sampler
 
 PLAN = plan_study(StudyRecipe(env="CartPole-v1", trials=10))
 SPACE = PLAN.space
-LOG_COST = proposal_cost(PLAN)
+LOG_COST = proposal_cost(PLAN, weight=1.0)
 DISTRIBUTIONS = {d.name: distribution(d) for d in SPACE.dimensions}
 
 
@@ -67,7 +67,9 @@ def test_where_the_dear_is_better_it_is_still_proposed():
 
 def test_the_cost_of_a_proposal_follows_from_its_values_alone():
     params = proposed(None, 3, lambda params, rng: 0.0)
-    assert LOG_COST(params) == proposal_cost(plan_study(StudyRecipe(env="CartPole-v1", trials=500, seed=9)))(params)
+    assert LOG_COST(params) == proposal_cost(plan_study(StudyRecipe(env="CartPole-v1", trials=500, seed=9)), 1.0)(
+        params
+    )
     nets = DISTRIBUTIONS["net_arch"].choices
     costs = [LOG_COST({**params, "net_arch": net}) for net in nets]
     assert costs == sorted(costs) and len(set(costs)) == len(nets)  # smallest network first
