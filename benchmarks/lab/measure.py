@@ -14,11 +14,12 @@ from __future__ import annotations
 import argparse
 import fcntl
 import hashlib
+import itertools
 import json
 import subprocess
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import get_args
@@ -188,6 +189,13 @@ def main() -> None:
     parser.add_argument(
         "--path", default="numpy", choices=get_args(NumericPath), help="numeric path, kept with each run"
     )
+    parser.add_argument(
+        "--dear-last",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="so large a share of the settings, the dearest, after all others: half of the time goes to a fifth of them",
+    )
     parser.add_argument("--pack", action="store_true")
     options = parser.parse_args()
     options.table.mkdir(parents=True, exist_ok=True)
@@ -203,7 +211,22 @@ def main() -> None:
     lock = (options.runs / "lock").open("w")
     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     members = [m for m in MEMBERS if not options.only or m.id in options.only]
-    work(members, settings, options.table, options.runs, time.monotonic() + 3600 * options.hours, options.path)
+    work(
+        members,
+        settings,
+        options.table,
+        options.runs,
+        time.monotonic() + 3600 * options.hours,
+        options.path,
+        dearest(settings, options.dear_last),
+    )
+
+
+def dearest(settings: list[design.Setting], share: float) -> set[int]:
+    """Return places in the design of so large a share of the settings, those with the most computing."""
+    sizes = [4 * sum(a * b for a, b in itertools.pairwise((4, *s.hyperparameters.net_arch, 4))) for s in settings]
+    work = [s.hyperparameters.work(size, 10_000) for s, size in zip(settings, sizes, strict=True)]
+    return set(np.argsort(work)[::-1][: int(share * len(settings))].tolist())
 
 
 def work(
@@ -213,13 +236,14 @@ def work(
     runs: Path,
     until: float,
     path: NumericPath = "numpy",
+    last: Container[int] = (),
 ) -> None:
     """Measure what is missing, and print how long the rest will take."""
     done = {m.id: {(r.setting, r.seed) for r in finished(m, folder, runs)} for m in members}
     todo = [
         (m, n, [s for s in range(table.SEEDS) if (n, s) not in done[m.id]]) for m, n in order(members, len(settings))
     ]
-    todo = [item for item in todo if item[2]]
+    todo = sorted((item for item in todo if item[2]), key=lambda item: item[1] in last)
     caps: dict[str, int] = {}
     spent: dict[str, list[float]] = defaultdict(list)
     maker, began = maker_text(folder, path), time.monotonic()
