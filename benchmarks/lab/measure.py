@@ -194,7 +194,7 @@ def main() -> None:
         type=float,
         default=0.0,
         metavar="SHARE",
-        help="so large a share of the settings, the dearest, after all others: half of the time goes to a fifth of them",
+        help="so large a share of the settings, the dearest, after the others; a fifth of them takes half of the time",
     )
     parser.add_argument("--pack", action="store_true")
     options = parser.parse_args()
