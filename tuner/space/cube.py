@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.space.model import SearchSpace
+from tuner.space.ranges import Dimension
 
 
 class Cube:
@@ -38,13 +39,14 @@ class Cube:
         for d in self._dimensions:
             if d.kind == "categorical":
                 parts.append(np.array([float(params.get(d.name) == choice) for choice in d.choices]) / np.sqrt(2))
-            elif d.name not in params:
-                parts.append(np.array([0.5]))
-            elif d.high == d.low:
-                parts.append(np.array([0.0]))
             else:
-                at, low, high = (params[d.name], d.low, d.high)
-                if d.log:
-                    at, low, high = np.log([at, low, high])
-                parts.append(np.array([(at - low) / (high - low)]))
+                parts.append(np.array([position(d, params[d.name]) if d.name in params else 0.5]))
         return np.concatenate(parts)
+
+
+def position(d: Dimension, value: float) -> float:
+    """Return where a number lies in its range, from 0 to 1."""
+    if d.high == d.low:
+        return 0.0
+    at, low, high = np.log([value, d.low, d.high]) if d.log else (value, d.low, d.high)
+    return float((at - low) / (high - low))

@@ -11,6 +11,7 @@ from tuner.report.numbers.audits import importance_caution, pruning_audit
 from tuner.report.numbers.edges import edges
 from tuner.report.numbers.evidence import evidence
 from tuner.report.numbers.reasons import reason_groups
+from tuner.report.numbers.regions import regions, worth_tuning_next
 from tuner.report.numbers.trials import wall_seconds
 from tuner.report.pages.sections import FIGURES
 from tuner.report.words import search as words
@@ -65,6 +66,8 @@ def report_document(
             "edges": [dataclasses.asdict(edge) for edge in edges(data)],
             "pruning": pruning_audit(data),
             "importance": importance_caution(data),
+            "regions": [dataclasses.asdict(region) for region in regions(data)],
+            "tune_next": worth_tuning_next(data),
         },
         "evidence": found,
     }

@@ -19,6 +19,7 @@ from tuner.report.figures.confirmed import confirmed_scores, luck_lines, seed_cu
 from tuner.report.numbers import parameters, trials, worth
 from tuner.report.numbers.audits import importance_caution, pruning_sentences
 from tuner.report.numbers.edges import edges
+from tuner.report.numbers.regions import regions
 from tuner.report.tables import trials as tables
 from tuner.report.tables.evidence import evidence_view, score_rows, titled_curves
 from tuner.report.words import search as words
@@ -163,7 +164,10 @@ SECTIONS = (
     Section("importance", "Importance", (Figure(
         "importance", "Importance of each hyperparameter", lambda data, found: figures.importance_bars(data),
         words.why_no_importance, parameters.importance_series, of_scores=True,
-    ),), view=lambda page: {"named": words.importance_sentence(page.data), "caution": importance_caution(page.data)}),
+    ),), view=lambda page: {
+        "named": words.importance_sentence(page.data), "caution": importance_caution(page.data),
+        "regions": regions(page.data), "next": words.next_sentence(page.data),
+    }),
     Section("slices", "Slices", _figure(
         "slices", "Score against one hyperparameter", figures.slices, parameters.slices_series,
     ), "Score against each hyperparameter alone, the most important first; the star is the best trial. Marks at the "

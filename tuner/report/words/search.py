@@ -8,6 +8,7 @@ from typing import Any
 
 from tuner.hyperparameters import ALGORITHMS
 from tuner.report.numbers.axes import parameter_axes
+from tuner.report.numbers.regions import worth_tuning_next
 from tuner.report.numbers.trials import wall_seconds
 from tuner.report.words.evidence import BACKEND_NAMES, range_text
 from tuner.result.study import StudyData
@@ -204,6 +205,12 @@ def importance_sentence(data: StudyData) -> str:
     if not named:
         return "None is told apart from noise: with these trials, parameters without any effect would reach as much."
     return f"More than noise: {listed(named)}."
+
+
+def next_sentence(data: StudyData) -> str:
+    """Return which hyperparameters are worth tuning further; empty where no importance says so."""
+    names = worth_tuning_next(data)
+    return f"Worth tuning further: {listed(names)}." if names else ""
 
 
 def why_no_importance(data: StudyData) -> str:
