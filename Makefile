@@ -32,7 +32,7 @@ fuzz: $(VENV)/installed  ## files, names and words of any content, for ten minut
 bench: $(VENV)/installed  ## training throughput against Stable-Baselines3
 	$(BIN)/python benchmarks/throughput.py
 
-docs: $(VENV)/installed  ## rewrite the generated table of the README
+docs: $(VENV)/installed  ## rewrite the tables of docs/hyperparameters.md
 	$(BIN)/python docs/tables.py
 
 clean:  ## remove what the other targets made

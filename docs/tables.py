@@ -1,4 +1,4 @@
-"""Rewrites the generated parts of the README: ``python docs/tables.py``. A test checks that nothing is out of date."""
+"""Rewrites the tables of ``hyperparameters.md``: ``python docs/tables.py``. A test checks that they are up to date."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from pathlib import Path
 from tuner.hyperparameters import ALGORITHMS
 from tuner.space.fields import markdown_table
 
-README = Path(__file__).parent.parent / "README.md"
+PAGE = Path(__file__).parent / "hyperparameters.md"
 BEGIN, END = "<!-- hyperparameters: begin -->\n", "<!-- hyperparameters: end -->\n"
 
 
 def with_tables(text: str) -> str:
-    """Return the README with its generated parts as they should be."""
+    """Return the page with its generated parts as they should be."""
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
     tables = "\n".join(f"`--algo {name}`:\n\n{markdown_table(name)}" for name in ALGORITHMS)
@@ -20,4 +20,4 @@ def with_tables(text: str) -> str:
 
 
 if __name__ == "__main__":
-    README.write_text(with_tables(README.read_text(encoding="utf-8")), encoding="utf-8")
+    PAGE.write_text(with_tables(PAGE.read_text(encoding="utf-8")), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""What the README says is true: its commands parse, its tables are up to date, its links lead somewhere."""
+"""What README and pages say is true: commands parse, tables are up to date, links lead somewhere."""
 
 import re
 import runpy
@@ -26,17 +26,20 @@ def command_names():
     return list(build_parser().commands())
 
 
-def block(kind, name):
+def block(kind, name, text=README):
     """Return the fenced block under a marker."""
-    return re.search(rf"<!-- {kind}: {name} -->\n```\w*\n(.*?)```", README, re.S).group(1)
+    return re.search(rf"<!-- {kind}: {name} -->\n```\w*\n(.*?)```", text, re.S).group(1)
 
 
 def test_generated_tables_are_up_to_date():
     with_tables = runpy.run_path(str(ROOT / "docs" / "tables.py"))["with_tables"]
-    assert with_tables(README) == README, "run: make docs"
+    page = (ROOT / "docs" / "hyperparameters.md").read_text(encoding="utf-8")
+    assert with_tables(page) == page, "run: make docs"
 
 
-@pytest.mark.parametrize("line", re.findall(r"^tune [^\n]+", README, re.M))
+@pytest.mark.parametrize(
+    "line", [line for path in TEXTS for line in re.findall(r"^tune [^\n]+", path.read_text(), re.M)]
+)
 def test_commands_in_blocks_are_understood(line):
     words = shlex.split(line, comments=True)[1:]
     parsed = build_parser().parse_args(words)
@@ -49,8 +52,13 @@ def test_every_command_stands_in_the_readme():
 
 
 def test_commands_in_the_text_exist():
-    named = re.findall(r"`tune ([a-z]+)", README)
-    assert set(named) <= set(command_names())
+    for path in TEXTS:
+        named = re.findall(r"`tune ([a-z]+)", path.read_text(encoding="utf-8"))
+        assert set(named) <= set(command_names()), path
+
+
+def test_the_readme_can_be_read_in_a_few_minutes():
+    assert len(README.split()) <= 1_800
 
 
 def test_the_main_command_installs_and_runs_what_is_promised():
@@ -69,7 +77,8 @@ def test_continuous_integration_runs_the_test_command_of_the_readme():
 
 
 def test_the_example_of_a_search_space_is_one():
-    space = parse_space(yaml.safe_load(block("example", "space")), "README.md")
+    page = (ROOT / "docs" / "search-spaces.md").read_text(encoding="utf-8")
+    space = parse_space(yaml.safe_load(block("example", "space", page)), "search-spaces.md")
     assert {item["type"] for item in space.to_mapping()["search"].values()} == {"float", "int", "categorical"}
 
 
