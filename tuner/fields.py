@@ -6,6 +6,7 @@ import math
 import sys
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
+from types import MappingProxyType
 from typing import Any, Literal
 
 from tuner.durations import parse_duration
@@ -159,10 +160,17 @@ def plain(value: Any) -> Any:
     return dict(value) if isinstance(value, Mapping) else list(value) if isinstance(value, tuple) else value
 
 
-def field_infos(cls: type[Any]) -> dict[str, FieldInfo]:
+def field_infos(cls: type[Any]) -> Mapping[str, FieldInfo]:
     """Return the declared fields of a dataclass in order."""
-    return {
-        f.name: FieldInfo(name=f.name, default={} if f.default is MISSING else f.default, **f.metadata)
-        for f in fields(cls)
-        if f.metadata
-    }
+    if cls not in _INFOS:
+        found = {
+            f.name: FieldInfo(name=f.name, default={} if f.default is MISSING else f.default, **f.metadata)
+            for f in fields(cls)
+            if f.metadata
+        }
+        _INFOS[cls] = MappingProxyType(found)
+    return _INFOS[cls]
+
+
+#: What :func:`field_infos` has found: it is asked for with every setting.
+_INFOS: dict[type[Any], Mapping[str, FieldInfo]] = {}
