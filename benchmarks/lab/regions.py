@@ -3,8 +3,9 @@
     python benchmarks/lab/regions.py [--table benchmarks/lab/table] [--studies 20] [--first 0] [--trials 30 60]
 
 A study of n random settings of the table (each with one of its measured seeds) draws its regions as the report does
-(`tuner/core/regions.py`). The settings that it has not seen tell the truth: mean share of the range of those that lie
-in all regions of the parameters, beside that of all unseen ones; with 95 % intervals over families and studies.
+(`tuner/core/regions.py`). The settings that it has not seen tell the truth: of each parameter with a region the mean of
+those inside minus that of those outside, as shares of the environment's range, averaged over these parameters; with
+95 % intervals over families and studies.
 """
 
 from __future__ import annotations
@@ -18,56 +19,57 @@ from design import Setting
 from summary import interval
 
 from tuner import seeding
-from tuner.core.regions import favoured, good_trials, span
+from tuner.core.regions import differs, favoured, good_trials, span
+from tuner.report.numbers.regions import LEVEL
 from tuner.space.cube import Cube, position
 from tuner.space.model import SearchSpace
+from tuner.space.ranges import Dimension
 
 HERE = Path(__file__).parent
 
-#: As the report has it: a wider region says nothing.
-WIDE = 0.75
 
-
-def inside(space: SearchSpace, params: list[dict], seen: np.ndarray, good: np.ndarray) -> np.ndarray:
-    """Return which settings lie in every region that the seen ones draw, [S].
+def region(d: Dimension, params: list[dict], seen: np.ndarray, good: np.ndarray, level: float) -> np.ndarray | None:
+    """Return which settings lie in a parameter's region, [S]; None where it has none.
 
     Args:
-        space: The space.
+        d: The parameter.
         params: Of all settings.
         seen: Rows of those that the study has tried, [N].
         good: Which of these are good, [N].
+        level: How sure it must be that the region is no chance.
     """
-    holds = np.ones(len(params), bool)
-    for d in space.dimensions:
-        having = np.array([d.name in p for p in params])
-        known = having[seen]
-        if not (good & known).any():
-            continue
-        if d.kind == "categorical":
-            kept = favoured([str(params[row][d.name]) for row in seen[known]], good[known])
-            within = np.array([str(p.get(d.name)) in kept for p in params])
-        else:
-            at = np.array([position(d, p[d.name]) if d.name in p else np.nan for p in params])
-            low, high = span(at[seen[known]], good[known])
-            within = (low <= at) & (at <= high) if high - low <= WIDE else np.ones(len(params), bool)
-        holds &= within | ~having
-    return holds
+    having = np.array([d.name in p for p in params])
+    known = having[seen]
+    chosen = good[known]
+    if not chosen.any() or chosen.all():
+        return None
+    if d.kind == "categorical":
+        names = [str(choice) for choice in d.choices]
+        at = np.array([names.index(str(p[d.name])) if d.name in p else -1 for p in params], float)
+        kept = favoured(at[seen[known]].tolist(), chosen)
+        within = np.isin(at, kept)
+        return within if differs(at[seen[known]], chosen, ordered=False) <= level else None
+    at = np.array([position(d, p[d.name]) if d.name in p else np.nan for p in params])
+    low, high = span(at[seen[known]], chosen)
+    return (low <= at) & (at <= high) if differs(at[seen[known]], chosen, ordered=True) <= level else None
 
 
-def gain(space: SearchSpace, settings: list[Setting], curves: Curves, trials: int, seed: int) -> tuple[float, float]:
-    """Return the mean truth of unseen settings inside the regions minus that of all unseen, and the share inside."""
+def gain(space: SearchSpace, settings: list[Setting], curves: Curves, trials: int, seed: int) -> tuple[float, int]:
+    """Return the mean truth of unseen settings inside minus outside, over the regions a study; and their number."""
     params = [settings[row].params for row in curves.settings]
     rng = seeding.stream(seed, "regions")
     seen = rng.choice(len(params), trials, replace=False)
     earned = rng.integers(curves.late.shape[1], size=trials)
     points = np.array([Cube(space).place(p) for p in params])
     good = good_trials(points[seen], curves.late[seen, earned])
-    holds = inside(space, params, seen, good)
     unseen = np.setdiff1d(np.arange(len(params)), seen)
-    chosen = unseen[holds[unseen]]
-    if not len(chosen):
-        return float("nan"), 0.0
-    return float(curves.truth[chosen].mean() - curves.truth[unseen].mean()), len(chosen) / len(unseen)
+    gains = []
+    for d in space.dimensions:
+        holds = region(d, params, seen, good, LEVEL / len(space.dimensions))
+        if holds is not None and 0 < holds[unseen].sum() < len(unseen):
+            truth = curves.truth[unseen]
+            gains.append(truth[holds[unseen]].mean() - truth[~holds[unseen]].mean())
+    return (float(np.mean(gains)) if gains else np.nan), len(gains)
 
 
 def main() -> None:
@@ -81,15 +83,16 @@ def main() -> None:
     space, settings = load_design(options.table / "design.json")
     everything = load_curves(options.table, settings, options.least)
     print(f"{len(everything)} environments, {options.studies} studies each")
-    print("| random trials | inside minus all unseen | share of the unseen inside | families above zero |")
+    print("| random trials | inside minus outside | regions a study | families above zero |")
     print("|---|---|---|---|")
     for trials in options.trials:
         seeds = range(options.first, options.first + options.studies)
         found = np.array([[gain(space, settings, c, trials, seed) for seed in seeds] for c in everything])
-        gains = np.where(np.isnan(found[..., 0]), 0.0, found[..., 0])
+        gains = np.array([row[~np.isnan(row)].mean() if (~np.isnan(row)).any() else 0.0 for row in found[..., 0]])
+        gains = np.where(np.isnan(found[..., 0]), gains[:, None], found[..., 0])  # studies without a region say nothing
         low, high = interval(gains)
         print(
-            f"| {trials} | {gains.mean():+.3f} ({low:+.3f} to {high:+.3f}) | {found[..., 1].mean():.2f} | "
+            f"| {trials} | {gains.mean():+.3f} ({low:+.3f} to {high:+.3f}) | {found[..., 1].mean():.1f} | "
             f"{(gains.mean(axis=1) > 0).sum()} of {len(everything)} |"
         )
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuner.core.regions import FEWEST, favoured, good_trials, span
+from tuner.core.regions import FEWEST, differs, favoured, good_trials, span
 from tuner.report.numbers.regions import Region, regions, worth_tuning_next
 from tuner.report.pages.document import report_document
 from tuner.report.words.search import next_sentence
@@ -87,6 +87,16 @@ def test_some_choice_is_always_favoured_and_all_are_where_all_trials_are_good(ch
     good[0] = True
     assert favoured(choices, good)
     assert favoured(choices, np.ones(len(choices), bool)) == list(dict.fromkeys(choices))
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+def test_chance_makes_few_regions_and_a_difference_is_seen(ordered):
+    rng = np.random.default_rng(3)
+    good = np.arange(100) < 25
+    places = [rng.integers(4, size=100).astype(float) for _ in range(60)]
+    by_chance = np.mean([differs(p, good, ordered) <= 0.05 for p in places])
+    assert by_chance <= 0.15  # 3 of 60 are expected, 9 or more have a probability of 0.4 %
+    assert differs(np.where(good, places[0] // 2, places[0]), good, ordered) <= 0.05
 
 
 def test_a_quarter_of_the_trials_is_good_and_the_best_ones_where_scores_have_no_noise():

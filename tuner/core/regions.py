@@ -11,6 +11,7 @@ from collections.abc import Hashable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from tuner import seeding
 from tuner.core.smoothing import smoothed
 
 Array = NDArray[np.float64]
@@ -20,6 +21,9 @@ GOOD, TAIL = 0.25, 0.1
 
 #: Fewest good trials that a region is drawn around.
 FEWEST = 5
+
+#: How often the good trials are drawn anew to see what chance does.
+SHUFFLES = 1_000
 
 
 def good_trials(points: Array, scores: Array) -> NDArray[np.bool_]:
@@ -57,3 +61,25 @@ def favoured(choices: Sequence[Hashable], good: NDArray[np.bool_]) -> list[Hasha
     everywhere = {c: choices.count(c) / len(choices) for c in dict.fromkeys(choices)}
     among = [c for c, is_good in zip(choices, good, strict=True) if is_good]
     return [c for c, share in everywhere.items() if among.count(c) / len(among) >= share / 2]
+
+
+def differs(places: Array, good: NDArray[np.bool_], ordered: bool) -> float:
+    """Return the probability that trials drawn at random differ from the rest as much as the good ones do.
+
+    By a permutation test of the Kolmogorov-Smirnov distance, or, of categories, of the total variation.
+
+    Args:
+        places: [N] positions, or numbers of categories.
+        good: [N].
+        ordered: Whether places have an order.
+    """
+    values, cell = np.unique(places, return_inverse=True)
+    rng = seeding.stream(len(places), "regions")
+    drawn = np.stack([good, *(rng.permutation(good) for _ in range(SHUFFLES))])  # [1 + R, N]
+    counts = drawn.astype(float) @ np.eye(len(values))[cell]  # [1 + R, values]
+    everyone = np.bincount(cell, minlength=len(values))
+    inside = counts / max(good.sum(), 1)
+    outside = (everyone - counts) / max((~good).sum(), 1)
+    apart = inside - outside
+    distance = np.abs(np.cumsum(apart, axis=1)).max(axis=1) if ordered else np.abs(apart).sum(axis=1)
+    return float((distance[1:] >= distance[0] - 1e-9).mean())

@@ -47,7 +47,7 @@ class SearchSpace:
         """All names this space may set: the algorithm's fields, and the helpers of its derived rules."""
         infos = field_infos(algorithm_class(self.algorithm))
         helpers = {d.by: RULES[d.rule].helper_info(d.by) for d in self.derived.values()}
-        return infos | helpers
+        return {**infos, **helpers}
 
     @property
     def dimensions(self) -> tuple[Dimension, ...]:

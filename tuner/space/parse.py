@@ -54,7 +54,9 @@ def parse_space(data: Any, source: str = "search space") -> SearchSpace:
         fail("algorithm", f"must be one of {', '.join(ALGORITHMS)}, got {algorithm!r}.")
     top = with_plain_clock(top, ALGORITHMS[algorithm].clock)
     derived = _derived(algorithm, top.get("derived", {}), fail)
-    infos = field_infos(algorithm_class(algorithm)) | {d.by: RULES[d.rule].helper_info(d.by) for d in derived.values()}
+    infos = {**field_infos(algorithm_class(algorithm))} | {
+        d.by: RULES[d.rule].helper_info(d.by) for d in derived.values()
+    }
     if "budget" not in top:
         fail("", "lacks 'budget'. Write for example budget: {n_timesteps: 50000, evaluations: 10, eval_episodes: 10}.")
     budget = _budget("budget", top["budget"], fail)

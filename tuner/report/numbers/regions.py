@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tuner.core.regions import favoured, good_trials, span
+from tuner.core.regions import differs, favoured, good_trials, span
 from tuner.report.numbers.axes import ParameterAxis, parameter_axes
 from tuner.result.study import StudyData, TrialRow
 from tuner.text import value_text
@@ -15,8 +15,8 @@ from tuner.text import value_text
 #: Trials that the model sees at most, spread evenly over the ranks.
 MOST_TRIALS = 300
 
-#: A region wider than this share of its axis says nothing.
-WIDE = 0.75
+#: How sure it must be that not one of the regions is due to chance.
+LEVEL = 0.05
 
 #: Hyperparameters worth tuning further, at most.
 NEXT = 2
@@ -51,10 +51,10 @@ class Region:
 
 
 def regions(data: StudyData) -> list[Region]:
-    """Return the regions that are narrower than what was searched, the most important parameter first.
+    """Return the regions of the parameters in which good trials differ from the others, the most important first.
 
-    Those of the best quarter of the completed trials by a model of their scores; nothing below twenty trials, or where
-    all scores are equal.
+    Good is the best quarter of the completed trials by a model of their scores; they differ where a test says so, all
+    tests together with 95 %. Nothing below twenty trials, or where all scores are equal.
     """
     trials = _spread(data)
     axes = parameter_axes(data)
@@ -62,7 +62,7 @@ def regions(data: StudyData) -> list[Region]:
         return []
     points = np.concatenate([_columns(axis, trials) for axis in axes.values()], axis=1)
     good = good_trials(points, np.array([t.score for t in trials], dtype=float))
-    found = [_region(axis, trials, good, data) for axis in axes.values()]
+    found = [_region(axis, trials, good, data, LEVEL / len(axes)) for axis in axes.values()]
     return [region for region in found if region is not None]
 
 
@@ -88,22 +88,21 @@ def _columns(axis: ParameterAxis, trials: list[TrialRow]) -> NDArray[np.float64]
     return np.array([[float(text == choice) for choice in axis.categories] for text in texts]) * 2**-0.5
 
 
-def _region(axis: ParameterAxis, trials: list[TrialRow], good: NDArray[np.bool_], data: StudyData) -> Region | None:
+def _region(
+    axis: ParameterAxis, trials: list[TrialRow], good: NDArray[np.bool_], data: StudyData, level: float
+) -> Region | None:
     having = np.array([axis.name in t.params and axis.position(t.params[axis.name]) is not None for t in trials])
-    if not (good & having).any():
-        return None
+    good = good[having]
     values = [t.params[axis.name] for t, has in zip(trials, having, strict=True) if has]
+    places = np.array([axis.position(value) for value in values], dtype=float)
+    if not good.any() or good.all() or differs(places, good, axis.numeric) > level:
+        return None
     importance = data.importances.get(axis.name)
     decides = importance is not None and importance.share > importance.noise
     if not axis.numeric:
-        kept = favoured([value_text(v) for v in values], good[having])
-        if len(kept) == len(axis.categories):
-            return None
+        kept = favoured([value_text(value) for value in values], good)
         choices = tuple(c for c in axis.categories if c in kept)
         return Region(axis.name, None, None, choices, " or ".join(axis.categories), decides)
-    places = np.array([axis.position(v) for v in values], dtype=float)
-    low, high = span(places, good[having])
-    if high - low > WIDE:
-        return None
+    low, high = span(places, good)
     searched = f"{value_text(axis.low)} to {value_text(axis.high)}"
     return Region(axis.name, axis.value(low), axis.value(high), (), searched, decides)
