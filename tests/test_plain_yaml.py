@@ -1,5 +1,7 @@
 """YAML from outside is plain data of bounded size, or one line that says why not."""
 
+from collections import OrderedDict
+
 import pytest
 import yaml
 from hypothesis import given, settings
@@ -26,6 +28,12 @@ BOMB = "[&b0 [x,x,x,x,x,x,x,x,x,x]" + "".join(f", &b{i} [{','.join([f'*b{i - 1}'
         ("!!set {a}", "no tags"),
         ("!!binary eA==", "no tags"),
         ("!!python/object/apply:os.getcwd []", "no tags"),
+        ("!!python/object/apply:collections.Counter [[[a, 1]]]", "no tags"),
+        ("!!python/object/apply:collections.OrderedDict [[[a, 1], [a, 2]]]", "there twice"),
+        ("!!python/object/apply:collections.OrderedDict [[[a, 1, 2]]]", "list of pairs"),
+        ("!!python/object/apply:collections.OrderedDict {args: [[a, 1]]}", "list of pairs"),
+        ("!!python/object/apply:collections.OrderedDict x", "list of pairs"),
+        ("!!python/tuple {a: 1}", "must be a list"),
         ("!!int ''", "is not valid YAML"),
         ("!!bool x", "is not valid YAML"),
         (r'"\0"', "no file and no database"),
@@ -54,6 +62,14 @@ def test_a_file_is_not_read_further_than_its_limit(tmp_path):
 
 def test_aliases_and_merges_within_the_limits_are_written_out():
     assert parse("a: &x {b: 1}\nc: {<<: *x, d: *x}") == {"a": {"b": 1}, "c": {"b": 1, "d": {"b": 1}}}
+
+
+def test_ordered_dictionaries_and_tuples_of_python_are_read_as_plain_data():
+    tagged = yaml.dump(OrderedDict(a=1, b=(2, "step"), c=OrderedDict(d=[])))
+    assert "python/object/apply:collections.OrderedDict" in tagged and "python/tuple" in tagged
+    read = parse(tagged)
+    assert read == {"a": 1, "b": [2, "step"], "c": {"d": []}}
+    assert type(read) is dict and type(read["c"]) is dict
 
 
 TEXT = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), max_size=12)

@@ -1,7 +1,9 @@
 """YAML from outside, as plain data only: every file and word of a user's goes through :func:`parse`.
 
 Beyond ``yaml.safe_load`` it refuses a key given twice, tags (sets and binary data too), and what is small to write and
-large to hold or to show: deep nesting, aliases of aliases, numbers of thousands of digits.
+large to hold or to show: deep nesting, aliases of aliases, numbers of thousands of digits. Two tags of Python's that RL
+Zoo writes into the folder of every agent it trains are read as the plain data they stand for: ordered dictionaries as
+mappings, tuples as lists. Nothing is called for them.
 """
 
 from __future__ import annotations
@@ -82,6 +84,20 @@ class _Loader(yaml.SafeLoader):
             self.refuse("a whole number is beyond 64 bits", node.start_mark)
         return value
 
+    def construct_ordered(self, node: yaml.Node) -> dict[Any, Any]:
+        """Return an ordered dictionary as PyYAML writes one: a list that holds one list of pairs."""
+        outer = node.value if isinstance(node, yaml.SequenceNode) else []
+        inner = outer[0].value if len(outer) == 1 and isinstance(outer[0], yaml.SequenceNode) else None
+        if inner is None or not all(isinstance(p, yaml.SequenceNode) and len(p.value) == 2 for p in inner):
+            self.refuse("an ordered dictionary must be a list of one list of pairs", node.start_mark)
+        pairs = [tuple(pair.value) for pair in inner]
+        return self.construct_mapping(yaml.MappingNode("tag:yaml.org,2002:map", pairs, node.start_mark), deep=True)
+
+    def construct_python_tuple(self, node: yaml.Node) -> list[Any]:
+        if not isinstance(node, yaml.SequenceNode):
+            self.refuse("a tuple must be a list", node.start_mark)
+        return self.construct_sequence(node, deep=True)
+
     def construct_date(self, node: yaml.ScalarNode) -> NoReturn:
         self.refuse("a date must stand in quotes", node.start_mark)
 
@@ -104,6 +120,8 @@ _Loader.yaml_constructors = {
 for _name in ("int", "float"):
     _Loader.add_constructor(f"tag:yaml.org,2002:{_name}", _Loader.construct_number)
 _Loader.add_constructor("tag:yaml.org,2002:timestamp", _Loader.construct_date)
+_Loader.add_constructor("tag:yaml.org,2002:python/object/apply:collections.OrderedDict", _Loader.construct_ordered)
+_Loader.add_constructor("tag:yaml.org,2002:python/tuple", _Loader.construct_python_tuple)
 
 
 def load(path: Path | str) -> Any:

@@ -2,6 +2,7 @@ import argparse
 import errno
 import subprocess
 import sys
+from collections import OrderedDict
 
 import numpy as np
 import pytest
@@ -243,6 +244,25 @@ CartPole-v1:
     assert config.hyperparameters["train_freq"] == 256
     assert config.hyperparameters["net_arch"] == [256, 256]
     assert config.hyperparameters["tau"] == 1.0
+
+
+def test_the_config_that_the_zoo_leaves_beside_an_agent_is_read(tmp_path):
+    """``config.yml`` in the folder of a trained agent, on the Hub too: its values alone, as an ordered dictionary."""
+    kept = OrderedDict(batch_size=64, n_timesteps=50000.0, policy="MlpPolicy", policy_kwargs="dict(net_arch=[256, 256])",
+                       train_freq=(4, "step"), normalize=False)  # fmt: skip
+    path = tmp_path / "config.yml"
+    path.write_text(yaml.dump(kept))
+    config = read_config(path, "CartPole-v1")
+    assert (config.env, config.n_timesteps) == ("CartPole-v1", 50_000)
+    assert config.hyperparameters["net_arch"] == [256, 256] and config.hyperparameters["train_freq"] == 4
+
+
+@pytest.mark.parametrize("text", ["program: train.py\nparameters: {}", '{"cells": [], "nbformat": 4}', "PPO: {a: 1}"])
+def test_a_file_of_another_kind_is_told_how_settings_are_written(tmp_path, text):
+    path = tmp_path / "other.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=r"CartPole-v1: \{n_timesteps: 50000"):
+        read_config(path, "CartPole-v1")
 
 
 def test_the_zoos_shipped_dqn_file_is_read_for_classic_control():

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from tuner.envs.families import ATARI, family
 from tuner.errors import InputError, nearest
-from tuner.hyperparameters import ALGORITHMS, algorithm_class, from_mapping
+from tuner.hyperparameters import ALGORITHMS, algorithm_class, field_infos, from_mapping
 from tuner.plain_yaml import load
 from tuner.zoo.environments import from_zoo
 from tuner.zoo.write import NORMALIZE, SCHEMA, clock_key
@@ -93,12 +93,12 @@ def _read_own(content: Mapping[str, Any], env: str | None) -> Config:
 
 
 def _read_zoo(content: Mapping[str, Any], env: str | None, algorithm: str) -> Config:
-    env, settings, key = _choose(content, env)
+    env, settings, key = _choose(content, env, algorithm)
     if not isinstance(settings, dict):
         raise InputError(f"{env}: must be a mapping of settings.")
     settings = dict(settings)
     if "n_timesteps" not in settings:
-        raise InputError(f"{env}: n_timesteps is missing.")
+        raise InputError(f"{env}: n_timesteps is missing; write for example n_timesteps: 50000.")
     steps = _steps(settings.pop("n_timesteps"))
     settings, env_kwargs = from_zoo(env, settings)
     for key, harmless in _UNSUPPORTED.items():
@@ -113,7 +113,7 @@ def _read_zoo(content: Mapping[str, Any], env: str | None, algorithm: str) -> Co
     return Config(env, steps, algorithm, from_mapping(algorithm, values).to_mapping(), env_kwargs, key)
 
 
-def _choose(content: Mapping[str, Any], env: str | None) -> tuple[str, Any, str]:
+def _choose(content: Mapping[str, Any], env: str | None, algorithm: str) -> tuple[str, Any, str]:
     if env is None:
         if len(content) == 1:
             only = str(next(iter(content)))
@@ -123,7 +123,12 @@ def _choose(content: Mapping[str, Any], env: str | None) -> tuple[str, Any, str]
     for key in (env, bare, *(["atari"] if family(env) == ATARI else []), "default"):
         if key in content:
             return env, content[key], key
-    raise InputError(f"has no settings for {env}.{nearest(env, map(str, content))}")
+    if field_infos(algorithm_class(algorithm)).keys() & content.keys():
+        return env, content, ""  # of one environment, as in the config.yml of an agent that RL Zoo has trained
+    raise InputError(
+        f"has no settings for {env}.{nearest(env, map(str, content))} They are written as "
+        f"{env}: {{n_timesteps: 50000, learning_rate: 0.001}}, with any of the hyperparameters."
+    )
 
 
 def _plain(env: str, key: str, value: Any) -> Any:
