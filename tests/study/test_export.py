@@ -248,8 +248,8 @@ CartPole-v1:
 
 def test_the_config_that_the_zoo_leaves_beside_an_agent_is_read(tmp_path):
     """``config.yml`` in the folder of a trained agent, on the Hub too: its values alone, as an ordered dictionary."""
-    kept = OrderedDict(batch_size=64, n_timesteps=50000.0, policy="MlpPolicy", policy_kwargs="dict(net_arch=[256, 256])",
-                       train_freq=(4, "step"), normalize=False)  # fmt: skip
+    values = {"batch_size": 64, "n_timesteps": 50000.0, "policy": "MlpPolicy", "normalize": False}
+    kept = OrderedDict(**values, train_freq=(4, "step"), policy_kwargs="dict(net_arch=[256, 256])")
     path = tmp_path / "config.yml"
     path.write_text(yaml.dump(kept))
     config = read_config(path, "CartPole-v1")
