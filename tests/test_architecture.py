@@ -172,6 +172,23 @@ def test_files_are_short_and_hold_one_idea(path):
     assert path.stem not in ("utils", "util", "helpers", "common", "misc")
 
 
+#: Names of earlier layouts, metaphors for the most part; what stands for them now is in decision 0005.
+GONE = {
+    "Judge", "judge", "_judge", "conclude", "conclusion", "judgement", "Flight", "News", "news", "Owed", "owed",
+    "mending", "roster", "corners", "blame", "only_one", "StudyRecord",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("path", FILES, ids=relative)
+def test_names_of_earlier_layouts_do_not_come_back(path):
+    words = {path.stem}
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        words |= {
+            getattr(node, key) for key in ("name", "id", "attr", "arg") if isinstance(getattr(node, key, None), str)
+        }
+    assert not words & GONE
+
+
 def unsafe_calls(source):
     """Return what in a source could execute data: names of calls, and of arguments that open a door."""
     found = []

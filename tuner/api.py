@@ -34,7 +34,7 @@ from tuner.study.search.provenance import provenance
 from tuner.study.search.supervisor import Ending, StudySupervisor
 from tuner.study.store.connect import sqlite_path
 from tuner.study.store.identity import Watched
-from tuner.study.store.locks import Claim, only_one, study_lock
+from tuner.study.store.locks import Claim, advisory_lock, study_lock
 from tuner.training.run_checkpoint import RunCheckpoints
 from tuner.training.saved.film import check_can_be_filmed
 from tuner.zoo.write import export_trial, write_export
@@ -113,7 +113,7 @@ def run(
         watched = Watched(plan.storage, plan.name)
         ending, failure = _search(plan, supervisor, progress, executor)
         if ending == "done" and failure is None:
-            with only_one(plan.storage, confirm_name(plan.name)) as mine:
+            with advisory_lock(plan.storage, confirm_name(plan.name)) as mine:
                 if mine and recipe.confirm:
                     ends = deadlines.report if deadlines is not None else None
                     stage = ConfirmStage(plan, load(plan.name, plan.storage), ends)
@@ -167,7 +167,7 @@ def confirm(
         stage = ConfirmStage(plan, load(plan.name, plan.storage))
         if stage.problem:
             raise InputError(stage.problem)
-        with only_one(plan.storage, confirm_name(plan.name)) as mine:
+        with advisory_lock(plan.storage, confirm_name(plan.name)) as mine:
             if not mine:
                 raise InputError(f"Another supervisor trains the finalists of '{plan.name}'. See: tune list.")
             ending, failure = _confirm(plan, stage, progress, executor, mine)

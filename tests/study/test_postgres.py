@@ -21,7 +21,7 @@ from tuner.contract.spec import RunSpec
 from tuner.study.reading.study import list_studies, load
 from tuner.study.store import connect, leases, locks, shared_writer, writer
 from tuner.study.store.connect import open_storage
-from tuner.study.store.locks import only_one
+from tuner.study.store.locks import advisory_lock
 from tuner.study.store.shared_writer import SharedWriter
 
 COUNTED = ("completed", "pruned", "diverged", "timed_out", "failed")
@@ -412,12 +412,12 @@ def test_a_lock_whose_connection_was_cut_is_taken_again_or_given_up_when_another
             )
 
     lost = threading.Event()
-    with only_one(url, "s.confirm") as claim:
+    with advisory_lock(url, "s.confirm") as claim:
         claim.on_lost = lost.set
         cut()
         time.sleep(1.0)
         assert not lost.is_set()
-        with only_one(url, "s.confirm") as other:
+        with advisory_lock(url, "s.confirm") as other:
             assert not other
         with admin.connect() as thief:
             cut()
@@ -499,11 +499,15 @@ def test_a_study_is_listed_with_those_who_work_on_it(url):
 
 
 def test_only_one_supervisor_trains_the_finalists_and_the_next_may_when_it_is_gone(url, tmp_path):
-    with only_one(url, "s.confirm") as first, only_one(url, "s.confirm") as second, only_one(url, "t.confirm") as third:
+    with (
+        advisory_lock(url, "s.confirm") as first,
+        advisory_lock(url, "s.confirm") as second,
+        advisory_lock(url, "t.confirm") as third,
+    ):
         assert [bool(claim) for claim in (first, second, third)] == [True, False, True]
-    with only_one(url, "s.confirm") as again:
+    with advisory_lock(url, "s.confirm") as again:
         assert again
-    with only_one(f"sqlite:///{tmp_path}/s.db", "s.confirm") as alone:
+    with advisory_lock(f"sqlite:///{tmp_path}/s.db", "s.confirm") as alone:
         assert alone
 
 

@@ -94,7 +94,7 @@ def charge(run: Run, *, alone: bool, cause: LossCause, reason: str) -> Decision 
     return None
 
 
-def conclude(trial: OpenTrial, last_step: int, objective: str) -> TrialEnd | None:
+def end_of_trial(trial: OpenTrial, last_step: int, objective: str) -> TrialEnd | None:
     """Return how a trial ended; None when its runs were stopped before their end before anything was decided.
 
     Args:

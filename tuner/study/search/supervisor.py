@@ -182,7 +182,7 @@ class StudySupervisor:
         return self._ending or "done"
 
     def _close(self, trial: OpenTrial) -> None:
-        end = outcomes.conclude(trial, self._plan.grid[-1], self._objective) if trial.ended else None
+        end = outcomes.end_of_trial(trial, self._plan.grid[-1], self._objective) if trial.ended else None
         for run in trial.runs.values():
             run.steps = run.steps or run.last_step
             run.state = "ended"
@@ -313,7 +313,7 @@ class StudySupervisor:
             self._open.cancel(trial)
         if not trial.ended:
             return
-        end = outcomes.conclude(trial, self._plan.grid[-1], self._objective)
+        end = outcomes.end_of_trial(trial, self._plan.grid[-1], self._objective)
         if end is None:
             return  # stopped because the study is ending
         self._ledger.tell(trial.asked.number, end)

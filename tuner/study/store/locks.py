@@ -192,7 +192,7 @@ class Claim:
 
 
 @contextlib.contextmanager
-def only_one(url: str, name: str) -> Iterator[Claim]:
+def advisory_lock(url: str, name: str) -> Iterator[Claim]:
     """Say whether nobody else does this now, and keep others from it inside the block.
 
     On PostgreSQL that is an advisory lock of the server's, which ends with the connection; a thread watches that. A
