@@ -50,7 +50,7 @@ class Watcher:
     def on_episode(self, *arguments):
         """Watch nothing."""
 
-    on_update = on_episode
+    on_update = on_evaluated = on_episode
 
     def on_end(self, run_id, weights):
         """Keep the table."""

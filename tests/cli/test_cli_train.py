@@ -1,12 +1,18 @@
 """``tune train`` and ``tune evaluate``: from an export to a saved model and its returns."""
 
 import json
+from pathlib import Path
 
 import pytest
 import yaml
 from cli_shell import tune
 
+import tuner
+from tuner.cli.train_progress import TrainingWatch
 from tuner.training.saved.model_files import load_model
+
+#: An environment that any policy solves.
+EASY = Path(__file__).parents[1] / "data" / "easy.py"
 
 SHORT = ("--steps", "600", "--evaluations", "3", "--eval-episodes", "2")
 
@@ -24,7 +30,7 @@ def test_training_writes_model_plot_and_values(trained):
     target, shell = trained
     assert shell.code == 0, shell.err
     written = {p.name for p in target.iterdir()}
-    assert written == {"model.json", "weights.npz", "training.html", "training.json", "config.yaml"}
+    assert written == {"model.json", "weights.npz", "training.html", "training.json", "config.yaml", "best"}
     assert f"tune evaluate {target}" in shell.out
     assert shell.err.count("\n") == 3  # one line for each evaluation
 
@@ -50,6 +56,61 @@ def test_the_saved_values_train_again_to_the_same_curve(trained, tmp_path):
     config = str(target / "config.yaml")
     assert tune("train", "--config", config, *SHORT, "--seed", "7", "-o", str(tmp_path), "--quiet").err == ""
     assert load_model(tmp_path).evaluations == load_model(target).evaluations
+
+
+def test_the_best_evaluation_has_a_model_of_its_own(trained):
+    target, shell = trained
+    points = load_model(target).evaluations
+    best = load_model(target / "best")
+    highest = max(point.mean_return for point in points)
+    assert best.evaluations == points[: len(best.evaluations)]
+    assert best.evaluations[-1].mean_return == highest
+    assert all(point.mean_return < highest for point in points[len(best.evaluations) :])
+    assert f"Best model: {target / 'best'}" in shell.out
+    # It plays what that evaluation saw.
+    spec, last = best.spec, best.evaluations[-1]
+    agent = tuner.load_agent(target / "best")
+    returns, _ = agent.evaluate(len(last.returns), spec.evaluation_seed_at(last.step))
+    assert returns == last.returns
+
+
+def test_until_solved_ends_at_the_first_evaluation_that_reaches_the_threshold(in_tmp):
+    easy = ("train", "--env-module", str(EASY), "--env", "Easy-v0", *SHORT, "-o", "out")
+    shell = tune(*easy, "--until-solved")
+    assert shell.code == 0, shell.err
+    assert [point.step for point in load_model(Path("out")).evaluations] == [200]
+    assert "The threshold 5.00 is reached: the model is that of step 200 of 600." in shell.out
+    assert [point.step for point in load_model(Path("out/best")).evaluations] == [200]
+
+
+def test_until_solved_needs_a_threshold(in_tmp):
+    shell = tune("train", "--env-module", str(EASY), "--env", "Endless-v0", *SHORT, "--until-solved", "-o", "out")
+    assert (shell.code, "no reward threshold" in shell.err) == (2, True)
+    assert not Path("out").exists()
+
+
+@pytest.mark.parametrize("backend", ["native", "sb3"])
+def test_what_was_evaluated_when_ctrl_c_came_is_kept(in_tmp, backend, monkeypatch):
+    def interrupt(self, point):
+        seen(self, point)
+        if point.step == 400:
+            raise KeyboardInterrupt
+
+    seen = TrainingWatch.on_point
+    monkeypatch.setattr(TrainingWatch, "on_point", interrupt)
+    shell = tune("train", "--env", "CartPole-v1", "--backend", backend, *SHORT, "-o", "out")
+    assert shell.code == 130
+    assert "Interrupted: the model is that of step 400 of 600." in shell.out
+    assert [point.step for point in load_model(Path("out")).evaluations] == [200, 400]
+
+
+def test_ctrl_c_before_the_first_evaluation_leaves_nothing(in_tmp, monkeypatch):
+    def interrupt(self, *_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(TrainingWatch, "on_episode", interrupt)
+    shell = tune("train", "--env", "CartPole-v1", *SHORT, "-o", "out")
+    assert (shell.code, Path("out/model.json").exists()) == (130, False)
 
 
 def test_another_seed_gives_another_run(trained, tmp_path):

@@ -38,6 +38,7 @@ class Desk:
         self.points: dict[RunId, list[EvalPoint]] = {}
         self.outcomes: dict[RunId, Outcome] = {}
         self.weights: dict = {}
+        self.evaluated: dict = {}
         self.updates: dict[RunId, list] = {}
         self.episodes: dict[RunId, list] = {}
 
@@ -59,6 +60,9 @@ class Desk:
 
     def on_update(self, run_id, step, loss, q_value, epsilon):
         self.updates.setdefault(run_id, []).append((step, loss, q_value, epsilon))
+
+    def on_evaluated(self, point, weights):
+        self.evaluated[point.run_id, point.step] = {name: array.copy() for name, array in weights().items()}
 
     def on_end(self, run_id, weights):
         self.weights[run_id] = weights

@@ -36,13 +36,16 @@ def spec(grid=(200, 400, 600), *, trial=0, seed=3, **changes) -> RunSpec:
 
 class Watcher:
     def __init__(self):
-        self.episodes, self.updates, self.weights = [], [], {}
+        self.episodes, self.updates, self.weights, self.evaluated = [], [], {}, {}
 
     def on_episode(self, run_id, step, episode_return, length):
         self.episodes.append((step, episode_return, length))
 
     def on_update(self, run_id, step, loss, q_value, epsilon):
         self.updates.append((step, loss, q_value, epsilon))
+
+    def on_evaluated(self, point, weights):
+        self.evaluated[point.step] = weights()
 
     def on_end(self, run_id, weights):
         self.weights[run_id] = weights

@@ -70,6 +70,9 @@ class Keeper:
     def on_update(self, run_id, step, loss, q_value, epsilon):
         pass
 
+    def on_evaluated(self, point, weights):
+        pass
+
     def on_end(self, run_id, weights):
         self.weights[run_id] = weights
 

@@ -24,8 +24,7 @@ class Keeper:
     def on_episode(self, *_):
         pass
 
-    def on_update(self, *_):
-        pass
+    on_update = on_evaluated = on_episode
 
     def on_end(self, run_id, weights):
         self.weights = weights

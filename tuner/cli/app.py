@@ -23,7 +23,7 @@ from tuner.cli import (
     studies_commands,
     train_commands,
 )
-from tuner.cli.console import fail_line, say
+from tuner.cli.console import INTERRUPTED, fail_line, say
 from tuner.cli.discreet import given_arguments
 from tuner.cli.parser import OneLineParser
 from tuner.errors import InputError, TunerError, nearest
@@ -44,9 +44,6 @@ examples:
 
 `tune COMMAND --help` explains a command, `tune spaces --fields` every hyperparameter.
 Exit codes: 0 done, 2 bad input, 3 every trial failed, 4 storage lost, 130 interrupted."""
-
-#: Interrupted by Ctrl-C, as shells have it (128 + SIGINT).
-INTERRUPTED = 130
 
 
 def build_parser() -> OneLineParser:

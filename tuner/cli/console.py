@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+#: Exit code where Ctrl-C ended a command, as shells have it (128 + SIGINT).
+INTERRUPTED = 130
+
 #: Columns of a table that goes into a pipe or a file: nothing is cut there.
 PIPED_WIDTH = 220
 

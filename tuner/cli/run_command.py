@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from tuner.cli.confirm_command import verdict_lines
-from tuner.cli.console import aligned, decimal, say
+from tuner.cli.console import INTERRUPTED, aligned, decimal, say
 from tuner.cli.progress import counts_text, progress_view
 from tuner.cli.range_text import range_text
 from tuner.cli.recipe_flags import given, over, settings
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from tuner.api import StudyResult
     from tuner.plan.resolve import StudyPlan
     from tuner.result.study import StudyData, TrialRow
-
-INTERRUPTED = 130
 
 
 def run(parsed: argparse.Namespace) -> int:

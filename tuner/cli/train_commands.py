@@ -8,7 +8,7 @@ import statistics
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tuner.cli.console import aligned, decimal, say
+from tuner.cli.console import INTERRUPTED, aligned, decimal, say
 from tuner.cli.parser import add_command, whole_number
 from tuner.cli.recipe_flags import add_field, over, settings
 from tuner.durable import check_writable
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from tuner.zoo.read import Config
 
 _TRAIN = "train"
+
+#: Where, below the model's folder, that of the best evaluation lies.
+BEST = "best"
 
 #: Settings of a search that a single run has too, with their own words where the search's do not fit.
 TRAIN_SETTINGS = {
@@ -55,6 +58,12 @@ def add_to(commands: Any) -> None:
         "-o", "--output", metavar="DIR", help="Folder of the model (default: runs/<algo>-<backend>-<env>-seed<N>)"
     )
 
+    train.add_argument(
+        "--until-solved",
+        action="store_true",
+        help="End at the first evaluation that reaches the environment's reward threshold",
+    )
+
     evaluate = add_command(commands, "evaluate", evaluate_command, "play a saved model greedily and say how it does")
     film = add_command(commands, "record", record_command, "film a saved model at play: MP4 and GIF, no display needed")
     for played, episodes in ((evaluate, "100"), (film, "1")):
@@ -80,7 +89,7 @@ def train_command(parsed: argparse.Namespace) -> int:
             say(line, stderr=True)
         if parsed.config is None:
             say("Values without --set are Stable-Baselines3's defaults; --config takes an export.", stderr=True)
-    return _train(spec, folder, plan.facts, quiet=recipe.quiet)
+    return _train(spec, folder, plan.facts, until_solved=parsed.until_solved, quiet=recipe.quiet)
 
 
 def plan_training(asked: dict[str, Any], config_file: str | None) -> tuple[StudyPlan, Hyperparameters]:
@@ -148,26 +157,45 @@ def _run_spec(plan: StudyPlan, hyperparameters: Hyperparameters, seed: int) -> R
     return dataclasses.replace(spec, evaluation=fresh)
 
 
-def _train(spec: RunSpec, folder: Path, facts: EnvFacts, *, quiet: bool) -> int:
+def _train(spec: RunSpec, folder: Path, facts: EnvFacts, *, until_solved: bool, quiet: bool) -> int:
     from tuner.cli.train_progress import watch_training
     from tuner.training.saved.model_files import save_model
     from tuner.training.single import train_once
     from tuner.zoo.write import config_yaml
 
+    threshold = _threshold(facts, spec) if until_solved else float("inf")
+    interrupted = False
     with watch_training(spec, quiet=quiet) as watch:
-        outcome = train_once(spec, observer=watch, on_point=watch.on_point)
-    if outcome.kind != "completed":
+        try:
+            outcome = train_once(spec, watch, watch.on_point, enough=lambda point: point.mean_return >= threshold)
+        except KeyboardInterrupt:
+            if not watch.points:
+                raise
+            interrupted = True
+    if not interrupted and outcome.kind not in ("completed", "stopped"):
         raise StudyFailedError(f"The run {outcome.kind.replace('_', ' ')} at step {outcome.steps}: {outcome.reason}")
+    assert watch.best is not None
+    best, best_weights = watch.best
     save_model(folder, spec, watch.weights, watch.points)
+    save_model(folder / BEST, spec, best_weights, [point for point in watch.points if point.step <= best.step])
     config = config_yaml(spec.env.id, spec.n_timesteps, spec.hyperparameters, spec.env.arguments(), facts.preprocessing)
     (folder / "config.yaml").write_text(config, encoding="utf-8")
     plot = watch.write_plot(folder, facts.reward_threshold)
     last = watch.points[-1]
-    best = max(watch.points, key=lambda p: p.mean_return)
     say(f"Last evaluation: mean return {decimal(last.mean_return)} over {len(last.returns)} episodes")
     say(f"Best evaluation: mean return {decimal(best.mean_return)} at step {best.step:,}")
-    say(f"Model: {folder}\nPlot: {plot}\nNext:\n  tune evaluate {folder}\n  tune record {folder}")
-    return 0
+    if interrupted or outcome.kind == "stopped":
+        why = "Interrupted" if interrupted else f"The threshold {decimal(threshold)} is reached"
+        say(f"{why}: the model is that of step {last.step:,} of {spec.n_timesteps:,}.")
+    say(f"Model: {folder}\nBest model: {folder / BEST}\nPlot: {plot}")
+    say(f"Next:\n  tune evaluate {folder}\n  tune record {folder}")
+    return INTERRUPTED if interrupted else 0
+
+
+def _threshold(facts: EnvFacts, spec: RunSpec) -> float:
+    if facts.reward_threshold is None:
+        raise InputError(f"--until-solved: {spec.env.id} has no reward threshold; leave it out.")
+    return facts.reward_threshold
 
 
 def evaluate_command(parsed: argparse.Namespace) -> int:

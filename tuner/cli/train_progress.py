@@ -22,7 +22,14 @@ REDRAW_S = 0.1
 
 
 class TrainingWatch:
-    """Keeps a run's log, evaluations and weights, and passes its progress on."""
+    """Keeps a run's log, evaluations and weights, and passes its progress on.
+
+    Attributes:
+        log: Episodes and training calls.
+        points: The evaluations so far.
+        weights: Those of the last step, or, while it trains, of the last evaluation; empty before the first.
+        best: The best evaluation and the weights of that.
+    """
 
     def __init__(self, spec: RunSpec, show: Callable[[int, str], None], say: Callable[[EvalPoint], None]) -> None:
         from tuner.training.log import TrainingLog
@@ -30,6 +37,7 @@ class TrainingWatch:
         self.log = TrainingLog()
         self.points: list[EvalPoint] = []
         self.weights: Mapping[str, np.ndarray] = {}
+        self.best: tuple[EvalPoint, Mapping[str, np.ndarray]] | None = None
         self._spec = spec
         self._show = show
         self._say = say
@@ -46,6 +54,12 @@ class TrainingWatch:
         self.log.on_update(run_id, step, loss, q_value, epsilon)
         self._epsilon = epsilon
         self._step(step)
+
+    def on_evaluated(self, point: EvalPoint, weights: Callable[[], Mapping[str, np.ndarray]]) -> None:
+        """Keep what was evaluated, for who interrupts, and the best of it: of equals the later, which has seen more."""
+        self.weights = {name: array.copy() for name, array in weights().items()}
+        if self.best is None or point.mean_return >= self.best[0].mean_return:
+            self.best = point, self.weights
 
     def on_end(self, run_id: RunId, weights: Mapping[str, np.ndarray]) -> None:
         """Keep the weights."""

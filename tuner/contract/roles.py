@@ -5,7 +5,7 @@ A trainer pulls: it takes a run, reports evaluations, and says how the run ended
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from typing import Final, Protocol
 
@@ -61,6 +61,10 @@ class RunObserver(Protocol):
 
     def on_update(self, run_id: RunId, step: int, loss: float, q_value: float, epsilon: float) -> None:
         """A training call ended; means over its gradient steps."""
+        ...
+
+    def on_evaluated(self, point: EvalPoint, weights: Callable[[], Mapping[str, np.ndarray]]) -> None:
+        """An evaluation ended; ``weights`` returns what was evaluated, in arrays that may change with the next step."""
         ...
 
     def on_end(self, run_id: RunId, weights: Mapping[str, np.ndarray]) -> None:

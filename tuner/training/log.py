@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from tuner.contract.outcome import EvalPoint
 from tuner.contract.spec import RunId
 
 #: Most points a thinned series keeps; it never has fewer than half of it once it has been full.
@@ -84,6 +85,9 @@ class TrainingLog:
     def on_update(self, run_id: RunId, step: int, loss: float, q_value: float, epsilon: float) -> None:
         """Remember a training call."""
         self.updates.add(step, loss, q_value, epsilon)
+
+    def on_evaluated(self, point: EvalPoint, weights: Callable[[], Mapping[str, np.ndarray]]) -> None:
+        """Nothing to log: evaluations are kept beside it."""
 
     def on_end(self, run_id: RunId, weights: Mapping[str, np.ndarray]) -> None:
         """The weights are kept elsewhere."""

@@ -14,9 +14,15 @@ from tuner.training.registry import check_trainable, make_trainer
 class _One:
     """A dispatcher that hands out exactly one run."""
 
-    def __init__(self, spec: RunSpec, on_point: Callable[[EvalPoint], None] | None, last_step: int | None) -> None:
+    def __init__(
+        self,
+        spec: RunSpec,
+        on_point: Callable[[EvalPoint], None] | None,
+        last_step: int | None,
+        enough: Callable[[EvalPoint], bool],
+    ) -> None:
         self._spec: RunSpec | None = spec
-        self._on_point = on_point
+        self._on_point, self._enough = on_point, enough
         self._end = spec.grid[-1]
         self._last_step = self._end if last_step is None else last_step
         self.outcome: Outcome | None = None
@@ -29,7 +35,11 @@ class _One:
         if self._on_point is not None:
             for point in points:
                 self._on_point(point)
-        return frozenset(point.run_id for point in points if self._last_step <= point.step < self._end)
+        return frozenset(
+            point.run_id
+            for point in points
+            if (self._last_step <= point.step or self._enough(point)) and point.step < self._end
+        )
 
     def finish(self, outcome: Outcome) -> None:
         self.outcome = outcome
@@ -40,6 +50,7 @@ def train_once(
     observer: RunObserver | None = None,
     on_point: Callable[[EvalPoint], None] | None = None,
     last_step: int | None = None,
+    enough: Callable[[EvalPoint], bool] = lambda point: False,
 ) -> Outcome:
     """Train one run in this process.
 
@@ -48,6 +59,7 @@ def train_once(
         observer: Watches training episodes, updates and the final weights.
         on_point: Called with each evaluation.
         last_step: Stop at this grid step, as a pruned run is; None trains to the end.
+        enough: Stop after an evaluation of which this is true.
 
     Returns:
         How it ended; an exception inside the run is an outcome ``failed``.
@@ -56,7 +68,7 @@ def train_once(
         InputError: The backend cannot train this setting.
     """
     check_trainable(spec.backend, spec.hyperparameters)
-    dispatcher = _One(spec, on_point, last_step)
+    dispatcher = _One(spec, on_point, last_step, enough)
     own = Surroundings.of_this_process()
     try:
         make_trainer(spec.backend, spec.algorithm, 1, observer).train(dispatcher)

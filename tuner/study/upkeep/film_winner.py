@@ -90,5 +90,8 @@ class _Keeper:
     def on_update(self, run_id: RunId, step: int, loss: float, q_value: float, epsilon: float) -> None:
         """Nothing to keep."""
 
+    def on_evaluated(self, point: EvalPoint, weights: Callable[[], Mapping[str, Any]]) -> None:
+        """Nothing to keep."""
+
     def on_end(self, run_id: RunId, weights: Mapping[str, Any]) -> None:
         self.weights = weights

@@ -105,7 +105,7 @@ class LoneTrainer:
         try:
             run, points = self._start(spec)
             started -= points[-1].elapsed_s if points else 0.0
-            for latest in itertools.chain([points] if points else [], ([point] for point in run.points(started))):
+            for latest in itertools.chain([points] if points else [], self._observed(run, started)):
                 reporting = True  # what the dispatcher raises is no failure of this run
                 stop = dispatcher.report(latest)
                 reporting = False
@@ -135,6 +135,12 @@ class LoneTrainer:
             self._checkpoints.discard([spec])
         clock = run.clock if run is not None else 0
         return Outcome(spec.run_id, kind, clock, time.perf_counter() - started, reason, detail)
+
+    def _observed(self, run: LoneRun, started: float) -> Iterator[list[EvalPoint]]:
+        for point in run.points(started):
+            if self._observer is not None:
+                self._observer.on_evaluated(point, run.arrays)
+            yield [point]
 
     def _save(self, run: LoneRun, spec: RunSpec, points: list[EvalPoint], saved_at: float) -> float:
         """Save a run where that is due, and return when it was saved last (monotonic seconds)."""

@@ -145,6 +145,8 @@ class _Run:
             if not np.isfinite(returns).all():
                 raise DivergedError(f"evaluation return is not finite at step {self.step}")
             point = EvalPoint(self.spec.run_id, self.step, returns, lengths, self.elapsed_s, self._metrics(model))
+            if self.observer is not None:
+                self.observer.on_evaluated(point, functools.partial(weights_of, model))
             stop = self._report(point)
         self._points += 1
         if self._points == len(self.spec.grid):

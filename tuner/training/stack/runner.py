@@ -7,6 +7,7 @@ computes depends on that schedule.
 
 from __future__ import annotations
 
+import functools
 import time
 from typing import Any
 
@@ -264,6 +265,8 @@ class StackRunner:
                     run.end("diverged", f"evaluation return is not finite at step {run.clock}")
                 else:
                     points.append(run.evaluated(returns, lengths))
+                    if run.observer is not None:
+                        run.observer.on_evaluated(points[-1], functools.partial(self._stack.weights, run.index))
         return points
 
     def _play(self, due: list[LaneRun]) -> list[tuple[tuple[float, ...], tuple[int, ...]] | None]:
