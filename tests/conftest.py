@@ -1,11 +1,23 @@
 """Settings that every test shares: one thread for each numeric library, and no storage but a temporary one."""
 
 import os
+import shutil
+import sys
 
 # Before NumPy and torch are imported anywhere: tests run side by side, and one thread each is what workers have too.
 for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS"):
     os.environ[_name] = "1"
 os.environ.pop("TUNE_STORAGE", None)
+
+# Compiled modules are kept even where the shell says otherwise: the commands and workers that tests start by the dozen
+# would each compile them anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
+# Files of tests live in memory where there is room: studies wait for the disk at each of their thousands of commits.
+_MEMORY = "/dev/shm"
+if os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free > 4 << 30:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", _MEMORY)
 
 import pytest  # noqa: E402
 from hypothesis import settings  # noqa: E402

@@ -56,8 +56,10 @@ def test_the_wheel_works_in_an_empty_folder(wheel, tmp_path):
     code = (
         "import sys; sys.path.insert(0, sys.argv[1]); import tuner; assert tuner.__file__.startswith(sys.argv[1]);"
         "from tuner.space.prior import packaged_prior; assert packaged_prior('dqn') is not None;"
-        "from tuner.cli.app import main; sys.exit("
-        "main(['spaces', 'default']) or main(['--recipe', 'smoke', '--dry-run']))"
+        "from tuner.cli import forecast_lines; forecast_lines.cost_facts = lambda plan, need: {};"  # compiles anew here
+        "from tuner.cli.app import main; tabular = '--algo q_learning --env FrozenLake-v1 --trials 2 --steps 200';"
+        "sys.exit(main(['spaces', 'default']) or main(['--recipe', 'smoke', '--dry-run'])"
+        "or main([*tabular.split(), '--executor', 'inline', '--confirm', '0', '--study', 's']))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path / "site")],
@@ -68,6 +70,7 @@ def test_the_wheel_works_in_an_empty_folder(wheel, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert "learning_rate" in done.stdout
+    assert (tmp_path / "empty" / "reports" / "s" / "index.html").is_file()
 
 
 def test_the_version_is_said_once():

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from optuna.storages._rdb.storage import _VersionManager
 
@@ -15,3 +17,13 @@ def _newest_schema_is_looked_up_once():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_VersionManager, "get_head_version", get_head_version)
         yield
+
+
+@pytest.fixture(autouse=True)
+def _pages_draw_one_figure(monkeypatch):
+    """A page's figures are most of a small study's time; what they show is for the tests of the report."""
+    from tuner.report.pages import study
+
+    first, *others = study.FIGURES
+    figures = (first, *(replace(figure, draw=lambda data, found: None) for figure in others))
+    monkeypatch.setattr(study, "FIGURES", figures)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import sqlite3
 from pathlib import Path
 
 import optuna
@@ -69,6 +70,13 @@ def elsewhere(tmp_path_factory):
         yield
 
 
+def copy_database(source: Path, target: Path) -> Path:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.closing(sqlite3.connect(source)) as old, contextlib.closing(sqlite3.connect(target)) as new:
+        old.backup(new)
+    return target
+
+
 @pytest.fixture(scope="module")
 def confirmed(tmp_path_factory):
     executor = FakeExecutor(lanes=4)
@@ -77,10 +85,29 @@ def confirmed(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    """What a confirm stage finds that nobody interrupts."""
+def stages(tmp_path_factory):
+    """A study whose confirm stage nobody interrupts, and the database before and after that stage."""
     with elsewhere(tmp_path_factory):
-        return run(study="whole").data.confirmation
+        run(confirm=0)
+        before = copy_database(Path("studies/tuner.db"), Path("before.db").absolute())
+        return run().data, before, Path("studies/tuner.db").absolute()
+
+
+@pytest.fixture
+def whole(stages):
+    return stages[0]
+
+
+@pytest.fixture
+def searched(stages):
+    """Stand where a search has ended and its confirm stage has not begun."""
+    copy_database(stages[1], Path("studies/tuner.db"))
+
+
+@pytest.fixture
+def finished(stages):
+    """Stand where the confirm stage has ended too."""
+    copy_database(stages[2], Path("studies/tuner.db"))
 
 
 def test_a_search_ends_with_a_verdict_on_seeds_that_no_choice_has_seen(confirmed):
@@ -179,17 +206,15 @@ def test_luck_is_the_search_score_minus_the_verdict_s_mean(confirmed):
 
 
 @pytest.mark.parametrize("after", [1, 20, 35, 60])
-def test_an_interrupted_confirm_stage_goes_on_and_ends_as_if_it_had_not_been(after, whole):
-    searched = 30 * 3
-    first = run(executor=FakeExecutor(stop_after_reports=searched + after))
+def test_an_interrupted_confirm_stage_goes_on_and_ends_as_if_it_had_not_been(after, whole, searched):
+    first = run(executor=FakeExecutor(stop_after_reports=after))
     assert first.ending == "interrupted"
     assert not first.data.confirmation.complete
     resumed = run().data.confirmation
-    assert without_times(resumed) == dataclasses.replace(without_times(whole), study="s")
+    assert without_times(resumed) == without_times(whole.confirmation)
 
 
-def test_a_search_that_lost_a_trial_is_confirmed_as_if_it_had_not():
-    whole = run(study="whole").data
+def test_a_search_that_lost_a_trial_is_confirmed_as_if_it_had_not(whole):
     assert run(executor=FakeExecutor(stop_after_reports=20 * 3 + 2)).ending == "interrupted"
     resumed = run().data
     assert sum(t.steps for t in resumed.trials if t.outcome == "lost") == 200  # one had begun; others waited
@@ -205,9 +230,7 @@ def without_times(confirmation: Confirmation) -> Confirmation:
     return dataclasses.replace(confirmation, contestants=contestants)
 
 
-def test_a_finished_confirm_stage_trains_nothing_more():
-    run()
-
+def test_a_finished_confirm_stage_trains_nothing_more(finished):
     class Forbidden:
         def run(self, supervisor):
             raise AssertionError
@@ -215,7 +238,7 @@ def test_a_finished_confirm_stage_trains_nothing_more():
     assert run(executor=Forbidden()).data.confirmation.complete
 
 
-def test_confirming_again_with_more_seeds_keeps_every_run_and_adds_to_them():
+def test_confirming_again_with_more_seeds_keeps_every_run_and_adds_to_them(searched):
     before = run(confirm_seeds=3).data.confirmation
     after = tuner.api.confirm("s", settings={"confirm_seeds": 4}, executor=FakeExecutor()).data.confirmation
     assert after.seeds == 4 > before.seeds
@@ -249,26 +272,24 @@ def test_a_search_too_small_to_confirm_says_so_and_still_answers():
     assert tuner.api.confirm("s", settings={"confirm_budget": 3}, executor=FakeExecutor()).data.confirmation.complete
 
 
-def test_confirm_zero_confirms_nothing_until_it_is_asked_for():
-    assert run(confirm=0).data.confirmation is None
+def test_confirm_zero_confirms_nothing_until_it_is_asked_for(searched):
+    assert load("s").confirmation is None
     asked_for = tuner.api.confirm("s", executor=FakeExecutor()).data.confirmation
     assert asked_for.complete
     assert len(asked_for.finalists) > 1
 
 
-def test_a_pinned_setting_cannot_change_when_confirming():
-    run()
+def test_a_pinned_setting_cannot_change_when_confirming(finished):
     with pytest.raises(InputError, match="--objective defines the study"):
         tuner.api.confirm("s", settings={"objective": "final"})
 
 
-def test_the_confirm_study_is_not_listed_as_a_search():
-    run()
+def test_the_confirm_study_is_not_listed_as_a_search(finished):
     assert [s.name for s in list_studies()] == ["s"]
 
 
-def test_equal_settings_are_one_finalist_and_defaults_and_the_zoo_are_baselines():
-    data = run(confirm=0).data
+def test_equal_settings_are_one_finalist_and_defaults_and_the_zoo_are_baselines(searched):
+    data = load("s")
     doubled = dataclasses.replace(data, trials=(*data.trials, *data.trials))
     keys = [c.key for c in finalists(doubled, 60, "native")]
     assert len(keys) == len(set(keys)) == len(finalists(data, 60, "native"))
@@ -287,7 +308,7 @@ def test_rl_zoo_has_values_for_its_own_environments_only():
     assert zoo_values("FrozenLake-v1") is None
 
 
-def test_a_diverged_run_counts_as_the_worst_of_its_phase():
+def test_a_diverged_run_counts_as_the_worst_of_its_phase(searched):
     def behave(spec):
         return "diverged" if spec.seed == run_seed(0, "verdict", 0, 1) else "completed"
 
@@ -357,7 +378,7 @@ def test_a_finalist_that_was_dropped_but_overlaps_the_winner_stands_among_the_ti
     assert tied(dropped, results) == ["b"]
 
 
-def test_runs_are_handed_out_seed_by_seed_the_costliest_first():
+def test_runs_are_handed_out_seed_by_seed_the_costliest_first(searched):
     executor = FakeExecutor()
     run(executor=executor)
     replicates = {run_seed(0, "verdict", 0, r): r for r in range(10)}
@@ -375,7 +396,7 @@ def test_runs_are_handed_out_seed_by_seed_the_costliest_first():
         assert of_seed[0] == max(of_seed) > min(of_seed)
 
 
-def test_the_last_runs_of_a_schedule_go_to_workers_that_have_nothing_to_do():
+def test_the_last_runs_of_a_schedule_go_to_workers_that_have_nothing_to_do(searched):
     """What cannot fill the lanes of both workers once more is left to who trains nothing."""
     taken = []
 

@@ -7,6 +7,7 @@ import optuna
 import pytest
 import yaml
 from optuna.trial import TrialState
+from study_fakes import FakeExecutor
 
 import tuner
 from tuner.errors import InputError
@@ -211,13 +212,13 @@ gymnasium.register(
 """
 
 
-def searched(tmp_path, env, **changes):
+def searched(tmp_path, env, executor=None, **changes):
     settings = {
         "trials": 11, "steps": 400, "evaluations": 4, "eval_episodes": 2, "startup_trials": 2, "confirm": 0,
-        "workers": 1,
+        "workers": 1, "executor": "inline",
         "storage": f"sqlite:///{tmp_path}/{env}.db", "report_dir": str(tmp_path / "reports"), "quiet": True,
     }  # fmt: skip
-    return tuner.run(StudyRecipe(env=env, **{**settings, **changes})).data
+    return tuner.run(StudyRecipe(env=env, **{**settings, **changes}), executor=executor).data
 
 
 def test_the_same_environment_under_another_name_makes_the_same_study(tmp_path):
@@ -234,12 +235,12 @@ def test_the_same_environment_under_another_name_makes_the_same_study(tmp_path):
 
 
 def test_a_resumed_study_keeps_what_it_knew_whatever_the_package_knows_now(tmp_path, monkeypatch):
-    first = searched(tmp_path, "CartPole-v1")
+    first = searched(tmp_path, "CartPole-v1", FakeExecutor())
     monkeypatch.setattr("tuner.plan.known.packaged_prior", lambda algorithm: None)
-    again = searched(tmp_path, "CartPole-v1", trials=13)
+    again = searched(tmp_path, "CartPole-v1", FakeExecutor(), trials=13)
     monkeypatch.undo()
     (tmp_path / "whole").mkdir()
-    whole = searched(tmp_path / "whole", "CartPole-v1", trials=13)
+    whole = searched(tmp_path / "whole", "CartPole-v1", FakeExecutor(), trials=13)
     assert [t.params for t in again.trials[:11]] == [t.params for t in first.trials]
     assert [t.source for t in again.trials] == [t.source for t in whole.trials]
 
@@ -247,7 +248,7 @@ def test_a_resumed_study_keeps_what_it_knew_whatever_the_package_knows_now(tmp_p
 def test_a_study_is_confirmed_without_the_files_that_it_began_from(tmp_path):
     prior = tmp_path / "mine.yaml"
     prior.write_text("algorithm: dqn\nportfolio: [a]\nsettings: {a: {learning_rate: 0.001, learning_starts: 50}}\n")
-    data = searched(tmp_path, "CartPole-v1", prior=str(prior), trials=3)
+    data = searched(tmp_path, "CartPole-v1", FakeExecutor(), prior=str(prior), trials=3)
     assert [t.source for t in data.trials] == ["portfolio/a", "", ""]
     prior.unlink()
     storage = f"sqlite:///{tmp_path}/CartPole-v1.db"

@@ -1,6 +1,7 @@
 """A run that goes on from its file ends with an undisturbed run's bits, and so does one that has to start over."""
 
 import dataclasses
+import functools
 import os
 import zlib
 
@@ -79,12 +80,23 @@ def assert_same(one, other):
             np.testing.assert_array_equal(array, other.weights[run_id][name])
 
 
+@pytest.fixture(scope="module")
+def undisturbed():
+    """By environment: a run of every variant, and what becomes of them in one stack."""
+
+    @functools.cache
+    def trained(env):
+        specs = [make_spec(i, env, steps=500, evaluations=5, **changes) for i, changes in enumerate(MIXED)]
+        return specs, train(specs, 10)
+
+    return trained
+
+
 @pytest.mark.parametrize(
     ("env", "rounds"), [("CartPole-v1", 1), ("CartPole-v1", 3), ("FrozenLake-v1", 2), ("MountainCar-v0", 2)]
 )
-def test_runs_of_every_variant_go_on_bit_for_bit(env, rounds, tmp_path, monkeypatch):
-    specs = [make_spec(i, env, steps=500, evaluations=5, **changes) for i, changes in enumerate(MIXED)]
-    whole = train(specs, 10)
+def test_runs_of_every_variant_go_on_bit_for_bit(env, rounds, undisturbed, tmp_path, monkeypatch):
+    specs, whole = undisturbed(env)
     for spec in specs:
         train_until_killed([spec], 1, tmp_path, rounds)
     restored = spy_on_restoring(monkeypatch)
