@@ -1,6 +1,7 @@
 """``tune compare``: both backends on the same seeds, resumable, no winner where none can be told."""
 
 import json
+import os
 
 import pytest
 import yaml
@@ -14,6 +15,17 @@ VALUES = """CartPole-v1:
   learning_rate: 0.001
   batch_size: 16
   learning_starts: 50
+"""
+#: Tells who makes it, and moves its process.
+MOVING = """\
+import os, gymnasium
+from gymnasium.envs.classic_control import CartPoleEnv
+class E(CartPoleEnv):
+    def __init__(self):
+        with open({told!r}, "a") as file: file.write(f"{{os.getpid()}}\\n")
+        os.chdir("/"); os.umask(0o777)
+        super().__init__()
+gymnasium.register("E-v0", E)
 """
 SHORT = ("--evaluations", "3", "--eval-episodes", "2", "--executor", "inline")
 
@@ -56,6 +68,23 @@ def test_the_same_command_with_more_seeds_trains_only_the_new_ones(values, tmp_p
     assert tune("compare", values, "--seeds", "2", *SHORT, "-o", "fresh").code == 0
     fresh = json.loads((tmp_path / "fresh" / "comparison.json").read_text())
     assert [b["scores"] for b in alone["backends"].values()] == [b["scores"] for b in fresh["backends"].values()]
+
+
+def test_environments_are_made_in_children_only(values, tmp_path):
+    told = tmp_path / "told"
+    (tmp_path / "e.py").write_text(MOVING.format(told=str(told)))
+    (tmp_path / values).write_text(VALUES.replace("CartPole-v1", "E-v0"))
+    umask = os.umask(0o22)
+    shell = tune(
+        "compare", values, "--env", "E-v0", "--env-module", "e.py", "--steps", "100", "--seeds", "1", "--workers", "1",
+        "--evaluations", "1", "--eval-episodes", "1", "-o", "out",
+    )  # fmt: skip
+    assert (os.getcwd(), os.umask(umask)) == (str(tmp_path), 0o22)
+    assert shell.code == 0, shell.err
+    makers = set(told.read_text().split())
+    assert len(makers) >= 3, "one looks at it, and each backend has a worker"
+    assert str(os.getpid()) not in makers
+    assert json.loads((tmp_path / "out" / "comparison.json").read_text())["backends"]["sb3"]["outcomes"] == ["completed"]
 
 
 def test_what_only_we_train_has_nothing_to_be_compared_with(tmp_path, monkeypatch):
