@@ -84,7 +84,9 @@ def test_environments_are_made_in_children_only(values, tmp_path):
     makers = set(told.read_text().split())
     assert len(makers) >= 3, "one looks at it, and each backend has a worker"
     assert str(os.getpid()) not in makers
-    assert json.loads((tmp_path / "out" / "comparison.json").read_text())["backends"]["sb3"]["outcomes"] == ["completed"]
+    assert json.loads((tmp_path / "out" / "comparison.json").read_text())["backends"]["sb3"]["outcomes"] == [
+        "completed"
+    ]
 
 
 def test_what_only_we_train_has_nothing_to_be_compared_with(tmp_path, monkeypatch):

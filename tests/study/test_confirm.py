@@ -28,7 +28,8 @@ from tuner.study.confirm.budget import Allocation, allocate
 from tuner.study.confirm.contestants import baselines, finalists
 from tuner.study.confirm.schedule import Job, Selection
 from tuner.study.reading.confirmation import tied
-from tuner.study.reading.study import list_studies, load
+from tuner.study.reading.study import load
+from tuner.study.reading.summaries import list_studies
 from tuner.zoo.tuned import zoo_values
 
 SMALL = {

@@ -18,7 +18,8 @@ from study_fakes import FakeExecutor, make_plan, supervise
 from tuner.contract.outcome import EvalPoint, Outcome
 from tuner.contract.roles import DONE, WAIT
 from tuner.contract.spec import RunSpec
-from tuner.study.reading.study import list_studies, load
+from tuner.study.reading.study import load
+from tuner.study.reading.summaries import list_studies
 from tuner.study.store import connect, leases, locks, shared_writer, writer
 from tuner.study.store.connect import open_storage
 from tuner.study.store.locks import advisory_lock

@@ -19,11 +19,13 @@ from study_fakes import make_plan, search, supervise
 
 from tuner.errors import InputError, MissingExtraError, StorageLostError, StudyLockedError, TunerError
 from tuner.storage_url import default_storage, mask, mask_arguments, scrub
-from tuner.study.reading.study import list_studies, load
-from tuner.study.store import catalog
-from tuner.study.store.connect import open_storage, sqlite_path, storage_errors
+from tuner.study.reading.study import load
+from tuner.study.reading.summaries import list_studies
+from tuner.study.store import catalog, connect, sqlite_file
+from tuner.study.store.connect import open_storage, storage_errors
 from tuner.study.store.health import unfinished_studies
 from tuner.study.store.locks import lock_path, study_lock
+from tuner.study.store.url import sqlite_path
 
 SECRET = "S3cret"
 
@@ -110,7 +112,7 @@ def test_a_database_that_does_not_answer_is_one_line_without_the_password(monkey
     monkeypatch.setattr("tuner.study.store.connect._ReadyStorage.of", lambda *arguments: None)
     monkeypatch.setattr(RDBStorage, "__init__", refuse)
     url = f"postgresql://u:{password}@h/db"
-    monkeypatch.setattr("tuner.study.store.connect._parse", lambda u: sqlalchemy.make_url("postgresql://h/db"))
+    monkeypatch.setattr("tuner.study.store.connect.parse_url", lambda u: sqlalchemy.make_url("postgresql://h/db"))
     with pytest.raises(InputError, match="auth failed") as error:
         open_storage(url, create=True)
     assert seen == [url]  # braces reach the database as they were given
@@ -311,8 +313,29 @@ def test_studies_are_listed_alike_by_query_and_by_optunas_interface(tmp_path, mo
     by_query = list_studies(url), unfinished_studies(url)
     assert [s.trials for s in by_query[0]] == [6, 0, 2]
     assert by_query[0][2].best == 4.0
-    monkeypatch.setattr(catalog, "known_tables", lambda storage: None)
+    assert [(u.study, u.trials) for u in by_query[1]] == [("t", 1)]
+    monkeypatch.setattr(sqlite_file, "KNOWN_TABLES", "another")
     assert (list_studies(url), unfinished_studies(url)) == by_query
+    monkeypatch.setattr("tuner.study.store.writer.known_tables", lambda storage: None)
+    assert (list_studies(url), unfinished_studies(url)) == by_query
+
+
+def test_our_own_queries_are_for_optunas_newest_tables():
+    assert connect._newest_version() == sqlite_file.KNOWN_TABLES
+
+
+def test_a_list_and_a_look_for_running_trials_load_neither_optuna_nor_sqlalchemy(tmp_path):
+    url = f"sqlite:///{tmp_path}/s.db"
+    supervise(make_plan(url, trials=2, study="s")).take({}, block=False)
+    code = """
+import sys
+from tuner.study.reading.summaries import list_studies
+from tuner.study.store.health import unfinished_studies
+(listed,), (unfinished,) = list_studies(sys.argv[1]), unfinished_studies(sys.argv[1])
+assert (listed.name, unfinished.trials) == ("s", 1)
+assert not {"optuna", "sqlalchemy", "numpy"} & set(sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", code, url], check=True)
 
 
 def test_commands_that_make_the_same_new_database_at_one_moment_all_get_it(tmp_path):

@@ -260,7 +260,7 @@ def _found(url: str) -> dict[str, Any]:
     wrong = []
     data = load("s", url)
     lines = list(trial_lines(open_storage(url, create=False)))
-    if rest := {line.state.name for line in lines} - {"COMPLETE", "PRUNED", "FAIL"}:
+    if rest := {line.state for line in lines} - {"COMPLETE", "PRUNED", "FAIL"}:
         wrong.append(f"there are trials that are {', '.join(sorted(rest))}")
     if [t.number for t in data.trials] != list(range(len(data.trials))):
         wrong.append("there are numbers that do not follow each other")

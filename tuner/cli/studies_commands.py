@@ -47,7 +47,7 @@ def _add_study(parser: argparse.ArgumentParser) -> None:
 
 def list_command(parsed: argparse.Namespace) -> int:
     """Print one line for each study."""
-    from tuner.study.reading.study import list_studies
+    from tuner.study.reading.summaries import list_studies
 
     studies = list_studies(parsed.storage)
     if not studies:

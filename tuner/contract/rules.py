@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from tuner.errors import InputError
-from tuner.networks.conv import NATURE_MIN_SIZE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,6 +77,8 @@ def native_path(version: int, device: str, image: tuple[int, int, int] | None) -
         device: ``cpu`` or ``cuda``.
         image: (channels, height, width) of what networks see; None where that is a vector.
     """
+    from tuner.networks.conv import NATURE_MIN_SIZE  # brings NumPy, which a list can do without
+
     if version not in (1, 2):
         raise ValueError(f"update_path must be 1 or 2, got {version}.")
     large = image is not None and (version == 1 or min(image[1:]) >= NATURE_MIN_SIZE)

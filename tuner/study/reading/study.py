@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import math
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
@@ -14,13 +11,12 @@ from optuna.trial import FrozenTrial, TrialState
 from tuner.contract.outcome import bounded
 from tuner.contract.rules import rules_of
 from tuner.result.curve import CurvePoint
-from tuner.result.study import StudyData, StudySummary, TrialRow
+from tuner.result.study import StudyData, TrialRow
 from tuner.storage_url import default_storage
 from tuner.study.store import keys as attr
-from tuner.study.store.catalog import TrialLine, check_study, study_attributes, trial_lines
+from tuner.study.store.catalog import check_study
 from tuner.study.store.checked import check_attributes
-from tuner.study.store.connect import open_storage, reading_errors, sqlite_path
-from tuner.study.store.health import at_work
+from tuner.study.store.connect import open_storage, reading_errors
 from tuner.study.store.keys import outcome_of
 
 
@@ -63,48 +59,6 @@ def load(name: str, storage: str | None = None) -> StudyData:
     )
 
 
-def list_studies(storage: str | None = None) -> list[StudySummary]:
-    """Return all studies of a storage by name.
-
-    Raises:
-        InputError: The storage cannot be used.
-    """
-    url = storage or default_storage()
-    opened = open_storage(url, create=False)
-    with reading_errors(url):
-        lines: dict[str, list[TrialLine]] = defaultdict(list)
-        for line in trial_lines(opened):
-            lines[line.study].append(line)
-        path = sqlite_path(url)
-        return [
-            _summary(name, stored.get(attr.RECIPE), lines[name], at_work(opened, path, name))
-            for name, stored in sorted(study_attributes(opened, attr.RECIPE, attr.CONFIRM).items())
-            if attr.CONFIRM not in stored
-        ]
-
-
-def _summary(name: str, recipe: Any, trials: Sequence[TrialLine], owners: tuple[str, ...]) -> StudySummary:
-    recipe = recipe if isinstance(recipe, dict) else {}
-    ended = [attr.outcome_in(t.state, t.outcome) for t in trials]
-    scores = [
-        score
-        for t, outcome in zip(trials, ended, strict=True)
-        if outcome == "completed" and t.state == TrialState.COMPLETE and (score := _finite(t.score)) is not None
-    ]
-    asked = recipe.get("trials")
-    return StudySummary(
-        name=name,
-        env=str(recipe.get("env", "")),
-        algo=str(recipe.get("algo", "")),
-        backend=str(recipe.get("backend", "")),
-        trials=sum(outcome in attr.COUNTED for outcome in ended),
-        asked=asked if type(asked) is int else None,
-        best=max(scores, default=None),
-        started=min((t.started for t in trials if t.started is not None), default=None),
-        owners=owners,
-    )
-
-
 def _row(trial: FrozenTrial) -> TrialRow:
     stored = trial.user_attrs
     return TrialRow(
@@ -130,12 +84,7 @@ def _score(trial: FrozenTrial) -> float | None:
     """Return the score: ours, else (a trial another program made) Optuna's value; None unless completed."""
     if outcome_of(trial) != "completed" or trial.state != TrialState.COMPLETE:
         return None
-    return _finite(trial.user_attrs.get(attr.SCORE, trial.value))
-
-
-def _finite(value: Any) -> float | None:
-    """Return something stored as a number, or None where it is no finite one."""
-    return float(value) if type(value) in (int, float) and math.isfinite(value) else None
+    return attr.score_in(trial.user_attrs.get(attr.SCORE, trial.value))
 
 
 def _curves(trial: FrozenTrial) -> Mapping[int, tuple[CurvePoint, ...]]:

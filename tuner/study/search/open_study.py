@@ -28,10 +28,11 @@ from tuner.study.store import keys as attr
 from tuner.study.store.buffer import BufferedStorage
 from tuner.study.store.catalog import study_names
 from tuner.study.store.checked import check_attributes
-from tuner.study.store.connect import open_storage, sqlite_path, storage_errors, wait_briefly
+from tuner.study.store.connect import open_storage, storage_errors, wait_briefly
 from tuner.study.store.identity import Identity
 from tuner.study.store.peers import share
 from tuner.study.store.spool import replay, spool_of
+from tuner.study.store.url import sqlite_path
 from tuner.study.store.writer import row_writer
 
 #: Settings whose resolved value is compared instead of what was said (said or not said, the budget is the same).

@@ -2,51 +2,77 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Any
-
-import optuna
-from optuna.storages import BaseStorage
-from optuna.trial import TrialState
-from sqlalchemy import and_, select
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from tuner.errors import InputError, nearest
 from tuner.storage_url import mask
 from tuner.study.store import keys as attr
-from tuner.study.store.connect import reading_errors
-from tuner.study.store.writer import known_tables
+from tuner.study.store.sqlite_file import UNREADABLE, open_known
+from tuner.study.store.url import sqlite_path
+
+if TYPE_CHECKING:
+    from optuna.storages import BaseStorage
+
+    from tuner.study.store.sqlite_file import Readable
+
+T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class TrialLine:
+class TrialLine(NamedTuple):
     """What a list of studies needs of a trial.
 
     Attributes:
         study: Its study's name.
-        state: Optuna's.
+        state: Optuna's, such as ``COMPLETE``.
         outcome: Ours, where it has one.
         score: Ours, else Optuna's value, where it has one.
         started: Start time (UTC) or None.
     """
 
     study: str
-    state: TrialState
+    state: str
     outcome: Any
     score: Any
     started: datetime | None
 
 
-def study_names(storage: BaseStorage) -> list[str]:
+def look(url: str, read: Callable[[Readable], T]) -> T:
+    """Return what ``read`` makes of a database, which may neither be made nor changed by that.
+
+    A SQLite file with the tables that are known is given as a connection of Python's own driver. Whatever is wrong with
+    it or with what it holds is found again, and put into words, on the way that every other database takes.
+
+    Args:
+        url: Storage URL.
+        read: Takes the database; may be called twice.
+
+    Raises:
+        InputError: The storage cannot be used, is not there, or holds what Optuna does not write.
+        StorageLostError: It stops answering.
+    """
+    path = sqlite_path(url)
+    connection = None if path is None else open_known(path)
+    if connection is not None:
+        with contextlib.closing(connection), contextlib.suppress(sqlite3.Error, *UNREADABLE):
+            return read(connection)
+    from tuner.study.store.connect import open_storage, reading_errors
+
+    storage = open_storage(url, create=False)
+    with reading_errors(url):
+        return read(storage)
+
+
+def study_names(database: Readable) -> list[str]:
     """Return the names of all studies."""
-    tables = known_tables(storage)
-    if tables is None:
-        return optuna.get_all_study_names(storage)
-    studies = tables[1].StudyModel.__table__.c
-    with tables[0].connect() as connection:
-        return list(connection.execute(select(studies.study_name).order_by(studies.study_id)).scalars())
+    rows = _queries(database)
+    if rows is None:
+        return [study.study_name for study in _optunas(database).get_all_studies()]
+    return [name for (name,) in rows("SELECT study_name FROM studies ORDER BY study_id")]
 
 
 def check_study(name: str, storage: BaseStorage, url: str) -> list[str]:
@@ -56,6 +82,8 @@ def check_study(name: str, storage: BaseStorage, url: str) -> list[str]:
         InputError: It is not there; the nearest name is given.
         StorageLostError: The database stops answering.
     """
+    from tuner.study.store.connect import reading_errors
+
     with reading_errors(url):
         names = study_names(storage)
     if name not in names:
@@ -64,53 +92,84 @@ def check_study(name: str, storage: BaseStorage, url: str) -> list[str]:
     return names
 
 
-def study_attributes(storage: BaseStorage, *keys: str) -> dict[str, dict[str, Any]]:
+def study_attributes(database: Readable, *keys: str) -> dict[str, dict[str, Any]]:
     """Return some attributes of every study, by name; one whose text is no JSON is left out."""
-    found: dict[str, dict[str, Any]] = {name: {} for name in study_names(storage)}
-    tables = known_tables(storage)
-    if tables is None:
-        for study in storage.get_all_studies():
+    found: dict[str, dict[str, Any]] = {name: {} for name in study_names(database)}
+    rows = _queries(database)
+    if rows is None:
+        for study in _optunas(database).get_all_studies():
             found[study.study_name] = {key: study.user_attrs[key] for key in keys if key in study.user_attrs}
         return found
-    studies, attrs = tables[1].StudyModel.__table__, tables[1].StudyUserAttributeModel.__table__
-    query = select(studies.c.study_name, attrs.c.key, attrs.c.value_json)
-    query = query.join(attrs, attrs.c.study_id == studies.c.study_id).where(attrs.c.key.in_(keys))
-    with tables[0].connect() as connection:
-        for name, key, text in connection.execute(query):
-            found.setdefault(name, {})[key] = _read(text)
+    wanted = ", ".join(f"'{key}'" for key in keys)
+    for name, key, text in rows(
+        "SELECT studies.study_name, attributes.key, attributes.value_json FROM studies "
+        "JOIN study_user_attributes AS attributes ON attributes.study_id = studies.study_id "
+        f"WHERE attributes.key IN ({wanted})"
+    ):
+        found.setdefault(name, {})[key] = _read(text)
     return found
 
 
-def trial_lines(storage: BaseStorage, state: TrialState | None = None) -> Iterator[TrialLine]:
-    """Yield a line for every trial of every study, or for those in a state."""
-    tables = known_tables(storage)
-    if tables is None:
-        for study in storage.get_all_studies():
-            wanted = None if state is None else (state,)
-            for t in storage.get_all_trials(study._study_id, deepcopy=False, states=wanted):
-                started = None if t.datetime_start is None else t.datetime_start.astimezone(UTC)
-                stored = t.user_attrs
-                value = t.values[0] if t.values else None
-                yield TrialLine(
-                    study.study_name, t.state, stored.get(attr.OUTCOME), stored.get(attr.SCORE, value), started
-                )
+def trial_lines(database: Readable, state: str | None = None) -> Iterator[TrialLine]:
+    """Yield a line for every trial of every study, or for those in a state of Optuna's."""
+    rows = _queries(database)
+    if rows is None:
+        yield from _optunas_lines(_optunas(database), state)
         return
-    engine, models = tables
-    studies, trials, values = (m.__table__ for m in (models.StudyModel, models.TrialModel, models.TrialValueModel))
-    outcome = models.TrialUserAttributeModel.__table__.alias("outcome")
-    score = models.TrialUserAttributeModel.__table__.alias("score")
-    rows = trials.join(studies, studies.c.study_id == trials.c.study_id)
-    rows = rows.outerjoin(outcome, and_(outcome.c.trial_id == trials.c.trial_id, outcome.c.key == attr.OUTCOME))
-    rows = rows.outerjoin(score, and_(score.c.trial_id == trials.c.trial_id, score.c.key == attr.SCORE))
-    rows = rows.outerjoin(values, and_(values.c.trial_id == trials.c.trial_id, values.c.objective == 0))
-    columns = (studies.c.study_name, trials.c.state, outcome.c.value_json, score.c.value_json, values.c.value)
-    query = select(*columns, trials.c.datetime_start).select_from(rows)
+    query = (
+        "SELECT studies.study_name, trials.state, outcome.value_json, score.value_json, value.value, "
+        "trials.datetime_start FROM trials JOIN studies ON studies.study_id = trials.study_id "
+        f"{_attribute('outcome', attr.OUTCOME)} {_attribute('score', attr.SCORE)} "
+        "LEFT JOIN trial_values AS value ON value.trial_id = trials.trial_id AND value.objective = 0"
+    )
     if state is not None:
-        query = query.where(trials.c.state == state)
-    with engine.connect() as connection:
-        for name, found, ours, text, value, started in connection.execute(query):
-            moment = None if started is None else started.replace(tzinfo=UTC)
-            yield TrialLine(name, found, _read(ours), value if text is None else _read(text), moment)
+        query += f" WHERE trials.state = '{state}'"
+    for name, found, outcome, score, value, started in rows(query):
+        yield TrialLine(name, found, _read(outcome), value if score is None else _read(score), _utc(started))
+
+
+def _attribute(name: str, key: str) -> str:
+    return f"LEFT JOIN trial_user_attributes AS {name} ON {name}.trial_id = trials.trial_id AND {name}.key = '{key}'"
+
+
+def _optunas_lines(storage: BaseStorage, state: str | None) -> Iterator[TrialLine]:
+    for study in storage.get_all_studies():
+        for t in storage.get_all_trials(study._study_id, deepcopy=False):
+            if state in (None, t.state.name):
+                started = None if t.datetime_start is None else t.datetime_start.astimezone(UTC)
+                outcome, value = t.user_attrs.get(attr.OUTCOME), t.values[0] if t.values else None
+                yield TrialLine(study.study_name, t.state.name, outcome, t.user_attrs.get(attr.SCORE, value), started)
+
+
+def _queries(database: Readable) -> Callable[[str], Sequence[Any]] | None:
+    """Return what gives the rows of a query; None where the tables are not known."""
+    if isinstance(database, sqlite3.Connection):
+        return lambda query: database.execute(query).fetchall()
+    from tuner.study.store.writer import known_tables
+
+    tables = known_tables(database)
+    if tables is None:
+        return None
+    engine = tables[0]
+
+    def rows(query: str) -> Sequence[Any]:
+        with engine.connect() as connection:
+            found: Sequence[Any] = connection.exec_driver_sql(query).fetchall()
+            return found
+
+    return rows
+
+
+def _optunas(database: Readable) -> BaseStorage:
+    assert not isinstance(database, sqlite3.Connection)
+    return database
+
+
+def _utc(stored: Any) -> datetime | None:
+    """Return a time that is stored in UTC; SQLite keeps it as text."""
+    if stored is None:
+        return None
+    return (stored if isinstance(stored, datetime) else datetime.fromisoformat(stored)).replace(tzinfo=UTC)
 
 
 def _read(text: str | None) -> Any:

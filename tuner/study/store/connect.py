@@ -21,9 +21,7 @@ import sqlalchemy
 from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage, RDBStorage
 from sqlalchemy.exc import (
-    ArgumentError,
     IntegrityError,
-    NoSuchModuleError,
     OperationalError,
     ProgrammingError,
     SQLAlchemyError,
@@ -31,12 +29,12 @@ from sqlalchemy.exc import (
 from sqlalchemy.orm import scoped_session, sessionmaker
 
 from tuner.errors import InputError, MissingExtraError, StorageLostError
-from tuner.storage_url import DEFAULT_STORAGE, mask, scrub
+from tuner.storage_url import mask, scrub
+from tuner.study.store.sqlite_file import BUSY_TIMEOUT_S, UNREADABLE
+from tuner.study.store.url import missing_driver, parse_url, sqlite_path
 
-#: Seconds a statement waits for another process's write to a SQLite file.
-BUSY_TIMEOUT_S = 60
-
-#: The same for a running supervisor: it has workers to answer and a Ctrl-C to hear, keeps results and tries again.
+#: Seconds a running supervisor waits instead of ``BUSY_TIMEOUT_S``: it has workers to answer and a Ctrl-C to hear, and
+#: keeps results and tries again.
 BRIEF_TIMEOUT_S = 1
 
 #: Commands that may make the tables of one new database at one moment.
@@ -44,9 +42,6 @@ MAKERS = 10
 
 #: Seconds for which a transaction on PostgreSQL may wait for its client's next word.
 SILENT_S = 60.0
-
-#: Database kind -> what brings its driver.
-_DRIVERS = {"postgresql": ("psycopg", "tune-dqn[postgres]"), "mysql": ("PyMySQL", "PyMySQL")}
 
 #: Words of troubles that do not pass by themselves -> what to do about them.
 _LASTING = {
@@ -69,21 +64,6 @@ _POSTGRES = {
 }
 
 
-def sqlite_path(url: str) -> Path | None:
-    """Return the file of a SQLite URL; None for other databases and for SQLite in memory.
-
-    Raises:
-        InputError: Not a database URL, or the file is a folder.
-    """
-    parsed = _parse(url)
-    if parsed.get_backend_name() != "sqlite" or parsed.database in (None, "", ":memory:"):
-        return None
-    path = Path(str(parsed.database))
-    if path.is_dir():
-        raise InputError(f"--storage {mask(url)} cannot be used: {path} is a folder. Name a file in it.")
-    return path
-
-
 def open_storage(url: str, *, create: bool) -> BaseStorage:
     """Open the database that holds studies.
 
@@ -95,14 +75,14 @@ def open_storage(url: str, *, create: bool) -> BaseStorage:
         InputError: The URL cannot work; the message says why and what to do.
         MissingExtraError: The database's driver is not installed.
     """
-    backend = _parse(url).get_backend_name()
+    backend = parse_url(url).get_backend_name()
     path = sqlite_path(url)
     if path is not None:
         _check_file(path, url, create=create)
     kwargs: dict[str, Any] = dict(_POOL)
     if backend == "sqlite":
         kwargs = {"connect_args": {"timeout": BUSY_TIMEOUT_S}}
-    elif _parse(url).drivername in ("postgresql", "postgresql+psycopg", "postgresql+psycopg2"):
+    elif parse_url(url).drivername in ("postgresql", "postgresql+psycopg", "postgresql+psycopg2"):
         kwargs["connect_args"] = dict(_POSTGRES)
     # Optuna logs every trial to stderr, which belongs to the progress view.
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -115,7 +95,7 @@ def open_storage(url: str, *, create: bool) -> BaseStorage:
         elif backend == "postgresql":
             _prepare_postgresql(storage.engine)
     except ImportError as error:
-        raise MissingExtraError(_missing_driver(backend, url)) from error
+        raise MissingExtraError(missing_driver(backend, url)) from error
     except (SQLAlchemyError, StorageInternalError, RuntimeError, OSError, ValueError) as error:
         raise InputError(f"--storage {mask(url)} cannot be used: {_why(error, url)}") from None
     return optuna.storages.get_storage(storage)
@@ -125,12 +105,16 @@ def _made(url: str, engine_kwargs: dict[str, Any]) -> RDBStorage:
     """Return Optuna's storage, its tables made where they are missing.
 
     Two commands may find them missing at one moment; the slower one then fails to make them, and finds them there.
+    Where each waits for the other, SQLite refuses one of them at once.
     """
     for _ in range(MAKERS):
+        began = time.monotonic()
         try:
             return RDBStorage(url, engine_kwargs=engine_kwargs)
         except (OperationalError, ProgrammingError, IntegrityError) as error:
-            if not any(word in str(error).lower() for word in ("already exists", "unique")):
+            said = str(error).lower()
+            refused = "database is locked" in said and time.monotonic() - began < BUSY_TIMEOUT_S
+            if not (refused or "already exists" in said or "unique" in said):
                 raise
             time.sleep(0.2)
     return RDBStorage(url, engine_kwargs=engine_kwargs)
@@ -219,34 +203,12 @@ def reading_errors(url: str) -> Iterator[None]:
             yield
         except json.JSONDecodeError:
             raise
-        except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, AssertionError) as error:
+        except UNREADABLE as error:
             what = " ".join(f"{type(error).__name__}: {error}".split())[:300]
             raise InputError(
                 f"The storage {mask(url)} is damaged: a row holds what Optuna does not write ({what}). "
                 "Restore it from a backup."
             ) from None
-
-
-def _parse(url: str) -> sqlalchemy.URL:
-    if "://" not in url:
-        raise InputError(f"--storage must be a database URL such as {DEFAULT_STORAGE}, got '{mask(url)}'.")
-    try:
-        parsed = sqlalchemy.make_url(url)
-        parsed.get_dialect()
-    except NoSuchModuleError:
-        scheme = url.partition("://")[0]
-        raise InputError(
-            f"--storage {mask(url)}: '{scheme}' is not a known kind of database. "
-            "Use sqlite:///path.db or postgresql://user:password@host/database."
-        ) from None
-    except ImportError as error:
-        raise MissingExtraError(_missing_driver(url.partition(":")[0].partition("+")[0], url)) from error
-    except (ArgumentError, ValueError):
-        raise InputError(
-            f"--storage {mask(url)} is not a database URL. Write special characters of a password as %XX, such as "
-            "%40 for @."
-        ) from None
-    return parsed
 
 
 def _check_file(path: Path, url: str, *, create: bool) -> None:
@@ -308,11 +270,6 @@ def wait_briefly(storage: BaseStorage) -> None:
         cursor.close()
 
     engine.dispose()
-
-
-def _missing_driver(backend: str, url: str) -> str:
-    name, package = _DRIVERS.get(backend, ("a driver", f"the driver of {backend}"))
-    return f"--storage {mask(url)} needs {name}, which is not installed. Install it with: pip install '{package}'"
 
 
 def _why(error: BaseException, url: str) -> str:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
-
-from optuna.storages import BaseStorage
-from optuna.trial import TrialState
+from typing import TYPE_CHECKING, Literal
 
 from tuner.study.store import keys as attr
-from tuner.study.store.catalog import study_attributes, trial_lines
-from tuner.study.store.connect import open_storage, reading_errors, sqlite_path
+from tuner.study.store.catalog import look, study_attributes, trial_lines
 from tuner.study.store.locks import lock_owner
-from tuner.study.store.writer import known_tables
+from tuner.study.store.url import sqlite_path
+
+if TYPE_CHECKING:
+    from tuner.study.store.sqlite_file import Readable
 
 
 @dataclass(frozen=True)
@@ -43,40 +43,49 @@ def unfinished_studies(url: str) -> list[Unfinished]:
         MissingExtraError: Its driver is not installed.
         StorageLostError: It stops answering.
     """
-    storage, path = open_storage(url, create=False), sqlite_path(url)
-    found = []
-    with reading_errors(url):
-        running = Counter(line.study for line in trial_lines(storage, TrialState.RUNNING))
-        stored = study_attributes(storage, attr.RECIPE, attr.CONFIRM) if running else {}
+    path = sqlite_path(url)
+
+    def read(database: Readable) -> list[Unfinished]:
+        found = []
+        running = Counter(line.study for line in trial_lines(database, "RUNNING"))
+        stored = study_attributes(database, attr.RECIPE, attr.CONFIRM) if running else {}
         for name, trials in running.items():
             owner: Literal["live", "none", "unknown"] = "unknown"
-            if path is not None or is_shared(storage):
-                owner = "live" if at_work(storage, path, name) else "none"
+            if path is not None or is_shared(database):
+                owner = "live" if at_work(database, path, name) else "none"
             found.append(Unfinished(name, trials, owner, bool(stored.get(name))))
-    return found
+        return found
+
+    return look(url, read)
 
 
-def is_shared(storage: BaseStorage) -> bool:
-    """Whether several supervisors may work on one study of this storage, each with a lease."""
-    tables = known_tables(storage)
+def is_shared(database: Readable) -> bool:
+    """Whether several supervisors may work on one study of this database, each with a lease."""
+    if isinstance(database, sqlite3.Connection):
+        return False
+    from tuner.study.store.writer import known_tables
+
+    tables = known_tables(database)
     return tables is not None and tables[0].name == "postgresql"
 
 
-def at_work(storage: BaseStorage, path: Path | None, study: str) -> tuple[str, ...]:
+def at_work(database: Readable, path: Path | None, study: str) -> tuple[str, ...]:
     """Return who works on a study now, as ``host:process id``.
 
     Args:
-        storage: The database, open.
+        database: The database, open.
         path: Its file, for SQLite.
         study: Study name.
     """
     if path is not None:
         owner = None if "/" in study else lock_owner(path, study)  # only names of ours are ever locked
         return () if owner is None else (owner,)
-    tables = known_tables(storage)
-    if tables is None or not is_shared(storage):
+    if isinstance(database, sqlite3.Connection) or not is_shared(database):
         return ()
     from tuner.study.store.leases import Leases
+    from tuner.study.store.writer import known_tables
 
-    living = Leases(*tables, storage.get_study_id_from_name(study), "").living()
+    tables = known_tables(database)
+    assert tables is not None
+    living = Leases(*tables, database.get_study_id_from_name(study), "").living()
     return tuple(sorted(f"{owner.host}:{owner.pid}" for owner in living.values()))

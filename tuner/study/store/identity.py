@@ -11,7 +11,8 @@ from sqlalchemy import and_, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from tuner.study.store import keys as attr
-from tuner.study.store.connect import open_storage, sqlite_path, storage_errors
+from tuner.study.store.connect import open_storage, storage_errors
+from tuner.study.store.url import sqlite_path
 from tuner.study.store.writer import known_tables
 
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from optuna.trial import FrozenTrial, TrialState
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
 
-from tuner.contract.outcome import EvalPoint
+    from tuner.contract.outcome import EvalPoint
 
 # Of a study.
 ID: Final = "id"
@@ -76,13 +77,18 @@ def curve_from_json(rows: Any) -> list[tuple[int, tuple[float, ...], Mapping[str
 
 def outcome_of(trial: FrozenTrial) -> str:
     """Return our outcome of a trial: its attribute, else what Optuna's state says."""
-    return outcome_in(trial.state, trial.user_attrs.get(OUTCOME))
+    return outcome_in(trial.state.name, trial.user_attrs.get(OUTCOME))
 
 
-def outcome_in(state: TrialState, stored: Any) -> str:
-    """Return our outcome of a trial in a state, given its stored attribute or None."""
+def outcome_in(state: str, stored: Any) -> str:
+    """Return our outcome of a trial in a state of Optuna's (``COMPLETE`` ...), given its stored attribute or None."""
     states = {"COMPLETE": "completed", "PRUNED": "pruned", "FAIL": "failed", "RUNNING": "running", "WAITING": "waiting"}
-    return states[state.name] if stored is None else str(stored)
+    return states[state] if stored is None else str(stored)
+
+
+def score_in(stored: Any) -> float | None:
+    """Return a stored score, or None where it is no finite number."""
+    return float(stored) if type(stored) in (int, float) and math.isfinite(stored) else None
 
 
 def _finite(value: float) -> float | None:

@@ -8,7 +8,8 @@ from pathlib import Path
 import optuna
 from optuna.artifacts import FileSystemArtifactStore, get_all_artifact_meta, upload_artifact
 
-from tuner.study.store.connect import open_storage, sqlite_path, storage_errors
+from tuner.study.store.connect import open_storage, storage_errors
+from tuner.study.store.url import sqlite_path
 
 #: Folder of artifacts beside a SQLite database, or in the working directory for another.
 FOLDER = "artifacts"

@@ -1,0 +1,75 @@
+"""What a storage URL names. Loads SQLAlchemy only where the URL is more than a file's name."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tuner.errors import InputError, MissingExtraError
+from tuner.storage_url import DEFAULT_STORAGE, mask
+
+if TYPE_CHECKING:
+    import sqlalchemy
+
+#: Database kind -> what brings its driver.
+_DRIVERS = {"postgresql": ("psycopg", "tune-dqn[postgres]"), "mysql": ("PyMySQL", "PyMySQL")}
+
+#: A URL that names a file and nothing else.
+_PLAIN = re.compile(r"sqlite:///(?!:memory:)([^?]+)")
+
+
+def sqlite_path(url: str) -> Path | None:
+    """Return the file of a SQLite URL; None for other databases and for SQLite in memory.
+
+    Raises:
+        InputError: Not a database URL, or the file is a folder.
+    """
+    if (plain := _PLAIN.fullmatch(url)) is not None:
+        name: str | None = plain[1]
+    else:
+        parsed = parse_url(url)
+        name = parsed.database if parsed.get_backend_name() == "sqlite" else None
+    if name in (None, "", ":memory:"):
+        return None
+    path = Path(str(name))
+    if path.is_dir():
+        raise InputError(f"--storage {mask(url)} cannot be used: {path} is a folder. Name a file in it.")
+    return path
+
+
+def parse_url(url: str) -> sqlalchemy.URL:
+    """Return a storage URL in its parts.
+
+    Raises:
+        InputError: It is none.
+        MissingExtraError: The database's driver is not installed.
+    """
+    import sqlalchemy
+    from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+
+    if "://" not in url:
+        raise InputError(f"--storage must be a database URL such as {DEFAULT_STORAGE}, got '{mask(url)}'.")
+    try:
+        parsed = sqlalchemy.make_url(url)
+        parsed.get_dialect()
+    except NoSuchModuleError:
+        scheme = url.partition("://")[0]
+        raise InputError(
+            f"--storage {mask(url)}: '{scheme}' is not a known kind of database. "
+            "Use sqlite:///path.db or postgresql://user:password@host/database."
+        ) from None
+    except ImportError as error:
+        raise MissingExtraError(missing_driver(url.partition(":")[0].partition("+")[0], url)) from error
+    except (ArgumentError, ValueError):
+        raise InputError(
+            f"--storage {mask(url)} is not a database URL. Write special characters of a password as %XX, such as "
+            "%40 for @."
+        ) from None
+    return parsed
+
+
+def missing_driver(backend: str, url: str) -> str:
+    """Return what to install for a kind of database."""
+    name, package = _DRIVERS.get(backend, ("a driver", f"the driver of {backend}"))
+    return f"--storage {mask(url)} needs {name}, which is not installed. Install it with: pip install '{package}'"
