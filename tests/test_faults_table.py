@@ -30,4 +30,4 @@ def test_every_row_names_tests_that_exist():
 
 
 def test_the_attacks_that_were_found_keep_their_rows():
-    assert set(ATTACKS) >= {f"A{n}" for n in (5, 8, 9, 10, 11, 12, 14, 15, 17, 20, 21)}
+    assert set(ATTACKS) == {f"A{n}" for n in range(1, 28)} - {"A13"}

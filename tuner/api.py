@@ -32,9 +32,9 @@ from tuner.study.search.outcomes import nothing_learned
 from tuner.study.search.progress import NoProgress, ProgressListener
 from tuner.study.search.provenance import provenance
 from tuner.study.search.supervisor import Ending, StudySupervisor
+from tuner.study.store.database import sqlite_path
 from tuner.study.store.identity import Watched
 from tuner.study.store.locks import Claim, advisory_lock, study_lock
-from tuner.study.store.url import sqlite_path
 from tuner.training.run_checkpoint import RunCheckpoints
 from tuner.training.saved.film import check_can_be_filmed
 from tuner.zoo.write import export_trial, write_export

@@ -25,7 +25,7 @@ from tuner.space.parse import parse_space
 from tuner.study.search.open_study import open_study
 from tuner.study.search.supervisor import StudySupervisor
 from tuner.study.store.connect import open_storage
-from tuner.study.store.url import sqlite_path
+from tuner.study.store.database import sqlite_path
 
 SPACE = {
     "algorithm": "dqn",

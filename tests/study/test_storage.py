@@ -1,3 +1,4 @@
+import contextlib
 import json
 import os
 import signal
@@ -19,13 +20,14 @@ from study_fakes import make_plan, search, supervise
 
 from tuner.errors import InputError, MissingExtraError, StorageLostError, StudyLockedError, TunerError
 from tuner.storage_url import default_storage, mask, mask_arguments, scrub
+from tuner.study.reading.stored_study import stored_study
 from tuner.study.reading.study import load
 from tuner.study.reading.summaries import list_studies
-from tuner.study.store import catalog, connect, sqlite_file
+from tuner.study.store import catalog, connect, database
 from tuner.study.store.connect import open_storage, storage_errors
+from tuner.study.store.database import sqlite_path
 from tuner.study.store.health import unfinished_studies
 from tuner.study.store.locks import lock_path, study_lock
-from tuner.study.store.url import sqlite_path
 
 SECRET = "S3cret"
 
@@ -314,14 +316,42 @@ def test_studies_are_listed_alike_by_query_and_by_optunas_interface(tmp_path, mo
     assert [s.trials for s in by_query[0]] == [6, 0, 2]
     assert by_query[0][2].best == 4.0
     assert [(u.study, u.trials) for u in by_query[1]] == [("t", 1)]
-    monkeypatch.setattr(sqlite_file, "KNOWN_TABLES", "another")
+    monkeypatch.setattr(database, "KNOWN_TABLES", "another")
     assert (list_studies(url), unfinished_studies(url)) == by_query
     monkeypatch.setattr("tuner.study.store.writer.known_tables", lambda storage: None)
     assert (list_studies(url), unfinished_studies(url)) == by_query
 
 
+def test_a_study_is_read_alike_by_query_and_by_optunas_interface(tmp_path):
+    url = f"sqlite:///{tmp_path}/s.db"
+    search(make_plan(url, trials=12, study="s"))
+    supervise(make_plan(url, trials=20, study="s")).take({}, block=False)
+    drawn_from = {
+        "a": optuna.distributions.CategoricalDistribution(["x", None, 3, True]),
+        "b": optuna.distributions.IntDistribution(1, 9, step=2),
+        "c": optuna.distributions.FloatDistribution(1e-5, 1.0, log=True),
+    }
+    strange = optuna.trial.create_trial(
+        value=float("inf"), params={"c": 0.1, "b": 3, "a": None}, distributions=drawn_from, system_attrs={"k": [1]},
+        intermediate_values={1: float("inf"), 2: float("nan"), 3: float("-inf"), 4: 0.1},
+    )  # fmt: skip
+    optuna.load_study(study_name="s", storage=url).add_trial(strange)
+
+    def plain(study):
+        trials = [vars(t) | {"intermediate_values": repr(sorted(t.intermediate_values.items()))} for t in study.trials]
+        return study.name, study.attributes, trials, [list(t.params) for t in study.trials]
+
+    with contextlib.closing(database.open_known(tmp_path / "s.db")) as connection:
+        by_query = stored_study("s", connection)
+        assert stored_study("t", connection) is None
+    storage = open_storage(url, create=False)
+    assert plain(by_query) == plain(stored_study("s", storage))
+    assert stored_study("t", storage) is None
+    assert {t.state.name for t in by_query.trials} >= {"COMPLETE", "RUNNING"}
+
+
 def test_our_own_queries_are_for_optunas_newest_tables():
-    assert connect._newest_version() == sqlite_file.KNOWN_TABLES
+    assert connect._newest_version() == database.KNOWN_TABLES
 
 
 def test_a_list_and_a_look_for_running_trials_load_neither_optuna_nor_sqlalchemy(tmp_path):

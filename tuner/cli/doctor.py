@@ -118,8 +118,8 @@ def _command_name() -> Iterator[Finding]:
 
 
 def _storage(url: str) -> Iterator[Finding]:
+    from tuner.study.store.database import sqlite_path
     from tuner.study.store.health import unfinished_studies
-    from tuner.study.store.url import sqlite_path
 
     shown = mask(url)
     try:

@@ -98,7 +98,7 @@ def _dry_run(recipe: StudyRecipe) -> int:
     from tuner.plan.within import Deadlines, plan_within
     from tuner.study.search.open_study import stored_progress
     from tuner.study.search.samplers import make_sampler
-    from tuner.study.store.url import sqlite_path
+    from tuner.study.store.database import sqlite_path
 
     plan = plan_study(recipe, with_workers)
     if recipe.within is not None:

@@ -8,8 +8,6 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import optuna
-
 from tuner.core.elimination import clearly_beaten
 from tuner.core.statistics import mean_interval
 from tuner.result.confirmation import Confirmation, ConfirmRun, Contestant
@@ -17,25 +15,22 @@ from tuner.study.confirm.budget import Allocation
 from tuner.study.confirm.contestants import with_other_backend
 from tuner.study.confirm.ledger import run_of, score_of
 from tuner.study.confirm.schedule import WORST, Job, Selection, select, verdict
+from tuner.study.reading.stored_study import StoredStudy
 from tuner.study.store import keys as attr
 from tuner.study.store.checked import check_attributes
-from tuner.study.store.companion import companion_of
 
 
-def read_confirmation(searched: optuna.Study, storage: optuna.storages.BaseStorage) -> Confirmation | None:
-    """Return a study's confirm stage, or None when it has not begun.
+def read_confirmation(searched: StoredStudy, confirmed: StoredStudy) -> Confirmation:
+    """Return a study's confirm stage.
 
     Args:
         searched: The search's study.
-        storage: Where both are.
+        confirmed: Its confirm study.
     """
-    study = companion_of(searched, storage)
-    if study is None:
-        return None
-    check_attributes(study, study.get_trials(deepcopy=False))
-    stored: dict[str, Any] = study.user_attrs[attr.CONFIRM]
+    check_attributes(confirmed.name, confirmed.attributes, confirmed.trials)
+    stored: Mapping[str, Any] = confirmed.attributes[attr.CONFIRM]
     runs: dict[str, list[ConfirmRun]] = defaultdict(list)
-    for trial in study.get_trials(deepcopy=False):
+    for trial in confirmed.trials:
         found = run_of(trial)
         if found is not None:
             runs[found[0]].append(found[1])
@@ -50,7 +45,7 @@ def read_confirmation(searched: optuna.Study, storage: optuna.storages.BaseStora
     compared = [selection.winner, *(c.key for c in everyone if c.role != "finalist")] if selection.winner else []
     names = {c.key: c.name for c in everyone if c.role == "finalist"}
     return Confirmation(
-        study=searched.study_name,
+        study=searched.name,
         objective=objective,
         grid=tuple(stored["grid"]),
         contestants=tuple(

@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState
 
-from tuner.core.importance import Importance, Regime, importances
+if TYPE_CHECKING:
+    from tuner.core.importance import Importance, Regime
+
 
 #: Completed trials below which importance says nothing: the best tenth is compared with the rest.
 MIN_TRIALS = 10
@@ -27,6 +30,8 @@ def importance_of(trials: Sequence[FrozenTrial]) -> dict[str, Importance]:
     complete = [t for t in trials if t.state == TrialState.COMPLETE and t.value is not None and math.isfinite(t.value)]
     if len(complete) < MIN_TRIALS:
         return {}
+    from tuner.core.importance import importances  # brings SciPy
+
     names = sorted({name for trial in complete for name in trial.distributions})
     parameters = {name: _regimes(name, complete) for name in names}
     found = importances(parameters, np.array([t.value for t in complete], dtype=float))
@@ -35,6 +40,8 @@ def importance_of(trials: Sequence[FrozenTrial]) -> dict[str, Importance]:
 
 def _regimes(name: str, trials: Sequence[FrozenTrial]) -> list[Regime]:
     """Return where a parameter's values lie, by the range that they were drawn from; a range of one value has none."""
+    from tuner.core.importance import Regime
+
     members: dict[BaseDistribution, list[int]] = defaultdict(list)
     for place, trial in enumerate(trials):
         if name in trial.distributions:

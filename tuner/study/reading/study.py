@@ -4,20 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
-import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from tuner.contract.outcome import bounded
 from tuner.contract.rules import rules_of
+from tuner.plan.naming import confirm_name
 from tuner.result.curve import CurvePoint
 from tuner.result.study import StudyData, TrialRow
 from tuner.storage_url import default_storage
+from tuner.study.reading.importance import importance_of
+from tuner.study.reading.stored_study import StoredStudy, stored_study
 from tuner.study.store import keys as attr
-from tuner.study.store.catalog import check_study
+from tuner.study.store.catalog import look, study_names, unknown_study
 from tuner.study.store.checked import check_attributes
-from tuner.study.store.connect import open_storage, reading_errors
+from tuner.study.store.companion import is_companion
 from tuner.study.store.keys import outcome_of
+
+if TYPE_CHECKING:
+    from tuner.result.confirmation import Confirmation
+    from tuner.study.store.database import Readable
 
 
 def load(name: str, storage: str | None = None) -> StudyData:
@@ -30,20 +37,19 @@ def load(name: str, storage: str | None = None) -> StudyData:
     Raises:
         InputError: The storage cannot be used, or has no such study; the nearest name is given.
     """
-    from tuner.study.reading.confirmation import read_confirmation  # brings SciPy, which a list can do without
-    from tuner.study.reading.importance import importance_of
-
     url = storage or default_storage()
-    opened = open_storage(url, create=False)
-    check_study(name, opened, url)
-    with reading_errors(url):
-        study = optuna.load_study(study_name=name, storage=opened)
-        stored = study.user_attrs
-        frozen = study.get_trials(deepcopy=False)
-        check_attributes(study, frozen)
-        confirmation = read_confirmation(study, opened)
-        trials = tuple(_row(trial) for trial in frozen)
-        importances = importance_of(frozen)
+    return look(url, lambda database: _study(name, database, url))
+
+
+def _study(name: str, database: Readable, url: str) -> StudyData:
+    study = stored_study(name, database)
+    if study is None:
+        raise unknown_study(name, study_names(database), url)
+    stored = study.attributes
+    check_attributes(name, stored, study.trials)
+    confirmation = _confirmation(study, database)
+    trials = tuple(_row(trial) for trial in study.trials)
+    importances = importance_of(study.trials)
     return StudyData(
         name=name,
         recipe=stored.get(attr.RECIPE, {}),
@@ -57,6 +63,16 @@ def load(name: str, storage: str | None = None) -> StudyData:
         confirmation=confirmation,
         rules=rules_of(stored),
     )
+
+
+def _confirmation(study: StoredStudy, database: Readable) -> Confirmation | None:
+    """Return a study's confirm stage, or None when it has not begun."""
+    confirmed = stored_study(confirm_name(study.name), database)
+    if confirmed is None or not is_companion(confirmed.attributes, study.attributes):
+        return None
+    from tuner.study.reading.confirmation import read_confirmation  # brings SciPy
+
+    return read_confirmation(study, confirmed)
 
 
 def _row(trial: FrozenTrial) -> TrialRow:

@@ -10,11 +10,11 @@ from tuner.result.study import StudySummary
 from tuner.storage_url import default_storage
 from tuner.study.store import keys as attr
 from tuner.study.store.catalog import TrialLine, look, study_attributes, trial_lines
+from tuner.study.store.database import sqlite_path
 from tuner.study.store.health import at_work
-from tuner.study.store.url import sqlite_path
 
 if TYPE_CHECKING:
-    from tuner.study.store.sqlite_file import Readable
+    from tuner.study.store.database import Readable
 
 
 def list_studies(storage: str | None = None) -> list[StudySummary]:

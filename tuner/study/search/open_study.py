@@ -29,10 +29,10 @@ from tuner.study.store.buffer import BufferedStorage
 from tuner.study.store.catalog import study_names
 from tuner.study.store.checked import check_attributes
 from tuner.study.store.connect import open_storage, storage_errors, wait_briefly
+from tuner.study.store.database import sqlite_path
 from tuner.study.store.identity import Identity
 from tuner.study.store.peers import share
 from tuner.study.store.spool import replay, spool_of
-from tuner.study.store.url import sqlite_path
 from tuner.study.store.writer import row_writer
 
 #: Settings whose resolved value is compared instead of what was said (said or not said, the budget is the same).
@@ -77,7 +77,7 @@ def open_study(plan: StudyPlan, provenance: Mapping[str, Any]) -> OpenedStudy:
             )
         study = optuna.create_study(storage=storage, study_name=plan.name, direction="maximize", load_if_exists=True)
         stored = study.user_attrs
-        check_attributes(study, study.get_trials(deepcopy=False))
+        check_attributes(study.study_name, study.user_attrs, study.get_trials(deepcopy=False))
         if attr.RECIPE in stored:
             plan = as_stored(plan, stored[attr.SPACE], rules_of(stored))
             plan = dataclasses.replace(plan, known=Known.from_stored(stored.get(attr.KNOWN)))

@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from tuner.errors import InputError, nearest
 from tuner.storage_url import mask
 from tuner.study.store import keys as attr
-from tuner.study.store.sqlite_file import UNREADABLE, open_known
-from tuner.study.store.url import sqlite_path
+from tuner.study.store.database import UNREADABLE, open_known, sqlite_path
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage
 
-    from tuner.study.store.sqlite_file import Readable
+    from tuner.study.store.database import Readable
 
 T = TypeVar("T")
 
@@ -87,9 +86,14 @@ def check_study(name: str, storage: BaseStorage, url: str) -> list[str]:
     with reading_errors(url):
         names = study_names(storage)
     if name not in names:
-        listed = f" Known: {', '.join(sorted(names)[:10])}." if names else " There are no studies in it yet."
-        raise InputError(f"There is no study '{name}' in {mask(url)}.{nearest(name, names)}{listed}")
+        raise unknown_study(name, names, url)
     return names
+
+
+def unknown_study(name: str, names: Sequence[str], url: str) -> InputError:
+    """Return the error of a study that is not among the names."""
+    listed = f" Known: {', '.join(sorted(names)[:10])}." if names else " There are no studies in it yet."
+    return InputError(f"There is no study '{name}' in {mask(url)}.{nearest(name, names)}{listed}")
 
 
 def study_attributes(database: Readable, *keys: str) -> dict[str, dict[str, Any]]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
-
-import optuna
+from typing import TYPE_CHECKING, Any
 
 from tuner.errors import InputError
 from tuner.study.store import keys as attr
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
 
 #: (whether it fits, in words)
 _Rule = tuple[Callable[[Any], bool], str]
@@ -87,14 +88,17 @@ _NEEDED = {attr.RECIPE: ("env", "algo", "backend"), attr.SPACE: ("algorithm", "b
 _ADVICE = "Restore the database from a backup, or delete the study with tune delete."
 
 
-def check_attributes(study: optuna.Study, trials: Iterable[optuna.trial.FrozenTrial] = ()) -> None:
+def check_attributes(name: str, stored: Mapping[str, Any], trials: Iterable[FrozenTrial] = ()) -> None:
     """Check what a study and its trials store.
+
+    Args:
+        name: The study's name.
+        stored: Its attributes.
+        trials: Its trials.
 
     Raises:
         InputError: An attribute is of another kind than ``tune`` writes; the message names the place.
     """
-    name = study.study_name
-    stored = study.user_attrs
     _check(f"The study '{name}'", stored, _STUDY)
     for part, rules in _PARTS.items():
         what = f"The {part} of the study '{name}'"

@@ -30,8 +30,7 @@ from sqlalchemy.orm import scoped_session, sessionmaker
 
 from tuner.errors import InputError, MissingExtraError, StorageLostError
 from tuner.storage_url import mask, scrub
-from tuner.study.store.sqlite_file import BUSY_TIMEOUT_S, UNREADABLE
-from tuner.study.store.url import missing_driver, parse_url, sqlite_path
+from tuner.study.store.database import BUSY_TIMEOUT_S, UNREADABLE, missing_driver, parse_url, sqlite_path
 
 #: Seconds a running supervisor waits instead of ``BUSY_TIMEOUT_S``: it has workers to answer and a Ctrl-C to hear, and
 #: keeps results and tries again.

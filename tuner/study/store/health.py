@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Literal
 
 from tuner.study.store import keys as attr
 from tuner.study.store.catalog import look, study_attributes, trial_lines
+from tuner.study.store.database import sqlite_path
 from tuner.study.store.locks import lock_owner
-from tuner.study.store.url import sqlite_path
 
 if TYPE_CHECKING:
-    from tuner.study.store.sqlite_file import Readable
+    from tuner.study.store.database import Readable
 
 
 @dataclass(frozen=True)

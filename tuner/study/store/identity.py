@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from tuner.study.store import keys as attr
 from tuner.study.store.connect import open_storage, storage_errors
-from tuner.study.store.url import sqlite_path
+from tuner.study.store.database import sqlite_path
 from tuner.study.store.writer import known_tables
 
 

@@ -25,9 +25,9 @@ from optuna.trial import TrialState
 from tuner.durable import append_line, locked, replace_file
 from tuner.plan.naming import file_name
 from tuner.storage_url import mask
+from tuner.study.store.database import sqlite_path
 from tuner.study.store.identity import Identity
 from tuner.study.store.pending import Param, PendingWrites
-from tuner.study.store.url import sqlite_path
 from tuner.study.store.writer import RowWriter
 
 #: What numbers and nesting that no file of ours has bring about.

@@ -9,7 +9,7 @@ import optuna
 from optuna.artifacts import FileSystemArtifactStore, get_all_artifact_meta, upload_artifact
 
 from tuner.study.store.connect import open_storage, storage_errors
-from tuner.study.store.url import sqlite_path
+from tuner.study.store.database import sqlite_path
 
 #: Folder of artifacts beside a SQLite database, or in the working directory for another.
 FOLDER = "artifacts"

@@ -11,9 +11,9 @@ from tuner.study.store import keys as attr
 from tuner.study.store.catalog import check_study, study_names
 from tuner.study.store.companion import companion_of
 from tuner.study.store.connect import open_storage, storage_errors
+from tuner.study.store.database import sqlite_path
 from tuner.study.store.health import at_work
 from tuner.study.store.leases import PREFIX
-from tuner.study.store.url import sqlite_path
 
 
 def copy_study(name: str, source: str, target: str) -> int:

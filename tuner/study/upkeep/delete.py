@@ -13,11 +13,11 @@ from tuner.study.store import keys as attr
 from tuner.study.store.catalog import check_study
 from tuner.study.store.companion import companion_of
 from tuner.study.store.connect import open_storage, storage_errors
+from tuner.study.store.database import sqlite_path
 from tuner.study.store.health import at_work
 from tuner.study.store.identity import Identity
 from tuner.study.store.locks import study_lock
 from tuner.study.store.spool import spool_of
-from tuner.study.store.url import sqlite_path
 from tuner.training.run_checkpoint import RunCheckpoints
 
 

@@ -10,8 +10,8 @@ from tuner.study.search.ledger import Ledger
 from tuner.study.search.open_study import buffer_study, is_exclusive
 from tuner.study.store import keys as attr
 from tuner.study.store.connect import open_storage, storage_errors
+from tuner.study.store.database import sqlite_path
 from tuner.study.store.locks import study_lock
-from tuner.study.store.url import sqlite_path
 
 
 @dataclass(frozen=True)

@@ -1,16 +1,34 @@
-"""What a storage URL names. Loads SQLAlchemy only where the URL is more than a file's name."""
+"""What a storage URL names, and SQLite files by Python's own driver.
+
+A command that only looks at such a file has its answer before SQLAlchemy is loaded.
+"""
 
 from __future__ import annotations
 
+import os
 import re
+import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from tuner.errors import InputError, MissingExtraError
 from tuner.storage_url import DEFAULT_STORAGE, mask
 
 if TYPE_CHECKING:
     import sqlalchemy
+    from optuna.storages import BaseStorage
+
+    Readable = BaseStorage | sqlite3.Connection
+
+#: Version of Optuna's tables that this package's own queries are written for (``alembic_version``).
+KNOWN_TABLES = "v3.2.0.a"
+
+#: Seconds a statement waits for another process's write to a SQLite file.
+BUSY_TIMEOUT_S = 60
+
+#: What reading a row raises that Optuna would not write.
+UNREADABLE = (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, AssertionError)
 
 #: Database kind -> what brings its driver.
 _DRIVERS = {"postgresql": ("psycopg", "tune-dqn[postgres]"), "mysql": ("PyMySQL", "PyMySQL")}
@@ -73,3 +91,23 @@ def missing_driver(backend: str, url: str) -> str:
     """Return what to install for a kind of database."""
     name, package = _DRIVERS.get(backend, ("a driver", f"the driver of {backend}"))
     return f"--storage {mask(url)} needs {name}, which is not installed. Install it with: pip install '{package}'"
+
+
+def open_known(path: Path) -> sqlite3.Connection | None:
+    """Return a connection to a file that is there and has the tables that are known, else None.
+
+    All that is read on it is of one moment.
+    """
+    if not path.is_file() or not os.access(path, os.R_OK | os.W_OK):
+        return None
+    connection = None
+    try:
+        connection = sqlite3.connect(f"file:{quote(str(path))}?mode=rw", timeout=BUSY_TIMEOUT_S, uri=True)
+        connection.execute("BEGIN")
+        if connection.execute("SELECT version_num FROM alembic_version").fetchall() == [(KNOWN_TABLES,)]:
+            return connection
+    except sqlite3.Error:
+        pass
+    if connection is not None:
+        connection.close()
+    return None
