@@ -3,6 +3,7 @@
 import os
 import shutil
 import sys
+from dataclasses import replace
 
 # Before NumPy and torch are imported anywhere: tests run side by side, and one thread each is what workers have too.
 for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS"):
@@ -35,6 +36,16 @@ def in_tmp(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("TUNE_STORAGE", raising=False)
     return tmp_path
+
+
+@pytest.fixture
+def pages_of_one_figure(monkeypatch):
+    """Let reports draw their first figure only: all of them are most of a small study's time."""
+    from tuner.report.pages import study
+
+    first, *others = study.FIGURES
+    figures = (first, *(replace(figure, draw=lambda data, found: None) for figure in others))
+    monkeypatch.setattr(study, "FIGURES", figures)
 
 
 @pytest.fixture(scope="session")

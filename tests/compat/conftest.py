@@ -7,7 +7,7 @@ from old_files import URL, V0_1_0, unpack_database
 
 
 @pytest.fixture
-def old(tmp_path, monkeypatch):
+def old(tmp_path, monkeypatch, pages_of_one_figure):
     """A function that unpacks a fixture by name into the working folder and returns its committed folder."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TUNE_STORAGE", URL)

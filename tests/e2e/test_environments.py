@@ -46,6 +46,7 @@ def study(env, settings, zoo, backend, tmp_path):
     return result
 
 
+@pytest.mark.usefixtures("pages_of_one_figure")  # test_small_studies draws them all
 @pytest.mark.parametrize("backend", ["native", pytest.param("sb3", marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("env", "settings", "zoo"), SMALL, ids=[env for env, _, _ in SMALL])
 def test_three_trials_run_report_and_export(env, settings, zoo, backend, tmp_path):
@@ -107,7 +108,7 @@ def test_a_users_own_environment_trains_in_workers(words, tmp_path):
     (tmp_path / "corridor.py").write_text(OWN)
     command = [
         sys.executable, "-m", "tuner", *words, "--trials", "3", "--steps", "400", "--evaluations", "2",
-        "--eval-episodes", "2", "--set", "learning_starts=50", "--workers", "2", "--confirm", "0", "--quiet",
+        "--eval-episodes", "2", "--set", "learning_starts=50", "--workers", "1", "--confirm", "0", "--quiet",
     ]  # fmt: skip
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=250)
     assert done.returncode == 0, done.stderr

@@ -13,10 +13,11 @@ import tuner
     [
         ("CartPole-v1", "native"),
         ("CartPole-v1", "sb3"),
-        ("FrozenLake-v1", "native"),
         ("FrozenLake-v1", "sb3"),
-        ("LunarLander-v3", "native"),
-        *(pytest.param(env, "native", marks=pytest.mark.slow) for env in ("Acrobot-v1", "MountainCar-v0")),
+        *(
+            pytest.param(env, "native", marks=pytest.mark.slow)
+            for env in ("Acrobot-v1", "MountainCar-v0", "FrozenLake-v1", "LunarLander-v3")
+        ),
         *(
             pytest.param(env, "sb3", marks=pytest.mark.slow)
             for env in ("Acrobot-v1", "MountainCar-v0", "LunarLander-v3")

@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import pytest
 from optuna.storages._rdb.storage import _VersionManager
 
@@ -20,10 +18,5 @@ def _newest_schema_is_looked_up_once():
 
 
 @pytest.fixture(autouse=True)
-def _pages_draw_one_figure(monkeypatch):
-    """A page's figures are most of a small study's time; what they show is for the tests of the report."""
-    from tuner.report.pages import study
-
-    first, *others = study.FIGURES
-    figures = (first, *(replace(figure, draw=lambda data, found: None) for figure in others))
-    monkeypatch.setattr(study, "FIGURES", figures)
+def _pages_draw_one_figure(pages_of_one_figure):
+    """What figures show is for the tests of the report."""

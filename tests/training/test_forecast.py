@@ -211,6 +211,7 @@ def test_where_nothing_that_is_searched_costs_anything_one_setting_is_timed(monk
         return measure(spec, lanes, piece_s=0.001)
 
     monkeypatch.setattr("tuner.training.cost.timing.measure", quick)
+    monkeypatch.setattr(study_forecast, "TIMED_DRAWS", 2)
     found = study_forecast.forecast(study(lanes=3, executor="inline", space="classic"))
     assert [lanes for _, lanes in measured] == [1, 3]
     assert found.settings == 1
@@ -251,7 +252,7 @@ def test_no_environment_is_stepped_in_the_supervisors_process(monkeypatch):
     monkeypatch.setattr("tuner.training.cost.timing.make_trainer", here)
     with pytest.raises(AssertionError):
         measure_all([(make_spec(0), 1)], lambda word: None)
-    assert study_forecast.forecast(study(lanes=1, trials=2, steps=600)).expected.one_s > 0
+    assert study_forecast.forecast(study(lanes=1, trials=2, steps=600, space="classic")).expected.one_s > 0
 
 
 def test_more_training_is_forecast_to_take_longer():
@@ -266,7 +267,8 @@ def test_more_training_is_forecast_to_take_longer():
 
 
 def test_a_dry_run_says_what_the_study_costs(in_tmp):
-    shell = tune("--env", "CartPole-v1", "--trials", "20", "--steps", "2000", "--timeout", "1d", "--dry-run")
+    words = ("--trials", "20", "--steps", "2000", "--timeout", "1d", "--space", "classic", "--dry-run")
+    shell = tune("--env", "CartPole-v1", *words)
     facts = {line.split("  ")[0]: line for line in shell.out.splitlines()}
     assert shell.code == 0
     # 20 trials x 10 evaluations x 10 episodes x 500
