@@ -29,7 +29,7 @@ HEAD = """\
 """
 
 #: How much a setting's cost weighs in the choice of the portfolio, see :func:`choose_portfolio`.
-THRIFT = 1.0
+THRIFT = 0.5
 
 #: Share of an environment's settings that count as good for the prior.
 GOOD = 0.1

@@ -8,8 +8,11 @@ from dataclasses import dataclass
 
 from tuner.cli.app import main
 
-#: A study that takes seconds.
-TINY = ("--steps", "600", "--trials", "3", "--evaluations", "3", "--eval-episodes", "2", "--set", "learning_starts=50")
+#: A study of seconds, in the space of what both backends have, so that exports are in RL Zoo's form.
+TINY = (
+    "--space", "classic", "--steps", "600", "--trials", "3", "--evaluations", "3", "--eval-episodes", "2",
+    "--set", "learning_starts=50",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
