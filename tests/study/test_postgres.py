@@ -1,5 +1,6 @@
 """Several supervisors share one study in PostgreSQL: exact totals, owners that die, a server that restarts."""
 
+import dataclasses
 import importlib.util
 import random
 import threading
@@ -22,6 +23,7 @@ from tuner.study.reading.study import load
 from tuner.study.reading.summaries import list_studies
 from tuner.study.store import connect, leases, locks, shared_writer, writer
 from tuner.study.store.connect import open_storage
+from tuner.study.store.health import unfinished_studies
 from tuner.study.store.locks import advisory_lock
 from tuner.study.store.shared_writer import SharedWriter
 
@@ -497,6 +499,22 @@ def test_a_study_is_listed_with_those_who_work_on_it(url):
     assert owner.endswith(f":{os.getpid()}")
     supervisor.close()
     assert list_studies(url)[0].owners == ()
+
+
+def test_a_server_lists_its_studies_alike_by_query_and_by_optunas_interface(url, monkeypatch):
+    done = supervise(make_plan(url, trials=3, study="s"))
+    FakeExecutor().run(done)
+    done.close()
+    running = supervise(make_plan(url, trials=3, study="t"))
+    running.take({}, block=False)
+    by_query = [dataclasses.replace(s, owners=()) for s in list_studies(url)]
+    assert [s.trials for s in by_query] == [3, 0]
+    assert [(u.study, u.trials, u.owner) for u in unfinished_studies(url)] == [("t", 1, "live")]
+    monkeypatch.setattr(writer, "known_tables", lambda storage: None)
+    assert list_studies(url) == by_query
+    assert [(u.study, u.trials) for u in unfinished_studies(url)] == [("t", 1)]
+    monkeypatch.undo()
+    running.close()
 
 
 def test_only_one_supervisor_trains_the_finalists_and_the_next_may_when_it_is_gone(url, tmp_path):
