@@ -36,7 +36,8 @@ from summary import MILESTONES, Replayed, print_results
 from tuner import seeding
 from tuner.contract.rules import CURRENT, VERSION_0_1_0
 from tuner.core.smoothing import smoothed
-from tuner.plan.proposal_cost import WEIGHT, proposal_cost
+from tuner.plan.cost import WEIGHT
+from tuner.plan.proposal_cost import proposal_cost
 from tuner.plan.recipe import StudyRecipe
 from tuner.plan.resolve import StudyPlan, plan_study
 from tuner.space.cube import Cube

@@ -200,6 +200,26 @@ def test_drawn_settings_spread_over_the_cost_and_are_the_same_every_time():
     assert {32, 256} < set(sizes)
 
 
+def test_where_a_study_prefers_what_costs_less_the_typical_setting_costs_less():
+    plan = study(space="default")
+
+    def mean_work(found):
+        return sum(study_forecast.work(plan, setting) for setting in found) / len(found)
+
+    def work(setting):
+        return study_forecast.work(plan, setting)
+
+    even, thrifty = (mean_work(drawn(plan.space, work, 100, weight)) for weight in (0.0, 0.5))
+    # The mean over proposals whose density falls with the root of the cost, by sums over the same settings.
+    costs = [work(setting) for setting in drawn(plan.space, work, 300)]
+    expected = sum(cost**0.5 for cost in costs) / sum(cost**-0.5 for cost in costs)
+    assert thrifty == pytest.approx(expected, rel=0.1)
+    assert thrifty < even
+    assert study_forecast.typical(plan) == drawn(plan.space, work, study_forecast.TIMED_DRAWS, 0.5)
+    random = study(space="default", sampler="random")
+    assert study_forecast.typical(random) == drawn(plan.space, work, study_forecast.TIMED_DRAWS)
+
+
 # -- seconds ----------------------------------------------------------------------------------------------------------
 
 

@@ -27,6 +27,9 @@ SHORT, EXPECTED, LONG = 0.1, 0.5, 1.0
 #: Random settings that are timed where settings differ in their cost, beside the cheapest and the dearest.
 TIMED_DRAWS = 6
 
+#: How much cost weighs in proposals: what is twice as dear must promise 2 ** WEIGHT times as much.
+#: ``benchmarks/lab/replay.py``.
+WEIGHT = 0.5
 
 #: What runs were timed at in this process: what they take does not depend on their budgets.
 _TIMED: dict[tuple[object, ...], timing.RunCosts] = {}
@@ -152,7 +155,7 @@ def forecast(plan: StudyPlan) -> Forecast:
     """
     lanes = plan.side_by_side
     ends = sorted(extremes(plan.space), key=lambda setting: work(plan, setting))
-    sample = drawn(plan.space, lambda setting: work(plan, setting), TIMED_DRAWS)
+    sample = typical(plan)
     together = max(lanes // len({setting.shape() for setting in (*ends, *sample)}), 1)
     specs: dict[tuple[object, ...], RunSpec] = {}
     for setting in (*sample, ends[0], ends[-1]):
@@ -230,6 +233,12 @@ def _footprint(plan: StudyPlan, setting: Hyperparameters) -> memory.Footprint:
 def _runs_in_progress(plan: StudyPlan) -> int:
     places = plan.workers * plan.side_by_side
     return min(places, plan.runs_in_flight, plan.runs)
+
+
+def typical(plan: StudyPlan) -> list[Hyperparameters]:
+    """Return settings that stand for a study's proposals where time is concerned, cheapest first."""
+    thrifty = plan.rules.proposals > 1 and plan.recipe.sampler == "tpe"
+    return drawn(plan.space, lambda setting: work(plan, setting), TIMED_DRAWS, WEIGHT if thrifty else 0.0)
 
 
 def work(plan: StudyPlan, setting: Hyperparameters) -> float:

@@ -33,11 +33,26 @@ def extremes(space: SearchSpace) -> Iterator[Hyperparameters]:
         path = _next_path(path, follower.options)
 
 
-def drawn(space: SearchSpace, cost: Callable[[Hyperparameters], float], count: int) -> list[Hyperparameters]:
-    """Return random settings, each from the middle of an equal share of the space by cost; the same every time."""
+def drawn(
+    space: SearchSpace, cost: Callable[[Hyperparameters], float], count: int, weight: float = 0.0
+) -> list[Hyperparameters]:
+    """Return random settings, each from the middle of an equal share of a study's proposals by cost.
+
+    The same every time.
+
+    Args:
+        space: What is searched.
+        cost: Of a setting, > 0.
+        count: Settings wanted.
+        weight: How much the study prefers what costs less: its proposals are as dense as the cost to the power of minus
+            this.
+    """
     suggest = _Draw(np.random.default_rng(0))
     ordered = sorted((space.resolve(space.sample(suggest)) for _ in range(DRAWS)), key=cost)
-    return [ordered[(2 * i + 1) * DRAWS // (2 * count)] for i in range(count)]
+    costs = np.array([cost(setting) for setting in ordered])
+    below = np.cumsum((costs / costs[0]) ** -weight)  # proposals up to each setting
+    middles = (np.arange(count) + 0.5) / count * below[-1]
+    return [ordered[i] for i in np.searchsorted(below, middles, side="right").tolist()]
 
 
 def _next_path(path: list[int], options: list[int]) -> list[int] | None:

@@ -10,16 +10,11 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tuner.plan.cost import work
+from tuner.plan.cost import WEIGHT, work
 from tuner.plan.resolve import StudyPlan
 
 #: From what a study stores for a trial to the logarithm of what the run costs, in any unit.
 LogCost = Callable[[Mapping[str, Any]], float]
-
-
-#: How much cost weighs: what is twice as dear must promise 2 ** WEIGHT times as much. Measured:
-#: ``benchmarks/lab/replay.py``.
-WEIGHT = 0.5
 
 
 def proposal_cost(plan: StudyPlan, weight: float = WEIGHT) -> LogCost | None:

@@ -14,8 +14,7 @@ from tuner.contract.spec import RunId
 from tuner.durations import show_duration
 from tuner.errors import InputError
 from tuner.hyperparameters import algorithm_class
-from tuner.plan.cost import EXPECTED, TIMED_DRAWS, time_runs, work
-from tuner.plan.extremes import drawn
+from tuner.plan.cost import EXPECTED, time_runs, typical
 from tuner.plan.recipe import StudyRecipe
 from tuner.plan.resolve import StudyPlan, available_cores, plan_study
 
@@ -145,7 +144,7 @@ def _run_seconds(plan: StudyPlan, within: float) -> tuple[float, float]:
         settings = [algorithm_class(plan.algorithm)()]
         settings += [plan.space.resolve(start.params) for start in plan.known.starts[:1]]
     else:
-        settings = drawn(plan.space, lambda setting: work(plan, setting), TIMED_DRAWS)
+        settings = typical(plan)
     specs = [plan.run_spec(RunId(i), setting, seed=i) for i, setting in enumerate(settings)]
     costs = time_runs(plan, [(spec, 1) for spec in specs])
     return (
