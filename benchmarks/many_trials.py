@@ -17,7 +17,7 @@ import time
 
 import tuner.api
 from tuner.contract.outcome import EvalPoint, Outcome
-from tuner.contract.roles import Supervisor
+from tuner.contract.roles import DONE, Supervisor
 from tuner.contract.spec import RunSpec
 from tuner.plan.recipe import StudyRecipe
 
@@ -43,7 +43,10 @@ class Instant:
                     break
                 held.append((spec, 0))
             if not held:
-                break
+                if spec is DONE or not supervisor.tick():
+                    break
+                time.sleep(0.01)
+                continue
             spec, done = held.pop(0)
             step = spec.grid[done]
             score = (
@@ -78,7 +81,7 @@ def main() -> None:
         executor, began = Instant(args.in_flight), time.process_time()
         data = tuner.api.run(recipe, executor=executor).data
         ended = time.process_time()
-        assert len(data.trials) == args.trials
+        assert sum(data.count(kind) for kind in ("completed", "pruned")) == args.trials
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(
         "| trials | sampler | search, s of processor | ms a trial | report, s | MiB |\n|---:|---|---:|---:|---:|---:|"
