@@ -14,6 +14,7 @@ import os
 import resource
 import tempfile
 import time
+from collections import Counter
 
 import tuner.api
 from tuner.contract.outcome import EvalPoint, Outcome
@@ -81,7 +82,8 @@ def main() -> None:
         executor, began = Instant(args.in_flight), time.process_time()
         data = tuner.api.run(recipe, executor=executor).data
         ended = time.process_time()
-        assert sum(data.count(kind) for kind in ("completed", "pruned")) == args.trials
+    ended_as = Counter(t.outcome for t in data.trials)
+    print(", ".join(f"{count} {outcome}" for outcome, count in ended_as.most_common()), end="\n\n")
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(
         "| trials | sampler | search, s of processor | ms a trial | report, s | MiB |\n|---:|---|---:|---:|---:|---:|"
