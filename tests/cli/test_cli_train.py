@@ -8,8 +8,12 @@ import yaml
 from cli_shell import tune
 
 import tuner
+from tuner.cli.console import decimal
 from tuner.cli.train_progress import TrainingWatch
 from tuner.training.saved.model_files import load_model
+
+#: What lies beside the model of the last step.
+BEST_FILES = {"best_model.json", "best_weights.npz"}
 
 #: An environment that any policy solves.
 EASY = Path(__file__).parents[1] / "data" / "easy.py"
@@ -30,7 +34,7 @@ def test_training_writes_model_plot_and_values(trained):
     target, shell = trained
     assert shell.code == 0, shell.err
     written = {p.name for p in target.iterdir()}
-    assert written == {"model.json", "weights.npz", "training.html", "training.json", "config.yaml", "best"}
+    assert written == {"model.json", "weights.npz", "training.html", "training.json", "config.yaml"} | BEST_FILES
     assert f"tune evaluate {target}" in shell.out
     assert shell.err.count("\n") == 3  # one line for each evaluation
 
@@ -59,19 +63,21 @@ def test_the_saved_values_train_again_to_the_same_curve(trained, tmp_path):
 
 
 def test_the_best_evaluation_has_a_model_of_its_own(trained):
-    target, shell = trained
+    target, _ = trained
     points = load_model(target).evaluations
-    best = load_model(target / "best")
+    best = load_model(target, best=True)
     highest = max(point.mean_return for point in points)
     assert best.evaluations == points[: len(best.evaluations)]
     assert best.evaluations[-1].mean_return == highest
     assert all(point.mean_return < highest for point in points[len(best.evaluations) :])
-    assert f"Best model: {target / 'best'}" in shell.out
     # It plays what that evaluation saw.
     spec, last = best.spec, best.evaluations[-1]
-    agent = tuner.load_agent(target / "best")
+    agent = tuner.load_agent(target, best=True)
     returns, _ = agent.evaluate(len(last.returns), spec.evaluation_seed_at(last.step))
     assert returns == last.returns
+    played = tune("evaluate", str(target), "--best", "--episodes", "5")
+    own, _ = agent.evaluate(5)
+    assert f"mean return         {decimal(sum(own) / 5)}" in played.out
 
 
 def test_until_solved_ends_at_the_first_evaluation_that_reaches_the_threshold(in_tmp):
@@ -80,7 +86,7 @@ def test_until_solved_ends_at_the_first_evaluation_that_reaches_the_threshold(in
     assert shell.code == 0, shell.err
     assert [point.step for point in load_model(Path("out")).evaluations] == [200]
     assert "The threshold 5.00 is reached: the model is that of step 200 of 600." in shell.out
-    assert [point.step for point in load_model(Path("out/best")).evaluations] == [200]
+    assert [point.step for point in load_model(Path("out"), best=True).evaluations] == [200]
 
 
 def test_until_solved_needs_a_threshold(in_tmp):

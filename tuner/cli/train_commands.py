@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 
 _TRAIN = "train"
 
-#: Where, below the model's folder, that of the best evaluation lies.
-BEST = "best"
-
 #: Settings of a search that a single run has too, with their own words where the search's do not fit.
 TRAIN_SETTINGS = {
     "env": "Gymnasium environment id, or module:Id",
@@ -70,6 +67,7 @@ def add_to(commands: Any) -> None:
         played.add_argument("folder", metavar="DIR", help="Where tune train saved it")
         played.add_argument("--episodes", metavar="N", default=episodes, help=f"Episodes to play (default: {episodes})")
         played.add_argument("--seed", metavar="N", default="0", help="Seed of the first episode (default: 0)")
+        played.add_argument("--best", action="store_true", help="Play the model of the best evaluation, not the last")
         played.add_argument("--env-module", metavar="FILE|NAME", help="File or module that registers the environment")
     film.add_argument("-o", "--output", metavar="DIR", help="Folder of the film (default: the model's)")
 
@@ -177,7 +175,8 @@ def _train(spec: RunSpec, folder: Path, facts: EnvFacts, *, until_solved: bool, 
     assert watch.best is not None
     best, best_weights = watch.best
     save_model(folder, spec, watch.weights, watch.points)
-    save_model(folder / BEST, spec, best_weights, [point for point in watch.points if point.step <= best.step])
+    seen = [point for point in watch.points if point.step <= best.step]
+    save_model(folder, spec, best_weights, seen, best=True)
     config = config_yaml(spec.env.id, spec.n_timesteps, spec.hyperparameters, spec.env.arguments(), facts.preprocessing)
     (folder / "config.yaml").write_text(config, encoding="utf-8")
     plot = watch.write_plot(folder, facts.reward_threshold)
@@ -187,8 +186,8 @@ def _train(spec: RunSpec, folder: Path, facts: EnvFacts, *, until_solved: bool, 
     if interrupted or outcome.kind == "stopped":
         why = "Interrupted" if interrupted else f"The threshold {decimal(threshold)} is reached"
         say(f"{why}: the model is that of step {last.step:,} of {spec.n_timesteps:,}.")
-    say(f"Model: {folder}\nBest model: {folder / BEST}\nPlot: {plot}")
-    say(f"Next:\n  tune evaluate {folder}\n  tune record {folder}")
+    say(f"Model: {folder}\nPlot: {plot}")
+    say(f"Next:\n  tune evaluate {folder} (--best: of the best evaluation)\n  tune record {folder}")
     return INTERRUPTED if interrupted else 0
 
 
@@ -204,7 +203,7 @@ def evaluate_command(parsed: argparse.Namespace) -> int:
 
     episodes = whole_number(parsed.episodes, "--episodes", 1, 1_000_000)
     seed = whole_number(parsed.seed, "--seed", 0, 2**31 - 1)
-    returns, lengths = evaluate_saved(Path(parsed.folder), episodes, seed, parsed.env_module)
+    returns, lengths = evaluate_saved(Path(parsed.folder), episodes, seed, parsed.env_module, best=parsed.best)
     facts = {
         "episodes": f"{len(returns)}",
         "mean return": f"{decimal(statistics.fmean(returns))}",
@@ -224,7 +223,7 @@ def record_command(parsed: argparse.Namespace) -> int:
     episodes = whole_number(parsed.episodes, "--episodes", 1, 100)
     seed = whole_number(parsed.seed, "--seed", 0, 2**31 - 1)
     folder = Path(parsed.output) if parsed.output is not None else Path(parsed.folder)
-    film = record_saved(Path(parsed.folder), episodes, seed, parsed.env_module, folder)
+    film = record_saved(Path(parsed.folder), episodes, seed, parsed.env_module, folder, best=parsed.best)
     for total, steps in zip(film.returns, film.lengths, strict=True):
         say(f"Return {decimal(total)} in {steps:,} steps")
     say(f"Film: {folder / MP4}, {folder / GIF}")

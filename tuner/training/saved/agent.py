@@ -195,7 +195,11 @@ class Agent:
 
 
 def load_agent(
-    folder: str | Path, *, env_module: str | None = None, env: gymnasium.Env[Any, Any] | None = None
+    folder: str | Path,
+    *,
+    env_module: str | None = None,
+    env: gymnasium.Env[Any, Any] | None = None,
+    best: bool = False,
 ) -> Agent:
     """Return the agent that ``tune train`` saved in a folder.
 
@@ -204,8 +208,9 @@ def load_agent(
         env_module: File or module that registers the environment; needed where it is not one of an installed package.
             A model file alone never makes us import code.
         env: The environment itself, where it is there already: its spaces say how observations are read.
+        best: Whether to take the agent of the best evaluation, not that of the last step.
 
     Raises:
         InputError: The folder holds no model, or a damaged one.
     """
-    return Agent(load_model(Path(folder)), Path(folder), env_module, env)
+    return Agent(load_model(Path(folder), best=best), Path(folder), env_module, env)

@@ -30,6 +30,9 @@ Array = NDArray[Any]
 SCHEMA = 1
 WEIGHTS, MODEL = "weights.npz", "model.json"
 
+#: Before the names of the two files that hold what did best where another model, that of the last step, is there too.
+BEST = "best_"
+
 #: Larger files are not ours: the widest network allowed has far fewer bytes.
 MAX_BYTES = {WEIGHTS: 1 << 30, MODEL: 1 << 26}
 
@@ -52,7 +55,12 @@ class SavedModel:
 
 
 def save_model(
-    folder: Path, spec: RunSpec, weights: Mapping[str, Array], evaluations: Sequence[EvalPoint] = ()
+    folder: Path,
+    spec: RunSpec,
+    weights: Mapping[str, Array],
+    evaluations: Sequence[EvalPoint] = (),
+    *,
+    best: bool = False,
 ) -> None:
     """Write a trained policy into a folder, whole or not at all.
 
@@ -65,6 +73,7 @@ def save_model(
         weights: Named and shaped as in Stable-Baselines3's Q-network (``q_net.0.weight`` ``[out, in]``), or a table's
             arrays.
         evaluations: The run's learning curve.
+        best: Whether it is that of the best evaluation, which lies beside the run's own.
 
     Raises:
         InputError: The folder cannot be written.
@@ -97,19 +106,24 @@ def save_model(
         raise InputError(f"The environment's arguments must be plain data to be saved: {error}.") from error
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        replace_file(folder / WEIGHTS, buffer.getvalue())
-        replace_file(folder / MODEL, text.encode())
+        replace_file(_path(folder, WEIGHTS, best), buffer.getvalue())
+        replace_file(_path(folder, MODEL, best), text.encode())
     except OSError as error:
         raise InputError(f"{folder} cannot be written: {error.strerror or error}.") from error
 
 
-def load_model(folder: Path) -> SavedModel:
+def load_model(folder: Path, *, best: bool = False) -> SavedModel:
     """Return what :func:`save_model` wrote. No code of the files is run, no module they name is imported.
+
+    Args:
+        folder: Where.
+        best: Which of its models, see :func:`save_model`.
 
     Raises:
         InputError: A file is missing, cut short, altered or of another kind; one line says which and why.
     """
-    raw_model, raw_weights = _read(folder / MODEL), _read(folder / WEIGHTS)
+    about, arrays = _path(folder, MODEL, best), _path(folder, WEIGHTS, best)
+    raw_model, raw_weights = _read(about, MODEL), _read(arrays, WEIGHTS)
     try:
         model = json.loads(raw_model)
         if model["schema"] != SCHEMA:
@@ -124,13 +138,13 @@ def load_model(folder: Path) -> SavedModel:
         versions = {str(name): str(version) for name, version in model["versions"].items()}
         checksum = str(model["weights_sha256"])
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, InputError) as error:
-        raise InputError(f"{folder / MODEL} does not describe a model: {_one_line(error)}.") from error
+        raise InputError(f"{about} does not describe a model: {_one_line(error)}.") from error
     if hashlib.sha256(raw_weights).hexdigest() != checksum:
-        raise InputError(f"{folder / WEIGHTS} is damaged or belongs to another model: its checksum is not {MODEL}'s.")
+        raise InputError(f"{arrays} is damaged or belongs to another model: its checksum is not {about.name}'s.")
     try:
         policy = registered(spec.algorithm).policy(_arrays(raw_weights), spec.hyperparameters, spec.seed)
     except Exception as error:  # whatever NumPy's and the zip reader's parsers raise on hostile bytes
-        raise InputError(f"{folder / WEIGHTS} does not hold a network: {_one_line(error)}.") from error
+        raise InputError(f"{arrays} does not hold a network: {_one_line(error)}.") from error
     return SavedModel(spec, policy, evaluations, versions)
 
 
@@ -170,9 +184,13 @@ def _arrays(raw: bytes) -> dict[str, Array]:
         return {name: arrays[name] for name in arrays.files}
 
 
-def _read(path: Path) -> bytes:
+def _path(folder: Path, name: str, best: bool) -> Path:
+    return folder / (BEST + name if best else name)
+
+
+def _read(path: Path, kind: str) -> bytes:
     try:
-        if path.stat().st_size > MAX_BYTES[path.name]:
+        if path.stat().st_size > MAX_BYTES[kind]:
             raise InputError(f"{path} is too large to be a model.")
         return path.read_bytes()
     except OSError as error:

@@ -10,7 +10,7 @@ from tuner.training.saved.film import Story, record
 
 
 def evaluate_saved(
-    folder: Path, episodes: int, seed: int, env_module: str | None = None
+    folder: Path, episodes: int, seed: int, env_module: str | None = None, *, best: bool = False
 ) -> tuple[tuple[float, ...], tuple[int, ...]]:
     """Play a saved policy greedily.
 
@@ -19,6 +19,7 @@ def evaluate_saved(
         episodes: Episodes to play, >= 1.
         seed: Episode i resets with ``seed + i``.
         env_module: The module to import the environment from. A model file alone never makes us import code.
+        best: Whether to play the policy of the best evaluation, not that of the last step.
 
     Returns:
         (return of each episode, steps of each episode).
@@ -27,11 +28,17 @@ def evaluate_saved(
         InputError: The folder holds no model, its environment cannot be made or does not fit the network, or it comes
             from a module that ``env_module`` does not name.
     """
-    return load_agent(folder, env_module=env_module).evaluate(episodes, seed)
+    return load_agent(folder, env_module=env_module, best=best).evaluate(episodes, seed)
 
 
 def record_saved(
-    folder: Path, episodes: int, seed: int, env_module: str | None = None, output: Path | None = None
+    folder: Path,
+    episodes: int,
+    seed: int,
+    env_module: str | None = None,
+    output: Path | None = None,
+    *,
+    best: bool = False,
 ) -> Story:
     """Film a saved policy at play.
 
@@ -41,12 +48,13 @@ def record_saved(
         seed: Episode i resets with ``seed + i``.
         env_module: The module to import the environment from.
         output: Folder of the film, made if it is not there; None takes the model's own.
+        best: Whether to play the policy of the best evaluation, not that of the last step.
 
     Raises:
         InputError: As for :func:`evaluate_saved`; or the environment does not draw itself.
         MissingExtraError: The extra ``video`` is not installed.
     """
-    agent = load_agent(folder, env_module=env_module)
+    agent = load_agent(folder, env_module=env_module, best=best)
     evaluation, env, act = agent.evaluation(episodes, seed), agent.env, agent.policy.act
     output = output or folder
     try:
