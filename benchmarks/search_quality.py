@@ -43,7 +43,7 @@ from tuner.study.search.samplers import make_sampler
 from tuner.study.search.supervisor import StudySupervisor
 
 sys.path.append(str(Path(__file__).parent / "lab"))
-from playback import FINALISTS, Playback, choose, quicken, study_in_memory
+from playback import FINALISTS, Playback, choose, study_in_memory
 
 LANDSCAPE = Path("tests/data/landscape-cartpole.npz")
 
@@ -164,7 +164,6 @@ def interval(values: Sequence[float], resamples: int = 10_000) -> tuple[float, f
 
 def replay_arms(landscape: Landscape, seeds: Sequence[int], trials: int) -> dict[str, list[Choice]]:
     """Run every arm with the same study seeds; return the choices by arm, in order of seeds."""
-    quicken()
     return {arm: [replay(landscape, make_plan(arm, seed, trials)) for seed in seeds] for arm in ARMS}
 
 

@@ -13,8 +13,6 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 import optuna
-import scipy.special
-from optuna.samplers._tpe import _truncnorm
 from optuna.study import StudyDirection
 
 from tuner import seeding
@@ -157,15 +155,6 @@ def study_in_memory(plan: StudyPlan, sampler: optuna.samplers.BaseSampler) -> Le
     rule = PruningRule(recipe.pruner, plan.grid)
     asker = SpaceAsker(plan.space, seed=recipe.seed, replicates=1)
     return Ledger(study, storage, asker, rule, url=plan.storage, exclusive=True)
-
-
-def quicken() -> None:
-    """Let TPE take SciPy's logarithm of the normal distribution, for this process: a study in 60 % of the time.
-
-    Optuna's own computes one number after the other. The two agree to rounding (a test holds them to 1e-12), so that a
-    replay's proposals may differ from the product's in the last digits, and in nothing else.
-    """
-    _truncnorm._log_ndtr = scipy.special.log_ndtr
 
 
 class Chosen(NamedTuple):

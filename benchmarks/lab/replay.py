@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 from curves import Curves, load_curves, load_design
 from design import Setting
-from playback import FINALISTS, Playback, choose, quicken, study_in_memory
+from playback import FINALISTS, Playback, choose, study_in_memory
 from portfolio import THRIFT, known_beforehand
 from snapping import SnappingSampler
 from summary import MILESTONES, Replayed, print_results
@@ -204,7 +204,7 @@ def replay_all(
             tasks += [(space, settings, curves, others, name, seed) for name in methods]
     if processes == 1:
         return [replay(*task) for task in tasks]
-    with multiprocessing.get_context("spawn").Pool(processes, quicken) as pool:
+    with multiprocessing.get_context("spawn").Pool(processes) as pool:
         return pool.starmap(replay, tasks, chunksize=4)
 
 
@@ -221,7 +221,6 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path)
     options = parser.parse_args()
     started = time.perf_counter()
-    quicken()
     space, settings = load_design(options.table / "design.json")
     everything = load_curves(options.table, settings, options.least)
     for c in everything:

@@ -10,7 +10,6 @@ import table
 import yaml
 from curves import Curves, load_curves, placed
 from environments import Member, family_of
-from optuna.samplers._tpe import _truncnorm
 from portfolio import choose_portfolio, good_settings, to_mapping
 
 from tuner.hyperparameters import from_mapping
@@ -52,15 +51,6 @@ def test_a_study_that_tries_everything_exports_the_best(space, settings, name):
     assert found.exported[100] == pytest.approx(truth.max())
     assert found.exported[10] <= found.exported[30] <= found.exported[100]
     assert found.steps[10] < found.steps[30] < found.steps[100] <= len(settings)
-
-
-def test_a_quickened_replay_takes_the_same_numbers_but_for_rounding(monkeypatch):
-    own = _truncnorm._log_ndtr
-    monkeypatch.setattr(_truncnorm, "_log_ndtr", own)  # put back whatever happens
-    replay.quicken()
-    at = np.concatenate([np.linspace(-40, 10, 2_001), [-0.0, 1e-9, -20.0, 6.0]])
-    assert _truncnorm._log_ndtr is not own
-    np.testing.assert_allclose(_truncnorm._log_ndtr(at), own(at), rtol=1e-12, atol=1e-15)
 
 
 def test_the_same_study_seed_gives_the_same_replay(space, settings):

@@ -6,8 +6,10 @@ import statistics
 import numpy as np
 import optuna
 import pytest
+import scipy.special
 from optuna.distributions import FloatDistribution
 from optuna.samplers import TPESampler
+from optuna.samplers._tpe import _truncnorm
 from optuna.samplers._tpe.sampler import _split_trials
 from optuna.trial import TrialState, create_trial
 
@@ -128,3 +130,10 @@ def test_the_bound_costs_no_search_quality():
     spread = statistics.stdev(plain) + statistics.stdev(mine)
     assert statistics.median(mine) <= statistics.median(plain) + spread / 8**0.5 * 2
     assert statistics.median(mine) < 0.5 * statistics.median(chance)
+
+
+def test_scipys_logarithm_of_the_normal_distribution_is_optunas_but_for_rounding():
+    at = np.concatenate([np.linspace(-40, 10, 2_001), [-0.0, 1e-9, -20.0, 6.0]])
+    assert _truncnorm._log_ndtr is scipy.special.log_ndtr
+    own = np.array([_truncnorm._log_ndtr_single(float(x)) for x in at])
+    np.testing.assert_allclose(_truncnorm._log_ndtr(at), own, rtol=1e-12, atol=1e-15)
