@@ -13,7 +13,7 @@ from tuner.result.study import StudyData, TrialRow
 from tuner.text import value_text
 
 #: Trials that the model sees at most, spread evenly over the ranks.
-MOST_TRIALS = 300
+MOST_TRIALS = 120
 
 #: How sure it must be that not one of the regions is due to chance.
 LEVEL = 0.05
