@@ -378,3 +378,16 @@ def test_commands_that_make_the_same_new_database_at_one_moment_all_get_it(tmp_p
 
     with ThreadPoolExecutor(6) as pool:
         assert list(pool.map(make, range(6))) == [[]] * 6
+
+
+def test_a_table_whose_index_was_never_made_gets_it_before_two_studies_can_have_one_name(tmp_path):
+    """As a process leaves a database that died, or met a full disk, between the two."""
+    path = tmp_path / "s.db"
+    optuna.storages.RDBStorage(f"sqlite:///{path}")
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("DROP INDEX ix_studies_study_name")
+        connection.execute("DROP TABLE alembic_version")
+    storage = open_storage(f"sqlite:///{path}", create=True)
+    optuna.create_study(storage=storage, study_name="s")
+    with contextlib.closing(sqlite3.connect(path)) as connection, pytest.raises(sqlite3.IntegrityError):
+        connection.execute("INSERT INTO studies (study_name) VALUES ('s')")

@@ -20,6 +20,7 @@ import optuna
 import sqlalchemy
 from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage, RDBStorage
+from optuna.storages._rdb.models import BaseModel
 from sqlalchemy.exc import (
     IntegrityError,
     OperationalError,
@@ -109,14 +110,26 @@ def _made(url: str, engine_kwargs: dict[str, Any]) -> RDBStorage:
     for _ in range(MAKERS):
         began = time.monotonic()
         try:
-            return RDBStorage(url, engine_kwargs=engine_kwargs)
+            return _with_indexes(RDBStorage(url, engine_kwargs=engine_kwargs))
         except (OperationalError, ProgrammingError, IntegrityError) as error:
             said = str(error).lower()
             refused = "database is locked" in said and time.monotonic() - began < BUSY_TIMEOUT_S
             if not (refused or "already exists" in said or "unique" in said):
                 raise
             time.sleep(0.2)
-    return RDBStorage(url, engine_kwargs=engine_kwargs)
+    return _with_indexes(RDBStorage(url, engine_kwargs=engine_kwargs))
+
+
+def _with_indexes(storage: RDBStorage) -> RDBStorage:
+    """Make the indexes that are missing, and return the storage.
+
+    A process that died, or whose disk was full, between making a table and its index leaves the table alone, and
+    whoever makes the rest passes over a table that is there. Without its index two studies can have one name.
+    """
+    for table in BaseModel.metadata.sorted_tables:
+        for index in table.indexes:
+            index.create(storage.engine, checkfirst=True)
+    return storage
 
 
 class _ReadyStorage(RDBStorage):
