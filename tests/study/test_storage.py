@@ -391,3 +391,19 @@ def test_a_table_whose_index_was_never_made_gets_it_before_two_studies_can_have_
     optuna.create_study(storage=storage, study_name="s")
     with contextlib.closing(sqlite3.connect(path)) as connection, pytest.raises(sqlite3.IntegrityError):
         connection.execute("INSERT INTO studies (study_name) VALUES ('s')")
+
+
+def test_a_lock_file_that_cannot_be_removed_is_no_fault_and_nobodys_lock(tmp_path, monkeypatch):
+    def refuse(self, missing_ok=False):
+        raise OSError(28, "No space left on device")
+
+    database = tmp_path / "s.db"
+    database.touch()
+    with monkeypatch.context() as patch:
+        patch.setattr("pathlib.Path.unlink", refuse)
+        with study_lock(database, "s"):
+            pass
+    assert lock_path(database, "s").exists()
+    with study_lock(database, "s"):
+        pass
+    assert not lock_path(database, "s").exists()

@@ -62,8 +62,10 @@ def study_lock(database: Path | None, study: str) -> Iterator[None]:
     try:
         yield
     finally:
-        # Unlinked while still held: whoever opened the old file sees that it is no longer the one at the path.
-        path.unlink(missing_ok=True)
+        # Unlinked while still held: whoever opened the old file sees that it is no longer the one at the path. One that
+        # cannot be removed is nobody's lock once it is closed.
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
         os.close(handle)
 
 
