@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 import tuner
+from tuner.hyperparameters import beyond_sb3
 
 #: Environment, settings of the recipe, whether RL Zoo's format can hold the export.
 SMALL = [
@@ -37,7 +38,7 @@ def study(env, settings, zoo, backend, tmp_path):
     report = json.loads(result.report.with_name("report.json").read_text())
     assert len(report["trials"]) == 3
     exported = yaml.safe_load(result.export.read_text())
-    if zoo:
+    if zoo and not beyond_sb3(result.best):  # what the search chose may be more than Stable-Baselines3 has
         assert exported[env]["n_timesteps"] == 160
         assert exported[env]["learning_rate"] == result.best.learning_rate
     else:
@@ -108,7 +109,8 @@ def test_a_users_own_environment_trains_in_workers(words, tmp_path):
     (tmp_path / "corridor.py").write_text(OWN)
     command = [
         sys.executable, "-m", "tuner", *words, "--trials", "3", "--steps", "400", "--evaluations", "2",
-        "--eval-episodes", "2", "--set", "learning_starts=50", "--workers", "1", "--confirm", "0", "--quiet",
+        "--eval-episodes", "2", "--set", "learning_starts=50", "--space", "classic", "--workers", "1", "--confirm", "0",
+        "--quiet",
     ]  # fmt: skip
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=250)
     assert done.returncode == 0, done.stderr

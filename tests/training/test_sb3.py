@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import random
 
 import numpy as np
@@ -185,3 +186,14 @@ def test_the_processs_own_random_streams_are_left_alone_and_leave_the_run_alone(
     quiet = train(spec())
     assert (random.random(), np.random.rand(), torch.rand(()).item()) == expected  # noqa: NPY002
     assert train(spec(), on_point=draw).points == quiet.points
+
+
+@pytest.mark.parametrize("name", ["normalize_rewards", "normalize_observations"])
+def test_numbers_as_observations_are_trained_on_with_whatever_is_normalised(name):
+    """Stable-Baselines3 takes no plain numbers where a VecNormalize stands around them."""
+    frozen = dataclasses.replace(spec(grid=(100, 200), **{name: True}), env=EnvSpec("FrozenLake-v1"))
+    desk = train(frozen)
+    assert desk.outcomes[frozen.run_id].kind == "completed", desk.outcomes[frozen.run_id].reason
+    plain = dataclasses.replace(spec(grid=(100, 200)), env=EnvSpec("FrozenLake-v1"))
+    if name == "normalize_observations":  # one-hot vectors need none: the same numbers
+        assert train(plain).points[plain.run_id][-1].returns == desk.points[frozen.run_id][-1].returns

@@ -8,7 +8,7 @@ import gymnasium as gym
 import numpy as np
 import torch
 from gymnasium import spaces
-from gymnasium.wrappers import TransformAction
+from gymnasium.wrappers import TransformAction, TransformObservation
 from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
@@ -55,12 +55,22 @@ def constructor_arguments(
     return arguments
 
 
-def for_sb3(env: AnyEnv, encoder: Encoder) -> AnyEnv:
-    """Return the environment with spaces that Stable-Baselines3 takes; networks see what the native ones see."""
+def for_sb3(env: AnyEnv, encoder: Encoder, *, normalizing: bool = False) -> AnyEnv:
+    """Return the environment with spaces that Stable-Baselines3 takes; networks see what the native ones see.
+
+    Args:
+        env: The environment.
+        encoder: Of its observations.
+        normalizing: Whether a VecNormalize comes around it. What stores its transitions takes no plain numbers: they
+            become arrays of one, which a policy turns into the same one-hot vectors.
+    """
     space = env.observation_space
     vector = isinstance(space, spaces.Box) and len(space.shape) == 1 and encoder.image is None
-    if not (vector or (isinstance(space, spaces.Discrete) and space.start == 0)):
+    if not (vector or (isinstance(space, spaces.Discrete) and space.start == 0 and not normalizing)):
         env = _Encoded(env, encoder)
+    if normalizing and isinstance(encoder, DiscreteEncoder):
+        one = spaces.MultiDiscrete([encoder.n])
+        env = TransformObservation(env, lambda number: np.array([number], dtype=np.int64), one)
     start = int(getattr(env.action_space, "start", 0))
     return TransformAction(env, lambda action: action + start, spaces.Discrete(env.action_space.n)) if start else env  # type: ignore[attr-defined]
 
@@ -77,11 +87,15 @@ def policy_arguments(encoder: Encoder | None, net_arch: list[int] | None) -> dic
     return {"policy": "CnnPolicy", "policy_kwargs": kwargs}
 
 
+def what_is_normalized(hyperparameters: Hyperparameters, encoder: Encoder) -> tuple[bool, bool]:
+    """Return whether observations and rewards are."""
+    on = {name: bool(getattr(hyperparameters, name)) for name in hyperparameters.wrapped}
+    return on.get("normalize_observations", False) and encoder.normalizable, on.get("normalize_rewards", False)
+
+
 def normalized(env: VecEnv, hyperparameters: Hyperparameters, encoder: Encoder) -> VecEnv:
     """Return the environment with observations and rewards normalised where the hyperparameters say so."""
-    on = {name: bool(getattr(hyperparameters, name)) for name in hyperparameters.wrapped}
-    observations = on.get("normalize_observations", False) and encoder.normalizable
-    rewards = on.get("normalize_rewards", False)
+    observations, rewards = what_is_normalized(hyperparameters, encoder)
     if not (observations or rewards):
         return env
     gamma: float = getattr(hyperparameters, "gamma", 0.99)
@@ -93,9 +107,9 @@ def observations(inputs: Array, space: spaces.Space[Any]) -> Array:
 
     A policy turns numbers into one-hot vectors and divides bytes itself, so that is taken back.
     """
-    if isinstance(space, spaces.Discrete):
+    if isinstance(space, spaces.Discrete | spaces.MultiDiscrete):  # the latter of one number, see `for_sb3`
         numbers: Array = inputs.argmax(axis=-1)
-        return numbers
+        return numbers.reshape(-1, *(space.shape or ()))
     assert space.shape is not None
     shaped = inputs.reshape(-1, *space.shape)
     if space.dtype != np.uint8:

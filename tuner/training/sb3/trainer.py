@@ -31,7 +31,7 @@ from tuner.envs.make import make
 from tuner.errors import DivergedError
 from tuner.training.evaluation import Evaluator
 from tuner.training.sb3.global_streams import global_streams_kept
-from tuner.training.sb3.inputs import constructor_arguments, for_sb3, normalized
+from tuner.training.sb3.inputs import constructor_arguments, for_sb3, normalized, what_is_normalized
 from tuner.training.sb3.models import after_training_calls, epsilon_now, greedy_actions, model_class, weights_of
 
 
@@ -76,7 +76,8 @@ def build_model(spec: RunSpec, resources: contextlib.ExitStack) -> BaseAlgorithm
     resources.callback(env.close)
     encoder = encoder_for(env.observation_space, spec.rules.picture_scale)
     arguments = constructor_arguments(spec.hyperparameters, spec.n_timesteps, encoder)
-    vectorized = normalized(DummyVecEnv([lambda: Monitor(for_sb3(env, encoder))]), spec.hyperparameters, encoder)
+    seen = for_sb3(env, encoder, normalizing=any(what_is_normalized(spec.hyperparameters, encoder)))
+    vectorized = normalized(DummyVecEnv([lambda: Monitor(seen)]), spec.hyperparameters, encoder)
     model = model_class(spec.hyperparameters)(env=vectorized, seed=spec.seed, device=spec.device, **arguments)
     # After the constructor, which seeds the environment with the model's seed.
     vectorized.seed(int(seeding.stream(spec.seed, "environment").integers(2**31)))
