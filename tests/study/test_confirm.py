@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import sqlite3
 from pathlib import Path
 
@@ -333,7 +334,8 @@ def test_both_backends_confirm_the_winner():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tuner.api, "make_executor", both)
-        recipe = StudyRecipe(**{**SMALL, "space": "default"}, trials=30, confirm_backend="both")
+        both_have = {**SMALL.get("set", {}), "loss": "huber", "double_q": False}
+        recipe = StudyRecipe(**{**SMALL, "space": "default", "set": both_have}, trials=30, confirm_backend="both")
         confirmation = tuner.run(recipe, executor=Noted()).data.confirmation
     assert confirmation.complete
     twin = next(c for c in confirmation.contestants if c.role == "other_backend")
@@ -385,8 +387,8 @@ def test_runs_are_handed_out_seed_by_seed_the_costliest_first(searched):
     replicates = {run_seed(0, "verdict", 0, r): r for r in range(10)}
 
     def work(spec):
-        first, second = spec.hyperparameters.net_arch
-        return spec.hyperparameters.work(4 * (4 * first + first * second + second * 2), spec.n_timesteps)
+        sizes = (4, *spec.hyperparameters.net_arch, 2)
+        return spec.hyperparameters.work(4 * sum(a * b for a, b in itertools.pairwise(sizes)), spec.n_timesteps)
 
     verdict = [(replicates[s.seed], work(s)) for s in executor.taken if s.seed in replicates]
     seeds = len({r for r, _ in verdict})
