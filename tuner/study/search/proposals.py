@@ -4,8 +4,8 @@ A start is a trial like any other: the study's first points (``samplers.point_of
 supervisors, and a resume, agree on it.
 
 After n finished trials a proposal comes from the prior with probability STRENGTH / (STRENGTH + n): one of its settings,
-drawn by its share over its cost, moved by a kernel about as wide as multivariate TPE's. The study's own results take
-over as they come.
+drawn by its share over its weighted cost, moved by a kernel about as wide as multivariate TPE's. The study's own
+results take over as they come.
 """
 
 from __future__ import annotations

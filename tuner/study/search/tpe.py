@@ -12,8 +12,8 @@ And it sees
 - all trials up to :data:`BOUND` finished ones;
 - beyond that, the best :data:`BEST`, the newest ones up to the bound, and all that are running.
 
-Where a proposal's cost is known, TPE takes the candidate with the highest expected improvement per cost
-(Snoek et al. 2012, section 3.2): of equals the cheaper one, and a dear one where it promises as much more.
+Where a proposal's cost is known, TPE takes the candidate with the highest expected improvement per cost (Snoek et al.
+2012, section 3.2), weighted as ``tuner/plan/proposal_cost.py`` says: of equals the cheaper one.
 
 As :data:`BEST` is above 25, the good side is always that of all trials; what is left out are the oldest of the rest,
 whose weight is small.
