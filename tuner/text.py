@@ -107,10 +107,15 @@ def plain(value: Any) -> Any:
 
     Not-a-number and infinities become None (JSON has neither), times ISO 8601 text.
     """
+    kind = type(value)
+    if kind is float:  # a large report has hundreds of thousands of numbers: the plain types come first
+        return value if math.isfinite(value) else None
+    if kind is int or value is None or kind is bool:
+        return value
+    if kind is list or kind is tuple:
+        return [plain(item) for item in value]
     if isinstance(value, str):
         return printable(value)
-    if value is None or isinstance(value, bool):
-        return value
     if isinstance(value, int):
         return int(value)
     if isinstance(value, float):

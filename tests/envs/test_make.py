@@ -24,8 +24,8 @@ def refusal(spec: EnvSpec | str) -> str:
 @pytest.mark.parametrize(
     ("env_id", "expected"),
     [
-        ("CartPol-v1", "Did you mean CartPole-v1?"),
-        ("cartpole-v1", "Did you mean CartPole-v1?"),
+        ("CartPol-v1", "Did you mean CartPole-v1"),
+        ("cartpole-v1", "Did you mean CartPole-v1"),
         ("LunarLander-v2", "Use LunarLander-v3."),
         ("Taxi-v3", "Use Taxi-v4."),
         ("CliffWalking-v0", "Use CliffWalking-v1."),

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tuner.report import figures
 from tuner.report.figures import palette
 from tuner.report.figures.base import log_ticks
+from tuner.report.figures.relations import LINES
 from tuner.report.numbers.axes import ParameterAxis, parameter_axes
 from tuner.report.numbers.parameters import BANDWIDTH, smooth_surface
 from tuner.report.numbers.trials import effort_series, learning_curve
@@ -138,6 +139,17 @@ def test_parallel_lines_meet_each_axis_where_the_value_lies(cartpole):
                 if axis.numeric:
                     assert axis.value(height) == pytest.approx(trial.params[axis.name])
     assert lines[str(cartpole.best.number)][-1] == 1.0
+
+
+def test_of_many_trials_lines_are_spread_over_the_ranks_and_the_best_is_among_them():
+    many = factory.study([factory.trial(i, params={"learning_rate": 1e-3}, score=float(i % 700)) for i in range(1400)])
+    figure = figures.parallel_coordinates(many)
+    shown = sorted(int(trial) % 700 for trial in figure.layout.meta["lines"])
+    assert len(shown) == LINES
+    assert str(many.best.number) in figure.layout.meta["lines"]
+    assert (shown[0], shown[-1]) == (0, 699)
+    assert max(np.diff(shown)) <= 2  # two trials have each score, and every third rank is shown
+    assert f"{LINES} of 1,400 trials" in figure.layout.xaxis.title.text
 
 
 def test_contours_pair_the_three_most_important_parameters(cartpole):

@@ -330,6 +330,7 @@ def test_settings_of_a_slow_environment_are_not_timed_one_after_the_other_for_mi
         return (spec, lanes)
 
     monkeypatch.setattr(timing, "measure", slow)
+    monkeypatch.setattr(timing, "warm_up", lambda spec: None)
     monkeypatch.setattr(timing.time, "perf_counter", lambda: clock[0])
     runs = [(name, lanes) for name in "abcd" for lanes in (1, 8)]
     found = timing.measure_all(runs, lambda word: None)

@@ -155,14 +155,42 @@ def test_an_export_trains_in_rl_zoo_or_says_why_not(kind, start, tmp_path):
     if not SPACES[kind][2] or start != 0:
         assert first.startswith("# Not in RL Zoo's format: Stable-Baselines3")
         return
+    train_in_rl_zoo(spec.env.id, text, tmp_path)
+
+
+#: Name -> whether observations are quantities, which are normalised.
+QUANTITIES = {"discrete": False, "multi-discrete": True, "float32": True, "dict": True, "picture": False}
+
+
+@pytest.mark.parametrize("rewards", [False, True])
+@pytest.mark.parametrize(("kind", "quantities"), QUANTITIES.items())
+def test_an_export_that_normalises_does_so_in_rl_zoo_to_quantities_only(kind, quantities, rewards, tmp_path):
+    spec = a_run(kind, "native", start=0)
+    setting = DQNHyperparameters(
+        **{**QUICK, "buffer_size": 300}, normalize_observations=True, normalize_rewards=rewards
+    )
+    text = config_yaml(spec.env.id, 200, setting, spec.env.arguments(), inspect(spec.env, "dqn").preprocessing)
+    if kind == "picture" and rewards:  # its VecNormalize would keep the pictures that are not yet transposed
+        assert text.startswith("# Not in RL Zoo's format: RL Zoo cannot normalise rewards")
+        return
+    manager = train_in_rl_zoo(spec.env.id, text, tmp_path)
+    assert manager.normalize == (quantities or rewards), text
+    if manager.normalize:
+        assert manager.normalize_kwargs["norm_obs"] == quantities
+        assert manager.normalize_kwargs["norm_reward"] == rewards
+
+
+def train_in_rl_zoo(env: str, text: str, tmp_path):
+    """Train 200 steps from an export, and return what RL Zoo made of it."""
     from rl_zoo3.exp_manager import ExperimentManager
 
     path = tmp_path / "best.yaml"
     path.write_text(text)
     manager = ExperimentManager(
-        argparse.Namespace(), "dqn", spec.env.id, str(tmp_path), config=str(path), verbose=0, eval_freq=-1
+        argparse.Namespace(), "dqn", env, str(tmp_path), config=str(path), verbose=0, eval_freq=-1
     )
     model, _ = manager.setup_experiment()
     model.learn(200)
     model.env.close()
     assert model.num_timesteps == 200
+    return manager

@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
@@ -130,8 +131,7 @@ def _divergence(regimes: Sequence[Regime], region: NDArray[np.intp], top: NDArra
 
 def _density(regime: Regime, counts: NDArray[np.intp]) -> Array:
     """Return a kernel density on the regime's grid from how often each trial counts, [R, m] to [R, size]."""
-    cells = np.zeros((len(counts), regime.size))
-    np.add.at(cells.T, regime.cells, counts.T)
+    cells = counts @ np.eye(regime.size)[regime.cells]  # [R, size]
     weight = np.maximum(cells.sum(axis=1, keepdims=True), 1e-12)  # [R, 1]
     density = _smoothed(cells, weight) if regime.ordered else _categories(cells)
     return np.asarray(density / (weight + 1) + 1e-12)
@@ -171,7 +171,6 @@ def _kernels(cells: Array, width: Array, left: float = 0.0) -> Array:
     """
     size = cells.shape[1]
     edges = ndtr((np.arange(2 * size) - size + 0.5 + left) / width)  # from size - 0.5 left of a kernel to its right
-    place = np.arange(size)
-    inside = edges[:, 2 * size - 1 - place] - edges[:, size - 1 - place]  # mass on the grid, [R, size (kernel)]
-    mass = np.diff(edges, axis=1)[:, place - place[:, None] + size - 1]  # [R, size (kernel), size (cell)]
+    inside = (edges[:, size:] - edges[:, :size])[:, ::-1]  # mass on the grid, [R, size (kernel)]
+    mass = sliding_window_view(np.diff(edges, axis=1), size, axis=1)[:, ::-1]  # [R, size (kernel), size (cell)]
     return np.asarray(np.einsum("rk,rkc->rc", cells / inside, mass))

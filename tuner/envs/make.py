@@ -191,6 +191,8 @@ def _facts(env: AnyEnv, spec: EnvSpec, algorithm: str) -> EnvFacts:
         preprocessing["image"] = list(encoder.image)
     elif isinstance(observation_space, spaces.Dict | spaces.Tuple):
         preprocessing["flattened"] = type(observation_space).__name__
+    elif not isinstance(observation_space, spaces.Box) and not algorithm_class(algorithm).tabular:
+        preprocessing["encoded"] = type(observation_space).__name__
     if problem := needs_wrapper(observation_space, action_space):
         preprocessing["needs_wrapper"] = problem
     return EnvFacts(

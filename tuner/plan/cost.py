@@ -31,6 +31,10 @@ TIMED_DRAWS = 6
 #: ``benchmarks/lab/replay.py``.
 WEIGHT = 0.5
 
+#: The same where seconds are what a study may spend (``--within``): promise per second (Snoek, Larochelle and Adams
+#: 2012, section 3.2).
+WEIGHT_OF_SECONDS = 1.0
+
 #: What runs were timed at in this process: what they take does not depend on their budgets.
 _TIMED: dict[tuple[object, ...], timing.RunCosts] = {}
 

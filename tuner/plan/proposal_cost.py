@@ -10,22 +10,24 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tuner.plan.cost import WEIGHT, work
+from tuner.plan.cost import WEIGHT, WEIGHT_OF_SECONDS, work
 from tuner.plan.resolve import StudyPlan
 
 #: From what a study stores for a trial to the logarithm of what the run costs, in any unit.
 LogCost = Callable[[Mapping[str, Any]], float]
 
 
-def proposal_cost(plan: StudyPlan, weight: float = WEIGHT) -> LogCost | None:
+def proposal_cost(plan: StudyPlan, weight: float | None = None) -> LogCost | None:
     """Return what tells the logarithm of a proposal's cost; None where the study's rules look at scores alone.
 
     Args:
         plan: The study's.
-        weight: What the logarithm is multiplied by.
+        weight: What the logarithm is multiplied by; None: as fits what the study may spend, trials or seconds.
     """
     if plan.rules.proposals == 1:
         return None
+    if weight is None:
+        weight = WEIGHT if plan.recipe.within is None else WEIGHT_OF_SECONDS
 
     def log_cost(params: Mapping[str, Any]) -> float:
         complete = plan.space.sample(_Given(params))

@@ -25,7 +25,7 @@ REPORT_S, REPORT_SHARE = 5.0, 0.04
 SEARCH_SHARE = 0.5
 
 #: Trials that there should be time for: runs become shorter rather than fewer.
-ENOUGH_TRIALS = 24
+ENOUGH_TRIALS = 48
 
 #: Runs are not cut below this share of the steps that the search space gives them.
 SHORTEST = 1 / 8
@@ -33,8 +33,11 @@ SHORTEST = 1 / 8
 #: Trials beyond which more say little.
 MOST_TRIALS = 300
 
-#: Commands shorter than this time two settings; others a sample of the space.
+#: Commands shorter than this time two settings; others all that the study starts with, or a sample of the space.
 SHORT_S = 240.0
+
+#: Fewest starts that stand for a study's proposals: the later ones stay near those that were good.
+ENOUGH_STARTS = 4
 
 
 @dataclass(frozen=True)
@@ -139,12 +142,12 @@ def plan_within(plan: StudyPlan, deadlines: Deadlines, budget: Mapping[str, Any]
 
 
 def _run_seconds(plan: StudyPlan, within: float) -> tuple[float, float]:
-    """Return the mean seconds that a run trains and evaluates: of the first starts, where there is no time for more."""
+    """Return the mean seconds that a run trains and evaluates, over settings that stand for the study's proposals."""
+    starts = [plan.space.resolve(start.params) for start in plan.known.starts]
     if within < SHORT_S:
-        settings = [algorithm_class(plan.algorithm)()]
-        settings += [plan.space.resolve(start.params) for start in plan.known.starts[:1]]
+        settings = [algorithm_class(plan.algorithm)(), *starts[:1]]
     else:
-        settings = typical(plan)
+        settings = starts if len(starts) >= ENOUGH_STARTS else typical(plan)
     specs = [plan.run_spec(RunId(i), setting, seed=i) for i, setting in enumerate(settings)]
     costs = time_runs(plan, [(spec, 1) for spec in specs])
     return (

@@ -14,12 +14,16 @@ FLATTEN_WRAPPER = "gymnasium.wrappers.FlattenObservation"
 MIN_IMAGE = 36
 
 
-def to_zoo(preprocessing: Mapping[str, Any], env_kwargs: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
+def to_zoo(
+    preprocessing: Mapping[str, Any], env_kwargs: Mapping[str, Any], *, normalizing: bool = False
+) -> tuple[dict[str, Any], str]:
     """Return the Zoo's keys for an environment.
 
     Args:
         preprocessing: What is done to it, as :class:`~tuner.envs.make.EnvFacts` has it.
         env_kwargs: Its keyword arguments.
+        normalizing: Whether the Zoo's ``normalize`` comes around it. Stable-Baselines3's VecNormalize takes nothing but
+            vectors as observations; flattened, numbers are the one-hot vectors that a network sees of them anyway.
 
     Returns:
         (settings with ``policy`` and, where needed, ``env_wrapper``, ``frame_stack`` and ``env_kwargs``; why the Zoo
@@ -31,6 +35,8 @@ def to_zoo(preprocessing: Mapping[str, Any], env_kwargs: Mapping[str, Any]) -> t
         return settings, "RL Zoo does not train on rendered frames (--pixels)."
     if preprocessing.get("needs_wrapper"):
         return settings, str(preprocessing["needs_wrapper"])
+    if normalizing and "image" in preprocessing:
+        return settings, "RL Zoo cannot normalise rewards where observations are images."
     if "frame_skip" in preprocessing:
         # The wrapper skips frames: the environment must not skip as well.
         kwargs["frameskip"] = 1
@@ -41,7 +47,7 @@ def to_zoo(preprocessing: Mapping[str, Any], env_kwargs: Mapping[str, Any]) -> t
         if min(preprocessing["image"][1:]) < MIN_IMAGE:
             return settings, f"Stable-Baselines3's CnnPolicy takes images of at least {MIN_IMAGE} x {MIN_IMAGE}."
         settings["policy"] = "CnnPolicy"
-    elif "flattened" in preprocessing:
+    elif "flattened" in preprocessing or (normalizing and "encoded" in preprocessing):
         settings["env_wrapper"] = [FLATTEN_WRAPPER]
     return settings | ({"env_kwargs": kwargs} if kwargs else {}), ""
 

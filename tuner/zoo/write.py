@@ -100,7 +100,12 @@ def _yaml(
     env_kwargs: Mapping[str, Any],
     preprocessing: Mapping[str, Any],
 ) -> tuple[str, bool, str]:
-    surroundings, unknown = to_zoo(preprocessing, env_kwargs)
+    arguments = zoo_arguments(hyperparameters) if hyperparameters.zoo_name() else {}
+    if ("image" in preprocessing or preprocessing.get("encoded") == "Discrete") and "normalize" in arguments:
+        arguments["normalize"]["norm_obs"] = False  # no quantities: they train as they are
+        if not any(arguments["normalize"].values()):
+            del arguments["normalize"]
+    surroundings, unknown = to_zoo(preprocessing, env_kwargs, normalizing="normalize" in arguments)
     reason = _beyond_zoo(hyperparameters) or unknown
     module = ""
     if reason:
@@ -117,7 +122,7 @@ def _yaml(
         }
     else:
         module, _, key = env.rpartition(":")
-        content = {key: {"n_timesteps": n_timesteps, **surroundings, **zoo_arguments(hyperparameters)}}
+        content = {key: {"n_timesteps": n_timesteps, **surroundings, **arguments}}
     text = yaml.safe_dump(content, sort_keys=False, allow_unicode=False, default_flow_style=None)
     if module and not reason:
         text += f"# RL Zoo needs --gym-packages {module}; tune train needs --env {env}\n"

@@ -6,7 +6,9 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
+from numpy.typing import NDArray
 
 from tuner.report.figures.palette import COLOURS, SURFACE, Mark, colorscale, light
 from tuner.report.numbers.axes import ParameterAxis
@@ -88,12 +90,12 @@ def markers(
     """Return one marker for each trial; ``hover`` is what follows the trial's number."""
     style = {"color": mark.colour, "symbol": mark.symbol, "size": 7, "line": {"width": 1.4, "color": mark.colour}}
     return go.Scatter(
-        x=list(x),
-        y=list(y),
+        x=data_array(x),
+        y=data_array(y),
         mode="markers",
         name=mark.word,
         marker=style | more.pop("marker", {}),
-        customdata=list(trials),
+        customdata=data_array(trials),
         hovertemplate=f"trial %{{customdata}}<br>{hover}<extra>{mark.word}</extra>",
         **more,
     )
@@ -121,6 +123,14 @@ def score_coloraxis(scores: Sequence[float]) -> dict[str, Any]:
             "len": 0.9,
         },
     }
+
+
+def data_array(values: Iterable[Any]) -> NDArray[np.object_]:
+    """Return values, one for each point, as plotly takes them whole: of a list it looks at each element, many times."""
+    values = list(values)
+    array = np.empty(len(values), dtype=object)
+    array[:] = values
+    return array
 
 
 def broken(pieces: Iterable[Sequence[Any]]) -> list[Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from tuner.report.figures.base import broken, canvas, log_ticks, markers, score_coloraxis, threshold_line
+from tuner.report.figures.base import broken, canvas, data_array, log_ticks, markers, score_coloraxis, threshold_line
 from tuner.report.figures.palette import RAMP, light, mark, ramp_step
 from tuner.report.numbers.trials import METRICS, Series, curves_series, metrics_series
 from tuner.result.study import StudyData
@@ -78,12 +78,12 @@ def _line(steps: list[Any], values: list[Any], trials: list[Any], what: str, sty
         values[i - 1] is None or values[i] is None for i in range(1, len(values))
     )
     return go.Scatter(
-        x=steps,
-        y=values,
+        x=data_array(steps),
+        y=data_array(values),
         mode="markers" if single else "lines",
         line=style,
         marker={"color": style["color"], "size": 6},
-        customdata=trials,
+        customdata=data_array(trials),
         hovertemplate=f"trial %{{customdata}}<br>step %{{x:,}}<br>{what} %{{y:.4~g}}<extra></extra>",
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import plotly.graph_objects as go
 
-from tuner.report.figures.base import canvas
+from tuner.report.figures.base import canvas, data_array
 from tuner.report.figures.palette import light, mark
 from tuner.report.numbers.trials import effort_series, timeline_series
 from tuner.result.study import StudyData
@@ -21,8 +21,8 @@ def steps_by_trial(data: StudyData) -> go.Figure | None:
         hover = "trial %{x}<br>%{y:,} steps<extra>" + mark(outcome).word + "</extra>"
         figure.add_trace(
             go.Bar(
-                x=[series["trial"][i] for i in rows],
-                y=[series["spent"][i] for i in rows],
+                x=data_array(series["trial"][i] for i in rows),
+                y=data_array(series["spent"][i] for i in rows),
                 name=mark(outcome).word,
                 marker={"color": mark(outcome).colour},
                 width=0.85,
@@ -33,8 +33,8 @@ def steps_by_trial(data: StudyData) -> go.Figure | None:
     if saved:
         figure.add_trace(
             go.Bar(
-                x=[series["trial"][i] for i in saved],
-                y=[series["saved"][i] for i in saved],
+                x=data_array(series["trial"][i] for i in saved),
+                y=data_array(series["saved"][i] for i in saved),
                 name="saved by ending early",
                 marker={"color": light("saved")},
                 width=0.85,
@@ -58,9 +58,9 @@ def timeline(data: StudyData) -> go.Figure | None:
         hover = f"trial %{{y}}<br>from %{{base:.3~f}} for %{{x:.3~f}} {unit}<extra>{mark(outcome).word}</extra>"
         figure.add_trace(
             go.Bar(
-                x=[series["duration_s"][i] / size for i in rows],
-                y=[series["trial"][i] for i in rows],
-                base=[series["start_s"][i] / size for i in rows],
+                x=data_array(series["duration_s"][i] / size for i in rows),
+                y=data_array(series["trial"][i] for i in rows),
+                base=data_array(series["start_s"][i] / size for i in rows),
                 orientation="h",
                 name=mark(outcome).word,
                 marker={"color": mark(outcome).colour},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import plotly.graph_objects as go
 
-from tuner.report.figures.base import canvas, markers, star, threshold_line
+from tuner.report.figures.base import canvas, data_array, markers, star, threshold_line
 from tuner.report.figures.palette import light, mark
 from tuner.report.numbers.trials import history_series
 from tuner.result.study import StudyData
@@ -34,8 +34,8 @@ def optimization_history(data: StudyData) -> go.Figure | None:
 
 def _best_so_far(trials: list[int], scores: list[float]) -> go.Scatter:
     return go.Scatter(
-        x=trials,
-        y=scores,
+        x=data_array(trials),
+        y=data_array(scores),
         mode="lines",
         name="best so far",
         line={"color": light("best"), "width": 2, "shape": "hv"},

@@ -4,26 +4,35 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
 
-from tuner.report.figures.base import broken, canvas, score_coloraxis, star, style_axis
+from tuner.report.figures.base import broken, canvas, data_array, score_coloraxis, star, style_axis
 from tuner.report.figures.palette import RAMP, SURFACE, colorscale, light, ramp_step
 from tuner.report.numbers.axes import parameter_axes
 from tuner.report.numbers.parameters import Series, contours_series, parallel_series
 from tuner.result.study import StudyData
 from tuner.text import figure_text, number
 
+#: Lines that can be told apart, and that a browser draws at once; of more trials, this many.
+LINES = 500
+
 
 def parallel_coordinates(data: StudyData) -> go.Figure | None:
     """Return one line for each scored trial across all sampled parameters and its score.
 
+    Of more than :data:`LINES` trials, as many, evenly over the ranks of their scores, best and worst among them.
     Drawn with ordinary lines: plotly's own trace needs WebGL, which many offline readers lack. ``layout.meta.lines``
     (trial to its heights) lets the page trace single trials under the pointer.
     """
     series = parallel_series(data)
     if len(series["trial"]) < 2 or not series["parameter"]:
         return None
-    figure = canvas(440)
+    trials = len(series["trial"])
+    if trials > LINES:
+        series = _thinned(series, None if data.best is None else series["trial"].index(data.best.number))
+    title = "" if trials <= LINES else f"{LINES} of {trials:,} trials, evenly from the best to the worst"
+    figure = canvas(440, x_title=title)
     scores = series["score"]
     low, high = min(scores), max(scores)
     heights = [
@@ -35,7 +44,8 @@ def parallel_coordinates(data: StudyData) -> go.Figure | None:
     for i, score in enumerate(scores):
         groups.setdefault(ramp_step(score, scores), []).append(i)
     for step, members in sorted(groups.items()):
-        trace = go.Scatter(x=broken([columns] * len(members)), y=broken([heights[i] for i in members]), mode="lines")
+        x, y = broken([columns] * len(members)), broken([heights[i] for i in members])
+        trace = go.Scatter(x=data_array(x), y=data_array(y), mode="lines")
         trace.update(line={"color": RAMP[0][step], "width": 1.3}, opacity=0.8, hoverinfo="skip", showlegend=False)
         figure.add_trace(trace)
     if data.best is not None:
@@ -52,6 +62,14 @@ def parallel_coordinates(data: StudyData) -> go.Figure | None:
     return figure
 
 
+def _thinned(series: Series, best: int | None) -> Series:
+    """Return the series of :data:`LINES` of its trials, evenly over the ranks of their scores, ``best`` among them."""
+    ranked = sorted(range(len(series["trial"])), key=lambda i: (i != best, -series["score"][i]))
+    chosen = sorted(ranked[place] for place in np.linspace(0, len(ranked) - 1, LINES).round().astype(int))
+    rows = {key: [series[key][i] for i in chosen] for key in ("trial", "score", "value", "position")}
+    return {**series, **rows}
+
+
 def _handles(series: Series, heights: list[list[Any]], columns: list[int]) -> go.Scatter:
     """Return small points on the axes: what the pointer meets."""
     x, y, trials, texts = [], [], [], []
@@ -66,12 +84,12 @@ def _handles(series: Series, heights: list[list[Any]], columns: list[int]) -> go
                 shown = number(values[column]) if isinstance(values[column], int | float) else str(values[column])
                 texts.append(f"{figure_text(names[column])} {figure_text(shown)}")
     return go.Scatter(
-        x=x,
-        y=y,
+        x=data_array(x),
+        y=data_array(y),
         mode="markers",
         marker={"size": 5, "color": light("muted"), "opacity": 0.35},
-        customdata=trials,
-        text=texts,
+        customdata=data_array(trials),
+        text=data_array(texts),
         hovertemplate="trial %{customdata}<br>%{text}<extra></extra>",
         showlegend=False,
     )
@@ -129,16 +147,16 @@ def contours(data: StudyData) -> dict[str, go.Figure]:
         hover = "%{x}<br>%{y}<br>score %{marker.color:.4~f}"
         figure.add_trace(
             go.Scatter(
-                x=x,
-                y=y,
+                x=data_array(x),
+                y=data_array(y),
                 mode="markers",
                 marker={
-                    "color": series["score"],
+                    "color": data_array(series["score"]),
                     "coloraxis": "coloraxis",
                     "size": 8,
                     "line": {"color": light("ink"), "width": 0.8},
                 },
-                customdata=series["trial"],
+                customdata=data_array(series["trial"]),
                 hovertemplate=f"trial %{{customdata}}<br>{hover}<extra></extra>",
                 showlegend=False,
             )

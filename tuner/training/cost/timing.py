@@ -63,10 +63,12 @@ def measure_all(runs: Sequence[tuple[RunSpec, int]], tell: Callable[[str], None]
     """Measure each of some (run, lanes), saying so before each.
 
     Once :data:`PATIENCE_S` is spent, the rest are taken for the last one measured with as many lanes, if any: there the
-    environment's own steps decide, which are the same for all settings.
+    environment's own steps decide, which are the same for all settings. What has to be compiled first is not counted.
     """
     costs: list[RunCosts] = []
     by_lanes: dict[int, RunCosts] = {}
+    if runs:
+        warm_up(runs[0][0])
     started = time.perf_counter()
     for number, (spec, lanes) in enumerate(runs):
         if not costs or time.perf_counter() - started < PATIENCE_S:
@@ -76,6 +78,11 @@ def measure_all(runs: Sequence[tuple[RunSpec, int]], tell: Callable[[str], None]
         else:
             costs.append(by_lanes.get(lanes, costs[-1]))
     return costs
+
+
+def warm_up(spec: RunSpec) -> None:
+    """Train a few steps, so that what is imported and compiled at first use is there."""
+    _train(spec, 1, (1, 2, 3), EvaluationSpec(episodes=1, seed=spec.evaluation.seed, max_steps=1))
 
 
 def measure(spec: RunSpec, lanes: int, piece_s: float = PIECE_S) -> RunCosts:
