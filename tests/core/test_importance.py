@@ -6,10 +6,14 @@ import warnings
 import numpy as np
 import optuna
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.importance import PedAnovaImportanceEvaluator
 from optuna.trial import TrialState, create_trial
+from scipy.special import ndtr
 
+from tuner.core.importance import _normal_cdf
 from tuner.study.reading.importance import importance_of
 
 SPACE = {
@@ -102,3 +106,8 @@ def test_trials_that_are_not_completed_or_not_finite_do_not_count():
     endless = create_trial(value=float("inf"), params={"share": 0.5}, distributions={"share": SPACE["share"]})
     assert importance_of([*trials, stopped, endless]) == importance_of(trials)
     assert importance_of(trials[:9]) == {}
+
+
+@given(st.floats(-60, 60))
+def test_the_tabulated_normal_distribution_is_scipys(x):
+    assert _normal_cdf(np.array([x]))[0] == pytest.approx(ndtr(x), abs=1e-13)

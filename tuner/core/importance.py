@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
-from scipy.special import ndtr
 
 from tuner import seeding
 from tuner.core.statistics import CONFIDENCE
@@ -170,7 +170,35 @@ def _kernels(cells: Array, width: Array, left: float = 0.0) -> Array:
         left: How far left of the cells they are.
     """
     size = cells.shape[1]
-    edges = ndtr((np.arange(2 * size) - size + 0.5 + left) / width)  # from size - 0.5 left of a kernel to its right
+    edges = _normal_cdf(
+        (np.arange(2 * size) - size + 0.5 + left) / width
+    )  # from size - 0.5 left of a kernel to its right
     inside = (edges[:, size:] - edges[:, :size])[:, ::-1]  # mass on the grid, [R, size (kernel)]
     mass = sliding_window_view(np.diff(edges, axis=1), size, axis=1)[:, ::-1]  # [R, size (kernel), size (cell)]
     return np.asarray(np.einsum("rk,rkc->rc", cells / inside, mass))
+
+
+#: Where the normal distribution is tabulated: at multiples of the step up to this many standard deviations.
+_STEP, _REACH = 2.0**-9, 9.0
+
+
+def _normal_cdf(x: Array) -> Array:
+    """Return the normal distribution function, within 1e-13, by cubic Hermite interpolation.
+
+    SciPy's is as good, and takes 0.3 s to import: half of what ``tune show`` takes.
+    """
+    values, slopes = _tabulated()
+    place = (np.clip(x, -_REACH, _REACH) + _REACH) / _STEP
+    left = np.minimum(place.astype(np.intp), len(values) - 2)
+    t = place - left
+    low, high = values[left], values[left + 1]
+    bend = (1 - t) * slopes[left] - t * slopes[left + 1] + (2 * t - 1) * (high - low)
+    return np.asarray(low + t * (high - low) + t * (1 - t) * bend)
+
+
+@cache
+def _tabulated() -> tuple[Array, Array]:
+    """Return the distribution function at the knots, and its slopes per step."""
+    knots = np.arange(-_REACH, _REACH + _STEP / 2, _STEP)
+    values = np.array([0.5 * math.erfc(-x / math.sqrt(2)) for x in knots.tolist()])
+    return values, _STEP * np.exp(-(knots**2) / 2) / math.sqrt(2 * math.pi)

@@ -30,7 +30,7 @@ def importance_of(trials: Sequence[FrozenTrial]) -> dict[str, Importance]:
     complete = [t for t in trials if t.state == TrialState.COMPLETE and t.value is not None and math.isfinite(t.value)]
     if len(complete) < MIN_TRIALS:
         return {}
-    from tuner.core.importance import importances  # brings SciPy
+    from tuner.core.importance import importances
 
     names = sorted({name for trial in complete for name in trial.distributions})
     parameters = {name: _regimes(name, complete) for name in names}
