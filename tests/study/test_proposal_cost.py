@@ -101,3 +101,14 @@ def test_the_prior_draws_a_cheap_setting_as_much_more_often():
 def test_studies_of_earlier_rules_look_at_scores_alone():
     assert CURRENT.proposals == 2
     assert proposal_cost(dataclasses.replace(PLAN, rules=dataclasses.replace(CURRENT, proposals=1))) is None
+
+
+def test_where_seconds_are_what_a_study_may_spend_its_proposals_are_worth_their_promise_per_second():
+    dear, cheap = ({"batch_size": batch} for batch in (256, 16))
+
+    def weight(plan):
+        of_study, whole = proposal_cost(plan), proposal_cost(plan, 1.0)
+        return (of_study(dear) - of_study(cheap)) / (whole(dear) - whole(cheap))
+
+    timed = dataclasses.replace(PLAN, recipe=dataclasses.replace(PLAN.recipe, within=60.0))
+    assert (weight(PLAN), weight(timed)) == pytest.approx((0.5, 1.0))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import time
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,11 @@ from study_fakes import FakeExecutor, make_plan, search, supervise
 
 import tuner
 from tuner.errors import InputError
+from tuner.hyperparameters import algorithm_class
 from tuner.plan.naming import study_name
 from tuner.plan.recipe import StudyRecipe
-from tuner.plan.within import ENOUGH_TRIALS, MOST_TRIALS, SHORTEST, Deadlines, fit
+from tuner.plan.resolve import plan_study
+from tuner.plan.within import ENOUGH_TRIALS, MOST_TRIALS, SHORTEST, Deadlines, fit, plan_within
 from tuner.study.confirm.affordable import affordable
 from tuner.study.confirm.contestants import baselines, finalists
 from tuner.study.confirm.schedule import Job, rounds
@@ -104,6 +107,29 @@ def test_runs_that_are_still_training_at_the_deadline_are_given_up_and_said_to_b
     assert len([t for t in rows if t.outcome == "completed"]) == 5
     assert ended
     assert {t.reason for t in ended} == {"interrupted (the time is up)"}
+
+
+@pytest.mark.parametrize("seconds", [60.0, 600.0])
+def test_where_there_are_minutes_all_that_the_study_starts_with_is_timed(seconds, monkeypatch):
+    timed = []
+
+    class Second:
+        def training_s(self, spec) -> float:
+            timed.append(spec.hyperparameters)
+            return 1.0
+
+        def evaluation_s(self, spec, share) -> float:
+            return 0.0
+
+    monkeypatch.setattr("tuner.plan.within.time_runs", lambda plan, runs: [Second()] * len(runs))
+    plan = plan_study(StudyRecipe(env="CartPole-v1", within=seconds, workers=1))
+    fitted = plan_within(plan, Deadlines(time.monotonic(), seconds), None, 0)
+    starts = [plan.space.resolve(start.params) for start in plan.known.starts]
+    assert len(starts) > 2
+    assert timed == (starts if seconds > 60 else [algorithm_class("dqn")(), starts[0]])
+    # A run takes a second: 28 of 60 s are the search's, so that 48 fit where each has 28 / 48 of the steps.
+    share = fitted.grid[-1] / plan.grid[-1]
+    assert share == (pytest.approx(0.575, abs=0.03) if seconds == 60 else 1.0)
 
 
 @pytest.fixture
