@@ -104,7 +104,7 @@ def test_studies_of_earlier_rules_look_at_scores_alone():
 
 
 def test_where_seconds_are_what_a_study_may_spend_its_proposals_are_worth_their_promise_per_second():
-    dear, cheap = ({"batch_size": batch} for batch in (256, 16))
+    dear, cheap = (nearest_params(SPACE, from_mapping("dqn", {"batch_size": batch})) for batch in (256, 16))
 
     def weight(plan):
         of_study, whole = proposal_cost(plan), proposal_cost(plan, 1.0)

@@ -53,7 +53,9 @@ def confirm_command(parsed: argparse.Namespace) -> int:
 
 def verdict_lines(data: StudyData) -> list[str]:
     """Return what the confirm stage says, in the sentences of the page; none where there was no such stage."""
-    from tuner.report.numbers.evidence import evidence
+    if data.confirmation is None:
+        return []
+    from tuner.report.numbers.evidence import evidence  # brings SciPy
     from tuner.report.words.evidence import luck_sentences, verdict
 
     found = evidence(data)

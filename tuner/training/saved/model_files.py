@@ -30,6 +30,12 @@ Array = NDArray[Any]
 SCHEMA = 1
 WEIGHTS, MODEL = "weights.npz", "model.json"
 
+#: What version 0.1.0 wrote, which had no checksum of it.
+WITHOUT_CHECKSUM = {
+    "schema", "weights_sha256", "algorithm", "backend", "env", "hyperparameters", "seed", "grid", "n_timesteps",
+    "evaluation", "versions", "evaluations",
+}  # fmt: skip
+
 #: Before the names of the two files that hold what did best where another model, that of the last step, is there too.
 BEST = "best_"
 
@@ -128,7 +134,7 @@ def load_model(folder: Path, *, best: bool = False) -> SavedModel:
         model = json.loads(raw_model)
         if model["schema"] != SCHEMA:
             raise InputError(f"schema {SCHEMA} is expected, found {model['schema']!r}")
-        if model.get("sha256") not in (None, _checksum(model)):  # version 0.1.0 wrote none
+        if model.get("sha256") != _checksum(model) and model.keys() != WITHOUT_CHECKSUM:
             raise InputError("it is damaged or was edited: its content does not have its checksum")
         spec = _spec(model)
         evaluations = tuple(
