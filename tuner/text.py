@@ -113,7 +113,10 @@ def plain(value: Any) -> Any:
     if kind is int or value is None or kind is bool:
         return value
     if kind is list or kind is tuple:
-        return [plain(item) for item in value]
+        return [
+            item if type(item) is int or (type(item) is float and math.isfinite(item)) else plain(item)
+            for item in value
+        ]
     if isinstance(value, str):
         return printable(value)
     if isinstance(value, int):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import plotly.graph_objects as go
@@ -125,10 +125,17 @@ def score_coloraxis(scores: Sequence[float]) -> dict[str, Any]:
     }
 
 
+class _Whole(np.ndarray[Any, np.dtype[np.object_]]):
+    """An array that plotly has made read-only: it copies a figure's data time and again."""
+
+    def __deepcopy__(self, memo: dict[int, Any] | None, /) -> Self:
+        return self
+
+
 def data_array(values: Iterable[Any]) -> NDArray[np.object_]:
     """Return values, one for each point, as plotly takes them whole: of a list it looks at each element, many times."""
     values = list(values)
-    array = np.empty(len(values), dtype=object)
+    array = np.empty(len(values), dtype=object).view(_Whole)
     array[:] = values
     return array
 

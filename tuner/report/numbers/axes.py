@@ -87,6 +87,16 @@ class ParameterAxis:
 
 def parameter_axes(data: StudyData) -> dict[str, ParameterAxis]:
     """Return an axis for every parameter that any trial sampled, most important first, then in order of appearance."""
+    if not _LAST or _LAST[0][0] is not data:
+        _LAST[:] = [(data, _axes(data))]
+    return dict(_LAST[0][1])
+
+
+#: The study whose axes were asked for last, and its axes: a report asks twenty times.
+_LAST: list[tuple[StudyData, dict[str, ParameterAxis]]] = []
+
+
+def _axes(data: StudyData) -> dict[str, ParameterAxis]:
     values: dict[str, list[Any]] = {}
     for trial in data.trials:
         for name, value in trial.params.items():

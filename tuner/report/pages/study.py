@@ -48,7 +48,7 @@ def write_report(data: StudyData, folder: Path, *, best_yaml: str | None, comman
     commands = {key: line for key, line in commands.items() if key != "wider" or wider is not None}
     texts = {
         "trials.csv": tables.trials_frame(data).to_csv(index=False, lineterminator="\n"),
-        "report.json": json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False) + "\n",
+        "report.json": _json(document),
         "index.html": render(
             data, best_yaml=best_yaml, commands=commands, written=written, found=found, film=read_film(folder)
         ),
@@ -64,6 +64,15 @@ def write_report(data: StudyData, folder: Path, *, best_yaml: str | None, comman
             f"the report cannot be written to '{folder}': {error.strerror or error}. Choose a folder with --report-dir."
         ) from error
     return folder / "index.html"
+
+
+def _json(document: Mapping[str, Any]) -> str:
+    """Return JSON with a line for each key: Python's encoder takes ten times as long where it indents."""
+    lines = (
+        f"{json.dumps(key)}: {json.dumps(value, allow_nan=False, ensure_ascii=False)}"
+        for key, value in document.items()
+    )
+    return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
 def render(
