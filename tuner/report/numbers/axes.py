@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tuner.report.numbers.once import once
 from tuner.result.study import StudyData
 from tuner.text import value_text
 
@@ -85,18 +86,9 @@ class ParameterAxis:
         return (value - self.low) / (self.high - self.low)
 
 
+@once
 def parameter_axes(data: StudyData) -> dict[str, ParameterAxis]:
     """Return an axis for every parameter that any trial sampled, most important first, then in order of appearance."""
-    if not _LAST or _LAST[0][0] is not data:
-        _LAST[:] = [(data, _axes(data))]
-    return dict(_LAST[0][1])
-
-
-#: The study whose axes were asked for last, and its axes: a report asks twenty times.
-_LAST: list[tuple[StudyData, dict[str, ParameterAxis]]] = []
-
-
-def _axes(data: StudyData) -> dict[str, ParameterAxis]:
     values: dict[str, list[Any]] = {}
     for trial in data.trials:
         for name, value in trial.params.items():

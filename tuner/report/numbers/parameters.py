@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.report.numbers.axes import ParameterAxis, parameter_axes
+from tuner.report.numbers.once import once
 from tuner.result.study import StudyData, TrialRow
 from tuner.text import value_text
 
@@ -37,6 +38,7 @@ def importance_series(data: StudyData) -> Series:
     }
 
 
+@once
 def slices_series(data: StudyData) -> dict[str, Series]:
     """Return, for each sampled parameter, values and scores of scored trials, and the values of the others."""
     slices: dict[str, Series] = {}
@@ -58,6 +60,7 @@ def slices_series(data: StudyData) -> dict[str, Series]:
     return slices
 
 
+@once
 def parallel_series(data: StudyData) -> Series:
     """Return every scored trial as positions in [0, 1] along the parameters' axes; None where it has no value."""
     axes = parameter_axes(data)
@@ -73,6 +76,7 @@ def parallel_series(data: StudyData) -> Series:
     }
 
 
+@once
 def contours_series(data: StudyData) -> list[Series]:
     """Return, for pairs of the most important parameters, scored trials and a smoothed surface of their scores.
 

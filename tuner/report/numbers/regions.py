@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from tuner.core.regions import differs, favoured, good_trials, span
 from tuner.report.numbers.axes import ParameterAxis, parameter_axes
+from tuner.report.numbers.once import once
 from tuner.result.study import StudyData, TrialRow
 from tuner.text import value_text
 
@@ -50,6 +51,7 @@ class Region:
         return f"{value_text(float(f'{self.low:.2g}'))} to {value_text(float(f'{self.high:.2g}'))}"
 
 
+@once
 def regions(data: StudyData) -> list[Region]:
     """Return the regions of the parameters in which good trials differ from the others, the most important first.
 

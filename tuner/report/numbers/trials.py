@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from tuner.report.numbers.once import once
 from tuner.result.curve import CurvePoint
 from tuner.result.study import StudyData, TrialRow
 
@@ -63,6 +64,7 @@ def history_series(data: StudyData) -> Series:
     }
 
 
+@once
 def curves_series(data: StudyData) -> list[Series]:
     """Return the learning curve of every trial that was evaluated at least once."""
     curves = [
@@ -73,6 +75,7 @@ def curves_series(data: StudyData) -> list[Series]:
     return [c for c in curves if c["step"]]
 
 
+@once
 def metrics_series(data: StudyData) -> dict[str, list[Series]]:
     """Return metric to its curve in each trial that has it, the mean over seeds."""
     metrics: dict[str, list[Series]] = {}
