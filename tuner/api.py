@@ -7,8 +7,9 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from tuner.collecting import no_collecting
 from tuner.contract.roles import Executor
 from tuner.durable import check_writable
 from tuner.envs.source import source_digest
@@ -25,7 +26,6 @@ from tuner.plan.stored import plan_again
 from tuner.plan.within import Deadlines, plan_within
 from tuner.result.study import StudyData
 from tuner.storage_url import default_storage
-from tuner.study.confirm.stage import ConfirmStage
 from tuner.study.reading.study import load
 from tuner.study.search.open_study import open_study, stored_progress
 from tuner.study.search.outcomes import nothing_learned
@@ -38,6 +38,9 @@ from tuner.study.store.locks import Claim, advisory_lock, study_lock
 from tuner.training.run_checkpoint import RunCheckpoints
 from tuner.training.saved.film import check_can_be_filmed
 from tuner.zoo.write import export_trial, write_export
+
+if TYPE_CHECKING:
+    from tuner.study.confirm.stage import ConfirmStage
 
 
 @dataclass(frozen=True)
@@ -115,6 +118,8 @@ def run(
         if ending == "done" and failure is None:
             with advisory_lock(plan.storage, confirm_name(plan.name)) as mine:
                 if mine and recipe.confirm:
+                    from tuner.study.confirm.stage import ConfirmStage  # brings SciPy
+
                     ends = deadlines.report if deadlines is not None else None
                     stage = ConfirmStage(plan, load(plan.name, plan.storage), ends)
                     ending, failure = _confirm(plan, stage, progress, executor, mine)
@@ -155,6 +160,8 @@ def confirm(
         StudyFailedError: Ten runs in a row failed in the same way.
         StorageLostError: The database does not answer any more.
     """
+    from tuner.study.confirm.stage import ConfirmStage
+
     progress = progress or NoProgress()
     stored = load(name, storage)
     if stored.recipe.get("confirm") == 0:  # the search was told to leave it out; this command is asked for it
@@ -180,6 +187,7 @@ def confirm(
     return _result(plan, data, paths, ending)
 
 
+@no_collecting()
 def write_study_report(data: StudyData, storage: str, report_dir: Path) -> ReportPaths:
     """Write ``index.html``, ``report.json``, ``trials.csv`` and ``best.yaml`` into ``report_dir/<study>``.
 

@@ -75,7 +75,7 @@ def test_pruned_curves_end_in_a_mark(cartpole):
 
 def test_a_better_score_never_gets_a_weaker_colour():
     scores = list(np.random.default_rng(0).normal(size=50))
-    steps = [palette.ramp_step(s, scores) for s in sorted(scores)]
+    steps = palette.ramp_steps(sorted(scores))
     assert steps == sorted(steps) and steps[0] == 0 and steps[-1] == len(palette.RAMP[0]) - 1
 
 

@@ -10,13 +10,15 @@ from pathlib import Path
 
 import factory
 import numpy as np
+import pandas as pd
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tuner.report import figures
 from tuner.report.pages.document import report_document
 from tuner.report.pages.template import script_json
-from tuner.report.tables.trials import trials_frame
+from tuner.report.tables.trials import trials_csv, trials_frame
 from tuner.text import plain
 
 WRITTEN = datetime(2026, 3, 1, tzinfo=UTC)
@@ -38,7 +40,7 @@ def numbers(value):
 
 
 def table(data) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(trials_frame(data).to_csv(index=False))))
+    return list(csv.DictReader(io.StringIO(trials_csv(data))))
 
 
 def test_json_round_trips(cartpole):
@@ -157,3 +159,14 @@ def test_csv_keeps_whole_numbers_whole_beside_empty_cells():
 def test_csv_text_is_never_a_formula():
     rows = table(factory.study([factory.trial(0, "failed", reason='=HYPERLINK("x")')]))
     assert rows[0]["reason"] == '\'=HYPERLINK("x")'
+
+
+def test_the_frame_and_the_file_hold_the_same(cartpole):
+    frame = pd.read_csv(io.StringIO(trials_csv(cartpole)))
+    assert list(frame) == list(trials_frame(cartpole))
+    for name, column in trials_frame(cartpole).items():
+        expected = column.to_numpy(dtype=object, na_value=None)
+        for there, here in zip(frame[name], expected, strict=True):
+            assert (here in (None, "") and pd.isna(there)) or str(there) == str(here) or there == pytest.approx(here), (
+                name
+            )

@@ -10,6 +10,7 @@ from tuner.cli.confirm_command import verdict_lines
 from tuner.cli.console import aligned, console, decimal, one_line, say, setting, table
 from tuner.cli.parser import add_command, add_storage, whole_number
 from tuner.cli.progress import counts_text
+from tuner.collecting import no_collecting
 from tuner.durations import show_duration
 from tuner.errors import InputError
 from tuner.storage_url import default_storage, mask
@@ -142,8 +143,9 @@ def report_command(parsed: argparse.Namespace) -> int:
     from tuner.api import write_study_report
     from tuner.study.reading.study import load
 
-    data = load(parsed.study, parsed.storage)
-    paths = write_study_report(data, parsed.storage or default_storage(), Path(parsed.report_dir))
+    with no_collecting():
+        data = load(parsed.study, parsed.storage)
+        paths = write_study_report(data, parsed.storage or default_storage(), Path(parsed.report_dir))
     say(paths.page)
     return 0
 

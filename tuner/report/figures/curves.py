@@ -8,7 +8,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from tuner.report.figures.base import broken, canvas, data_array, log_ticks, markers, score_coloraxis, threshold_line
-from tuner.report.figures.palette import RAMP, light, mark, ramp_step
+from tuner.report.figures.palette import RAMP, light, mark, ramp_steps
 from tuner.report.numbers.trials import METRICS, Series, curves_series, metrics_series
 from tuner.result.study import StudyData
 from tuner.text import number
@@ -56,10 +56,10 @@ def metric_curves(data: StudyData) -> dict[str, go.Figure]:
 
 def _lines(curves: list[Series], key: str, what: str) -> list[go.Scatter]:
     """Return unscored curves as one grey trace, scored ones as one trace for each step of the colour ramp."""
-    scores = [c["score"] for c in curves if c["score"] is not None]
-    groups: dict[int, list[Series]] = {}
-    for curve in curves:
-        step = -1 if curve["score"] is None else ramp_step(curve["score"], scores)
+    scored = [c for c in curves if c["score"] is not None]
+    unscored = [c for c in curves if c["score"] is None]
+    groups: dict[int, list[Series]] = {-1: unscored} if unscored else {}
+    for curve, step in zip(scored, ramp_steps([c["score"] for c in scored]), strict=True):
         groups.setdefault(step, []).append(curve)
     traces = []
     for step, members in sorted(groups.items()):

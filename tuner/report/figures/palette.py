@@ -70,11 +70,11 @@ def colorscale() -> list[tuple[float, str]]:
     return [(i / steps, colour) for i, colour in enumerate(RAMP[0])]
 
 
-def ramp_step(value: float, scores: Sequence[float]) -> int:
-    """Return which step of the ramp ``value`` falls on, from 0 to 6; the last when all scores are equal."""
-    low, high = min(scores), max(scores)
+def ramp_steps(scores: Sequence[float]) -> list[int]:
+    """Return which step of the ramp each score falls on, from 0 to 6; the last when all scores are equal."""
+    low, high = min(scores, default=0.0), max(scores, default=0.0)
     last = len(RAMP[0]) - 1
-    return last if high == low else min(last, int((value - low) / (high - low) * (last + 1)))
+    return [last if high == low else min(last, int((s - low) / (high - low) * (last + 1))) for s in scores]
 
 
 def dark_twins() -> dict[str, str]:

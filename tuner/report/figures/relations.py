@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from tuner.report.figures.base import broken, canvas, data_array, score_coloraxis, star, style_axis
-from tuner.report.figures.palette import RAMP, SURFACE, colorscale, light, ramp_step
+from tuner.report.figures.palette import RAMP, SURFACE, colorscale, light, ramp_steps
 from tuner.report.numbers.axes import parameter_axes
 from tuner.report.numbers.parameters import Series, contours_series, parallel_series
 from tuner.result.study import StudyData
@@ -41,8 +41,8 @@ def parallel_coordinates(data: StudyData) -> go.Figure | None:
     ]
     columns = list(range(len(series["parameter"]) + 1))
     groups: dict[int, list[int]] = {}
-    for i, score in enumerate(scores):
-        groups.setdefault(ramp_step(score, scores), []).append(i)
+    for i, step in enumerate(ramp_steps(scores)):
+        groups.setdefault(step, []).append(i)
     for step, members in sorted(groups.items()):
         x, y = broken([columns] * len(members)), broken([heights[i] for i in members])
         trace = go.Scatter(x=data_array(x), y=data_array(y), mode="lines")

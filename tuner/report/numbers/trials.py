@@ -78,19 +78,20 @@ def curves_series(data: StudyData) -> list[Series]:
 @once
 def metrics_series(data: StudyData) -> dict[str, list[Series]]:
     """Return metric to its curve in each trial that has it, the mean over seeds."""
-    metrics: dict[str, list[Series]] = {}
-    for name in METRICS:
-        for trial in data.trials:
+    metrics: dict[str, list[Series]] = {name: [] for name in METRICS}
+    for trial in data.trials:
+        shared = list(_shared_points(trial))
+        for name, curves in metrics.items():
             steps, values = [], []
-            for step, points in _shared_points(trial):
+            for step, points in shared:
                 found = [p.metrics[name] for p in points if math.isfinite(p.metrics.get(name, math.nan))]
                 if found:
                     steps.append(step)
                     values.append(sum(found) / len(found))
             if steps:
                 curve = {"trial": trial.number, "outcome": trial.outcome, "score": trial.score}
-                metrics.setdefault(name, []).append({**curve, "step": steps, "value": values})
-    return metrics
+                curves.append({**curve, "step": steps, "value": values})
+    return {name: curves for name, curves in metrics.items() if curves}
 
 
 def effort_series(data: StudyData) -> Series:

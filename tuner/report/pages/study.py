@@ -47,7 +47,7 @@ def write_report(data: StudyData, folder: Path, *, best_yaml: str | None, comman
     wider = wider_space(data, edges(data))
     commands = {key: line for key, line in commands.items() if key != "wider" or wider is not None}
     texts = {
-        "trials.csv": tables.trials_frame(data).to_csv(index=False, lineterminator="\n"),
+        "trials.csv": tables.trials_csv(data),
         "report.json": _json(document),
         "index.html": render(
             data, best_yaml=best_yaml, commands=commands, written=written, found=found, film=read_film(folder)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from tuner.errors import InputError
 from tuner.hyperparameters import algorithm_class, field_infos
@@ -16,6 +16,9 @@ from tuner.report.numbers.edges import end_of, tells_apart
 from tuner.report.numbers.trials import last_evaluation
 from tuner.result.study import StudyData, TrialRow
 from tuner.text import duration, number, plain, printable, value_text
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,16 @@ def trial_rows(data: StudyData) -> list[list[Cell]]:
     return [_trial_row(trial, names, data.chosen, with_source=data.knew_beforehand) for trial in data.trials]
 
 
+def trials_csv(data: StudyData) -> str:
+    """Return ``trials.csv``: the columns of :func:`trials_frame`, and a line for each trial."""
+    columns, rows = _columns_and_rows(data)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
 def trials_frame(data: StudyData) -> pd.DataFrame:
     """Return all trials as ``trials.csv`` holds them, one row each.
 
@@ -95,6 +108,16 @@ def trials_frame(data: StudyData) -> pd.DataFrame:
     ``duration_s``, ``started``, ``finished``, ``seeds`` (separated by spaces), ``reason``; ``source`` (empty for the
     sampler's own) where something was known beforehand.
     """
+    import pandas as pd
+
+    columns, rows = _columns_and_rows(data)
+    frame = pd.DataFrame(rows, columns=columns)
+    # Whole numbers stay whole when another trial has none: pandas would write 64 as 64.0.
+    whole = [c for c in columns if rows and all(_is_int(row[c]) or row[c] is None for row in rows)]
+    return frame.astype(dict.fromkeys(whole, "Int64"))
+
+
+def _columns_and_rows(data: StudyData) -> tuple[list[str], list[dict[str, Any]]]:
     names = list(parameter_axes(data))
     varying = [n for n in _varying_fields(data) if n not in names]
     rows = []
@@ -119,11 +142,15 @@ def trials_frame(data: StudyData) -> pd.DataFrame:
         if data.knew_beforehand:
             row["source"] = _csv_value(trial.source)
         rows.append(row)
-    columns = ["number", "state", "outcome", "score", "final_return", "steps", "duration_s"]
-    frame = pd.DataFrame(rows, columns=None if rows else columns)
-    # Whole numbers stay whole when another trial has none: pandas would write 64 as 64.0.
-    whole = [c for c in (rows[0] if rows else ()) if all(_is_int(row[c]) or row[c] is None for row in rows)]
-    return frame.astype(dict.fromkeys(whole, "Int64"))
+    return list(rows[0]) if rows else [
+        "number",
+        "state",
+        "outcome",
+        "score",
+        "final_return",
+        "steps",
+        "duration_s",
+    ], rows
 
 
 def provenance_rows(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
