@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import signal
@@ -47,8 +48,12 @@ def gone_within(seconds: float, pids) -> bool:
 
 
 def worker_pids() -> set[int]:
-    children = psutil.Process().children(recursive=True)
-    return {c.pid for c in children if "multiprocessing.spawn" in " ".join(c.cmdline())}
+    found = set()
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess):  # it ends in this very moment
+            if "multiprocessing.spawn" in " ".join(child.cmdline()):
+                found.add(child.pid)
+    return found
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGTERM])
