@@ -52,7 +52,7 @@ def main() -> None:
         ("this", [sys.executable, "-m", "tuner"], options.ours),
         ("other", [str(options.other.absolute())], options.theirs),
     ]
-    print("| side | study seed | wall time | processor time | what it exports |\n|---|---|---|---|---|")
+    print("| side | study seed | wall time | processor time | verdict |\n|---|---|---|---|---|")
     for pair in range(options.pairs):
         for side in sides[:: 1 if pair % 2 else -1]:
             print(run(*side, pair), flush=True)

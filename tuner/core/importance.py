@@ -172,9 +172,8 @@ def _kernels(cells: Array, width: Array, left: float = 0.0) -> Array:
         left: How far left of the cells they are.
     """
     size = cells.shape[1]
-    edges = _normal_cdf(
-        (np.arange(2 * size) - size + 0.5 + left) / width
-    )  # from size - 0.5 left of a kernel to its right
+    # From size - 0.5 cells left of a kernel to as many right of it, [R, 2 size].
+    edges = _normal_cdf((np.arange(2 * size) - size + 0.5 + left) / width)
     inside = (edges[:, size:] - edges[:, :size])[:, ::-1]  # mass on the grid, [R, size (kernel)]
     mass = sliding_window_view(np.diff(edges, axis=1), size, axis=1)[:, ::-1]  # [R, size (kernel), size (cell)]
     return np.asarray(np.einsum("rk,rkc->rc", cells / inside, mass))
