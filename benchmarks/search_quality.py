@@ -38,8 +38,8 @@ from tuner.hyperparameters import Hyperparameters
 from tuner.plan.recipe import StudyRecipe
 from tuner.plan.resolve import StudyPlan, plan_study
 from tuner.space.model import SearchSpace
+from tuner.study.sampling.samplers import make_sampler
 from tuner.study.search.ledger import Settled
-from tuner.study.search.samplers import make_sampler
 from tuner.study.search.supervisor import StudySupervisor
 
 sys.path.append(str(Path(__file__).parent / "lab"))

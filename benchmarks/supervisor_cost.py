@@ -35,8 +35,8 @@ from tuner.plan.recipe import StudyRecipe
 from tuner.plan.resolve import StudyPlan
 from tuner.seeding import sampler_seed
 from tuner.space.parse import parse_space
+from tuner.study.sampling.samplers import make_sampler
 from tuner.study.search.open_study import open_study
-from tuner.study.search.samplers import make_sampler
 from tuner.study.search.supervisor import StudySupervisor
 from tuner.study.store import keys as attr
 from tuner.study.store.connect import open_storage

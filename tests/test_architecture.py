@@ -22,7 +22,7 @@ FLOORS = [
     {"training", "result"},
     {"zoo", "report"},
     {"plan"},
-    {"execution", "study"},
+    {"execution", "study", "study_report"},
     {"api"},
     {"cli"},
     {"__main__"},
@@ -36,7 +36,7 @@ ONLY = {
 }
 
 #: The rooms of the study, from the ground up. Reading and upkeep stand side by side.
-STUDY_FLOORS = [{"store"}, {"search"}, {"confirm"}, {"reading"}, {"upkeep"}]
+STUDY_FLOORS = [{"store"}, {"sampling"}, {"search"}, {"confirm"}, {"reading"}, {"upkeep"}]
 
 #: The rooms of the report: what is said as numbers, then in words, then as rows or drawn, then on a page.
 REPORT_FLOORS = [{"numbers"}, {"words"}, {"tables", "figures"}, {"pages"}]

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tuner.collecting import no_collecting
 from tuner.contract.roles import Executor
 from tuner.durable import check_writable
 from tuner.envs.source import source_digest
 from tuner.errors import InputError, StudyFailedError, TunerError
 from tuner.execution.choose import interruptible, make_executor, with_workers
 from tuner.hyperparameters import Hyperparameters, from_mapping
-from tuner.plan.command_lines import recipe_command, study_commands
 from tuner.plan.cost import refuse_what_cannot_fit
-from tuner.plan.naming import confirm_name, file_name
+from tuner.plan.naming import confirm_name
 from tuner.plan.recipe import StudyRecipe
-from tuner.plan.recipe import from_mapping as recipe_from_mapping
 from tuner.plan.resolve import StudyPlan, plan_study
 from tuner.plan.stored import plan_again
 from tuner.plan.within import Deadlines, plan_within
@@ -35,9 +31,9 @@ from tuner.study.search.supervisor import Ending, StudySupervisor
 from tuner.study.store.database import sqlite_path
 from tuner.study.store.identity import Watched
 from tuner.study.store.locks import Claim, advisory_lock, study_lock
+from tuner.study_report import ReportPaths, write_study_report
 from tuner.training.run_checkpoint import RunCheckpoints
 from tuner.training.saved.film import check_can_be_filmed
-from tuner.zoo.write import export_trial, write_export
 
 if TYPE_CHECKING:
     from tuner.study.confirm.stage import ConfirmStage
@@ -63,14 +59,6 @@ class StudyResult:
     report: Path
     export: Path | None
     ending: Ending
-
-
-@dataclass(frozen=True)
-class ReportPaths:
-    """What was written about a study: the page, and ``best.yaml`` unless no trial has completed."""
-
-    page: Path
-    best_yaml: Path | None
 
 
 def run(
@@ -185,41 +173,6 @@ def confirm(
     if failure is not None:
         raise StudyFailedError(f"{failure} Report: {paths.page}")
     return _result(plan, data, paths, ending)
-
-
-@no_collecting()
-def write_study_report(data: StudyData, storage: str, report_dir: Path) -> ReportPaths:
-    """Write ``index.html``, ``report.json``, ``trials.csv`` and ``best.yaml`` into ``report_dir/<study>``.
-
-    Args:
-        data: The study.
-        storage: Its storage URL, shown in commands with the password masked.
-        report_dir: Folder of all reports.
-
-    Raises:
-        InputError: The folder cannot be written.
-    """
-    from tuner.report.pages.study import write_report
-
-    folder = report_dir / file_name(data.name)
-    best_path: Path | None = None
-    text: str | None = None
-    if data.chosen is not None and data.chosen.hyperparameters and data.recipe:
-        export = export_trial(data)
-        best_path, text = folder / "best.yaml", export.text
-        try:
-            write_export(export, best_path)
-        except OSError as error:
-            raise InputError(
-                f"{best_path} cannot be written: {error.strerror or error}. Choose a folder with --report-dir."
-            ) from error
-    commands = {}
-    if data.recipe:
-        recipe = recipe_from_mapping({**data.recipe, "storage": None})
-        commands = study_commands(recipe, data.name, storage, str(best_path) if best_path else None)
-        wider = dataclasses.replace(recipe, space=str(folder / "wider.yaml"), study=None)
-        commands["wider"] = recipe_command(wider, data.name, storage)
-    return ReportPaths(write_report(data, folder, best_yaml=text, commands=commands), best_path)
 
 
 def _tell_dashboard(data: StudyData, storage: str, progress: ProgressListener) -> None:

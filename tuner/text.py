@@ -102,6 +102,10 @@ def figure_text(text: Any) -> str:
     return html.escape(printable(str(text)), quote=False).replace("%{", "%&#123;")
 
 
+#: A list of nothing else, with a finite sum, is plain.
+_PLAIN_NUMBERS = frozenset((int, float))
+
+
 def plain(value: Any) -> Any:
     """Return ``value`` as JSON knows it: text, finite numbers, booleans, None, lists and string-keyed mappings.
 
@@ -112,11 +116,13 @@ def plain(value: Any) -> Any:
         return value if math.isfinite(value) else None
     if kind is int or value is None or kind is bool:
         return value
-    if kind is list or kind is tuple:
-        return [
-            item if type(item) is int or (type(item) is float and math.isfinite(item)) else plain(item)
-            for item in value
-        ]
+    if (kind is list or kind is tuple) and _PLAIN_NUMBERS.issuperset(map(type, value)) and math.isfinite(sum(value)):
+        return list(value)
+    return _plain(value)
+
+
+def _plain(value: Any) -> Any:
+    """Return one of the rarer kinds."""
     if isinstance(value, str):
         return printable(value)
     if isinstance(value, int):

@@ -42,8 +42,8 @@ from tuner.plan.recipe import StudyRecipe
 from tuner.plan.resolve import StudyPlan, plan_study
 from tuner.space.cube import Cube
 from tuner.space.model import SearchSpace
+from tuner.study.sampling.samplers import make_sampler
 from tuner.study.search.ledger import Settled
-from tuner.study.search.samplers import make_sampler
 from tuner.study.search.supervisor import StudySupervisor
 
 HERE = Path(__file__).parent

@@ -19,7 +19,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from tuner.space.cube import Cube
 from tuner.space.model import SearchSpace
-from tuner.study.search.proposals import distribution
+from tuner.study.sampling.proposals import distribution
 
 
 class SnappingSampler(BaseSampler):

@@ -14,7 +14,8 @@ from optuna.trial import TrialState, create_trial
 from scipy.special import ndtr
 
 from tuner.core.importance import _normal_cdf
-from tuner.study.reading.importance import importance_of
+from tuner.study.reading.importance import importance_of as importance_of_stored
+from tuner.study.reading.stored_study import stored_trial
 
 SPACE = {
     "rate": FloatDistribution(1e-5, 1e-1, log=True),
@@ -46,6 +47,10 @@ def trials_of(n, seed, score, most=None):
         params = {name: drawn(d, luck) for name, d in space.items()}
         trials.append(create_trial(value=score(params, luck), params=params, distributions=space))
     return trials
+
+
+def importance_of(trials):
+    return importance_of_stored([stored_trial(trial) for trial in trials])
 
 
 def optunas(trials):

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from study_fakes import FakeExecutor, make_plan, search
 
 from tuner import durable
-from tuner.api import write_study_report
 from tuner.envs.spec import EnvSpec
 from tuner.errors import InputError
 from tuner.hyperparameters import DQNHyperparameters
 from tuner.study.reading.study import load
+from tuner.study_report import write_study_report
 from tuner.zoo.read import read_config
 from tuner.zoo.write import config_yaml, export_trial, write_export
 

@@ -18,9 +18,9 @@ from tuner.plan.stored import plan_again
 from tuner.space.catalog import load_by_name
 from tuner.space.nearest import nearest_params
 from tuner.space.prior import load_prior, packaged_prior
+from tuner.study.sampling.proposals import STRENGTH, Proposals
+from tuner.study.sampling.samplers import make_sampler
 from tuner.study.search.asker import SpaceAsker
-from tuner.study.search.proposals import STRENGTH, Proposals
-from tuner.study.search.samplers import make_sampler
 from tuner.study.store import keys as attr
 
 SPACE = load_by_name("default").for_environment("Unheard-v0")[0].clip_to_budget()

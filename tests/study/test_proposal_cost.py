@@ -15,8 +15,8 @@ from tuner.plan.proposal_cost import proposal_cost
 from tuner.plan.recipe import StudyRecipe
 from tuner.plan.resolve import plan_study
 from tuner.space.nearest import nearest_params
-from tuner.study.search.proposals import Proposals, distribution
-from tuner.study.search.samplers import make_sampler
+from tuner.study.sampling.proposals import Proposals, distribution
+from tuner.study.sampling.samplers import make_sampler
 
 PLAN = plan_study(StudyRecipe(env="CartPole-v1", trials=10))
 SPACE = PLAN.space

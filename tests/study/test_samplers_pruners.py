@@ -15,9 +15,9 @@ from study_fakes import FakeExecutor, make_plan, search
 
 from tuner.contract.grid import warmup_steps
 from tuner.contract.rules import CURRENT
+from tuner.study.sampling.samplers import make_sampler, with_stopped
 from tuner.study.search.median_pruner import MedianMemory, lower_limit, tells
 from tuner.study.search.pruners import PruningRule, make_pruner
-from tuner.study.search.samplers import make_sampler, with_stopped
 
 GRID = tuple(range(100, 1001, 100))
 

@@ -347,7 +347,7 @@ def test_a_study_is_read_alike_by_query_and_by_optunas_interface(tmp_path):
     storage = open_storage(url, create=False)
     assert plain(by_query) == plain(stored_study("s", storage))
     assert stored_study("t", storage) is None
-    assert {t.state.name for t in by_query.trials} >= {"COMPLETE", "RUNNING"}
+    assert {t.state for t in by_query.trials} >= {"COMPLETE", "RUNNING"}
 
 
 def test_our_own_queries_are_for_optunas_newest_tables():

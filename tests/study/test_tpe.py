@@ -13,7 +13,8 @@ from optuna.samplers._tpe import _truncnorm
 from optuna.samplers._tpe.sampler import _split_trials
 from optuna.trial import TrialState, create_trial
 
-from tuner.study.search.tpe import BEST, BOUND, BoundedTPE, Ranking, good_side, rank
+from tuner.study.sampling.seen import Seen
+from tuner.study.sampling.tpe import BEST, BOUND, BoundedTPE, Ranking, good_side, rank
 
 pytestmark = pytest.mark.filterwarnings("ignore:`gamma` has been deprecated:FutureWarning")  # of plain_tpe
 
@@ -53,13 +54,49 @@ def propose(study, sampler):
 @pytest.mark.parametrize("n", [5, 60, 100])
 def test_up_to_the_bound_every_proposal_is_plain_tpes(n):
     for seed in range(3):
-        bounded = BoundedTPE(startup_trials=10, seed=seed, ranking=Ranking(), bound=100, best=50)
+        bounded = BoundedTPE(startup_trials=10, seed=seed, ranking=Ranking(), seen=Seen(), bound=100, best=50)
         plain = plain_tpe(seed)
         assert propose(study_of(n, seed, running=3), bounded) == propose(study_of(n, seed, running=3), plain)
 
 
+def branching(trial):
+    """Draw from a space with branches, a bound that follows another value, and choices that are equal but for type."""
+    trial.suggest_float("rate", 1e-5, 1e-1, log=True)
+    trial.suggest_categorical("kind", [1, True, None, "a", 0.5])
+    if trial.suggest_categorical("deep", [True, False]):
+        trial.suggest_int("layers", 1, 9, step=2)
+    size = trial.suggest_int("size", 16, 512, log=True)
+    trial.suggest_int("warmup", 0, size)
+    if trial.number == 41:
+        trial.suggest_float("odd", 0, 1)
+
+
+def test_what_is_kept_from_proposal_to_proposal_changes_none():
+    """Three trials run side by side, two of three finish, in another order than they began; 80 in all."""
+    ranking, seen = Ranking(), Seen()
+    makers = (plain_tpe, lambda seed: BoundedTPE(startup_trials=10, seed=seed, ranking=ranking, seen=seen))
+    studies = [optuna.create_study(direction="maximize") for _ in makers]
+    luck, running = random.Random(0), []
+    for number in range(80):
+        drawn = []
+        for study, make in zip(studies, makers, strict=True):
+            study.sampler = make(number)
+            drawn.append(study.ask())
+            branching(drawn[-1])
+        assert drawn[0].params == drawn[1].params, number
+        assert list(map(type, drawn[0].params.values())) == list(map(type, drawn[1].params.values()))
+        running.append(drawn)
+        if len(running) == 3:
+            score, state = luck.choice(
+                [(1.0, None), (luck.random(), None), (None, TrialState.PRUNED), (None, TrialState.FAIL)]
+            )
+            ended = running.pop(luck.randrange(3))
+            for study, trial in zip(studies, ended, strict=True):
+                study.tell(trial, score, state)
+
+
 def test_beyond_the_bound_it_sees_the_best_the_newest_and_all_that_run():
-    study, sampler = study_of(700, running=5), BoundedTPE(startup_trials=10, seed=1, ranking=Ranking())
+    study, sampler = study_of(700, running=5), BoundedTPE(startup_trials=10, seed=1, ranking=Ranking(), seen=Seen())
     trial = study.ask()
     sampler.before_trial(study, trial)
     seen = sampler._bounded(study).get_trials(deepcopy=False)
@@ -76,7 +113,7 @@ def test_beyond_the_bound_it_sees_the_best_the_newest_and_all_that_run():
 @pytest.mark.parametrize("seed", range(4))
 def test_beyond_the_bound_the_good_side_is_plain_tpes(seed):
     """The density of good trials is the same, ties, pruned trials and divergences included."""
-    study, sampler = study_of(900, seed), BoundedTPE(startup_trials=10, seed=1, ranking=Ranking())
+    study, sampler = study_of(900, seed), BoundedTPE(startup_trials=10, seed=1, ranking=Ranking(), seen=Seen())
     everything = study.get_trials(deepcopy=False)
     seen = sampler._bounded(study).get_trials(deepcopy=False)
     assert good_side(len(seen)) == good_side(len(everything)) == 25
@@ -118,11 +155,11 @@ def distance(params):
 @pytest.mark.slow
 def test_the_bound_costs_no_search_quality():
     """A bound of 60 met again and again in 160 trials: regret within noise of plain TPE's, and far below random's."""
-    ranking = {}
+    shared = {}
 
     def bounded(seed):
-        shared = ranking.setdefault(seed // 1000, Ranking())
-        return BoundedTPE(startup_trials=10, seed=seed, ranking=shared, bound=60, best=25)
+        ranking, seen = shared.setdefault(seed // 1000, (Ranking(), Seen()))
+        return BoundedTPE(startup_trials=10, seed=seed, ranking=ranking, seen=seen, bound=60, best=25)
 
     plain = [regret(plain_tpe, seed) for seed in range(8)]
     mine = [regret(bounded, seed) for seed in range(8)]

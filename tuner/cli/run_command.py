@@ -96,8 +96,8 @@ def _dry_run(recipe: StudyRecipe) -> int:
     from tuner.plan.cost import refuse_what_cannot_fit
     from tuner.plan.resolve import plan_study
     from tuner.plan.within import Deadlines, plan_within
+    from tuner.study.sampling.samplers import make_sampler
     from tuner.study.search.open_study import stored_progress
-    from tuner.study.search.samplers import make_sampler
     from tuner.study.store.database import sqlite_path
 
     plan = plan_study(recipe, with_workers)

@@ -140,8 +140,8 @@ def _last(trial: TrialRow) -> float | None:
 
 def report_command(parsed: argparse.Namespace) -> int:
     """Write the report and say where it is."""
-    from tuner.api import write_study_report
     from tuner.study.reading.study import load
+    from tuner.study_report import write_study_report
 
     with no_collecting():
         data = load(parsed.study, parsed.storage)

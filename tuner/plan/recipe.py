@@ -19,7 +19,7 @@ from tuner.hyperparameters import ALGORITHMS, BACKENDS, Backend, check_backends
 #: What a study may be called: it becomes a folder, a file and a key in the database.
 NAME_PATTERN = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}\Z")
 
-#: Samplers -> whether they look for good points, after random ones, or fill the space. ``study/search/samplers.py``
+#: Samplers -> whether they look for good points, after random ones, or fill the space. ``study/sampling/samplers.py``
 #: makes them.
 SAMPLERS = {"tpe": True, "random": False, "gp": True, "qmc": False}
 

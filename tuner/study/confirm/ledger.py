@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from optuna.trial import FrozenTrial, Trial, TrialState
+from optuna.trial import FrozenTrial, Trial
 
 from tuner.contract.spec import EvaluationSpec, RunId
 from tuner.hyperparameters import from_mapping
@@ -97,24 +97,28 @@ class ScheduleAsker:
 
 def results_of(trials: Iterable[FrozenTrial]) -> dict[Job, float | None]:
     """Return the result of each run that has ended."""
-    jobs = ((job_of(t), t) for t in trials if outcome_of(t) in attr.COUNTED)
+    jobs = ((job_of(t.user_attrs), t) for t in trials if outcome_of(t) in attr.COUNTED)
     return {job: _result(outcome_of(t), t.user_attrs.get(attr.SCORE)) for job, t in jobs if job is not None}
 
 
-def job_of(trial: FrozenTrial) -> Job | None:
-    """Return what a trial of a confirm study trains; None for one that another program made."""
-    stored = trial.user_attrs.get(attr.JOB)
-    if not isinstance(stored, list | tuple) or len(stored) != 3 or stored[1] not in ("select", "verdict"):
+def job_of(stored: Mapping[str, Any]) -> Job | None:
+    """Return what a trial of a confirm study trains, by what it stores; None for one that another program made."""
+    job = stored.get(attr.JOB)
+    if not isinstance(job, list | tuple) or len(job) != 3 or job[1] not in ("select", "verdict"):
         return None
-    return Job(str(stored[0]), stored[1], int(stored[2]))
+    return Job(str(job[0]), job[1], int(job[2]))
 
 
-def run_of(trial: FrozenTrial) -> tuple[str, ConfirmRun] | None:
-    """Return (the setting's key, the run) of a finished trial of a confirm study; None for any other."""
-    job, outcome = job_of(trial), outcome_of(trial)
-    if job is None or outcome not in attr.COUNTED or trial.state in (TrialState.RUNNING, TrialState.WAITING):
+def run_of(state: str, stored: Mapping[str, Any]) -> tuple[str, ConfirmRun] | None:
+    """Return (the setting's key, the run) of a finished trial of a confirm study; None for any other.
+
+    Args:
+        state: Optuna's, such as ``COMPLETE``.
+        stored: The trial's attributes.
+    """
+    job, outcome = job_of(stored), attr.outcome_in(state, stored.get(attr.OUTCOME))
+    if job is None or outcome not in attr.COUNTED or state in ("RUNNING", "WAITING"):
         return None
-    stored = trial.user_attrs
     rows = attr.curve_from_json(stored.get(attr.curve_key(0), []))
     return job.key, ConfirmRun(
         phase=job.phase,

@@ -27,11 +27,13 @@ def read_confirmation(searched: StoredStudy, confirmed: StoredStudy) -> Confirma
         searched: The search's study.
         confirmed: Its confirm study.
     """
-    check_attributes(confirmed.name, confirmed.attributes, confirmed.trials)
+    check_attributes(
+        confirmed.name, confirmed.attributes, {trial.number: trial.user_attrs for trial in confirmed.trials}
+    )
     stored: Mapping[str, Any] = confirmed.attributes[attr.CONFIRM]
     runs: dict[str, list[ConfirmRun]] = defaultdict(list)
     for trial in confirmed.trials:
-        found = run_of(trial)
+        found = run_of(trial.state, trial.user_attrs)
         if found is not None:
             runs[found[0]].append(found[1])
     allocation = Allocation(**stored["allocation"])

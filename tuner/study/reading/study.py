@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
-
-from optuna.trial import FrozenTrial, TrialState
 
 from tuner.contract.outcome import bounded
 from tuner.contract.rules import rules_of
@@ -15,12 +12,11 @@ from tuner.result.curve import CurvePoint
 from tuner.result.study import StudyData, TrialRow
 from tuner.storage_url import default_storage
 from tuner.study.reading.importance import importance_of
-from tuner.study.reading.stored_study import StoredStudy, stored_study
+from tuner.study.reading.stored_study import StoredStudy, StoredTrial, stored_study
 from tuner.study.store import keys as attr
 from tuner.study.store.catalog import look, study_names, unknown_study
 from tuner.study.store.checked import check_attributes
-from tuner.study.store.companion import is_companion
-from tuner.study.store.keys import outcome_of
+from tuner.study.store.keys import outcome_in
 
 if TYPE_CHECKING:
     from tuner.result.confirmation import Confirmation
@@ -46,7 +42,7 @@ def _study(name: str, database: Readable, url: str) -> StudyData:
     if study is None:
         raise unknown_study(name, study_names(database), url)
     stored = study.attributes
-    check_attributes(name, stored, study.trials)
+    check_attributes(name, stored, {trial.number: trial.user_attrs for trial in study.trials})
     confirmation = _confirmation(study, database)
     trials = tuple(_row(trial) for trial in study.trials)
     importances = importance_of(study.trials)
@@ -68,19 +64,19 @@ def _study(name: str, database: Readable, url: str) -> StudyData:
 def _confirmation(study: StoredStudy, database: Readable) -> Confirmation | None:
     """Return a study's confirm stage, or None when it has not begun."""
     confirmed = stored_study(confirm_name(study.name), database)
-    if confirmed is None or not is_companion(confirmed.attributes, study.attributes):
+    if confirmed is None or not attr.is_companion(confirmed.attributes, study.attributes):
         return None
     from tuner.study.reading.confirmation import read_confirmation  # brings SciPy
 
     return read_confirmation(study, confirmed)
 
 
-def _row(trial: FrozenTrial) -> TrialRow:
+def _row(trial: StoredTrial) -> TrialRow:
     stored = trial.user_attrs
     return TrialRow(
         number=trial.number,
-        state=trial.state.name,
-        outcome=outcome_of(trial),
+        state=trial.state,
+        outcome=_outcome(trial),
         score=_score(trial),
         params=dict(trial.params),
         hyperparameters=stored.get(attr.HYPERPARAMETERS, {}),
@@ -88,30 +84,29 @@ def _row(trial: FrozenTrial) -> TrialRow:
         seeds=dict(enumerate(stored.get(attr.SEEDS, ()))),
         steps=int(stored.get(attr.STEPS, max(trial.intermediate_values, default=0))),
         duration_s=float(stored.get(attr.DURATION, 0.0)),
-        started=_utc(trial.datetime_start),
-        finished=_utc(trial.datetime_complete),
+        started=trial.started,
+        finished=trial.finished,
         reason=bounded(str(stored.get(attr.REASON, ""))),
         spared_at=stored.get(attr.SPARED),
         source=str(stored.get(attr.SOURCE, "")),
     )
 
 
-def _score(trial: FrozenTrial) -> float | None:
+def _outcome(trial: StoredTrial) -> str:
+    return outcome_in(trial.state, trial.user_attrs.get(attr.OUTCOME))
+
+
+def _score(trial: StoredTrial) -> float | None:
     """Return the score: ours, else (a trial another program made) Optuna's value; None unless completed."""
-    if outcome_of(trial) != "completed" or trial.state != TrialState.COMPLETE:
+    if _outcome(trial) != "completed" or trial.state != "COMPLETE":
         return None
     return attr.score_in(trial.user_attrs.get(attr.SCORE, trial.value))
 
 
-def _curves(trial: FrozenTrial) -> Mapping[int, tuple[CurvePoint, ...]]:
+def _curves(trial: StoredTrial) -> Mapping[int, tuple[CurvePoint, ...]]:
     stored = {k: v for k, v in trial.user_attrs.items() if k.startswith(attr.CURVE_PREFIX)}
     if not stored and trial.intermediate_values:
         # Still in training: what is known is the mean at each step.
         return {0: tuple(CurvePoint(step, (value,)) for step, value in sorted(trial.intermediate_values.items()))}
     curves = {int(key.removeprefix(attr.CURVE_PREFIX)): attr.curve_from_json(rows) for key, rows in stored.items()}
     return {r: tuple(CurvePoint(*row) for row in rows) for r, rows in sorted(curves.items()) if rows}
-
-
-def _utc(moment: datetime | None) -> datetime | None:
-    """Return an aware time: Optuna gives naive local ones."""
-    return None if moment is None else moment.astimezone(UTC)

@@ -10,7 +10,7 @@ from optuna.trial import FrozenTrial, Trial
 from tuner.errors import InputError
 from tuner.seeding import run_seed
 from tuner.space.model import SearchSpace
-from tuner.study.search.samplers import SeededByTrial, point_of
+from tuner.study.sampling.samplers import SeededByTrial, point_of
 from tuner.study.search.trial import AskedTrial, TrialEnd
 from tuner.study.store import keys as attr
 

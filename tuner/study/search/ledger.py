@@ -22,10 +22,10 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from tuner.contract.outcome import EvalPoint
 from tuner.errors import StorageLostError
+from tuner.study.sampling.samplers import point_of
 from tuner.study.search.asker import Asker
 from tuner.study.search.median_pruner import MedianMemory
 from tuner.study.search.pruners import PruningRule
-from tuner.study.search.samplers import point_of
 from tuner.study.search.trial import AskedTrial, Settled, TrialEnd
 from tuner.study.store import keys as attr
 from tuner.study.store.buffer import BufferedStorage

@@ -20,10 +20,10 @@ from tuner.plan.recipe import SETTINGS, StudyRecipe, flag
 from tuner.plan.resolve import StudyPlan, describe_evaluation
 from tuner.plan.stored import as_stored, changed_source
 from tuner.storage_url import mask
+from tuner.study.sampling.samplers import make_sampler
 from tuner.study.search.asker import SpaceAsker
 from tuner.study.search.ledger import Ledger
 from tuner.study.search.pruners import AUDIT_SHARE, PruningRule, make_pruner
-from tuner.study.search.samplers import make_sampler
 from tuner.study.store import keys as attr
 from tuner.study.store.buffer import BufferedStorage
 from tuner.study.store.catalog import study_names
@@ -77,7 +77,8 @@ def open_study(plan: StudyPlan, provenance: Mapping[str, Any]) -> OpenedStudy:
             )
         study = optuna.create_study(storage=storage, study_name=plan.name, direction="maximize", load_if_exists=True)
         stored = study.user_attrs
-        check_attributes(study.study_name, study.user_attrs, study.get_trials(deepcopy=False))
+        written = {trial.number: trial.user_attrs for trial in study.get_trials(deepcopy=False)}
+        check_attributes(study.study_name, stored, written)
         if attr.RECIPE in stored:
             plan = as_stored(plan, stored[attr.SPACE], rules_of(stored))
             plan = dataclasses.replace(plan, known=Known.from_stored(stored.get(attr.KNOWN)))

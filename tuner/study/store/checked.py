@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from tuner.errors import InputError
 from tuner.study.store import keys as attr
-
-if TYPE_CHECKING:
-    from optuna.trial import FrozenTrial
 
 #: (whether it fits, in words)
 _Rule = tuple[Callable[[Any], bool], str]
@@ -24,14 +21,21 @@ def _number(value: Any) -> bool:
     return _whole(value) or (type(value) is float and math.isfinite(value))
 
 
+def _numbers(values: list[Any]) -> bool:
+    """Return whether all are finite numbers or None; hundreds of thousands are looked at, nearly all of them floats."""
+    if set(map(type, values)) == {float} and math.isfinite(sum(values)):
+        return True
+    return all(x is None or _number(x) for x in values)
+
+
 def _rows(value: Any) -> bool:
     return isinstance(value, list) and all(
         isinstance(row, list)
         and len(row) == 4
         and _whole(row[0])
-        and all(isinstance(part, list) and all(x is None or _number(x) for x in part) for part in row[1:3])
+        and all(isinstance(part, list) and _numbers(part) for part in row[1:3])
         and isinstance(row[3], dict)
-        and all(x is None or _number(x) for x in row[3].values())
+        and _numbers(list(row[3].values()))
         for row in value
     )
 
@@ -88,13 +92,13 @@ _NEEDED = {attr.RECIPE: ("env", "algo", "backend"), attr.SPACE: ("algorithm", "b
 _ADVICE = "Restore the database from a backup, or delete the study with tune delete."
 
 
-def check_attributes(name: str, stored: Mapping[str, Any], trials: Iterable[FrozenTrial] = ()) -> None:
+def check_attributes(name: str, stored: Mapping[str, Any], trials: Mapping[int, Mapping[str, Any]]) -> None:
     """Check what a study and its trials store.
 
     Args:
         name: The study's name.
         stored: Its attributes.
-        trials: Its trials.
+        trials: Their attributes, by the trial's number.
 
     Raises:
         InputError: An attribute is of another kind than ``tune`` writes; the message names the place.
@@ -106,11 +110,11 @@ def check_attributes(name: str, stored: Mapping[str, Any], trials: Iterable[Froz
         if missing:
             raise InputError(f"{what} is damaged: it has no '{missing[0]}'. {_ADVICE}")
         _check(what, stored.get(part, {}), rules)
-    for trial in trials:
-        curves = {key: _CURVE for key in trial.user_attrs if key.startswith(attr.CURVE_PREFIX)}
-        _check(f"Trial {trial.number} of the study '{name}'", trial.user_attrs, {**_TRIAL, **curves})
+    for number, attributes in trials.items():
+        curves = {key: _CURVE for key in attributes if key.startswith(attr.CURVE_PREFIX)}
+        _check(f"Trial {number} of the study '{name}'", attributes, {**_TRIAL, **curves})
         if not all(key.removeprefix(attr.CURVE_PREFIX).isdecimal() for key in curves):
-            raise InputError(f"Trial {trial.number} of the study '{name}' has a curve of no seed.")
+            raise InputError(f"Trial {number} of the study '{name}' has a curve of no seed.")
 
 
 def _check(what: str, stored: Mapping[str, Any], rules: Mapping[str, _Rule]) -> None:

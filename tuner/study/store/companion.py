@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import optuna
 from optuna.storages import BaseStorage
 
@@ -22,12 +19,7 @@ def companion_of(study: optuna.Study, storage: BaseStorage) -> optuna.Study | No
         found = optuna.load_study(study_name=confirm_name(study.study_name), storage=storage)
     except KeyError:
         return None
-    return found if is_companion(found.user_attrs, study.user_attrs) else None
-
-
-def is_companion(stored: Mapping[str, Any], parent: Mapping[str, Any]) -> bool:
-    """Whether a study of the name, given its attributes, is the confirm study of one with those of ``parent``."""
-    return attr.CONFIRM in stored and stored.get(attr.PARENT) == parent.get(attr.ID)
+    return found if attr.is_companion(found.user_attrs, study.user_attrs) else None
 
 
 def open_companion(study: optuna.Study, storage: BaseStorage) -> tuple[optuna.Study, bool]:

@@ -86,6 +86,11 @@ def outcome_in(state: str, stored: Any) -> str:
     return states[state] if stored is None else str(stored)
 
 
+def is_companion(stored: Mapping[str, Any], parent: Mapping[str, Any]) -> bool:
+    """Whether a study of the name, given its attributes, is the confirm study of one with those of ``parent``."""
+    return CONFIRM in stored and stored.get(PARENT) == parent.get(ID)
+
+
 def score_in(stored: Any) -> float | None:
     """Return a stored score, or None where it is no finite number."""
     return float(stored) if type(stored) in (int, float) and math.isfinite(stored) else None

@@ -91,7 +91,7 @@ def read_trial(study: str, number: int, storage: str | None = None, env_module: 
         loaded = optuna.load_study(study_name=study, storage=opened)
         stored = loaded.user_attrs
         trials = {t.number: t for t in loaded.get_trials(deepcopy=False)}
-        check_attributes(study, loaded.user_attrs, trials.values())
+        check_attributes(study, stored, {number: trial.user_attrs for number, trial in trials.items()})
     if study.endswith(".confirm") and attr.RECIPE not in stored:
         raise InputError(
             f"'{study}' holds runs of a confirm stage; replay trials of '{study.removesuffix('.confirm')}'."

@@ -24,8 +24,9 @@ from tuner.plan.proposal_cost import LogCost
 from tuner.plan.recipe import SAMPLERS
 from tuner.seeding import sampler_seed
 from tuner.space.ranges import Dimension
-from tuner.study.search.proposals import Proposal, Proposals
-from tuner.study.search.tpe import BoundedTPE, Ranking, StudyView
+from tuner.study.sampling.proposals import Proposal, Proposals
+from tuner.study.sampling.seen import Seen
+from tuner.study.sampling.tpe import BoundedTPE, Ranking, StudyView
 from tuner.study.store import keys as attr
 
 
@@ -49,10 +50,10 @@ def make_sampler(
         dimensions: Of the space that ``known`` lies in.
         log_cost: Of a proposal, for TPE and the prior; None: all cost the same.
     """
-    ranking = Ranking()
+    ranking, seen = Ranking(), Seen()
 
     def tpe(trial_seed: int) -> BaseSampler:
-        return BoundedTPE(startup_trials=startup_trials, seed=trial_seed, ranking=ranking, log_cost=log_cost)
+        return BoundedTPE(startup_trials=startup_trials, seed=trial_seed, ranking=ranking, seen=seen, log_cost=log_cost)
 
     def gp(trial_seed: int) -> BaseSampler:
         return StoppedTrialsGP(n_startup_trials=startup_trials, seed=trial_seed)

@@ -1,0 +1,74 @@
+"""What a sampler asks of all trials again and again, kept from proposal to proposal: a finished trial never changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from optuna.distributions import BaseDistribution
+from optuna.trial import FrozenTrial
+
+
+class Seen:
+    """The finished trials of one study, each looked at once.
+
+    Optuna compares every distribution of every trial anew for each proposal, and translates every value: half of what
+    a proposal takes at 400 trials of fifteen parameters.
+    """
+
+    def __init__(self) -> None:
+        self._spaces: list[Mapping[str, BaseDistribution]] = []
+        self._space_of: dict[int, int] = {}
+        self._values: dict[str, tuple[BaseDistribution, dict[int, float]]] = {}
+
+    def common_space(self, finished: Iterable[FrozenTrial]) -> dict[str, BaseDistribution]:
+        """Return what all of the trials draw, and all from the same, by name in order of the names.
+
+        As :class:`optuna.search_space.IntersectionSearchSpace`.
+        """
+        spaces = [self._spaces[i] for i in sorted({self._space(trial) for trial in finished})]
+        if not spaces:
+            return {}
+        first, *others = spaces
+        return {name: first[name] for name in sorted(first) if all(s.get(name) == first[name] for s in others)}
+
+    def columns(
+        self, drawn: Iterable[tuple[FrozenTrial, Mapping[str, Any]]], space: Mapping[str, BaseDistribution]
+    ) -> dict[str, NDArray[np.float64]]:
+        """Return Optuna's numbers for values that were drawn, each ``[trials]``.
+
+        Args:
+            drawn: Trials, and what they have drawn: of one that is running, perhaps not all of it yet.
+            space: What to return; trials that have not drawn all of it are left out.
+        """
+        complete = [(trial, params) for trial, params in drawn if space.keys() <= params.keys()]
+        return {name: np.array(self._column(complete, name, drawn_from)) for name, drawn_from in space.items()}
+
+    def _space(self, trial: FrozenTrial) -> int:
+        found = self._space_of.get(trial.number)
+        if found is None:
+            mine = trial.distributions
+            found = next((i for i, space in enumerate(self._spaces) if space == mine), len(self._spaces))
+            if found == len(self._spaces):
+                self._spaces.append(mine)
+            self._space_of[trial.number] = found
+        return found
+
+    def _column(
+        self, drawn: Iterable[tuple[FrozenTrial, Mapping[str, Any]]], name: str, drawn_from: BaseDistribution
+    ) -> list[float]:
+        known_from, values = self._values.get(name, (None, {}))
+        if known_from is not drawn_from:
+            values = values if known_from == drawn_from else {}
+            self._values[name] = (drawn_from, values)
+        column = []
+        for trial, params in drawn:
+            value = values.get(trial.number)
+            if value is None:
+                value = drawn_from.to_internal_repr(params[name])
+                if trial.state.is_finished():
+                    values[trial.number] = value
+            column.append(value)
+        return column
