@@ -116,6 +116,10 @@ def plain(value: Any) -> Any:
         return value if math.isfinite(value) else None
     if kind is int or value is None or kind is bool:
         return value
+    if kind is str:
+        return printable(value)
+    if kind is dict:
+        return {printable(str(key)): plain(item) for key, item in value.items()}
     if (kind is list or kind is tuple) and _PLAIN_NUMBERS.issuperset(map(type, value)) and math.isfinite(sum(value)):
         return list(value)
     return _plain(value)
