@@ -19,6 +19,8 @@ SHORT = {
     "confirm": ("--confirm-seeds", "3", "--confirm-budget", "9", "--executor", "inline", "--quiet"),
     "compare": ("--steps", "200", "--evaluations", "1", "--eval-episodes", "1", "--seeds", "2", "--executor", "inline",
                 "--quiet"),
+    "sweep": ("--steps", "300", "--evaluations", "2", "--eval-episodes", "1", "--seeds", "2", "--executor", "inline",
+              "--quiet"),
     "replay": (),
 }  # fmt: skip
 
@@ -28,7 +30,8 @@ FITTED = ("--steps", "2", "--evaluations", "2", "--set", "n_transitions=200")
 
 def test_every_idea_of_the_course_has_its_command():
     for word in ("q_learning", "fqi", "buffer_size", "target_update_interval", "double_q", "dueling", "prioritized",
-                 "n_steps", "exploration_initial_eps", "tune confirm", "tune compare", "tune replay"):  # fmt: skip
+                 "n_steps", "exploration_initial_eps", "tune sweep", "tune confirm", "tune compare",
+                 "tune replay"):  # fmt: skip
         assert any(word in command for command in COMMANDS), word
 
 
@@ -50,3 +53,5 @@ def test_the_guide_s_commands_run_in_order(tmp_path, monkeypatch):
             name = re.search(r"^Study (\S+):", shell.out, re.M).group(1)
         if kind == "train":
             assert (Path(words[words.index("-o") + 1]) / "training.html").is_file(), command
+        if kind == "sweep":
+            assert "sweep.html" in shell.out, command

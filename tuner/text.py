@@ -62,6 +62,15 @@ def value_text(value: Any) -> str:
     return str(value)
 
 
+def typed_text(value: Any) -> str:
+    """Return a hyperparameter's value as it is typed on a command line, with all its digits: ``1e-05``, ``64x64``."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return "x".join(map(str, value)) or "linear"
+    return str(value)
+
+
 def large(value: float) -> str:
     """Return a count rounded for a headline: ``950``, ``12.4 k``, ``2.31 M``, ``1.2 G``."""
     for size, unit in ((1e9, "G"), (1e6, "M"), (1e4, "k")):

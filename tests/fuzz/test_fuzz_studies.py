@@ -19,7 +19,7 @@ from test_fuzz import TOKENS, VALUES, changed, refuses_in_one_line
 
 import tuner.api
 from tuner.cli.app import main
-from tuner.cli.compare_command import read_runs
+from tuner.cli.paired_runs import read_runs
 from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
 from tuner.envs.spec import EnvSpec
 from tuner.hyperparameters import DQNHyperparameters

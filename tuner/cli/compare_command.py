@@ -1,25 +1,24 @@
-"""``tune compare``: the same hyperparameters trained by both backends, with intervals on what differs."""
+"""``tune compare``: one setting by both backends, or several settings by one, with intervals on what differs."""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
-import hashlib
-import json
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tuner.cli.console import say
+from tuner.cli.console import INTERRUPTED, say
+from tuner.cli.paired_runs import paired_specs, train_missing
 from tuner.cli.parser import add_command, whole_number
 from tuner.cli.recipe_flags import add_field, settings
+from tuner.cli.settings_commands import VARY_HELP, compare_settings
 from tuner.cli.train_commands import plan_training
-from tuner.durable import append_line, check_writable
+from tuner.durable import check_writable
 from tuner.errors import InputError, StudyFailedError
+from tuner.hyperparameters import BACKENDS
 from tuner.plan.naming import safe_name
 
 if TYPE_CHECKING:
-    from tuner.contract.outcome import EvalPoint, Outcome
     from tuner.contract.spec import RunSpec
     from tuner.hyperparameters import Backend, Hyperparameters
     from tuner.plan.resolve import StudyPlan
@@ -44,20 +43,27 @@ COMPARE_SETTINGS = {
     "quiet": None,
 }
 
-#: Runs of finished trainings, one JSON line each: the same command carries on.
-RUNS = "runs.jsonl"
-
-#: Most lanes of a native worker unless --lanes says more.
-LANES = 16
-
 
 def add_to(commands: Any) -> None:
     """Add the command."""
-    compare = add_command(commands, "compare", command, "train the same values with both backends and compare them")
-    compare.add_argument("config", metavar="FILE", help="Values from a YAML: an export of tune, or RL Zoo's own file")
+    compare = add_command(
+        commands, "compare", command, "compare settings on the same seeds, or one setting on both backends"
+    )
+    compare.add_argument(
+        "config",
+        metavar="FILE",
+        nargs="+",
+        help="Values from a YAML: an export of tune, or RL Zoo's own file; one alone is trained by both backends",
+    )
+    compare.add_argument("--vary", metavar="FIELD=V1,V2,...", action="append", help=VARY_HELP)
+    compare.add_argument(
+        "--backend",
+        metavar="native|sb3|both",
+        help="Who trains (default: both for one file without --vary, else native)",
+    )
     for name, help in COMPARE_SETTINGS.items():
         add_field(compare, name, _COMPARE, help)
-    compare.add_argument("--seeds", metavar="N", default="10", help="Runs of each backend (default: 10)")
+    compare.add_argument("--seeds", metavar="N", default="10", help="Runs of each setting (default: 10)")
     compare.add_argument(
         "-o", "--output", metavar="DIR", help="Folder of the page (default: reports/compare-<algo>-<env>)"
     )
@@ -65,23 +71,41 @@ def add_to(commands: Any) -> None:
 
 def command(parsed: argparse.Namespace) -> int:
     """Train what is missing, compare, write the page."""
+    seeds = whole_number(parsed.seeds, "--seeds", 1, 10_000)
+    files, vary, backend = parsed.config, parsed.vary or [], parsed.backend
+    if backend not in (None, "both", *BACKENDS):
+        raise InputError(f"--backend must be native, sb3 or both, got '{backend}'.")
+    if len(files) == 1 and not vary:
+        if backend in BACKENDS:
+            raise InputError(
+                f"{files[0]} alone is trained by both backends. Leave --backend out, or add another file or --vary."
+            )
+        return _compare_backends(settings(parsed, _COMPARE), files[0], seeds, parsed.output)
+    if vary and len(files) > 1:
+        raise InputError(f"--vary goes around one setting, got {len(files)} files. Leave out all but one, or --vary.")
+    if backend == "both":
+        raise InputError("--backend both compares the backends, for one file without --vary. Say native or sb3.")
+    asked = {**settings(parsed, _COMPARE), "backend": backend or "native"}
+    return compare_settings("comparison", asked, files, vary, seeds, parsed.output)
+
+
+def _compare_backends(asked: dict[str, Any], file: str, seeds: int, output: str | None) -> int:
     from tuner.report.pages.comparison import comparison_document, write_comparison
     from tuner.study.search.provenance import provenance
 
-    seeds = whole_number(parsed.seeds, "--seeds", 1, 10_000)
-    plan, hyperparameters = plan_training(settings(parsed, _COMPARE), parsed.config)
+    plan, hyperparameters = plan_training(asked, file)
     specs = comparison_specs(plan, hyperparameters, seeds)
     name = safe_name(f"compare-{plan.algorithm}-{plan.env.id}")
-    folder = Path(parsed.output) if parsed.output is not None else Path("reports") / name
+    folder = Path(output) if output is not None else Path("reports") / name
     check_writable(folder, f"-o {folder}")
     folder.mkdir(parents=True, exist_ok=True)
     runs: dict[str, list[ConfirmRun]] = {}
     for backend, members in specs.items():
-        done = _train(dataclasses.replace(plan, backend=backend), members, folder)
+        done = train_missing("compare", dataclasses.replace(plan, backend=backend), [members], folder)
         if done is None:
             say("Interrupted; the same command carries on.", stderr=True)
-            return 130
-        runs[backend] = done
+            return INTERRUPTED
+        (runs[backend],) = done
     first = specs["native"][0]
     asked = {key: value for key, value in first.describe().items() if key not in ("backend", "seed")}
     facts = {
@@ -105,9 +129,7 @@ def comparison_specs(plan: StudyPlan, hyperparameters: Hyperparameters, seeds: i
     Raises:
         InputError: Stable-Baselines3 cannot train these hyperparameters.
     """
-    from tuner.contract.spec import RunId
-    from tuner.hyperparameters import BACKENDS, algorithm_class
-    from tuner.seeding import evaluation_seed, run_seed
+    from tuner.hyperparameters import algorithm_class
     from tuner.training.registry import check_trainable
 
     for backend, name in BACKENDS.items():
@@ -115,102 +137,7 @@ def comparison_specs(plan: StudyPlan, hyperparameters: Hyperparameters, seeds: i
             who = name[0].upper() + name[1:]
             raise InputError(f"{who} does not train {plan.algorithm}, so there is nothing to compare with.")
         check_trainable(backend, hyperparameters)
-    study_seed, version = plan.seed, plan.rules.evaluation_seeds
-    evaluations = [
-        dataclasses.replace(plan.evaluation, seed=evaluation_seed(study_seed, "verdict", version, i))
-        for i in range(seeds)
-    ]
-    specs = {}
-    for backend in BACKENDS:
-        specs[backend] = [
-            dataclasses.replace(
-                plan.run_spec(RunId(0, i), hyperparameters, run_seed(study_seed, "verdict", 0, i)),
-                backend=backend,
-                evaluation=evaluations[i],
-            )
-            for i in range(seeds)
-        ]
-    return specs
-
-
-def _train(plan: StudyPlan, specs: Sequence[RunSpec], folder: Path) -> list[ConfirmRun] | None:
-    """Return all runs in order of seeds, training those that the folder does not hold; None when interrupted."""
-    from tuner.cli.batch_progress import BatchProgress
-    from tuner.cli.progress import progress_view
-    from tuner.execution.choose import interruptible, make_executor
-    from tuner.training.batch import RunBatch
-
-    stored = read_runs(folder / RUNS)
-    there = {spec.run_id: stored[name]["outcome"] for spec in specs if (name := signature(spec)) in stored}
-    missing = [spec for spec in specs if spec.run_id not in there]
-    backend, recipe = plan.backend, plan.recipe
-    if missing:
-        lanes = recipe.lanes or min(LANES, -(-len(missing) // plan.workers))
-        plan = dataclasses.replace(plan, lanes=lanes)
-        plan = dataclasses.replace(plan, lanes=plan.side_by_side)
-        view = progress_view(quiet=recipe.quiet)
-        progress = BatchProgress(f"compare, {backend}", view, specs, tuple(there.values()))
-
-        def on_end(spec: RunSpec, points: Sequence[EvalPoint], outcome: Outcome) -> None:
-            row = _row(points, outcome)
-            stored[signature(spec)] = row
-            append_line(folder / RUNS, json.dumps({"signature": signature(spec), **row}).encode(), 0o644)
-            progress.ended(outcome)
-
-        batch = RunBatch(missing, on_end, lambda: progress.draw(batch.training))
-        progress.start()
-        try:
-            with interruptible(batch):
-                make_executor(plan).run(batch)
-        finally:
-            progress.finish()
-        if batch.interrupted:
-            return None
-    return [_confirm_run(spec, i, stored[signature(spec)]) for i, spec in enumerate(specs)]
-
-
-def signature(spec: RunSpec) -> str:
-    """Return what names a run across commands: everything that its result depends on, but for versions."""
-    values = dataclasses.asdict(spec) | {"run_id": None, "hyperparameters": spec.hyperparameters.to_mapping()}
-    return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()[:24]
-
-
-def read_runs(path: Path) -> dict[str, dict[str, Any]]:
-    """Return stored runs by signature; a line cut short by a kill, no JSON any more, is passed over.
-
-    Raises:
-        InputError: The file is not one of ours.
-    """
-    if not path.exists():
-        return {}
-    runs = {}
-    for i, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines()):
-        try:
-            row = json.loads(line)
-        except ValueError:
-            continue
-        try:
-            runs[row["signature"]] = {key: row[key] for key in ("outcome", "steps", "duration_s", "reason", "curve")}
-        except (KeyError, TypeError):
-            raise InputError(f"{path}:{i + 1} is not a run of tune compare. Choose another folder with -o.") from None
-    return runs
-
-
-def _row(points: Sequence[EvalPoint], outcome: Outcome) -> dict[str, Any]:
     return {
-        "outcome": outcome.kind,
-        "steps": outcome.steps,
-        "duration_s": round(outcome.elapsed_s, 3),
-        "reason": outcome.reason,
-        "curve": [[p.step, list(p.returns)] for p in points],
+        backend: paired_specs(dataclasses.replace(plan, backend=backend), [hyperparameters], seeds)[0]
+        for backend in BACKENDS
     }
-
-
-def _confirm_run(spec: RunSpec, replicate: int, row: Mapping[str, Any]) -> ConfirmRun:
-    from tuner.result.confirmation import ConfirmRun
-    from tuner.result.curve import CurvePoint
-
-    curve = tuple(CurvePoint(int(step), tuple(returns)) for step, returns in row["curve"])
-    return ConfirmRun(
-        "verdict", replicate, spec.seed, row["outcome"], curve, row["steps"], row["duration_s"], row["reason"]
-    )

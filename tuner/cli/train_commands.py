@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import statistics
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -100,8 +101,22 @@ def plan_training(asked: dict[str, Any], config_file: str | None) -> tuple[Study
     Raises:
         InputError: A value breaks a rule, or the environment or the file cannot be used.
     """
+    surroundings, values = read_values(asked, config_file)
+    plan, (hyperparameters,) = plan_runs(surroundings, [values])
+    return plan, hyperparameters
+
+
+def read_values(asked: dict[str, Any], config_file: str | None) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return a run's surroundings, settings by name, and the hyperparameters that are given; nothing is tried yet.
+
+    Args:
+        asked: As for :func:`plan_training`.
+        config_file: Likewise.
+
+    Raises:
+        InputError: The file cannot be used.
+    """
     from tuner.plan.recipe import StudyRecipe
-    from tuner.plan.resolve import plan_study
 
     asked = dict(asked)
     given = asked.pop("set", {})
@@ -115,16 +130,33 @@ def plan_training(asked: dict[str, Any], config_file: str | None) -> tuple[Study
         if asked["algo"] != config.algorithm:
             raise InputError(f"{config_file} is for {config.algorithm}, but --algo is {algorithm}.")
         algorithm = config.algorithm
-    values |= _typed(algorithm, given)
-    hyperparameters = from_mapping(algorithm, values)
-    steps = asked.get("steps")
-    if steps is not None and "evaluations" not in asked:
-        asked["evaluations"] = min(10, steps)
-    plan = plan_study(StudyRecipe(**asked))
-    if "net_arch" not in values and plan.sees_images:
-        # Stable-Baselines3's own default where a convolutional torso comes first.
-        hyperparameters = from_mapping(algorithm, {**values, "net_arch": []})
-    return plan, hyperparameters
+    return {**asked, "algo": algorithm}, values | _typed(algorithm, given)
+
+
+def plan_runs(
+    surroundings: Mapping[str, Any], every: Sequence[Mapping[str, Any]]
+) -> tuple[StudyPlan, list[Hyperparameters]]:
+    """Return the surroundings of runs, and the hyperparameters of each setting.
+
+    Args:
+        surroundings: Settings by name, as :func:`read_values` gives them.
+        every: The hyperparameters that each setting gives.
+
+    Raises:
+        InputError: A value breaks a rule, or the environment cannot be used.
+    """
+    from tuner.plan.recipe import StudyRecipe
+    from tuner.plan.resolve import plan_study
+
+    algorithm = surroundings["algo"]
+    for values in every:
+        from_mapping(algorithm, values)  # before the environment is looked at
+    steps = surroundings.get("steps")
+    few = {"evaluations": min(10, steps)} if steps is not None and "evaluations" not in surroundings else {}
+    plan = plan_study(StudyRecipe(**surroundings, **few))
+    # Stable-Baselines3's own default where a convolutional torso comes first.
+    default: dict[str, Any] = {"net_arch": []} if plan.sees_images else {}
+    return plan, [from_mapping(algorithm, {**default, **values}) for values in every]
 
 
 def _surroundings(config: Config) -> dict[str, Any]:

@@ -62,3 +62,16 @@ def compare(ours: Sequence[float], theirs: Sequence[float]) -> Comparison:
 def smallest_p_value(n: int, m: int) -> float:
     """Return the least two-sided p-value that a rank test of n against m runs can have: complete separation."""
     return min(2 / math.comb(n + m, n), 1.0)
+
+
+def p_value(comparison: Comparison, n: int, m: int) -> float:
+    """Return the two-sided p-value of a comparison: at most :data:`LEVEL` exactly where samples of n and m runs may be
+    told apart by :func:`compare`'s intervals.
+
+    Newcombe's interval excludes one half where the Mann-Whitney statistic is further from it than 1.96 of its standard
+    errors, ``sqrt((n + m + 1) / (12 n m))``: its variance at one half is theirs. Never below :func:`smallest_p_value`.
+    """
+    if comparison.probability.kind == "tie":
+        return 1.0
+    errors = abs(comparison.probability.value - 0.5) / math.sqrt((n + m + 1) / (12 * n * m))
+    return max(math.erfc(errors / math.sqrt(2)), smallest_p_value(n, m))

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import plotly.graph_objects as go
 
 from tuner.report.figures.base import broken, canvas, threshold_line
-from tuner.report.figures.palette import SURFACE, light
+from tuner.report.figures.palette import RAMP, SURFACE, light
 from tuner.text import figure_text
 
 
@@ -22,35 +22,53 @@ class Look(NamedTuple):
 
 #: Looks in order of contestants; the winner has the first.
 LOOKS = (
-    Look("best", "solid", "star"),
-    Look("completed", "dash", "circle"),
-    Look("failed", "dot", "square"),
-    Look("diverged", "dashdot", "triangle-up"),
-    Look("timed_out", "longdash", "diamond"),
-    Look("pruned", "longdashdot", "x"),
-    Look("running", "solid", "cross"),
+    Look(light("best"), "solid", "star"),
+    Look(light("completed"), "dash", "circle"),
+    Look(light("failed"), "dot", "square"),
+    Look(light("diverged"), "dashdot", "triangle-up"),
+    Look(light("timed_out"), "longdash", "diamond"),
+    Look(light("pruned"), "longdashdot", "x"),
+    Look(light("running"), "solid", "cross"),
 )
 
+#: More curves in ordered looks than these are drawn without a line for each seed.
+MOST_WITH_SEEDS = 4
 
-def seed_curves(curves: Sequence[Mapping[str, Any]], threshold: float | None = None) -> go.Figure | None:
+
+def ordered_looks(count: int) -> list[Look]:
+    """Return looks for things that have an order, light to dark blue; symbols tell apart those of one colour."""
+    ramp = RAMP[0][1:]  # the first is near the background
+    steps = [round(i * (len(ramp) - 1) / max(count - 1, 1)) for i in range(count)]
+    return [Look(ramp[step], "solid", LOOKS[1 + i % 6].symbol) for i, step in enumerate(steps)]
+
+
+def seed_curves(
+    curves: Sequence[Mapping[str, Any]],
+    threshold: float | None = None,
+    looks: Sequence[Look] = (),
+    clock: str = "environment steps",
+) -> go.Figure | None:
     """Return learning curves: a thin line for each seed, the interquartile mean with its 95 % band over them.
 
     Args:
         curves: Entries of ``evidence.curves`` with a ``title``; the first is the one that matters.
         threshold: The environment's own 'solved' return.
+        looks: One for each curve; none takes those of contestants.
+        clock: What a run's budget counts.
     """
     if not curves:
         return None
-    figure = canvas(460, x_title="environment steps", y_title="mean return of an evaluation")
-    for curve, look in zip(curves, _looks(len(curves)), strict=True):
-        figure.add_traces(_curve(curve, look))
+    figure = canvas(460, x_title=clock, y_title="mean return of an evaluation")
+    for curve, look in zip(curves, looks or _looks(len(curves)), strict=True):
+        thin, *rest = _curve(curve, look)
+        figure.add_traces(rest if looks and len(curves) > MOST_WITH_SEEDS else [thin, *rest])
     threshold_line(figure, threshold)
     figure.update_layout(margin={"t": 30 + 18 * max(0, len(curves) - 2)})
     return figure
 
 
 def _curve(curve: Mapping[str, Any], look: Look) -> list[go.Scatter]:
-    colour, title = light(look.colour), figure_text(curve["title"])
+    colour, title = look.colour, figure_text(curve["title"])
     runs = curve["runs"]
     thin = go.Scatter(
         x=broken([run["step"] for run in runs]),
@@ -90,18 +108,19 @@ def _curve(curve: Mapping[str, Any], look: Look) -> list[go.Scatter]:
     return [thin, band, bold] if held else [thin, bold]
 
 
-def confirmed_scores(rows: Sequence[Mapping[str, Any]]) -> go.Figure | None:
+def confirmed_scores(rows: Sequence[Mapping[str, Any]], looks: Sequence[Look] = ()) -> go.Figure | None:
     """Return every seed's score as a dot, and the interquartile mean with its interval, one line for each contestant.
 
     Args:
-        rows: ``title``, ``scores``, ``seeds`` and ``estimate``; the winner first.
+        rows: ``title``, ``scores``, ``seeds`` and ``estimate``; the winner first. One without scores is left out.
+        looks: One for each row that has scores; none takes those of contestants.
     """
     rows = [row for row in rows if row["scores"]]
     if not rows:
         return None
     figure = canvas(130 + 46 * len(rows), x_title="score of a run")
-    for i, (row, look) in enumerate(zip(rows, _looks(len(rows)), strict=True)):
-        colour, estimate, title = light(look.colour), row["estimate"], figure_text(row["title"])
+    for i, (row, look) in enumerate(zip(rows, looks or _looks(len(rows)), strict=True)):
+        colour, estimate, title = look.colour, row["estimate"], figure_text(row["title"])
         dots = go.Scatter(
             x=row["scores"],
             y=[i] * len(row["scores"]),

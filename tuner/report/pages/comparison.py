@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
-import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tuner.core.statistics import iqm_interval
 from tuner.report.figures.confirmed import confirmed_scores
 from tuner.report.figures.confirmed import seed_curves as draw_curves
-from tuner.report.numbers.evidence import compare_samples, seed_curves
+from tuner.report.numbers.comparison import OBJECTIVES, group_numbers, return_range
+from tuner.report.numbers.evidence import compare_samples
 from tuner.report.pages.template import render_template, replace_file
 from tuner.report.tables.evidence import RESULTS, SCORES
 from tuner.report.tables.trials import Cell, provenance_rows
 from tuner.report.words.evidence import caption, interval_text, probability_text, range_text, round_like
 from tuner.report.words.search import ALGORITHM_NAMES, KeyNumber
-from tuner.result.confirmation import Confirmation, ConfirmRun, Contestant
+from tuner.result.confirmation import ConfirmRun
 from tuner.text import counted, number, plain
 
 #: Raised when a key of ``comparison.json`` changes its meaning or goes away.
 SCHEMA_VERSION = 1
-
-#: Scores compared, the one that decides first.
-OBJECTIVES = ("late", "auc", "final", "best")
 
 TITLES = {"native": "native", "sb3": "Stable-Baselines3"}
 
@@ -47,37 +42,19 @@ def comparison_document(
         runs: Backend to its runs, in the order of seeds.
         provenance: Versions and hardware.
     """
-    grid = tuple(sorted({p.step for members in runs.values() for r in members for p in r.curve}))
-    contestants = tuple(
-        Contestant(name, "finalist", TITLES.get(name, name), None, name, {}, None, tuple(members))
-        for name, members in runs.items()
-    )
-    table = Confirmation("", OBJECTIVES[0], grid, contestants, None, True, 0, 0)
-    scores = {c.key: {o: table.scores(c, "verdict", o) for o in OBJECTIVES} for c in contestants}
-    means = [p.mean for members in runs.values() for r in members for p in r.curve if math.isfinite(p.mean)]
-    low, high = (min(means), max(means)) if means else (0.0, 0.0)
+    backends = group_numbers(runs)
+    low, high = return_range(runs)
     document: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "written": datetime.now(UTC),
         "run": run,
         "provenance": provenance,
         "return_range": [low, high],
-        "backends": {
-            name: {
-                "seeds": [r.seed for r in members],
-                "outcomes": [r.outcome for r in members],
-                "reasons": sorted({r.reason for r in members if r.reason}),
-                "training_s": sum(r.duration_s for r in members),
-                "scores": {o: list(s) for o, s in scores[name].items()},
-                "estimates": {o: dataclasses.asdict(iqm_interval(s)) for o, s in scores[name].items() if s},
-                "curves": seed_curves([r for r in members if r.curve]),
-            }
-            for name, members in runs.items()
-        },
+        "backends": backends,
         "differences": {},
     }
     for objective in OBJECTIVES:
-        ours, theirs = scores.get("native", {}).get(objective), scores.get("sb3", {}).get(objective)
+        ours, theirs = (backends.get(name, {}).get("scores", {}).get(objective) for name in TITLES)
         if ours and theirs:
             found = compare_samples(ours, theirs)
             difference, span = found["difference"], high - low

@@ -1,0 +1,160 @@
+"""Runs of several settings on the same seeds and episodes: trained side by side, once, and kept in a file."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tuner.durable import append_line
+from tuner.errors import InputError
+
+if TYPE_CHECKING:
+    from tuner.contract.outcome import EvalPoint, Outcome
+    from tuner.contract.spec import RunSpec
+    from tuner.hyperparameters import Hyperparameters
+    from tuner.plan.resolve import StudyPlan
+    from tuner.result.confirmation import ConfirmRun
+
+#: Runs of finished trainings, one JSON line each: the same command carries on.
+RUNS = "runs.jsonl"
+
+#: Most lanes of a native worker unless --lanes says more.
+LANES = 16
+
+
+def paired_specs(plan: StudyPlan, settings: Sequence[Hyperparameters], seeds: int) -> list[list[RunSpec]]:
+    """Return the runs of each setting: the same seeds, the same evaluation episodes, those of a verdict."""
+    from tuner.contract.spec import RunId
+    from tuner.seeding import evaluation_seed, run_seed
+
+    version = plan.rules.evaluation_seeds
+    evaluations = [
+        dataclasses.replace(plan.evaluation, seed=evaluation_seed(plan.seed, "verdict", version, i))
+        for i in range(seeds)
+    ]
+    return [
+        [
+            dataclasses.replace(
+                plan.run_spec(RunId(place, i), hyperparameters, run_seed(plan.seed, "verdict", 0, i)),
+                evaluation=evaluations[i],
+            )
+            for i in range(seeds)
+        ]
+        for place, hyperparameters in enumerate(settings)
+    ]
+
+
+def train_missing(
+    name: str, plan: StudyPlan, every: Sequence[Sequence[RunSpec]], folder: Path
+) -> list[list[ConfirmRun]] | None:
+    """Return the runs of each setting in order of seeds, training those that the folder does not hold in one batch.
+
+    Seed by seed, so that an interrupt leaves all settings with about as many.
+
+    Args:
+        name: What the progress calls it.
+        plan: Who trains, and with how many workers.
+        every: For each setting its runs, with distinct ids.
+        folder: Where :data:`RUNS` is.
+
+    Returns:
+        None when interrupted.
+    """
+    from tuner.cli.batch_progress import BatchProgress
+    from tuner.cli.progress import progress_view
+    from tuner.execution.choose import interruptible, make_executor
+    from tuner.training.batch import RunBatch
+
+    stored = read_runs(folder / RUNS)
+    specs = [spec for replicate in zip(*every, strict=True) for spec in replicate]
+    there = {spec.run_id: stored[key]["outcome"] for spec in specs if (key := signature(spec)) in stored}
+    missing = [spec for spec in specs if spec.run_id not in there]
+    recipe = plan.recipe
+    if missing:
+        lanes = recipe.lanes or min(LANES, -(-len(missing) // plan.workers))
+        plan = dataclasses.replace(plan, lanes=lanes)
+        plan = dataclasses.replace(plan, lanes=plan.side_by_side)
+        view = progress_view(quiet=recipe.quiet)
+        progress = BatchProgress(f"{name}, {plan.backend}", view, specs, tuple(there.values()))
+
+        def on_end(spec: RunSpec, points: Sequence[EvalPoint], outcome: Outcome) -> None:
+            row = _row(points, outcome)
+            stored[signature(spec)] = row
+            append_line(folder / RUNS, json.dumps({"signature": signature(spec), **row}).encode(), 0o644)
+            progress.ended(outcome)
+
+        batch = RunBatch(missing, on_end, lambda: progress.draw(batch.training))
+        progress.start()
+        try:
+            with interruptible(batch):
+                make_executor(plan).run(batch)
+        finally:
+            progress.finish()
+        if batch.interrupted:
+            return None
+    return [[_confirm_run(spec, stored[signature(spec)]) for spec in members] for members in every]
+
+
+def signature(spec: RunSpec) -> str:
+    """Return what names a run across commands: everything that its result depends on, but for versions."""
+    values = dataclasses.asdict(spec) | {"run_id": None, "hyperparameters": spec.hyperparameters.to_mapping()}
+    return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()[:24]
+
+
+def read_runs(path: Path) -> dict[str, dict[str, Any]]:
+    """Return stored runs by signature; a line cut short by a kill, no JSON any more, is passed over.
+
+    Raises:
+        InputError: The file is not one of ours.
+    """
+    if not path.exists():
+        return {}
+    runs = {}
+    for i, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines()):
+        try:
+            row = json.loads(line)
+        except ValueError:
+            continue
+        try:
+            runs[row["signature"]] = {key: row[key] for key in ("outcome", "steps", "duration_s", "reason", "curve")}
+            runs[row["signature"]]["metrics"] = _metrics(row)
+        except (KeyError, TypeError):
+            raise InputError(f"{path}:{i + 1} is not a run of tune compare. Choose another folder with -o.") from None
+    return runs
+
+
+def _metrics(row: Mapping[str, Any]) -> list[Mapping[str, float]]:
+    """Return the metrics of each evaluation; rows of earlier versions have none."""
+    found, points = row.get("metrics"), len(row["curve"])
+    if isinstance(found, list) and len(found) == points and all(isinstance(m, dict) for m in found):
+        return found
+    return [{}] * points
+
+
+def _row(points: Sequence[EvalPoint], outcome: Outcome) -> dict[str, Any]:
+    return {
+        "outcome": outcome.kind,
+        "steps": outcome.steps,
+        "duration_s": round(outcome.elapsed_s, 3),
+        "reason": outcome.reason,
+        "curve": [[p.step, list(p.returns)] for p in points],
+        "metrics": [{name: float(value) for name, value in p.metrics.items()} for p in points],
+    }
+
+
+def _confirm_run(spec: RunSpec, row: Mapping[str, Any]) -> ConfirmRun:
+    from tuner.result.confirmation import ConfirmRun
+    from tuner.result.curve import CurvePoint
+
+    curve = tuple(
+        CurvePoint(int(step), tuple(returns), metrics)
+        for (step, returns), metrics in zip(row["curve"], row["metrics"], strict=True)
+    )
+    outcome, reason = row["outcome"], row["reason"]
+    return ConfirmRun(
+        "verdict", spec.run_id.replicate, spec.seed, outcome, curve, row["steps"], row["duration_s"], reason
+    )
