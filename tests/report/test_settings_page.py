@@ -180,6 +180,19 @@ def test_q_values_are_drawn_where_runs_measured_them():
     assert "q_values" in [s.key for s in sweep_sections(swept({1e-4: 0.5, 1e-3: 0.9}), "late")]
 
 
+def test_divergence_is_drawn_where_there_was_any():
+    broken = {v: runs(0.5, 3) for v in (0.9, 0.99)}
+    broken[0.99] = [*broken[0.99][:2], factory.confirm_run("verdict", 9, 0.5, **DIVERGED)]
+    found = document(
+        {str(v): r for v, r in broken.items()}, {str(v): {"gamma": v} for v in broken}, {"gamma": [0.9, 0.99]}
+    )
+    figure = sweep_sections(found, "late")[-1].figures["cost-1"]
+    assert list(figure.data[1].y) == [0, pytest.approx(1 / 3)]
+    none = sweep_sections(swept({1e-4: 0.5, 1e-3: 0.9}), "late")[-1]
+    assert list(none.figures) == ["cost-0"]
+    assert "No run diverged" in none.text
+
+
 def test_two_fields_make_a_heat_map_with_each_pair_in_its_place():
     pairs = [(lr, batch) for lr in (1e-4, 1e-3) for batch in (32, 64, 128)]
     groups = {f"{lr} {batch}": runs(0.1 + 0.1 * i, 3) for i, (lr, batch) in enumerate(pairs)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import plotly.graph_objects as go
 
@@ -12,6 +12,9 @@ from tuner.report.figures.confirmed import Look
 from tuner.report.figures.palette import SURFACE, light
 from tuner.report.numbers.axes import ParameterAxis
 from tuner.text import figure_text, typed_text
+
+#: Where an axis of numbers begins and ends.
+Scale = Literal["free", "from_zero", "share"]
 
 #: Positive values that span more than this factor are drawn on a log axis.
 DECADE = 10.0
@@ -27,7 +30,7 @@ def values_axis(name: str, values: Sequence[Any]) -> ParameterAxis:
 
 
 def against_values(
-    name: str, rows: Sequence[Mapping[str, Any]], y_title: str, *, height: int = 400, share: bool = False
+    name: str, rows: Sequence[Mapping[str, Any]], y_title: str, *, height: int = 400, scale: Scale = "free"
 ) -> go.Figure | None:
     """Return dots of single runs and an estimate with its interval at each value of a field.
 
@@ -37,7 +40,7 @@ def against_values(
             interval).
         y_title: What the numbers are.
         height: In pixels.
-        share: Whether they are shares, 0 to 1.
+        scale: ``share`` for shares, 0 to 1; ``from_zero`` where a cut axis would mislead.
     """
     if not rows:
         return None
@@ -77,7 +80,9 @@ def against_values(
         )
     )
     style_axis(figure, "xaxis", axis)
-    if share:
+    if scale == "from_zero":
+        figure.update_yaxes(rangemode="tozero")
+    if scale == "share":
         figure.update_yaxes(range=[-0.03, 1.03], tickformat=".0%")
     figure.update_layout(showlegend=False, margin={"t": 8})
     return figure
@@ -114,7 +119,12 @@ def value_lines(
 
 
 def heat_map(
-    fields: Sequence[str], values: Sequence[Sequence[Any]], cells: Sequence[Sequence[float | None]], title: str
+    fields: Sequence[str],
+    values: Sequence[Sequence[Any]],
+    cells: Sequence[Sequence[float | None]],
+    title: str,
+    *,
+    share: bool = False,
 ) -> go.Figure | None:
     """Return a colour and a number for each pair of values.
 
@@ -123,6 +133,7 @@ def heat_map(
         values: Values of each, in order.
         cells: [values upwards, values along]; None where there is nothing.
         title: What the numbers are.
+        share: Whether they are shares, 0 to 1.
     """
     found = [cell for row in cells for cell in row if cell is not None]
     if not found:
@@ -135,7 +146,7 @@ def heat_map(
             x=along,
             y=upwards,
             z=cells,
-            texttemplate="%{z:.3~g}",
+            texttemplate="%{z:.0%}" if share else "%{z:.3~g}",
             textfont={"size": 13},
             coloraxis="coloraxis",
             xgap=2,
@@ -143,7 +154,7 @@ def heat_map(
             hovertemplate=f"{named[0]} %{{x}}<br>{named[1]} %{{y}}<br>%{{z:.4~g}}<extra></extra>",
         )
     )
-    coloraxis = score_coloraxis(found)
+    coloraxis = score_coloraxis([0.0, 1.0] if share else found)
     coloraxis["colorbar"]["title"]["text"] = title
     figure.update_layout(coloraxis=coloraxis, margin={"t": 8})
     for which, name in zip(("xaxis", "yaxis"), named, strict=True):

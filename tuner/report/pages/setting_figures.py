@@ -88,14 +88,13 @@ def _one_field(document: Document, objective: str) -> list[Section]:
     if q_values is not None:
         text = "What the agent takes its actions to be worth, mean over runs. Above what can be had it is too hopeful."
         sections.append(_single("q_values", "Q-values", text, q_values))
-    small = {
-        "cost-0": (against_values(name, shares, "runs that diverged", height=320, share=True), "Diverged"),
-        "cost-1": (against_values(name, times, "seconds", height=320), "Seconds a run"),
-    }
-    text = (
-        "The share of runs that diverged with its exact 95 % interval; training seconds of each run and their median."
-    )
-    return [*sections, _several("cost", "Divergence and cost", text, small)]
+    small = {"cost-0": (against_values(name, times, "seconds", height=320, scale="from_zero"), "Seconds a run")}
+    text = "Training seconds of each run and their median. No run diverged."
+    if any(share["middle"] for share in shares):
+        figure = against_values(name, shares, "runs that diverged", height=320, scale="share")
+        small["cost-1"] = (figure, "Runs that diverged")
+        text = "Training seconds of each run and their median; the share of runs that diverged, with its 95 % interval."
+    return [*sections, _several("cost", "Cost and divergence", text, small)]
 
 
 def _two_fields(document: Document, objective: str) -> list[Section]:
@@ -106,8 +105,8 @@ def _two_fields(document: Document, objective: str) -> list[Section]:
         """Return [values upwards, values along]: settings are in the order of the product, the first field slowest."""
         return [[of(settings[i * len(upwards) + j]) for i in range(len(along))] for j in range(len(upwards))]
 
-    def drawn(of: Any, title: str) -> go.Figure | None:
-        return heat_map((first, second), (along, upwards), cells(of), title)
+    def drawn(of: Any, title: str, *, share: bool = False) -> go.Figure | None:
+        return heat_map((first, second), (along, upwards), cells(of), title, share=share)
 
     low, high = document["return_range"]
     air = 0.05 * (high - low)
@@ -121,18 +120,20 @@ def _two_fields(document: Document, objective: str) -> list[Section]:
             figure.update_layout(height=360)
         multiples[f"curves-{j}"] = (figure, f"{second} {typed_text(value)}")
     small = {
-        "cost-0": (drawn(lambda s: s["diverged"]["share"], "share"), "Share of runs that diverged"),
-        "cost-1": (drawn(lambda s: s["seconds"]["median"], "seconds"), "Median seconds a run"),
+        "cost-0": (drawn(lambda s: s["seconds"]["median"], "seconds"), "Median seconds a run"),
+        "cost-1": (drawn(lambda s: (s["q_values"]["mean"] or [None])[-1], "Q-value"), "Mean Q-value at the end"),
     }
-    last = drawn(lambda s: (s["q_values"]["mean"] or [None])[-1], "Q-value")
-    if last is not None:
-        small["cost-2"] = (last, "Mean Q-value at the end")
+    text = "Over the runs of each pair of values. No run diverged."
+    if any(s["diverged"]["runs"] for s in settings):
+        small["cost-2"] = (drawn(lambda s: s["diverged"]["share"], "share", share=True), "Runs that diverged")
+        text = "Over the runs of each pair of values."
+    several = _several("cost", "Cost, Q-values and divergence", text, small)
     score = drawn(lambda s: s["estimates"].get(objective, {}).get("value"), "score")
     text = f"{_meaning(objective)}: interquartile mean over seeds."
     return [
         _single("scores", f"The {objective} score", text, score),
         _several("curves", "Learning curves", f"{_curves_text(along)} The darker, the higher {first}.", multiples),
-        _several("cost", "Divergence, cost and Q-values", "Over all runs of each pair of values.", small),
+        several,
     ]
 
 
@@ -146,8 +147,8 @@ def _several(key: str, title: str, text: str, found: Mapping[str, tuple[go.Figur
 
 
 def _curves_text(settings: Sequence[Any]) -> str:
-    seeds = "a thin line for each seed, " if len(settings) <= MOST_WITH_SEEDS else ""
-    return f"{seeds}a thick line for their interquartile mean, a band for its 95 % interval.".capitalize()
+    thin = "Thin lines are seeds, thick ones" if len(settings) <= MOST_WITH_SEEDS else "Lines are"
+    return f"{thin} interquartile means over seeds, with bands for their 95 % intervals."
 
 
 def _curves(document: Document, settings: Sequence[Mapping[str, Any]], looks: Sequence[Look]) -> go.Figure | None:

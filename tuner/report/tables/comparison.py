@@ -16,8 +16,8 @@ def settings_columns(document: Mapping[str, Any], objective: str) -> list[str]:
     named = [] if document["vary"] else ["setting"]
     corrected = ["p (Holm)"] if len(document["comparisons"]) > 1 else []
     return [
-        *named, *document["fields"], f"{objective} score (95 % interval)", "difference to the first",
-        "P(better than the first)", *corrected, "result", "diverged", "seconds a run",
+        *named, *document["fields"], f"{objective} score (95 % interval)", "difference",
+        "P(better)", *corrected, "result", "diverged", "seconds a run",
     ]  # fmt: skip
 
 

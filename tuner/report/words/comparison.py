@@ -44,12 +44,17 @@ def settings_words(document: Mapping[str, Any], objective: str) -> list[str]:
         label, row = undecided[0]
         sentences.append(_sentence(label, estimates[label], row, "cannot be told from", first["label"]))
     elif undecided:
-        names = listed([label for label, _ in undecided], NAMED)
-        sentences.append(f"Cannot be told from {first['label']}: {names}.")
+        sentences.append(f"Cannot be told from {first['label']}: {_named([label for label, _ in undecided])}.")
     tied = [label for label, row in found.items() if row["result"] == "tie"]
     if tied:
-        sentences.append(f"Ties with {first['label']} in every run: {listed(tied, NAMED)}.")
+        sentences.append(f"Ties with {first['label']} in every run: {_named(tied)}.")
     return [*sentences, *_too_few(first, found, objective), *_ended(settings)]
+
+
+def _named(labels: Sequence[str]) -> str:
+    """Return labels, which may hold commas, in a row."""
+    more = [f"{len(labels) - NAMED} more"] if len(labels) > NAMED else []
+    return "; ".join([*labels[:NAMED], *more])
 
 
 def _sentence(label: str, estimate: Any, row: Mapping[str, Any], relation: str, first: str) -> str:
