@@ -80,7 +80,7 @@ def _one_field(document: Document, objective: str) -> list[Section]:
         _single(
             "curves",
             "Learning curves",
-            f"{_curves_text(settings)} The darker, the higher the value.",
+            f"{_curves_text(settings)} The stronger the colour, the higher the value.",
             _curves(document, settings, looks),
         ),
     ]
@@ -132,7 +132,12 @@ def _two_fields(document: Document, objective: str) -> list[Section]:
     text = f"{_meaning(objective)}: interquartile mean over seeds."
     return [
         _single("scores", f"The {objective} score", text, score),
-        _several("curves", "Learning curves", f"{_curves_text(along)} The darker, the higher {first}.", multiples),
+        _several(
+            "curves",
+            "Learning curves",
+            f"{_curves_text(along)} The stronger the colour, the higher {first}.",
+            multiples,
+        ),
         several,
     ]
 
