@@ -90,7 +90,7 @@ def test_a_sweep_shows_what_one_field_does_around_a_file(folder):
     assert all(s["q_values"]["step"] for s in found["settings"])
     page = (where / "sweep.html").read_text()
     assert "what learning_rate does</h1>" in page
-    assert re.findall('data-figure="([^"]+)"', page) == ["scores", "curves", "q_values", "cost-0"]
+    assert re.findall('class="plot" data-figure="([^"]+)"', page) == ["scores", "curves", "q_values", "cost-0"]
 
 
 def test_other_backend_and_two_fields(folder):
