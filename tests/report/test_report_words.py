@@ -6,6 +6,7 @@ import factory
 import pytest
 
 from tuner.report.words import search as words
+from tuner.report.words.caution import caution
 from tuner.text import duration, figure_text, large, listed, number
 
 
@@ -69,7 +70,7 @@ def test_a_score_over_several_seeds_is_said_to_be_a_mean(cartpole):
     best = cartpole.best
     curves = dict.fromkeys(range(3), best.curves[0])
     trials = tuple(dataclasses.replace(t, curves=curves) if t == best else t for t in cartpole.trials)
-    said = words.caution(dataclasses.replace(cartpole, trials=trials))
+    said = caution(dataclasses.replace(cartpole, trials=trials))
     assert said.startswith("That is the mean of 3 training runs; not yet confirmed on fresh seeds.")
 
 

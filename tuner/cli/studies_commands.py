@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tuner.cli.confirm_command import verdict_lines
-from tuner.cli.console import aligned, console, decimal, one_line, say, setting, table
+from tuner.cli.console import aligned, console, decimal, one_line, say, table
 from tuner.cli.parser import add_command, add_storage, whole_number
 from tuner.cli.progress import counts_text
+from tuner.cli.trial_table import SHOWN_TRIALS, trial_tables
 from tuner.collecting import no_collecting
 from tuner.durations import show_duration
 from tuner.errors import InputError
 from tuner.storage_url import default_storage, mask
+from tuner.text import plain
 
 if TYPE_CHECKING:
-    from tuner.result.study import StudyData, TrialRow
-
-#: Trials that ``tune show`` lists unless ``--all`` is given.
-SHOWN_TRIALS = 10
+    from tuner.result.study import StudyData
 
 
 def add_to(commands: Any) -> None:
@@ -30,6 +30,9 @@ def add_to(commands: Any) -> None:
     show = add_command(commands, "show", show_command, "show what a study has found")
     _add_study(show)
     show.add_argument("--all", action="store_true", help=f"every trial, not the best {SHOWN_TRIALS} only")
+    data = show.add_mutually_exclusive_group()
+    data.add_argument("--json", action="store_true", help="study, summary and all trials as report.json has them")
+    data.add_argument("--csv", action="store_true", help="all trials as trials.csv has them")
 
     report = add_command(commands, "report", report_command, "write a study's report again")
     _add_study(report)
@@ -72,6 +75,8 @@ def show_command(parsed: argparse.Namespace) -> int:
     from tuner.study.reading.study import load
 
     data = load(parsed.study, parsed.storage)
+    if parsed.json or parsed.csv:
+        return _print_data(data, as_json=parsed.json)
     say("\n".join(_summary(data)))
     out = console()
     if data.importance:
@@ -82,7 +87,20 @@ def show_command(parsed: argparse.Namespace) -> int:
         if noise := [one_line(name) for name, found in data.importances.items() if found.share <= found.noise]:
             say(f"  no more than noise: {', '.join(noise)}")
     if data.trials:
-        out.print(_trials(data, everything=parsed.all))
+        out.print(*trial_tables(data, everything=parsed.all, width=out.width), sep="\n")
+    return 0
+
+
+def _print_data(data: StudyData, *, as_json: bool) -> int:
+    """Print a study for programs."""
+    if as_json:
+        from tuner.report.tables.plain import study_document
+
+        say(json.dumps(plain(study_document(data)), allow_nan=False, ensure_ascii=False))
+    else:
+        from tuner.report.tables.trials import trials_csv
+
+        say(trials_csv(data), end="")
     return 0
 
 
@@ -112,30 +130,6 @@ def _summary(data: StudyData) -> list[str]:
     values = {one_line(k): v for k, v in (chosen.hyperparameters or chosen.params).items()}
     lines.append(f"\nbest in the search: trial {best.number}, score {decimal(best.score)}")
     return [*lines, *verdict_lines(data), f"values of trial {chosen.number}:", *aligned(values)]
-
-
-def _trials(data: StudyData, *, everything: bool) -> Any:
-    ranked = sorted(data.trials, key=lambda t: (t.score is None, -(t.score or 0.0), t.number))
-    shown = sorted(data.trials, key=lambda t: t.number) if everything else ranked[:SHOWN_TRIALS]
-    names = list(dict.fromkeys(name for trial in shown for name in trial.params))
-    title = "all trials" if everything else f"best of {len(data.trials)} trials"
-    numeric = ("trial", "score", "last", "steps", *names)
-    source = ["from"] if data.knew_beforehand else []
-    columns = ("trial", "outcome", "score", "last", "steps", *source, *map(one_line, names))
-    rows = table(*columns, right=numeric, title=title)
-    for trial in shown:
-        values = (setting(trial.params[name]) if name in trial.params else "" for name in names)
-        rows.add_row(
-            str(trial.number), one_line(trial.outcome).replace("_", " "), decimal(trial.score), decimal(_last(trial)),
-            f"{trial.steps:,}", *([one_line(trial.source) or "sampler"] if source else []), *values,
-        )  # fmt: skip
-    return rows
-
-
-def _last(trial: TrialRow) -> float | None:
-    """Return the mean return at the last evaluation, over the seeds."""
-    last = [curve[-1].mean for curve in trial.curves.values() if curve]
-    return sum(last) / len(last) if last else None
 
 
 def report_command(parsed: argparse.Namespace) -> int:

@@ -12,15 +12,12 @@ from tuner.report.numbers.edges import edges
 from tuner.report.numbers.evidence import evidence
 from tuner.report.numbers.reasons import reason_groups
 from tuner.report.numbers.regions import regions, worth_tuning_next
-from tuner.report.numbers.trials import wall_seconds
 from tuner.report.pages.sections import FIGURES
+from tuner.report.tables.plain import study_document
 from tuner.report.words import search as words
 from tuner.report.words.evidence import luck_sentences, verdict
-from tuner.result.study import StudyData, TrialRow
+from tuner.result.study import StudyData
 from tuner.text import plain
-
-#: Raised when a key changes its meaning or goes away; new keys do not raise it.
-SCHEMA_VERSION = 1
 
 
 def report_document(
@@ -38,18 +35,10 @@ def report_document(
     at hand, else computed; None until finalists have been trained again).
     """
     found = evidence(data) if found is None else found
+    study = study_document(data)
     document = {
-        "schema_version": SCHEMA_VERSION,
+        **{name: study[name] for name in ("schema_version", "study", "summary")},
         "written": written,
-        "study": {
-            "name": data.name,
-            "recipe": data.recipe,
-            "space": data.space,
-            "grid": data.grid,
-            "reward_threshold": data.reward_threshold,
-            "provenance": data.provenance,
-        },
-        "summary": _summary(data),
         "words": {
             "headline": words.headline(data),
             "verdict": verdict(found, data.chosen.params if data.chosen is not None else None),
@@ -58,7 +47,7 @@ def report_document(
             "notices": [dataclasses.asdict(notice) for notice in words.notices(data)],
             "reasons": [dataclasses.asdict(group) for group in reason_groups(data)],
         },
-        "trials": [_trial(trial) for trial in data.trials],
+        "trials": study["trials"],
         "figures": {f.key: f.numbers(data) for f in FIGURES if f.numbers is not None},
         "best_yaml": best_yaml,
         "commands": commands,
@@ -73,35 +62,3 @@ def report_document(
     }
     plain_document: dict[str, Any] = plain(document)
     return plain_document
-
-
-def _summary(data: StudyData) -> dict[str, Any]:
-    best = data.best
-    return {
-        "trials": len(data.trials),
-        "outcomes": {o: data.count(o) for o in dict.fromkeys(t.outcome for t in data.trials)},
-        "best": None
-        if best is None
-        else {
-            "trial": best.number,
-            "score": best.score,
-            "params": best.params,
-            "hyperparameters": best.hyperparameters,
-            "seeds": best.seeds,
-            "caution": words.caution(data),
-        },
-        "chosen": None if data.chosen is None else data.chosen.number,
-        "steps_spent": data.steps_spent,
-        "steps_saved": data.steps_saved if data.grid else 0,
-        "training_s": sum(t.duration_s for t in data.trials),
-        "wall_s": wall_seconds(data),
-    }
-
-
-def _trial(trial: TrialRow) -> dict[str, Any]:
-    row = {f.name: getattr(trial, f.name) for f in dataclasses.fields(trial)}
-    row["curves"] = {
-        replicate: [{"step": p.step, "returns": p.returns, "metrics": p.metrics} for p in points]
-        for replicate, points in trial.curves.items()
-    }
-    return row

@@ -23,6 +23,7 @@ from tuner.report.numbers.regions import regions
 from tuner.report.tables import trials as tables
 from tuner.report.tables.evidence import evidence_view, score_rows, titled_curves
 from tuner.report.words import search as words
+from tuner.report.words.caution import caution
 from tuner.result.study import StudyData
 from tuner.text import plain
 
@@ -146,7 +147,7 @@ SECTIONS = (
                    lambda data, found: confirmed_scores(score_rows(found))),
         _confirmed("luck", "Search scores beside scores on fresh seeds",
                    lambda data, found: luck_lines((found["luck"] or {}).get("finalists", ()), found["winner"])),
-    ), view=lambda page: {"evidence": evidence_view(page.found), "caution": words.caution(page.data)}),
+    ), view=lambda page: {"evidence": evidence_view(page.found), "caution": caution(page.data)}),
     Section("worth", "What the search was worth", _figure(
         "worth", "Scores of trials by where they come from", figures.scores_by_origin, worth.worth_series,
         "Nothing to draw: no trial has run to the end yet.",

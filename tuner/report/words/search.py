@@ -10,6 +10,7 @@ from tuner.hyperparameters import ALGORITHMS
 from tuner.report.numbers.axes import parameter_axes
 from tuner.report.numbers.regions import worth_tuning_next
 from tuner.report.numbers.trials import wall_seconds
+from tuner.report.words.caution import caution
 from tuner.report.words.evidence import BACKEND_NAMES, range_text
 from tuner.result.study import StudyData
 from tuner.text import counted, duration, large, listed, number
@@ -82,22 +83,6 @@ def lead(data: StudyData) -> list[str]:
 
 def _confirmed(data: StudyData) -> bool:
     return data.confirmation is not None and data.confirmation.winner is not None
-
-
-def caution(data: StudyData) -> str:
-    """Return how far the best score can be trusted."""
-    best = data.best
-    if best is None:
-        return ""
-    runs = len(best.curves)
-    completed = sum(t.score is not None for t in data.trials)
-    source = "one training run" if runs <= 1 else f"the mean of {runs} training runs"
-    if completed == 1:
-        return f"That is {source}; not yet confirmed on fresh seeds."
-    return (
-        f"That is {source}; not yet confirmed on fresh seeds. "
-        f"The highest of {completed} noisy scores is optimistic: expect less from a new run."
-    )
 
 
 def notices(data: StudyData) -> list[Notice]:

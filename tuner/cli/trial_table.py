@@ -1,0 +1,88 @@
+"""The trials of ``tune show``: a line for each where that fits, else a column for each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from tuner.cli.console import decimal, one_line, setting, table
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from tuner.result.study import StudyData, TrialRow
+
+#: Trials that are listed unless all are asked for.
+SHOWN_TRIALS = 10
+
+#: Columns that a table leaves free between two of its own.
+GAP = 3
+
+#: Columns of text; all others are numbers.
+_TEXTS = ("outcome", "from")
+
+
+def trial_tables(data: StudyData, *, everything: bool, width: int) -> Iterator[Table]:
+    """Yield the trials as one table, or as several that fit below each other.
+
+    Args:
+        data: The study; it has trials.
+        everything: All trials by number, not the best :data:`SHOWN_TRIALS`.
+        width: Columns of the terminal.
+    """
+    ranked = sorted(data.trials, key=lambda t: (t.score is None, -(t.score or 0.0), t.number))
+    shown = sorted(data.trials, key=lambda t: t.number) if everything else ranked[:SHOWN_TRIALS]
+    title = "all trials" if everything else f"best of {len(data.trials)} trials"
+    heads, rows = _texts(data, shown)
+    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+    if sum(widths) + GAP * (len(widths) - 1) <= width:
+        whole = table(*heads, right=[head for head in heads if head not in _TEXTS], title=title)
+        for row in rows:
+            whole.add_row(*row)
+        yield whole
+        return
+    names = max(map(len, heads))
+    for part in _parts([max(map(len, row)) for row in rows], width - names):
+        columns = rows[part]
+        block = table(heads[0], *(row[0] for row in columns), right=[row[0] for row in columns], title=title)
+        for i, head in enumerate(heads[1:], 1):
+            block.add_row(head, *(row[i] for row in columns))
+        yield block
+        title = ""
+
+
+def _parts(widths: Sequence[int], room: int) -> Iterator[slice]:
+    """Yield stretches of columns that fit side by side, at least one each."""
+    begin, used = 0, 0
+    for i, width in enumerate(widths):
+        used += width + GAP
+        if i > begin and used > room:
+            yield slice(begin, i)
+            begin, used = i, width + GAP
+    yield slice(begin, len(widths))
+
+
+def _texts(data: StudyData, shown: Sequence[TrialRow]) -> tuple[list[str], list[list[str]]]:
+    """Return what is shown of each trial: the heads, and a row of texts for each."""
+    names = list(dict.fromkeys(name for trial in shown for name in trial.params))
+    source = ["from"] if data.knew_beforehand else []
+    heads = ["trial", "outcome", "score", "last", "steps", *source, *map(one_line, names)]
+    rows = [
+        [
+            str(trial.number),
+            one_line(trial.outcome).replace("_", " "),
+            decimal(trial.score),
+            decimal(_last(trial)),
+            f"{trial.steps:,}",
+            *([one_line(trial.source) or "sampler"] if source else []),
+            *(setting(trial.params[name]) if name in trial.params else "" for name in names),
+        ]
+        for trial in shown
+    ]
+    return heads, rows
+
+
+def _last(trial: TrialRow) -> float | None:
+    """Return the mean return at the last evaluation, over the seeds."""
+    last = [curve[-1].mean for curve in trial.curves.values() if curve]
+    return sum(last) / len(last) if last else None
