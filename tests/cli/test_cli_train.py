@@ -34,7 +34,8 @@ def test_training_writes_model_plot_and_values(trained):
     target, shell = trained
     assert shell.code == 0, shell.err
     written = {p.name for p in target.iterdir()}
-    assert written == {"model.json", "weights.npz", "training.html", "training.json", "config.yaml"} | BEST_FILES
+    model = {"model.json", "weights.npz", "checkpoint.npz"}
+    assert written == model | {"training.html", "training.json", "config.yaml"} | BEST_FILES
     assert f"tune evaluate {target}" in shell.out
     assert shell.err.count("\n") == 3  # one line for each evaluation
 

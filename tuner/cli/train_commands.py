@@ -16,11 +16,14 @@ from tuner.durable import check_writable
 from tuner.errors import InputError, StudyFailedError
 from tuner.hyperparameters import Hyperparameters, algorithm_class, field_infos, from_mapping
 from tuner.plan.naming import safe_name
+from tuner.plan.recipe import flag
 
 if TYPE_CHECKING:
+    from tuner.contract.outcome import EvalPoint
     from tuner.contract.spec import RunSpec
     from tuner.envs.make import EnvFacts
     from tuner.plan.resolve import StudyPlan
+    from tuner.training.saved.checkpoint import Begun
     from tuner.zoo.read import Config
 
 _TRAIN = "train"
@@ -31,7 +34,8 @@ TRAIN_SETTINGS = {
     "algo": None,
     "backend": None,
     "set": "Set a hyperparameter, over --config (may be repeated)",
-    "steps": "Environment steps (default: --config's, else the default search space's budget)",
+    "steps": "Environment steps; with --continue in all, those before included (default: --config's, else the default "
+    "search space's budget; with --continue what was asked for first)",
     "evaluations": "Evaluations, evenly spaced (default: the default search space's)",
     "eval_episodes": "Episodes of each evaluation (default: the default search space's)",
     "seed": "Source of all randomness of the run (default: 0)",
@@ -41,6 +45,10 @@ TRAIN_SETTINGS = {
     "device": None,
     "quiet": None,
 }
+
+
+#: What may stand beside ``--continue``; everything else is the training's own.
+CONTINUE_SETTINGS = ("steps", "set", "env_module", "quiet")
 
 
 def add_to(commands: Any) -> None:
@@ -56,6 +64,13 @@ def add_to(commands: Any) -> None:
         "-o", "--output", metavar="DIR", help="Folder of the model (default: runs/<algo>-<backend>-<env>-seed<N>)"
     )
 
+    train.add_argument(
+        "--continue",
+        dest="continued",
+        metavar="DIR",
+        help="Go on with the training in DIR, memory, optimizer and schedules included, up to --steps N in all; -o "
+        "FOLDER leaves DIR as it is",
+    )
     train.add_argument(
         "--until-solved",
         action="store_true",
@@ -76,6 +91,8 @@ def add_to(commands: Any) -> None:
 def train_command(parsed: argparse.Namespace) -> int:
     """Train, save and plot."""
     asked = settings(parsed, _TRAIN)
+    if parsed.continued is not None:
+        return _continue(Path(parsed.continued), asked, parsed)
     plan, hyperparameters = plan_training(asked, parsed.config)
     seed = int(asked.get("seed", 0))
     spec = _run_spec(plan, hyperparameters, seed)
@@ -89,6 +106,29 @@ def train_command(parsed: argparse.Namespace) -> int:
         if parsed.config is None:
             say("Values without --set are Stable-Baselines3's defaults; --config takes an export.", stderr=True)
     return _train(spec, folder, plan.facts, until_solved=parsed.until_solved, quiet=recipe.quiet)
+
+
+def _continue(folder: Path, asked: dict[str, Any], parsed: argparse.Namespace) -> int:
+    """Train on from where a folder's training stands."""
+    from tuner.envs.preflight import preflight
+    from tuner.training.saved.agent import trusted_env
+    from tuner.training.saved.checkpoint import load_checkpoint
+
+    beside = [flag(name) for name in asked if name not in CONTINUE_SETTINGS]
+    beside += ["--config"] if parsed.config is not None else []
+    if beside:
+        raise InputError(f"{beside[0]} does not go with --continue: the training keeps its own. Leave it out.")
+    begun = load_checkpoint(folder)
+    total = asked.get("steps", begun.spec.n_timesteps)
+    spec = begun.until(total, _typed(begun.spec.algorithm, asked.get("set", {})))
+    spec = dataclasses.replace(spec, env=trusted_env(spec.env, folder, asked.get("env_module")))
+    output = folder if parsed.output is None else Path(parsed.output)
+    check_writable(output, f"-o {output}")
+    facts = preflight(spec.env, spec.algorithm, inline=False)
+    quiet = bool(asked.get("quiet"))
+    if not quiet:
+        say(f"Going on from step {begun.step:,} to {total:,}.", stderr=True)
+    return _train(spec, output, facts, until_solved=parsed.until_solved, quiet=quiet, begun=begun)
 
 
 def plan_training(asked: dict[str, Any], config_file: str | None) -> tuple[StudyPlan, Hyperparameters]:
@@ -187,8 +227,11 @@ def _run_spec(plan: StudyPlan, hyperparameters: Hyperparameters, seed: int) -> R
     return dataclasses.replace(spec, evaluation=fresh)
 
 
-def _train(spec: RunSpec, folder: Path, facts: EnvFacts, *, until_solved: bool, quiet: bool) -> int:
+def _train(
+    spec: RunSpec, folder: Path, facts: EnvFacts, *, until_solved: bool, quiet: bool, begun: Begun | None = None
+) -> int:
     from tuner.cli.train_progress import watch_training
+    from tuner.training.saved.checkpoint import TrainingCheckpoint
     from tuner.training.saved.model_files import save_model
     from tuner.training.single import train_once
     from tuner.zoo.write import config_yaml
@@ -196,12 +239,21 @@ def _train(spec: RunSpec, folder: Path, facts: EnvFacts, *, until_solved: bool, 
     threshold = _threshold(facts, spec) if until_solved else float("inf")
     interrupted = False
     with watch_training(spec, quiet=quiet) as watch:
+        if begun is not None:
+            watch.restore(begun.watched)
+        checkpoint = TrainingCheckpoint(folder, watch.snapshot, begun)
+
+        def solved(point: EvalPoint) -> bool:
+            return point.step > watch.begun and point.mean_return >= threshold
+
         try:
-            outcome = train_once(spec, watch, watch.on_point, enough=lambda point: point.mean_return >= threshold)
+            outcome = train_once(spec, watch, watch.on_point, enough=solved, checkpoints=checkpoint)
         except KeyboardInterrupt:
-            if not watch.points:
+            if not (watch.points and watch.weights):
                 raise
             interrupted = True
+    if checkpoint.refusal:
+        raise InputError(checkpoint.refusal)
     if not interrupted and outcome.kind not in ("completed", "stopped"):
         raise StudyFailedError(f"The run {outcome.kind.replace('_', ' ')} at step {outcome.steps}: {outcome.reason}")
     assert watch.best is not None
@@ -209,7 +261,10 @@ def _train(spec: RunSpec, folder: Path, facts: EnvFacts, *, until_solved: bool, 
     save_model(folder, spec, watch.weights, watch.points)
     seen = [point for point in watch.points if point.step <= best.step]
     save_model(folder, spec, best_weights, seen, best=True)
-    config = config_yaml(spec.env.id, spec.n_timesteps, spec.hyperparameters, spec.env.arguments(), facts.preprocessing)
+    checkpoint.drop_another()
+    config = config_yaml(
+        spec.env.id, spec.schedules_over, spec.hyperparameters, spec.env.arguments(), facts.preprocessing
+    )
     (folder / "config.yaml").write_text(config, encoding="utf-8")
     plot = watch.write_plot(folder, facts.reward_threshold)
     last = watch.points[-1]
@@ -220,6 +275,12 @@ def _train(spec: RunSpec, folder: Path, facts: EnvFacts, *, until_solved: bool, 
         say(f"{why}: the model is that of step {last.step:,} of {spec.n_timesteps:,}.")
     say(f"Model: {folder}\nPlot: {plot}")
     say(f"Next:\n  tune evaluate {folder} (--best: of the best evaluation)\n  tune record {folder}")
+    if checkpoint.size is not None:
+        longer = "" if last.step < spec.n_timesteps else " --steps N"
+        size = f"{checkpoint.size / 1e6:,.1f} MB, replay memory included"
+        say(f"  tune train --continue {folder}{longer} ({size})")
+    if checkpoint.problem:
+        say(f"--continue cannot go on from this end: {checkpoint.problem}.", stderr=True)
     return INTERRUPTED if interrupted else 0
 
 

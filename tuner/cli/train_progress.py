@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -29,6 +30,7 @@ class TrainingWatch:
         points: The evaluations so far.
         weights: Those of the last step, or, while it trains, of the last evaluation; empty before the first.
         best: The best evaluation and the weights of that.
+        begun: Step up to which it was trained before, and is known.
     """
 
     def __init__(self, spec: RunSpec, show: Callable[[int, str], None], say: Callable[[EvalPoint], None]) -> None:
@@ -38,6 +40,7 @@ class TrainingWatch:
         self.points: list[EvalPoint] = []
         self.weights: Mapping[str, np.ndarray] = {}
         self.best: tuple[EvalPoint, Mapping[str, np.ndarray]] | None = None
+        self.begun = 0
         self._spec = spec
         self._show = show
         self._say = say
@@ -69,9 +72,34 @@ class TrainingWatch:
     def on_point(self, point: EvalPoint) -> None:
         """Keep and show an evaluation."""
         self.points.append(point)
+        if point.step <= self.begun:
+            return  # told again by a run that goes on
         self._say(point)
         self._shown_at = 0.0
         self._step(point.step)
+
+    def snapshot(self) -> dict[str, np.ndarray]:
+        """Return all that was watched up to the last evaluation, as plain arrays; there was one."""
+        import numpy as np
+
+        from tuner.contract.outcome import points_to_plain
+        from tuner.core.named_arrays import joined
+
+        assert self.best is not None
+        point, weights = self.best
+        about = {"step": self.points[-1].step, "best": points_to_plain([point])}
+        return {**joined({"log": self.log.snapshot(), "best": weights}), "watched": np.array(json.dumps(about))}
+
+    def restore(self, saved: Mapping[str, np.ndarray]) -> None:
+        """Go on from a snapshot."""
+        from tuner.contract.outcome import points_from_plain
+        from tuner.core.named_arrays import part_of
+
+        about = json.loads(str(saved["watched"]))
+        (point,) = points_from_plain(self._spec.run_id, about["best"])
+        self.best = point, part_of("best", saved)
+        self.log.restore(part_of("log", saved))
+        self.begun = int(about["step"])
 
     def write_plot(self, folder: Path, reward_threshold: float | None) -> Path:
         """Write the training plot into an existing folder and return its path."""

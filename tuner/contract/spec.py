@@ -55,6 +55,8 @@ class RunSpec:
         rules: What decides its numbers beside its settings.
         alone: It was there when workers died, and is to share its worker with no other run until it has ended. Not
             part of the run's value.
+        schedule_steps: Environment steps that its schedules are a share of, where that is not its budget: a run that
+            was given more steps keeps the schedules it began with.
     """
 
     run_id: RunId
@@ -67,6 +69,7 @@ class RunSpec:
     device: str = "cpu"
     rules: Rules = CURRENT
     alone: bool = field(default=False, compare=False)
+    schedule_steps: int | None = None
 
     @property
     def algorithm(self) -> str:
@@ -77,6 +80,11 @@ class RunSpec:
     def n_timesteps(self) -> int:
         """The run's budget in environment steps."""
         return self.grid[-1]
+
+    @property
+    def schedules_over(self) -> int:
+        """Environment steps that schedules (epsilon, learning rate, importance weights) are a share of."""
+        return self.n_timesteps if self.schedule_steps is None else self.schedule_steps
 
     def describe(self) -> dict[str, Any]:
         """Return what was trained, as plain data for a reader."""

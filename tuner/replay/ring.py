@@ -183,8 +183,12 @@ class LaneRing:
         assert stream is not None
         if size > self.capacities[lane]:
             raise ValueError(f"{size} transitions do not fit a memory of {self.capacities[lane]}.")
+        if size < self.capacities[lane] and int(saved["position"]) not in (0, size):
+            raise ValueError("a memory that has begun anew cannot be made larger.")
         self._rows[base : base + size] = saved["rows"]
-        self.sizes[lane], self.positions[lane] = size, int(saved["position"])
+        # A memory with room left has never begun anew, whatever the smaller one that was saved had come to.
+        full = size == self.capacities[lane]
+        self.sizes[lane], self.positions[lane] = size, int(saved["position"]) if full else size
         set_state(stream, str(saved["stream"]))
         self._draws[lane], self._drawn[lane] = saved["draws"], 0
 

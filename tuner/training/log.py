@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tuner.contract.outcome import EvalPoint
 from tuner.contract.spec import RunId
+from tuner.core.named_arrays import joined, part_of
 
 #: Most points a thinned series keeps; it never has fewer than half of it once it has been full.
 CAPACITY = 4096
@@ -52,6 +54,16 @@ class ThinnedSeries:
         self._rows = array("d", rows.mean(axis=1).ravel().tolist())
         self.stride *= 2
 
+    def snapshot(self) -> dict[str, NDArray[Any]]:
+        """Return all that it has become, as plain arrays."""
+        counts = np.array([self.stride, self._count])
+        return {"rows": np.array(self._rows, np.float64), "sum": np.array(self._sum, np.float64), "counts": counts}
+
+    def restore(self, saved: Mapping[str, NDArray[Any]]) -> None:
+        """Go on from the snapshot of a series with the same names and capacity."""
+        self._rows, self._sum = array("d", saved["rows"].tolist()), saved["sum"].tolist()
+        self.stride, self._count = saved["counts"].tolist()
+
     def columns(self) -> dict[str, list[float]]:
         """Return the columns by name."""
         rows = np.array(self._rows, dtype=np.float64).reshape(-1, len(self.names))
@@ -91,6 +103,23 @@ class TrainingLog:
 
     def on_end(self, run_id: RunId, weights: Mapping[str, np.ndarray]) -> None:
         """The weights are kept elsewhere."""
+
+    def snapshot(self) -> dict[str, NDArray[Any]]:
+        """Return all that it has become, as plain arrays."""
+        episodes = {
+            "steps": np.array(self.episode_steps, np.int64),
+            "returns": np.array(self.episode_returns, np.float64),
+            "lengths": np.array(self.episode_lengths, np.int64),
+        }
+        return joined({"episodes": episodes, "updates": self.updates.snapshot()})
+
+    def restore(self, saved: Mapping[str, NDArray[Any]]) -> None:
+        """Go on from a snapshot."""
+        episodes = part_of("episodes", saved)
+        self.episode_steps = episodes["steps"].tolist()
+        self.episode_returns = episodes["returns"].tolist()
+        self.episode_lengths = episodes["lengths"].tolist()
+        self.updates.restore(part_of("updates", saved))
 
     def to_mapping(self) -> dict[str, Any]:
         """Return plain data: ``episodes`` (``step``, ``return``, ``length``), ``updates`` (thinned) and ``stride``.

@@ -23,7 +23,7 @@ from tuner.training.saved.table_policy import table_policy
 if TYPE_CHECKING:
     from tuner.contract.roles import RunObserver, Trainer
     from tuner.envs.make import EnvFacts
-    from tuner.training.run_checkpoint import RunCheckpoints
+    from tuner.training.run_checkpoint import Checkpoints
 
 Array = NDArray[Any]
 
@@ -57,33 +57,33 @@ class Registered(NamedTuple):
         precision: Type of the numbers in a file.
     """
 
-    trainer: Callable[[int, RunObserver | None, RunCheckpoints | None], Trainer]
+    trainer: Callable[[int, RunObserver | None, Checkpoints | None], Trainer]
     policy: Callable[[Mapping[str, Array], Any, int], GreedyPolicy]
     footprint: Callable[[Any, EnvFacts, int, str], Footprint]
     precision: type[np.floating[Any]]
 
 
-def _stack(lanes: int, observer: RunObserver | None, files: RunCheckpoints | None) -> Trainer:
+def _stack(lanes: int, observer: RunObserver | None, files: Checkpoints | None) -> Trainer:
     from tuner.training.stack.trainer import NativeTrainer
 
     return NativeTrainer(lanes, observer, checkpoints=files)
 
 
-def _tabular(lanes: int, observer: RunObserver | None, files: RunCheckpoints | None) -> Trainer:
+def _tabular(lanes: int, observer: RunObserver | None, files: Checkpoints | None) -> Trainer:
     from tuner.training.lone.tabular import TabularRun
     from tuner.training.lone.trainer import LoneTrainer
 
     return LoneTrainer(TabularRun, observer, files)
 
 
-def _fitted(lanes: int, observer: RunObserver | None, files: RunCheckpoints | None) -> Trainer:
+def _fitted(lanes: int, observer: RunObserver | None, files: Checkpoints | None) -> Trainer:
     from tuner.training.lone.fitted import FittedRun
     from tuner.training.lone.trainer import LoneTrainer
 
     return LoneTrainer(FittedRun, observer, files)
 
 
-def _nobody(lanes: int, observer: RunObserver | None, files: RunCheckpoints | None) -> Trainer:
+def _nobody(lanes: int, observer: RunObserver | None, files: Checkpoints | None) -> Trainer:
     raise NotImplementedError("only Stable-Baselines3 trains it")
 
 
@@ -108,7 +108,11 @@ def registered(algorithm: str) -> Registered:
 
 
 def make_trainer(
-    backend: str, algorithm: str, lanes: int, observer: RunObserver | None = None, checkpoints: Path | None = None
+    backend: str,
+    algorithm: str,
+    lanes: int,
+    observer: RunObserver | None = None,
+    checkpoints: Path | Checkpoints | None = None,
 ) -> Trainer:
     """Return the trainer of an algorithm.
 
@@ -119,7 +123,7 @@ def make_trainer(
         algorithm: Name of the algorithm.
         lanes: Runs trained side by side; only the native deep Q-network trains more than one.
         observer: Watches single runs, or None.
-        checkpoints: Folder where long runs are saved, and go on from; None where they start over, as
+        checkpoints: Where long runs are saved, and go on from, or the folder for it; None where they start over, as
             Stable-Baselines3's always do.
 
     Raises:
@@ -131,12 +135,11 @@ def make_trainer(
         from tuner.training.sb3.trainer import SB3Trainer
 
         return SB3Trainer(observer)
-    files = None
-    if checkpoints is not None:
+    if isinstance(checkpoints, Path):
         from tuner.training.run_checkpoint import RunCheckpoints
 
-        files = RunCheckpoints(checkpoints)
-    return registered(algorithm).trainer(lanes, observer, files)
+        checkpoints = RunCheckpoints(checkpoints)
+    return registered(algorithm).trainer(lanes, observer, checkpoints)
 
 
 def check_trainable(backend: str, hyperparameters: Hyperparameters) -> None:

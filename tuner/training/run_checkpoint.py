@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +44,35 @@ EVERY_S = 30.0
 COST_FACTOR = 50
 
 
+class Checkpoints(Protocol):
+    """Where a trainer saves its runs, and what it goes on from."""
+
+    @property
+    def keeps_ended(self) -> bool:
+        """Whether a run is saved at its end too, so that it can go on with more steps."""
+        ...
+
+    def due(self, since: float) -> bool:
+        """Whether a run is to be saved that was saved, or begun, at ``since`` (monotonic seconds)."""
+        ...
+
+    def save(self, spec: RunSpec, arrays: Mapping[str, Array]) -> None:
+        """Save all that a run has become; what cannot be saved is no failure of the run."""
+        ...
+
+    def load(self, spec: RunSpec) -> Mapping[str, Array] | None:
+        """Return what a run goes on from, or None."""
+        ...
+
+    def refused(self, spec: RunSpec) -> None:
+        """Learn that a run cannot go on from what was loaded: it starts over, unless this raises."""
+        ...
+
+    def discard(self, specs: Iterable[RunSpec]) -> None:
+        """Let go of runs that have ended."""
+        ...
+
+
 class RunCheckpoints:
     """The files of a study's runs.
 
@@ -53,6 +82,8 @@ class RunCheckpoints:
         cost_factor: ... and as a multiple of the time that the last one took.
         max_bytes: Largest file.
     """
+
+    keeps_ended = False
 
     def __init__(
         self,
@@ -75,33 +106,23 @@ class RunCheckpoints:
     def save(self, spec: RunSpec, arrays: Mapping[str, Array]) -> None:
         """Write a run's file. What cannot be written, or is too large, costs the file and nothing else."""
         started = time.monotonic()
-        size = sum(array.nbytes for array in arrays.values())
-        named = {**arrays, NAMES: np.array(sorted(arrays), np.str_)}
         with contextlib.suppress(OSError):
-            if size <= self._max_bytes:
-                self._folder.mkdir(parents=True, exist_ok=True)
-                if shutil.disk_usage(self._folder).free > 2 * size:
-                    # Straight to the disk: a copy of a memory of frames might be more than there is room for.
-                    replace_with(self._path(spec), lambda file: np.savez(file, allow_pickle=False, **named))
+            write_arrays(self._path(spec), arrays, self._max_bytes)
         self._cost_s = time.monotonic() - started
 
     def load(self, spec: RunSpec) -> dict[str, Array] | None:
         """Return what the file of a run holds, or None where there is none that can be read."""
         path = self._path(spec)
         try:
-            if path.stat().st_size > 2 * self._max_bytes:
-                return None
-            with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-                read = {name: arrays[name] for name in arrays.files}
-            names = read.pop(NAMES, None)  # version 0.1.0 wrote none
-            if names is not None and sorted(read) != names.tolist():
-                raise ValueError("arrays are missing")
-            return read
+            return read_arrays(path, self._max_bytes)
         except FileNotFoundError:
             return None
         except Exception as error:  # whatever NumPy's and the zip reader's parsers raise on damaged bytes
             logger.info("%s cannot be read (%s): the run starts over.", path, error)
             return None
+
+    def refused(self, spec: RunSpec) -> None:
+        """Let it start over."""
 
     def discard(self, specs: Iterable[RunSpec]) -> None:
         """Remove the files of runs that have ended."""
@@ -121,6 +142,46 @@ class RunCheckpoints:
         return self._folder / f"{fingerprint(spec)}.npz"
 
 
+def write_arrays(path: Path, arrays: Mapping[str, Array], max_bytes: int = MAX_BYTES) -> int:
+    """Write arrays by name in one step, and return their bytes.
+
+    Args:
+        path: The file; its folder is made.
+        arrays: By name, :data:`NAMES` excepted.
+        max_bytes: Nothing is written of more.
+
+    Raises:
+        OSError: It cannot be written; is too large; or would take more than half of the disk's free room.
+    """
+    size = sum(array.nbytes for array in arrays.values())
+    if size > max_bytes:
+        raise OSError(f"{size / 1e9:.1f} GB are more than the {max_bytes / 1e9:.1f} GB that are kept")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if shutil.disk_usage(path.parent).free <= 2 * size:
+        raise OSError(f"the disk has less than twice {size / 1e9:.1f} GB left")
+    named = {**arrays, NAMES: np.array(sorted(arrays), np.str_)}
+    # Straight to the disk: a copy of a memory of frames might be more than there is room for.
+    replace_with(path, lambda file: np.savez(file, allow_pickle=False, **named))
+    return size
+
+
+def read_arrays(path: Path, max_bytes: int = MAX_BYTES) -> dict[str, Array]:
+    """Return what :func:`write_arrays` was given. No code of the file is run.
+
+    Raises:
+        FileNotFoundError: There is none.
+        Exception: Whatever NumPy's and the zip reader's parsers raise on damaged bytes.
+    """
+    if path.stat().st_size > 2 * max_bytes:
+        raise ValueError("it is too large")
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+        read = {name: arrays[name] for name in arrays.files}
+    names = read.pop(NAMES, None)  # version 0.1.0 wrote none
+    if names is not None and sorted(read) != names.tolist():
+        raise ValueError("arrays are missing")
+    return read
+
+
 def fingerprint(spec: RunSpec) -> str:
     """Return a name for all that a run's numbers depend on, its place in the study left out."""
     value = {
@@ -136,6 +197,8 @@ def fingerprint(spec: RunSpec) -> str:
     }
     if spec.rules != VERSION_0_1_0:  # its files have names without them
         value["rules"] = asdict(spec.rules)
+    if spec.schedule_steps is not None:
+        value["schedule_steps"] = spec.schedule_steps
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=repr).encode()).hexdigest()[:40]
 
 

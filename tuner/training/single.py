@@ -9,6 +9,7 @@ from tuner.contract.roles import DONE, RunObserver, Signal
 from tuner.contract.spec import RunId, RunSpec
 from tuner.surroundings import Surroundings
 from tuner.training.registry import check_trainable, make_trainer
+from tuner.training.run_checkpoint import Checkpoints
 
 
 class _One:
@@ -51,6 +52,7 @@ def train_once(
     on_point: Callable[[EvalPoint], None] | None = None,
     last_step: int | None = None,
     enough: Callable[[EvalPoint], bool] = lambda point: False,
+    checkpoints: Checkpoints | None = None,
 ) -> Outcome:
     """Train one run in this process.
 
@@ -60,6 +62,7 @@ def train_once(
         on_point: Called with each evaluation.
         last_step: Stop at this grid step, as a pruned run is; None trains to the end.
         enough: Stop after an evaluation of which this is true.
+        checkpoints: Where it is saved, and goes on from, if anywhere.
 
     Returns:
         How it ended; an exception inside the run is an outcome ``failed``.
@@ -71,7 +74,7 @@ def train_once(
     dispatcher = _One(spec, on_point, last_step, enough)
     own = Surroundings.of_this_process()
     try:
-        make_trainer(spec.backend, spec.algorithm, 1, observer).train(dispatcher)
+        make_trainer(spec.backend, spec.algorithm, 1, observer, checkpoints).train(dispatcher)
     finally:
         own.restore()
     assert dispatcher.outcome is not None

@@ -84,7 +84,14 @@ class DQNStack:
         parts = Parts(self.state, self.memory, self._priorities, self.normalizer, encoder, self._head, self._inputs)
         self._acting, self._update = choose_update(numeric_path, parts, hyperparameters)
 
-    def start(self, lane: int, hyperparameters: DQNHyperparameters, seed: int, n_timesteps: int) -> None:
+    def start(
+        self,
+        lane: int,
+        hyperparameters: DQNHyperparameters,
+        seed: int,
+        n_timesteps: int,
+        schedule_steps: int | None = None,
+    ) -> None:
         """Begin a new run on a lane; nothing of the one before remains.
 
         Args:
@@ -92,18 +99,20 @@ class DQNStack:
             hyperparameters: The run's.
             seed: The run's seed.
             n_timesteps: The run's budget in environment steps; the replay memory is never larger.
+            schedule_steps: Environment steps that schedules are a share of; None takes the budget.
         """
+        over = n_timesteps if schedule_steps is None else schedule_steps
         self._runs[lane] = hyperparameters
         self.clock[lane] = 0
         self.state.start(lane, hyperparameters, seeding.stream(seed, "network"))
         self.memory.start(lane, min(hyperparameters.buffer_size, n_timesteps), seeding.stream(seed, "replay"))
-        self.exploration.start(lane, hyperparameters, n_timesteps, seeding.stream(seed, "exploration"))
+        self.exploration.start(lane, hyperparameters, over, seeding.stream(seed, "exploration"))
         observations = hyperparameters.normalize_observations and self._encoder.normalizable
         self.normalizer.start(lane, observations, hyperparameters.normalize_rewards, hyperparameters.gamma)
         self._n_step.start(lane, hyperparameters.n_steps)
         if self._priorities is not None:
             alpha, beta = hyperparameters.priority_alpha, hyperparameters.priority_beta
-            self._priorities.start(lane, alpha, beta, n_timesteps)
+            self._priorities.start(lane, alpha, beta, over)
 
     def snapshot(self, lane: int) -> dict[str, Array]:
         """Return all that a lane has become since its start, as plain arrays."""

@@ -54,7 +54,7 @@ class TabularRun:
             rows = int(space.n) if self._discretiser is None else self._discretiser.rows
             self._start = int(getattr(space, "start", 0))
             rng = seeding.stream(spec.seed, "exploration")
-            self._learner = QLearner(rows, n_actions, hyperparameters, spec.n_timesteps, rng)
+            self._learner = QLearner(rows, n_actions, hyperparameters, spec.schedules_over, rng)
             self._evaluator = Evaluator(spec.env, spec.evaluation)
         except BaseException:
             self._env.close()

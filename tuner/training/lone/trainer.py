@@ -24,7 +24,7 @@ from tuner.contract.outcome import (
 from tuner.contract.roles import DONE, Dispatcher, RunObserver
 from tuner.contract.spec import RunSpec
 from tuner.errors import DivergedError
-from tuner.training.run_checkpoint import RunCheckpoints
+from tuner.training.run_checkpoint import Checkpoints
 
 logger = logging.getLogger(__name__)
 
@@ -80,7 +80,7 @@ class LoneTrainer:
         self,
         begin: Callable[[RunSpec, RunObserver | None], LoneRun],
         observer: RunObserver | None,
-        checkpoints: RunCheckpoints | None = None,
+        checkpoints: Checkpoints | None = None,
     ) -> None:
         self._begin = begin
         self._observer = observer
@@ -109,12 +109,14 @@ class LoneTrainer:
                 reporting = True  # what the dispatcher raises is no failure of this run
                 stop = dispatcher.report(latest)
                 reporting = False
-                if spec.run_id in stop and latest[-1].step < spec.n_timesteps:
-                    kind = "stopped"
-                    break
+                ends = latest[-1].step == spec.n_timesteps
+                stopped = spec.run_id in stop and not ends
                 if latest is not points:
                     points += latest
-                    saved_at = self._save(run, spec, points, saved_at)
+                    saved_at = self._save(run, spec, points, saved_at, last=ends or stopped)
+                if stopped:
+                    kind = "stopped"
+                    break
         except DivergedError as error:
             if reporting:
                 raise
@@ -131,8 +133,9 @@ class LoneTrainer:
                 kind, (reason, detail) = "failed", described(error)
         if run is not None and self._observer is not None:
             self._observer.on_end(spec.run_id, run.arrays())
-        if self._checkpoints is not None and kind != "stopped":  # an interrupted one will go on
-            self._checkpoints.discard([spec])
+        files = self._checkpoints
+        if files is not None and kind != "stopped" and not (files.keeps_ended and kind == "completed"):
+            files.discard([spec])  # an interrupted one will go on
         clock = run.clock if run is not None else 0
         return Outcome(spec.run_id, kind, clock, time.perf_counter() - started, reason, detail)
 
@@ -142,12 +145,12 @@ class LoneTrainer:
                 self._observer.on_evaluated(point, run.arrays)
             yield [point]
 
-    def _save(self, run: LoneRun, spec: RunSpec, points: list[EvalPoint], saved_at: float) -> float:
+    def _save(self, run: LoneRun, spec: RunSpec, points: list[EvalPoint], saved_at: float, *, last: bool) -> float:
         """Save a run where that is due, and return when it was saved last (monotonic seconds)."""
-        ends = points[-1].step == spec.n_timesteps
-        if self._checkpoints is None or ends or not self._checkpoints.due(saved_at):
+        files = self._checkpoints
+        if files is None or not (files.keeps_ended if last else files.due(saved_at)):
             return saved_at
-        self._checkpoints.save(spec, {**run.snapshot(), "points": np.array(json.dumps(points_to_plain(points)))})
+        files.save(spec, {**run.snapshot(), "points": np.array(json.dumps(points_to_plain(points)))})
         return time.monotonic()
 
     def _start(self, spec: RunSpec) -> tuple[LoneRun, list[EvalPoint]]:
@@ -167,8 +170,9 @@ class LoneTrainer:
             points = points_from_plain(spec.run_id, json.loads(str(saved["points"])))
             run.restore(saved)
         except Exception as error:  # a file may hold anything, and an environment's own code raise anything
-            logger.info("Run %s starts over: %s.", tuple(spec.run_id), describe(error))
+            logger.info("Run %s cannot go on: %s.", tuple(spec.run_id), describe(error))
             run.close()
+            self._checkpoints.refused(spec)
             run = self._begin(spec, self._observer)
             run.keep_journal()
             return run, []

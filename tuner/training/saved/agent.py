@@ -155,15 +155,7 @@ class Agent:
         Raises:
             InputError: It comes from a module, and none is named.
         """
-        saved = self.model.spec.env
-        prefix, _, env_id = saved.id.rpartition(":")
-        module = saved.module or prefix
-        if module and self._env_module is None:
-            raise InputError(
-                f"The model in {self._folder} plays an environment from '{module}', and importing that runs its "
-                f"code. If you trust it, add --env-module {module}."
-            )
-        return dataclasses.replace(saved, id=env_id, module=self._env_module)
+        return trusted_env(self.model.spec.env, self._folder, self._env_module)
 
     @cached_property
     def _ends(self) -> _Ends:
@@ -192,6 +184,22 @@ class Agent:
     def _inputs(self, observations: Sequence[Any]) -> Array:
         encoder = self._ends.encoder
         return encoder.to_input(np.stack([encoder.store(observation) for observation in observations]))
+
+
+def trusted_env(saved: EnvSpec, folder: Path, env_module: str | None) -> EnvSpec:
+    """Return a file's environment, from the module that the user has named, never from the one that the file names.
+
+    Raises:
+        InputError: It comes from a module, and none is named.
+    """
+    prefix, _, env_id = saved.id.rpartition(":")
+    module = saved.module or prefix
+    if module and env_module is None:
+        raise InputError(
+            f"The model in {folder} plays an environment from '{module}', and importing that runs its "
+            f"code. If you trust it, add --env-module {module}."
+        )
+    return dataclasses.replace(saved, id=env_id, module=env_module)
 
 
 def load_agent(

@@ -93,15 +93,7 @@ def save_model(
     model = {
         "schema": SCHEMA,
         "weights_sha256": hashlib.sha256(buffer.getvalue()).hexdigest(),
-        "algorithm": spec.algorithm,
-        "backend": spec.backend,
-        "env": {**asdict(spec.env), "kwargs": spec.env.arguments()},
-        "hyperparameters": spec.hyperparameters.to_mapping(),
-        "seed": spec.seed,
-        "grid": list(spec.grid),
-        "n_timesteps": spec.n_timesteps,
-        "evaluation": asdict(spec.evaluation),
-        "picture_scale": spec.rules.picture_scale,
+        **spec_to_plain(spec),
         "versions": dict(package_versions()),
         "evaluations": [{"step": p.step, "returns": p.returns, "lengths": p.lengths} for p in evaluations],
     }
@@ -136,7 +128,7 @@ def load_model(folder: Path, *, best: bool = False) -> SavedModel:
             raise InputError(f"schema {SCHEMA} is expected, found {model['schema']!r}")
         if model.get("sha256") != _checksum(model) and model.keys() != WITHOUT_CHECKSUM:
             raise InputError("it is damaged or was edited: its content does not have its checksum")
-        spec = _spec(model)
+        spec = spec_from_plain(model)
         evaluations = tuple(
             EvalPoint(spec.run_id, int(p["step"]), tuple(map(float, p["returns"])), tuple(map(int, p["lengths"])))
             for p in model["evaluations"]
@@ -144,13 +136,13 @@ def load_model(folder: Path, *, best: bool = False) -> SavedModel:
         versions = {str(name): str(version) for name, version in model["versions"].items()}
         checksum = str(model["weights_sha256"])
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, InputError) as error:
-        raise InputError(f"{about} does not describe a model: {_one_line(error)}.") from error
+        raise InputError(f"{about} does not describe a model: {in_a_line(error)}.") from error
     if hashlib.sha256(raw_weights).hexdigest() != checksum:
         raise InputError(f"{arrays} is damaged or belongs to another model: its checksum is not {about.name}'s.")
     try:
         policy = registered(spec.algorithm).policy(_arrays(raw_weights), spec.hyperparameters, spec.seed)
     except Exception as error:  # whatever NumPy's and the zip reader's parsers raise on hostile bytes
-        raise InputError(f"{arrays} does not hold a network: {_one_line(error)}.") from error
+        raise InputError(f"{arrays} does not hold a network: {in_a_line(error)}.") from error
     return SavedModel(spec, policy, evaluations, versions)
 
 
@@ -160,7 +152,29 @@ def _checksum(model: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
 
 
-def _spec(model: Mapping[str, Any]) -> RunSpec:
+def spec_to_plain(spec: RunSpec) -> dict[str, Any]:
+    """Return a run's spec as ``model.json`` has it."""
+    longer = {} if spec.schedule_steps is None else {"schedule_steps": spec.schedule_steps}
+    return {
+        "algorithm": spec.algorithm,
+        "backend": spec.backend,
+        "env": {**asdict(spec.env), "kwargs": spec.env.arguments()},
+        "hyperparameters": spec.hyperparameters.to_mapping(),
+        "seed": spec.seed,
+        "grid": list(spec.grid),
+        "n_timesteps": spec.n_timesteps,
+        "evaluation": asdict(spec.evaluation),
+        "picture_scale": spec.rules.picture_scale,
+        **longer,
+    }
+
+
+def spec_from_plain(model: Mapping[str, Any]) -> RunSpec:
+    """Return the spec that :func:`spec_to_plain` was given, by today's rules but for how pictures are scaled.
+
+    Raises:
+        ValueError, KeyError, TypeError, AttributeError, InputError: It is none.
+    """
     env, evaluation = model["env"], model["evaluation"]
     kwargs = frozen(env["kwargs"])
     module = None if env["module"] is None else str(env["module"])
@@ -170,6 +184,9 @@ def _spec(model: Mapping[str, Any]) -> RunSpec:
     grid = tuple(int(step) for step in model["grid"])
     if not grid or episodes < 1 or max_steps < 1:
         raise ValueError("grid, episodes and max_steps must not be empty")
+    schedule = model.get("schedule_steps")
+    if schedule is not None and not (type(schedule) is int and schedule >= 1):
+        raise ValueError(f"schedule_steps must be a whole number of at least 1, got {schedule!r}")
     return RunSpec(
         run_id=RunId(0),
         env=EnvSpec(str(env["id"]), kwargs, module, bool(env["pixels"])),
@@ -179,6 +196,7 @@ def _spec(model: Mapping[str, Any]) -> RunSpec:
         grid=grid,
         evaluation=EvaluationSpec(episodes, int(evaluation["seed"]), max_steps, float(evaluation["epsilon"])),
         rules=replace(CURRENT, picture_scale=rules_of(model).picture_scale),
+        schedule_steps=schedule,
     )
 
 
@@ -205,6 +223,7 @@ def _read(path: Path, kind: str) -> bytes:
         ) from error
 
 
-def _one_line(error: Exception) -> str:
+def in_a_line(error: Exception) -> str:
+    """Return what a damaged file made a parser say, and the error's class."""
     text = " ".join(str(error).split())[:200].rstrip(".")
     return f"{text or 'malformed'} ({type(error).__name__})"

@@ -101,9 +101,13 @@ class LaneRun:
     @property
     def learns_now(self) -> bool:
         """Whether a training call is due (Stable-Baselines3: strictly after ``learning_starts``)."""
+        return self.ended is None and self.training_call_due
+
+    @property
+    def training_call_due(self) -> bool:
+        """Whether a training call belongs to the clock, be the run at its end or not."""
         hyperparameters = self.hyperparameters
-        due = self.clock % hyperparameters.train_freq == 0 and self.clock > hyperparameters.learning_starts
-        return self.ended is None and due
+        return self.clock % hyperparameters.train_freq == 0 and self.clock > hyperparameters.learning_starts
 
     def episode_ended(self, step: int) -> None:
         """Note a finished training episode."""
@@ -169,4 +173,4 @@ class LaneRun:
         return metrics
 
     def _epsilon(self) -> float:
-        return float(epsilon(self.hyperparameters, self.clock, self.spec.n_timesteps))
+        return float(epsilon(self.hyperparameters, self.clock, self.spec.schedules_over))

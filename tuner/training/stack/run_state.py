@@ -55,6 +55,6 @@ def restore_run(
         run.restore(saved["run"])
         current[...] = saved["current"]
     except Exception as error:  # a file may hold anything, and an environment's own code raise anything
-        logger.info("Run %s starts over: %s.", tuple(run.spec.run_id), describe(error))
+        logger.info("Run %s cannot go on: %s.", tuple(run.spec.run_id), describe(error))
         return False
     return True

@@ -25,7 +25,7 @@ from tuner.envs.bare import BareEnv
 from tuner.envs.encoders import encoder_for
 from tuner.envs.journal import Journal
 from tuner.training.evaluation import Evaluator
-from tuner.training.run_checkpoint import RunCheckpoints
+from tuner.training.run_checkpoint import Checkpoints
 from tuner.training.stack.allocation import keep_freed_memory
 from tuner.training.stack.lane import LaneRun
 from tuner.training.stack.run_state import restore_run, run_state
@@ -55,7 +55,7 @@ class StackRunner:
         numeric_path: NumericPath | None = None,
         dtype: DTypeLike = np.float32,
         threads: int = 1,
-        checkpoints: RunCheckpoints | None = None,
+        checkpoints: Checkpoints | None = None,
     ) -> None:
         probe = BareEnv.make(example.env)
         try:
@@ -115,6 +115,8 @@ class StackRunner:
                 self._recalled += run.points
             else:
                 run.env.close()
+                assert self._checkpoints is not None
+                self._checkpoints.refused(spec)
                 run = self._begin(spec, index)
         self._runs[index] = run
 
@@ -135,8 +137,6 @@ class StackRunner:
         for run in ended:
             self._release(run)
             assert run.ended is not None
-            if self._checkpoints is not None and run.ended.kind != "stopped":  # an interrupted one will go on
-                self._checkpoints.discard([run.spec])
             dispatcher.finish(run.ended)
         return bool(points or ended)
 
@@ -162,7 +162,7 @@ class StackRunner:
         run = LaneRun.begin(spec, index, self._observer)
         try:
             self._current[index] = self._encoder.store(run.env.reset(seed=run.environment_seed()))
-            self._stack.start(index, run.hyperparameters, spec.seed, spec.n_timesteps)
+            self._stack.start(index, run.hyperparameters, spec.seed, spec.n_timesteps, spec.schedules_over)
             self._normalizer.arrived(slice(index, index + 1), self._current[index : index + 1])
             run.journal = Journal(run.env) if self._checkpoints is not None else None
         except BaseException:
@@ -287,7 +287,10 @@ class StackRunner:
     # -- learn --------------------------------------------------------------------------------------------------------
 
     def _learn(self) -> None:
-        due = {run.index: run for run in self.active if run.learns_now}
+        self._train([run for run in self.active if run.learns_now])
+
+    def _train(self, runs: list[LaneRun]) -> None:
+        due = {run.index: run for run in runs}
         for lane, (loss, q_value) in self._stack.learn(list(due)).items():
             run = due[lane]
             for name, value in (("loss", loss), ("Q-value", q_value)):
@@ -298,5 +301,17 @@ class StackRunner:
     def _release(self, run: LaneRun) -> None:
         if run.observer is not None:
             run.observer.on_end(run.spec.run_id, self._stack.weights(run.index))
+        if self._checkpoints is not None:
+            self._settle(run, self._checkpoints)
         run.env.close()
         self._runs[run.index] = None
+
+    def _settle(self, run: LaneRun, files: Checkpoints) -> None:
+        """Keep the file of a run that has ended, or remove it."""
+        assert run.ended is not None
+        if files.keeps_ended and run.ended.kind in ("completed", "stopped"):
+            if run.training_call_due:  # a longer run makes it after this evaluation
+                self._train([run])
+            files.save(run.spec, run_state(run, self._stack, self._current[run.index]))
+        elif run.ended.kind != "stopped":  # an interrupted one will go on
+            files.discard([run.spec])

@@ -8,7 +8,7 @@ from tuner.agents.dqn.seams import NumericPath
 from tuner.contract.outcome import Outcome, described
 from tuner.contract.roles import DONE, WAIT, Dispatcher, RunObserver
 from tuner.contract.spec import RunSpec
-from tuner.training.run_checkpoint import RunCheckpoints
+from tuner.training.run_checkpoint import Checkpoints
 from tuner.training.stack.runner import StackRunner
 
 
@@ -29,7 +29,7 @@ class NativeTrainer:
         observer: RunObserver | None = None,
         numeric_path: NumericPath | None = None,
         threads: int = 1,
-        checkpoints: RunCheckpoints | None = None,
+        checkpoints: Checkpoints | None = None,
     ) -> None:
         if lanes < 1:
             raise ValueError(f"lanes must be at least 1, got {lanes}.")
