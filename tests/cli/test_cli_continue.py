@@ -209,6 +209,12 @@ def test_a_folder_without_a_state_is_refused(in_tmp):
     assert_refused(tune("train", "--continue", "sb3", "--steps", "900"), ["sb3 has no checkpoint.npz", "Baselines3"])
 
 
+@pytest.mark.parametrize("model", ["q_learning", "images"])
+def test_a_model_of_version_0_1_0_has_no_state(in_tmp, model):
+    old = Path(__file__).parents[1] / "data" / "v0_1_0" / "models" / model
+    assert_refused(tune("train", "--continue", str(old), "--steps", "900000"), ["has no checkpoint.npz to go on from"])
+
+
 @pytest.mark.parametrize("kept", [0, 100, -100])
 def test_a_damaged_state_is_refused(short, kept):
     path = short / CHECKPOINT

@@ -82,3 +82,22 @@ def test_a_capacity_outside_the_allocation_is_refused(capacity):
 def test_a_lane_that_never_started_cannot_be_sampled():
     with pytest.raises(ValueError, match="not been started"):
         LaneRing(1, 50, 2).sample(0, 1, 1, np.empty((1, 1, WIDTH)))
+
+
+@settings(deadline=None)
+@given(n=st.integers(0, 12), capacity=st.integers(1, 12), larger=st.integers(0, 12), more=st.integers(1, 30))
+def test_a_memory_restored_into_a_larger_one_goes_on_after_what_it_holds_or_is_refused(n, capacity, larger, more):
+    ring, grown = LaneRing(1, 12, 2), LaneRing(1, 24, 2)
+    ring.start(0, capacity, np.random.default_rng(0))
+    grown.start(0, capacity + larger, np.random.default_rng(0))
+    if n:
+        ring.extend(0, stretch(0, n))
+    held = ring.contents(0).rewards.tolist()
+    if larger and n > capacity and n % capacity:  # its oldest is no longer its first
+        with pytest.raises(ValueError, match="begun anew"):
+            grown.restore(0, ring.snapshot(0))
+        return
+    grown.restore(0, ring.snapshot(0))
+    grown.extend(0, stretch(100, more))
+    twin = deque([*held, *range(100, 100 + more)], maxlen=capacity + larger)
+    assert grown.contents(0).rewards.tolist() == list(twin)
