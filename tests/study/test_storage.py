@@ -20,12 +20,13 @@ from study_fakes import make_plan, search, supervise
 
 from tuner.errors import InputError, MissingExtraError, StorageLostError, StudyLockedError, TunerError
 from tuner.storage_url import default_storage, mask, mask_arguments, scrub
+from tuner.study.reading.domain import Domain, domain_of_json
 from tuner.study.reading.stored_study import stored_study
 from tuner.study.reading.study import load
 from tuner.study.reading.summaries import list_studies
 from tuner.study.store import catalog, connect, database
 from tuner.study.store.connect import open_storage, storage_errors
-from tuner.study.store.database import sqlite_path
+from tuner.study.store.database import UNREADABLE, sqlite_path
 from tuner.study.store.health import unfinished_studies
 from tuner.study.store.locks import lock_path, study_lock
 
@@ -348,6 +349,62 @@ def test_a_study_is_read_alike_by_query_and_by_optunas_interface(tmp_path):
     assert plain(by_query) == plain(stored_study("s", storage))
     assert stored_study("t", storage) is None
     assert {t.state for t in by_query.trials} >= {"COMPLETE", "RUNNING"}
+
+
+@pytest.mark.parametrize("words", [["show", "s"], ["list"], ["report", "s", "--report-dir", "r"], ["export", "s"]])
+def test_looking_at_a_file_loads_neither_optuna_nor_sqlalchemy(tmp_path, words):
+    search(make_plan(f"sqlite:///{tmp_path}/s.db", trials=3, study="s"))
+    code = (
+        "import sys\nfrom tuner.cli.app import main\n"
+        f"assert main([*{words}, '--storage', 'sqlite:///s.db']) == 0\n"
+        "print([m for m in ('optuna', 'sqlalchemy', 'torch', 'gymnasium') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize(
+    "drawn_from",
+    [
+        optuna.distributions.FloatDistribution(0.0, 1.0),
+        optuna.distributions.FloatDistribution(0.0, 1.0, step=0.25),
+        optuna.distributions.FloatDistribution(2.0, 2.0),
+        optuna.distributions.IntDistribution(1, 1000, log=True),
+        optuna.distributions.IntDistribution(3, 3),
+        optuna.distributions.CategoricalDistribution([1, True, None, "a", 0.5]),
+        optuna.distributions.CategoricalDistribution(["only"]),
+    ],
+)
+def test_a_stored_range_is_read_as_optuna_reads_it(drawn_from):
+    domain = domain_of_json(optuna.distributions.distribution_to_json(drawn_from))
+    assert domain == Domain.of(drawn_from)
+    assert domain.single == drawn_from.single()
+    for stored in range(len(drawn_from.choices)) if domain.choices is not None else (drawn_from.low, drawn_from.high):
+        ours, theirs = domain.value(float(stored)), drawn_from.to_external_repr(float(stored))
+        assert (ours, type(ours)) == (theirs, type(theirs))
+        assert domain.choices is None or domain.place(ours) == stored
+
+
+def test_a_range_of_an_old_optuna_is_read():
+    text = '{"name": "LogUniformDistribution", "attributes": {"low": 0.001, "high": 0.1}}'
+    with pytest.warns(FutureWarning):
+        assert domain_of_json(text) == Domain(0.001, 0.1, log=True)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"name": "FloatDistribution", "attributes": {"low": 1.0, "high": 0.0, "log": false, "step": null}}',
+        '{"name": "FloatDistribution", "attributes": {"low": NaN, "high": 0.0}}',
+        '{"name": "ElsewhereDistribution", "attributes": {}}',
+        "[]",
+        "{}",
+    ],
+)
+def test_what_is_no_range_is_refused(text):
+    with pytest.raises(UNREADABLE):
+        domain_of_json(text)
 
 
 def test_our_own_queries_are_for_optunas_newest_tables():

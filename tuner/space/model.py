@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from tuner.errors import InputError, nearest
@@ -42,8 +43,8 @@ class SearchSpace:
     derived: Mapping[str, Derived] = field(default_factory=dict)
     environments: Mapping[str, Override] = field(default_factory=dict)
 
-    @property
-    def infos(self) -> dict[str, FieldInfo]:
+    @cached_property
+    def infos(self) -> Mapping[str, FieldInfo]:
         """All names this space may set: the algorithm's fields, and the helpers of its derived rules."""
         infos = field_infos(algorithm_class(self.algorithm))
         helpers = {d.by: RULES[d.rule].helper_info(d.by) for d in self.derived.values()}
@@ -144,7 +145,7 @@ class SearchSpace:
         Returns:
             Sampled name to sampled value: what a study stores, and what :meth:`resolve` reads.
         """
-        values = self._known()
+        values = dict(self._known)
         params: dict[str, Any] = {}
         for name, item in self.search.items():
             if not applies(item, values):
@@ -164,7 +165,7 @@ class SearchSpace:
             InputError: A value is missing, or a name does not belong to this space or to this branch of it.
         """
         fields = field_infos(algorithm_class(self.algorithm))
-        values = self._known()
+        values = dict(self._known)
         used = set()
         for name, item in self.search.items():
             if not applies(item, values):
@@ -201,8 +202,9 @@ class SearchSpace:
         mapping["search"] = list(mapping["search"].items())  # its order decides which draw goes where
         return hashlib.sha256(json.dumps(mapping, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
-    def _known(self) -> dict[str, Any]:
-        """Return the defaults and fixed values."""
+    @cached_property
+    def _known(self) -> Mapping[str, Any]:
+        """The defaults and fixed values; kept, as a proposal weighs two dozen candidates."""
         defaults = {name: info.default for name, info in self.infos.items() if info.default is not None}
         return {**defaults, **self.fixed}
 
