@@ -169,6 +169,14 @@ class Chosen(NamedTuple):
     confirmed: float
 
 
+def _finalists(scored: Sequence[Scored]) -> list[tuple[int, int]]:
+    """Return each setting once, best first, with the seed that earned its highest score."""
+    found: dict[int, int] = {}
+    for trial in sorted(scored, key=lambda trial: (-trial.score, -trial.curve_mean)):
+        found.setdefault(trial.setting, trial.seed)
+    return list(found.items())
+
+
 def choose(
     curves: Measured, scored: Sequence[Scored], model: Callable[[Sequence[int], np.ndarray], np.ndarray] | None = None
 ) -> Chosen:
@@ -183,13 +191,13 @@ def choose(
             in the study.
         model: From settings and their scores to what puts them in order instead; None for the scores themselves.
     """
+    by_score = _finalists(scored)
+    top = by_score[:FINALISTS]
     if model is not None:
         order = model([trial.setting for trial in scored], np.array([trial.score for trial in scored]))
-        scored = [trial._replace(score=float(value)) for trial, value in zip(scored, order, strict=True)]
-    finalists: dict[int, int] = {}  # setting -> the seed that earned its highest score, best first
-    for trial in sorted(scored, key=lambda trial: (-trial.score, -trial.curve_mean)):
-        finalists.setdefault(trial.setting, trial.seed)
-    top = list(finalists.items())[:FINALISTS]
+        top = _finalists([t._replace(score=float(value)) for t, value in zip(scored, order, strict=True)])[:FINALISTS]
+        if by_score[0][0] not in dict(top):  # as in the product
+            top[-1] = by_score[0]
     others = np.array([np.delete(curves.late[setting], seed) for setting, seed in top])
     truths = []
     for chosen in itertools.combinations(range(others.shape[1]), min(SELECT_SEEDS, others.shape[1] - 1)):

@@ -22,8 +22,9 @@ import multiprocessing
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from curves import Curves, load_curves, load_design
@@ -109,45 +110,89 @@ METHODS = {
 }
 
 
+@cache
+def product_plan(sampler: str, pruner: str, trials: int) -> StudyPlan:
+    """Return the plan of a study as it ships; an environment is looked at for it, which takes longer than a replay."""
+    return plan_study(
+        StudyRecipe(env="CartPole-v1", trials=trials, sampler=sampler, pruner=pruner, prior="none", workers=WORKERS)
+    )
+
+
 def make_plan(space: SearchSpace, curves: Curves, method: Method, seed: int, trials: int) -> StudyPlan:
     """Return the plan of a study on a table: the product's, but for where it trains and what it searches."""
-    recipe = StudyRecipe(
-        env="CartPole-v1",
-        trials=trials,
-        sampler=method.sampler,
-        pruner=method.pruner,
-        prior="none",
-        seed=seed,
-        workers=WORKERS,
-    )
-    plan = plan_study(recipe)
-    rules = dataclasses.replace(plan.rules, pruning=CURRENT.pruning if method.gate else VERSION_0_1_0.pruning)
-    return dataclasses.replace(plan, space=space, grid=curves.steps, rules=rules)
+    plan = product_plan(method.sampler, method.pruner, trials)
+    rules = replace(plan.rules, pruning=CURRENT.pruning if method.gate else VERSION_0_1_0.pruning)
+    return replace(plan, recipe=replace(plan.recipe, seed=seed), space=space, grid=curves.steps, rules=rules)
+
+
+class Searched(NamedTuple):
+    """A study's search: its runs in order, and what a study stores for each setting of the table."""
+
+    playback: Playback
+    params: list[dict[str, Any]]
 
 
 def replay(
-    space: SearchSpace, settings: Sequence[Setting], curves: Curves, others: Sequence[Curves], name: str, seed: int
-) -> Replayed:
-    """Replay one study.
+    space: SearchSpace,
+    settings: Sequence[Setting],
+    curves: Curves,
+    others: Sequence[Curves],
+    names: Sequence[str],
+    seed: int,
+    most: int = MILESTONES[-1],
+) -> list[Replayed]:
+    """Replay one study by several methods; those that differ only in their finalists share a search.
 
     Args:
         space: The design's space.
         settings: The design.
         curves: The environment's curves.
         others: Curves of other families, all that the method may know beforehand.
-        name: A key of :data:`METHODS`.
+        names: Keys of :data:`METHODS`.
         seed: The study's seed.
+        most: Trials.
     """
     assert all(other.member.family != curves.member.family for other in others)
-    method, trials = METHODS[name], min(MILESTONES[-1], len(curves.settings))
+    trials, searches, cube = min(most, len(curves.settings)), dict[Method, Searched](), Cube(space)
+    found = []
+    for name in names:
+        method = METHODS[name]
+        alike = replace(method, model=False)
+        if alike not in searches:
+            searches[alike] = search(space, settings, curves, others, alike, seed, trials)
+        playback, params = searches[alike]
+        points = np.array([cube.place(each) for each in params])
+        model = (lambda rows, scores, points=points: smoothed(points[rows], scores)) if method.model else None
+        share = np.cumsum([curves.seconds[run.setting, run.seed] * run.done for run in playback.ended])
+        share /= len(curves.steps) * curves.seconds.mean()
+        exported, steps, seconds = {}, {}, {}
+        for milestone in MILESTONES:
+            ended = min(milestone, trials)
+            done = [scored for scored in playback.completed if scored.after <= ended]
+            confirmed = choose(curves, done, model).confirmed if done else None
+            exported[milestone] = 0.0 if confirmed is None else float(curves.member.normalised(confirmed))
+            steps[milestone] = playback.spent[ended - 1] / len(curves.steps)
+            seconds[milestone] = float(share[ended - 1])
+        found.append(Replayed(curves.member.id, name, seed, exported, steps, seconds))
+    return found
+
+
+def search(
+    space: SearchSpace,
+    settings: Sequence[Setting],
+    curves: Curves,
+    others: Sequence[Curves],
+    method: Method,
+    seed: int,
+    trials: int,
+) -> Searched:
+    """Search a table."""
     plan = make_plan(space, curves, method, seed, trials)
-    known = known_beforehand(others, settings, method.portfolio, method.prior, method.thrift)
-    startup = plan.recipe.startup_trials
     inner = make_sampler(
         method.sampler,
         seed=seed,
-        startup_trials=startup,
-        known=known,
+        startup_trials=plan.recipe.startup_trials,
+        known=known_beforehand(others, settings, method.portfolio, method.prior, method.thrift),
         dimensions=space.dimensions,
         log_cost=proposal_cost(plan, method.cost) if method.cost else None,
     )
@@ -158,18 +203,7 @@ def replay(
     playback.run(supervisor)
     assert supervisor.close() == "done"
     assert supervisor.finished == trials, supervisor.snapshot().counts
-    points = np.array([Cube(space).place(each) for each in params])
-    model = (lambda rows, scores: smoothed(points[rows], scores)) if method.model else None
-    share = np.cumsum([curves.seconds[run.setting, run.seed] * run.done for run in playback.ended])
-    share /= len(curves.steps) * curves.seconds.mean()
-    exported, steps, seconds = {}, {}, {}
-    for milestone in MILESTONES:
-        ended = min(milestone, trials)
-        done = [scored for scored in playback.completed if scored.after <= ended]
-        exported[milestone] = float(curves.member.normalised(choose(curves, done, model).confirmed)) if done else 0.0
-        steps[milestone] = playback.spent[ended - 1] / len(curves.steps)
-        seconds[milestone] = float(share[ended - 1])
-    return Replayed(curves.member.id, name, seed, exported, steps, seconds)
+    return Searched(playback, params)
 
 
 def replay_all(
@@ -180,6 +214,7 @@ def replay_all(
     seeds: Iterable[int],
     processes: int = 1,
     resample: bool = False,
+    most: int = MILESTONES[-1],
 ) -> list[Replayed]:
     """Replay every method with every study seed in every environment, its family left out of what is known.
 
@@ -192,6 +227,7 @@ def replay_all(
         processes: To share the work among.
         resample: Whether each study seed has a table of its own, whose settings are drawn from the design with
             replacement: intervals over study seeds are then intervals over settings too.
+        most: Trials of each study.
     """
     tasks = []
     for seed in seeds:
@@ -201,11 +237,11 @@ def replay_all(
             tables = [found for curves in everything if len((found := curves.of_rows(rows)).settings) >= FINALISTS]
         for curves in tables:
             others = [other for other in tables if other.member.family != curves.member.family]
-            tasks += [(space, settings, curves, others, name, seed) for name in methods]
+            tasks.append((space, settings, curves, others, list(methods), seed, most))
     if processes == 1:
-        return [replay(*task) for task in tasks]
+        return [found for task in tasks for found in replay(*task)]
     with multiprocessing.get_context("spawn").Pool(processes) as pool:
-        return pool.starmap(replay, tasks, chunksize=4)
+        return [found for each in pool.starmap(replay, tasks, chunksize=1) for found in each]
 
 
 def main() -> None:
@@ -214,6 +250,7 @@ def main() -> None:
     parser.add_argument("--studies", type=int, default=20)
     parser.add_argument("--first", type=int, default=0, help="study seed of the first; the others follow")
     parser.add_argument("--methods", nargs="*", default=["random", "today", "product"], choices=METHODS)
+    parser.add_argument("--trials", type=int, default=MILESTONES[-1], help="of each study, at most")
     parser.add_argument("--reference", default="today")
     parser.add_argument("--least", type=int, default=20, help="leave out environments with fewer settings")
     parser.add_argument("--resample", action="store_true", help="draw the table's settings anew for each study seed")
@@ -227,7 +264,9 @@ def main() -> None:
         best, middle = c.truth.max(), np.median(c.truth)
         print(f"{c.member.id}: {len(c.settings)} settings, best {best:.2f} of the range, median {middle:.2f}")
     seeds = range(options.first, options.first + options.studies)
-    found = replay_all(space, settings, everything, options.methods, seeds, options.processes, options.resample)
+    found = replay_all(
+        space, settings, everything, options.methods, seeds, options.processes, options.resample, options.trials
+    )
     print_results(found, {c.member.id: c.member.family for c in everything}, options.reference)
     if options.output:
         rows: list[dict[str, Any]] = [dataclasses.asdict(r) for r in found]

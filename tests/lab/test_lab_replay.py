@@ -47,7 +47,7 @@ def settings(space):
 def test_a_study_that_tries_everything_exports_the_best(space, settings, name):
     truth = np.random.default_rng(1).permutation(len(settings)) / len(settings)
     other = curves_of(truth[::-1], "b")
-    found = replay.replay(space, settings, curves_of(truth), [other], name, seed=3)
+    found = replay.replay(space, settings, curves_of(truth), [other], [name], seed=3)[0]
     assert found.exported[100] == pytest.approx(truth.max())
     assert found.exported[10] <= found.exported[30] <= found.exported[100]
     assert found.steps[10] < found.steps[30] < found.steps[100] <= len(settings)
@@ -55,20 +55,20 @@ def test_a_study_that_tries_everything_exports_the_best(space, settings, name):
 
 def test_the_same_study_seed_gives_the_same_replay(space, settings):
     table = curves_of(np.linspace(0, 1, len(settings)), noise=0.3)
-    both = [replay.replay(space, settings, table, [], "today", seed=8) for _ in range(2)]
+    both = [replay.replay(space, settings, table, [], ["today"], seed=8)[0] for _ in range(2)]
     assert both[0] == both[1]
 
 
 def test_a_portfolio_that_holds_the_best_finds_it_at_once(space, settings):
     truth = np.linspace(0, 1, len(settings))
-    found = replay.replay(space, settings, curves_of(truth), [curves_of(truth, "b")], "portfolio", seed=0)
+    found = replay.replay(space, settings, curves_of(truth), [curves_of(truth, "b")], ["portfolio"], seed=0)[0]
     assert found.exported[10] == pytest.approx(1.0)
 
 
 def test_what_is_judged_may_not_be_known_beforehand(space, settings):
     table = curves_of(np.linspace(0, 1, len(settings)))
     with pytest.raises(AssertionError):
-        replay.replay(space, settings, table, [table], "portfolio", seed=0)
+        replay.replay(space, settings, table, [table], ["portfolio"], seed=0)[0]
 
 
 def test_the_truth_of_pure_noise_is_its_mean(space, settings):
@@ -76,7 +76,7 @@ def test_the_truth_of_pure_noise_is_its_mean(space, settings):
     rng, exported = np.random.default_rng(0), []
     for seed in range(40):
         table = curves_of(np.full(12, 0.5), noise=0.2, rng=rng)
-        exported.append(replay.replay(space, settings, table, [], "random", seed).exported[10])
+        exported.append(replay.replay(space, settings, table, [], ["random"], seed)[0].exported[10])
     assert np.mean(exported) == pytest.approx(0.5, abs=4 * 0.2 / np.sqrt(2 * 40))
 
 
@@ -86,7 +86,7 @@ def test_a_run_that_diverged_is_the_worst_of_its_table(space, settings):
     returns[-1, :, 5:] = np.nan
     broken = Curves.of(table.member, STEPS, returns, table.seconds, table.settings)
     assert broken.late[-1].max() < broken.late[0].min()
-    found = replay.replay(space, settings, broken, [], "random", seed=0)
+    found = replay.replay(space, settings, broken, [], ["random"], seed=0)[0]
     assert found.exported[100] == pytest.approx(table.late[-2, 0])
 
 
@@ -105,7 +105,8 @@ def test_settings_whose_seeds_are_not_all_measured_are_left_out():
 def test_the_pruner_saves_steps(space, settings):
     truth = np.random.default_rng(2).random(len(settings))
     spent = {
-        name: replay.replay(space, settings, curves_of(truth), [], name, seed=1).steps[100] for name in ("tpe", "today")
+        name: replay.replay(space, settings, curves_of(truth), [], [name], seed=1)[0].steps[100]
+        for name in ("tpe", "today")
     }
     assert spent["tpe"] == len(settings)
     assert spent["today"] < 0.95 * spent["tpe"]
