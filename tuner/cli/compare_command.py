@@ -65,7 +65,10 @@ def add_to(commands: Any) -> None:
         add_field(compare, name, _COMPARE, help)
     compare.add_argument("--seeds", metavar="N", default="10", help="Runs of each setting (default: 10)")
     compare.add_argument(
-        "-o", "--output", metavar="DIR", help="Folder of the page (default: reports/compare-<algo>-<env>)"
+        "-o",
+        "--output",
+        metavar="DIR",
+        help="Folder of the page (default: reports/compare-<algo>-<env>, then the files' or fields' names)",
     )
 
 
