@@ -65,7 +65,7 @@ def test_the_main_command_installs_and_runs_what_is_promised():
     command = block("command", "main")
     assert command.count("\n") == 1
     assert command.startswith("python3 -m venv .venv && .venv/bin/pip install ")
-    assert command.endswith(".venv/bin/tune --env CartPole-v1 --trials 100 --within 6m\n")
+    assert command.endswith(".venv/bin/tune --env CartPole-v1 --trials 100 --within 6m30s\n")
 
 
 def test_continuous_integration_runs_the_test_command_of_the_readme():

@@ -18,7 +18,7 @@ from tuner.hyperparameters import algorithm_class
 from tuner.plan.naming import study_name
 from tuner.plan.recipe import StudyRecipe
 from tuner.plan.resolve import plan_study
-from tuner.plan.within import ENOUGH_TRIALS, MOST_TRIALS, SHORTEST, Deadlines, fit, plan_within
+from tuner.plan.within import ENOUGH, MOST_TRIALS, Deadlines, fit, plan_within
 from tuner.study.confirm.affordable import affordable
 from tuner.study.confirm.contestants import baselines, finalists
 from tuner.study.confirm.schedule import Job, rounds
@@ -59,16 +59,36 @@ class TimedExecutor(FakeExecutor):
 @given(SECONDS, SECONDS, st.integers(8, 10**6), SECONDS, st.booleans())
 def test_what_fits_is_paid_for_and_runs_become_shorter_before_they_become_few(train_s, eval_s, steps, seconds, shorten):
     found = fit(train_s, eval_s, steps, seconds, shorten=shorten)
+    shortest = ENOUGH[-1][1]
     if found is None:
-        assert seconds < (SHORTEST if shorten else 1) * train_s + eval_s
+        assert seconds < (shortest if shorten else 1) * train_s + eval_s
         return
     a_run = train_s * found.steps / steps + eval_s
     assert 1 <= found.trials <= MOST_TRIALS
     assert found.trials * (a_run - train_s / steps) <= seconds * (1 + 1e-9)
-    assert math.floor(SHORTEST * steps) <= found.steps <= steps
+    assert math.floor(shortest * steps) <= found.steps <= steps
     assert found.steps == steps or shorten
-    if shorten and found.trials < ENOUGH_TRIALS and found.steps > math.ceil(SHORTEST * steps):
-        assert ENOUGH_TRIALS * (a_run - train_s / steps) <= seconds * (1 + 1e-9)  # a step fewer, and enough would fit
+    for enough, share in ENOUGH if shorten else ():
+        if found.trials < enough and found.steps > math.ceil(share * steps):
+            assert enough * (a_run - train_s / steps) <= seconds * (1 + 1e-9)  # a step fewer, and enough would fit
+
+
+@pytest.mark.parametrize(
+    ("seconds", "steps", "trials"),
+    [
+        (400.0, 1000, 40),
+        (240.0, 750, 32),
+        (64.0, 200, 32),
+        (32.0, 200, 16),
+        (16.0, 200, 8),
+        (10.0, 125, 8),
+        (5.0, 125, 4),
+    ],
+)
+def test_a_search_of_less_time_has_shorter_runs_then_fewer_and_at_last_both(seconds, steps, trials):
+    """A run of 1,000 steps takes ten seconds."""
+    found = fit(10.0, 0.0, 1000, seconds, shorten=True)
+    assert (found.steps, found.trials) == (steps, trials)
 
 
 @given(st.floats(0, 1e6), st.floats(1, 1e5))
@@ -127,9 +147,9 @@ def test_where_there_are_minutes_all_that_the_study_starts_with_is_timed(seconds
     starts = [plan.space.resolve(start.params) for start in plan.known.starts]
     assert len(starts) > 2
     assert timed == (starts if seconds > 60 else [algorithm_class("dqn")(), starts[0]])
-    # A run takes a second: 28 of 60 s are the search's, so that 48 fit where each has 28 / 48 of the steps.
+    # A run takes a second: 28 of 60 s are the search's, so that 32 fit where each has 28 / 32 of the steps.
     share = fitted.grid[-1] / plan.grid[-1]
-    assert share == (pytest.approx(0.575, abs=0.03) if seconds == 60 else 1.0)
+    assert share == (pytest.approx(0.865, abs=0.03) if seconds == 60 else 1.0)
 
 
 @pytest.fixture

@@ -24,11 +24,9 @@ REPORT_S, REPORT_SHARE = 5.0, 0.04
 #: Share of what is left that the search may take; the confirm stage has the rest.
 SEARCH_SHARE = 0.5
 
-#: Trials that there should be time for: runs become shorter rather than fewer.
-ENOUGH_TRIALS = 48
-
-#: Runs are not cut below this share of the steps that the search space gives them.
-SHORTEST = 1 / 8
+#: (trials that there should be time for, the share of their steps that runs keep for that): runs become shorter rather
+#: than fewer, down to the share; where fewer than the next number of trials fit then, down to the next share.
+ENOUGH = ((32, 1 / 5), (8, 1 / 8))
 
 #: Trials beyond which more say little.
 MOST_TRIALS = 300
@@ -88,9 +86,11 @@ def fit(train_s: float, evaluate_s: float, steps: int, seconds: float, *, shorte
     Returns:
         None where not even one of the shortest fits.
     """
-    if shorten and seconds < ENOUGH_TRIALS * (train_s + evaluate_s):
-        share = min(max((seconds / ENOUGH_TRIALS - evaluate_s) / train_s, SHORTEST), 1.0)
-        steps, train_s = math.ceil(share * steps), share * train_s
+    share = 1.0
+    for trials, shortest in ENOUGH if shorten else ():
+        if seconds < trials * (share * train_s + evaluate_s):
+            share = min(share, max((seconds / trials - evaluate_s) / train_s, shortest))
+    steps, train_s = math.ceil(share * steps), share * train_s
     trials = min(int(seconds / (train_s + evaluate_s)), MOST_TRIALS)
     return Fitted(steps, trials) if trials else None
 
