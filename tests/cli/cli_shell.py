@@ -14,6 +14,15 @@ TINY = (
     "--set", "learning_starts=50",
 )  # fmt: skip
 
+#: A setting that both backends train in a moment, in RL Zoo's format.
+VALUES = """CartPole-v1:
+  n_timesteps: 300
+  policy: MlpPolicy
+  learning_rate: 0.001
+  batch_size: 16
+  learning_starts: 50
+"""
+
 
 @dataclass(frozen=True)
 class Shell:

@@ -5,17 +5,10 @@ import os
 
 import pytest
 import yaml
-from cli_shell import tune
+from cli_shell import VALUES, tune
 
 from tuner.zoo.write import SCHEMA
 
-VALUES = """CartPole-v1:
-  n_timesteps: 300
-  policy: MlpPolicy
-  learning_rate: 0.001
-  batch_size: 16
-  learning_starts: 50
-"""
 #: Tells who makes it, and moves its process.
 MOVING = """\
 import os, gymnasium

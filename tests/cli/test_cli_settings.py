@@ -4,19 +4,12 @@ import json
 import re
 
 import pytest
-from cli_shell import tune
+from cli_shell import VALUES, tune
 
 from tuner.cli.paired_runs import RUNS, paired_specs, read_runs, train_missing
 from tuner.cli.settings_commands import plan_settings
 from tuner.training import batch
 
-VALUES = """CartPole-v1:
-  n_timesteps: 300
-  policy: MlpPolicy
-  learning_rate: 0.001
-  batch_size: 16
-  learning_starts: 50
-"""
 SHORT = ("--evaluations", "3", "--eval-episodes", "2", "--executor", "inline")
 LITTLE = (*SHORT, "--steps", "300", "--set", "learning_starts=50", "--set", "batch_size=16")
 

@@ -20,6 +20,7 @@ class Seen:
 
     def __init__(self) -> None:
         self._spaces: list[Mapping[str, BaseDistribution]] = []
+        self._places: dict[tuple[tuple[str, BaseDistribution], ...], int] = {}
         self._space_of: dict[int, int] = {}
         self._values: dict[str, tuple[BaseDistribution, dict[int, float]]] = {}
 
@@ -49,11 +50,11 @@ class Seen:
     def _space(self, trial: FrozenTrial) -> int:
         found = self._space_of.get(trial.number)
         if found is None:
-            mine = trial.distributions
-            found = next((i for i, space in enumerate(self._spaces) if space == mine), len(self._spaces))
+            # By hash: where a bound follows another value, there may be as many spaces as trials.
+            key = tuple(sorted(trial.distributions.items(), key=lambda item: item[0]))
+            found = self._space_of[trial.number] = self._places.setdefault(key, len(self._spaces))
             if found == len(self._spaces):
-                self._spaces.append(mine)
-            self._space_of[trial.number] = found
+                self._spaces.append(trial.distributions)
         return found
 
     def _column(
