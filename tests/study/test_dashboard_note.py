@@ -5,7 +5,7 @@ import json
 import optuna
 import plotly.graph_objects as go
 import pytest
-from optuna_dashboard import get_note, save_note
+from optuna_dashboard import get_note, save_note, save_plotly_graph_object
 from optuna_dashboard._custom_plot_data import get_plotly_graph_objects
 from study_fakes import make_plan, search
 
@@ -32,6 +32,23 @@ def test_note_and_figures_are_saved_and_replaced(study):
     saved = get_plotly_graph_objects(loaded._storage.get_study_system_attrs(loaded._study_id))
     assert json.loads(saved["curves"])["data"] == []
     assert len(saved) == 1
+
+
+@pytest.mark.parametrize("lengths", [(10, 5_000), (5_000, 10), (4_090, 4_090), (2_045, 2_046)])
+def test_notes_and_figures_are_stored_as_the_dashboard_stores_them(study, tmp_path, lengths):
+    """Equal attributes to the last one, whichever is longer, the first text or the one that replaces it."""
+    twin = make_plan(f"sqlite:///{tmp_path}/twin.db", trials=1)
+    search(twin)
+    for letter, length in zip("ab", lengths, strict=True):
+        body = letter * length
+        figure = go.Figure(go.Scatter(y=list(range(length))))
+        save_to_dashboard(study.name, study.storage, body, {"curves": figure})
+        save_note(stored(twin), f"{body}\n\n{MARK}\n")
+        save_plotly_graph_object(stored(twin), figure, graph_object_id="curves")
+    ours, theirs = (s._storage.get_study_system_attrs(s._study_id) for s in (stored(study), stored(twin)))
+    mine = {key: value for key, value in ours.items() if key.startswith("dashboard:")}
+    assert len(mine) > 4
+    assert mine == {key: value for key, value in theirs.items() if key.startswith("dashboard:")}
 
 
 def test_a_note_that_somebody_else_wrote_stays(study):

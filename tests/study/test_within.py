@@ -19,7 +19,8 @@ from tuner.plan.naming import study_name
 from tuner.plan.recipe import StudyRecipe
 from tuner.plan.resolve import plan_study
 from tuner.plan.within import ENOUGH, MOST_TRIALS, Deadlines, fit, plan_within
-from tuner.study.confirm.affordable import affordable
+from tuner.result.confirmation import Contestant
+from tuner.study.confirm.affordable import Affordable, affordable
 from tuner.study.confirm.contestants import baselines, finalists
 from tuner.study.confirm.schedule import Job, rounds
 from tuner.study.confirm.stage import ConfirmStage
@@ -199,9 +200,50 @@ def test_baselines_that_there_is_no_time_for_are_left_out(searched, monkeypatch,
     data = load(searched.name, searched.storage)
     found, against = finalists(data, 5, "native"), baselines(data, "native")
     for seconds in (30.0, 100.0):
-        left, runs = affordable(searched, data, found, against, seconds)
-        assert [c.role for c in left] == (kept if zoo_s < 100 else ["defaults"])
-        assert runs >= 0
+        fits = affordable(searched, data, found, against, seconds)
+        assert [c.role for c in fits.baselines] == (kept if zoo_s < 100 else ["defaults"])
+        assert fits.finalists == found
+
+
+def with_costs(data, seconds):
+    """Return the study as if its trials, by number, had taken so many seconds for a whole run."""
+    trials = [
+        dataclasses.replace(t, duration_s=seconds(t) * t.steps / data.grid[-1]) if t.steps else t for t in data.trials
+    ]
+    return dataclasses.replace(data, trials=tuple(trials))
+
+
+@pytest.mark.parametrize(("others", "kept"), [("as good", 4), ("another class", 5)])
+def test_a_finalist_too_dear_for_a_verdict_goes_where_another_did_as_well(searched, monkeypatch, others, kept):
+    monkeypatch.setattr("tuner.study.confirm.affordable.time_runs", lambda plan, runs: [FREE] * len(runs))
+    data = load(searched.name, searched.storage)
+    scores = {t.number: 0.0 for t in data.trials}
+    scores |= dict.fromkeys((t.number for t in data.ranked[:5]), 99.0 if others == "as good" else 40.0)
+    favourite = data.ranked[0].number
+    scores[favourite] = 100.0
+    data = dataclasses.replace(data, trials=tuple(dataclasses.replace(t, score=scores[t.number]) for t in data.trials))
+    dear = with_costs(data, lambda t: 60.0 if t.number == favourite else 1.0)
+    found, against = finalists(dear, 5, "native"), baselines(dear, "native")
+    assert favourite in [c.trial for c in found]
+    fits = affordable(searched, dear, found, against, 100.0)
+    assert len(fits.finalists) == kept
+    assert (favourite in [c.trial for c in fits.finalists]) == (kept == 5)
+    cheap = with_costs(data, lambda t: 1.0)
+    assert affordable(searched, cheap, found, against, 100.0).finalists == found
+
+
+@given(st.floats(1, 500), st.lists(st.floats(0.1, 30), min_size=1, max_size=5), st.integers(3, 20))
+def test_the_time_is_shared_out_and_a_verdict_on_the_favourite_comes_before_a_choice(budget, costs, seeds):
+    there = [Contestant(str(i), "finalist", "", i, "native", {}) for i in range(len(costs))]
+    beside = Contestant("d", "defaults", "", None, "native", {})
+    fits = Affordable(there, [beside], {**{str(i): s for i, s in enumerate(costs)}, "d": 1.0}, budget)
+    allocation, selecting = fits.allocation(seeds, len(there))
+    mean = sum(costs[: allocation.finalists]) / allocation.finalists
+    taken = allocation.select_runs * mean + allocation.verdict_seeds * (mean + 1.0)
+    assert selecting == pytest.approx(allocation.select_runs * mean / taken)
+    if taken > budget * (1 + 1e-9):  # even the least verdict does not fit: the clock will cut it off
+        assert (allocation.finalists, allocation.select_runs) == (1, 0)
+        assert allocation.verdict_seeds == 3
 
 
 @given(st.sets(st.integers(0, 9)), st.sets(st.integers(0, 9)))

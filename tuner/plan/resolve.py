@@ -265,7 +265,9 @@ def _parallel(recipe: StudyRecipe, facts: EnvFacts) -> tuple[int, int, int, int]
     alone = image is not None and min(image[1:]) >= LARGE_IMAGE
     stacked = algorithm_class(recipe.algo).stacked(recipe.backend)
     places = (DEFAULT_LANES if stacked and not alone else 1) * workers
-    trials = min(places, max(MIN_TRIALS_IN_FLIGHT, recipe.trials // 8))
+    # Where the time may be up at any moment, what trains at a time is what may be lost.
+    least, share = (workers, 16) if recipe.within is not None else (MIN_TRIALS_IN_FLIGHT, 8)
+    trials = min(places, max(least, recipe.trials // share))
     runs = min(places, trials * seeds)
     # Lanes are shared out evenly, so that the first worker to ask does not take every trial in flight.
     return workers, -(-runs // workers), trials, runs

@@ -19,7 +19,7 @@ from tuner.plan.recipe import StudyRecipe
 from tuner.plan.resolve import StudyPlan, available_cores, plan_study
 
 #: Seconds kept for the report and for ending processes, and the share of the whole where that is more.
-REPORT_S, REPORT_SHARE = 5.0, 0.04
+REPORT_S, REPORT_SHARE = 4.0, 0.04
 
 #: Share of what is left that the search may take; the confirm stage has the rest.
 SEARCH_SHARE = 0.5

@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import itertools
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import optuna
@@ -20,9 +20,9 @@ from tuner.plan.resolve import StudyPlan
 from tuner.result.confirmation import Contestant, Phase
 from tuner.result.study import StudyData
 from tuner.study.confirm.affordable import affordable
-from tuner.study.confirm.budget import VERDICT_SHARE, allocate, fewest_runs, within_cost
+from tuner.study.confirm.budget import allocate, fewest_runs, within_cost
 from tuner.study.confirm.contestants import baselines, finalists, on_backend, with_other_backend
-from tuner.study.confirm.ledger import ScheduleAsker, results_of
+from tuner.study.confirm.ledger import ScheduleAsker, Wanted, results_of
 from tuner.study.confirm.schedule import Job, Selection, rounds, select, verdict
 from tuner.study.search.ledger import Ledger
 from tuner.study.search.open_study import buffer_study, is_exclusive
@@ -41,9 +41,6 @@ LANES = 3
 #: What an environment step and its share of the evaluations cost, in the unit of :func:`tuner.plan.cost.work`: about as
 #: much as an update of the smallest network.
 STEP_WORK = 1e7
-
-#: Lanes where the time may be up before every run has ended.
-LANES_IN_A_HURRY = 2
 
 
 class ConfirmStage:
@@ -84,12 +81,18 @@ class ConfirmStage:
         self.runs = int(recipe.confirm_budget * data.steps_spent / plan.grid[-1])
         known = against
         self._works = {c.key: self._work_of(c.hyperparameters) for c in (*found, *against)}
-        if ends is not None:
-            against, self.runs = affordable(plan, data, found, against, ends - clock())
-        share = functools.partial(allocate, self.runs, baselines=len(against) + twins, seeds=recipe.confirm_seeds)
-        self.allocation = share(finalists=len(found))
-        if self.allocation is None and ends is not None:  # a verdict on the search's best says more than none
-            self.allocation = share(finalists=min(len(found), 1))
+        self._seconds: Mapping[str, float] = {}
+        self._select_share = 0.0
+        if ends is not None and found:
+            fits = affordable(plan, data, found, against, ends - clock())
+            found, against, self._seconds = fits.finalists, fits.baselines, fits.seconds
+            self.allocation, self._select_share = fits.allocation(recipe.confirm_seeds, len(found))
+            if self.allocation is not None:  # the clock says how many of these there are
+                self.allocation = dataclasses.replace(self.allocation, verdict_seeds=recipe.confirm_seeds)
+        else:
+            self.allocation = allocate(
+                self.runs, finalists=len(found), baselines=len(against) + twins, seeds=recipe.confirm_seeds
+            )
         if self.allocation is not None and ends is None:
             each = [[self._works[c.key] for c in some] for some in (found, against)]
             spent = sum(
@@ -97,8 +100,6 @@ class ConfirmStage:
             )
             budget = recipe.confirm_budget * spent
             self.allocation = within_cost(self.runs, budget, *each, twins=twins, seeds=recipe.confirm_seeds)
-        if self.allocation is not None and ends is not None:  # the clock says how many of these there are
-            self.allocation = dataclasses.replace(self.allocation, verdict_seeds=recipe.confirm_seeds)
         if self.allocation is not None:
             found, against = found[: self.allocation.finalists], against[: self.allocation.baselines - twins]
         self.contestants = (*found, *against)
@@ -177,23 +178,23 @@ class ConfirmStage:
             # The winner on the other backend is known only once the first pass has selected it.
             by_key = {c.key: c for c in self._everyone(results)}
             wanted = functools.partial(self._wanted, backend, phases)
-            ledger.asker = ScheduleAsker(self._plan, by_key, evaluation, wanted, results)
+            until = self._deadline(phases[0])
+            in_time = functools.partial(self._in_time, wanted, until)
+            ledger.asker = ScheduleAsker(self._plan, by_key, evaluation, in_time, results)
             settled = ledger.settle()
             if not wanted(results):
                 continue
             plan = self._pass_plan(backend, sum(settled.counts.values()), len(wanted(results)), results)
-            if self._ends is not None:
-                plan = dataclasses.replace(plan, deadline=self._deadline(phases[0]))
+            plan = dataclasses.replace(plan, deadline=until)
             yield plan, StudySupervisor(plan, ledger, settled, progress=progress, clock=self._clock)
             if self._ends is not None and wanted(results):
                 self._cut_short(phases[0], results)
 
-    def _deadline(self, phase: Phase) -> float:
-        assert self._ends is not None
-        if phase == "verdict":
+    def _deadline(self, phase: Phase) -> float | None:
+        if self._ends is None or phase == "verdict":
             return self._ends
         now = self._clock()
-        return now + (1 - VERDICT_SHARE) * (self._ends - now)
+        return now + self._select_share * (self._ends - now)
 
     def _cut_short(self, phase: Phase, results: Mapping[Job, float | None]) -> None:
         """Settle for the seeds that every contestant of a phase has been trained with: its time is up."""
@@ -225,6 +226,14 @@ class ConfirmStage:
         ordered = sorted(jobs, key=lambda job: (job.replicate, -self._works.get(job.key, 0.0)))
         return tuple(job for job in ordered if job.key in of_backend and job.phase in phases)
 
+    def _in_time(self, wanted: Wanted, until: float | None, results: Mapping[Job, float | None]) -> Sequence[Job]:
+        """Return the wanted runs that would end in time, as far as their setting's cost is known."""
+        jobs = wanted(results)
+        if until is None:
+            return jobs
+        left = until - self._clock()
+        return tuple(job for job in jobs if self._seconds.get(job.key, 0.0) <= left)
+
     def selection(self, results: Mapping[Job, float | None]) -> Selection:
         """Return where the select phase stands."""
         assert self.allocation is not None
@@ -241,8 +250,8 @@ class ConfirmStage:
         done = {(c.key, job) for c in self._everyone(results) for job in results if job.key == c.key}
         left = max(self.allocation.runs - len(done), wanted)
         lanes = min(LANES, self._recipe.lanes or LANES) if algorithm_class(plan.algorithm).stacked(backend) else 1
-        if self._ends is not None:  # so that the first seeds end first
-            lanes = min(lanes, LANES_IN_A_HURRY)
+        if self._ends is not None:  # so that the first seeds end first, and the end cuts off few
+            lanes = 1
         places = lanes * plan.workers
         return dataclasses.replace(
             plan,
