@@ -106,6 +106,11 @@ def listed(items: Sequence[str], most: int = 12) -> str:
     return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}" if shown else ""
 
 
+def sentence(text: str) -> str:
+    """Return a text with a capital letter."""
+    return text[:1].upper() + text[1:]
+
+
 def figure_text(text: Any) -> str:
     """Return untrusted text as it may stand in a figure: plotly reads a subset of HTML and ``%{...}`` in labels."""
     return html.escape(printable(str(text)), quote=False).replace("%{", "%&#123;")

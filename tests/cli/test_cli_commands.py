@@ -16,7 +16,8 @@ from tuner.cli import dashboard
 from tuner.cli.app import main
 from tuner.errors import TunerError
 from tuner.report.numbers.evidence import evidence
-from tuner.report.words.evidence import luck_sentences, verdict
+from tuner.report.words.evidence import luck_sentences
+from tuner.report.words.in_short import in_short
 from tuner.study.reading.study import load
 
 
@@ -24,7 +25,8 @@ def test_a_search_says_what_it_found_and_where_it_is(finished):
     folder, shell = finished
     assert shell.code == 0
     assert "Study tiny: 3 trials" in shell.out
-    assert "Best in the search: trial" in shell.out
+    chosen = json.loads((folder / "reports" / "tiny" / "report.json").read_text())["summary"]["chosen"]
+    assert f"\nTrial {chosen}: " in shell.out and "\nRandom play: " in shell.out
     report = folder / "reports" / "tiny"
     assert {p.name for p in report.iterdir()} == {"index.html", "report.json", "trials.csv", "best.yaml"}
     assert "Report: reports/tiny/index.html" in shell.out
@@ -74,7 +76,7 @@ def test_show_gives_the_best_values(study):
     best = load("tiny").best
     shell = tune("show", "tiny")
     assert shell.code == 0
-    assert f"best in the search: trial {best.number}" in shell.out
+    assert f"\nTrial {best.number}: " in shell.out and f"values of trial {best.number}" in shell.out
     assert "learning_rate" in shell.out
     assert "1,800 environment steps" in shell.out
 
@@ -287,10 +289,11 @@ def test_confirm_trains_the_finalists_again_and_says_how_good_the_winner_is(own_
     assert shell.code == 0, shell.err
     data = load("tiny")
     assert data.confirmation.complete
-    for sentence in [*verdict(evidence(data)), *luck_sentences(evidence(data))]:
-        assert sentence in shell.out  # the page's own
-    assert shell.out.startswith("Confirmed: trained on 3 fresh seeds") and data.confirmation.winner.name in shell.out
-    assert "the algorithm's defaults" in shell.out and "RL Zoo's tuned values" in shell.out
+    found = evidence(data)
+    for line in [*in_short(data, found), *luck_sentences(found)]:
+        assert line in shell.out  # the page's own
+    assert shell.out.startswith(f"Trial {data.chosen.number}: ") and "3 fresh seeds" in shell.out.splitlines()[0]
+    assert "Defaults: " in shell.out and "RL Zoo: " in shell.out and "random play: " in shell.out
     assert "carries on" not in shell.out
     assert f"values of trial {data.chosen.number}:" in tune("show", "tiny").out
     settings = yaml.safe_load(tune("export", "tiny").out)["CartPole-v1"]

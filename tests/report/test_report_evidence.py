@@ -84,7 +84,7 @@ def test_words_say_who_is_beaten_and_who_cannot_be_told_apart(data, found):
     assert "Its values: learning_rate 0.001." in text
     assert "It beats the algorithm's defaults" in text
     assert "It cannot be told from RL Zoo's tuned values" in text
-    assert "could not tell it from" in text
+    assert f"The selection could not tell {name} from" in text
     assert "of that)." in text
     lucky = found["luck"]["finalists"][0]["shrinkage"]
     assert luck_sentences(found)[0].startswith(f"The search's favourite was lucky by {lucky:.0f}: ")
@@ -298,7 +298,8 @@ def test_importance_warns_where_the_best_scores_tie(cartpole):
 
 def test_dashboard_sees_the_verdict_and_the_confirmed_curves(data, found, cartpole):
     note = dashboard_note(data)
-    assert note.startswith("# DQN on CartPole-v1\n\n- Confirmed: trained on 10 fresh seeds")
+    assert note.startswith(f"# DQN on CartPole-v1\n\n- Trial {data.chosen.number}: ")
+    assert "\n- Confirmed: trained on 10 fresh seeds" in note
     assert "lucky by" in note
     assert set(dashboard_figures(data)) == {
         "learning-curves", "confirmed-learning-curves", "confirmed-scores", "search-and-fresh-scores",

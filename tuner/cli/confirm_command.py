@@ -52,14 +52,20 @@ def confirm_command(parsed: argparse.Namespace) -> int:
 
 
 def verdict_lines(data: StudyData) -> list[str]:
-    """Return what the confirm stage says, in the sentences of the page; none where there was no such stage."""
+    """Return the result in the page's own words: in short, then how far to trust it. Nothing without a result."""
+    from tuner.report.words.caution import caution
+    from tuner.report.words.evidence import luck_sentences, tied_sentence, verdict
+    from tuner.report.words.in_short import in_short
+
     if data.confirmation is None:
-        return []
+        return [*in_short(data, None), *filter(None, [caution(data)])]
     from tuner.report.numbers.evidence import evidence  # brings SciPy
-    from tuner.report.words.evidence import luck_sentences, verdict
 
     found = evidence(data)
+    lines = in_short(data, found)
     if found is None:
-        return []
+        return lines
+    if not found["comparisons"]:  # not yet, or for good
+        lines += verdict(found)
     going = [] if found["stage"] == "done" else [f"tune confirm {data.name} carries on."]
-    return [*verdict(found), *luck_sentences(found), *going]
+    return [*lines, *tied_sentence(found), *luck_sentences(found), *going]

@@ -83,7 +83,9 @@ class PlainProgress:
 def plain_line(snapshot: Snapshot) -> str:
     """Return a study's state in one line."""
     parts = [f"{snapshot.done}/{snapshot.trials} {snapshot.unit}s ({counts_text(snapshot.counts)})"]
-    if snapshot.best is not None:
+    if snapshot.unit == "run":
+        parts += [snapshot.standing] if snapshot.standing else []
+    elif snapshot.best is not None:
         parts.append(f"best {decimal(snapshot.best.score)} ({snapshot.unit} {snapshot.best.number})")
     return ", ".join([*parts, *pace(snapshot)])
 
@@ -186,6 +188,8 @@ def _headline(snapshot: Snapshot, width: int) -> RenderableType:
 def _best(snapshot: Snapshot) -> RenderableType:
     from rich.text import Text
 
+    if snapshot.unit == "run":
+        return _line(snapshot.standing, "bold green")
     if snapshot.best is None:
         return _line("" if snapshot.counts.get("completed") else f"no {snapshot.unit} has completed yet", "dim")
     text = Text()

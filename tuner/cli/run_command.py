@@ -70,8 +70,6 @@ def answer(result: StudyResult, recipe: StudyRecipe) -> list[str]:
         lines.append(f"Go on with: {recipe_command(recipe, data.name, recipe.storage or default_storage())}")
     if best is None and recipe.within is not None:
         lines.append("No trial has run to its end in this time. Give --within longer, or fewer --steps.")
-    if best is not None:
-        lines.append(f"Best in the search: trial {best.number}, score {decimal(best.score)}")
     lines += verdict_lines(data)
     if data.chosen is not None:
         lines += [f"Values of trial {data.chosen.number}:", *aligned(_searched_values(data, data.chosen))]
@@ -132,6 +130,7 @@ def plan_lines(plan: StudyPlan, costs: Mapping[str, str]) -> list[str]:
         "trainer": f"{recipe.algo}, {recipe.backend}, {plan.numeric_path}",
         "search": f"{recipe.trials} trials{seeds}, sampler {recipe.sampler}, pruner {recipe.pruner}, "
         f"objective {recipe.objective}, seed {recipe.seed}",
+        **_baseline_facts(plan),
         "each run": f"{budget.n_timesteps:,} {clock}, {budget.evaluations} evaluations of "
         f"{budget.eval_episodes} episodes (at most {plan.evaluation.max_steps:,} steps each)",
         "evaluated at": ", ".join(_shortened(plan.grid)),
@@ -152,6 +151,24 @@ def plan_lines(plan: StudyPlan, costs: Mapping[str, str]) -> list[str]:
     if plan.space.derived:
         lines += ["derived", *aligned({n: range_text(r.to_mapping()) for n, r in plan.space.derived.items()})]
     return [*lines, "Nothing was written: this was a dry run."]
+
+
+def _baseline_facts(plan: StudyPlan) -> dict[str, str]:
+    """Return what the result will stand beside, as far as it is known now."""
+    from tuner.report.words.evidence import share_of_steps
+    from tuner.zoo.tuned import zoo_config
+
+    facts, played = {}, plan.facts.random_play
+    if played is not None and played.returns:
+        mean = sum(played.returns) / len(played.returns)
+        facts["random play"] = f"{decimal(mean)}, the mean of {counted(len(played.returns), 'episode')}"
+    zoo, steps = zoo_config(plan.env.id, plan.algorithm), plan.grid[-1]
+    if zoo is not None and steps < zoo.n_timesteps:
+        share = share_of_steps({"n_timesteps": steps, "tuned_for": zoo.n_timesteps})
+        facts["RL Zoo's values"] = (
+            f"train for {share} of the {zoo.n_timesteps:,} steps that they are meant for, as all do"
+        )
+    return facts
 
 
 def _confirm_text(recipe: StudyRecipe, searched: int) -> str:

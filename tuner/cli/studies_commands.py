@@ -126,10 +126,9 @@ def _summary(data: StudyData) -> list[str]:
     lines = aligned(facts, indent="")
     if data.best is None:
         return [*lines, "No trial has completed yet."]
-    best, chosen = data.best, data.chosen or data.best
+    chosen = data.chosen or data.best
     values = {one_line(k): v for k, v in (chosen.hyperparameters or chosen.params).items()}
-    lines.append(f"\nbest in the search: trial {best.number}, score {decimal(best.score)}")
-    return [*lines, *verdict_lines(data), f"values of trial {chosen.number}:", *aligned(values)]
+    return [*lines, "", *verdict_lines(data), f"values of trial {chosen.number}:", *aligned(values)]
 
 
 def report_command(parsed: argparse.Namespace) -> int:

@@ -30,8 +30,8 @@ def trial_tables(data: StudyData, *, everything: bool, width: int) -> Iterator[T
         everything: All trials by number, not the best :data:`SHOWN_TRIALS`.
         width: Columns of the terminal.
     """
-    ranked = sorted(data.trials, key=lambda t: (t.score is None, -(t.score or 0.0), t.number))
-    shown = sorted(data.trials, key=lambda t: t.number) if everything else ranked[:SHOWN_TRIALS]
+    rest = [trial for trial in data.trials if trial.score is None]
+    shown = data.trials if everything else (*data.ranked, *rest)[:SHOWN_TRIALS]
     title = "all trials" if everything else f"best of {len(data.trials)} trials"
     heads, rows = _texts(data, shown)
     widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
@@ -66,11 +66,12 @@ def _texts(data: StudyData, shown: Sequence[TrialRow]) -> tuple[list[str], list[
     """Return what is shown of each trial: the heads, and a row of texts for each."""
     names = list(dict.fromkeys(name for trial in shown for name in trial.params))
     source = ["from"] if data.knew_beforehand else []
+    best = data.chosen.number if data.chosen is not None else None
     heads = ["trial", "outcome", "score", "last", "steps", *source, *map(one_line, names)]
     rows = [
         [
             str(trial.number),
-            one_line(trial.outcome).replace("_", " "),
+            "best" if trial.number == best else one_line(trial.outcome).replace("_", " "),
             decimal(trial.score),
             decimal(_last(trial)),
             f"{trial.steps:,}",

@@ -18,10 +18,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from tuner.contract.grid import late_points
-from tuner.contract.outcome import EvalPoint
 from tuner.errors import DivergedError
+
+if TYPE_CHECKING:
+    from tuner.contract.outcome import EvalPoint
 
 
 def late(steps: Sequence[int], means: Sequence[float]) -> float:
@@ -86,6 +89,19 @@ def trial_score(objective: str, curves: Mapping[int, Sequence[EvalPoint]]) -> fl
     """
     scores = [run_score(objective, points) for _, points in sorted(curves.items())]
     return sum(scores) / len(scores)
+
+
+def rank(score: float, curve_mean: float, number: int) -> tuple[float, float, int]:
+    """Return what trials are sorted by, the best first: the one rule for "best", ties included.
+
+    The higher score; of equals the higher mean of the whole curve, which learned sooner; then the earlier trial.
+
+    Args:
+        score: The trial's score.
+        curve_mean: Mean return over all evaluations of all its seeds.
+        number: Its number.
+    """
+    return (-score, -curve_mean, number)
 
 
 def value_at(step: int, curves: Mapping[int, Sequence[EvalPoint]]) -> float:

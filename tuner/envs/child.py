@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from typing import Any, TypeVar
@@ -19,16 +20,31 @@ from tuner.errors import TunerError, UnusableEnvironmentError
 #: Seconds that may pass between two words of the child.
 CALL_LIMIT_S = 120.0
 
+#: ... once it has told an answer that stands.
+KEPT_LIMIT_S = 20.0
+
 T = TypeVar("T")
 
 _START = "import sys; sys.path[:] = {path!r}; from tuner.envs.child import _child; _child({fd})"
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What a child tells when it knows an answer and looks on: the answer stands, however the child ends.
+
+    Attributes:
+        answer: What is returned unless another one follows.
+    """
+
+    answer: Any
 
 
 def call_in_child(function: Callable[..., T], *arguments: Any, subject: str, first: str) -> T:
     """Return ``function(*arguments, tell)``, called in a new process that ends with it.
 
     Args:
-        function: A function that a new process can import. It says what it is about to do with ``tell("step(1)")``.
+        function: A function that a new process can import. It says what it is about to do with ``tell("step(1)")``,
+            and what is known already with ``tell(Kept(answer))``.
         arguments: Plain data.
         subject: Whose code runs, for messages.
         first: What it does before it says anything.
@@ -66,7 +82,7 @@ def call_in_child(function: Callable[..., T], *arguments: Any, subject: str, fir
 
 def _answer(connection: Connection[Any, Any], child: subprocess.Popen[bytes], subject: str, call: str) -> Any:
     """Return what the child found, or how it ended without finding anything."""
-    since = time.monotonic()
+    since, kept = time.monotonic(), None
     while True:
         ended = child.poll() is not None  # before looking for words: the last ones may have come in between
         if connection.poll(0 if ended else 0.1):
@@ -76,10 +92,16 @@ def _answer(connection: Connection[Any, Any], child: subprocess.Popen[bytes], su
                 child.wait()
                 ended = True
             else:
-                if not isinstance(said, str):
+                if isinstance(said, Kept):
+                    kept = said
+                elif not isinstance(said, str):
                     return said
-                call, since = said, time.monotonic()
+                else:
+                    call = said
+                since = time.monotonic()
                 continue
+        if kept is not None and (ended or time.monotonic() - since > KEPT_LIMIT_S):
+            return kept.answer
         if ended:
             status = child.returncode
             how = f"signal {-status}" if status < 0 else f"exit status {status}"

@@ -46,6 +46,21 @@ AnyEnv = gymnasium.Env[Any, Any]
 
 
 @dataclass(frozen=True)
+class RandomPlay:
+    """Episodes of uniformly random actions.
+
+    Attributes:
+        returns: Undiscounted return of each whole episode; empty where none ended in time.
+        step_s: Mean seconds of a step, resets included.
+        computing_s: ... of which the processor was at work in this process; the rest is waiting.
+    """
+
+    returns: tuple[float, ...]
+    step_s: float
+    computing_s: float
+
+
+@dataclass(frozen=True)
 class EnvFacts:
     """What is known of an environment before training.
 
@@ -58,6 +73,7 @@ class EnvFacts:
         observation_space: The space itself.
         action_space: The space itself.
         preprocessing: What is done to the environment before the agent sees it, plain data; empty where nothing is.
+        random_play: What acting at random earns, and what a step takes; None where nobody has played.
     """
 
     observation: str
@@ -68,6 +84,7 @@ class EnvFacts:
     observation_space: spaces.Space[Any]
     action_space: spaces.Discrete
     preprocessing: Mapping[str, Any] = field(default_factory=dict)
+    random_play: RandomPlay | None = None
 
     @cached_property
     def encoder(self) -> Encoder:

@@ -5,6 +5,7 @@ What the environment does to its process (exits, threads, another working direct
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import os
 from collections.abc import Callable, Mapping
@@ -14,9 +15,10 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
-from tuner.envs.child import call_in_child
+from tuner.envs.child import Kept, call_in_child
 from tuner.envs.encoders import Encoder
 from tuner.envs.make import AnyEnv, EnvFacts, inspect
+from tuner.envs.random_play import play_at_random
 from tuner.envs.registration import one_line, quiet
 from tuner.envs.source import source_digest
 from tuner.envs.spec import EnvSpec
@@ -29,7 +31,7 @@ STEPS = 20
 _LEADS_OUT = "Gymnasium's check_env() says more."
 
 
-def preflight(spec: EnvSpec, algorithm: str, *, inline: bool = False) -> EnvFacts:
+def preflight(spec: EnvSpec, algorithm: str, *, inline: bool = False, play_from: int | None = None) -> EnvFacts:
     """Make the environment, reset it, take some random steps and close it; return what is known of it.
 
     One that has passed is not looked at again in this process while its files are the same.
@@ -38,6 +40,7 @@ def preflight(spec: EnvSpec, algorithm: str, *, inline: bool = False) -> EnvFact
         spec: Its name.
         algorithm: Name of the algorithm that will be trained on it.
         inline: Look in this very process, for those who train in it too: environments may be registered only there.
+        play_from: Seed of the first episode of random play, which comes after the look; None plays none.
 
     Raises:
         UnusableEnvironmentError: A call raised, ended its process, did not come back, or returned what neither its
@@ -46,18 +49,18 @@ def preflight(spec: EnvSpec, algorithm: str, *, inline: bool = False) -> EnvFact
     if inline or os.name != "posix":
         own = Surroundings.of_this_process()
         try:
-            return _look(spec, algorithm, lambda call: None)
+            return _look(spec, algorithm, play_from, lambda call: None)
         finally:
             own.restore()
     try:
-        return _look_in_child(spec, algorithm, source_digest(spec))
+        return _look_in_child(spec, algorithm, play_from, source_digest(spec))
     except UnknownEnvironmentError as error:
         raise (_registered_only_here(spec) or error) from None
 
 
 @functools.lru_cache(maxsize=64)
-def _look_in_child(spec: EnvSpec, algorithm: str, files: str | None) -> EnvFacts:
-    return call_in_child(_look, spec, algorithm, subject=spec.id, first="gymnasium.make()")
+def _look_in_child(spec: EnvSpec, algorithm: str, play_from: int | None, files: str | None) -> EnvFacts:
+    return call_in_child(_look, spec, algorithm, play_from, subject=spec.id, first="gymnasium.make()")
 
 
 def _registered_only_here(spec: EnvSpec) -> UnusableEnvironmentError | None:
@@ -74,7 +77,7 @@ def _registered_only_here(spec: EnvSpec) -> UnusableEnvironmentError | None:
     )
 
 
-def _look(spec: EnvSpec, algorithm: str, tell: Callable[[str], None]) -> EnvFacts:
+def _look(spec: EnvSpec, algorithm: str, play_from: int | None, tell: Callable[[Any], None]) -> EnvFacts:
     def call(name: str, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
         tell(name)
         try:
@@ -91,7 +94,12 @@ def _look(spec: EnvSpec, algorithm: str, tell: Callable[[str], None]) -> EnvFact
 
     try:
         with quiet():
-            return inspect(spec, algorithm, play, lambda env: call("close()", env.close))
+            facts = inspect(spec, algorithm, play, lambda env: call("close()", env.close))
+            if play_from is None:
+                return facts
+            tell(Kept(facts))
+            played = play_at_random(spec, play_from, facts.eval_max_steps)
+            return dataclasses.replace(facts, random_play=played)
     except SystemExit as error:
         raise UnusableEnvironmentError(f"{spec.id}: gymnasium.make() raised {one_line(error)}.") from error
 

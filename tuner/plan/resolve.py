@@ -33,7 +33,8 @@ DEFAULT_LANES = 16
 #: Height and width from which an image counts as large.
 LARGE_IMAGE = 36
 
-#: Trials in flight at least; above it, an eighth of the study, so that seven eighths learn from results.
+#: Trials in flight at least, and one for each worker; above it, an eighth of the study, so that seven eighths learn
+#: from results.
 MIN_TRIALS_IN_FLIGHT = 4
 
 
@@ -180,7 +181,8 @@ def plan_study(recipe: StudyRecipe, fill: Callable[[StudyRecipe], StudyRecipe] =
     env = recipe.env_spec()
     if needs := algorithm_class(recipe.algo).needs:
         require(needs[0], purpose=f"--algo {recipe.algo}", extra=needs[1])
-    facts = preflight(env, recipe.algo, inline=recipe.executor == "inline")
+    play_from = evaluation_seed(recipe.seed, "search", CURRENT.evaluation_seeds)
+    facts = preflight(env, recipe.algo, inline=recipe.executor == "inline", play_from=play_from)
     space, notes = _space(recipe, facts)
     budget = space.budget
     workers, lanes, trials_in_flight, runs_in_flight = _parallel(recipe, facts)
@@ -266,7 +268,7 @@ def _parallel(recipe: StudyRecipe, facts: EnvFacts) -> tuple[int, int, int, int]
     stacked = algorithm_class(recipe.algo).stacked(recipe.backend)
     places = (DEFAULT_LANES if stacked and not alone else 1) * workers
     # Where the time may be up at any moment, what trains at a time is what may be lost.
-    least, share = (workers, 16) if recipe.within is not None else (MIN_TRIALS_IN_FLIGHT, 8)
+    least, share = (workers, 16) if recipe.within is not None else (max(MIN_TRIALS_IN_FLIGHT, workers), 8)
     trials = min(places, max(least, recipe.trials // share))
     runs = min(places, trials * seeds)
     # Lanes are shared out evenly, so that the first worker to ask does not take every trial in flight.

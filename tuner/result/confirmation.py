@@ -6,7 +6,6 @@ winner among them. The *verdict* seeds, which no choice has seen, say how good t
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -73,6 +72,7 @@ class Contestant:
         search_score: Its score in the search; None for a baseline.
         runs: Its runs so far, select before verdict, by replicate.
         dropped_after: Select seeds after which it was clearly beaten; None while it is not.
+        tuned_for: Steps that whoever tuned it trains it for; None where nobody says so.
     """
 
     key: str
@@ -84,6 +84,7 @@ class Contestant:
     search_score: float | None = None
     runs: tuple[ConfirmRun, ...] = ()
     dropped_after: int | None = None
+    tuned_for: int | None = None
 
     @property
     def title(self) -> str:
@@ -137,11 +138,6 @@ class Confirmation:
     def winner(self) -> Contestant | None:
         """The selected finalist, or None while the selection is open."""
         return next((c for c in self.finalists if c.key == self.winner_key), None)
-
-    @property
-    def favourite(self) -> Contestant | None:
-        """The search's best score among them, which may be another one than the winner."""
-        return max(self.finalists, key=lambda c: -math.inf if c.search_score is None else c.search_score, default=None)
 
     @property
     def steps_spent(self) -> int:

@@ -12,6 +12,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from tuner.contract.objective import rank
 from tuner.contract.rules import VERSION_0_1_0, Rules
 from tuner.hyperparameters import ALGORITHMS
 from tuner.result.curve import CurvePoint
@@ -84,6 +85,7 @@ class StudyData:
         reward_threshold: The environment's own 'solved' return or None.
         confirmation: What training the finalists again has shown; None before that.
         rules: What decides its numbers beside its settings.
+        random_play: Return of each episode played by uniformly random actions; empty where nobody has played.
     """
 
     name: str
@@ -97,6 +99,12 @@ class StudyData:
     reward_threshold: float | None = None
     confirmation: Confirmation | None = None
     rules: Rules = VERSION_0_1_0
+    random_play: tuple[float, ...] = ()
+
+    @property
+    def random_mean(self) -> float | None:
+        """Mean return of random play, or None."""
+        return sum(self.random_play) / len(self.random_play) if self.random_play else None
 
     @property
     def importance(self) -> dict[str, float]:
@@ -111,14 +119,14 @@ class StudyData:
 
     @cached_property
     def best(self) -> TrialRow | None:
-        """The search's best: highest score, of equals the higher mean of the whole curve, then the earlier; or None."""
+        """The search's best, the first of :attr:`ranked`; or None."""
         return next(iter(self.ranked), None)
 
     @cached_property
     def ranked(self) -> tuple[TrialRow, ...]:
-        """The completed trials, best first."""
+        """The completed trials, best first (:func:`tuner.contract.objective.rank`)."""
         scored = [t for t in self.trials if t.score is not None]
-        return tuple(sorted(scored, key=lambda t: (-(t.score or 0.0), -t.curve_mean, t.number)))
+        return tuple(sorted(scored, key=lambda t: rank(t.score or 0.0, t.curve_mean, t.number)))
 
     @cached_property
     def chosen(self) -> TrialRow | None:

@@ -8,11 +8,17 @@ from typing import Any
 
 from tuner.errors import InputError
 from tuner.hyperparameters import algorithm_class
-from tuner.zoo.read import read_config
+from tuner.zoo.read import Config, read_config
 
 
 def zoo_values(env: str, algorithm: str = "dqn") -> dict[str, Any] | None:
-    """Return RL Zoo's tuned values of an environment as an algorithm's fields; None where it has none of its own.
+    """Return RL Zoo's tuned values of an environment as an algorithm's fields; None where it has none of its own."""
+    config = zoo_config(env, algorithm)
+    return None if config is None else config.hyperparameters
+
+
+def zoo_config(env: str, algorithm: str = "dqn") -> Config | None:
+    """Return RL Zoo's tuned settings of an environment, with the steps that they are for; None where it has none.
 
     The Zoo's table is found without importing the Zoo, which would register environments and load a good deal.
     """
@@ -27,4 +33,4 @@ def zoo_values(env: str, algorithm: str = "dqn") -> dict[str, Any] | None:
         return None
     # Its entry 'default', and entries that leave everything at its default, are tuned for nothing.
     untuned = config.key == "default" or config.hyperparameters == known().to_mapping()
-    return None if untuned else config.hyperparameters
+    return None if untuned else config

@@ -28,7 +28,7 @@ def learning_curves(data: StudyData) -> go.Figure | None:
         ended = [c for c in curves if c["outcome"] == outcome]
         if ended:
             figure.add_trace(_ends(ended, outcome))
-    best = [c for c in curves if data.best is not None and c["trial"] == data.best.number]
+    best = [c for c in curves if data.chosen is not None and c["trial"] == data.chosen.number]
     for curve in best:
         figure.add_traces([_band(curve), _best_line(curve, "mean", "mean return")])
     _colour_by_score(figure, curves)
@@ -43,7 +43,7 @@ def metric_curves(data: StudyData) -> dict[str, go.Figure]:
         figure = canvas(300, x_title=data.clock)
         figure.add_traces(_lines(curves, "value", "value"))
         for curve in curves:
-            if data.best is not None and curve["trial"] == data.best.number:
+            if data.chosen is not None and curve["trial"] == data.chosen.number:
                 figure.add_trace(_best_line(curve, "value", "value"))
         values = [v for c in curves for v in c["value"]]
         if min(values) > 0 and max(values) / min(values) > LOG_FACTOR:

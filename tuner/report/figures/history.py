@@ -24,8 +24,8 @@ def optimization_history(data: StudyData) -> go.Figure | None:
         figure.add_trace(_best_so_far(series["best_so_far"]["trial"], series["best_so_far"]["score"]))
         hover = "score %{y:.4~f}"
         figure.add_trace(markers(scored["trial"], scored["trial"], scored["score"], mark("completed"), hover))
-    if data.best is not None:
-        figure.add_trace(star(data.best.number, data.best.number, data.best.score, "score %{y:.4~f}"))
+    if data.chosen is not None:
+        figure.add_trace(star(data.chosen.number, data.chosen.number, data.chosen.score, "score %{y:.4~f}"))
     if rest["trial"]:
         _strip(figure, rest["trial"], rest["outcome"])
     threshold_line(figure, data.reward_threshold)

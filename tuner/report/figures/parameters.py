@@ -70,9 +70,9 @@ def _slice(data: StudyData, axis: ParameterAxis, series: Series) -> go.Figure:
         trials = [rest["trial"][i] for i in members]
         small = {"size": 6}
         figure.add_trace(markers(trials, values, [0] * len(members), mark(outcome), "%{x}", marker=small, yaxis="y2"))
-    if data.best is not None and data.best.number in series["trial"]:
-        i = series["trial"].index(data.best.number)
-        figure.add_trace(star(data.best.number, x[i], series["score"][i], hover))
+    if data.chosen is not None and data.chosen.number in series["trial"]:
+        i = series["trial"].index(data.chosen.number)
+        figure.add_trace(star(data.chosen.number, x[i], series["score"][i], hover))
     style_axis(figure, "xaxis", axis)
     figure.update_layout(showlegend=False, margin={"t": 8})
     if rest["trial"]:

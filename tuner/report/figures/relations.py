@@ -30,7 +30,7 @@ def parallel_coordinates(data: StudyData) -> go.Figure | None:
         return None
     trials = len(series["trial"])
     if trials > LINES:
-        series = _thinned(series, None if data.best is None else series["trial"].index(data.best.number))
+        series = _thinned(series, None if data.chosen is None else series["trial"].index(data.chosen.number))
     title = "" if trials <= LINES else f"{LINES} of {trials:,} trials, evenly from the best to the worst"
     figure = canvas(440, x_title=title)
     scores = series["score"]
@@ -48,10 +48,10 @@ def parallel_coordinates(data: StudyData) -> go.Figure | None:
         trace = go.Scatter(x=data_array(x), y=data_array(y), mode="lines")
         trace.update(line={"color": RAMP[0][step], "width": 1.3}, opacity=0.8, hoverinfo="skip", showlegend=False)
         figure.add_trace(trace)
-    if data.best is not None:
-        best = series["trial"].index(data.best.number)
+    if data.chosen is not None:
+        best = series["trial"].index(data.chosen.number)
         line = {"color": light("best"), "width": 3}
-        name = f"best: trial {data.best.number}"
+        name = f"best: trial {data.chosen.number}"
         figure.add_trace(go.Scatter(x=columns, y=heights[best], mode="lines", line=line, name=name, hoverinfo="skip"))
     figure.add_trace(_handles(series, heights, columns))
     traced = {"color": light("ink"), "width": 2.5}
@@ -161,9 +161,9 @@ def contours(data: StudyData) -> dict[str, go.Figure]:
                 showlegend=False,
             )
         )
-        if data.best is not None and data.best.number in series["trial"]:
-            i = series["trial"].index(data.best.number)
-            figure.add_trace(star(data.best.number, x[i], y[i], "%{x}<br>%{y}", showlegend=False))
+        if data.chosen is not None and data.chosen.number in series["trial"]:
+            i = series["trial"].index(data.chosen.number)
+            figure.add_trace(star(data.chosen.number, x[i], y[i], "%{x}<br>%{y}", showlegend=False))
         style_axis(figure, "xaxis", first)
         style_axis(figure, "yaxis", second)
         figure.update_layout(coloraxis=score_coloraxis(series["score"]), margin={"t": 8})

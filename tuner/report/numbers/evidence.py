@@ -28,7 +28,8 @@ def evidence(data: StudyData) -> dict[str, Any] | None:
     confirmation = data.confirmation
     if confirmation is None or not confirmation.contestants:
         return None
-    winner, favourite = confirmation.winner, confirmation.favourite
+    winner = confirmation.winner
+    by_search = _by_search(data, confirmation)
     objectives = tuple(dict.fromkeys((confirmation.objective, *OBJECTIVES)))
     rows = [_contestant(confirmation, c, objectives) for c in confirmation.contestants]
     return {
@@ -38,11 +39,11 @@ def evidence(data: StudyData) -> dict[str, Any] | None:
         "steps": {"searched": confirmation.searched_steps, "confirmed": confirmation.steps_spent},
         "settings": dict(confirmation.settings),
         "winner": None if winner is None else winner.key,
-        "favourite": None if favourite is None else favourite.key,
+        "favourite": by_search[0].key if by_search else None,
         "tied": list(confirmation.tied),
         "contestants": rows,
         "comparisons": _comparisons(confirmation, objectives),
-        "luck": _luck(confirmation),
+        "luck": _luck(confirmation, by_search),
         "curves": _curves(confirmation),
     }
 
@@ -62,6 +63,8 @@ def _contestant(confirmation: Confirmation, contestant: Contestant, objectives: 
         "trial": contestant.trial,
         "backend": contestant.backend,
         "hyperparameters": dict(contestant.hyperparameters),
+        "n_timesteps": confirmation.grid[-1],
+        "tuned_for": contestant.tuned_for,
         "search_score": contestant.search_score,
         "dropped_after": contestant.dropped_after,
         "select": {
@@ -102,14 +105,19 @@ def compare_samples(ours: Sequence[float], theirs: Sequence[float]) -> dict[str,
     return dataclasses.asdict(compare(ours, theirs))
 
 
-def _luck(confirmation: Confirmation) -> dict[str, Any] | None:
+def _by_search(data: StudyData, confirmation: Confirmation) -> list[Contestant]:
+    """Return the finalists that the search has scored, its favourite first."""
+    places = {trial.number: place for place, trial in enumerate(data.ranked)}
+    found = [c for c in confirmation.finalists if c.search_score is not None]
+    return sorted(found, key=lambda c: places.get(c.trial, len(places)) if c.trial is not None else len(places))
+
+
+def _luck(confirmation: Confirmation, finalists: Sequence[Contestant]) -> dict[str, Any] | None:
     """Compare search scores with those on the first select seeds, as many as every finalist has.
 
     Only those: a finalist that does badly is dropped and keeps its bad mean, so that over all its seeds it would look
     more lucky than it was (``python benchmarks/selection.py``).
     """
-    finalists = [c for c in confirmation.finalists if c.search_score is not None]
-    finalists.sort(key=lambda c: -(c.search_score or 0.0))
     scores = [confirmation.scores(c, "select") for c in finalists]
     first = min((len(s) for s in scores), default=0)
     if not first:

@@ -10,6 +10,7 @@ from tuner.report.numbers.evidence import evidence
 from tuner.report.tables.evidence import score_rows, titled_curves
 from tuner.report.words import search as words
 from tuner.report.words.evidence import luck_sentences, verdict
+from tuner.report.words.in_short import in_short
 from tuner.result.study import StudyData
 
 
@@ -18,7 +19,12 @@ def dashboard_note(data: StudyData) -> str:
     found = evidence(data)
     chosen = data.chosen
     sentences = verdict(found, chosen.params if chosen is not None else None) or words.lead(data)
-    lines = [*sentences, *luck_sentences(found), *(f"{n.title} {n.text}" for n in words.notices(data))]
+    lines = [
+        *in_short(data, found),
+        *sentences,
+        *luck_sentences(found),
+        *(f"{n.title} {n.text}" for n in words.notices(data)),
+    ]
     return "\n".join([f"# {_escaped(words.headline(data))}", "", *(f"- {_escaped(line)}" for line in lines)])
 
 

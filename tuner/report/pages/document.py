@@ -16,6 +16,7 @@ from tuner.report.pages.sections import FIGURES
 from tuner.report.tables.plain import study_document
 from tuner.report.words import search as words
 from tuner.report.words.evidence import luck_sentences, verdict
+from tuner.report.words.in_short import in_short
 from tuner.result.study import StudyData
 from tuner.text import plain
 
@@ -41,6 +42,7 @@ def report_document(
         "written": written,
         "words": {
             "headline": words.headline(data),
+            "in_short": in_short(data, found),
             "verdict": verdict(found, data.chosen.params if data.chosen is not None else None),
             "luck": luck_sentences(found),
             "lead": words.lead(data),

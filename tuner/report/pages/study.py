@@ -19,6 +19,7 @@ from tuner.report.pages.template import render_template, replace_file
 from tuner.report.tables import trials as tables
 from tuner.report.words import search as words
 from tuner.report.words.evidence import verdict
+from tuner.report.words.in_short import in_short
 from tuner.result.study import StudyData
 from tuner.text import plain
 
@@ -104,6 +105,7 @@ def render(
         {
             "data": data,
             "headline": words.headline(data),
+            "in_short": in_short(data, found),
             "verdict": verdict(found, data.chosen.params if data.chosen is not None else None),
             "lead": words.lead(data),
             "notices": words.notices(data),

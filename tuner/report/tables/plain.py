@@ -49,6 +49,9 @@ def _summary(data: StudyData) -> dict[str, Any]:
             "caution": caution(data),
         },
         "chosen": None if data.chosen is None else data.chosen.number,
+        "random_play": None
+        if data.random_mean is None
+        else {"mean": data.random_mean, "episodes": len(data.random_play)},
         "steps_spent": data.steps_spent,
         "steps_saved": data.steps_saved if data.grid else 0,
         "training_s": sum(t.duration_s for t in data.trials),

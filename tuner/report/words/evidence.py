@@ -7,7 +7,7 @@ from typing import Any
 
 from tuner.hyperparameters import BACKENDS
 from tuner.result.confirmation import TITLES
-from tuner.text import counted, large, listed, number, value_text
+from tuner.text import counted, large, listed, number, sentence, value_text
 
 #: Backend to what it is called.
 BACKEND_NAMES = {str(name): called for name, called in BACKENDS.items()}
@@ -25,6 +25,27 @@ def contestant_title(contestant: Mapping[str, Any]) -> str:
     if contestant["role"] in ("known", "startup"):
         return f"the {TITLES[contestant['role']]} ({contestant['name']})"
     return TITLES.get(contestant["role"], str(contestant["name"]))
+
+
+def steps_text(row: Mapping[str, Any]) -> str:
+    """Return `` in a third of its steps`` where a setting trained for less than it was tuned for; else nothing."""
+    short = row["tuned_for"] is not None and row["n_timesteps"] < row["tuned_for"]
+    return f" in {share_of_steps(row)} of its steps" if short else ""
+
+
+def share_of_steps(row: Mapping[str, Any]) -> str:
+    """Return how much of the steps that it was tuned for a setting trained: ``a third``, ``half`` or ``40 %``."""
+    share = row["n_timesteps"] / row["tuned_for"]
+    names = {
+        1 / 2: "half",
+        1 / 3: "a third",
+        2 / 3: "two thirds",
+        1 / 4: "a quarter",
+        1 / 5: "a fifth",
+        1 / 10: "a tenth",
+    }
+    near = next((name for exact, name in names.items() if abs(share - exact) < 0.02 * exact), None)
+    return near or (f"{100 * share:.0f} %" if share >= 0.01 else "less than 1 %")
 
 
 def interval_text(estimate: Mapping[str, Any], digits: int = 3) -> str:
@@ -77,12 +98,19 @@ def verdict(found: Mapping[str, Any] | None, params: Mapping[str, Any] | None = 
     sentences = [_confirmed(found, winner, estimate)]
     if params:
         sentences.append("Its values: " + ", ".join(f"{k} {value_text(v)}" for k, v in params.items()) + ".")
-    if found["tied"]:
-        names = listed([str(name) for name in found["tied"]])
-        sentences.append(f"The selection could not tell it from {names}; it was taken for its higher mean.")
+    sentences += tied_sentence(found)
     sentences += [comparison_sentence(c, rows, found["objective"]) for c in found["comparisons"]]
     sentences.append(cost_sentence(found))
     return sentences
+
+
+def tied_sentence(found: Mapping[str, Any]) -> list[str]:
+    """Return who else might have been selected, as one sentence, or nothing."""
+    if not found["tied"] or found["winner"] is None:
+        return []
+    names = listed([str(name) for name in found["tied"]])
+    winner = next(row["name"] for row in found["contestants"] if row["key"] == found["winner"])
+    return [f"The selection could not tell {winner} from {names}; it was taken for its higher mean."]
 
 
 def _selecting(found: Mapping[str, Any]) -> str:
@@ -98,7 +126,7 @@ def _selecting(found: Mapping[str, Any]) -> str:
 
 def _without_score(winner: Mapping[str, Any]) -> str:
     outcomes = winner["verdict"]["outcomes"]
-    name = _sentence(winner["name"])
+    name = sentence(winner["name"])
     if not outcomes:
         return f"{name} has been selected; its verdict on fresh seeds is still to come."
     ended = listed([f"{outcomes.count(o)} {o.replace('_', ' ')}" for o in dict.fromkeys(outcomes)])
@@ -134,24 +162,43 @@ def comparison_sentence(comparison: Mapping[str, Any], rows: Mapping[str, Any], 
     theirs = other["verdict"]["estimates"][objective]["value"]
     probability, difference = scores["probability"], scores["difference"]
     value = f"{number(round_like(theirs), 3)}"
+    if steps_text(other):
+        title = (
+            f"{title}, trained for {share_of_steps(other)} of the {other['tuned_for']:,} steps that they are meant for,"
+        )
     if scores["result"] == "tie":
-        return f"It ties with {title}: every run of both scores {value}."
+        return f"It ties with {title.rstrip(',')}: every run of both scores {value}."
     chance = f"probability {probability_text(probability)}"
     gap = f"difference {number(round_like(difference['value']), 3)}, {range_text(difference)}"
     if scores["result"] == "better":
         return f"It beats {title} ({value}): a run of it is the better one with {chance} ({gap})."
     if scores["result"] == "worse":
-        sentence = f"It falls behind {title} ({value}): a run of it is the better one with {chance} only ({gap})"
-        return f"{sentence}; prefer those."
+        behind = f"It falls behind {title} ({value}): a run of it is the better one with {chance} only ({gap})"
+        return f"{behind}; prefer those."
+    if is_separated(probability):
+        how = "better" if probability["value"] == 1 else "worse"
+        return (
+            f"It cannot be told from {title} ({value}): each run of it was the {how} one ({gap}), but so few seeds can "
+            "bring that by chance."
+        )
     return f"It cannot be told from {title} ({value}): a run of it is the better one with {chance} ({gap})."
 
 
 def probability_text(estimate: Mapping[str, Any]) -> str:
-    """Return ``0.97 (0.82 to 1)``."""
+    """Return ``0.97 (0.82 to 1)``; no interval where it would contradict its value for whoever reads it plainly."""
     value = f"{estimate['value']:.2f}"
     if estimate["kind"] != "interval":
         return value
+    if is_separated(estimate):
+        return f"{value} (too few seeds)"
     return f"{value} ({estimate['low']:.2f} to {estimate['high']:.2f})"
+
+
+def is_separated(probability: Mapping[str, Any]) -> bool:
+    """Whether all runs of one sample did better, and that may still be chance: ``1.00 (0.50 to 1.00)``."""
+    if probability["kind"] != "interval" or probability["value"] not in (0.0, 1.0):
+        return False
+    return bool(round(probability["low"], 2) <= 0.5 <= round(probability["high"], 2))
 
 
 def cost_sentence(found: Mapping[str, Any]) -> str:
@@ -212,7 +259,3 @@ def _mean_shrinkage(luck: Mapping[str, Any]) -> str:
         if mean["value"] >= 0
         else f"On average the {len(luck['finalists'])} finalists did better on fresh seeds than in the search, {order}."
     )
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:]

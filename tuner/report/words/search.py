@@ -72,9 +72,9 @@ def lead(data: StudyData) -> list[str]:
         sentences.append(_went(data))
     if data.best is not None:
         objective = OBJECTIVE_NAMES.get(str(data.recipe.get("objective", "late")), "the study's objective")
-        whose = "The search's best" if _confirmed(data) else "The best"
+        what = "highest score of the search" if _confirmed(data) else "best score"
         sentences.append(
-            f"{whose} score is {number(data.best.score)}, by trial {data.best.number}; a score is {objective}."
+            f"The {what} is {number(data.best.score)}, by trial {data.best.number}; a score is {objective}."
         )
         if not _confirmed(data):
             sentences.append(caution(data))

@@ -53,13 +53,14 @@ def baselines(data: StudyData, backend: str) -> list[Contestant]:
     That is defaults; RL Zoo's values, for the environments of its table; the best of the settings known beforehand; the
     best random trial, where the sampler has a random startup.
     """
-    from tuner.zoo.tuned import zoo_values  # brings Gymnasium, which whoever only reads a study can do without
+    from tuner.zoo.tuned import zoo_config  # brings Gymnasium, which whoever only reads a study can do without
 
     algorithm = str(data.recipe["algo"])
     found = [_setting(algorithm, algorithm_class(algorithm)().to_mapping(), "defaults", backend)]
-    zoo = zoo_values(str(data.recipe["env"]), algorithm)
+    zoo = zoo_config(str(data.recipe["env"]), algorithm)
     if zoo is not None:
-        found.append(_setting(algorithm, zoo, "zoo", backend))
+        tuned = _setting(algorithm, zoo.hyperparameters, "zoo", backend)
+        found.append(dataclasses.replace(tuned, tuned_for=zoo.n_timesteps))
     known = [t for t in data.ranked if t.source not in ("", "prior") and t.hyperparameters]
     if known:
         found.append(_of_trial(data, known[0], "known", backend))

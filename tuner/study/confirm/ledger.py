@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 #: From results so far to the runs that may be trained now.
 Wanted = Callable[[Mapping[Job, float | None]], Sequence[Job]]
 
+#: From results so far to where the settings stand, in a line.
+Standing = Callable[[Mapping[Job, float | None]], str]
+
 
 class ScheduleAsker:
     """Asks for the runs that the schedule wants next.
@@ -37,6 +40,7 @@ class ScheduleAsker:
         evaluation: How runs are evaluated; the seed is that of their phase and replicate.
         wanted: Which runs may be trained now, by results so far.
         results: Result of each run so far; grows as runs end.
+        standing: Where the settings stand, by results so far.
     """
 
     def __init__(
@@ -46,12 +50,14 @@ class ScheduleAsker:
         evaluation: EvaluationSpec,
         wanted: Wanted,
         results: dict[Job, float | None],
+        standing: Standing,
     ) -> None:
         self._plan = plan
         self._contestants = contestants
         self._evaluation = evaluation
         self._wanted = wanted
         self._results = results
+        self._standing = standing
         self._jobs: dict[int, Job] = {}
         self._found: list[Job] = []
 
@@ -93,6 +99,10 @@ class ScheduleAsker:
         job = self._jobs.pop(number, None)
         if job is not None and end is not None:
             self._results[job] = _result(end.outcome, end.score)
+
+    def standing(self) -> str:
+        """Return where the settings stand, in a line."""
+        return self._standing(self._results)
 
 
 def results_of(trials: Iterable[FrozenTrial]) -> dict[Job, float | None]:

@@ -24,6 +24,7 @@ from tuner.study.confirm.budget import allocate, fewest_runs, within_cost
 from tuner.study.confirm.contestants import baselines, finalists, on_backend, with_other_backend
 from tuner.study.confirm.ledger import ScheduleAsker, Wanted, results_of
 from tuner.study.confirm.schedule import Job, Selection, rounds, select, verdict
+from tuner.study.confirm.standing import standing
 from tuner.study.search.ledger import Ledger
 from tuner.study.search.open_study import buffer_study, is_exclusive
 from tuner.study.search.progress import ProgressListener
@@ -130,7 +131,7 @@ class ConfirmStage:
         """Return plain data for the database: enough to read the stage without the search's plan."""
         assert self.allocation is not None
         recipe = self._recipe
-        plain = ("key", "role", "name", "trial", "backend", "hyperparameters", "search_score")
+        plain = ("key", "role", "name", "trial", "backend", "hyperparameters", "search_score", "tuned_for")
         return {
             "contestants": [{name: getattr(c, name) for name in plain} for c in self.contestants],
             "allocation": dataclasses.asdict(self.allocation),
@@ -180,7 +181,7 @@ class ConfirmStage:
             wanted = functools.partial(self._wanted, backend, phases)
             until = self._deadline(phases[0])
             in_time = functools.partial(self._in_time, wanted, until)
-            ledger.asker = ScheduleAsker(self._plan, by_key, evaluation, in_time, results)
+            ledger.asker = ScheduleAsker(self._plan, by_key, evaluation, in_time, results, self._standing)
             settled = ledger.settle()
             if not wanted(results):
                 continue
@@ -240,6 +241,10 @@ class ConfirmStage:
         return select(
             [c.key for c in self.contestants if c.role == "finalist"], self.allocation, results, clearly_beaten
         )
+
+    def _standing(self, results: Mapping[Job, float | None]) -> str:
+        assert self.allocation is not None
+        return standing(self._everyone(results), self.selection(results), results, self.allocation.verdict_seeds)
 
     def _everyone(self, results: Mapping[Job, float | None]) -> tuple[Contestant, ...]:
         return with_other_backend(self.contestants, self.selection(results).winner, self._other, self._plan.algorithm)

@@ -58,6 +58,7 @@ def _study(name: str, database: Readable, url: str) -> StudyData:
         reward_threshold=stored.get(attr.REWARD_THRESHOLD),
         confirmation=confirmation,
         rules=rules_of(stored),
+        random_play=tuple(stored.get(attr.RANDOM_PLAY, ())),
     )
 
 

@@ -30,6 +30,10 @@ class Asker(Protocol):
         """Take note of how a trial ended; None: it was given up."""
         ...
 
+    def standing(self) -> str:
+        """Return where a schedule's settings stand, in a line; empty where trials are searched."""
+        ...
+
 
 class SpaceAsker:
     """Asks what the study's sampler proposes in a search space.
@@ -71,6 +75,10 @@ class SpaceAsker:
 
     def ended(self, number: int, end: TrialEnd | None) -> None:
         """Do nothing: the sampler reads the study."""
+
+    def standing(self) -> str:
+        """Return nothing: the best trial says it."""
+        return ""
 
 
 def _source(trial: Trial, trials: Sequence[FrozenTrial]) -> str:

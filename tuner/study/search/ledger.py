@@ -25,6 +25,7 @@ from tuner.errors import StorageLostError
 from tuner.study.sampling.samplers import point_of
 from tuner.study.search.asker import Asker
 from tuner.study.search.median_pruner import MedianMemory
+from tuner.study.search.progress import BestTrial
 from tuner.study.search.pruners import PruningRule
 from tuner.study.search.trial import AskedTrial, Settled, TrialEnd
 from tuner.study.store import keys as attr
@@ -125,6 +126,11 @@ class Ledger:
     def left(self) -> int | None:
         """How many runs may be asked for now; None: there is no end to them."""
         return 0 if self.asker is None else self.asker.left()
+
+    @property
+    def standing(self) -> str:
+        """Where a schedule's settings stand, in a line; empty in a search."""
+        return "" if self.asker is None else self.asker.standing()
 
     def flush(self) -> bool:
         """Write what is known of trials in flight and what the spool keeps; return whether there was anything to write.
@@ -277,8 +283,10 @@ class Ledger:
                 if outcome in attr.COUNTED:
                     result.counts[outcome] = result.counts.get(outcome, 0) + 1
                 score = trial.user_attrs.get(attr.SCORE, trial.value) if outcome == "completed" else None
-                if score is not None and (result.best is None or score > result.best[0]):
-                    result.best = (float(score), trial.number, dict(trial.params))
+                if score is not None and (result.best is None or score >= result.best.score):
+                    mean = attr.curve_mean(trial.user_attrs)
+                    found = BestTrial(trial.number, float(score), dict(trial.params), mean)
+                    result.best = found if found.before(result.best) else result.best
         return result
 
     def was_taken_away(self, number: int) -> bool:

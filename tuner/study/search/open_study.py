@@ -174,6 +174,9 @@ def _note_resume(study: optuna.Study, plan: StudyPlan, provenance: Mapping[str, 
     }
     if "env_source" in provenance:  # what an older version began has none
         origin = {"env_source": provenance["env_source"], **origin}
+    for key, value in _random_play(plan).items():
+        if key not in stored:  # a study of an older version
+            study.set_user_attr(key, value)
     study.set_user_attr(attr.PROVENANCE, _plain({**origin, "resumed": [*origin.get("resumed", []), visit]}))
 
 
@@ -255,9 +258,16 @@ def _describe(plan: StudyPlan, provenance: Mapping[str, Any]) -> dict[str, Any]:
         attr.REWARD_THRESHOLD: plan.facts.reward_threshold,
         attr.PROVENANCE: _plain(provenance),
         attr.KNOWN: _plain(plan.known.to_mapping()),
+        **_random_play(plan),
         **dataclasses.asdict(plan.rules),
         attr.RECIPE: _plain(recipe),
     }
+
+
+def _random_play(plan: StudyPlan) -> dict[str, list[float]]:
+    """Return the returns of random play, measured once for each study; nothing where no episode ended in time."""
+    played = plan.facts.random_play
+    return {attr.RANDOM_PLAY: list(played.returns)} if played is not None and played.returns else {}
 
 
 def _plain(value: Any) -> Any:

@@ -111,7 +111,10 @@ def end_of_trial(trial: OpenTrial, last_step: int, objective: str) -> TrialEnd |
         except DivergedError as error:
             decided = ("diverged", str(error))
     outcome, reason = decided or ("completed", "")
-    return TrialEnd(outcome, score, sum(run.steps for run in runs), sum(run.elapsed_s for run in runs), reason)
+    means = [point.mean_return for run in runs for point in run.points]
+    curve_mean = sum(means) / len(means) if means else -math.inf
+    steps, seconds = sum(run.steps for run in runs), sum(run.elapsed_s for run in runs)
+    return TrialEnd(outcome, score, steps, seconds, reason, curve_mean)
 
 
 def nothing_learned(data: StudyData) -> StudyFailedError | None:

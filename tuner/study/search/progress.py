@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from tuner.contract.objective import rank
+
 
 @dataclass(frozen=True)
 class RunningTrial:
@@ -30,11 +32,20 @@ class RunningTrial:
 
 @dataclass(frozen=True)
 class BestTrial:
-    """The best completed trial so far: its number, its score and what was sampled."""
+    """The best completed trial so far: its number, its score, what was sampled, and the mean of its whole curve."""
 
     number: int
     score: float
     params: Mapping[str, Any]
+    curve_mean: float = -math.inf
+
+    def before(self, other: BestTrial | None) -> bool:
+        """Whether it comes before another one."""
+        return other is None or self._rank < other._rank
+
+    @property
+    def _rank(self) -> tuple[float, float, int]:
+        return rank(self.score, self.curve_mean, self.number)
 
 
 @dataclass(frozen=True)
@@ -53,6 +64,7 @@ class Snapshot:
         eta_s: Seconds left by the pace so far, or None while unknown.
         unit: What is counted: ``trial``, or ``run`` in the confirm stage.
         clock: What steps are: what runs of its algorithm count.
+        standing: Where settings stand in the confirm stage, in a line; a run that was good says nothing there.
     """
 
     name: str
@@ -66,6 +78,7 @@ class Snapshot:
     eta_s: float | None = field(default=None)
     unit: str = "trial"
     clock: str = "environment steps"
+    standing: str = ""
 
     @property
     def done(self) -> int:

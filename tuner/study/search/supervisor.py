@@ -8,6 +8,7 @@ worker the whole study is reproducible.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -211,7 +212,8 @@ class StudySupervisor:
         """Return the study at this moment."""
         running = tuple(t.show(self._plan.grid[-1]) for t in self._open.by_number() if t.training)
         elapsed = self._clock() - self._start
-        return self._tally.snapshot(self._plan.name, running, self._steps, elapsed, self._plan.unit, self._plan.clock)
+        seen = self._tally.snapshot(self._plan.name, running, self._steps, elapsed, self._plan.unit, self._plan.clock)
+        return dataclasses.replace(seen, standing=self._ledger.standing)
 
     # Work to hand out.
 
@@ -320,7 +322,7 @@ class StudySupervisor:
         self._open.remove(trial)
         self._checkpoints.discard(run.spec for run in trial.runs.values())
         if not self._ledger.was_taken_away(trial.asked.number):  # else what counts is what becomes of it there
-            self._tally.add(trial.asked, end.outcome, end.score, end.reason)
+            self._tally.add(trial.asked, end)
         if self._tally.hopeless and self._ending is None:
             self._ending = "failed"
 

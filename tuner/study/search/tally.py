@@ -6,7 +6,7 @@ import re
 from collections import Counter, deque
 
 from tuner.study.search.progress import BestTrial, RunningTrial, Snapshot
-from tuner.study.search.trial import AskedTrial, Settled
+from tuner.study.search.trial import AskedTrial, Settled, TrialEnd
 
 #: Equal failures in a row that end the study.
 FAILURES_IN_A_ROW = 10
@@ -25,7 +25,7 @@ class Tally:
         self.counts: Counter[str] = Counter(settled.counts)
         #: Trials that were there at the start.
         self.resumed = self.counts.total()
-        self.best = None if settled.best is None else BestTrial(settled.best[1], settled.best[0], settled.best[2])
+        self.best = settled.best
         self._failures: deque[str] = deque(maxlen=FAILURES_IN_A_ROW)
 
     @property
@@ -33,12 +33,14 @@ class Tally:
         """Trials that count, stored ones included."""
         return self.counts.total()
 
-    def add(self, asked: AskedTrial, outcome: str, score: float | None, reason: str) -> None:
+    def add(self, asked: AskedTrial, end: TrialEnd) -> None:
         """Count one trial."""
-        self.counts[outcome] += 1
-        if score is not None and (self.best is None or score > self.best.score):
-            self.best = BestTrial(asked.number, score, asked.params)
-        if outcome != "failed":
+        self.counts[end.outcome] += 1
+        if end.score is not None:
+            ended = BestTrial(asked.number, end.score, asked.params, end.curve_mean)
+            self.best = ended if ended.before(self.best) else self.best
+        reason = end.reason
+        if end.outcome != "failed":
             self._failures.clear()
             return
         if self._failures and _kind_of(self._failures[-1]) != _kind_of(reason):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from tuner.contract.spec import RunSpec
 from tuner.hyperparameters import Hyperparameters
+from tuner.study.search.progress import BestTrial
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class TrialEnd:
         steps: Environment steps taken, all seeds together.
         duration_s: Training seconds, all seeds together.
         reason: Why it diverged, timed out or failed.
+        curve_mean: Mean return over all evaluations of all seeds.
     """
 
     outcome: str
@@ -48,6 +51,7 @@ class TrialEnd:
     steps: int = 0
     duration_s: float = 0.0
     reason: str = ""
+    curve_mean: float = -math.inf
 
 
 @dataclass
@@ -56,12 +60,12 @@ class Settled:
 
     Attributes:
         counts: Counted trials by outcome.
-        best: (score, number, params) of the best completed trial, or None.
+        best: The best completed trial, or None.
         lost: Numbers of trials that their dead owner left open.
         recovered: Numbers of trials that were finished, but for Optuna's knowing.
     """
 
     counts: dict[str, int] = field(default_factory=dict)
-    best: tuple[float, int, Mapping[str, Any]] | None = None
+    best: BestTrial | None = None
     lost: list[int] = field(default_factory=list)
     recovered: list[int] = field(default_factory=list)

@@ -61,6 +61,7 @@ _STUDY: dict[str, _Rule] = {
         "a rising list of environment steps",
     ),
     attr.REWARD_THRESHOLD: (_or_none(_number), "a finite number or nothing"),
+    attr.RANDOM_PLAY: (_list_of(_number), "a list of finite numbers"),
 }
 
 _OUTCOMES = (*attr.COUNTED, attr.LOST)

@@ -25,6 +25,7 @@ EVALUATION: Final = "evaluation"
 REWARD_THRESHOLD: Final = "reward_threshold"
 PROVENANCE: Final = "provenance"
 KNOWN: Final = "known_beforehand"
+RANDOM_PLAY: Final = "random_play"
 
 # Of a trial.
 HYPERPARAMETERS: Final = "hyperparameters"
@@ -73,6 +74,13 @@ def curve_from_json(rows: Any) -> list[tuple[int, tuple[float, ...], Mapping[str
         (int(row[0]), tuple(_number(r) for r in row[1]), {str(k): _number(v) for k, v in row[3].items()})
         for row in rows
     ]
+
+
+def curve_mean(stored: Mapping[str, Any]) -> float:
+    """Return the mean return over all evaluations of all seeds that a trial stores; minus infinity without any."""
+    curves = [curve_from_json(rows) for key, rows in stored.items() if key.startswith(CURVE_PREFIX)]
+    means = [sum(returns) / len(returns) for curve in curves for _, returns, _ in curve if returns]
+    return sum(means) / len(means) if means else -math.inf
 
 
 def outcome_of(trial: FrozenTrial) -> str:

@@ -1,0 +1,63 @@
+"""What an environment pays whoever acts at random: the least that learning has to beat. And how long its steps take."""
+
+from __future__ import annotations
+
+import math
+import time
+
+from tuner.envs.bare import BareEnv
+from tuner.envs.make import RandomPlay
+from tuner.envs.spec import EnvSpec
+from tuner.seeding import stream
+
+#: Episodes played at most, and seconds after which no further one begins.
+EPISODES, SECONDS = 50, 2.0
+
+#: Seconds that the first episode may take. One that is not over by then is left out.
+PATIENCE_S = 10.0
+
+
+def play_at_random(spec: EnvSpec, seed: int, max_steps: int) -> RandomPlay | None:
+    """Play, as greedy policies are evaluated: the same first episodes, the same cap.
+
+    Args:
+        spec: The environment.
+        seed: Episode i resets with ``seed + i``.
+        max_steps: Cap on an episode's steps.
+
+    Returns:
+        None where the environment raises, or a return is no finite number: training says more of that.
+    """
+    try:
+        env = BareEnv.make(spec)
+        try:
+            return _play(env, seed, max_steps)
+        finally:
+            env.close()
+    except (Exception, SystemExit):  # the environment's own code may raise anything
+        return None
+
+
+def _play(env: BareEnv, seed: int, max_steps: int) -> RandomPlay | None:
+    draws, n_actions = stream(seed, "random play"), int(env.env.action_space.n)  # type: ignore[attr-defined]
+    returns: list[float] = []
+    steps, began, computing = 0, time.perf_counter(), time.process_time()
+
+    def spent() -> float:
+        return time.perf_counter() - began
+
+    while len(returns) < EPISODES and spent() < SECONDS:
+        env.reset(seed=seed + len(returns))
+        total, over = 0.0, False
+        for _ in range(max_steps):
+            _, reward, terminated, truncated = env.step(int(draws.integers(n_actions)))
+            total, steps = total + reward, steps + 1
+            over = terminated or truncated
+            if over or spent() > PATIENCE_S:
+                break
+        if spent() > PATIENCE_S and not over:
+            break
+        returns.append(total)
+    if not all(map(math.isfinite, returns)) or not steps:
+        return None
+    return RandomPlay(tuple(returns), spent() / steps, (time.process_time() - computing) / steps)

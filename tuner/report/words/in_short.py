@@ -1,0 +1,83 @@
+"""The result in three short lines: what the exported setting scores, beside what, and what may be said of that."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tuner.report.words.evidence import BACKEND_NAMES, FEW_SEEDS, range_text, round_like, steps_text
+from tuner.result.study import StudyData
+from tuner.text import counted, listed, number, sentence
+
+#: What a role is called where there is little room.
+SHORT = {
+    "defaults": "defaults", "zoo": "RL Zoo", "known": "best known beforehand", "startup": "best of the first random",
+}  # fmt: skip
+
+
+def in_short(data: StudyData, found: Mapping[str, Any] | None) -> list[str]:
+    """Return the lines; nothing where no trial has completed.
+
+    Args:
+        data: The study.
+        found: What :func:`tuner.report.numbers.evidence.evidence` gives.
+    """
+    if data.chosen is None:
+        return []
+    rows = {row["key"]: row for row in found["contestants"]} if found is not None else {}
+    winner = rows.get(found["winner"] or "") if found is not None else None
+    estimate = winner["verdict"]["estimates"].get(found["objective"]) if found is not None and winner else None
+    solved = f"; solved at {number(data.reward_threshold)}" if data.reward_threshold is not None else ""
+    if found is None or winner is None or estimate is None:
+        trained = "one training run" if len(data.chosen.curves) <= 1 else f"{len(data.chosen.curves)} training runs"
+        first = f"Trial {data.chosen.number}: {number(data.chosen.score)} in the search, {trained}{solved}."
+        return [first, *_beside([], data), *_below(data.chosen.score, data)]
+    value = number(round_like(estimate["value"]), 3)
+    sure = f" ({range_text(estimate)})" if estimate["kind"] == "interval" else ""
+    first = f"{sentence(winner['name'])}: {value}{sure}, {counted(estimate['n'], 'fresh seed')}{solved}."
+    others = [
+        f"{_short(rows[c['with']])}: {number(round_like(theirs['value']), 3)}{steps_text(rows[c['with']])}"
+        for c in found["comparisons"]
+        if (theirs := rows[c["with"]]["verdict"]["estimates"].get(found["objective"])) is not None
+    ]
+    return [first, *_beside(others, data), *_results(found, rows), *_below(estimate["value"], data)]
+
+
+def random_text(data: StudyData) -> str:
+    """Return ``random play: 22.4``; nothing where nobody has played."""
+    return "" if data.random_mean is None else f"random play: {number(round_like(data.random_mean), 3)}"
+
+
+def below_random(value: float | None, data: StudyData) -> str:
+    """Return that a score is no better than random play; empty where it is, or nobody has played."""
+    if value is None or data.random_mean is None or value > data.random_mean:
+        return ""
+    how = "below random play" if value < data.random_mean else "no better than random play"
+    played = f"{number(round_like(data.random_mean), 3)} over {counted(len(data.random_play), 'episode')}"
+    return f"That is {how} ({played}): nothing was learned."
+
+
+def _beside(others: list[str], data: StudyData) -> list[str]:
+    parts = [*others, *filter(None, [random_text(data)])]
+    return [sentence("; ".join(parts)) + "."] if parts else []
+
+
+def _results(found: Mapping[str, Any], rows: Mapping[str, Any]) -> list[str]:
+    named: dict[str, list[str]] = {"better": [], "tie": [], "undecided": [], "worse": []}
+    for comparison in found["comparisons"]:
+        if (scores := comparison["scores"].get(found["objective"])) is not None:
+            named[scores["result"]].append(_short(rows[comparison["with"]]))
+    said = {"better": "better than", "tie": "ties with", "undecided": "cannot be told from", "worse": "worse than"}
+    parts = [f"{said[result]} {listed(names)}" for result, names in named.items() if names]
+    few = any(row["verdict"]["seeds"] and len(row["verdict"]["seeds"]) < FEW_SEEDS for row in rows.values())
+    return [sentence("; ".join(parts)) + ("; few seeds, so a guess." if few else ".")] if parts else []
+
+
+def _below(value: float | None, data: StudyData) -> list[str]:
+    return list(filter(None, [below_random(value, data)]))
+
+
+def _short(row: Mapping[str, Any]) -> str:
+    if row["role"] == "other_backend":
+        return f"the same on {BACKEND_NAMES.get(row['backend'], row['backend'])}"
+    return SHORT.get(row["role"], str(row["name"]))

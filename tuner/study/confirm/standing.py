@@ -1,0 +1,42 @@
+"""Where the settings of a confirm stage stand, in a line for those who watch it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from statistics import mean
+
+from tuner.result.confirmation import Contestant, Phase
+from tuner.study.confirm.schedule import WORST, Job, Selection
+from tuner.text import counted, number
+
+
+def standing(
+    contestants: Sequence[Contestant], selection: Selection, results: Mapping[Job, float | None], seeds: int
+) -> str:
+    """Return how many settings are left and which is ahead; once one is selected, its scores beside the baselines'.
+
+    Args:
+        contestants: Finalists, then baselines.
+        selection: Where the select phase stands.
+        results: Score of each run that has ended, as for :func:`tuner.study.confirm.schedule.select`.
+        seeds: Verdict seeds of each.
+    """
+    names = {c.key: c.name for c in contestants}
+    if selection.winner is None:
+        so_far = {key: mean(found) for key in selection.alive if (found := _scores(results, key, "select"))}
+        left = f"{counted(len(selection.alive), 'setting')} left"
+        if not so_far:
+            return left
+        ahead = max(so_far, key=lambda key: so_far[key])  # of equal means the first, as the selection has it
+        return f"{left}, ahead: {names[ahead]} at {number(so_far[ahead], 3)}"
+    parts = []
+    for key in dict.fromkeys((selection.winner, *(c.key for c in contestants if c.role != "finalist"))):
+        if found := _scores(results, key, "verdict"):
+            of = f" on {len(found)} of {counted(seeds, 'fresh seed')}" if key == selection.winner else ""
+            parts.append(f"{names.get(key, key)}: {number(mean(found), 3)}{of}")
+    return "; ".join(parts) or f"{names[selection.winner]} is selected"
+
+
+def _scores(results: Mapping[Job, float | None], key: str, phase: Phase) -> list[float]:
+    mine = [score for job, score in results.items() if job.key == key and job.phase == phase]
+    return [score for score in mine if score is not None and score != WORST]
