@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from tuner.cli.app import build_parser
+from tuner.space.listed import combinations
 from tuner.space.parse import parse_space
 
 ROOT = Path(__file__).parent.parent
@@ -80,6 +81,12 @@ def test_the_example_of_a_search_space_is_one():
     page = (ROOT / "docs" / "search-spaces.md").read_text(encoding="utf-8")
     space = parse_space(yaml.safe_load(block("example", "space", page)), "search-spaces.md")
     assert {item["type"] for item in space.to_mapping()["search"].values()} == {"float", "int", "categorical"}
+
+
+def test_the_example_of_a_grid_is_one():
+    page = (ROOT / "docs" / "search-spaces.md").read_text(encoding="utf-8")
+    space = parse_space(yaml.safe_load(block("example", "grid", page)), "search-spaces.md")
+    assert len(combinations(space, seed=0, most=100)) == 3 * 2 * 3 * 3
 
 
 @pytest.mark.parametrize("path", TEXTS, ids=lambda p: p.name)

@@ -14,11 +14,12 @@ from network import Network
 from optuna.exceptions import StorageInternalError
 from optuna.trial import TrialState
 from postgres_server import PostgresServer, connections_closed, server_binaries
-from study_fakes import FakeExecutor, make_plan, supervise
+from study_fakes import SPACE, FakeExecutor, make_plan, supervise
 
 from tuner.contract.outcome import EvalPoint, Outcome
 from tuner.contract.roles import DONE, WAIT
 from tuner.contract.spec import RunSpec
+from tuner.plan.known import known_settings
 from tuner.study.reading.study import load
 from tuner.study.reading.summaries import list_studies
 from tuner.study.store import connect, leases, locks, shared_writer, writer
@@ -118,6 +119,26 @@ def test_supervisors_that_come_and_go_end_with_exactly_n_and_no_point_twice(url)
     assert all(attempts[p] == lost[p] + 1 for p in attempts)  # each lost one has exactly one successor
     assert sum(lost.values()) > 0
     assert not [k for k in study_attrs(plan, url) if k.startswith(leases.PREFIX)]
+
+
+def test_supervisors_that_share_a_grid_train_each_of_its_points_once(url):
+    listed = {**SPACE, "search": {"learning_rate": {"choices": [1e-4, 1e-3, 1e-2]}, "tau": {"choices": [0.5, 1.0]}}}
+    plan = make_plan(url, trials=6, space=listed, sampler="grid", pruner="none", study="s")
+    plan = dataclasses.replace(plan, known=known_settings(plan.recipe, plan.space))
+    first, second, killed = (supervise(plan) for _ in range(3))
+    killed.take({}, block=False)
+    asked = [supervisor.take({}, block=False) for supervisor in (first, second)]
+    kill(killed)
+    for supervisor, spec in zip((first, second), asked, strict=True):
+        finish(supervisor, spec)
+    while (spec := first.take({}, block=False)) not in (WAIT, DONE):
+        finish(first, spec)
+        if isinstance(spec := second.take({}, block=False), RunSpec):
+            finish(second, spec)
+    for supervisor in (first, second):
+        supervisor.close()
+    data = check_exact(plan, url, 6)
+    assert Counter(str(t.params) for t in data.trials if t.outcome == "completed") == Counter(map(str, plan.known.grid))
 
 
 def study_attrs(plan, url):

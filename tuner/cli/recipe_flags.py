@@ -52,6 +52,8 @@ DEFAULTS = {
 
 #: What the help says of a setting beside its declared help.
 REMARKS = {
+    "trials": "; of a grid, all unless said",
+    "pruner": "; of a grid, nobody unless said",
     "timeout": ", such as 30m",
     "within": ", such as 10m",
     "confirm": "; 0 trains none",

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from tuner.plan.recipe import StudyRecipe, flag
+from tuner.plan.recipe import StudyRecipe, flag, from_mapping
 from tuner.storage_url import DEFAULT_STORAGE, mask
 
 #: Settings of one machine or one sitting, which a repetition need not share.
@@ -19,8 +19,10 @@ _LOCAL = (
 
 def recipe_command(recipe: StudyRecipe, name: str, storage: str) -> str:
     """Return the command that runs this study: the environment, the trials and what is not at its default."""
-    defaults = StudyRecipe().to_mapping()
-    words = ["tune", "--env", recipe.env, "--trials", str(recipe.trials)]
+    defaults = {**from_mapping({"sampler": recipe.sampler}).to_mapping(), "sampler": StudyRecipe().sampler}
+    words = ["tune", "--env", recipe.env]
+    if recipe.sampler != "grid" or recipe.trials != defaults["trials"]:
+        words += ["--trials", str(recipe.trials)]
     for setting, value in recipe.to_mapping().items():
         if setting in ("env", "trials", *_LOCAL) or value == defaults[setting]:
             continue

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 from tuner.errors import InputError
 from tuner.hyperparameters import Hyperparameters, algorithm_class, beyond_sb3, from_mapping
-from tuner.plan.recipe import StudyRecipe
+from tuner.plan.recipe import MOST_COMBINATIONS, StudyRecipe
+from tuner.space.listed import combinations
 from tuner.space.model import SearchSpace
 from tuner.space.nearest import nearest_params
 from tuner.space.prior import load_prior, packaged_prior
@@ -42,14 +43,20 @@ class Known:
     Attributes:
         starts: The first trials, all different.
         good: Points that were good elsewhere, with their shares; empty for no prior.
+        grid: All points of the study in order, where it trains listed values; then the others are empty.
     """
 
     starts: tuple[Start, ...] = ()
     good: tuple[tuple[Mapping[str, Any], float], ...] = ()
+    grid: tuple[Mapping[str, Any], ...] = ()
 
     def to_mapping(self) -> dict[str, Any]:
         """Return plain data for the database."""
-        return {"starts": [list(start) for start in self.starts], "good": [list(each) for each in self.good]}
+        mapping: dict[str, Any] = {
+            "starts": [list(start) for start in self.starts],
+            "good": [list(each) for each in self.good],
+        }
+        return mapping | ({"grid": [dict(point) for point in self.grid]} if self.grid else {})
 
     @classmethod
     def from_stored(cls, stored: Mapping[str, Any] | None) -> Known:
@@ -57,22 +64,25 @@ class Known:
         if stored is None:
             return cls()
         starts = tuple(Start(str(name), dict(params)) for name, params in stored["starts"])
-        return cls(starts, tuple((dict(params), float(share)) for params, share in stored["good"]))
+        good = tuple((dict(params), float(share)) for params, share in stored["good"])
+        return cls(starts, good, tuple(dict(params) for params in stored.get("grid", ())))
 
 
 NOTHING_KNOWN = Known()
 
 
 def known_settings(recipe: StudyRecipe, space: SearchSpace) -> Known:
-    """Return what a study knows: what ``--start-with`` names first, then the prior's portfolio.
+    """Return what a study knows: what ``--start-with`` names first, then the prior's portfolio; or its whole grid.
 
     Args:
         recipe: The recipe.
         space: The study's space; settings become its nearest points.
 
     Raises:
-        InputError: A name or file of ``--start-with`` or ``--prior`` cannot be used.
+        InputError: A name or file of ``--start-with`` or ``--prior`` cannot be used, or the space is no grid.
     """
+    if recipe.sampler == "grid":
+        return Known(grid=combinations(space, seed=recipe.seed, most=MOST_COMBINATIONS))
     starts: dict[str, Hyperparameters] = {}
     for word in recipe.start_with:
         starts |= _named(word, recipe)

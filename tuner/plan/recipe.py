@@ -21,7 +21,13 @@ NAME_PATTERN = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}\Z")
 
 #: Samplers -> whether they look for good points, after random ones, or fill the space. ``study/sampling/samplers.py``
 #: makes them.
-SAMPLERS = {"tpe": True, "random": False, "gp": True, "qmc": False}
+SAMPLERS = {"tpe": True, "random": False, "gp": True, "qmc": False, "grid": False}
+
+#: Combinations of listed values that ``--sampler grid`` trains at most.
+MOST_COMBINATIONS = 10_000
+
+#: Settings of a recipe for a grid unless they are said: whoever lists values wants to see each to its end.
+_OF_A_GRID = {"trials": MOST_COMBINATIONS, "pruner": "none"}
 
 #: Where a Ray cluster's head listens.
 RAY_ADDRESS_PATTERN = re.compile(r"^[A-Za-z0-9._-]+:[0-9]{1,5}\Z")
@@ -129,6 +135,9 @@ class StudyRecipe:
         for asked in (recipe.backend, recipe.confirm_backend):
             if asked is not None:
                 check_backends(recipe.algo, BACKENDS if asked == "both" else (asked,))
+        if recipe.sampler == "grid" and (recipe.start_with or recipe.prior not in ("packaged", "none")):
+            name = "start_with" if recipe.start_with else "prior"
+            raise InputError(f"{flag(name)} does not go with --sampler grid, which trains listed values alone.")
         if recipe.within is not None and recipe.confirm_backend == "both":
             raise InputError(
                 "--within cannot share its time between two backends, got --confirm-backend both. Leave it out; "
@@ -161,9 +170,13 @@ def flag(name: str) -> str:
 def from_mapping(values: Mapping[str, Any]) -> StudyRecipe:
     """Build a recipe from plain data, the rest at their defaults. The environment may still be missing.
 
+    With ``sampler: grid`` the defaults are all trials of the grid and no pruner.
+
     Raises:
         InputError: Unknown setting (naming the nearest one), wrong type or out of range.
     """
+    if values.get("sampler") == "grid":
+        values = {**_OF_A_GRID, **values}
     for name in values:
         if name not in SETTINGS:
             raise InputError(

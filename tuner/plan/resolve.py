@@ -26,6 +26,7 @@ from tuner.seeding import evaluation_seed
 from tuner.space.catalog import list_spaces, load_by_name
 from tuner.space.model import SearchSpace
 from tuner.storage_url import default_storage
+from tuner.text import counted
 
 #: Lanes of a worker where nobody says how many: beyond this a stack of small networks gains little on a core.
 DEFAULT_LANES = 16
@@ -184,6 +185,10 @@ def plan_study(recipe: StudyRecipe, fill: Callable[[StudyRecipe], StudyRecipe] =
     play_from = evaluation_seed(recipe.seed, "search", CURRENT.evaluation_seeds)
     facts = preflight(env, recipe.algo, inline=recipe.executor == "inline", play_from=play_from)
     space, notes = _space(recipe, facts)
+    known = known_settings(recipe, space)
+    if known.grid:
+        recipe, note = _of_grid(recipe, space, len(known.grid))
+        notes.append(note)
     budget = space.budget
     workers, lanes, trials_in_flight, runs_in_flight = _parallel(recipe, facts)
     return StudyPlan(
@@ -209,8 +214,16 @@ def plan_study(recipe: StudyRecipe, fill: Callable[[StudyRecipe], StudyRecipe] =
         runs_in_flight=runs_in_flight,
         device=_device(recipe),
         notes=tuple(notes),
-        known=known_settings(recipe, space),
+        known=known,
     )
+
+
+def _of_grid(recipe: StudyRecipe, space: SearchSpace, size: int) -> tuple[StudyRecipe, str]:
+    """Return the recipe with no more trials than its grid has combinations, and what is said of them."""
+    has = f"The grid has {counted(size, 'combination')} of {counted(len(space.search), 'list')} of values"
+    if recipe.trials < size:
+        return recipe, f"{has}: {recipe.trials:,} of them, spread, are trained; --trials {size} trains all."
+    return dataclasses.replace(recipe, trials=size), f"{has}: each is one trial, {counted(size, 'trial')} in all."
 
 
 def _space(recipe: StudyRecipe, facts: EnvFacts) -> tuple[SearchSpace, list[str]]:

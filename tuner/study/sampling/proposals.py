@@ -1,5 +1,9 @@
 """Proposals from what is known beforehand: starts first, then points near settings that were good elsewhere.
 
+A grid is known beforehand as a whole: each of its points is the study's point of that place. (Optuna's own
+``GridSampler`` goes by trial numbers, which a lost trial's successor takes one of, lets parallel studies train a point
+twice, and knows no conditions.)
+
 A start is a trial like any other: the study's first points (``samplers.point_of``), so that any number of
 supervisors, and a resume, agree on it.
 
@@ -33,7 +37,7 @@ _FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
 class Proposal(NamedTuple):
-    """A point of the space and where it comes from: a start's name, or ``prior``."""
+    """A point of the space and where it comes from: a start's name, ``prior``, or empty for a point of the grid."""
 
     source: str
     params: dict[str, Any]
@@ -82,6 +86,8 @@ class Proposals:
         """
         if trial.system_attrs.get("fixed_params"):
             return None
+        if point < len(self._known.grid):
+            return Proposal("", dict(self._known.grid[point]))
         if point < len(self._known.starts):
             start = self._known.starts[point]
             return Proposal(start.name, dict(start.params))

@@ -42,7 +42,7 @@ def make_sampler(
     """Return the sampler that ``--sampler`` names.
 
     Args:
-        name: ``tpe``, ``random``, ``gp`` or ``qmc``.
+        name: ``tpe``, ``random``, ``gp``, ``qmc`` or ``grid``, all of whose points ``known`` holds.
         seed: The study's seed.
         startup_trials: Random trials before TPE and GP begin to learn.
         known: What the study knows beforehand. Its starts come first whoever samples; its prior mixes with TPE and GP,
@@ -72,7 +72,9 @@ def make_sampler(
     def random(trial_seed: int) -> BaseSampler:
         return RandomSampler(seed=trial_seed)
 
-    makers: dict[str, Callable[[int], BaseSampler]] = {"tpe": tpe, "gp": gp, "qmc": qmc, "random": random}
+    makers: dict[str, Callable[[int], BaseSampler]] = {
+        "tpe": tpe, "gp": gp, "qmc": qmc, "random": random, "grid": random,
+    }  # fmt: skip
     proposals = Proposals(known, dimensions, seed=seed, prior=SAMPLERS[name], log_cost=log_cost)
     return SeededByTrial(makers[name], seed, proposals)
 
