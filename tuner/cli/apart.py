@@ -14,7 +14,7 @@ from types import FrameType
 from tuner.cli.console import say
 
 #: Commands that make and play environments themselves, without workers.
-COMMANDS = ("train", "evaluate", "record", "replay")
+COMMANDS = ("train", "evaluate", "record", "enjoy", "export", "replay")
 
 
 def run_apart(run: Callable[[], int]) -> int:

@@ -38,10 +38,22 @@ def add_to(commands: Any) -> None:
     _add_study(report)
     report.add_argument("--report-dir", metavar="DIR", default="reports", help="Folder of reports (default: reports)")
 
-    export = add_command(commands, "export", export_command, "print or write a trial's values as RL Zoo's YAML")
-    _add_study(export)
+    export = add_command(
+        commands, "export", export_command, "print or write a trial's values as RL Zoo's YAML, or an agent as SB3's zip"
+    )
+    export.add_argument("study", metavar="STUDY", nargs="?", help="Name of the study, as tune list shows it")
+    add_storage(export)
     export.add_argument("--trial", metavar="N", help="Which trial (default: the best)")
-    export.add_argument("-o", "--output", metavar="FILE", help="Write to a file instead of stdout")
+    export.add_argument(
+        "--model", metavar="DIR", help="Instead of a study's values: the agent that tune train saved in DIR, as a zip"
+    )
+    export.add_argument("--best", action="store_true", help="with --model: of the best evaluation, not the last")
+    export.add_argument(
+        "--env-module", metavar="FILE|NAME", help="with --model: file or module that registers its environment"
+    )
+    export.add_argument(
+        "-o", "--output", metavar="FILE", help="Write to a file (default: stdout; with --model DIR/model.zip)"
+    )
 
 
 def _add_study(parser: argparse.ArgumentParser) -> None:
@@ -144,7 +156,11 @@ def report_command(parsed: argparse.Namespace) -> int:
 
 
 def export_command(parsed: argparse.Namespace) -> int:
-    """Print or write a trial as YAML."""
+    """Print or write a trial as YAML, or an agent as a zip."""
+    if (parsed.model is None) == (parsed.study is None):
+        raise InputError("tune export takes a STUDY, or --model DIR.")
+    if parsed.model is not None:
+        return _export_model(parsed)
     from tuner.study.reading.study import load
     from tuner.zoo.write import export_trial, write_export
 
@@ -162,4 +178,19 @@ def export_command(parsed: argparse.Namespace) -> int:
         say(f"{parsed.output}: trial {export.trial}")
     if export.seconds:
         say(f"One training run of trial {export.trial} took {export.seconds:.3g} s of a worker.", stderr=True)
+    return 0
+
+
+def _export_model(parsed: argparse.Namespace) -> int:
+    if parsed.trial is not None or parsed.storage is not None:
+        raise InputError("--trial and --storage belong to a study; --model DIR names the agent itself.")
+    folder = Path(parsed.model)
+    from tuner.training.sb3.write_zip import write_zip
+
+    written = write_zip(folder, Path(parsed.output or folder / "model.zip"), parsed.env_module, best=parsed.best)
+    for line in written.notes:
+        say(line, stderr=True)
+    say(f"{written.path}: {written.sb3_class}.load reads it")
+    if written.statistics is not None:
+        say(f"{written.statistics}: VecNormalize.load reads it")
     return 0

@@ -1,20 +1,19 @@
-"""``tune train``, ``evaluate`` and ``record``: one run with given values, and a saved policy played again."""
+"""``tune train``: one run with given values."""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
-import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tuner.cli.console import INTERRUPTED, aligned, decimal, say
-from tuner.cli.parser import add_command, whole_number
+from tuner.cli.console import INTERRUPTED, decimal, say
+from tuner.cli.parser import add_command
 from tuner.cli.recipe_flags import add_field, over, settings
 from tuner.durable import check_writable
 from tuner.errors import InputError, StudyFailedError
-from tuner.hyperparameters import Hyperparameters, algorithm_class, field_infos, from_mapping
+from tuner.hyperparameters import Hyperparameters, algorithm_class, beyond_sb3, field_infos, from_mapping
 from tuner.plan.naming import safe_name
 from tuner.plan.recipe import flag
 
@@ -76,16 +75,6 @@ def add_to(commands: Any) -> None:
         action="store_true",
         help="End at the first evaluation that reaches the environment's reward threshold",
     )
-
-    evaluate = add_command(commands, "evaluate", evaluate_command, "play a saved model greedily and say how it does")
-    film = add_command(commands, "record", record_command, "film a saved model at play: MP4 and GIF, no display needed")
-    for played, episodes in ((evaluate, "100"), (film, "1")):
-        played.add_argument("folder", metavar="DIR", help="Where tune train saved it")
-        played.add_argument("--episodes", metavar="N", default=episodes, help=f"Episodes to play (default: {episodes})")
-        played.add_argument("--seed", metavar="N", default="0", help="Seed of the first episode (default: 0)")
-        played.add_argument("--best", action="store_true", help="Play the model of the best evaluation, not the last")
-        played.add_argument("--env-module", metavar="FILE|NAME", help="File or module that registers the environment")
-    film.add_argument("-o", "--output", metavar="DIR", help="Folder of the film (default: the model's)")
 
 
 def train_command(parsed: argparse.Namespace) -> int:
@@ -275,6 +264,8 @@ def _train(
         say(f"{why}: the model is that of step {last.step:,} of {spec.n_timesteps:,}.")
     say(f"Model: {folder}\nPlot: {plot}")
     say(f"Next:\n  tune evaluate {folder} (--best: of the best evaluation)\n  tune record {folder}")
+    if spec.hyperparameters.sb3_class and not beyond_sb3(spec.hyperparameters):
+        say(f"  tune export --model {folder} (model.zip for Stable-Baselines3)")
     if checkpoint.size is not None:
         longer = "" if last.step < spec.n_timesteps else " --steps N"
         size = f"{checkpoint.size / 1e6:,.1f} MB, replay memory included"
@@ -288,36 +279,3 @@ def _threshold(facts: EnvFacts, spec: RunSpec) -> float:
     if facts.reward_threshold is None:
         raise InputError(f"--until-solved: {spec.env.id} has no reward threshold; leave it out.")
     return facts.reward_threshold
-
-
-def evaluate_command(parsed: argparse.Namespace) -> int:
-    """Play and print."""
-    from tuner.training.saved.play import evaluate_saved
-
-    episodes = whole_number(parsed.episodes, "--episodes", 1, 1_000_000)
-    seed = whole_number(parsed.seed, "--seed", 0, 2**31 - 1)
-    returns, lengths = evaluate_saved(Path(parsed.folder), episodes, seed, parsed.env_module, best=parsed.best)
-    facts = {
-        "episodes": f"{len(returns)}",
-        "mean return": f"{decimal(statistics.fmean(returns))}",
-        "standard deviation": f"{decimal(statistics.stdev(returns))}" if len(returns) > 1 else "-",
-        "smallest, largest": f"{decimal(min(returns))}, {decimal(max(returns))}",
-        "mean length": f"{decimal(statistics.fmean(lengths))} steps",
-    }
-    say("\n".join(aligned(facts, indent="")))
-    return 0
-
-
-def record_command(parsed: argparse.Namespace) -> int:
-    """Play, film and print."""
-    from tuner.training.saved.film import GIF, MP4
-    from tuner.training.saved.play import record_saved
-
-    episodes = whole_number(parsed.episodes, "--episodes", 1, 100)
-    seed = whole_number(parsed.seed, "--seed", 0, 2**31 - 1)
-    folder = Path(parsed.output) if parsed.output is not None else Path(parsed.folder)
-    film = record_saved(Path(parsed.folder), episodes, seed, parsed.env_module, folder, best=parsed.best)
-    for total, steps in zip(film.returns, film.lengths, strict=True):
-        say(f"Return {decimal(total)} in {steps:,} steps")
-    say(f"Film: {folder / MP4}, {folder / GIF}")
-    return 0

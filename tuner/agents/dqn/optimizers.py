@@ -98,14 +98,14 @@ class FusedAdam:
             lanes = [[self._torch.from_numpy(row) for row in rows] for rows in zip(*arrays, strict=True)]
             self._rows[key] = (lanes, parameters, gradient)
         for i, (row, slope, mean, square) in enumerate(self._rows[key][0]):
-            steps = [self._torch.tensor(_steps(float(beta_powers[1, i])))]
+            steps = [self._torch.tensor(steps_taken(float(beta_powers[1, i])))]
             self._torch._fused_adam_(
                 [row], [slope], [mean], [square], [], steps, lr=float(learning_rate[i]), beta1=BETA1, beta2=BETA2,
                 weight_decay=0.0, eps=ADAM_EPS, amsgrad=False, maximize=False,
             )  # fmt: skip
 
 
-def _steps(beta_power: float) -> float:
+def steps_taken(beta_power: float) -> float:
     """Return t from BETA2^t; beyond what floating point holds, enough of them that no correction is left."""
     return float(round(math.log(beta_power) / math.log(BETA2))) if beta_power > 0 else 1e6
 

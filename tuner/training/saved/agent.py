@@ -206,19 +206,41 @@ def load_agent(
     folder: str | Path,
     *,
     env_module: str | None = None,
-    env: gymnasium.Env[Any, Any] | None = None,
+    env: gymnasium.Env[Any, Any] | str | None = None,
     best: bool = False,
 ) -> Agent:
-    """Return the agent that ``tune train`` saved in a folder.
+    """Return the agent that ``tune train`` saved in a folder, or that Stable-Baselines3's DQN saved as a zip.
 
     Args:
-        folder: Holds ``model.json`` and ``weights.npz``.
+        folder: Holds ``model.json`` and ``weights.npz``; or the zip.
         env_module: File or module that registers the environment; needed where it is not one of an installed package.
             A model file alone never makes us import code.
-        env: The environment itself, where it is there already: its spaces say how observations are read.
+        env: The environment itself, where it is there already: its spaces say how observations are read. For a zip,
+            which does not say what it plays, an id does as well.
         best: Whether to take the agent of the best evaluation, not that of the last step.
 
     Raises:
-        InputError: The folder holds no model, or a damaged one.
+        InputError: The folder holds no model, or a damaged one; or an id comes with a folder, which names its own.
     """
-    return Agent(load_model(Path(folder), best=best), Path(folder), env_module, env)
+    path = Path(folder)
+    if path.suffix == ".zip" and not path.is_dir():
+        return Agent(_from_zip(path, env, env_module), path, env_module, None if isinstance(env, str) else env)
+    if isinstance(env, str):
+        raise InputError(f"The model in {folder} names its environment; --env goes with a zip of Stable-Baselines3.")
+    return Agent(load_model(path, best=best), path, env_module, env)
+
+
+def _from_zip(path: Path, env: gymnasium.Env[Any, Any] | str | None, module: str | None) -> SavedModel:
+    from tuner.envs.families import ATARI, family
+    from tuner.envs.make import inspect
+    from tuner.training.sb3.read_zip import read_zip
+
+    if env is None:
+        return read_zip(path)
+    if isinstance(env, str):
+        spec = EnvSpec(env, module=module)
+        cap = inspect(spec, "dqn").eval_max_steps
+    else:
+        spec = EnvSpec(getattr(env.spec, "id", type(env.unwrapped).__name__))
+        cap = getattr(env.spec, "max_episode_steps", None) or 1_000
+    return read_zip(path, spec, EvaluationSpec(1, 0, cap, 0.001 if family(spec.id) == ATARI else 0.0))

@@ -52,12 +52,14 @@ class SavedModel:
         policy: What it learned.
         evaluations: Its learning curve.
         versions: Version by package at the time.
+        left_out: What the file holds besides and was not read.
     """
 
     spec: RunSpec
     policy: GreedyPolicy
     evaluations: tuple[EvalPoint, ...]
     versions: Mapping[str, str]
+    left_out: tuple[str, ...] = ()
 
 
 def save_model(
@@ -144,6 +146,16 @@ def load_model(folder: Path, *, best: bool = False) -> SavedModel:
     except Exception as error:  # whatever NumPy's and the zip reader's parsers raise on hostile bytes
         raise InputError(f"{arrays} does not hold a network: {in_a_line(error)}.") from error
     return SavedModel(spec, policy, evaluations, versions)
+
+
+def load_weights(folder: Path, *, best: bool = False) -> dict[str, Array]:
+    """Return the arrays of a model that :func:`load_model` has accepted, by name.
+
+    Args:
+        folder: Where.
+        best: Which of its models, see :func:`save_model`.
+    """
+    return _arrays(_read(_path(folder, WEIGHTS, best), WEIGHTS))
 
 
 def _checksum(model: Mapping[str, Any]) -> str:

@@ -1,11 +1,11 @@
-"""A saved policy played again: what ``tune evaluate`` and ``tune record`` call."""
+"""A saved policy played again: what ``tune evaluate``, ``tune record`` and ``tune enjoy`` call."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from tuner.errors import InputError
-from tuner.training.saved.agent import load_agent
+from tuner.training.saved.agent import Agent, load_agent
 from tuner.training.saved.film import Story, record
 
 
@@ -54,11 +54,45 @@ def record_saved(
         InputError: As for :func:`evaluate_saved`; or the environment does not draw itself.
         MissingExtraError: The extra ``video`` is not installed.
     """
-    agent = load_agent(folder, env_module=env_module, best=best)
+    return record_agent(load_agent(folder, env_module=env_module, best=best), episodes, seed, output or folder)
+
+
+def record_agent(agent: Agent, episodes: int, seed: int, output: Path) -> Story:
+    """Film an agent at play; arguments and errors as for :func:`record_saved`."""
     evaluation, env, act = agent.evaluation(episodes, seed), agent.env, agent.policy.act
-    output = output or folder
     try:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{output} cannot be made: {error.strerror or error}.") from error
     return record(output, env, evaluation, act, agent.picture_scale)
+
+
+def show_agent(agent: Agent, episodes: int, seed: int) -> tuple[tuple[float, ...], tuple[int, ...]]:
+    """Let an agent play greedily in the environment's own window, an episode after the other.
+
+    Args:
+        agent: The agent.
+        episodes: How many.
+        seed: Episode i resets with ``seed + i``.
+
+    Returns:
+        (undiscounted return of each episode, steps of each episode).
+
+    Raises:
+        InputError: The environment opens no window, or as for :func:`evaluate_saved`.
+    """
+    cap = agent.evaluation(episodes, seed).max_steps
+    returns, lengths = [], []
+    env = agent.make_env("human")
+    try:
+        for i in range(episodes):
+            observation, _ = env.reset(seed=seed + i)
+            total, steps, over = 0.0, 0, False
+            while not over and steps < cap:
+                observation, reward, terminated, truncated, _ = env.step(agent.act(observation))
+                total, steps, over = total + float(reward), steps + 1, terminated or truncated
+            returns.append(total)
+            lengths.append(steps)
+    finally:
+        env.close()
+    return tuple(returns), tuple(lengths)

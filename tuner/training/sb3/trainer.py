@@ -70,15 +70,24 @@ class SB3Trainer:
         return Outcome(spec.run_id, kind, run.step, run.elapsed_s, reason, detail)
 
 
-def build_model(spec: RunSpec, resources: contextlib.ExitStack) -> BaseAlgorithm:
-    """Make the environment and the model on it; ``resources`` closes the environment."""
+def build_model(
+    spec: RunSpec, resources: contextlib.ExitStack, kind: type[BaseAlgorithm] | None = None
+) -> BaseAlgorithm:
+    """Make the environment and the model on it.
+
+    Args:
+        spec: The run.
+        resources: Closes the environment.
+        kind: The model's class; None takes the one that a training is watched by.
+    """
     env = make(spec.env, training=True)
     resources.callback(env.close)
     encoder = encoder_for(env.observation_space, spec.rules.picture_scale)
     arguments = constructor_arguments(spec.hyperparameters, spec.n_timesteps, encoder)
     seen = for_sb3(env, encoder, normalizing=any(what_is_normalized(spec.hyperparameters, encoder)))
     vectorized = normalized(DummyVecEnv([lambda: Monitor(seen)]), spec.hyperparameters, encoder)
-    model = model_class(spec.hyperparameters)(env=vectorized, seed=spec.seed, device=spec.device, **arguments)
+    kind = kind or model_class(spec.hyperparameters)
+    model = kind(env=vectorized, seed=spec.seed, device=spec.device, **arguments)
     # After the constructor, which seeds the environment with the model's seed.
     vectorized.seed(int(seeding.stream(spec.seed, "environment").integers(2**31)))
     return model
