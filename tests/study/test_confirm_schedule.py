@@ -18,8 +18,9 @@ from tuner.study.confirm.budget import (
     fewest_runs,
     within_cost,
 )
-from tuner.study.confirm.schedule import WORST, Job, select, verdict
+from tuner.study.confirm.schedule import WORST, Job, select
 from tuner.study.confirm.stage import ConfirmStage
+from tuner.study.confirm.verdict import verdict
 from tuner.study.reading.study import load
 
 
@@ -155,10 +156,10 @@ def test_a_lone_finalist_needs_no_selection():
 
 
 def test_the_verdict_trains_each_setting_once_however_many_roles_it_has():
-    jobs = verdict(["a", "defaults", "a"], ALLOCATION, {Job("a", "verdict", 0): 1.0})
+    jobs = verdict(["a", "defaults", "a"], ALLOCATION, {Job("a", "verdict", 0): 1.0}).wanted
     assert len(jobs) == len(set(jobs)) == 19
     assert Job("a", "verdict", 0) not in jobs
-    assert verdict(["a"], ALLOCATION, {Job("a", "verdict", r): None for r in range(10)}) == ()
+    assert verdict(["a"], ALLOCATION, {Job("a", "verdict", r): None for r in range(10)}).wanted == ()
 
 
 def test_both_budgets_are_kept_and_a_costly_baseline_costs_seeds():

@@ -24,6 +24,7 @@ from tuner.study.confirm.affordable import Affordable, affordable
 from tuner.study.confirm.contestants import baselines, finalists
 from tuner.study.confirm.schedule import Job, rounds
 from tuner.study.confirm.stage import ConfirmStage
+from tuner.study.confirm.verdict import FIRST_LOOK
 from tuner.study.reading.study import load
 from tuner.study.search.progress import NoProgress
 
@@ -179,6 +180,25 @@ def test_a_confirm_stage_whose_time_is_up_ends_with_as_many_seeds_as_all_have(se
         assert [r.replicate for r in contestant.phase("verdict")] == list(range(found.seeds))
     selects = {len(c.phase("select")) for c in found.finalists}
     assert max(selects) - min(selects) <= 1  # they took turns
+
+
+def test_a_verdict_until_it_is_sure_whose_time_is_up_ends_with_as_many_seeds_as_those_in_training_have(
+    searched, monkeypatch
+):
+    monkeypatch.setattr("tuner.study.confirm.affordable.time_runs", lambda plan, runs: [FREE] * len(runs))
+    clock = Clock()
+    began = clock()
+    plan = dataclasses.replace(searched, recipe=dataclasses.replace(searched.recipe, until=0.9999))
+    stage = ConfirmStage(plan, load(plan.name, plan.storage), began + 120, clock)
+    for _, supervisor in stage.passes({"numeric_path": "none"}, NoProgress()):
+        TimedExecutor(clock, lanes=2).run(supervisor)
+        assert supervisor.close() == "done"
+    found = load(plan.name, plan.storage).confirmation
+    assert found.complete
+    assert 1 <= found.seeds < FIRST_LOOK, "its first look is cut short"
+    ends = {c.key: len(c.phase("verdict")) for c in (found.winner, *found.baselines)}
+    assert max(ends.values()) == ends[found.winner_key] == found.seeds
+    assert all(found.standings[key].decided or n == found.seeds for key, n in ends.items() if key != found.winner_key)
 
 
 class Costs:

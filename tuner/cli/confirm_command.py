@@ -18,8 +18,8 @@ PREFIX = "confirm"
 
 #: Recipe settings that this command takes.
 SETTINGS = (
-    "confirm", "confirm_seeds", "confirm_budget", "confirm_backend", "workers", "lanes", "executor", "device",
-    "report_dir", "quiet",
+    "confirm", "confirm_seeds", "confirm_budget", "until", "return_range", "confirm_backend", "workers", "lanes",
+    "executor", "device", "report_dir", "quiet",
 )  # fmt: skip
 
 

@@ -24,7 +24,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "study", "storage", "workers", "lanes", "worker_memory", "device", "within", "timeout", "trial_timeout",
         "executor", "ray_address", "cpus_per_worker", "gpus_per_worker",
     ),
-    "finalists": ("confirm", "confirm_seeds", "confirm_budget", "confirm_backend"),
+    "finalists": ("confirm", "confirm_seeds", "confirm_budget", "until", "return_range", "confirm_backend"),
     "output": ("report_dir", "record", "quiet"),
 }  # fmt: skip
 
@@ -45,6 +45,8 @@ DEFAULTS = {
     "within": "no limit",
     "trial_timeout": "no limit",
     "confirm_backend": "--backend",
+    "until": "--confirm-seeds of each",
+    "return_range": "",
     "worker_memory": "",
     "env": "",
     "start_with": "",
@@ -57,6 +59,8 @@ REMARKS = {
     "timeout": ", such as 30m",
     "within": ", such as 10m",
     "confirm": "; 0 trains none",
+    "confirm_seeds": "; with --until at most",
+    "until": ", such as 0.95; at most --confirm-seeds of each",
 }
 
 METAVARS = {
@@ -71,6 +75,8 @@ METAVARS = {
     "prior": "packaged|none|PATH",
     "start_with": "defaults|zoo|FILE",
     "ray_address": "ADDRESS",
+    "until": "P",
+    "return_range": "LOW:HIGH",
 }
 
 #: Where a search's settings stand in the namespace; a sub-command uses its own name.

@@ -176,9 +176,14 @@ def _confirm_text(recipe: StudyRecipe, searched: int) -> str:
         return "nothing: --confirm 0"
     return (
         f"up to {recipe.confirm} finalists train again on fresh seeds, the winner and its baselines on up to "
-        f"{recipe.confirm_seeds} fresher ones: at most {recipe.confirm_budget:g} x the steps that the search spends "
+        f"{recipe.confirm_seeds} fresher ones{_until_text(recipe)}: at most {recipe.confirm_budget:g} x the steps that "
+        "the search spends "
         f"({int(recipe.confirm_budget * searched):,})"
     )
+
+
+def _until_text(recipe: StudyRecipe) -> str:
+    return "" if recipe.until is None else f", until each comparison is sure ({recipe.until:g})"
 
 
 def _shortened(grid: tuple[int, ...]) -> list[str]:

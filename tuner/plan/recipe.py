@@ -6,6 +6,7 @@ recipe files and the resume check are generated from these declarations.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -96,6 +97,14 @@ class StudyRecipe:
     confirm_budget: float = declare(
         1.0, "Steps the confirm stage may take, as a share of the search's.", kind="number", low=0, high=1000
     )
+    until: float | None = declare(
+        None,
+        "Train the verdict seed by seed until each comparison is sure at this level.",
+        kind="number",
+        low=0.5,
+        high=0.9999,
+    )
+    return_range: str | None = declare(None, "Lowest and highest return there can be, where that is known.")
     confirm_backend: Backend | Literal["both"] | None = declare(
         None, "Who trains finalists again.", choices=(*BACKENDS, "both")
     )
@@ -143,11 +152,37 @@ class StudyRecipe:
                 "--within cannot share its time between two backends, got --confirm-backend both. Leave it out; "
                 "tune confirm STUDY --confirm-backend both trains the winner on the other one later."
             )
+        if recipe.until is not None and recipe.confirm_backend == "both":
+            raise InputError(
+                "--until goes seed by seed, and two backends take turns, got --confirm-backend both. "
+                "Leave one of them out."
+            )
+        recipe.returns_within()
         if recipe.study is not None:
             check_study_name(recipe.study)
         if recipe.executor == "ray":
             _check_ray(recipe)
         return recipe
+
+    def returns_within(self) -> tuple[float, float] | None:
+        """Return the range of returns that was given, or None.
+
+        Raises:
+            InputError: It is not two numbers, the lower first.
+        """
+        if self.return_range is None:
+            return None
+        low, _, high = self.return_range.partition(":")
+        try:
+            found = float(low), float(high)
+        except ValueError:
+            found = math.nan, math.nan
+        if not (found[0] < found[1] and math.isfinite(found[1] - found[0])):
+            raise InputError(
+                f"--return-range must be two numbers, the lower first, such as 0:500 (with a minus: "
+                f"--return-range=-200:0), got '{self.return_range}'."
+            )
+        return found
 
     def env_spec(self) -> EnvSpec:
         """Return the environment the study is about."""

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from tuner.contract.objective import OBJECTIVES
 from tuner.result.curve import CurvePoint
+
+if TYPE_CHECKING:
+    from tuner.result.sequential import Standing, Until  # brings SciPy, which a list can do without
 
 Phase = Literal["select", "verdict"]
 Role = Literal["finalist", "defaults", "known", "startup", "zoo", "other_backend"]
@@ -111,6 +114,8 @@ class Confirmation:
         searched_steps: Environment steps that the search spent.
         tied: Names of finalists that the selection could not tell from the winner.
         settings: What was asked for (``--confirm`` and the like) and how the budget was shared out.
+        until: What ends the verdict by its results; None where its number of seeds is fixed.
+        standings: Where each comparison stands then, by the baseline's key.
     """
 
     study: str
@@ -123,6 +128,8 @@ class Confirmation:
     searched_steps: int
     tied: tuple[str, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
+    until: Until | None = None
+    standings: Mapping[str, Standing] = field(default_factory=dict)
 
     @property
     def finalists(self) -> tuple[Contestant, ...]:

@@ -45,9 +45,7 @@ def compare(ours: Sequence[float], theirs: Sequence[float]) -> Comparison:
         ours: Scores, [n], at least one.
         theirs: Scores, [m], at least one.
     """
-    scale = max((abs(v) for v in (*ours, *theirs) if math.isfinite(v)), default=0.0)
-    decimals = DIGITS - math.ceil(math.log10(scale)) if scale > 0 else 0
-    ours, theirs = ([round(v, decimals) if math.isfinite(v) else v for v in sample] for sample in (ours, theirs))
+    ours, theirs = rounded(ours, theirs)
     difference, probability = iqm_difference(ours, theirs), probability_of_improvement(ours, theirs)
     result: Result = "undecided"
     if probability.kind == "tie":
@@ -57,6 +55,14 @@ def compare(ours: Sequence[float], theirs: Sequence[float]) -> Comparison:
         if not difference.excludes(0.0) or (difference.value > 0) == above:
             result = "better" if above else "worse"
     return Comparison(difference, probability, result)
+
+
+def rounded(ours: Sequence[float], theirs: Sequence[float]) -> tuple[list[float], list[float]]:
+    """Return two samples of scores with :data:`DIGITS` digits of the largest, so that equal runs have equal scores."""
+    scale = max((abs(v) for v in (*ours, *theirs) if math.isfinite(v)), default=0.0)
+    decimals = DIGITS - math.ceil(math.log10(scale)) if scale > 0 else 0
+    left, right = ([round(v, decimals) if math.isfinite(v) else v for v in sample] for sample in (ours, theirs))
+    return left, right
 
 
 def smallest_p_value(n: int, m: int) -> float:

@@ -10,7 +10,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from tuner.core.statistics import interquartile_mean, iqm_interval, mean_interval
+from tuner.core.statistics import Estimate, interquartile_mean, iqm_interval, mean_interval
+from tuner.report.numbers.sequential import mean_in_range, standing_numbers, unfixed, until
 from tuner.result.confirmation import Confirmation, ConfirmRun, Contestant, Phase
 from tuner.result.curve import CurvePoint
 from tuner.result.study import StudyData
@@ -38,6 +39,7 @@ def evidence(data: StudyData) -> dict[str, Any] | None:
         "seeds": confirmation.seeds,
         "steps": {"searched": confirmation.searched_steps, "confirmed": confirmation.steps_spent},
         "settings": dict(confirmation.settings),
+        "until": until(confirmation),
         "winner": None if winner is None else winner.key,
         "favourite": by_search[0].key if by_search else None,
         "tied": list(confirmation.tied),
@@ -77,9 +79,16 @@ def _contestant(confirmation: Confirmation, contestant: Contestant, objectives: 
             "seeds": [run.seed for run in contestant.phase("verdict")],
             "outcomes": [run.outcome for run in contestant.phase("verdict")],
             "scores": {o: list(scores) for o, scores in verdict.items()},
-            "estimates": {o: dataclasses.asdict(iqm_interval(scores)) for o, scores in verdict.items() if scores},
+            "estimates": {o: _estimate(iqm_interval(scores), confirmation) for o, scores in verdict.items() if scores},
+            "mean": None if confirmation.until is None else mean_in_range(confirmation, contestant),
         },
     }
+
+
+def _estimate(found: Estimate, confirmation: Confirmation) -> dict[str, Any]:
+    """Return an estimate; without an interval where results decided how many seeds there are."""
+    plain = dataclasses.asdict(found)
+    return plain if confirmation.until is None else unfixed(plain)
 
 
 def _comparisons(confirmation: Confirmation, objectives: Sequence[str]) -> list[dict[str, Any]]:
@@ -90,13 +99,21 @@ def _comparisons(confirmation: Confirmation, objectives: Sequence[str]) -> list[
     found = []
     for baseline in confirmation.baselines:
         scores = {}
-        for objective in objectives:
+        sequence = confirmation.standings.get(baseline.key)
+        # What ended the verdict is sure by its own score alone.
+        for objective in objectives if confirmation.until is None else (confirmation.objective,):
             ours = confirmation.scores(winner, "verdict", objective)
             theirs = confirmation.scores(baseline, "verdict", objective)
             if ours and theirs:
                 scores[objective] = compare_samples(ours, theirs)
+            if ours and theirs and confirmation.until is not None:
+                scores[objective] = {
+                    **{name: unfixed(scores[objective][name]) for name in ("difference", "probability")},
+                    "result": "undecided" if sequence is None else sequence.result,
+                }
         if scores:
-            found.append({"with": baseline.key, "role": baseline.role, "name": baseline.name, "scores": scores})
+            row = {"with": baseline.key, "role": baseline.role, "name": baseline.name, "scores": scores}
+            found.append({**row, "sequence": None if sequence is None else standing_numbers(sequence)})
     return found
 
 
@@ -171,7 +188,10 @@ def _curves(confirmation: Confirmation) -> list[dict[str, Any]]:
         runs = [run for run in contestant.phase(phase) if run.curve]
         if runs:
             row = {"key": contestant.key, "name": contestant.name, "role": contestant.role, "phase": phase}
-            curves.append({**row, "backend": contestant.backend, **seed_curves(runs)})
+            drawn = seed_curves(runs)
+            if confirmation.until is not None and phase == "verdict":
+                drawn |= {end: [None] * len(drawn["step"]) for end in ("low", "high")}
+            curves.append({**row, "backend": contestant.backend, **drawn})
     return curves
 
 

@@ -33,8 +33,9 @@ def evidence_view(found: Mapping[str, Any] | None) -> dict[str, Any] | None:
             *(f"verdict: {SCORES[o]}" for o in objectives),
         ],
         "rows": [_row(row, objectives) for row in rows],
-        "comparison_columns": ["against", "score", "result", "P(a run is better)", "difference", "95 % interval"],
-        "comparison_rows": _comparison_rows(found, objectives),
+        "comparison_columns": _comparison_columns(found),
+        "comparison_rows": _comparison_rows(found, objectives) if found["until"] is None else _sequence_rows(found),
+        "until": found["until"],
     }  # fmt: skip
 
 
@@ -80,6 +81,35 @@ def _row(row: Mapping[str, Any], objectives: list[str]) -> list[Cell]:
     for objective in objectives:
         estimate = verdict["estimates"].get(objective)
         cells.append(Cell("–", None) if estimate is None else Cell(caption(estimate), estimate["value"]))
+    return cells
+
+
+def _comparison_columns(found: Mapping[str, Any]) -> list[str]:
+    if found["until"] is None:
+        return ["against", "score", "result", "P(a run is better)", "difference", "95 % interval"]
+    sure = f"{found['until']['each']:.4g} at every look"
+    return ["against", "score", "result", "seeds of both", "mean difference", sure, "seeds it takes"]
+
+
+def _sequence_rows(found: Mapping[str, Any]) -> list[list[Cell]]:
+    rows = {row["key"]: row for row in found["contestants"]}
+    cells = []
+    for comparison in found["comparisons"]:
+        title, sequence = contestant_title(rows[comparison["with"]]), comparison["sequence"]
+        if sequence is None:
+            continue
+        needed, low = sequence["seeds_needed"], sequence["low"]
+        cells.append(
+            [
+                Cell(title, title),
+                Cell(SCORES[found["objective"]], SCORES[found["objective"]]),
+                Cell(RESULTS[sequence["result"]], RESULTS[sequence["result"]]),
+                Cell(str(sequence["n"]), sequence["n"]),
+                Cell(number(round(sequence["mean"], 9), 3), sequence["mean"]),
+                Cell("–" if low is None else f"{number(low, 3)} to {number(sequence['high'], 3)}", low),
+                Cell("more than 10,000" if needed is None else f"{needed:,}", needed),
+            ]
+        )
     return cells
 
 

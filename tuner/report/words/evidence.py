@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tuner.hyperparameters import BACKENDS
+from tuner.report.words.sequential import basis_sentences, sequence_sentence
 from tuner.result.confirmation import TITLES
 from tuner.text import counted, large, listed, number, sentence, value_text
 
@@ -57,6 +58,7 @@ def interval_text(estimate: Mapping[str, Any], digits: int = 3) -> str:
         "tie": "all that count are equal, so no interval can be given",
         "constant": "no spread within either, so no interval can be given",
         "single": "one run, so no interval can be given",
+        "sequential": "results decided how many seeds there are, so no interval for a fixed number is given",
     }
     return f"{value} ({reasons[estimate['kind']]})"
 
@@ -65,7 +67,9 @@ def range_text(estimate: Mapping[str, Any], digits: int = 3) -> str:
     """Return ``431 to 489``, ``tie`` or ``one run``."""
     if estimate["kind"] == "interval":
         return f"{number(estimate['low'], digits)} to {number(estimate['high'], digits)}"
-    return {"tie": "tie", "constant": "no spread", "single": "one run"}[estimate["kind"]]
+    return {"tie": "tie", "constant": "no spread", "single": "one run", "sequential": "seeds by result"}[
+        estimate["kind"]
+    ]
 
 
 def caption(estimate: Mapping[str, Any]) -> str:
@@ -100,6 +104,7 @@ def verdict(found: Mapping[str, Any] | None, params: Mapping[str, Any] | None = 
         sentences.append("Its values: " + ", ".join(f"{k} {value_text(v)}" for k, v in params.items()) + ".")
     sentences += tied_sentence(found)
     sentences += [comparison_sentence(c, rows, found["objective"]) for c in found["comparisons"]]
+    sentences += basis_sentences(found["until"])
     sentences.append(cost_sentence(found))
     return sentences
 
@@ -146,7 +151,7 @@ def _confirmed(found: Mapping[str, Any], winner: Mapping[str, Any], estimate: Ma
         equal = len(set(scores)) == 1
         what = f"every run of {name} scores" if equal else f"the middle half of the runs of {name} all score"
         return f"{start}: trained on {seeds} that no choice has seen, {what} {number(estimate['value'])}, a tie."
-    few = "" if n >= FEW_SEEDS else " With so few seeds the interval is a guess."
+    few = "" if n >= FEW_SEEDS or found["until"] else " With so few seeds the interval is a guess."
     return (
         f"{start}: trained on {seeds} that no choice has seen, {name} scores {interval_text(estimate)}, the "
         f"interquartile mean over seeds.{few}"
@@ -166,6 +171,8 @@ def comparison_sentence(comparison: Mapping[str, Any], rows: Mapping[str, Any], 
         title = (
             f"{title}, trained for {share_of_steps(other)} of the {other['tuned_for']:,} steps that they are meant for,"
         )
+    if comparison["sequence"] is not None:
+        return sequence_sentence(title, value, comparison["sequence"])
     if scores["result"] == "tie":
         return f"It ties with {title.rstrip(',')}: every run of both scores {value}."
     chance = f"probability {probability_text(probability)}"

@@ -2,8 +2,7 @@
 
 *Select* goes by sequential elimination. Every finalist trains with the same first seeds; after each round those that
 the leader clearly beats are dropped, and the runs they would have taken go to the undecided, until one is left or the
-runs are spent. The winner has the highest mean select score of those left. *Verdict* trains the winner and the
-baselines with seeds that no choice has seen; all of them are kept.
+runs are spent. The winner has the highest mean select score of those left; :mod:`~tuner.study.confirm.verdict` follows.
 
 As results decide alone, a stage that was interrupted goes on where it stopped, and ends as if it had not been.
 """
@@ -89,18 +88,6 @@ def select(
             return Selection((), tuple(alive), dropped, winner)
         seeds += further
         spent += further * len(alive)
-
-
-def verdict(keys: Sequence[str], allocation: Allocation, results: Mapping[Job, float | None]) -> tuple[Job, ...]:
-    """Return the runs of the verdict that are still to be trained, each setting once.
-
-    Args:
-        keys: The winner's and the baselines'.
-        allocation: The budget.
-        results: As for :func:`select`.
-    """
-    jobs = [Job(key, "verdict", r) for r in range(allocation.verdict_seeds) for key in dict.fromkeys(keys)]
-    return tuple(job for job in jobs if job not in results)
 
 
 def rounds(jobs: Iterable[Job], key: str) -> int:

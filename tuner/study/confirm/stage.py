@@ -18,13 +18,15 @@ from tuner.plan.cost import work
 from tuner.plan.naming import confirm_name
 from tuner.plan.resolve import StudyPlan
 from tuner.result.confirmation import Contestant, Phase
+from tuner.result.sequential import Until
 from tuner.result.study import StudyData
 from tuner.study.confirm.affordable import affordable
 from tuner.study.confirm.budget import allocate, fewest_runs, within_cost
 from tuner.study.confirm.contestants import baselines, finalists, on_backend, with_other_backend
 from tuner.study.confirm.ledger import ScheduleAsker, Wanted, results_of
-from tuner.study.confirm.schedule import Job, Selection, rounds, select, verdict
+from tuner.study.confirm.schedule import Job, Selection, rounds, select
 from tuner.study.confirm.standing import standing
+from tuner.study.confirm.verdict import Verdict, verdict
 from tuner.study.search.ledger import Ledger
 from tuner.study.search.open_study import buffer_study, is_exclusive
 from tuner.study.search.progress import ProgressListener
@@ -104,7 +106,15 @@ class ConfirmStage:
         if self.allocation is not None:
             found, against = found[: self.allocation.finalists], against[: self.allocation.baselines - twins]
         self.contestants = (*found, *against)
+        self.until = self._until()
         self._left_out = [c.title for c in known if c not in against]
+
+    def _until(self) -> Until | None:
+        recipe, shared = self._recipe, self.allocation
+        if recipe.until is None or shared is None:
+            return None
+        runs = shared.verdict_seeds * (1 + shared.baselines)
+        return Until(recipe.until, recipe.confirm_seeds, runs, recipe.returns_within())
 
     def _work_of(self, hyperparameters: Mapping[str, Any]) -> float:
         """Return what a run costs beside another: by its settings alone, as a clock's word would differ every time."""
@@ -138,6 +148,7 @@ class ConfirmStage:
             "algorithm": self._plan.algorithm,
             "objective": recipe.objective,
             "other_backend": self._other,
+            "until": None if self.until is None else dataclasses.asdict(self.until),
             "grid": list(self._plan.grid),
             "searched_steps": self._searched_steps,
             "settings": {
@@ -158,9 +169,13 @@ class ConfirmStage:
             if allocation.select_runs
             else ""
         )
+        seeds = f"{allocation.verdict_seeds} fresher ones"
+        if self.until is not None:
+            seeds = (
+                f"fresher ones, until each comparison is sure ({self.until.level:g}) or has {self.until.seeds} seeds"
+            )
         return (
-            f"Confirming: {choosing}the winner and {against} baselines on {allocation.verdict_seeds} fresher ones "
-            f"(at most {allocation.runs} runs)."
+            f"Confirming: {choosing}the winner and {against} baselines on {seeds} (at most {allocation.runs} runs)."
             + (f" No time to compare with {' and '.join(self._left_out)}." if self._ends and self._left_out else "")
         )
 
@@ -208,8 +223,12 @@ class ConfirmStage:
                 self.allocation, first_seeds=seeds, select_runs=seeds * self.allocation.finalists
             )
         else:
-            seeds = min(rounds(jobs, key) for key in self._in_verdict(results))
-            self.allocation = dataclasses.replace(self.allocation, verdict_seeds=max(seeds, 1))
+            going = {job.key for job in self._verdict(results).wanted}
+            everyone = self._in_verdict(results)
+            seeds = max(min(rounds(jobs, key) for key in everyone if self.until is None or key in going), 1)
+            self.allocation = dataclasses.replace(self.allocation, verdict_seeds=seeds)
+            if self.until is not None:
+                self.until = dataclasses.replace(self.until, seeds=seeds)
         self._study.set_user_attr(attr.CONFIRM, self.describe())
 
     def _in_verdict(self, results: Mapping[Job, float | None]) -> list[str]:
@@ -221,8 +240,8 @@ class ConfirmStage:
         of_backend = {c.key for c in everyone if c.backend == backend}
         selection = self.selection(results)
         jobs = selection.wanted
-        if selection.winner is not None and self.allocation is not None:
-            jobs = verdict(self._in_verdict(results), self.allocation, results)
+        if selection.winner is not None:
+            jobs = self._verdict(results).wanted
         # Seed by seed, the costliest first: however the runs fall to workers, each gets some of every cost.
         ordered = sorted(jobs, key=lambda job: (job.replicate, -self._works.get(job.key, 0.0)))
         return tuple(job for job in ordered if job.key in of_backend and job.phase in phases)
@@ -235,6 +254,10 @@ class ConfirmStage:
         left = until - self._clock()
         return tuple(job for job in jobs if self._seconds.get(job.key, 0.0) <= left)
 
+    def _verdict(self, results: Mapping[Job, float | None]) -> Verdict:
+        assert self.allocation is not None
+        return verdict(self._in_verdict(results), self.allocation, results, self.until)
+
     def selection(self, results: Mapping[Job, float | None]) -> Selection:
         """Return where the select phase stands."""
         assert self.allocation is not None
@@ -244,7 +267,11 @@ class ConfirmStage:
 
     def _standing(self, results: Mapping[Job, float | None]) -> str:
         assert self.allocation is not None
-        return standing(self._everyone(results), self.selection(results), results, self.allocation.verdict_seeds)
+        selection, seeds = self.selection(results), self.allocation.verdict_seeds
+        if self.until is None or selection.winner is None:
+            return standing(self._everyone(results), selection, results, seeds)
+        sure = self._verdict(results).standings
+        return standing(self._everyone(results), selection, results, self.until.seeds, sure)
 
     def _everyone(self, results: Mapping[Job, float | None]) -> tuple[Contestant, ...]:
         return with_other_backend(self.contestants, self.selection(results).winner, self._other, self._plan.algorithm)

@@ -6,12 +6,17 @@ from collections.abc import Mapping, Sequence
 from statistics import mean
 
 from tuner.result.confirmation import Contestant, Phase
+from tuner.result.sequential import Standing, standing_text
 from tuner.study.confirm.schedule import WORST, Job, Selection
 from tuner.text import counted, number
 
 
 def standing(
-    contestants: Sequence[Contestant], selection: Selection, results: Mapping[Job, float | None], seeds: int
+    contestants: Sequence[Contestant],
+    selection: Selection,
+    results: Mapping[Job, float | None],
+    seeds: int,
+    sure: Mapping[str, Standing] | None = None,
 ) -> str:
     """Return how many settings are left and which is ahead; once one is selected, its scores beside the baselines'.
 
@@ -20,8 +25,9 @@ def standing(
         selection: Where the select phase stands.
         results: Score of each run that has ended, as for :func:`tuner.study.confirm.schedule.select`.
         seeds: Verdict seeds of each.
+        sure: How sure each comparison is, by the baseline's key, where the verdict goes on until they are.
     """
-    names = {c.key: c.name for c in contestants}
+    names, titles = {c.key: c.name for c in contestants}, {c.key: c.title for c in contestants}
     if selection.winner is None:
         so_far = {key: mean(found) for key in selection.alive if (found := _scores(results, key, "select"))}
         left = f"{counted(len(selection.alive), 'setting')} left"
@@ -31,7 +37,9 @@ def standing(
         return f"{left}, ahead: {names[ahead]} at {number(so_far[ahead], 3)}"
     parts = []
     for key in dict.fromkeys((selection.winner, *(c.key for c in contestants if c.role != "finalist"))):
-        if found := _scores(results, key, "verdict"):
+        if sure and key in sure:
+            parts.append(standing_text(titles[key], sure[key]))
+        elif found := _scores(results, key, "verdict"):
             of = f" on {len(found)} of {counted(seeds, 'fresh seed')}" if key == selection.winner else ""
             parts.append(f"{names.get(key, key)}: {number(mean(found), 3)}{of}")
     return "; ".join(parts) or f"{names[selection.winner]} is selected"

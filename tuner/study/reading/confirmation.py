@@ -11,10 +11,12 @@ from typing import Any
 from tuner.core.elimination import clearly_beaten
 from tuner.core.statistics import mean_interval
 from tuner.result.confirmation import Confirmation, ConfirmRun, Contestant
+from tuner.result.sequential import Until
 from tuner.study.confirm.budget import Allocation
 from tuner.study.confirm.contestants import with_other_backend
 from tuner.study.confirm.ledger import run_of, score_of
-from tuner.study.confirm.schedule import WORST, Job, Selection, select, verdict
+from tuner.study.confirm.schedule import WORST, Job, Selection, select
+from tuner.study.confirm.verdict import verdict
 from tuner.study.reading.stored_study import StoredStudy
 from tuner.study.store import keys as attr
 from tuner.study.store.checked import check_attributes
@@ -44,7 +46,12 @@ def read_confirmation(searched: StoredStudy, confirmed: StoredStudy) -> Confirma
     everyone = with_other_backend(everyone, selection.winner, stored["other_backend"], str(stored["algorithm"]))
     # A baseline that is the winner itself has nothing to add.
     everyone = tuple(c for c in everyone if c.role == "finalist" or c.key != selection.winner)
-    compared = [selection.winner, *(c.key for c in everyone if c.role != "finalist")] if selection.winner else []
+    until = until_of(stored.get("until"))
+    judged = None
+    if selection.winner is not None:
+        compared = (selection.winner, *(c.key for c in everyone if c.role != "finalist"))
+        judged = verdict(compared, allocation, results, until)
+    counted = {} if judged is None else judged.seeds
     names = {c.key: c.name for c in everyone if c.role == "finalist"}
     return Confirmation(
         study=searched.name,
@@ -52,17 +59,29 @@ def read_confirmation(searched: StoredStudy, confirmed: StoredStudy) -> Confirma
         grid=tuple(stored["grid"]),
         contestants=tuple(
             dataclasses.replace(
-                c, runs=tuple(_kept(runs[c.key], allocation)), dropped_after=selection.dropped_after.get(c.key)
+                c,
+                runs=tuple(_kept(runs[c.key], counted.get(c.key, allocation.verdict_seeds))),
+                dropped_after=selection.dropped_after.get(c.key),
             )
             for c in everyone
         ),
         winner_key=selection.winner,
-        complete=selection.winner is not None and not verdict(compared, allocation, results),
-        seeds=allocation.verdict_seeds,
+        complete=judged is not None and not judged.wanted,
+        seeds=allocation.verdict_seeds if until is None else until.seeds,
         searched_steps=int(stored["searched_steps"]),
         tied=tuple(names[k] for k in tied(selection, results)),
         settings={**stored["settings"], "allocation": stored["allocation"]},
+        until=until,
+        standings={} if judged is None else judged.standings,
     )
+
+
+def until_of(stored: Mapping[str, Any] | None) -> Until | None:
+    """Return what a stored stage ends its verdict by; None where its number of seeds is fixed."""
+    if stored is None:
+        return None
+    bounds = stored["bounds"]
+    return Until(**{**stored, "bounds": None if bounds is None else (bounds[0], bounds[1])})
 
 
 def tied(selection: Selection, results: Mapping[Job, float | None]) -> list[str]:
@@ -88,6 +107,6 @@ def _ends(scores: Sequence[float]) -> tuple[float, float]:
     return (found.value, found.value) if found.low is None or found.high is None else (found.low, found.high)
 
 
-def _kept(runs: list[ConfirmRun], allocation: Allocation) -> list[ConfirmRun]:
-    """Return the runs that this allocation asks for: an earlier, larger one may have left more."""
-    return [r for r in runs if r.phase == "select" or r.replicate < allocation.verdict_seeds]
+def _kept(runs: list[ConfirmRun], seeds: int) -> list[ConfirmRun]:
+    """Return the runs that count, by the verdict's seeds: an earlier, larger stage may have left more."""
+    return [r for r in runs if r.phase == "select" or r.replicate < seeds]

@@ -1,0 +1,185 @@
+"""A verdict that ends when it is sure: results alone decide how far it goes, and it says no more than it may."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from study_fakes import FakeExecutor, make_plan, search
+
+from tuner.core.confidence_sequence import betting_interval, normal_sequence
+from tuner.errors import InputError
+from tuner.plan.recipe import StudyRecipe
+from tuner.report.numbers.evidence import evidence
+from tuner.report.words.evidence import verdict as sentences
+from tuner.result.sequential import Until, standing, standing_text
+from tuner.study.confirm.budget import Allocation
+from tuner.study.confirm.schedule import WORST, Job
+from tuner.study.confirm.stage import ConfirmStage
+from tuner.study.confirm.verdict import FIRST_LOOK, verdict
+from tuner.study.reading.study import load
+from tuner.study.search.progress import NoProgress
+
+SHARED = Allocation(1, 0, 0, 10, 2)
+UNTIL = Until(0.95, 10, 30)
+
+
+def play(score, until=UNTIL, keys=("w", "a", "b"), order=None):
+    """Train whatever is wanted until nothing is; returns results and the closed verdict."""
+    results = {}
+    while wanted := list((state := verdict(keys, SHARED, results, until)).wanted):
+        if order is not None:
+            order.shuffle(wanted)
+        results[wanted[0]] = score(wanted[0])
+    return results, state
+
+
+def noisy(means, spread=10.0):
+    return lambda job: means[job.key] + random.Random(f"{job}").gauss(0, spread)
+
+
+def test_a_baseline_that_is_decided_trains_no_more_and_its_runs_go_to_the_undecided():
+    until = Until(0.95, 40, 30)
+    results, state = play(noisy({"w": 500, "a": 9, "b": 499}), until)
+    assert state.seeds == {"w": 12, "a": FIRST_LOOK, "b": 12}  # 5 * 3 + 7 * 2 = 29 of 30 runs
+    assert state.standings["a"].result == "better"
+    assert standing_text("the defaults", state.standings["a"]) == "ahead of the defaults, sure after 5 seeds"
+    assert standing_text("RL Zoo", state.standings["b"]) == "not sure of RL Zoo after 12 seeds"
+    assert {job.replicate for job in results if job.key == "a"} == set(range(FIRST_LOOK))
+
+
+def test_a_verdict_ends_with_the_look_at_which_the_last_comparison_is_sure():
+    results, state = play(noisy({"w": 500, "a": 478, "b": 9}), Until(0.95, 100, 300))
+    n = state.seeds["w"]
+    assert FIRST_LOOK < n < 100
+    ours, theirs = ([results[Job(key, "verdict", r)] for r in range(n)] for key in "wa")
+    low, _ = normal_sequence([a - b for a, b in zip(ours, theirs, strict=True)], 1 - 0.05 / 2)
+    assert (low[FIRST_LOOK - 1 : -1] <= 0).all() and low[-1] > 0
+    assert state.standings["a"].low == pytest.approx(low[-1])
+
+
+@settings(max_examples=30)
+@given(st.integers(0, 10_000), st.integers(0, 40), st.integers(1, 12), st.randoms(use_true_random=False))
+def test_no_seeds_and_no_runs_beyond_those_that_were_asked_for_and_the_order_of_ends_does_not_matter(
+    seed, runs, seeds, order
+):
+    def score(job):
+        return random.Random(f"{seed}-{job}").choice([WORST, None, 9.0, 300.0, 500.0])
+
+    until = Until(0.9, seeds, runs)
+    results, state = play(score, until)
+    assert len(results) <= runs and max(state.seeds.values()) <= seeds
+    assert len(results) == sum(state.seeds.values())
+    assert (results, state) == play(score, until, order=order)
+
+
+def test_runs_that_a_longer_stage_has_left_change_nothing():
+    results, state = play(noisy({"w": 500, "a": 9, "b": 450}))
+    more = {Job(key, "verdict", r): 1e6 for key in "wab" for r in range(30)} | results
+    assert verdict(("w", "a", "b"), SHARED, more, UNTIL) == state
+
+
+def test_ties_go_on_to_the_last_seed_and_are_called_so():
+    _, state = play(lambda job: 500.0)
+    assert set(state.seeds.values()) == {10}
+    assert {s.result for s in state.standings.values()} == {"tie"}
+
+
+def test_a_pair_of_which_one_has_failed_is_left_out_and_divergence_is_the_worst_there_can_be():
+    def score(job):
+        if job.key == "a":
+            return {0: None, 1: WORST}.get(job.replicate, 100.0)
+        return 300.0 + job.replicate
+
+    _, state = play(score, Until(0.95, 5, 15, bounds=(-50.0, 500.0)), keys=("w", "a"))
+    assert state.standings["a"].n == 4
+    assert state.standings["a"].mean == pytest.approx(((301 + 50) + 202 + 203 + 204) / 4)
+    _, unknown = play(score, Until(0.95, 5, 15), keys=("w", "a"))
+    assert unknown.standings["a"].mean == pytest.approx((201 + 202 + 203 + 204) / 4)
+
+
+def test_without_a_baseline_the_number_of_seeds_is_fixed():
+    _, state = play(lambda job: 1.0 * job.replicate, keys=("w", "w"))
+    assert (state.seeds, state.standings) == ({"w": 10}, {})
+
+
+def test_a_known_range_of_returns_bounds_the_difference_and_a_score_outside_disproves_it():
+    ours, theirs = [500.0, 480.0, 490.0, 500.0, 470.0, 500.0, 500.0, 490.0], [20.0, 9.0, 30.0, 9.0, 60.0, 9.0, 9.0, 9.0]
+    differences = [a - b for a, b in zip(ours, theirs, strict=True)]
+    bounded = standing(ours, theirs, 0.95, (0.0, 500.0))
+    assert bounded.bounded and (bounded.low, bounded.high) == betting_interval(differences, (-500, 500), 0.95)
+    disproved = standing([*ours, 501.0], [*theirs, 9.0], 0.95, (0.0, 500.0))
+    assert not disproved.bounded and disproved.low > bounded.low
+
+
+@pytest.mark.parametrize("text", ["500", "9:9", "500:0", "a:b", "0:inf"])
+def test_a_range_of_returns_is_two_numbers_the_lower_first(text):
+    with pytest.raises(InputError, match="--return-range must be two numbers, the lower first"):
+        StudyRecipe(env="X-v0", return_range=text).validated()
+
+
+def test_two_backends_and_until_exclude_each_other():
+    with pytest.raises(InputError, match="--until goes seed by seed"):
+        StudyRecipe(env="X-v0", until=0.95, confirm_backend="both").validated()
+
+
+# With a database.
+
+
+@pytest.fixture
+def plan(tmp_path):
+    made = make_plan(f"sqlite:///{tmp_path}/u.db", trials=30, pruner="none", until=0.95, startup_trials=3)
+    search(made)
+    return made
+
+
+def stage_of(plan, **changes):
+    recipe = dataclasses.replace(plan.recipe, **changes)
+    return ConfirmStage(dataclasses.replace(plan, recipe=recipe), load(plan.name, plan.storage))
+
+
+def train(stage, executor=None):
+    """Train a stage to its end, or until it is interrupted; returns what its progress line says at the end."""
+    said = ""
+    for _, supervisor in stage.passes({"numeric_path": "none"}, NoProgress()):
+        (executor or FakeExecutor(lanes=3)).run(supervisor)
+        said = supervisor.snapshot().standing
+        if supervisor.close() != "done":
+            break
+    return said
+
+
+def test_an_interrupted_verdict_goes_on_to_the_same_seeds_and_is_told_while_it_runs_and_in_the_report(plan, tmp_path):
+    train(stage_of(plan), FakeExecutor(lanes=3, stop_after_reports=140))
+    assert not load(plan.name, plan.storage).confirmation.complete
+    said = train(stage_of(plan))
+    data = load(plan.name, plan.storage)
+    found = data.confirmation
+    assert found.complete
+    whole = make_plan(f"sqlite:///{tmp_path}/w.db", trials=30, pruner="none", until=0.95, startup_trials=3)
+    search(whole)
+    train(stage_of(whole))
+    other = load(whole.name, whole.storage).confirmation
+    assert (found.standings, found.until) == (other.standings, other.until)
+    assert "ahead of" in said and "sure after" in said
+    numbers = evidence(data)
+    for row in numbers["comparisons"]:
+        sequence = found.standings[row["with"]]
+        assert row["scores"]["late"]["result"] == row["sequence"]["result"] == sequence.result
+        assert row["scores"]["late"]["difference"]["low"] is row["scores"]["late"]["probability"]["low"] is None
+    assert {e["kind"] for c in numbers["contestants"] for e in c["verdict"]["estimates"].values()} <= {
+        "sequential", "tie",
+    }  # fmt: skip
+    text = " ".join(sentences(numbers))
+    assert "sure after" in text and "at every look" in text and "95 % interval" not in text
+
+
+def test_a_fixed_number_of_seeds_is_what_it_was_without_until(plan):
+    train(stage_of(plan, until=None))
+    found = load(plan.name, plan.storage).confirmation
+    assert found.until is None and not found.standings
+    assert evidence(load(plan.name, plan.storage))["until"] is None
+    assert {len(c.phase("verdict")) for c in (found.winner, *found.baselines)} == {found.seeds}

@@ -1,0 +1,69 @@
+"""A verdict that went on until it was sure, in plain words: what is bounded, how far it holds, what it assumes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tuner.text import counted, number
+
+
+def sequence_sentence(title: str, value: str, found: Mapping[str, Any]) -> str:
+    """Return how the winner stands beside one baseline.
+
+    Args:
+        title: What a text calls the baseline.
+        value: Its score.
+        found: ``sequence`` of the comparison.
+    """
+    seeds = counted(found["n"], "seed")
+    if found["result"] == "tie":
+        return f"It ties with {title}: every run of both scores the same over {seeds}."
+    gap = f"on average a run of it scores {number(abs(round(found['mean'], 9)), 3)} "
+    gap += f"{'more' if found['mean'] >= 0 else 'less'} than one of theirs on the same seed ({ends_text(found)})"
+    if found["result"] == "better":
+        return f"It is ahead of {title} ({value}), sure after {seeds}: {gap}."
+    if found["result"] == "worse":
+        return f"It is behind {title} ({value}), sure after {seeds}: {gap}; prefer those."
+    return f"It cannot be told from {title} ({value}) after {seeds}: {gap}{needed_text(found)}."
+
+
+def ends_text(found: Mapping[str, Any]) -> str:
+    """Return ``a mean difference of 120 to 410 at every look``."""
+    if found["low"] is None or found["high"] is None:
+        return "too few to bound their mean"
+    return f"a mean difference of {number(found['low'], 3)} to {number(found['high'], 3)} at every look"
+
+
+def needed_text(found: Mapping[str, Any]) -> str:
+    """Return how many more seeds would decide it, were mean and spread to stay as they are."""
+    needed = found["seeds_needed"]
+    if needed is None:
+        return "; no number of seeds worth training would decide it"
+    more = max(needed - found["n"], 1)
+    return f"; about {more:,} more would decide it, were mean and spread to stay as they are"
+
+
+def basis_sentences(found: Mapping[str, Any] | None) -> list[str]:
+    """Return what the comparisons rest on; nothing where the number of seeds was fixed.
+
+    Args:
+        found: ``evidence.until``.
+    """
+    if found is None:
+        return []
+    if found["bounds_hold"]:
+        low, high = (number(end) for end in found["bounds"])
+        basis = f"nothing but that returns lie between {low} and {high} (--return-range)"
+    else:
+        basis = (
+            "that the differences of two runs of a seed are normal; a failure too rare to have been seen may mislead it"
+        )
+    sentences = [
+        f"Seeds went on until each comparison was sure at {found['level']:g} or had {found['seeds']}; that holds for "
+        f"the means, for all comparisons together and at every look, and rests on {basis}."
+    ]
+    if found["bounds_hold"] is False:
+        low, high = (number(end) for end in found["bounds"])
+        sentences.append(f"--return-range {low}:{high} does not hold: a run lies outside it, so it is not used.")
+    return sentences

@@ -1,0 +1,97 @@
+"""What to train next in the verdict: a pure function of the results so far, as the selection before it.
+
+It trains the winner and the baselines with seeds that no choice has seen: a fixed number of them, or (``--until``) seed
+by seed until each comparison is sure. A baseline that the winner is told from then trains no more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from tuner.result.sequential import Standing, Until, standing
+from tuner.study.confirm.budget import Allocation
+from tuner.study.confirm.schedule import WORST, Job
+
+#: Verdict seeds of each before ``--until`` looks for the first time: of fewer, a normal sequence knows too little.
+FIRST_LOOK = 5
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The verdict phase at one moment.
+
+    Attributes:
+        wanted: Runs whose results are needed next; empty once it is closed.
+        seeds: How many seeds of each setting count, the first ones, by key; runs of later ones are left out.
+        standings: Where each comparison stands by the seeds that both have, by the baseline's key; empty where the
+            number of seeds is fixed.
+    """
+
+    wanted: tuple[Job, ...]
+    seeds: Mapping[str, int]
+    standings: Mapping[str, Standing]
+
+
+def verdict(
+    keys: Sequence[str], allocation: Allocation, results: Mapping[Job, float | None], until: Until | None = None
+) -> Verdict:
+    """Return where the verdict stands.
+
+    Args:
+        keys: The winner's, then the baselines'; one that stands twice counts once.
+        allocation: The budget.
+        results: As for :func:`~tuner.study.confirm.schedule.select`.
+        until: Ends it by its results; None trains every setting with ``allocation.verdict_seeds``.
+    """
+    winner, *others = dict.fromkeys(keys)
+    if until is None or not others:
+        fixed = dict.fromkeys((winner, *others), allocation.verdict_seeds)
+        return Verdict(_missing(fixed, range(allocation.verdict_seeds), results), fixed, {})
+    return _until_sure(winner, others, until, results)
+
+
+def _until_sure(winner: str, others: Sequence[str], until: Until, results: Mapping[Job, float | None]) -> Verdict:
+    seeds, spent = 0, 0
+    counted = dict.fromkeys((winner, *others), 0)
+    standings: dict[str, Standing] = {}
+    level = until.each(len(others))
+    while going := [key for key in others if key not in standings or not standings[key].decided]:
+        training = (winner, *going)
+        more = min(1 if seeds else FIRST_LOOK, until.seeds - seeds, (until.runs - spent) // len(training))
+        if more <= 0:
+            break
+        wanted = _missing(training, range(seeds, seeds + more), results)
+        if wanted:
+            return Verdict(wanted, counted, standings)
+        seeds, spent = seeds + more, spent + more * len(training)
+        counted |= dict.fromkeys(training, seeds)
+        for key in going:
+            found = standing(*_pairs(winner, key, training, seeds, until, results), level, until.bounds)
+            if found is not None:
+                standings[key] = found
+    return Verdict((), counted, standings)
+
+
+def _missing(keys: Iterable[str], replicates: Iterable[int], results: Mapping[Job, float | None]) -> tuple[Job, ...]:
+    jobs = (Job(key, "verdict", r) for r in replicates for key in keys)
+    return tuple(job for job in jobs if job not in results)
+
+
+def _pairs(
+    winner: str, other: str, training: Sequence[str], seeds: int, until: Until, results: Mapping[Job, float | None]
+) -> tuple[list[float], list[float]]:
+    """Return the scores of two settings on the seeds on which neither has failed.
+
+    A run that diverged counts as the lowest return there can be, or where that is not known as the worst run on the
+    first ``seeds`` seeds of those in training.
+    """
+    shown = [s for key in training for r in range(seeds) if (s := results[Job(key, "verdict", r)]) not in (None, WORST)]
+    worst = min((float(s) for s in shown if s is not None), default=0.0)
+    floor = worst if until.bounds is None else min(until.bounds[0], worst)
+    ours, theirs = ([results[Job(key, "verdict", r)] for r in range(seeds)] for key in (winner, other))
+    pairs = [(a, b) for a, b in zip(ours, theirs, strict=True) if a is not None and b is not None]
+    left, right = (
+        ([floor if s == WORST else s for s in side] for side in zip(*pairs, strict=True)) if pairs else ([], [])
+    )
+    return left, right
