@@ -1,0 +1,56 @@
+"""A verdict that went on until it was sure: what is bounded and what that rests on stands wherever it is printed."""
+
+import dataclasses
+
+import factory
+import pytest
+
+from tuner.report.numbers.evidence import evidence
+from tuner.report.pages.dashboard import dashboard_note
+from tuner.report.tables.evidence import evidence_view
+from tuner.report.words.evidence import verdict
+from tuner.result.sequential import Until, standing
+
+
+@pytest.fixture(scope="module")
+def data():
+    return factory.confirmed()
+
+
+def until(data, bounds=None):
+    found = data.confirmation
+    ours = found.scores(found.winner, "verdict")
+    standings = {b.key: standing(ours, found.scores(b, "verdict"), 1 - 0.05 / 3, bounds) for b in found.baselines}
+    return dataclasses.replace(
+        data, confirmation=dataclasses.replace(found, until=Until(0.95, 10, 40, bounds), standings=standings)
+    )
+
+
+def test_no_interval_for_a_fixed_number_of_seeds_is_given(data):
+    found = evidence(until(data))
+    assert {e["low"] for row in found["contestants"] for e in row["verdict"]["estimates"].values()} == {None}
+    assert not any(end is not None for curve in found["curves"] for end in curve["low"])
+    assert all(row["scores"]["late"]["probability"]["low"] is None for row in found["comparisons"])
+    assert found["until"]["each"] == pytest.approx(1 - 0.05 / 3)
+    assert "95 % interval" not in " ".join(verdict(found))
+    assert "0.9833 at every look" in evidence_view(found)["comparison_columns"]
+
+
+def test_what_is_sure_and_what_it_rests_on_is_said_on_the_dashboard_too(data):
+    note = dashboard_note(until(data))
+    assert "It is ahead of the algorithm's defaults" in note and "sure after 10 seeds" in note
+    assert "the means, for all comparisons together and at every look" in note
+    assert "differences of two runs of a seed are normal" in note
+
+
+def test_a_known_range_bounds_each_mean_and_a_score_outside_is_told(data):
+    found = evidence(until(data, (0.0, 500.0)))
+    winner = next(row for row in found["contestants"] if row["key"] == found["winner"])
+    scores = winner["verdict"]["scores"]["late"]
+    assert winner["verdict"]["mean"]["value"] == pytest.approx(sum(scores) / len(scores))
+    assert 0 < winner["verdict"]["mean"]["low"] < winner["verdict"]["mean"]["value"]
+    assert "nothing but that returns lie between 0 and 500" in " ".join(verdict(found))
+    disproved = evidence(until(data, (0.0, 300.0)))
+    assert disproved["until"]["bounds_hold"] is False
+    assert "0:300 does not hold" in " ".join(verdict(disproved))
+    assert not any(row["sequence"]["bounded"] for row in disproved["comparisons"] if row["role"] == "zoo")
