@@ -9,6 +9,7 @@ from tuner.report.numbers.evidence import evidence
 from tuner.report.pages.dashboard import dashboard_note
 from tuner.report.tables.evidence import evidence_view
 from tuner.report.words.evidence import verdict
+from tuner.report.words.in_short import in_short
 from tuner.result.sequential import Until, standing
 
 
@@ -39,6 +40,8 @@ def test_no_interval_for_a_fixed_number_of_seeds_is_given(data):
 def test_what_is_sure_and_what_it_rests_on_is_said_on_the_dashboard_too(data):
     note = dashboard_note(until(data))
     assert "It is ahead of the algorithm's defaults" in note and "sure after 10 seeds" in note
+    short = " ".join(in_short(until(data), evidence(until(data))))
+    assert "Better than defaults (sure after 10 seeds)" in short and "cannot be told from RL Zoo." in short
     assert "the means, for all comparisons together and at every look" in note
     assert "differences of two runs of a seed are normal" in note
 

@@ -66,7 +66,10 @@ def _results(found: Mapping[str, Any], rows: Mapping[str, Any]) -> list[str]:
     named: dict[str, list[str]] = {"better": [], "tie": [], "undecided": [], "worse": []}
     for comparison in found["comparisons"]:
         if (scores := comparison["scores"].get(found["objective"])) is not None:
-            named[scores["result"]].append(_short(rows[comparison["with"]]))
+            sure = (comparison["sequence"] or {}).get("sure_after")
+            named[scores["result"]].append(
+                _short(rows[comparison["with"]]) + (f" (sure after {counted(sure, 'seed')})" if sure else "")
+            )
     said = {"better": "better than", "tie": "ties with", "undecided": "cannot be told from", "worse": "worse than"}
     parts = [f"{said[result]} {listed(names)}" for result, names in named.items() if names]
     few = any(row["verdict"]["seeds"] and len(row["verdict"]["seeds"]) < FEW_SEEDS for row in rows.values())
