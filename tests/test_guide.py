@@ -22,6 +22,7 @@ SHORT = {
     "sweep": ("--steps", "300", "--evaluations", "2", "--eval-episodes", "1", "--seeds", "2", "--executor", "inline",
               "--quiet"),
     "replay": (),
+    "evaluate": ("--episodes", "2"),
 }  # fmt: skip
 
 #: Fitted Q-iteration counts iterations, each a regression.
@@ -31,7 +32,7 @@ FITTED = ("--steps", "2", "--evaluations", "2", "--set", "n_transitions=200")
 def test_every_idea_of_the_course_has_its_command():
     for word in ("q_learning", "fqi", "buffer_size", "target_update_interval", "double_q", "dueling", "prioritized",
                  "n_steps", "exploration_initial_eps", "tune sweep", "tune confirm", "tune compare",
-                 "tune replay"):  # fmt: skip
+                 "tune replay", "tune evaluate"):  # fmt: skip
         assert any(word in command for command in COMMANDS), word
 
 
@@ -44,7 +45,7 @@ def test_the_guide_s_commands_run_in_order(tmp_path, monkeypatch):
         words = shlex.split(command)[1:]
         kind = words[0] if not words[0].startswith("-") else "search"
         short = [*SHORT[kind], *(FITTED if "fqi" in words else ())]
-        if kind in ("confirm", "compare", "replay"):
+        if kind in ("confirm", "compare", "replay", "evaluate"):
             # A search with small budgets has a name of its own.
             words = [word.replace("dqn-native-CartPole-v1", name) for word in words]
         shell = tune(*words, *short)

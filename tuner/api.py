@@ -20,6 +20,7 @@ from tuner.plan.recipe import StudyRecipe
 from tuner.plan.resolve import StudyPlan, plan_study
 from tuner.plan.stored import plan_again
 from tuner.plan.within import Deadlines, plan_within
+from tuner.result.agents import KeptAgent, Place
 from tuner.result.study import StudyData
 from tuner.storage_url import default_storage
 from tuner.study.reading.study import load
@@ -31,6 +32,7 @@ from tuner.study.search.supervisor import Ending, StudySupervisor
 from tuner.study.store.database import sqlite_path
 from tuner.study.store.identity import Watched
 from tuner.study.store.locks import Claim, advisory_lock, study_lock
+from tuner.study.upkeep.keep_agents import keep_agents, models_folder
 from tuner.study_report import ReportPaths, write_study_report
 from tuner.training.run_checkpoint import RunCheckpoints
 from tuner.training.saved.film import check_can_be_filmed
@@ -50,6 +52,9 @@ class StudyResult:
             has completed.
         report: Path of the report's ``index.html``.
         export: Path of ``best.yaml``; None when no trial has completed.
+        agents: Of the runs that the verdict rests on, the agent of the ``best`` seed and that of the ``median`` one, in
+            folders that :func:`tuner.load_agent` takes. Empty before the verdict is complete, without a confirm stage,
+            and where they trained on a Ray cluster's machines.
         ending: ``done``; or ``timeout`` or ``interrupted``, and the same recipe carries on.
     """
 
@@ -58,6 +63,7 @@ class StudyResult:
     best: Hyperparameters | None
     report: Path
     export: Path | None
+    agents: Mapping[Place, KeptAgent]
     ending: Ending
 
 
@@ -115,14 +121,15 @@ def run(
                     progress.note(f"Another supervisor trains the finalists; see: tune report {plan.name}")
         watched.check()
         data = load(plan.name, plan.storage)
+        agents = keep_agents(data.confirmation, plan.report)
         if recipe.record and ending == "done" and failure is None:
-            failure = _film(plan, data, progress)
-        paths = write_study_report(data, plan.storage, plan.reports)
+            failure = _film(plan, data, agents, progress)
+        paths = write_study_report(data, plan.storage, plan.reports, agents)
         _tell_dashboard(data, plan.storage, progress)
     failure = failure or nothing_learned(data)
     if failure is not None:
         raise StudyFailedError(f"{failure} Report: {paths.page}")
-    return _result(plan, data, paths, ending)
+    return _result(plan, data, paths, agents, ending)
 
 
 def confirm(
@@ -168,11 +175,12 @@ def confirm(
             ending, failure = _confirm(plan, stage, progress, executor, mine)
         watched.check()
         data = load(plan.name, plan.storage)
-        paths = write_study_report(data, plan.storage, plan.reports)
+        agents = keep_agents(data.confirmation, plan.report)
+        paths = write_study_report(data, plan.storage, plan.reports, agents)
         _tell_dashboard(data, plan.storage, progress)
     if failure is not None:
         raise StudyFailedError(f"{failure} Report: {paths.page}")
-    return _result(plan, data, paths, ending)
+    return _result(plan, data, paths, agents, ending)
 
 
 def _tell_dashboard(data: StudyData, storage: str, progress: ProgressListener) -> None:
@@ -219,12 +227,16 @@ def _supervise(plan: StudyPlan, progress: ProgressListener) -> tuple[StudyPlan, 
 
 
 def _search(
-    plan: StudyPlan, supervisor: StudySupervisor, progress: ProgressListener, executor: Executor | None
+    plan: StudyPlan,
+    supervisor: StudySupervisor,
+    progress: ProgressListener,
+    executor: Executor | None,
+    models: Path | None = None,
 ) -> tuple[Ending, StudyFailedError | None]:
     if supervisor.finished >= plan.trials:
         return supervisor.close(), None
     if executor is None:
-        executor = make_executor(plan, plan.checkpoints)
+        executor = make_executor(plan, plan.checkpoints, models)
     failure: StudyFailedError | None = None
     progress.start(supervisor.snapshot())
     try:
@@ -253,23 +265,27 @@ def _confirm(
     for part, supervisor in stage.passes(provenance(numeric_path=plan.numeric_path), progress):
         claim.on_lost = supervisor.interrupt
         host = executor if part.backend == plan.backend else None
-        ending, failure = _search(part, supervisor, progress, host)
+        ending, failure = _search(part, supervisor, progress, host, models_folder(plan.report))
         if ending != "done" or failure is not None:
             return ending, failure
     return "done", None
 
 
-def _film(plan: StudyPlan, data: StudyData, progress: ProgressListener) -> StudyFailedError | None:
+def _film(
+    plan: StudyPlan, data: StudyData, agents: Mapping[Place, KeptAgent], progress: ProgressListener
+) -> StudyFailedError | None:
     from tuner.study.upkeep.film_winner import film_agent
 
     try:
-        film_agent(plan, data, plan.report, progress.note)
+        film_agent(plan, data, agents, plan.report, progress.note)
     except StudyFailedError as error:  # what the study has found is reported all the same
         return error
     return None
 
 
-def _result(plan: StudyPlan, data: StudyData, paths: ReportPaths, ending: Ending) -> StudyResult:
+def _result(
+    plan: StudyPlan, data: StudyData, paths: ReportPaths, agents: Mapping[Place, KeptAgent], ending: Ending
+) -> StudyResult:
     chosen = data.chosen
     best = from_mapping(plan.algorithm, chosen.hyperparameters) if chosen is not None else None
-    return StudyResult(plan.name, data, best, paths.page, paths.best_yaml, ending)
+    return StudyResult(plan.name, data, best, paths.page, paths.best_yaml, agents, ending)

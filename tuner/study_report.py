@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from tuner.errors import InputError
 from tuner.plan.command_lines import recipe_command, study_commands
 from tuner.plan.naming import file_name
 from tuner.plan.recipe import from_mapping
+from tuner.result.agents import KeptAgent, Place
 from tuner.result.study import StudyData
 from tuner.zoo.write import export_trial, write_export
 
@@ -24,13 +26,16 @@ class ReportPaths:
 
 
 @no_collecting()
-def write_study_report(data: StudyData, storage: str, report_dir: Path) -> ReportPaths:
+def write_study_report(
+    data: StudyData, storage: str, report_dir: Path, agents: Mapping[Place, KeptAgent]
+) -> ReportPaths:
     """Write ``index.html``, ``report.json``, ``trials.csv`` and ``best.yaml`` into ``report_dir/<study>``.
 
     Args:
         data: The study.
         storage: Its storage URL, shown in commands with the password masked.
         report_dir: Folder of all reports.
+        agents: Those that are there of its verdict.
 
     Raises:
         InputError: The folder cannot be written.
@@ -55,4 +60,4 @@ def write_study_report(data: StudyData, storage: str, report_dir: Path) -> Repor
         commands = study_commands(recipe, data.name, storage, str(best_path) if best_path else None)
         wider = dataclasses.replace(recipe, space=str(folder / "wider.yaml"), study=None)
         commands["wider"] = recipe_command(wider, data.name, storage)
-    return ReportPaths(write_report(data, folder, best_yaml=text, commands=commands), best_path)
+    return ReportPaths(write_report(data, folder, best_yaml=text, commands=commands, agents=agents), best_path)

@@ -329,7 +329,7 @@ def test_both_backends_confirm_the_winner():
             super().run(supervisor)
             backends.append({spec.backend for spec in self.taken})
 
-    def both(plan, checkpoints):
+    def both(plan, checkpoints, models):
         return Noted()
 
     with pytest.MonkeyPatch.context() as patch:

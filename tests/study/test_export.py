@@ -189,7 +189,7 @@ def test_a_write_replaces_the_file_whole(data, tmp_path):
 
 
 def test_a_disk_without_room_for_the_export_is_one_line_and_leaves_the_old_one(data, tmp_path, monkeypatch):
-    best = write_study_report(data, f"sqlite:///{tmp_path}/s.db", tmp_path).best_yaml
+    best = write_study_report(data, f"sqlite:///{tmp_path}/s.db", tmp_path, {}).best_yaml
     before = best.read_text()
 
     def no_room(handle):
@@ -197,7 +197,7 @@ def test_a_disk_without_room_for_the_export_is_one_line_and_leaves_the_old_one(d
 
     monkeypatch.setattr(durable.os, "fsync", no_room)
     with pytest.raises(InputError, match=r"best.yaml cannot be written: No space left on device. Choose"):
-        write_study_report(data, f"sqlite:///{tmp_path}/s.db", tmp_path)
+        write_study_report(data, f"sqlite:///{tmp_path}/s.db", tmp_path, {})
     assert best.read_text() == before
     assert not [p.name for p in best.parent.iterdir() if p.name.startswith(".")]
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from tuner.cli.console import say
+from tuner.cli.console import decimal, say
 from tuner.cli.parser import add_command, add_storage
 from tuner.cli.progress import progress_view
 from tuner.cli.recipe_flags import add_field, settings
 from tuner.errors import InputError
 
 if TYPE_CHECKING:
+    from tuner.api import StudyResult
     from tuner.result.study import StudyData
 
 PREFIX = "confirm"
@@ -42,7 +43,7 @@ def confirm_command(parsed: argparse.Namespace) -> int:
     result = confirm(
         parsed.study, storage=parsed.storage, settings=given, progress=progress_view(quiet=given.get("quiet", False))
     )
-    say("\n".join([*verdict_lines(result.data), f"Report: {result.report}"]))
+    say("\n".join([*verdict_lines(result.data), *agent_lines(result), f"Report: {result.report}"]))
     if result.export is not None:
         say(f"Export: {result.export}")
     if result.ending == "interrupted":
@@ -69,3 +70,23 @@ def verdict_lines(data: StudyData) -> list[str]:
         lines += verdict(found)
     going = [] if found["stage"] == "done" else [f"tune confirm {data.name} carries on."]
     return [*lines, *tied_sentence(found), *luck_sentences(found), *going]
+
+
+def agent_lines(result: StudyResult) -> list[str]:
+    """Return where the exported setting's agents are and how one is used; nothing before there is a verdict."""
+    confirmation = result.data.confirmation
+    if confirmation is None or not confirmation.complete:
+        return []
+    if not result.agents:
+        return [
+            "Agents: none were kept. The verdict's runs trained on other machines, by an earlier version, or with no "
+            "room on the disk; tune train trains one."
+        ]
+    from tuner.report.words.agents import agent_code
+
+    of = next(iter(result.agents.values())).runs
+    shown = [
+        f"{agent.folder} (the {place} of {of}, score {decimal(agent.score)})" for place, agent in result.agents.items()
+    ]
+    code = agent_code(next(iter(result.agents.values())), result.data).replace("\n", "; ")
+    return [f"Agents: {', '.join(shown)}", f"Use it: {code}"]

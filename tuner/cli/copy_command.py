@@ -30,5 +30,6 @@ def command(parsed: argparse.Namespace) -> int:
     if parsed.target == source:
         raise InputError("--from and --to are the same database.")
     trials = copy_study(parsed.study, source, parsed.target)
-    say(f"Copied the study '{parsed.study}' with {trials} trials to {mask(parsed.target)}.")
+    where = f"{trials} trials to {mask(parsed.target)}"
+    say(f"Copied the study '{parsed.study}' with {where}. Its report and agents stay where they are.")
     return 0

@@ -36,6 +36,7 @@ def command(parsed: argparse.Namespace) -> int:
             print("Nothing was deleted.")
             return 0
     delete_study(parsed.study, url)
-    report = "" if found.report is None else f" Its report stays in {found.report}."
+    stays = "Its report and its agents stay" if found.agents else "Its report stays"
+    report = "" if found.report is None else f" {stays} in {found.report}."
     print(f"Deleted {what}.{report}")
     return 0

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from tuner.cli.confirm_command import verdict_lines
+from tuner.cli.confirm_command import agent_lines, verdict_lines
 from tuner.cli.console import INTERRUPTED, aligned, decimal, say
 from tuner.cli.progress import counts_text, progress_view
 from tuner.cli.range_text import range_text
@@ -73,7 +73,7 @@ def answer(result: StudyResult, recipe: StudyRecipe) -> list[str]:
     lines += verdict_lines(data)
     if data.chosen is not None:
         lines += [f"Values of trial {data.chosen.number}:", *aligned(_searched_values(data, data.chosen))]
-    lines.append(f"Report: {result.report}")
+    lines += [*agent_lines(result), f"Report: {result.report}"]
     storage = [] if recipe.storage in (None, DEFAULT_STORAGE) else ["--storage", mask(str(recipe.storage))]
     next_commands = [["tune", "show", data.name, *storage], ["tune", "dashboard", *storage]]
     if result.export is not None:

@@ -15,6 +15,7 @@ from tuner.cli.trial_table import SHOWN_TRIALS, trial_tables
 from tuner.collecting import no_collecting
 from tuner.durations import show_duration
 from tuner.errors import InputError
+from tuner.plan.naming import file_name
 from tuner.storage_url import default_storage, mask
 from tuner.text import plain
 
@@ -146,11 +147,14 @@ def _summary(data: StudyData) -> list[str]:
 def report_command(parsed: argparse.Namespace) -> int:
     """Write the report and say where it is."""
     from tuner.study.reading.study import load
+    from tuner.study.upkeep.keep_agents import kept_agents
     from tuner.study_report import write_study_report
 
     with no_collecting():
         data = load(parsed.study, parsed.storage)
-        paths = write_study_report(data, parsed.storage or default_storage(), Path(parsed.report_dir))
+        folder = Path(parsed.report_dir)
+        agents = kept_agents(data.confirmation, folder / file_name(data.name))
+        paths = write_study_report(data, parsed.storage or default_storage(), folder, agents)
     say(paths.page)
     return 0
 

@@ -55,6 +55,7 @@ class RunSpec:
         rules: What decides its numbers beside its settings.
         alone: It was there when workers died, and is to share its worker with no other run until it has ended. Not
             part of the run's value.
+        keep: Whether its model is to be kept, where its trainer can. Not part of the run's value.
         schedule_steps: Environment steps that its schedules are a share of, where that is not its budget: a run that
             was given more steps keeps the schedules it began with.
     """
@@ -69,6 +70,7 @@ class RunSpec:
     device: str = "cpu"
     rules: Rules = CURRENT
     alone: bool = field(default=False, compare=False)
+    keep: bool = field(default=False, compare=False)
     schedule_steps: int | None = None
 
     @property

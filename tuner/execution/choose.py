@@ -7,12 +7,12 @@ import dataclasses
 import functools
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Protocol
 
-from tuner.contract.roles import Executor
+from tuner.contract.roles import Executor, Trainer
 from tuner.plan.recipe import StudyRecipe
 from tuner.plan.resolve import StudyPlan
 
@@ -43,17 +43,23 @@ def with_workers(recipe: StudyRecipe) -> StudyRecipe:
     return dataclasses.replace(recipe, workers=room(_place(recipe)))
 
 
-def make_executor(plan: StudyPlan, checkpoints: Path | None = None) -> Executor:
+def make_executor(plan: StudyPlan, checkpoints: Path | None = None, models: Path | None = None) -> Executor:
     """Return the executor that ``--executor`` names, with trainers of the plan's backend and algorithm.
 
     Args:
         plan: The study.
         checkpoints: Folder that long runs are saved in, for trainers that see it; None where they start over.
+        models: Folder that models of runs to be kept go into, for trainers that see it; None where none is kept.
     """
     from tuner.training.registry import make_trainer
 
     recipe, folder = plan.recipe, checkpoints if plan.trains_here else None
+    trainer: Callable[[], Trainer]
     trainer = functools.partial(make_trainer, plan.backend, plan.algorithm, plan.lanes, checkpoints=folder)
+    if models is not None and plan.trains_here:
+        from tuner.training.keeping import KeepingTrainer
+
+        trainer = functools.partial(KeepingTrainer, trainer, models)
     if recipe.executor == "inline":
         from tuner.execution.inline import InlineExecutor
 

@@ -15,8 +15,10 @@ from tuner.report.numbers.regions import regions, worth_tuning_next
 from tuner.report.pages.sections import FIGURES
 from tuner.report.tables.plain import study_document
 from tuner.report.words import search as words
+from tuner.report.words.agents import agent_facts
 from tuner.report.words.evidence import luck_sentences, verdict
 from tuner.report.words.in_short import in_short
+from tuner.result.agents import KeptAgent, Place
 from tuner.result.study import StudyData
 from tuner.text import plain
 
@@ -28,12 +30,13 @@ def report_document(
     commands: Mapping[str, str],
     written: datetime,
     found: Mapping[str, Any] | None = None,
+    agents: Mapping[Place, KeptAgent] | None = None,
 ) -> dict[str, Any]:
     """Return the report as plain data: text, finite numbers, booleans, None, lists and mappings.
 
     Keys: ``schema_version``, ``written`` (ISO 8601, UTC), ``study``, ``summary``, ``words``, ``trials``, ``figures``
-    (the numbers behind each figure), ``best_yaml``, ``commands``, ``audits`` and ``evidence`` (``found`` where it is
-    at hand, else computed; None until finalists have been trained again).
+    (the numbers behind each figure), ``best_yaml``, ``agents`` (those that are there), ``commands``, ``audits`` and
+    ``evidence`` (``found`` where it is at hand, else computed; None until finalists have been trained again).
     """
     found = evidence(data) if found is None else found
     study = study_document(data)
@@ -52,6 +55,7 @@ def report_document(
         "trials": study["trials"],
         "figures": {f.key: f.numbers(data) for f in FIGURES if f.numbers is not None},
         "best_yaml": best_yaml,
+        "agents": agent_facts(agents or {}),
         "commands": commands,
         "audits": {
             "edges": [dataclasses.asdict(edge) for edge in edges(data)],

@@ -23,7 +23,9 @@ from tuner.report.numbers.regions import regions
 from tuner.report.tables import trials as tables
 from tuner.report.tables.evidence import evidence_view, score_rows, titled_curves
 from tuner.report.words import search as words
+from tuner.report.words.agents import agent_code
 from tuner.report.words.caution import caution
+from tuner.result.agents import KeptAgent, Place
 from tuner.result.study import StudyData
 from tuner.text import plain
 
@@ -50,6 +52,7 @@ class Page:
         best_yaml: The export's text, or None.
         commands: Command lines to show, by key of :data:`COMMAND_TITLES`.
         film: What :func:`tuner.report.pages.film.read_film` gives.
+        agents: Those that are there of its verdict.
     """
 
     data: StudyData
@@ -57,6 +60,7 @@ class Page:
     best_yaml: str | None
     commands: Mapping[str, str]
     film: Mapping[str, Any] | None
+    agents: Mapping[Place, KeptAgent]
 
 
 @dataclass(frozen=True)
@@ -137,6 +141,7 @@ SECTIONS = (
     Section("best", "Best values", view=lambda page: {
         **dict(zip(("searched", "fixed"), tables.best_values(page.data), strict=True)),
         "edges": edges(page.data), "wider_command": page.commands.get("wider"), "yaml": page.best_yaml,
+        "agents": page.agents, "code": next((agent_code(a, page.data) for a in page.agents.values()), ""),
     }),
     Section("agent", "The agent at play", view=lambda page: {"film": page.film},
             shown=lambda page: page.film is not None),

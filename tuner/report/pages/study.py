@@ -20,11 +20,19 @@ from tuner.report.tables import trials as tables
 from tuner.report.words import search as words
 from tuner.report.words.evidence import verdict
 from tuner.report.words.in_short import in_short
+from tuner.result.agents import KeptAgent, Place
 from tuner.result.study import StudyData
 from tuner.text import plain
 
 
-def write_report(data: StudyData, folder: Path, *, best_yaml: str | None, commands: Mapping[str, str]) -> Path:
+def write_report(
+    data: StudyData,
+    folder: Path,
+    *,
+    best_yaml: str | None,
+    commands: Mapping[str, str],
+    agents: Mapping[Place, KeptAgent] | None = None,
+) -> Path:
     """Write ``index.html``, ``report.json`` and ``trials.csv`` into ``folder``.
 
     Everything is rendered before anything is written, and each file replaces its predecessor at once, so a reader
@@ -35,6 +43,7 @@ def write_report(data: StudyData, folder: Path, *, best_yaml: str | None, comman
         folder: Made when it is not there.
         best_yaml: The best trial's values as the export writes them; None when nothing has completed.
         commands: Command lines to show: ``reproduce``, ``export``, ``train``, ``dashboard``.
+        agents: Those that are there of its verdict.
 
     Returns:
         Path of ``index.html``.
@@ -43,15 +52,23 @@ def write_report(data: StudyData, folder: Path, *, best_yaml: str | None, comman
         InputError: The folder cannot be written to.
     """
     written = datetime.now(UTC)
-    found = evidence(data)
-    document = report_document(data, best_yaml=best_yaml, commands=commands, written=written, found=found)
+    found, agents = evidence(data), agents or {}
+    document = report_document(
+        data, best_yaml=best_yaml, commands=commands, written=written, found=found, agents=agents
+    )
     wider = wider_space(data, edges(data))
     commands = {key: line for key, line in commands.items() if key != "wider" or wider is not None}
     texts = {
         "trials.csv": tables.trials_csv(data),
         "report.json": _json(document),
         "index.html": render(
-            data, best_yaml=best_yaml, commands=commands, written=written, found=found, film=read_film(folder)
+            data,
+            best_yaml=best_yaml,
+            commands=commands,
+            written=written,
+            found=found,
+            film=read_film(folder),
+            agents=agents,
         ),
     }
     if wider is not None:
@@ -84,6 +101,7 @@ def render(
     written: datetime,
     found: Mapping[str, Any] | None = None,
     film: Mapping[str, Any] | None = None,
+    agents: Mapping[Place, KeptAgent] | None = None,
 ) -> str:
     """Return the page as HTML. All text of ``data`` is escaped by the templates.
 
@@ -94,9 +112,10 @@ def render(
         written: When.
         found: What :func:`tuner.report.numbers.evidence.evidence` gives, where it is at hand.
         film: What :func:`tuner.report.pages.film.read_film` gives.
+        agents: Those that are there of its verdict.
     """
     found = evidence(data) if found is None else found
-    page = Page(data, found, best_yaml, commands, film)
+    page = Page(data, found, best_yaml, commands, film, agents or {})
     drawn = {key: place for figure in FIGURES for key, place in figure.drawn(data, found).items()}
     sections = [section for section in SECTIONS if section.shown(page)]
     return render_template(

@@ -6,7 +6,7 @@ The search's ledger keeps them; what it asks for is not what a sampler proposes,
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from optuna.trial import FrozenTrial, Trial
@@ -41,6 +41,7 @@ class ScheduleAsker:
         wanted: Which runs may be trained now, by results so far.
         results: Result of each run so far; grows as runs end.
         standing: Where the settings stand, by results so far.
+        kept: Keys of the settings whose verdict's models are kept.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class ScheduleAsker:
         wanted: Wanted,
         results: dict[Job, float | None],
         standing: Standing,
+        kept: Collection[str] = (),
     ) -> None:
         self._plan = plan
         self._contestants = contestants
@@ -58,6 +60,7 @@ class ScheduleAsker:
         self._wanted = wanted
         self._results = results
         self._standing = standing
+        self._kept = kept
         self._jobs: dict[int, Job] = {}
         self._found: list[Job] = []
 
@@ -89,6 +92,7 @@ class ScheduleAsker:
             self._plan.run_spec(RunId(trial.number), hyperparameters, seed),
             backend=cast("Any", contestant.backend),
             evaluation=dataclasses.replace(self._evaluation, seed=episodes),
+            keep=job.phase == "verdict" and job.key in self._kept,
         )
         self._jobs[trial.number] = job
         shown = {"setting": contestant.name, "phase": job.phase, "seed": job.replicate}

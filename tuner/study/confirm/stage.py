@@ -190,13 +190,14 @@ class ConfirmStage:
         parts: tuple[tuple[Phase, ...], ...] = (("select", "verdict"),)
         if self._ends is not None:  # each has its own time
             parts = (("select",), ("verdict",))
+        kept = {c.key for c in self.contestants if c.role == "finalist"}  # of these the verdict has the winner alone
         for backend, phases in itertools.product(backends, parts):
             # The winner on the other backend is known only once the first pass has selected it.
             by_key = {c.key: c for c in self._everyone(results)}
             wanted = functools.partial(self._wanted, backend, phases)
             until = self._deadline(phases[0])
             in_time = functools.partial(self._in_time, wanted, until)
-            ledger.asker = ScheduleAsker(self._plan, by_key, evaluation, in_time, results, self._standing)
+            ledger.asker = ScheduleAsker(self._plan, by_key, evaluation, in_time, results, self._standing, kept)
             settled = ledger.settle()
             if not wanted(results):
                 continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from tuner.study.store.health import at_work
 from tuner.study.store.identity import Identity
 from tuner.study.store.locks import study_lock
 from tuner.study.store.spool import spool_of
+from tuner.study.upkeep.keep_agents import AGENTS, models_folder
 from tuner.training.run_checkpoint import RunCheckpoints
 
 
@@ -29,11 +31,13 @@ class Belongings:
         trials: How many trials.
         runs: How many runs of its confirm stage; None where it has none.
         report: Folder of its report, which stays; None where it is not there.
+        agents: Whether agents lie in it, which stay too.
     """
 
     trials: int
     runs: int | None
     report: Path | None
+    agents: bool
 
 
 def belongings(name: str, url: str) -> Belongings:
@@ -48,15 +52,17 @@ def belongings(name: str, url: str) -> Belongings:
     with storage_errors(url):
         study = optuna.load_study(study_name=name, storage=storage)
         confirmed = companion_of(study, storage)
+        folder = _report_folder(study)
         return Belongings(
             len(study.get_trials(deepcopy=False)),
             None if confirmed is None else len(confirmed.get_trials(deepcopy=False)),
-            folder if (folder := _report_folder(study)) is not None and folder.is_dir() else None,
+            folder if folder is not None and folder.is_dir() else None,
+            folder is not None and (folder / AGENTS).is_dir(),
         )
 
 
 def delete_study(name: str, url: str) -> None:
-    """Delete a study and its companions, of which each carries its id; its report stays.
+    """Delete a study and its companions, of which each carries its id; its report and the two agents in it stay.
 
     Args:
         name: Study name.
@@ -83,6 +89,7 @@ def delete_study(name: str, url: str) -> None:
             optuna.delete_study(study_name=one.study_name, storage=storage)
         if folder is not None:
             RunCheckpoints(folder / "checkpoints").clear()
+            shutil.rmtree(models_folder(folder), ignore_errors=True)
 
 
 def _report_folder(study: optuna.Study) -> Path | None:

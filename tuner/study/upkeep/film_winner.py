@@ -1,4 +1,4 @@
-"""The exported setting's agent: trained once more, saved, and filmed at play (``--record``)."""
+"""The exported setting's agent, filmed at play (``--record``): the one that was kept, else one trained once more."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from tuner.contract.spec import RunId, RunSpec
 from tuner.errors import InputError, StudyFailedError
 from tuner.hyperparameters import from_mapping
 from tuner.plan.resolve import StudyPlan
+from tuner.result.agents import KeptAgent, Place
 from tuner.result.study import StudyData
 from tuner.seeding import evaluation_seed
 from tuner.study.upkeep.artifacts import attach
@@ -25,15 +26,18 @@ from tuner.training.single import train_once
 FOLDER = "agent"
 
 
-def film_agent(plan: StudyPlan, data: StudyData, report: Path, note: Callable[[str], None]) -> Story | None:
-    """Train the chosen trial's first run again, which gives the same agent, film it and attach the film to the study.
+def film_agent(
+    plan: StudyPlan, data: StudyData, kept: Mapping[Place, KeptAgent], report: Path, note: Callable[[str], None]
+) -> Story | None:
+    """Film the chosen trial's agent, and attach the film to the study.
 
-    An agent that is there already is not trained again.
+    Without a kept one the trial's first run trains again, which gives the same agent, unless that is there already.
 
     Args:
         plan: The study.
         data: What it has found.
-        report: The study's report folder; the agent goes into its ``agent``.
+        kept: The agents that are there of its verdict.
+        report: The study's report folder; the film goes into its ``agent``, and the agent where none was kept.
         note: Called with what is being done.
 
     Returns:
@@ -48,14 +52,18 @@ def film_agent(plan: StudyPlan, data: StudyData, report: Path, note: Callable[[s
     trial = data.chosen
     if trial is None or not trial.hyperparameters:
         return None
-    hyperparameters = from_mapping(plan.algorithm, trial.hyperparameters)
-    spec = plan.run_spec(RunId(trial.number), hyperparameters, trial.seeds[min(trial.seeds)])
     folder = report / FOLDER
-    if not _is_there(folder, spec):
-        note(f"Training trial {trial.number} once more to film its agent.")
-        _train(folder, spec)
-    module = spec.env.module or spec.env.id.rpartition(":")[0] or None
-    film = record_saved(folder, 1, evaluation_seed(plan.seed, "select", plan.rules.evaluation_seeds), module)
+    if "best" in kept:
+        source = kept["best"].folder
+    else:
+        hyperparameters = from_mapping(plan.algorithm, trial.hyperparameters)
+        spec = plan.run_spec(RunId(trial.number), hyperparameters, trial.seeds[min(trial.seeds)])
+        source = folder
+        if not _is_there(folder, spec):
+            note(f"Training trial {trial.number} once more to film its agent.")
+            _train(folder, spec)
+    module = plan.env.module or plan.env.id.rpartition(":")[0] or None
+    film = record_saved(source, 1, evaluation_seed(plan.seed, "select", plan.rules.evaluation_seeds), module, folder)
     attach(plan.storage, plan.name, [folder / MP4, folder / GIF])
     return film
 

@@ -117,7 +117,7 @@ def load_checkpoint(folder: Path) -> Begun:
         return Begun(spec, step, part_of("state", arrays), watched)
     except FileNotFoundError:
         why = (
-            "tune before this version, Stable-Baselines3 and memories of more than 1 GB leave none"
+            "a search's agents, tune before this version, Stable-Baselines3 and memories of more than 1 GB have none"
             if (folder / MODEL).exists()
             else "tune train leaves it beside its model"
         )

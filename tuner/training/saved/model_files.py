@@ -193,8 +193,9 @@ def spec_from_plain(model: Mapping[str, Any]) -> RunSpec:
     if model["backend"] not in BACKENDS:
         raise ValueError(f"unknown backend {model['backend']!r}")
     episodes, max_steps = int(evaluation["episodes"]), int(evaluation["max_steps"])
+    late = None if evaluation.get("late_episodes") is None else int(evaluation["late_episodes"])
     grid = tuple(int(step) for step in model["grid"])
-    if not grid or episodes < 1 or max_steps < 1:
+    if not grid or min(episodes, max_steps, 1 if late is None else late) < 1:
         raise ValueError("grid, episodes and max_steps must not be empty")
     schedule = model.get("schedule_steps")
     if schedule is not None and not (type(schedule) is int and schedule >= 1):
@@ -206,7 +207,7 @@ def spec_from_plain(model: Mapping[str, Any]) -> RunSpec:
         hyperparameters=from_mapping(str(model["algorithm"]), model["hyperparameters"]),
         seed=int(model["seed"]),
         grid=grid,
-        evaluation=EvaluationSpec(episodes, int(evaluation["seed"]), max_steps, float(evaluation["epsilon"])),
+        evaluation=EvaluationSpec(episodes, int(evaluation["seed"]), max_steps, float(evaluation["epsilon"]), late),
         rules=replace(CURRENT, picture_scale=rules_of(model).picture_scale),
         schedule_steps=schedule,
     )

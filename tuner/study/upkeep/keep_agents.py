@@ -1,0 +1,106 @@
+"""The exported setting's agents: of its verdict runs that of the best and of the median seed, beside the report.
+
+Workers write the model of each such run before they tell its end (:mod:`tuner.training.keeping`). Once the verdict is
+there, two of them are copied to where people look; whatever is killed meanwhile, the same command does the rest.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from tuner.durable import replace_file
+from tuner.errors import InputError
+from tuner.hyperparameters import from_mapping
+from tuner.result.agents import KeptAgent, Place, best_and_median
+from tuner.result.confirmation import Confirmation, ConfirmRun, Contestant
+from tuner.training.saved.model_files import MODEL, WEIGHTS, load_model
+
+#: In a study's report folder.
+AGENTS = "agents"
+
+
+def models_folder(report: Path) -> Path:
+    """Return where workers write the models of verdict runs; it does not depend on the working folder."""
+    return report.absolute() / AGENTS / "runs"
+
+
+def keep_agents(confirmation: Confirmation | None, report: Path) -> dict[Place, KeptAgent]:
+    """Copy the verdict's best and median agent to ``agents/best`` and ``agents/median``, and return which are there.
+
+    What lies there of another setting goes. A disk without room leaves out what it has none for.
+
+    Args:
+        confirmation: What training again has shown.
+        report: The study's report folder.
+    """
+    folder, runs = report / AGENTS, models_folder(report)
+    winner = confirmation.winner if confirmation is not None else None
+    if confirmation is None or winner is None or not confirmation.complete or not folder.is_dir():
+        return {}
+    models: dict[int, Path] = {}
+    for path in runs.glob("*"):
+        found = _run_of(path, confirmation.finalists)
+        if found is None:  # of another study of that name, or half written
+            shutil.rmtree(path, ignore_errors=True)
+        elif found[0] is winner:
+            models[found[1].seed] = path
+    for place, run in best_and_median(winner, confirmation.objective).items():
+        target, source = folder / place, models.get(run.seed)
+        if _run_of(target, (winner,)) == (winner, run):
+            continue
+        with contextlib.suppress(OSError):
+            if source is None:
+                _remove(target)
+            else:
+                _copy(source, target)
+    return kept_agents(confirmation, report)
+
+
+def kept_agents(confirmation: Confirmation | None, report: Path) -> dict[Place, KeptAgent]:
+    """Return the agents that a report folder holds of a verdict: those whose seed, setting and whole curve are its own.
+
+    Args:
+        confirmation: What training again has shown.
+        report: The study's report folder.
+    """
+    winner = confirmation.winner if confirmation is not None else None
+    if confirmation is None or winner is None or not confirmation.complete:
+        return {}
+    kept: dict[Place, KeptAgent] = {}
+    for place, run in best_and_median(winner, confirmation.objective).items():
+        folder, score = report / AGENTS / place, run.score(confirmation.objective)
+        if score is not None and _run_of(folder, (winner,)) == (winner, run):
+            kept[place] = KeptAgent(folder, winner.trial, run.seed, score, len(winner.phase("verdict")), run.curve)
+    return kept
+
+
+def _run_of(folder: Path, contestants: Iterable[Contestant]) -> tuple[Contestant, ConfirmRun] | None:
+    """Return the verdict run that trained a model, that of its seed, setting and whole curve; None if there is none."""
+    with contextlib.suppress(InputError):
+        model = load_model(folder)
+        spec, curve = model.spec, [(point.step, point.returns) for point in model.evaluations]
+        for contestant in contestants:
+            setting = from_mapping(spec.algorithm, contestant.hyperparameters)
+            if (spec.backend, spec.hyperparameters) == (contestant.backend, setting):
+                for run in contestant.phase("verdict"):
+                    if run.seed == spec.seed and [(p.step, tuple(p.returns)) for p in run.curve] == curve:
+                        return contestant, run
+    return None
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a model in two steps; a crash in between cannot pass for a model, as each file names the other's content."""
+    target.mkdir(exist_ok=True)
+    for name in (WEIGHTS, MODEL):
+        replace_file(target / name, (source / name).read_bytes())
+
+
+def _remove(folder: Path) -> None:
+    """Remove a model; other files stay."""
+    for name in (MODEL, WEIGHTS):
+        (folder / name).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        folder.rmdir()
