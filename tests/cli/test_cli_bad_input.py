@@ -1,10 +1,13 @@
 """Bad input gives one clear line on stderr and exit code 2, and leaves nothing behind."""
 
+import re
 import subprocess
 import sys
 
 import pytest
 from cli_shell import tune
+
+from tuner.cli.app import build_parser
 
 SPACE = """\
 algorithm: dqn
@@ -137,11 +140,15 @@ def test_control_characters_do_not_reach_the_terminal(in_tmp):
     assert "\x1b" not in line
 
 
-def test_no_arguments_print_help_and_exit_2(in_tmp):
+def test_no_arguments_print_ten_lines_and_exit_2(in_tmp):
     shell = tune()
     assert shell.code == 2
     assert shell.out == ""
-    assert "--env ID" in shell.err
+    assert shell.err.count("\n") <= 10
+    commands = [line.strip() for line in shell.err.splitlines() if line.startswith("  tune ")]
+    assert len(commands) >= 4
+    for line in commands:  # they are ones
+        build_parser().parse_args(re.split(r" {2,}|;", line)[0].split()[1:])
 
 
 def test_a_process_exits_2_with_one_line(in_tmp):

@@ -11,6 +11,7 @@ from tuner import __version__
 from tuner.cli import (
     apart,
     compare_command,
+    completion_command,
     confirm_command,
     copy_command,
     dashboard,
@@ -33,6 +34,18 @@ from tuner.plan.recipe import flag
 from tuner.surroundings import Surroundings
 
 DESCRIPTION = "Find good hyperparameters for Deep Q-learning on a Gymnasium environment with discrete actions."
+
+#: What ``tune`` alone says.
+FIRST_WORDS = """\
+tune finds good hyperparameters for Deep Q-learning on a Gymnasium environment, and says how far to trust them.
+
+  tune --env CartPole-v1 --within 10m    search, verdict and report in ten minutes; the same command carries on
+  tune list                              the studies that are there; tune show STUDY for one
+  tune train --env CartPole-v1           train one agent; --config FILE.yaml with settings of RL Zoo or a study
+  tune sweep --env CartPole-v1 --vary learning_rate=1e-4,1e-3     what one knob does
+  tune doctor                            what is installed and what is missing
+
+tune --help has every command and flag, tune COMMAND --help one command's. Nothing has been done (exit code 2)."""
 
 USAGE = "tune --env ID --trials N [flags]\n       tune COMMAND ..."
 
@@ -72,6 +85,7 @@ def build_parser() -> OneLineParser:
     )
     for group in groups:
         group.add_to(commands)
+    completion_command.add_to(commands, build_parser)
     return parser
 
 
@@ -116,7 +130,7 @@ def _answered(arguments: list[str]) -> int:
 def _run(arguments: list[str]) -> int:
     parser = build_parser()
     if not arguments:
-        parser.print_help(sys.stderr)
+        say(FIRST_WORDS, stderr=True)
         return 2
     _check_flags(parser, arguments)
     try:
