@@ -22,7 +22,7 @@ FLOORS = [
     {"training", "result"},
     {"zoo", "report"},
     {"plan"},
-    {"execution", "study", "study_report"},
+    {"execution", "study", "study_report", "paper"},
     {"api"},
     {"cli"},
     {"__main__"},
@@ -32,6 +32,7 @@ FLOOR = {room: number for number, floor in enumerate(FLOORS) for room in floor}
 #: Rooms that may import less than what lies below them.
 ONLY = {
     "report": {"result", "core", "hyperparameters", "text", "errors", "optional", "durable", "report"},
+    "paper": {"report", "result", "core", "text", "errors", "durable", "paper"},
     "execution": {"contract", "plan", "training", "errors", "optional", "surroundings", "execution"},
 }
 
@@ -49,6 +50,7 @@ HOMES = {
     "stable_baselines3": ("training/sb3/",),
     "rl_zoo3": (),
     "plotly": ("report/",),
+    "matplotlib": ("paper/figures.py",),
     "jinja2": ("report/",),
     "pandas": ("report/", "result/study.py"),
     "rich": ("cli/",),

@@ -23,6 +23,7 @@ SHORT = {
               "--quiet"),
     "replay": (),
     "evaluate": ("--episodes", "2"),
+    "paper": (),
 }  # fmt: skip
 
 #: Fitted Q-iteration counts iterations, each a regression.
@@ -32,7 +33,7 @@ FITTED = ("--steps", "2", "--evaluations", "2", "--set", "n_transitions=200")
 def test_every_idea_of_the_course_has_its_command():
     for word in ("q_learning", "fqi", "buffer_size", "target_update_interval", "double_q", "dueling", "prioritized",
                  "n_steps", "exploration_initial_eps", "tune sweep", "tune confirm", "tune compare",
-                 "tune replay", "tune evaluate"):  # fmt: skip
+                 "tune replay", "tune evaluate", "tune paper"):  # fmt: skip
         assert any(word in command for command in COMMANDS), word
 
 
@@ -45,7 +46,7 @@ def test_the_guide_s_commands_run_in_order(tmp_path, monkeypatch):
         words = shlex.split(command)[1:]
         kind = words[0] if not words[0].startswith("-") else "search"
         short = [*SHORT[kind], *(FITTED if "fqi" in words else ())]
-        if kind in ("confirm", "compare", "replay", "evaluate"):
+        if kind in ("confirm", "compare", "replay", "evaluate", "paper"):
             # A search with small budgets has a name of its own.
             words = [word.replace("dqn-native-CartPole-v1", name) for word in words]
         shell = tune(*words, *short)
@@ -54,5 +55,7 @@ def test_the_guide_s_commands_run_in_order(tmp_path, monkeypatch):
             name = re.search(r"^Study (\S+):", shell.out, re.M).group(1)
         if kind == "train":
             assert (Path(words[words.index("-o") + 1]) / "training.html").is_file(), command
+        if kind == "paper":
+            assert "curves.pdf" in shell.out, command
         if kind == "sweep":
             assert "sweep.html" in shell.out, command

@@ -38,6 +38,7 @@ EXTRAS = {
     "minatar": ("minatar", "MinAtar's games"),
     "flappy": ("flappy_bird_gymnasium", "FlappyBird-v0"),
     "video": ("imageio_ffmpeg", "videos of trained agents"),
+    "paper": ("matplotlib", "tune paper: vector figures"),
 }
 
 #: Free space below which a study may not fit: a database, its report and torch's temporary files.
