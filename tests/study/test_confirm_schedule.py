@@ -7,9 +7,10 @@ import random
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from study_fakes import make_plan, search
+from study_fakes import FakeExecutor, make_plan, search
 
 from tuner.core.elimination import clearly_beaten
+from tuner.core.reliability import worst_quarter
 from tuner.study.confirm.budget import (
     MIN_SELECT_SEEDS,
     MIN_VERDICT_SEEDS,
@@ -18,10 +19,12 @@ from tuner.study.confirm.budget import (
     fewest_runs,
     within_cost,
 )
+from tuner.study.confirm.choice import choice_of
 from tuner.study.confirm.schedule import WORST, Job, select
 from tuner.study.confirm.stage import ConfirmStage
 from tuner.study.confirm.verdict import verdict
 from tuner.study.reading.study import load
+from tuner.study.search.progress import NoProgress
 
 
 @given(st.integers(0, 300), st.integers(0, 12), st.integers(0, 4), st.integers(3, 30))
@@ -181,3 +184,34 @@ def test_how_long_trials_took_has_no_say_in_what_is_trained_again(tmp_path):
     slower = tuple(dataclasses.replace(t, duration_s=t.duration_s * (1 + t.number)) for t in data.trials)
     stages = [ConfirmStage(plan, found) for found in (data, dataclasses.replace(data, trials=slower))]
     assert stages[0].describe() == stages[1].describe()
+
+
+def test_the_worst_objective_chooses_the_setting_whose_worst_quarter_is_highest():
+    def score(job):
+        if job.key == "a":  # higher on average, and one run in four fails
+            return 100.0 if job.replicate % 4 == 3 else 500.0
+        return 380.0 + job.replicate % 3 if job.key == "b" else 50.0 + job.replicate
+
+    shared, choice = Allocation(3, 8, 24, 3, 1), choice_of("worst")
+    results = {Job(key, "select", r): score(Job(key, "select", r)) for key in "abc" for r in range(8)}
+    rules = {"worst": (choice.beaten, choice.value), "late": (clearly_beaten,)}
+    assert {name: select(("a", "b", "c"), shared, results, *rule).winner for name, rule in rules.items()} == {
+        "worst": "b",
+        "late": "a",
+    }
+    alone = {Job(key, "select", r): None for key in "ab" for r in range(12)}
+    assert select(("a", "b"), dataclasses.replace(shared, finalists=2), alone, *rules["worst"]).winner == "a"
+
+
+def test_a_study_by_its_worst_quarter_is_searched_by_late_and_chosen_by_the_worst_quarter_of_the_select_seeds(tmp_path):
+    plan = make_plan(f"sqlite:///{tmp_path}/w.db", trials=30, pruner="none", objective="worst", startup_trials=3)
+    search(plan)
+    stage = ConfirmStage(plan, load(plan.name, plan.storage))
+    for _, supervisor in stage.passes({"numeric_path": "none"}, NoProgress()):
+        FakeExecutor(lanes=3).run(supervisor)
+        supervisor.close()
+    found = load(plan.name, plan.storage).confirmation
+    assert (found.objective, found.chosen_by, found.complete) == ("late", "worst_quarter", True)
+    left = [c for c in found.finalists if c.dropped_after is None]
+    quarters = {c.key: worst_quarter(found.scores(c, "select")) for c in left}
+    assert quarters[found.winner_key] == max(quarters.values())

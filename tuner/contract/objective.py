@@ -9,6 +9,8 @@ late      mean of ``m`` over the last ``ceil(n / 3)`` grid points    how good th
 final     ``m[n]``                                                   what the last policy does
 best      ``max(m)``                                                 the best policy seen
 auc       ``sum(m[i] * (g[i] - g[i-1])) / g[n]``                     how fast it learns (area under the curve)
+worst     as ``late``                                                likewise; the confirm stage chooses the winner by
+                                                                     the mean of the worst quarter of its seeds
 ========  =========================================================  ==========================================
 
 A trial trained with several seeds scores the mean of its runs' scores.
@@ -55,6 +57,7 @@ OBJECTIVES: dict[str, Callable[[Sequence[int], Sequence[float]], float]] = {
     "final": final,
     "best": best,
     "auc": auc,
+    "worst": late,
 }
 
 

@@ -56,7 +56,7 @@ class StudyRecipe:
     eval_episodes: int | None = declare(None, "Episodes of each evaluation.", kind="int", low=1, pinned=True)
     seeds_per_trial: int = declare(1, "Seeds each trial is trained with.", kind="int", low=1, pinned=True)
     objective: str = declare(
-        "late", "From a run's evaluations to its score.", pinned=True, choices=("late", "final", "best", "auc")
+        "late", "From a run's evaluations to its score.", pinned=True, choices=("late", "final", "best", "auc", "worst")
     )
     sampler: str = declare("tpe", "Who proposes.", pinned=True, choices=tuple(SAMPLERS))
     pruner: str = declare(

@@ -116,6 +116,7 @@ class Confirmation:
         settings: What was asked for (``--confirm`` and the like) and how the budget was shared out.
         until: What ends the verdict by its results; None where its number of seeds is fixed.
         standings: Where each comparison stands then, by the baseline's key.
+        chosen_by: What the winner was chosen by: ``mean`` over the select seeds, or their ``worst_quarter``.
     """
 
     study: str
@@ -130,6 +131,7 @@ class Confirmation:
     settings: Mapping[str, Any] = field(default_factory=dict)
     until: Until | None = None
     standings: Mapping[str, Standing] = field(default_factory=dict)
+    chosen_by: str = "mean"
 
     @property
     def finalists(self) -> tuple[Contestant, ...]:

@@ -61,6 +61,8 @@ def seed_curves(
     figure = canvas(460, x_title=clock, y_title="mean return of an evaluation")
     for curve, look in zip(curves, looks or _looks(len(curves)), strict=True):
         thin, *rest = _curve(curve, look)
+        if curve is curves[0] and "worst_quarter" in curve:
+            rest.append(_worst_quarter(curve, look))
         figure.add_traces(rest if looks and len(curves) > MOST_WITH_SEEDS else [thin, *rest])
     threshold_line(figure, threshold)
     figure.update_layout(margin={"t": 30 + 18 * max(0, len(curves) - 2)})
@@ -106,6 +108,18 @@ def _curve(curve: Mapping[str, Any], look: Look) -> list[go.Scatter]:
         hovertemplate=f"step %{{x:,}}<br>interquartile mean %{{y:.4~g}}<extra>{title}</extra>",
     )
     return [thin, band, bold] if held else [thin, bold]
+
+
+def _worst_quarter(curve: Mapping[str, Any], look: Look) -> go.Scatter:
+    """Return the mean of the worst quarter of a setting's seeds at each step."""
+    return go.Scatter(
+        x=curve["step"],
+        y=curve["worst_quarter"],
+        mode="lines",
+        name=f"{figure_text(curve['title'])}, worst quarter",
+        line={"color": look.colour, "width": 2, "dash": "dot"},
+        hovertemplate="step %{x:,}<br>worst quarter %{y:.4~g}<extra></extra>",
+    )
 
 
 def confirmed_scores(rows: Sequence[Mapping[str, Any]], looks: Sequence[Look] = ()) -> go.Figure | None:

@@ -10,7 +10,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from tuner.core.reliability import worst_quarter
 from tuner.core.statistics import Estimate, interquartile_mean, iqm_interval, mean_interval
+from tuner.report.numbers.reliability import reliability, worst_quarter_by_step
 from tuner.report.numbers.sequential import mean_in_range, standing_numbers, unfixed, until
 from tuner.result.confirmation import Confirmation, ConfirmRun, Contestant, Phase
 from tuner.result.curve import CurvePoint
@@ -32,10 +34,11 @@ def evidence(data: StudyData) -> dict[str, Any] | None:
     winner = confirmation.winner
     by_search = _by_search(data, confirmation)
     objectives = tuple(dict.fromkeys((confirmation.objective, *OBJECTIVES)))
-    rows = [_contestant(confirmation, c, objectives) for c in confirmation.contestants]
+    rows = [_contestant(confirmation, c, objectives, data.reward_threshold) for c in confirmation.contestants]
     return {
         "stage": stage(confirmation),
         "objective": confirmation.objective,
+        "chosen_by": confirmation.chosen_by,
         "seeds": confirmation.seeds,
         "steps": {"searched": confirmation.searched_steps, "confirmed": confirmation.steps_spent},
         "settings": dict(confirmation.settings),
@@ -55,7 +58,9 @@ def stage(confirmation: Confirmation) -> str:
     return "select" if confirmation.winner is None else "done" if confirmation.complete else "verdict"
 
 
-def _contestant(confirmation: Confirmation, contestant: Contestant, objectives: Sequence[str]) -> dict[str, Any]:
+def _contestant(
+    confirmation: Confirmation, contestant: Contestant, objectives: Sequence[str], threshold: float | None
+) -> dict[str, Any]:
     select = confirmation.scores(contestant, "select")
     verdict = {o: confirmation.scores(contestant, "verdict", o) for o in objectives}
     return {
@@ -74,6 +79,7 @@ def _contestant(confirmation: Confirmation, contestant: Contestant, objectives: 
             "outcomes": [run.outcome for run in contestant.phase("select")],
             "scores": list(select),
             "mean": sum(select) / len(select) if select else None,
+            "worst_quarter": worst_quarter(select) if select else None,
         },
         "verdict": {
             "seeds": [run.seed for run in contestant.phase("verdict")],
@@ -81,6 +87,7 @@ def _contestant(confirmation: Confirmation, contestant: Contestant, objectives: 
             "scores": {o: list(scores) for o, scores in verdict.items()},
             "estimates": {o: _estimate(iqm_interval(scores), confirmation) for o, scores in verdict.items() if scores},
             "mean": None if confirmation.until is None else mean_in_range(confirmation, contestant),
+            "reliability": reliability(confirmation, contestant, threshold),
         },
     }
 
@@ -189,6 +196,7 @@ def _curves(confirmation: Confirmation) -> list[dict[str, Any]]:
         if runs:
             row = {"key": contestant.key, "name": contestant.name, "role": contestant.role, "phase": phase}
             drawn = seed_curves(runs)
+            drawn["worst_quarter"] = worst_quarter_by_step(runs, drawn["step"])
             if confirmation.until is not None and phase == "verdict":
                 drawn |= {end: [None] * len(drawn["step"]) for end in ("low", "high")}
             curves.append({**row, "backend": contestant.backend, **drawn})

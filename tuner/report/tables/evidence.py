@@ -6,7 +6,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from tuner.report.tables.trials import Cell
-from tuner.report.words.evidence import caption, contestant_title, luck_sentences, probability_text, range_text
+from tuner.report.words.evidence import (
+    CHOSEN_BY,
+    caption,
+    contestant_title,
+    luck_sentences,
+    probability_text,
+    range_text,
+)
+from tuner.report.words.reliability import share_text
 from tuner.text import number
 
 #: Score to its column.
@@ -29,13 +37,16 @@ def evidence_view(found: Mapping[str, Any] | None) -> dict[str, Any] | None:
         if any(curve["phase"] == "verdict" for curve in found["curves"])
         else "Learning curves on the selection's seeds",
         "columns": [
-            "who", "trained by", "search score", "select mean", "select seeds", "verdict seeds",
+            "who", "trained by", "search score", f"select {CHOSEN_BY[found['chosen_by']]}", "select seeds",
+            "verdict seeds",
             *(f"verdict: {SCORES[o]}" for o in objectives),
         ],
-        "rows": [_row(row, objectives) for row in rows],
+        "rows": [_row(row, objectives, found["chosen_by"]) for row in rows],
         "comparison_columns": _comparison_columns(found),
         "comparison_rows": _comparison_rows(found, objectives) if found["until"] is None else _sequence_rows(found),
         "until": found["until"],
+        "reliability_columns": ["who", "verdict seeds", "worst seed", "worst quarter", "reach the threshold"],
+        "reliability_rows": [_reliability(row, found) for row in rows if row["verdict"]["reliability"] is not None],
     }  # fmt: skip
 
 
@@ -66,7 +77,7 @@ def score_rows(found: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _row(row: Mapping[str, Any], objectives: list[str]) -> list[Cell]:
+def _row(row: Mapping[str, Any], objectives: list[str], chosen_by: str) -> list[Cell]:
     title = contestant_title(row)
     dropped = f"{len(row['select']['seeds'])}" + (", then dropped" if row["dropped_after"] is not None else "")
     verdict = row["verdict"]
@@ -74,7 +85,7 @@ def _row(row: Mapping[str, Any], objectives: list[str]) -> list[Cell]:
         Cell(title, title),
         Cell(row["backend"], row["backend"]),
         Cell(number(row["search_score"]), row["search_score"]),
-        Cell(number(row["select"]["mean"]), row["select"]["mean"]),
+        Cell(number(row["select"][chosen_by]), row["select"][chosen_by]),
         Cell(dropped, len(row["select"]["seeds"])),
         Cell(str(len(verdict["seeds"])), len(verdict["seeds"])),
     ]
@@ -82,6 +93,20 @@ def _row(row: Mapping[str, Any], objectives: list[str]) -> list[Cell]:
         estimate = verdict["estimates"].get(objective)
         cells.append(Cell("–", None) if estimate is None else Cell(caption(estimate), estimate["value"]))
     return cells
+
+
+def _reliability(row: Mapping[str, Any], found: Mapping[str, Any]) -> list[Cell]:
+    title, mine = contestant_title(row), row["verdict"]["reliability"]
+    worst, reached = mine["worst"], mine["reached"]
+    return [
+        Cell(title, title),
+        Cell(str(len(row["verdict"]["seeds"])), len(row["verdict"]["seeds"])),
+        Cell(worst["outcome"] if worst["score"] is None else number(worst["score"], 3), worst["score"]),
+        Cell(number(mine["worst_quarter"], 3), mine["worst_quarter"]),
+        Cell(f"{reached['runs']} of {reached['n']} ({share_text(reached, found['until'])})", reached["share"])
+        if reached is not None
+        else Cell("–", None),
+    ]
 
 
 def _comparison_columns(found: Mapping[str, Any]) -> list[str]:

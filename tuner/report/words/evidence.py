@@ -6,12 +6,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from tuner.hyperparameters import BACKENDS
+from tuner.report.words.reliability import reliability_sentence
 from tuner.report.words.sequential import basis_sentences, sequence_sentence
 from tuner.result.confirmation import TITLES
 from tuner.text import counted, large, listed, number, sentence, value_text
 
 #: Backend to what it is called.
 BACKEND_NAMES = {str(name): called for name, called in BACKENDS.items()}
+
+#: What the selection went by, in words.
+CHOSEN_BY = {"mean": "mean", "worst_quarter": "worst quarter"}
 
 #: Fewer seeds than these make intervals that hold the truth clearly less often than they say.
 FEW_SEEDS = 5
@@ -104,6 +108,7 @@ def verdict(found: Mapping[str, Any] | None, params: Mapping[str, Any] | None = 
         sentences.append("Its values: " + ", ".join(f"{k} {value_text(v)}" for k, v in params.items()) + ".")
     sentences += tied_sentence(found)
     sentences += [comparison_sentence(c, rows, found["objective"]) for c in found["comparisons"]]
+    sentences += reliability_sentence(winner, found["until"])
     sentences += basis_sentences(found["until"])
     sentences.append(cost_sentence(found))
     return sentences
@@ -115,7 +120,10 @@ def tied_sentence(found: Mapping[str, Any]) -> list[str]:
         return []
     names = listed([str(name) for name in found["tied"]])
     winner = next(row["name"] for row in found["contestants"] if row["key"] == found["winner"])
-    return [f"The selection could not tell {winner} from {names}; it was taken for its higher mean."]
+    return [
+        f"The selection could not tell {winner} from {names}; it was taken for its higher "
+        f"{CHOSEN_BY[found['chosen_by']]}."
+    ]
 
 
 def _selecting(found: Mapping[str, Any]) -> str:

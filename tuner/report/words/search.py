@@ -21,6 +21,7 @@ OBJECTIVE_NAMES = {
     "final": "the mean return of a run's last evaluation",
     "best": "the mean return of a run's best evaluation",
     "auc": "the mean return over all of a run's evaluations (area under the learning curve)",
+    "worst": "the mean return over the last third of a run's evaluations; fresh seeds choose by their worst quarter",
 }
 #: Outcome to what happened to its trials.
 ENDINGS = {

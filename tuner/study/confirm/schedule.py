@@ -2,7 +2,7 @@
 
 *Select* goes by sequential elimination. Every finalist trains with the same first seeds; after each round those that
 the leader clearly beats are dropped, and the runs they would have taken go to the undecided, until one is left or the
-runs are spent. The winner has the highest mean select score of those left; :mod:`~tuner.study.confirm.verdict` follows.
+runs are spent. The winner has the highest mean select score of those left. :mod:`~tuner.study.confirm.verdict` follows.
 
 As results decide alone, a stage that was interrupted goes on where it stopped, and ends as if it had not been.
 """
@@ -54,7 +54,11 @@ class Selection:
 
 
 def select(
-    finalists: Sequence[str], allocation: Allocation, results: Mapping[Job, float | None], rule: Rule
+    finalists: Sequence[str],
+    allocation: Allocation,
+    results: Mapping[Job, float | None],
+    rule: Rule,
+    value: Callable[[Sequence[float]], float] | None = None,
 ) -> Selection:
     """Return where the selection stands.
 
@@ -64,6 +68,7 @@ def select(
         results: Score of each run that has ended: :data:`WORST` for one that diverged, which then counts as the worst
             of the round, and None for one that failed, which is left out.
         rule: Names the clearly beaten.
+        value: What the winner has the highest of, from a setting's scores; None: their mean.
     """
     alive = list(finalists[: allocation.finalists])
     dropped: dict[str, int] = {}
@@ -83,8 +88,8 @@ def select(
             alive = [key for key in alive if key not in beaten]
         further = min(FURTHER_SEEDS, (allocation.select_runs - spent) // len(alive))
         if len(alive) == 1 or further == 0:
-            # Of equal means the more promising one wins: max() keeps the first.
-            winner = max(alive, key=lambda key: _mean(scores[key]))
+            # Of equal ones the more promising one wins: max() keeps the first.
+            winner = max(alive, key=lambda key: (value or mean)(scores[key]) if scores[key] else WORST)
             return Selection((), tuple(alive), dropped, winner)
         seeds += further
         spent += further * len(alive)
@@ -106,5 +111,6 @@ def _scores(
     return {key: [max(score, floor) for score in known[key]] for key in alive}
 
 
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values) if values else WORST
+def mean(values: Sequence[float]) -> float:
+    """Return the mean of at least one value."""
+    return sum(values) / len(values)

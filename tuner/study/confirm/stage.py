@@ -12,7 +12,6 @@ from typing import Any, cast
 import optuna
 
 from tuner.contract.rules import CURRENT, rules_of
-from tuner.core.elimination import clearly_beaten
 from tuner.hyperparameters import BACKENDS, Backend, algorithm_class, from_mapping
 from tuner.plan.cost import work
 from tuner.plan.naming import confirm_name
@@ -22,6 +21,7 @@ from tuner.result.sequential import Until
 from tuner.result.study import StudyData
 from tuner.study.confirm.affordable import affordable
 from tuner.study.confirm.budget import allocate, fewest_runs, within_cost
+from tuner.study.confirm.choice import choice_of
 from tuner.study.confirm.contestants import baselines, finalists, on_backend, with_other_backend
 from tuner.study.confirm.ledger import ScheduleAsker, Wanted, results_of
 from tuner.study.confirm.schedule import Job, Selection, rounds, select
@@ -69,7 +69,7 @@ class ConfirmStage:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._recipe = recipe = plan.recipe
-        self._ends, self._clock = ends, clock
+        self._ends, self._clock, self._choice = ends, clock, choice_of(recipe.objective)
         backend, algorithm = plan.backend, plan.algorithm
         main = backend if recipe.confirm_backend in (None, "both") else str(recipe.confirm_backend)
         self._plan = plan
@@ -262,17 +262,16 @@ class ConfirmStage:
     def selection(self, results: Mapping[Job, float | None]) -> Selection:
         """Return where the select phase stands."""
         assert self.allocation is not None
-        return select(
-            [c.key for c in self.contestants if c.role == "finalist"], self.allocation, results, clearly_beaten
-        )
+        everyone, choice = [c.key for c in self.contestants if c.role == "finalist"], self._choice
+        return select(everyone, self.allocation, results, choice.beaten, choice.value)
 
     def _standing(self, results: Mapping[Job, float | None]) -> str:
         assert self.allocation is not None
         selection, seeds = self.selection(results), self.allocation.verdict_seeds
         if self.until is None or selection.winner is None:
-            return standing(self._everyone(results), selection, results, seeds)
+            return standing(self._everyone(results), selection, results, seeds, self._choice)
         sure = self._verdict(results).standings
-        return standing(self._everyone(results), selection, results, self.until.seeds, sure)
+        return standing(self._everyone(results), selection, results, self.until.seeds, self._choice, sure)
 
     def _everyone(self, results: Mapping[Job, float | None]) -> tuple[Contestant, ...]:
         return with_other_backend(self.contestants, self.selection(results).winner, self._other, self._plan.algorithm)

@@ -7,6 +7,7 @@ from statistics import mean
 
 from tuner.result.confirmation import Contestant, Phase
 from tuner.result.sequential import Standing, standing_text
+from tuner.study.confirm.choice import MEAN, Choice
 from tuner.study.confirm.schedule import WORST, Job, Selection
 from tuner.text import counted, number
 
@@ -16,6 +17,7 @@ def standing(
     selection: Selection,
     results: Mapping[Job, float | None],
     seeds: int,
+    choice: Choice = MEAN,
     sure: Mapping[str, Standing] | None = None,
 ) -> str:
     """Return how many settings are left and which is ahead; once one is selected, its scores beside the baselines'.
@@ -25,11 +27,12 @@ def standing(
         selection: Where the select phase stands.
         results: Score of each run that has ended, as for :func:`tuner.study.confirm.schedule.select`.
         seeds: Verdict seeds of each.
+        choice: What the winner is chosen by.
         sure: How sure each comparison is, by the baseline's key, where the verdict goes on until they are.
     """
     names, titles = {c.key: c.name for c in contestants}, {c.key: c.title for c in contestants}
     if selection.winner is None:
-        so_far = {key: mean(found) for key in selection.alive if (found := _scores(results, key, "select"))}
+        so_far = {key: choice.value(found) for key in selection.alive if (found := _scores(results, key, "select"))}
         left = f"{counted(len(selection.alive), 'setting')} left"
         if not so_far:
             return left

@@ -8,11 +8,11 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tuner.core.elimination import clearly_beaten
 from tuner.core.statistics import mean_interval
 from tuner.result.confirmation import Confirmation, ConfirmRun, Contestant
 from tuner.result.sequential import Until
 from tuner.study.confirm.budget import Allocation
+from tuner.study.confirm.choice import MEAN, Choice, choice_of
 from tuner.study.confirm.contestants import with_other_backend
 from tuner.study.confirm.ledger import run_of, score_of
 from tuner.study.confirm.schedule import WORST, Job, Selection, select
@@ -42,7 +42,9 @@ def read_confirmation(searched: StoredStudy, confirmed: StoredStudy) -> Confirma
     objective = str(stored["objective"])
     everyone = tuple(Contestant(**row) for row in stored["contestants"])
     results = {Job(k, r.phase, r.replicate): score_of(r, objective) for k, mine in runs.items() for r in mine}
-    selection = select([c.key for c in everyone if c.role == "finalist"], allocation, results, clearly_beaten)
+    choice = choice_of(objective)
+    searched_for = [c.key for c in everyone if c.role == "finalist"]
+    selection = select(searched_for, allocation, results, choice.beaten, choice.value)
     everyone = with_other_backend(everyone, selection.winner, stored["other_backend"], str(stored["algorithm"]))
     # A baseline that is the winner itself has nothing to add.
     everyone = tuple(c for c in everyone if c.role == "finalist" or c.key != selection.winner)
@@ -55,7 +57,8 @@ def read_confirmation(searched: StoredStudy, confirmed: StoredStudy) -> Confirma
     names = {c.key: c.name for c in everyone if c.role == "finalist"}
     return Confirmation(
         study=searched.name,
-        objective=objective,
+        objective="late" if objective == "worst" else objective,
+        chosen_by="worst_quarter" if objective == "worst" else "mean",
         grid=tuple(stored["grid"]),
         contestants=tuple(
             dataclasses.replace(
@@ -69,7 +72,7 @@ def read_confirmation(searched: StoredStudy, confirmed: StoredStudy) -> Confirma
         complete=judged is not None and not judged.wanted,
         seeds=allocation.verdict_seeds if until is None else until.seeds,
         searched_steps=int(stored["searched_steps"]),
-        tied=tuple(names[k] for k in tied(selection, results)),
+        tied=tuple(names[k] for k in tied(selection, results, choice)),
         settings={**stored["settings"], "allocation": stored["allocation"]},
         until=until,
         standings={} if judged is None else judged.standings,
@@ -84,18 +87,18 @@ def until_of(stored: Mapping[str, Any] | None) -> Until | None:
     return Until(**{**stored, "bounds": None if bounds is None else (bounds[0], bounds[1])})
 
 
-def tied(selection: Selection, results: Mapping[Job, float | None]) -> list[str]:
+def tied(selection: Selection, results: Mapping[Job, float | None], choice: Choice = MEAN) -> list[str]:
     """Return who cannot be told apart from the winner: those left, then those dropped whose intervals overlap.
 
     Each comparison of the elimination errs in one of twenty, and there are many: of equal finalists some are dropped.
     """
     if selection.winner is None:
         return []
-    scores = {
+    scores: dict[str, list[float]] = {
         key: [s for job, s in results.items() if job.key == key and job.phase == "select" and s not in (None, WORST)]
         for key in (*selection.alive, *selection.dropped_after)
     }
-    ends = {key: _ends(mine) for key, mine in scores.items() if mine}
+    ends = {key: _ends(choice.parts(mine)) for key, mine in scores.items() if mine}
     low, high = ends.get(selection.winner, (math.inf, -math.inf))
     overlapping = {key for key, (down, up) in ends.items() if down <= high and low <= up}
     return [k for k in scores if k != selection.winner and (k in selection.alive or k in overlapping)]

@@ -1,0 +1,36 @@
+"""How reliable the winner is, in plain words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tuner.text import counted, number
+
+
+def reliability_sentence(winner: Mapping[str, Any], until: Mapping[str, Any] | None) -> list[str]:
+    """Return the worst that its seeds have shown; nothing before there is a score.
+
+    Args:
+        winner: A contestant of the evidence.
+        until: ``evidence.until``.
+    """
+    found = winner["verdict"]["reliability"]
+    if found is None:
+        return []
+    worst, seeds = found["worst"], counted(len(winner["verdict"]["seeds"]), "seed")
+    how = f"scored {number(worst['score'], 3)}" if worst["score"] is not None else worst["outcome"].replace("_", " ")
+    quarter = f"the worst quarter {number(found['worst_quarter'], 3)} on average"
+    return [f"Of its {seeds} the worst ({worst['seed']}) {how}, {quarter}{_reached(found['reached'], until)}."]
+
+
+def _reached(found: Mapping[str, Any] | None, until: Mapping[str, Any] | None) -> str:
+    if found is None:
+        return ""
+    return f"; {found['runs']} of {found['n']} reach {number(found['threshold'])} ({share_text(found, until)})"
+
+
+def share_text(found: Mapping[str, Any], until: Mapping[str, Any] | None) -> str:
+    """Return ``a share of 0.80, 95 % interval 0.44 to 0.97``."""
+    sure = "95 % interval" if until is None else f"at {until['level']:g} and every look"
+    return f"a share of {found['share']:.2f}, {sure} {found['low']:.2f} to {found['high']:.2f}"
