@@ -117,7 +117,7 @@ def test_the_table_s_numbers_are_the_document_s_with_all_digits(document):
     wanted = estimates_of(document)
     assert len(rows) == len(wanted) >= 2
     for row, (estimate, compared) in zip(rows, wanted, strict=True):
-        shown = [number_of(row[key]) for key in ("iqm", "iqm_low", "iqm_high")]
+        shown = [number_of(row[key]) for key in ("interquartile_mean", "low", "high")]
         assert shown == [estimate["value"], estimate["low"], estimate["high"]]
         if compared is None:
             assert row["difference"] == row["probability"] == row["result"] == ""
@@ -283,6 +283,24 @@ def test_hyperparameters_are_all_there(study, rates):
     text = hyperparameters_tex(paper_of(rates))
     assert r"learning\_rate & 0.0001, 0.001, 0.01 \\" in text and r"batch\_size & 64 \\" in text
     assert r"hyperparameter & trial" in hyperparameters_tex(paper_of(study))
+
+
+def test_where_results_decided_the_number_of_seeds_no_interval_for_a_fixed_one_is_given(study):
+    found = json.loads(json.dumps(study["evidence"]))
+    found["until"] = {"level": 0.95, "seeds": 50, "bounds": [0, 500], "bounds_hold": True}
+    for row in found["contestants"]:
+        row["verdict"]["mean"] = {"value": 300.5, "low": 250.25, "high": 350.5, "level": 0.95}
+    for row in found["comparisons"]:
+        row["sequence"] = {"mean": 40.5, "low": 10.25, "high": 70.5, "n": 20}
+        row["scores"]["late"]["probability"].update(kind="sequential", low=None, high=None)
+    paper = paper_of({**study, "evidence": found})
+    rows = list(csv.DictReader(io.StringIO(results_csv(paper))))
+    assert [rows[0][key] for key in ("mean", "low", "high")] == ["300.5", "250.25", "350.5"]
+    assert [rows[1][f"difference{end}"] for end in ("", "_low", "_high")] == ["40.5", "10.25", "70.5"]
+    text = methods_markdown(paper)
+    assert "[@waudbysmith2024]" in text and "at most 50 seeds" in text and "bootstrap" not in text
+    found["until"]["bounds_hold"] = None
+    assert "[@lai1976; @wang2024]" in methods_markdown(paper_of({**study, "evidence": found}))
 
 
 def test_a_search_without_a_verdict_is_no_result(study):

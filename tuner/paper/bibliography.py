@@ -53,6 +53,10 @@ ENTRIES: dict[str, tuple[str, dict[str, str]]] = {
         "journal": "Scandinavian Journal of Statistics",
         "volume": "6", "number": "2", "pages": "65--70", "year": "1979",
     }),
+    "lai1976": ("article", {
+        "author": "Lai, Tze Leung", "title": "On Confidence Sequences", "journal": "The Annals of Statistics",
+        "volume": "4", "number": "2", "pages": "265--280", "year": "1976", "doi": "10.1214/aos/1176343406",
+    }),
     "lam2015": ("inproceedings", {
         "author": "Lam, Siu Kwan and Pitrou, Antoine and Seibert, Stanley",
         "title": "Numba: A {LLVM}-based {Python} {JIT} compiler",
@@ -118,6 +122,11 @@ ENTRIES: dict[str, tuple[str, dict[str, str]]] = {
         "booktitle": "Proceedings of the AAAI Conference on Artificial Intelligence",
         "volume": "30", "year": "2016", "doi": "10.1609/aaai.v30i1.10295",
     }),
+    "wang2024": ("misc", {
+        "author": "Wang, Hongjian and Ramdas, Aaditya",
+        "title": "Anytime-valid t-tests and confidence sequences for {Gaussian} means with unknown variance",
+        "year": "2024", "howpublished": "arXiv:2310.03722",
+    }),
     "wang2016": ("inproceedings", {
         "author": "Wang, Ziyu and Schaul, Tom and Hessel, Matteo and van Hasselt, Hado and Lanctot, Marc and "
         "de Freitas, Nando",
@@ -128,6 +137,12 @@ ENTRIES: dict[str, tuple[str, dict[str, str]]] = {
     "watkins1989": ("phdthesis", {
         "author": "Watkins, Christopher J. C. H.", "title": "Learning from Delayed Rewards",
         "school": "University of Cambridge", "year": "1989",
+    }),
+    "waudbysmith2024": ("article", {
+        "author": "Waudby-Smith, Ian and Ramdas, Aaditya",
+        "title": "Estimating means of bounded random variables by betting",
+        "journal": "Journal of the Royal Statistical Society Series B: Statistical Methodology",
+        "volume": "86", "number": "1", "pages": "1--27", "year": "2024", "doi": "10.1093/jrsssb/qkad009",
     }),
     "zou2008": ("article", {
         "author": "Zou, Guang Yong and Donner, Allan",

@@ -29,7 +29,8 @@ class Group:
         seeds: Of each run.
         outcomes: Of each run.
         scores: Score to that of each run that has one.
-        estimate: Interquartile mean of the deciding score with its interval, or None where no run completed.
+        estimate: Of the deciding score: its interquartile mean with interval (:attr:`Paper.until`: its mean), or None
+            where no run completed.
         curve: Learning curves: ``runs``, and ``step``, ``iqm``, ``low``, ``high``.
         compared: ``difference``, ``probability``, ``result`` (``p_holm`` where there are several comparisons) of the
             deciding score, or None.
@@ -66,6 +67,8 @@ class Paper:
         vary: Field to its values, where a sweep varies one or two.
         provenance: Versions and hardware.
         study: The report's ``study``, ``summary``, ``evidence`` and ``figures``, for a study alone.
+        until: The report's ``evidence.until`` where results decided how many seeds there are: then estimates are means
+            of runs, and differences of means, with confidence sequences.
     """
 
     kind: Kind
@@ -83,6 +86,12 @@ class Paper:
     provenance: Mapping[str, Any]
     vary: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     study: Mapping[str, Any] = field(default_factory=dict)
+    until: Mapping[str, Any] | None = None
+
+    @property
+    def middle(self) -> str:
+        """What estimates are."""
+        return "interquartile mean" if self.until is None else "mean"
 
     @property
     def corrected(self) -> bool:
@@ -118,7 +127,7 @@ def _of_study(document: Mapping[str, Any]) -> Paper:
             f"Get one with: tune confirm {study['name']}"
         )
     curves = {curve["key"]: curve for curve in titled_curves(found) if curve["phase"] == "verdict"}
-    compared = {row["with"]: row["scores"].get(found["objective"]) for row in found["comparisons"]}
+    compared = {row["with"]: _compared(row, found) for row in found["comparisons"]}
     recipe, budget = study["recipe"], study["space"]["budget"]
     groups = [
         Group(
@@ -128,7 +137,9 @@ def _of_study(document: Mapping[str, Any]) -> Paper:
             seeds=row["verdict"]["seeds"],
             outcomes=row["verdict"]["outcomes"],
             scores=row["verdict"]["scores"],
-            estimate=row["verdict"]["estimates"].get(found["objective"]),
+            estimate=_with_kind(row["verdict"]["mean"])
+            if found.get("until")
+            else row["verdict"]["estimates"].get(found["objective"]),
             curve=curves.get(row["key"], NO_CURVE),
             compared=compared.get(row["key"]),
         )
@@ -150,7 +161,20 @@ def _of_study(document: Mapping[str, Any]) -> Paper:
         differences="the winner minus it",
         provenance=study["provenance"],
         study={key: document[key] for key in ("study", "summary", "evidence", "figures")},
+        until=found.get("until"),
     )
+
+
+def _compared(row: Mapping[str, Any], found: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return what a comparison says of the deciding score; after ``--until`` the sequence of mean differences."""
+    scores, sequence = row["scores"].get(found["objective"]), row.get("sequence")
+    if scores is None or sequence is None:
+        return None if found.get("until") else scores
+    return {**scores, "difference": _with_kind({**sequence, "value": sequence["mean"]})}
+
+
+def _with_kind(mean: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    return mean and {**mean, "kind": "sequential" if mean["low"] is None else "interval"}
 
 
 def _of_comparison(document: Mapping[str, Any]) -> Paper:

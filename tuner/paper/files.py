@@ -19,7 +19,7 @@ from tuner.paper.tables import hyperparameters_tex, latex, results_csv, results_
 CAPTIONS = {
     "curves": "Learning curves: interquartile means over seeds with 95 % intervals; thin lines, where there are any, "
     "are single seeds.",
-    "scores": "Score of each run (dots), and interquartile means with 95 % intervals.",
+    "scores": "Score of each run (dots), and what the table gives of them with its intervals.",
     "values": "Scores against values of the hyperparameter; the line joins interquartile means with 95 % intervals.",
     "history": "Scores in the search, one run each: the highest of many flatters, and is no result.",
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tuner.core.statistics import CONFIDENCE, RESAMPLES
@@ -172,6 +172,25 @@ def _ended(paper: Paper) -> str:
 
 
 def _statistics(paper: Paper) -> list[str]:
+    return _fixed(paper) if paper.until is None else _sequential(paper.until)
+
+
+def _sequential(until: Mapping[str, Any]) -> list[str]:
+    basis = (
+        "differences are taken for normal, of unknown mean and variance [@lai1976; @wang2024]"
+        if not until["bounds_hold"]
+        else f"returns lie from {until['bounds'][0]:g} to {until['bounds'][1]:g} [@waudbysmith2024]"
+    )
+    return [
+        "How many seeds there are was decided by the results: the verdict went on until the winner was told from each "
+        f"baseline (at most {counted(int(until['seeds']), 'seed')}). We therefore report means with confidence "
+        f"sequences, which hold at every look and for all comparisons together with {until['level']:.0%}, on the "
+        f"differences of runs of one seed; {basis}.",
+        "Learning curves show interquartile means [@agarwal2021].",
+    ]
+
+
+def _fixed(paper: Paper) -> list[str]:
     sentences = [
         "We report interquartile means over seeds [@agarwal2021] with "
         f"{CONFIDENCE:.0%} bootstrap intervals (bias-corrected and accelerated [@efron1987], {RESAMPLES:,} resamples, "

@@ -11,7 +11,7 @@ from typing import Any
 from tuner.paper.content import Group, Paper
 from tuner.report.tables.evidence import RESULTS
 from tuner.report.words.evidence import probability_text, range_text, round_like
-from tuner.text import NOTHING, number, printable, typed_text
+from tuner.text import NOTHING, number, printable, sentence, typed_text
 
 #: What LaTeX reads as its own.
 _SPECIAL = str.maketrans({
@@ -31,7 +31,12 @@ def results_tex(paper: Paper) -> str:
     """Return the table of results: interquartile mean with interval, and what is compared, a row for each setting."""
     fields = list(paper.groups[0].values) if paper.vary else []
     several = any(g.compared for g in paper.groups)
-    heads = [*(fields or ["setting"]), "runs", f"{paper.objective} score", "95 % interval"]
+    heads = [
+        *(fields or ["setting"]),
+        "runs",
+        f"{paper.objective} score",
+        "95 % interval" if paper.until is None else f"{paper.until['level']:.0%} sequence",
+    ]
     if several:
         heads += ["difference", "P(better)", *(["p (Holm)"] if paper.corrected else []), "result"]
     bad = any(outcome != "completed" for g in paper.groups for outcome in g.outcomes)
@@ -40,8 +45,8 @@ def results_tex(paper: Paper) -> str:
     names = len(fields) or 1
     note = f" Differences: {paper.differences}." if several else ""
     caption = (
-        f"Interquartile mean of the {paper.objective} score on {paper.env} after {paper.n_timesteps:,} {paper.clock}."
-        f"{note}"
+        f"{sentence(paper.middle)} of the {paper.objective} score on {paper.env} after {paper.n_timesteps:,} "
+        f"{paper.clock}.{note}"
     )
     return _tabular(heads, rows, "l" * names + "r" * (len(heads) - names), caption, "tab:results")
 
@@ -50,7 +55,7 @@ def results_csv(paper: Paper) -> str:
     """Return the same with all digits; empty where there is nothing."""
     fields = list(dict.fromkeys(name for g in paper.groups for name in g.values))
     ends = ("value", "low", "high")
-    heads = ["setting", *fields, "score", "runs", "completed", "iqm", "iqm_low", "iqm_high",
+    heads = ["setting", *fields, "score", "runs", "completed", paper.middle.replace(" ", "_"), "low", "high",
              *(f"difference{end}" for end in ("", "_low", "_high")),
              *(f"probability{end}" for end in ("", "_low", "_high")), "p_value", "p_holm", "result"]  # fmt: skip
     rows = []
@@ -103,7 +108,7 @@ def _names(group: Group, fields: Sequence[str]) -> list[str]:
 def _cells(paper: Paper, group: Group, *, several: bool, bad: bool) -> list[str]:
     estimate, found = group.estimate, group.compared
     cells = [str(len(group.outcomes))]
-    cells += [NOTHING] * 2 if estimate is None else [_point(estimate), range_text(estimate)]
+    cells += [NOTHING] * 2 if estimate is None else [_point(estimate), _range(estimate)]
     if several:
         cells += _compared(found, corrected=paper.corrected)
     if bad:
@@ -122,6 +127,10 @@ def _compared(found: Mapping[str, Any] | None, *, corrected: bool) -> list[str]:
 
 def _point(estimate: Mapping[str, Any]) -> str:
     return number(round_like(estimate["value"]), 3)
+
+
+def _range(estimate: Mapping[str, Any]) -> str:
+    return NOTHING if estimate["kind"] == "sequential" else range_text(estimate)
 
 
 def _value(value: Any) -> str:
