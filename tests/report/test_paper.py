@@ -28,7 +28,7 @@ from tuner.paper.methods import cited, methods_markdown, methods_tex
 from tuner.paper.tables import hyperparameters_tex, latex, results_csv, results_tex, scores_csv
 from tuner.report.pages.comparison import comparison_document
 from tuner.report.pages.document import report_document
-from tuner.report.pages.settings import settings_document
+from tuner.report.pages.settings import render_settings, settings_document
 from tuner.report.tables.comparison import settings_rows
 
 ROOT = Path(__file__).parent.parent.parent
@@ -198,6 +198,12 @@ def test_the_same_data_is_the_same_bytes_in_another_process(study, tmp_path):
         out = tmp_path / f"out{seed}"
         seen.add(tuple((p.name, hashlib.sha256(p.read_bytes()).hexdigest()) for p in sorted(out.iterdir())))
     assert len(seen) == 1
+
+
+def test_the_page_s_own_button_saves_vectors(rates):
+    page = render_settings(rates, "comparison")
+    assert 'toImageButtonOptions: { format: "svg", filename: element.dataset.figure }' in page
+    assert "Plotly.react(element, data, layout, { ...config, ...saved(element) })" in page
 
 
 def test_raw_data_is_packed_as_it_is():

@@ -24,10 +24,11 @@
   const pointer = window.matchMedia("(hover: hover)").matches;
   const buttons = [["toImage", "zoom2d", "pan2d", "resetScale2d"]];
   const config = { responsive: true, displaylogo: false, displayModeBar: pointer ? "hover" : false, modeBarButtons: buttons };
+  const saved = (element) => ({ toImageButtonOptions: { format: "svg", filename: element.dataset.figure } });
 
   const draw = (element) => {
     const { data, layout } = prepared(element);
-    return window.Plotly.react(element, data, layout, config).then(() => {
+    return window.Plotly.react(element, data, layout, { ...config, ...saved(element) }).then(() => {
       if (layout.meta && layout.meta.lines) followTrials(element, layout.meta.lines);
     });
   };
