@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import jinja2
-from markupsafe import Markup
-from plotly.offline import get_plotlyjs
+from markupsafe import Markup, escape
 
 from tuner import durable
 from tuner.report.figures.palette import dark_twins
@@ -17,9 +17,12 @@ from tuner.text import printable
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
 
+#: What draws the figures: plotly.js's own bundle of the trace types that they use, compressed; the page unpacks it.
+PLOTLY = TEMPLATES / "plotly" / "plotly-cartesian.min.js.gz"
+
 
 def render_template(template: str, figures_json: Mapping[str, Any], context: Mapping[str, Any]) -> str:
-    """Return a self-contained page: our style, script and plotly.js inlined once, figures as JSON."""
+    """Return a self-contained page: our style, script and plotly.js (compressed) inlined once, figures as JSON."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -29,11 +32,12 @@ def render_template(template: str, figures_json: Mapping[str, Any], context: Map
         finalize=lambda value: printable(value) if type(value) is str else value,
     )
     environment.tests["grouped"] = lambda key, group: key.startswith(f"{group}-")
+    environment.filters["breakable"] = lambda name: escape(printable(name)).replace("_", Markup("_<wbr>"))
     # Markup only for our own files and for JSON that cannot leave its script element.
     inlined = {
         "style": Markup((TEMPLATES / "style.css").read_text(encoding="utf-8")),
         "script": Markup((TEMPLATES / "page.js").read_text(encoding="utf-8")),
-        "plotly": Markup(get_plotlyjs() if figures_json else ""),
+        "plotly": base64.b64encode(PLOTLY.read_bytes()).decode() if figures_json else "",
         "figures_json": Markup(script_json(figures_json)),
         "twins_json": Markup(script_json(dark_twins())),
     }

@@ -63,11 +63,34 @@
     element.on("plotly_deselect", () => { kept = null; dim(false); trace([]); });
   };
 
+  // plotly.js is in the page as compressed text. Browsers before 2023 cannot unpack it, and say so.
+  const unpacked = async (text) => {
+    const bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+    return new Response(stream).text();
+  };
+  const loadPlotly = async () => {
+    const script = document.createElement("script");
+    script.textContent = await unpacked(document.getElementById("plotly").textContent);
+    document.head.append(script);
+    script.remove();
+  };
+  const explain = () => {
+    const notice = document.createElement("p");
+    notice.className = "notice warning";
+    notice.textContent = "Figures need a browser of 2023 or later. Their numbers are in the JSON file beside this page.";
+    document.querySelector("main").before(notice);
+  };
+
   // One after the other, so that the page can be read while figures appear.
   const elements = [...document.querySelectorAll("[data-figure]")];
   const drawFrom = (i) => { if (i < elements.length) draw(elements[i]).then(() => setTimeout(drawFrom, 0, i + 1)); };
-  drawFrom(0);
-  dark.addEventListener("change", () => elements.forEach(draw));
+  if (elements.length) {
+    loadPlotly().then(() => {
+      drawFrom(0);
+      dark.addEventListener("change", () => elements.forEach(draw));
+    }, explain);
+  }
 
   for (const table of document.querySelectorAll("table.sortable")) {
     const heads = [...table.tHead.rows[0].cells];
