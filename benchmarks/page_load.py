@@ -17,7 +17,10 @@ from page_look import DRAWN, HEIGHT
 
 #: Installed before the page: notes when the first figure is drawn.
 NOTE = """window.addEventListener("DOMContentLoaded", () => {
-  const look = () => { document.querySelector("[data-figure] .main-svg") ? window.firstFigure = performance.now() : setTimeout(look, 5); };
+  const look = () => {
+    if (document.querySelector("[data-figure] .main-svg")) window.firstFigure = performance.now();
+    else setTimeout(look, 5);
+  };
   look();
 })"""
 
