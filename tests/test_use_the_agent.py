@@ -3,6 +3,7 @@
 import json
 import re
 import threading
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -96,6 +97,9 @@ def test_the_service_answers_what_the_agent_does(observations):
             )
             with urllib.request.urlopen(request, timeout=60) as answer:
                 assert json.load(answer) == {"action": agent.act(observation)}
+        for nonsense in (b"[1, 2]", b"left", b'{"place": 1}'):
+            with pytest.raises(urllib.error.HTTPError, match="400"):
+                urllib.request.urlopen(f"http://127.0.0.1:{server.server_port}", nonsense, timeout=60)
     finally:
         server.shutdown()
         server.server_close()

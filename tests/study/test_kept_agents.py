@@ -18,6 +18,7 @@ from synthetic import value
 
 import tuner
 import tuner.api
+from tuner.cli.app import main
 from tuner.cli.confirm_command import agent_lines
 from tuner.cli.delete_command import command as delete_command
 from tuner.contract.outcome import EvalPoint, Outcome
@@ -221,6 +222,20 @@ def test_a_search_keeps_the_agents_of_the_best_and_of_the_median_seed_and_says_w
     }
     page = (REPORT / "index.html").read_text()
     assert "<code>reports/s/agents/median</code>" in page and "tuner.load_agent(" in page
+
+
+def test_show_names_the_agents_of_this_very_verdict(study, capsys):
+    assert main(["show", "s"]) == 0
+    assert "agents: reports/s/agents/best, reports/s/agents/median" in capsys.readouterr().out
+    model = REPORT / "agents" / "best" / "model.json"
+    model.write_text(model.read_text().replace(f'"seed": {study.agents["best"].seed}', '"seed": 1'))
+    assert main(["show", "s"]) == 0
+    assert "agents: reports/s/agents/median" in capsys.readouterr().out
+
+
+def test_a_folder_above_the_agents_names_one(study):
+    with pytest.raises(InputError, match=r"There is one in reports/s/agents/best\.$"):
+        tuner.load_agent("reports/s")
 
 
 def test_the_same_command_again_writes_no_agent_again(study):

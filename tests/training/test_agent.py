@@ -96,6 +96,19 @@ def test_an_environment_that_does_not_fit_is_named(tmp_path):
         agent.act(np.zeros(6, np.float32))
 
 
+@pytest.mark.parametrize("wrong", [{"place": 1}, 3, [1.0, 2.0], None, {"place": 9, "lights": [0, 1], "wind": "north"}])
+def test_what_is_no_observation_of_the_environment_is_one_line(wrong, tmp_path):
+    save(spec(env="test/Places-v0"), tmp_path)
+    with pytest.raises(InputError, match=r"This is no observation of test/Places-v0: \w+Error"):
+        tuner.load_agent(tmp_path).act(wrong)
+
+
+def test_numbers_that_are_too_few_are_no_observation(tmp_path):
+    save(spec(), tmp_path)
+    with pytest.raises(InputError, match=r"no observation of CartPole-v1: ValueError: \(3,\) numbers, not \(4,\)"):
+        tuner.load_agent(tmp_path).act([1.0, 2.0, 3.0])
+
+
 def test_loading_an_agent_brings_neither_torch_nor_optuna_nor_plotly(tmp_path):
     save(spec(), tmp_path)
     code = (

@@ -133,6 +133,21 @@ def test_an_environment_that_draws_nothing_is_refused_before_any_work():
         del gymnasium.registry["test/Blind-v0"]
 
 
+def test_an_environment_whose_constructor_takes_no_render_mode_is_told_so():
+    class Plain(gymnasium.Env):
+        observation_space, action_space = gymnasium.spaces.Discrete(2), gymnasium.spaces.Discrete(2)
+
+        def __init__(self):
+            pass
+
+    gymnasium.register("test/Plain-v0", Plain)
+    try:
+        with pytest.raises(InputError, match="test/Plain-v0 cannot be filmed: its constructor takes no render_mode"):
+            check_can_be_filmed(EnvSpec("test/Plain-v0"))
+    finally:
+        del gymnasium.registry["test/Plain-v0"]
+
+
 def test_missing_extra_is_named(tmp_path, monkeypatch):
     folder = saved(tmp_path)
     monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)

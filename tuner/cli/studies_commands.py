@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from tuner.collecting import no_collecting
 from tuner.durations import show_duration
 from tuner.errors import InputError
 from tuner.plan.naming import file_name
+from tuner.result.agents import best_and_median
 from tuner.storage_url import default_storage, mask
 from tuner.text import plain
 
@@ -141,7 +143,20 @@ def _summary(data: StudyData) -> list[str]:
         return [*lines, "No trial has completed yet."]
     chosen = data.chosen or data.best
     values = {one_line(k): v for k, v in (chosen.hyperparameters or chosen.params).items()}
-    return [*lines, "", *verdict_lines(data), f"values of trial {chosen.number}:", *aligned(values)]
+    return [*lines, "", *verdict_lines(data), *_agents(data), f"values of trial {chosen.number}:", *aligned(values)]
+
+
+def _agents(data: StudyData) -> list[str]:
+    """Return where the agents of a verdict lie, by their seeds alone: reading them whole takes too long."""
+    confirmation, where = data.confirmation, data.recipe.get("report_dir")
+    if confirmation is None or confirmation.winner is None or not confirmation.complete or not isinstance(where, str):
+        return []
+    folder, found = Path(where) / file_name(data.name) / "agents", []
+    for place, run in best_and_median(confirmation.winner, confirmation.objective).items():
+        with contextlib.suppress(OSError, ValueError, TypeError, KeyError, RecursionError):
+            if json.loads((folder / place / "model.json").read_text(encoding="utf-8"))["seed"] == run.seed:
+                found.append(str(folder / place))
+    return [f"agents: {one_line(', '.join(found))}"] if found else []
 
 
 def report_command(parsed: argparse.Namespace) -> int:

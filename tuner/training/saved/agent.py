@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tuner.contract.outcome import describe
 from tuner.contract.spec import EvaluationSpec
 from tuner.envs.spec import EnvSpec
 from tuner.errors import InputError
@@ -74,7 +75,7 @@ class Agent:
             observation: As the environment gives it: a number, an array, a Dict or a Tuple.
 
         Raises:
-            InputError: The environment cannot be made, or does not fit the agent.
+            InputError: The environment cannot be made or does not fit the agent, or this is no observation of it.
         """
         return int(self.act_many([observation])[0])
 
@@ -183,7 +184,13 @@ class Agent:
 
     def _inputs(self, observations: Sequence[Any]) -> Array:
         encoder = self._ends.encoder
-        return encoder.to_input(np.stack([encoder.store(observation) for observation in observations]))
+        try:
+            stored = np.stack([encoder.store(observation) for observation in observations])
+            if stored.shape[1:] != encoder.storage_shape:
+                raise ValueError(f"{stored.shape[1:]} numbers, not {encoder.storage_shape}")
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+            raise InputError(f"This is no observation of {self.model.spec.env.id}: {describe(error)}.") from error
+        return encoder.to_input(stored)
 
 
 def trusted_env(saved: EnvSpec, folder: Path, env_module: str | None) -> EnvSpec:

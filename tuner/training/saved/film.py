@@ -65,7 +65,14 @@ def check_can_be_filmed(env: EnvSpec) -> None:
     """
     require_video()
     require_video("PIL")
-    made = make(env, "rgb_array")
+    try:
+        made = make(env, "rgb_array")
+    except InputError as error:
+        if "'render_mode'" not in str(error):
+            raise
+        raise InputError(
+            f"{env.id} cannot be filmed: its constructor takes no render_mode, so it draws nothing."
+        ) from error
     try:
         made.reset(seed=0)
         drawn: Any = made.render()

@@ -231,8 +231,10 @@ def _read(path: Path, kind: str) -> bytes:
             raise InputError(f"{path} is too large to be a model.")
         return path.read_bytes()
     except OSError as error:
+        below = [path.parent / inside for inside in ("best", "agents/best") if (path.parent / inside / MODEL).is_file()]
+        hint = f" There is one in {below[0]}." if below else ""
         raise InputError(
-            f"{path} cannot be read: {error.strerror or error}. A model folder holds {MODEL} and {WEIGHTS}."
+            f"{path} cannot be read: {error.strerror or error}. A model folder holds {MODEL} and {WEIGHTS}.{hint}"
         ) from error
 
 
