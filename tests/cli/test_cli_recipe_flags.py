@@ -1,9 +1,11 @@
 """The flags of a search are the fields of StudyRecipe, and flags go over a recipe file."""
 
+from pathlib import Path
+
 import pytest
 from cli_shell import tune
 
-from tuner.cli.app import build_parser
+from tuner.cli.app import EPILOG, SCORES, build_parser
 from tuner.cli.recipe_flags import GROUPS, NOT_OFFERED, help_text, over
 from tuner.cli.run_command import recipe_of
 from tuner.plan.recipe import SETTINGS, StudyRecipe, flag
@@ -66,3 +68,9 @@ def test_merging_leaves_its_inputs_alone():
     below, above = {"set": {"a": 1}}, {"set": {"b": 2}}
     assert over(below, above) == {"set": {"a": 1, "b": 2}}
     assert (below, above) == ({"set": {"a": 1}}, {"set": {"b": 2}})
+
+
+def test_every_score_is_explained_in_help_and_docs():
+    assert set(SCORES) == set(SETTINGS["objective"].choices)
+    trust = (Path(__file__).parents[2] / "docs" / "trust.md").read_text()
+    assert all(f"| `{name}`" in trust and f"  {name}" in EPILOG for name in SCORES)

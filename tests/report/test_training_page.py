@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,6 +15,7 @@ from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
 from tuner.envs.spec import EnvSpec
 from tuner.hyperparameters import DQNHyperparameters
 from tuner.report.figures.training import DRAWN_EPISODES, trailing_mean, training_metric, training_returns
+from tuner.report.numbers.trials import spread
 from tuner.report.pages.training import write_training_page
 from tuner.training.log import ThinnedSeries, TrainingLog
 
@@ -115,6 +117,30 @@ def test_a_run_that_never_learnt_says_so(tmp_path):
     html = write(spec(), TrainingLog(), [], tmp_path).read_text(encoding="utf-8")
     assert "Nothing to draw: no episode ended and nothing was evaluated." in html
     assert "Nothing to draw: the run took no gradient step." in html
+
+
+def test_a_training_no_better_than_random_play_says_so(watched, tmp_path):
+    points = [(p.step, p.returns) for p in watched.points]
+
+    def page(random_mean):
+        log = watched.log.to_mapping()
+        return write_training_page(spec().describe(), log, points, tmp_path, random_mean=random_mean).read_text("utf-8")
+
+    assert "Nothing was learned: the best evaluation (120) is below random play (125)." in page(125.0)
+    assert "is no better than random play (120)" in page(120.0)
+    assert "Nothing was learned" not in page(119.0) + page(None)
+
+
+def test_episodes_that_are_won_or_lost_have_an_interval_in_place_of_worst_to_best(watched, tmp_path):
+    points = [(500, (0.0,) * 12 + (1.0,) * 8), (1000, (1.0,) * 20)]
+    page = write_training_page(spec().describe(), watched.log.to_mapping(), points, tmp_path).read_text("utf-8")
+    assert "greedy evaluation, 95 % interval" in page and "worst to best" not in page
+    low, high, intervals = spread([returns for _, returns in points])
+    exact = [scipy.stats.binomtest(k, 20).proportion_ci(method="exact") for k in (8, 20)]
+    assert intervals and low == pytest.approx([e.low for e in exact]) and high == pytest.approx([e.high for e in exact])
+    assert spread([(0.0, 2.0, 3.0)]) == ([0.0], [3.0], False)
+    wider = spread([(-10.0, 20.0)] * 2)
+    assert wider[0][0] == pytest.approx(-10 + 30 * scipy.stats.binomtest(1, 2).proportion_ci().low)
 
 
 def test_names_are_escaped_and_nothing_is_loaded(watched, tmp_path):

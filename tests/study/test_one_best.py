@@ -99,6 +99,8 @@ def test_seven_places_mark_the_trial_that_is_exported(study):
     from tuner.cli.run_command import answer
 
     lines = answer(result, StudyRecipe(**SMALL))
+    mine = answer(result, StudyRecipe(**SMALL, env_module="my envs.py"))
+    assert f"  tune train --env CartPole-v1 --env-module 'my envs.py' --config {result.export}" in mine
     assert lines[1].startswith(f"Trial {best}: ") and f"Values of trial {best}:" in lines
 
 

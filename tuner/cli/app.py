@@ -50,13 +50,27 @@ tune --help has every command and flag, tune COMMAND --help one command's. Nothi
 
 USAGE = "tune --env ID --trials N [flags]\n       tune COMMAND ..."
 
-EPILOG = """\
+#: What ``--objective`` takes, in words; the formulas stand in ``tuner/contract/objective.py``.
+SCORES = {
+    "late": "mean over the last third: how good the policy is, robust to one dip (default)",
+    "final": "the last one: what the last policy does",
+    "best": "the highest one: the best policy seen, flattered by luck",
+    "auc": "area under the learning curve, divided by its steps: how fast it learns",
+    "worst": "as late; the confirm stage then chooses by the worst quarter of its seeds",
+}
+
+SCORE_LINES = "\n".join(f"  {name:<6} {what}" for name, what in SCORES.items())
+
+EPILOG = f"""\
 examples:
   tune --env CartPole-v1 --trials 100           search, report, export; the same command again carries on
   tune --env CartPole-v1 --trials 9 --dry-run   what would be done
   tune show STUDY                               what a study has found
   tune confirm STUDY                            train its finalists again on fresh seeds
   tune train --env CartPole-v1 --config reports/STUDY/best.yaml
+
+scores (--objective), from the mean returns of a run's evaluations:
+{SCORE_LINES}
 
 `tune COMMAND --help` explains a command, `tune spaces --fields` every hyperparameter.
 Exit codes: 0 done, 2 bad input, 3 every trial failed, 4 storage lost, 130 interrupted."""
@@ -140,9 +154,7 @@ def _run(arguments: list[str]) -> int:
     except SystemExit as done:  # --help and --version
         return int(done.code or 0)
     if unknown:
-        here = f"'{parsed.command}'" if parsed.command else "a search"
-        hint = nearest(unknown[0].partition("=")[0], parser.flags_of(parsed.command))
-        raise InputError(f"{here} takes no argument '{unknown[0]}'.{hint}")
+        raise InputError(_not_taken(parser, parsed.command, unknown[0]))
     if parsed.command is None:
         return run_command.run(parsed)
     misplaced = next(iter(recipe_flags.given(parsed)), None)
@@ -156,10 +168,27 @@ def _run(arguments: list[str]) -> int:
 
 
 def _check_flags(parser: OneLineParser, arguments: list[str]) -> None:
-    """Refuse a flag that no command knows before its value is taken for a command."""
-    known = parser.all_flags()
+    """Refuse a flag that nobody knows, or that a search does not, before its value is taken for a command."""
+    known, searched = parser.all_flags(), parser.flags_of(None)
     before = arguments[: arguments.index("--")] if "--" in arguments else arguments
-    for word in before:
+    commands = parser.commands()
+    for place, word in enumerate(before):
         name = word.partition("=")[0]
-        if name.startswith("--") and name not in known:
+        if not name.startswith("--"):
+            continue
+        if name not in known:
             raise InputError(f"there is no flag '{name}'.{nearest(name, known)}")
+        if name not in searched and not commands.keys() & set(before[:place]):
+            raise InputError(_not_taken(parser, None, word))
+
+
+def _not_taken(parser: OneLineParser, command: str | None, word: str) -> str:
+    """Return that a command, or a search, does not take an argument; who does; and what may have been meant."""
+    name, here = word.partition("=")[0], f"'{command}'" if command else "a search"
+    takers = [other for other in parser.commands() if name in parser.flags_of(other)]
+    hint = nearest(name, parser.flags_of(command))
+    if command is not None and name in parser.flags_of(None):
+        hint = f" It belongs to a search: tune --env ID {name} ..."
+    elif name.startswith("--") and takers:
+        hint = f" It belongs to tune {' and '.join(takers[:3])}.{hint}"
+    return f"{here} takes no argument '{word}'.{hint}"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from tuner.contract.outcome import describe
 from tuner.durations import show_duration
+from tuner.plan.advice import advice, step_times
 from tuner.plan.cost import Forecast, MemoryNeed, evaluation_steps, forecast, largest_saving, show_bytes
-from tuner.plan.resolve import StudyPlan
+from tuner.plan.resolve import StudyPlan, available_cores
 from tuner.training.cost.footprint import available_bytes
 
 
@@ -20,9 +22,10 @@ def cost_facts(plan: StudyPlan, need: MemoryNeed) -> dict[str, str]:
     if saving:
         facts["pruning"] = f"saves up to {saving:.0%} of the training steps"
     try:
-        facts |= _time_facts(plan, forecast(plan))
+        known = forecast(plan)
+        facts |= _time_facts(plan, known) | _advice_facts(plan, known)
     except Exception as error:  # the environment's own code runs here, and a plan is still worth reading
-        facts["time"] = f"not known: {type(error).__name__}: {error}"
+        facts["time"] = f"not known: {describe(error)}"
     return facts | {"memory": _memory_text(need)}
 
 
@@ -50,6 +53,18 @@ def _time_facts(plan: StudyPlan, known: Forecast) -> dict[str, str]:
             f"(room for about {middle:,}; {low:,} to {high:,})"
         )
     return facts
+
+
+def _advice_facts(plan: StudyPlan, known: Forecast) -> dict[str, str]:
+    times = step_times(plan, known)
+    if times is None or not plan.trains_here:
+        return {}
+    found = advice(times, cores=available_cores(), runs=plan.runs, workers=plan.workers, lanes=plan.side_by_side)
+    played = plan.facts.random_play
+    if not found or played is None:
+        return {}
+    step = f"{1e3 * played.step_s:.3g} ms, {1e3 * played.computing_s:.3g} ms of them computing"
+    return {"a step takes": step, "better": found}
 
 
 def _memory_text(need: MemoryNeed) -> str:

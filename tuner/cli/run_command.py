@@ -78,7 +78,8 @@ def answer(result: StudyResult, recipe: StudyRecipe) -> list[str]:
     next_commands = [["tune", "show", data.name, *storage], ["tune", "dashboard", *storage]]
     if result.export is not None:
         lines.append(f"Export: {result.export}")
-        next_commands.insert(0, ["tune", "train", "--env", recipe.env, "--config", str(result.export)])
+        module = ["--env-module", recipe.env_module] if recipe.env_module is not None else []
+        next_commands.insert(0, ["tune", "train", "--env", recipe.env, *module, "--config", str(result.export)])
     return [*lines, "Next:", *(f"  {shlex.join(words)}" for words in next_commands)]
 
 
@@ -159,9 +160,8 @@ def _baseline_facts(plan: StudyPlan) -> dict[str, str]:
     from tuner.zoo.tuned import zoo_config
 
     facts, played = {}, plan.facts.random_play
-    if played is not None and played.returns:
-        mean = sum(played.returns) / len(played.returns)
-        facts["random play"] = f"{decimal(mean)}, the mean of {counted(len(played.returns), 'episode')}"
+    if played is not None and played.mean is not None:
+        facts["random play"] = f"{decimal(played.mean)}, the mean of {counted(len(played.returns), 'episode')}"
     zoo, steps = zoo_config(plan.env.id, plan.algorithm), plan.grid[-1]
     if zoo is not None and steps < zoo.n_timesteps:
         share = share_of_steps({"n_timesteps": steps, "tuned_for": zoo.n_timesteps})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from typing import Any
 
 from tuner.cli.console import aligned, console, one_line, say, table
@@ -16,31 +17,33 @@ def add_to(commands: Any) -> None:
         commands, "spaces", command, "list the search spaces, show one, or explain the hyperparameters"
     )
     parser.add_argument("name", nargs="?", metavar="NAME|PATH", help="Show this space")
-    parser.add_argument("--algo", default="dqn", metavar="ALGO", help="Whose spaces (default: dqn)")
+    parser.add_argument("--algo", metavar="ALGO", help="Whose spaces (default: all of them; of one space, dqn)")
     parser.add_argument("--env", metavar="ID", help="Show the space as this environment gets it")
     parser.add_argument("--fields", action="store_true", help="Explain every hyperparameter: what --set takes")
 
 
 def command(parsed: argparse.Namespace) -> int:
     """Print what was asked for."""
-    from tuner.hyperparameters import algorithm_class
+    from tuner.hyperparameters import ALGORITHMS, algorithm_class
 
-    algorithm_class(parsed.algo)
+    algorithm = parsed.algo or "dqn"
+    algorithm_class(algorithm)
     if parsed.fields:
-        _print_fields(parsed.algo)
+        _print_fields(algorithm)
     elif parsed.name is None:
-        _print_list(parsed.algo)
+        _print_list([parsed.algo] if parsed.algo else list(ALGORITHMS))
     else:
-        _print_space(parsed.name, parsed.algo, parsed.env)
+        _print_space(parsed.name, algorithm, parsed.env)
     return 0
 
 
-def _print_list(algorithm: str) -> None:
+def _print_list(algorithms: Sequence[str]) -> None:
     from tuner.space.catalog import list_spaces
 
-    rows = table("space", "what it is", "file")
-    for listing in list_spaces(algorithm):
-        rows.add_row(listing.name, one_line(listing.description), str(listing.path))
+    rows = table("algorithm", "space", "what it is", "file")
+    for algorithm in algorithms:
+        for listing in list_spaces(algorithm):
+            rows.add_row(algorithm, listing.name, one_line(listing.description), str(listing.path))
     console().print(rows)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -93,7 +94,9 @@ def train_command(parsed: argparse.Namespace) -> int:
         for line in plan.notes:
             say(line, stderr=True)
         if parsed.config is None:
-            say("Values without --set are Stable-Baselines3's defaults; --config takes an export.", stderr=True)
+            whose = "Stable-Baselines3's defaults" if algorithm_class(plan.algorithm).zoo_name() else "defaults"
+            fields = f"tune spaces --fields --algo {plan.algorithm}"
+            say(f"Values without --set are {whose} ({fields}); --config takes an export.", stderr=True)
     return _train(spec, folder, plan.facts, until_solved=parsed.until_solved, quiet=recipe.quiet)
 
 
@@ -220,6 +223,7 @@ def _train(
     spec: RunSpec, folder: Path, facts: EnvFacts, *, until_solved: bool, quiet: bool, begun: Begun | None = None
 ) -> int:
     from tuner.cli.train_progress import watch_training
+    from tuner.report.words.in_short import nothing_learned
     from tuner.training.saved.checkpoint import TrainingCheckpoint
     from tuner.training.saved.model_files import save_model
     from tuner.training.single import train_once
@@ -255,21 +259,22 @@ def _train(
         spec.env.id, spec.schedules_over, spec.hyperparameters, spec.env.arguments(), facts.preprocessing
     )
     (folder / "config.yaml").write_text(config, encoding="utf-8")
-    plot = watch.write_plot(folder, facts.reward_threshold)
+    random_mean = facts.random_play.mean if facts.random_play is not None else None
+    plot = watch.write_plot(folder, facts.reward_threshold, random_mean)
     last = watch.points[-1]
     say(f"Last evaluation: mean return {decimal(last.mean_return)} over {len(last.returns)} episodes")
     say(f"Best evaluation: mean return {decimal(best.mean_return)} at step {best.step:,}")
+    if learned_nothing := nothing_learned([point.mean_return for point in watch.points], random_mean):
+        say(learned_nothing)
     if interrupted or outcome.kind == "stopped":
         why = "Interrupted" if interrupted else f"The threshold {decimal(threshold)} is reached"
         say(f"{why}: the model is that of step {last.step:,} of {spec.n_timesteps:,}.")
     say(f"Model: {folder}\nPlot: {plot}")
-    say(f"Next:\n  tune evaluate {folder} (--best: of the best evaluation)\n  tune record {folder}")
-    if spec.hyperparameters.sb3_class and not beyond_sb3(spec.hyperparameters):
-        say(f"  tune export --model {folder} (model.zip for Stable-Baselines3)")
+import shlex
     if checkpoint.size is not None:
         longer = "" if last.step < spec.n_timesteps else " --steps N"
         size = f"{checkpoint.size / 1e6:,.1f} MB, replay memory included"
-        say(f"  tune train --continue {folder}{longer} ({size})")
+        say(f"  tune train --continue {folder}{named}{longer} ({size})")
     if checkpoint.problem:
         say(f"--continue cannot go on from this end: {checkpoint.problem}.", stderr=True)
     return INTERRUPTED if interrupted else 0

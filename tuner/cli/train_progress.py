@@ -101,14 +101,13 @@ class TrainingWatch:
         self.log.restore(part_of("log", saved))
         self.begun = int(about["step"])
 
-    def write_plot(self, folder: Path, reward_threshold: float | None) -> Path:
+    def write_plot(self, folder: Path, reward_threshold: float | None, random_mean: float | None) -> Path:
         """Write the training plot into an existing folder and return its path."""
         from tuner.report.pages.training import write_training_page
 
         points = [(p.step, p.returns) for p in self.points]
-        return write_training_page(
-            self._spec.describe(), self.log.to_mapping(), points, folder, reward_threshold=reward_threshold
-        )
+        known = {"reward_threshold": reward_threshold, "random_mean": random_mean}
+        return write_training_page(self._spec.describe(), self.log.to_mapping(), points, folder, **known)
 
     def _step(self, step: int) -> None:
         now = time.monotonic()

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from tuner.contract.spec import RunId
+from tuner.errors import TunerError
 
 OutcomeKind = Literal["completed", "stopped", "diverged", "timed_out", "failed"]
 
@@ -26,11 +27,13 @@ def bounded(text: str) -> str:
 
 
 def describe(error: BaseException) -> str:
-    """Return 'Class: message' on one line."""
+    """Return 'Class: message' on one line; an error of ours is its message."""
     try:
         message = " ".join(str(error).split())
     except Exception:  # it cannot even be shown
         message = ""
+    if message and isinstance(error, TunerError):
+        return message
     return f"{type(error).__name__}: {message}" if message else type(error).__name__
 
 

@@ -51,13 +51,18 @@ class RandomPlay:
 
     Attributes:
         returns: Undiscounted return of each whole episode; empty where none ended in time.
-        step_s: Mean seconds of a step, resets included.
+        step_s: Mean seconds of a step, resets included, without those in which other processes had the processor.
         computing_s: ... of which the processor was at work in this process; the rest is waiting.
     """
 
     returns: tuple[float, ...]
     step_s: float
     computing_s: float
+
+    @property
+    def mean(self) -> float | None:
+        """Mean return, or None."""
+        return sum(self.returns) / len(self.returns) if self.returns else None
 
 
 @dataclass(frozen=True)

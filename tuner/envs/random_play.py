@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from pathlib import Path
 
 from tuner.envs.bare import BareEnv
 from tuner.envs.make import RandomPlay
@@ -41,7 +42,7 @@ def play_at_random(spec: EnvSpec, seed: int, max_steps: int) -> RandomPlay | Non
 def _play(env: BareEnv, seed: int, max_steps: int) -> RandomPlay | None:
     draws, n_actions = stream(seed, "random play"), int(env.env.action_space.n)  # type: ignore[attr-defined]
     returns: list[float] = []
-    steps, began, computing = 0, time.perf_counter(), time.process_time()
+    steps, began, computing, delayed = 0, time.perf_counter(), time.process_time(), _delayed_s()
 
     def spent() -> float:
         return time.perf_counter() - began
@@ -60,4 +61,13 @@ def _play(env: BareEnv, seed: int, max_steps: int) -> RandomPlay | None:
         returns.append(total)
     if not all(map(math.isfinite, returns)) or not steps:
         return None
-    return RandomPlay(tuple(returns), spent() / steps, (time.process_time() - computing) / steps)
+    taken = spent() - (_delayed_s() - delayed)
+    return RandomPlay(tuple(returns), taken / steps, (time.process_time() - computing) / steps)
+
+
+def _delayed_s() -> float:
+    """Return the seconds in which this thread could have run and others did; 0 where the system does not say."""
+    try:
+        return int(Path("/proc/thread-self/schedstat").read_text(encoding="ascii").split()[1]) / 1e9
+    except (OSError, IndexError, ValueError):
+        return 0.0

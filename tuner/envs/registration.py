@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
+from tuner.envs.nearby import package_of
 from tuner.errors import UnusableEnvironmentError
 
 #: Files of modules by the names they were given.
@@ -43,7 +44,10 @@ def importable(module: str | None) -> Iterator[None]:
     if module is None:
         yield
         return
-    folder = str(_file(module).parent) if _is_file(module) else str(Path.cwd())
+    folder = str(Path.cwd())
+    if _is_file(module):
+        package = package_of(_file(module))
+        folder = str(package[0] if package is not None else _file(module).parent)
     sys.path.insert(0, folder)
     importlib.invalidate_caches()
     try:
@@ -57,14 +61,18 @@ def import_module(module: str) -> None:
     """Import a module by name or by file, once per process.
 
     Args:
-        module: ``package.module`` or the path of a ``.py`` file.
+        module: ``package.module``, or the path of a ``.py`` file or of a package's folder.
 
     Raises:
         UnusableEnvironmentError: There is no such module, or importing it raises.
     """
     try:
         if _is_file(module):
-            _import_file(_file(module))
+            package = package_of(_file(module))
+            if package is not None:
+                importlib.import_module(package[1])
+            else:
+                _import_file(_file(module))
         else:
             importlib.import_module(module)
     except UnusableEnvironmentError:
@@ -116,7 +124,7 @@ def _is_file(module: str) -> bool:
 def _file(module: str) -> Path:
     """Return where a module's file lies, or lay when it was first asked for: environments change the directory."""
     path = Path(module).resolve()
-    if path.is_file():
+    if path.exists():
         _FILES[module] = path
     return _FILES.get(module, path)
 

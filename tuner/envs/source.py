@@ -7,6 +7,7 @@ import hashlib
 import re
 from pathlib import Path
 
+from tuner.envs.nearby import package_of
 from tuner.envs.spec import EnvSpec
 
 #: An entry point as Gymnasium's registry takes it.
@@ -24,7 +25,11 @@ def source_digest(spec: EnvSpec) -> str | None:
     for name in named:
         path = Path(name)
         if name.endswith(".py") or "/" in name or "\\" in name:
-            _read(path.resolve(), path.resolve().parent, found)
+            package = package_of(path.resolve())
+            if package is not None:
+                _follow(package[1], package[0], found)
+            else:
+                _read(path.resolve(), path.resolve().parent, found)
         else:
             _follow(name, Path.cwd(), found)
     if not found:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import difflib
+from pathlib import Path
 
 from gymnasium.envs import registration as gym_registration
 from gymnasium.error import Error as GymnasiumError
 
+from tuner.envs.nearby import who_registers
 from tuner.envs.registration import register_atari
 
 #: Ids of the Gym era whose successor has another name, or none (versions are looked up in the registry).
@@ -48,13 +50,18 @@ def _unknown_name(env_id: str, namespace: str | None) -> str:
     if namespace is None and (versions := _versions("ALE", env_id.rpartition("-v")[0] or env_id)):
         return f"There is no environment '{env_id}'. Use ALE/{env_id.rpartition('-v')[0] or env_id}-v{versions[-1]}."
     if namespace is not None and not any(spec.namespace == namespace for spec in gym_registration.registry.values()):
+        if nearby := who_registers(env_id, Path.cwd()):
+            return f"There is no environment '{env_id}' yet. {nearby}"
         return (
             f"There is no environment '{env_id}': nothing registers the namespace '{namespace}'. "
             "Name the module that does with --env-module."
         )
+    if nearby := who_registers(env_id, Path.cwd()):
+        return f"There is no environment '{env_id}' yet. {nearby}"
     close = _nearest_ids(env_id)
-    hint = f" Did you mean {' or '.join(close)}?" if close else " Name the module that registers it with --env-module."
-    return f"There is no environment '{env_id}'.{hint}"
+    own = "Name the file or module that registers it with --env-module."
+    hint = f"Did you mean {' or '.join(close)}?" if close else own
+    return f"There is no environment '{env_id}'. {hint}"
 
 
 def _versions(namespace: str | None, name: str) -> list[int]:
@@ -64,7 +71,7 @@ def _versions(namespace: str | None, name: str) -> list[int]:
 
 def _nearest_ids(env_id: str) -> list[str]:
     by_folded = {known.lower(): known for known in sorted(gym_registration.registry)}
-    close = difflib.get_close_matches(env_id.lower(), by_folded, n=3, cutoff=0.6)
+    close = difflib.get_close_matches(env_id.lower(), by_folded, n=3, cutoff=0.75)
     ids = [by_folded[folded] for folded in close]
     # A twin of the best match in another namespace, or another version of it, says nothing new.
     best: dict[str, str] = {}

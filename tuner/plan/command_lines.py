@@ -44,7 +44,8 @@ def study_commands(recipe: StudyRecipe, name: str, storage: str, best_yaml: str 
     commands = {"reproduce": recipe_command(recipe, name, storage)}
     if best_yaml is not None:
         commands["export"] = shlex.join(["tune", "export", name, *_storage_words(storage)])
-        commands["train"] = shlex.join(["tune", "train", "--env", recipe.env, "--config", best_yaml])
+        module = ["--env-module", recipe.env_module] if recipe.env_module is not None else []
+        commands["train"] = shlex.join(["tune", "train", "--env", recipe.env, *module, "--config", best_yaml])
     commands["dashboard"] = shlex.join(["tune", "dashboard", *_storage_words(storage)])
     return commands
 

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from tuner.report.figures.base import broken, canvas, data_array, log_ticks, markers, score_coloraxis, threshold_line
 from tuner.report.figures.palette import RAMP, light, mark, ramp_steps
-from tuner.report.numbers.trials import METRICS, Series, curves_series, metrics_series
+from tuner.report.numbers.trials import METRICS, Series, curves_series, metrics_series, won_or_lost
 from tuner.result.study import StudyData
 from tuner.text import number
 
@@ -30,7 +30,11 @@ def learning_curves(data: StudyData) -> go.Figure | None:
             figure.add_trace(_ends(ended, outcome))
     best = [c for c in curves if data.chosen is not None and c["trial"] == data.chosen.number]
     for curve in best:
-        figure.add_traces([_band(curve), _best_line(curve, "mean", "mean return")])
+        returns = (
+            (r for points in data.chosen.curves.values() for p in points for r in p.returns) if data.chosen else ()
+        )
+        name = "95 % interval of its mean" if won_or_lost(returns) else "its worst to best episode"
+        figure.add_traces([_band(curve, name), _best_line(curve, "mean", "mean return")])
     _colour_by_score(figure, curves)
     threshold_line(figure, data.reward_threshold)
     return figure
@@ -95,8 +99,8 @@ def _best_line(curve: Series, key: str, what: str) -> go.Scatter:
     return trace
 
 
-def _band(curve: Series) -> go.Scatter:
-    """Return the best trial's range from its worst to its best evaluation episode."""
+def _band(curve: Series, name: str) -> go.Scatter:
+    """Return the best trial's range around its mean."""
     steps = [*curve["step"], *reversed(curve["step"])]
     return go.Scatter(
         x=steps,
@@ -107,7 +111,7 @@ def _band(curve: Series) -> go.Scatter:
         line={"width": 0},
         mode="lines",
         hoverinfo="skip",
-        name="its worst to best episode",
+        name=name,
     )
 
 

@@ -26,7 +26,10 @@ def trailing_mean(values: Sequence[float], window: int = WINDOW) -> NDArray[np.f
 
 
 def training_returns(
-    episodes: Mapping[str, Sequence[float]], evaluations: Mapping[str, Sequence[float]], threshold: float | None = None
+    episodes: Mapping[str, Sequence[float]],
+    evaluations: Mapping[str, Sequence[float]],
+    threshold: float | None = None,
+    intervals: bool = False,
 ) -> go.Figure | None:
     """Return training episodes with their 100-episode mean, and greedy evaluations.
 
@@ -34,6 +37,7 @@ def training_returns(
         episodes: ``step`` and ``return``; beyond 2,000 every n-th is drawn, the mean is over all.
         evaluations: ``step``, ``mean``, ``low`` and ``high``.
         threshold: The environment's own 'solved' return.
+        intervals: Whether ``low`` and ``high`` are those of the mean, not the worst and the best episode.
     """
     if not episodes["step"] and not evaluations["step"]:
         return None
@@ -58,7 +62,7 @@ def training_returns(
             "width": 3,
         }
         more = {"line": line, "marker": {"color": light("best"), "size": 8}, "error_y": spread}
-        name = "greedy evaluation, worst to best episode"
+        name = f"greedy evaluation, {'95 % interval' if intervals else 'worst to best episode'}"
         figure.add_trace(_trace(name, evaluations["step"], evaluations["mean"], "lines+markers", **more))
     threshold_line(figure, threshold)
     return figure

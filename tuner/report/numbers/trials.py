@@ -25,16 +25,41 @@ METRICS = {
 def learning_curve(trial: TrialRow) -> Series:
     """Return a trial's evaluations over its seeds: ``step``, ``mean``, ``low`` and ``high`` return, as lists.
 
-    ``mean`` is the mean over seeds of their mean returns, ``low`` and ``high`` the extreme episodes. Only steps that
-    every seed with an evaluation has reached are there: an average over fewer seeds would bend the line.
+    ``mean`` is the mean over seeds of their mean returns, ``low`` and ``high`` as :func:`spread` gives them. Only steps
+    that every seed with an evaluation has reached are there: an average over fewer seeds would bend the line.
     """
-    curve: Series = {"step": [], "mean": [], "low": [], "high": []}
-    for step, points in _shared_points(trial):
-        returns = [r for p in points for r in p.returns]
-        mean = sum(p.mean for p in points) / len(points)
-        for key, value in (("step", step), ("mean", mean), ("low", min(returns)), ("high", max(returns))):
-            curve[key].append(value)
-    return curve
+    shared = [(step, points, [r for p in points for r in p.returns]) for step, points in _shared_points(trial)]
+    low, high, _ = spread([returns for *_, returns in shared])
+    means = [sum(p.mean for p in points) / len(points) for _, points, _ in shared]
+    return {"step": [step for step, *_ in shared], "mean": means, "low": low, "high": high}
+
+
+def spread(evaluations: Sequence[Sequence[float]]) -> tuple[list[float], list[float], bool]:
+    """Return (low, high, whether they are intervals) of each evaluation's episodes.
+
+    The worst and the best of them; where returns take two values alone (won or lost), that would say nothing: then the
+    exact 95 % interval of the mean.
+
+    Args:
+        evaluations: Returns of each evaluation's episodes, at least one each.
+    """
+    if not won_or_lost(r for returns in evaluations for r in returns):
+        return [min(r) for r in evaluations], [max(r) for r in evaluations], False
+    from tuner.core.statistics import share_interval  # brings SciPy
+
+    bottom, top = min(map(min, evaluations)), max(map(max, evaluations))
+    shares = [share_interval(sum(r == top for r in returns), len(returns)) for returns in evaluations]
+    return [bottom + (top - bottom) * s[0] for s in shares], [bottom + (top - bottom) * s[1] for s in shares], True
+
+
+def won_or_lost(returns: Iterable[float]) -> bool:
+    """Whether returns take exactly two values."""
+    seen: set[float] = set()
+    for value in returns:
+        seen.add(value)
+        if len(seen) > 2:
+            return False
+    return len(seen) == 2
 
 
 def last_evaluation(trial: TrialRow) -> float | None:

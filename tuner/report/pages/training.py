@@ -10,10 +10,11 @@ from typing import Any
 import plotly.graph_objects as go
 
 from tuner.report.figures.training import DRAWN_EPISODES, training_metric, training_returns
-from tuner.report.numbers.trials import METRICS
+from tuner.report.numbers.trials import METRICS, spread
 from tuner.report.pages.template import render_template, replace_file
 from tuner.report.tables.trials import provenance_rows
 from tuner.report.words.evidence import BACKEND_NAMES
+from tuner.report.words.in_short import nothing_learned
 from tuner.report.words.search import ALGORITHM_NAMES, KeyNumber
 from tuner.text import number, plain
 
@@ -28,6 +29,7 @@ def write_training_page(
     folder: Path,
     *,
     reward_threshold: float | None = None,
+    random_mean: float | None = None,
 ) -> Path:
     """Write ``training.html`` and ``training.json`` into an existing folder; each replaces its predecessor at once.
 
@@ -41,28 +43,35 @@ def write_training_page(
         evaluations: (step, return of each episode), in order.
         folder: Where to write.
         reward_threshold: The environment's own 'solved' return, when it has one.
+        random_mean: Mean return of random play, where somebody has played.
 
     Returns:
         Path of ``training.html``.
     """
     points = [{"step": step, "returns": returns} for step, returns in evaluations]
     document = plain({"schema_version": SCHEMA_VERSION, "run": run, **watched, "evaluations": points})
-    html = render_training(document, reward_threshold)
+    html = render_training(document, reward_threshold, random_mean)
     replace_file(folder / "training.json", json.dumps(document, allow_nan=False, ensure_ascii=False) + "\n")
     replace_file(folder / "training.html", html)
     return folder / "training.html"
 
 
-def render_training(document: Mapping[str, Any], reward_threshold: float | None = None) -> str:
+def render_training(
+    document: Mapping[str, Any], reward_threshold: float | None = None, random_mean: float | None = None
+) -> str:
     """Return the page of a ``training.json`` as HTML."""
     run, stride = document["run"], document["stride"]
     returns = [point["returns"] for point in document["evaluations"] if point["returns"]]
     steps = [point["step"] for point in document["evaluations"] if point["returns"]]
     means = [sum(r) / len(r) for r in returns]
-    spread = {"step": steps, "mean": means, "low": [min(r) for r in returns], "high": [max(r) for r in returns]}
+    low, high, intervals = spread(returns)
+    evaluations = {"step": steps, "mean": means, "low": low, "high": high}
     updates = document["updates"]
     drawn: dict[str, tuple[go.Figure | None, str]] = {
-        "returns": (training_returns(document["episodes"], spread, reward_threshold), "")
+        "returns": (
+            training_returns(document["episodes"], evaluations, reward_threshold, intervals),
+            "",
+        )
     }
     for i, name in enumerate(("loss", "q_value", "epsilon")):
         values = [float("nan") if v is None else v for v in updates[name]]
@@ -76,6 +85,7 @@ def render_training(document: Mapping[str, Any], reward_threshold: float | None 
         {key: plain(figure.to_plotly_json()) for key, (figure, _) in shown.items()},
         {
             "headline": f"{algorithm} on {run['env']}",
+            "nothing_learned": nothing_learned(means, random_mean),
             "lead": f"One training of {run['n_timesteps']:,} environment steps by {backend}, with seed {run['seed']}.",
             "key_numbers": _key_numbers(document, steps, means),
             "thinned": _thinned(len(document["episodes"]["step"]), stride),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tuner.report.words.evidence import BACKEND_NAMES, FEW_SEEDS, range_text, round_like, steps_text
@@ -55,6 +55,20 @@ def below_random(value: float | None, data: StudyData) -> str:
     how = "below random play" if value < data.random_mean else "no better than random play"
     played = f"{number(round_like(data.random_mean), 3)} over {counted(len(data.random_play), 'episode')}"
     return f"That is {how} ({played}): nothing was learned."
+
+
+def nothing_learned(means: Sequence[float], random_mean: float | None) -> str:
+    """Return that no evaluation was better than random play; empty where one was, or nobody has played.
+
+    Args:
+        means: Mean return of each evaluation.
+        random_mean: That of random play, or None.
+    """
+    if random_mean is None or not means or max(means) > random_mean:
+        return ""
+    how = "below" if max(means) < random_mean else "no better than"
+    played = number(round(random_mean, 9), 3)
+    return f"Nothing was learned: the best evaluation ({number(max(means))}) is {how} random play ({played})."
 
 
 def _beside(others: list[str], data: StudyData) -> list[str]:

@@ -1,0 +1,72 @@
+"""How many workers and lanes suit an environment whose own steps take most of the time."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from tuner.plan.cost import EXPECTED, Forecast, evaluation_steps
+from tuner.plan.resolve import StudyPlan, available_cores
+
+#: Workers for each core at most: each holds a process of its own.
+MOST_FOR_A_CORE = 8
+
+#: A run has to wait for this share of its time before more workers than cores are worth their memory, and its
+#: environment has to compute for this share before lanes gain nothing.
+SHARE = 0.5
+
+
+@dataclass(frozen=True)
+class StepTimes:
+    """Where the time of a run goes.
+
+    Attributes:
+        run_s: Seconds of a run on its own, evaluations included.
+        waiting_s: ... in which its environment's steps wait, for another process or a clock.
+        stepping_s: ... in which they compute.
+    """
+
+    run_s: float
+    waiting_s: float
+    stepping_s: float
+
+
+def step_times(plan: StudyPlan, known: Forecast) -> StepTimes | None:
+    """Return where the time of one of a study's runs goes; None where nobody has timed the environment's steps."""
+    played = plan.facts.random_play
+    if played is None or plan.runs == 0:
+        return None
+    slower = max(1.0, plan.workers / available_cores())
+    steps = plan.grid[-1] + EXPECTED * evaluation_steps(plan) / plan.runs
+    run_s = known.expected.one_s / slower
+    waiting_s = min(max(played.step_s - played.computing_s, 0.0) * steps, 0.99 * run_s)
+    return StepTimes(run_s, waiting_s, min(played.computing_s * steps, run_s - waiting_s))
+
+
+def advice(times: StepTimes, *, cores: int, runs: int, workers: int, lanes: int) -> str:
+    """Return which ``--workers`` and ``--lanes`` to give, and why; empty where there is nothing better.
+
+    Lanes of one worker step their environments one after another: they share the cost of learning, never that of
+    stepping. Workers wait side by side, so that a core serves as many as fit into the time that one of them waits.
+
+    Args:
+        times: Of a run.
+        cores: There are.
+        runs: The study has.
+        workers: Planned.
+        lanes: Planned, of each.
+    """
+    room = cores * times.run_s / (times.run_s - times.waiting_s)  # workers that keep all cores at work
+    better = min(math.ceil(room), runs, MOST_FOR_A_CORE * cores)
+    if times.waiting_s >= SHARE * times.run_s and better > workers:
+        faster = min(better, room) / min(workers, room)
+        return (
+            f"--workers {better} --lanes 1, about {faster:.1f} times as fast: the environment's steps wait for "
+            f"{times.waiting_s / times.run_s:.0%} of a run's time, and lanes wait one after another"
+        )
+    if times.stepping_s >= SHARE * times.run_s and lanes > 1 and runs > workers:
+        return (
+            f"--lanes 1 costs next to nothing: the environment's own steps are {times.stepping_s / times.run_s:.0%} of "
+            "a run's time, which lanes do not share; with fewer trials in flight proposals learn from more results"
+        )
+    return ""
