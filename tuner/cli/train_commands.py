@@ -270,7 +270,11 @@ def _train(
         why = "Interrupted" if interrupted else f"The threshold {decimal(threshold)} is reached"
         say(f"{why}: the model is that of step {last.step:,} of {spec.n_timesteps:,}.")
     say(f"Model: {folder}\nPlot: {plot}")
-import shlex
+    module = spec.env.module or spec.env.id.rpartition(":")[0]
+    named = f" --env-module {shlex.quote(module)}" if module else ""
+    say(f"Next:\n  tune evaluate {folder}{named} (--best: of the best evaluation)\n  tune record {folder}{named}")
+    if spec.hyperparameters.sb3_class and not beyond_sb3(spec.hyperparameters):
+        say(f"  tune export --model {folder} (model.zip for Stable-Baselines3)")
     if checkpoint.size is not None:
         longer = "" if last.step < spec.n_timesteps else " --steps N"
         size = f"{checkpoint.size / 1e6:,.1f} MB, replay memory included"
