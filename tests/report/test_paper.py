@@ -326,7 +326,7 @@ def test_the_command_writes_beside_the_comparison_and_says_what(backends, tmp_pa
     names = {p.name for p in folder.iterdir()}
     assert {"curves.pdf", "curves.svg", "table.tex", "table.csv", "methods.tex", "references.bib", "main.tex"} <= names
     with zipfile.ZipFile(folder / "data.zip") as packed:
-        assert packed.namelist() == ["comparison.json", "runs.jsonl"]
+        assert packed.namelist() == ["comparison.json", "methods.md", "runs.jsonl"]
 
 
 @pytest.mark.parametrize(

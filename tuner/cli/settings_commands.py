@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -122,6 +123,7 @@ def compare_settings(
     written = write_settings(document, folder, page)
     say("\n".join(document["words"]))
     say(f"Page: {written}\nTable to paste: {written.with_suffix('.md')}")
+    say(f"Figures and tables for print: {shlex.join(['tune', 'paper', str(folder)])}")
     if not any(OBJECTIVE in setting["estimates"] for setting in document["settings"]):
         raise StudyFailedError(f"No run has completed. Page: {written}")
     return 0

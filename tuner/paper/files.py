@@ -29,6 +29,7 @@ _MAIN = r"""%% pdflatex main && bibtex main && pdflatex main && pdflatex main
 \usepackage[utf8]{inputenc}
 \usepackage{graphicx,booktabs,natbib,url}
 \begin{document}
+\sloppy
 \section*{%s}
 \input{methods}
 \input{table}
@@ -52,7 +53,7 @@ def paper_files(paper: Paper, raw: Mapping[str, bytes]) -> dict[str, bytes]:
 
     Args:
         paper: What is shown.
-        raw: The data behind it, file name to content, for the archive.
+        raw: The data behind it, file name to content, for the archive (which has the methods, too).
     """
     figures = figure_files(paper)
     shown = [name for name in CAPTIONS if f"{name}.pdf" in figures]
@@ -67,7 +68,11 @@ def paper_files(paper: Paper, raw: Mapping[str, bytes]) -> dict[str, bytes]:
         "references.bib": bibtex([*cited(paper), "tune"], (paper.provenance.get("versions") or {}).get("tune-dqn")),
         "main.tex": _MAIN % (latex(titled(paper)), drawn),
     }
-    return {**figures, **{name: text.encode() for name, text in texts.items()}, "data.zip": archive(raw)}
+    return {
+        **figures,
+        **{name: text.encode() for name, text in texts.items()},
+        "data.zip": archive({**raw, "methods.md": texts["methods.md"].encode()}),
+    }
 
 
 def archive(files: Mapping[str, bytes]) -> bytes:

@@ -10,9 +10,9 @@ from typing import Any
 
 from tuner.core.statistics import CONFIDENCE, RESAMPLES
 from tuner.paper.content import Paper
-from tuner.paper.tables import latex
+from tuner.paper.tables import latex, meaning
 from tuner.report.words.evidence import BACKEND_NAMES
-from tuner.report.words.search import ALGORITHM_NAMES, OBJECTIVE_NAMES
+from tuner.report.words.search import ALGORITHM_NAMES
 from tuner.text import counted, listed, number, typed_text
 
 _CITED = re.compile(r"\[((?:@\w+(?:; )?)+)\]")
@@ -119,12 +119,13 @@ def _search(paper: Paper) -> list[str]:
     finalists = [row for row in found["contestants"] if row["role"] == "finalist"]
     baselines = [g.title for g, row in zip(paper.groups[1:], _others(paper), strict=False) if row]
     winner = paper.groups[0]
+    chosen = "mean over the worst quarter of its seeds" if found.get("chosen_by") == "worst_quarter" else "mean"
     sentences = [
         f"Hyperparameters ({searched}) were searched with Optuna{_version(paper, 'optuna')} [@akiba2019] by "
         f"{_SAMPLERS.get(sampler, sampler)}, {counted(int(summary['trials']), 'trial')} with {each} each (study seed "
         f"{recipe.get('seed', 0)}){stopped}; in all {summary['steps_spent']:,} {paper.clock}.",
         f"{counted(len(finalists), 'trial')} of the most promising were trained again with seeds that the search had "
-        f"not used, and the one with the highest mean was selected ({winner.title}).",
+        f"not used, and the one with the highest {chosen} was selected ({winner.title}).",
         f"It was then trained with {counted(len(winner.seeds), 'seed')} that no choice had seen"
         + (f", beside {listed(baselines)}" if baselines else "")
         + "; results are of these runs alone.",
@@ -154,7 +155,7 @@ def _evaluation(paper: Paper) -> list[str]:
     return [
         f"Policies were evaluated {every}, {greedy} in {counted(int(facts['episodes']), 'episode')}{capped}, whose "
         "seeds are shared by all settings and differ between training seeds.",
-        f"The score of a run is {OBJECTIVE_NAMES.get(paper.objective, paper.objective)}.",
+        f"The score of a run is {meaning(paper.objective)}.",
         _ended(paper),
     ]
 
@@ -228,7 +229,7 @@ def _software(paper: Paper) -> list[str]:
         f"Versions: {named} {libraries}." if named else f"Numerical libraries: {libraries}.",
         f"Arithmetic: {path}, one thread a run." if path else "",
         f"Machine: {machine}." if machine else "",
-        f"Source: commit {story['git_commit']}." if story.get("git_commit") else "",
+        f"Source: commit {story['git_commit'][:12]}." if story.get("git_commit") else "",
         f"Command: {_command(story['command'])}." if story.get("command") else "",
     ]
 

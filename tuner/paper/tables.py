@@ -11,6 +11,7 @@ from typing import Any
 from tuner.paper.content import Group, Paper
 from tuner.report.tables.evidence import RESULTS
 from tuner.report.words.evidence import probability_text, range_text, round_like
+from tuner.report.words.search import OBJECTIVE_NAMES
 from tuner.text import NOTHING, number, printable, sentence, typed_text
 
 #: What LaTeX reads as its own.
@@ -25,6 +26,11 @@ def latex(text: str) -> str:
     """Return text as LaTeX prints it, whatever it holds; two hyphens stay two."""
     escaped = re.sub("-(?=-)", "-{}", printable(text).translate(_SPECIAL))
     return escaped.replace(NOTHING, "--")
+
+
+def meaning(objective: str) -> str:
+    """Return what a score is."""
+    return OBJECTIVE_NAMES.get(objective, objective).partition(";")[0]
 
 
 def results_tex(paper: Paper) -> str:
@@ -46,7 +52,7 @@ def results_tex(paper: Paper) -> str:
     note = f" Differences: {paper.differences}." if several else ""
     caption = (
         f"{sentence(paper.middle)} of the {paper.objective} score on {paper.env} after {paper.n_timesteps:,} "
-        f"{paper.clock}.{note}"
+        f"{paper.clock}; the score of a run is {meaning(paper.objective)}.{note}"
     )
     return _tabular(heads, rows, "l" * names + "r" * (len(heads) - names), caption, "tab:results")
 
