@@ -23,6 +23,7 @@ FLOORS = [
     {"zoo", "report"},
     {"plan"},
     {"execution", "study", "study_report", "paper"},
+    {"study_result"},
     {"api"},
     {"cli"},
     {"__main__"},
@@ -52,7 +53,7 @@ HOMES = {
     "plotly": ("report/",),
     "matplotlib": ("paper/figures.py",),
     "jinja2": ("report/",),
-    "pandas": ("report/", "result/study.py"),
+    "pandas": ("report/", "study_result.py"),
     "rich": ("cli/",),
     "sklearn": ("agents/fqi.py",),
     # plan/resolve.py asks whether there is a GPU before a study starts, and only when --device is not cpu.

@@ -7,8 +7,9 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tuner.api import StudyResult, run
+    from tuner.api import run
     from tuner.plan.recipe import StudyRecipe
+    from tuner.study_result import StudyResult
     from tuner.training.saved.agent import Agent, load_agent
 
 __all__ = ["Agent", "StudyRecipe", "StudyResult", "__version__", "load_agent", "run"]
@@ -17,7 +18,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "run": "tuner.api",
-    "StudyResult": "tuner.api",
+    "StudyResult": "tuner.study_result",
     "StudyRecipe": "tuner.plan.recipe",
     "Agent": "tuner.training.saved.agent",
     "load_agent": "tuner.training.saved.agent",

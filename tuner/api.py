@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,7 @@ from tuner.durable import check_writable
 from tuner.envs.source import source_digest
 from tuner.errors import InputError, StudyFailedError, TunerError
 from tuner.execution.choose import interruptible, make_executor, with_workers
-from tuner.hyperparameters import Hyperparameters, from_mapping
+from tuner.hyperparameters import from_mapping
 from tuner.plan.cost import refuse_what_cannot_fit
 from tuner.plan.naming import confirm_name
 from tuner.plan.recipe import StudyRecipe
@@ -34,37 +33,12 @@ from tuner.study.store.identity import Watched
 from tuner.study.store.locks import Claim, advisory_lock, study_lock
 from tuner.study.upkeep.keep_agents import keep_agents, models_folder
 from tuner.study_report import ReportPaths, write_study_report
+from tuner.study_result import StudyResult
 from tuner.training.run_checkpoint import RunCheckpoints
 from tuner.training.saved.film import check_can_be_filmed
 
 if TYPE_CHECKING:
     from tuner.study.confirm.stage import ConfirmStage
-
-
-@dataclass(frozen=True)
-class StudyResult:
-    """What a study has found.
-
-    Attributes:
-        name: Study name.
-        data: Everything in it.
-        best: The chosen trial's hyperparameters: the confirm stage's winner, else the search's best; None when no trial
-            has completed.
-        report: Path of the report's ``index.html``.
-        export: Path of ``best.yaml``; None when no trial has completed.
-        agents: Of the runs that the verdict rests on, the agent of the ``best`` seed and that of the ``median`` one, in
-            folders that :func:`tuner.load_agent` takes. Empty before the verdict is complete, without a confirm stage,
-            and where they trained on a Ray cluster's machines.
-        ending: ``done``; or ``timeout`` or ``interrupted``, and the same recipe carries on.
-    """
-
-    name: str
-    data: StudyData
-    best: Hyperparameters | None
-    report: Path
-    export: Path | None
-    agents: Mapping[Place, KeptAgent]
-    ending: Ending
 
 
 def run(

@@ -12,8 +12,8 @@ from tuner.cli.recipe_flags import add_field, settings
 from tuner.errors import InputError
 
 if TYPE_CHECKING:
-    from tuner.api import StudyResult
     from tuner.result.study import StudyData
+    from tuner.study_result import StudyResult
 
 PREFIX = "confirm"
 

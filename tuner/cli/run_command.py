@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import shlex
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tuner.cli.confirm_command import agent_lines, verdict_lines
 from tuner.cli.console import INTERRUPTED, aligned, decimal, say
@@ -18,9 +18,8 @@ from tuner.storage_url import DEFAULT_STORAGE, default_storage, mask
 from tuner.text import counted
 
 if TYPE_CHECKING:
-    from tuner.api import StudyResult
     from tuner.plan.resolve import StudyPlan
-    from tuner.result.study import StudyData, TrialRow
+    from tuner.study_result import StudyResult
 
 
 def run(parsed: argparse.Namespace) -> int:
@@ -72,7 +71,7 @@ def answer(result: StudyResult, recipe: StudyRecipe) -> list[str]:
         lines.append("No trial has run to its end in this time. Give --within longer, or fewer --steps.")
     lines += verdict_lines(data)
     if data.chosen is not None:
-        lines += [f"Values of trial {data.chosen.number}:", *aligned(_searched_values(data, data.chosen))]
+        lines += [f"Values of trial {data.chosen.number}:", *aligned(result.values())]
     lines += [*agent_lines(result), f"Report: {result.report}"]
     storage = [] if recipe.storage in (None, DEFAULT_STORAGE) else ["--storage", mask(str(recipe.storage))]
     next_commands = [["tune", "show", data.name, *storage], ["tune", "dashboard", *storage]]
@@ -81,12 +80,6 @@ def answer(result: StudyResult, recipe: StudyRecipe) -> list[str]:
         module = ["--env-module", recipe.env_module] if recipe.env_module is not None else []
         next_commands.insert(0, ["tune", "train", "--env", recipe.env, *module, "--config", str(result.export)])
     return [*lines, "Next:", *(f"  {shlex.join(words)}" for words in next_commands)]
-
-
-def _searched_values(data: StudyData, trial: TrialRow) -> dict[str, Any]:
-    """Return the fields that the space searches, as they were used; what was sampled where it is not known."""
-    searched = [name for name in data.space.get("search", {}) if name in trial.hyperparameters]
-    return {name: trial.hyperparameters[name] for name in searched} or dict(trial.params)
 
 
 def _dry_run(recipe: StudyRecipe) -> int:
