@@ -300,6 +300,19 @@ def test_confirm_trains_the_finalists_again_and_says_how_good_the_winner_is(own_
     assert settings["learning_rate"] == data.chosen.hyperparameters["learning_rate"]
 
 
+def test_confirm_dry_run_says_what_would_be_trained_then_what_more_seeds_would_decide_and_writes_nothing(own_study):
+    asked = ("confirm", "tiny", "--confirm-budget", "6", "--confirm-seeds", "3", "--executor", "inline", "--quiet")
+    before = tune(*asked, "--dry-run")
+    assert (before.code, load("tiny").confirmation) == (0, None)
+    assert before.out.startswith("Confirming: ")
+    assert tune(*asked).code == 0
+    after = tune("confirm", "tiny", "--dry-run", "--until", "0.9")
+    assert after.code == 0, after.err
+    assert "at 0.9 for all comparisons together and at every look" in after.out
+    assert len([line for line in after.out.splitlines() if ": open" in line or ": decided" in line]) == 2
+    assert load("tiny").confirmation.until is None
+
+
 def test_confirm_without_enough_budget_is_one_line_and_exit_code_2(own_study):
     shell = tune("confirm", "tiny", "--executor", "inline")
     assert shell.code == 2

@@ -5,11 +5,14 @@ import dataclasses
 import factory
 import pytest
 
+from tuner.core.confidence_sequence import runs_needed
 from tuner.report.numbers.evidence import evidence
+from tuner.report.numbers.more_seeds import more_seeds, paired_scores
 from tuner.report.pages.dashboard import dashboard_note
 from tuner.report.tables.evidence import evidence_view
 from tuner.report.words.evidence import verdict
 from tuner.report.words.in_short import in_short
+from tuner.report.words.more_seeds import more_seeds_lines
 from tuner.result.sequential import Until, standing
 
 
@@ -44,6 +47,35 @@ def test_what_is_sure_and_what_it_rests_on_is_said_on_the_dashboard_too(data):
     assert "Better than defaults (sure after 10 seeds)" in short and "cannot be told from RL Zoo." in short
     assert "the means, for all comparisons together and at every look" in note
     assert "differences of two runs of a seed are normal" in note
+
+
+def test_what_more_seeds_would_decide_is_the_first_look_at_which_such_a_sample_is_sure(data):
+    found = more_seeds(until(data), 0.95)
+    rows = {row["role"]: row for row in found["comparisons"]}
+    assert rows["defaults"]["sure_after"] == 10
+    zoo = rows["zoo"]
+    assert zoo["sure_after"] is None
+    assert zoo["seeds_needed"] == runs_needed(zoo["mean"], zoo["deviation"], 1 - 0.05 / 3) > 10
+    lines = more_seeds_lines(found, "s")
+    assert f"about {zoo['seeds_needed'] - 10:,} more of both would decide it" in " ".join(lines)
+    assert f"tune confirm s --until 0.95 --confirm-seeds {zoo['seeds_needed']} --confirm-budget" in lines[-2]
+    surer = more_seeds(data, 0.999)  # a study with a fixed number of seeds too
+    assert all(a["seeds_needed"] >= b["seeds_needed"] for a, b in zip(surer["comparisons"], rows.values(), strict=True))
+
+
+def test_pairs_are_runs_of_the_same_seed(data):
+    confirmation = data.confirmation
+    winner, baseline = confirmation.winner, confirmation.baselines[0]
+    fates = {2: "failed", 4: "diverged"}
+    runs = tuple(
+        dataclasses.replace(r, outcome=fates.get(r.replicate, "completed")) if r.phase == "verdict" else r
+        for r in winner.runs
+    )
+    pairs = paired_scores(confirmation, dataclasses.replace(winner, runs=runs), baseline)
+    theirs = {r.replicate: r.score("late") for r in baseline.phase("verdict")}
+    everyone = [s for c in confirmation.contestants for r in c.phase("verdict") if (s := r.score("late")) is not None]
+    assert [b for _, b in pairs] == [theirs[r] for r in range(10) if r != 2]
+    assert pairs[3][0] == min(everyone)
 
 
 def test_a_known_range_bounds_each_mean_and_a_score_outside_is_told(data):

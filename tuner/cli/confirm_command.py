@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from tuner.cli.console import decimal, say
@@ -31,6 +32,9 @@ def add_to(commands: Any) -> None:
     add_storage(parser)
     for name in SETTINGS:
         add_field(parser, name, PREFIX)
+    parser.add_argument(
+        "--dry-run", action="store_true", help="Say how many more seeds would decide each comparison; train nothing"
+    )
 
 
 def confirm_command(parsed: argparse.Namespace) -> int:
@@ -40,6 +44,9 @@ def confirm_command(parsed: argparse.Namespace) -> int:
     given = settings(parsed, PREFIX)
     if given.get("confirm") == 0:
         raise InputError("--confirm must be at least 1 here, got 0: that many finalists are trained again.")
+    if parsed.dry_run:
+        say("\n".join(_dry_run(parsed.study, parsed.storage, given)))
+        return 0
     result = confirm(
         parsed.study, storage=parsed.storage, settings=given, progress=progress_view(quiet=given.get("quiet", False))
     )
@@ -52,11 +59,31 @@ def confirm_command(parsed: argparse.Namespace) -> int:
     return 0
 
 
+def _dry_run(name: str, storage: str | None, given: Mapping[str, Any]) -> list[str]:
+    """Return what more seeds would say; before there is a verdict, what would be trained."""
+    from tuner.report.numbers.more_seeds import more_seeds
+    from tuner.report.words.more_seeds import more_seeds_lines
+    from tuner.study.reading.study import load
+
+    data = load(name, storage)
+    found = more_seeds(data, given.get("until"))
+    if found is not None:
+        return more_seeds_lines(found, name)
+    from tuner.plan.stored import plan_again
+    from tuner.storage_url import default_storage
+    from tuner.study.confirm.stage import ConfirmStage
+
+    stage = ConfirmStage(plan_again(data, storage or default_storage(), given), data)
+    return [stage.problem or stage.summary(), "Nothing was written: this was a dry run."]
+
+
 def verdict_lines(data: StudyData) -> list[str]:
     """Return the result in the page's own words: in short, then how far to trust it. Nothing without a result."""
     from tuner.report.words.caution import caution
     from tuner.report.words.evidence import luck_sentences, tied_sentence, verdict
     from tuner.report.words.in_short import in_short
+    from tuner.report.words.reliability import reliability_sentence
+    from tuner.report.words.sequential import basis_sentences
 
     if data.confirmation is None:
         return [*in_short(data, None), *filter(None, [caution(data)])]
@@ -68,6 +95,9 @@ def verdict_lines(data: StudyData) -> list[str]:
         return lines
     if not found["comparisons"]:  # not yet, or for good
         lines += verdict(found)
+    else:
+        winner = next(row for row in found["contestants"] if row["key"] == found["winner"])
+        lines += [*reliability_sentence(winner, found["until"]), *basis_sentences(found["until"])]
     going = [] if found["stage"] == "done" else [f"tune confirm {data.name} carries on."]
     return [*lines, *tied_sentence(found), *luck_sentences(found), *going]
 

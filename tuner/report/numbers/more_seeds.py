@@ -1,0 +1,77 @@
+"""What certainty costs: how many more verdict seeds would decide each comparison, from the spread seen so far."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from tuner.report.numbers.sequential import standing_numbers
+from tuner.result.confirmation import Confirmation, Contestant
+from tuner.result.sequential import standing
+from tuner.result.study import StudyData
+
+#: Level where none was asked for.
+LEVEL = 0.95
+
+
+def more_seeds(data: StudyData, level: float | None = None) -> dict[str, Any] | None:
+    """Return where the winner stands beside each baseline and what would decide it; None before there is a verdict.
+
+    Seeds are counted by sequences that hold at every look, for all comparisons together (``--until``): means and
+    standard deviations of the differences are taken to stay as they are.
+
+    Args:
+        data: The study.
+        level: Of all comparisons together; None: what the verdict was asked for, else :data:`LEVEL`.
+
+    Returns:
+        ``level``, ``n_timesteps`` of a run, ``searched`` (environment steps), and ``comparisons``: ``title``, ``name``,
+        ``role``, and the keys of :func:`~tuner.report.numbers.sequential.standing_numbers`.
+    """
+    confirmation = data.confirmation
+    if confirmation is None or confirmation.winner is None:
+        return None
+    until = confirmation.until
+    whole = level or (until.level if until is not None else LEVEL)
+    baselines = confirmation.baselines
+    rows = []
+    for baseline in baselines:
+        pairs = paired_scores(confirmation, confirmation.winner, baseline)
+        each, bounds = 1 - (1 - whole) / len(baselines), until.bounds if until is not None else None
+        found = standing([a for a, _ in pairs], [b for _, b in pairs], each, bounds)
+        if found is not None:
+            about = {"name": baseline.name, "role": baseline.role, "backend": baseline.backend}
+            rows.append({**about, **standing_numbers(found)})
+    if not rows:
+        return None
+    return {
+        "level": whole, "n_timesteps": confirmation.grid[-1], "searched": confirmation.searched_steps,
+        "comparisons": rows,
+    }  # fmt: skip
+
+
+def paired_scores(confirmation: Confirmation, one: Contestant, other: Contestant) -> list[tuple[float, float]]:
+    """Return the scores of two settings on the verdict seeds that both have a score on.
+
+    A run that diverged counts as the worst completed run of the verdict.
+    """
+    everyone = [
+        score
+        for contestant in confirmation.contestants
+        for run in contestant.phase("verdict")
+        if (score := run.score(confirmation.objective)) is not None
+    ]
+    worst = min(everyone, default=math.nan)
+
+    def by_seed(contestant: Contestant) -> dict[int, float]:
+        found = {}
+        for run in contestant.phase("verdict"):
+            score = run.score(confirmation.objective)
+            if score is None and run.outcome in ("diverged", "timed_out"):
+                score = worst
+            if score is not None and not math.isnan(score):
+                found[run.replicate] = score
+        return found
+
+    ours, theirs = by_seed(one), by_seed(other)
+    return [(ours[r], theirs[r]) for r in sorted(ours.keys() & theirs.keys())]
