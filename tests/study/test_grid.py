@@ -116,6 +116,7 @@ def planned(tmp_path):
         ({}, 6, "each is one trial, 6 trials in all"),
         ({"trials": 50}, 6, "The grid has 6 combinations of 2 lists of values: each is one trial"),
         ({"trials": 4}, 4, "4 of them, spread, are trained; --trials 6 trains all"),
+        ({"within": 600.0}, 6, "as many as there is time for, spread, are trained"),
         ({"set": {"double_q": True}}, 3, "3 combinations of 1 list of values"),
     ],
 )

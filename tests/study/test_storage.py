@@ -283,6 +283,18 @@ def test_everything_in_the_tables_is_plain_and_the_password_is_nowhere(tmp_path,
     assert {"cpu", "cores", "memory_gb"} <= set(stored["hardware"])
 
 
+def test_the_stored_command_can_be_typed_however_the_program_was_started(monkeypatch):
+    from tuner.study.search.provenance import provenance
+
+    for started, words in (
+        ("/x/bin/tune", ["tune"]),
+        ("/x/tuner/__main__.py", ["python", "-m", "tuner"]),
+        ("", ["python"]),
+    ):
+        monkeypatch.setattr(sys, "argv", [started, "list"])
+        assert provenance(numeric_path="numpy-cpu")["command"] == [*words, "list"]
+
+
 def test_storage_errors_lets_our_own_errors_pass():
     with pytest.raises(TunerError, match="mine"), storage_errors("sqlite://"):
         raise InputError("mine")

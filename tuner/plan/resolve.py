@@ -223,7 +223,10 @@ def _of_grid(recipe: StudyRecipe, space: SearchSpace, size: int) -> tuple[StudyR
     has = f"The grid has {counted(size, 'combination')} of {counted(len(space.search), 'list')} of values"
     if recipe.trials < size:
         return recipe, f"{has}: {recipe.trials:,} of them, spread, are trained; --trials {size} trains all."
-    return dataclasses.replace(recipe, trials=size), f"{has}: each is one trial, {counted(size, 'trial')} in all."
+    each = f"each is one trial, {counted(size, 'trial')} in all"
+    if recipe.within is not None:
+        each = "as many as there is time for, spread, are trained"
+    return dataclasses.replace(recipe, trials=size), f"{has}: {each}."
 
 
 def _space(recipe: StudyRecipe, facts: EnvFacts) -> tuple[SearchSpace, list[str]]:

@@ -27,13 +27,18 @@ def provenance(*, numeric_path: str) -> dict[str, Any]:
     """
     return {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": mask_arguments([Path(sys.argv[0]).name or "python", *sys.argv[1:]]),
+        "command": mask_arguments([*_program(Path(sys.argv[0])), *sys.argv[1:]]),
         "git_commit": _git_commit(),
         "numeric_path": numeric_path,
         "threads": 1,  # of every run: how matrix products are split among threads shows in the bits
         "versions": {"python": platform.python_version(), **package_versions(*_PACKAGES)},
         "hardware": hardware(),
     }
+
+
+def _program(path: Path) -> list[str]:
+    """Return the words that start this program: ``tune``, or ``python -m tuner``."""
+    return ["python", "-m", path.parent.name] if path.name == "__main__.py" else [path.name or "python"]
 
 
 def hardware() -> dict[str, Any]:
