@@ -1,23 +1,90 @@
-"""Rewrites the tables of ``hyperparameters.md``: ``python docs/tables.py``. A test checks that they are up to date."""
+"""Rewrites the generated parts of pages: ``python docs/tables.py``. A test checks that they are up to date."""
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from tuner import errors
+from tuner.fields import FieldInfo
 from tuner.hyperparameters import ALGORITHMS
-from tuner.space.fields import markdown_table
+from tuner.plan.recipe import SETTINGS
+from tuner.result.study import StudyData, TrialRow
+from tuner.space.fields import default_text, markdown_table
+from tuner.study_result import StudyResult
 
-PAGE = Path(__file__).parent / "hyperparameters.md"
-BEGIN, END = "<!-- hyperparameters: begin -->\n", "<!-- hyperparameters: end -->\n"
+HERE = Path(__file__).parent
+
+#: What a duration in Python is; a recipe file takes ``10m``, too.
+_UNITS = {"duration": "seconds"}
 
 
-def with_tables(text: str) -> str:
-    """Return the page with its generated parts as they should be."""
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    tables = "\n".join(f"`--algo {name}`:\n\n{markdown_table(name)}" for name in ALGORITHMS)
-    return f"{before}{BEGIN}\n{tables}\n{END}{after}"
+def hyperparameters() -> str:
+    """Return a table for each algorithm."""
+    return "\n".join(f"`--algo {name}`:\n\n{markdown_table(name)}" for name in ALGORITHMS)
+
+
+def settings() -> str:
+    """Return the fields of StudyRecipe."""
+    lines = ["| field | default | valid | unit | pinned | what it does |", "|---|---|---|---|---|---|"]
+    lines += [f"| {' | '.join(_setting(info))} |" for info in SETTINGS.values()]
+    return "\n".join(lines) + "\n"
+
+
+def _setting(info: FieldInfo) -> tuple[str, ...]:
+    unit = info.unit or _UNITS.get(info.kind, "")
+    pinned = "yes" if info.pinned else ""
+    default = f"`{default_text(info.default)}`" if info.default != "" else "required"
+    return f"`{info.name}`", default, info.valid_range, unit, pinned, info.help
+
+
+def attributes(cls: type) -> str:
+    """Return the attributes of a dataclass, as its docstring describes them."""
+    said = dict(_described(inspect.getdoc(cls) or ""))
+    missing = [f.name for f in dataclasses.fields(cls) if f.name not in said]
+    if missing:
+        raise ValueError(f"{cls.__name__} does not say what {missing[0]} is.")
+    lines = ["| attribute | what it is |", "|---|---|", *(f"| `{name}` | {text} |" for name, text in said.items())]
+    return "\n".join(lines) + "\n"
+
+
+def _described(text: str) -> Iterator[tuple[str, str]]:
+    body = text.partition("Attributes:\n")[2]
+    for name, said in re.findall(r"^    (\w+): (.*(?:\n        .*)*)", body, re.MULTILINE):
+        yield name, " ".join(re.sub(r":\w+:`([^`]*)`", r"`\1`", said.replace("``", "`")).split())
+
+
+def error_tree() -> str:
+    """Return the errors as ``tuner/errors.py`` lists them."""
+    return f"```\n{(errors.__doc__ or '').partition(chr(10) * 2)[2].strip()}\n```\n"
+
+
+#: Page -> its generated parts, by the names of their marks.
+PAGES: Mapping[str, Mapping[str, str]] = {
+    "hyperparameters.md": {"hyperparameters": hyperparameters()},
+    "api.md": {
+        "settings": settings(),
+        "result": attributes(StudyResult),
+        "data": attributes(StudyData),
+        "trial": attributes(TrialRow),
+        "errors": error_tree(),
+    },
+}
+
+
+def with_tables(text: str, parts: Mapping[str, str]) -> str:
+    """Return a page with its generated parts as they should be."""
+    for name, table in parts.items():
+        begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->\n"
+        before, _, rest = text.partition(begin)
+        text = f"{before}{begin}\n{table}\n{end}{rest.partition(end)[2]}"
+    return text
 
 
 if __name__ == "__main__":
-    PAGE.write_text(with_tables(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    for page, parts in PAGES.items():
+        path = HERE / page
+        path.write_text(with_tables(path.read_text(encoding="utf-8"), parts), encoding="utf-8")

@@ -33,9 +33,19 @@ def block(kind, name, text=README):
 
 
 def test_generated_tables_are_up_to_date():
-    with_tables = runpy.run_path(str(ROOT / "docs" / "tables.py"))["with_tables"]
-    page = (ROOT / "docs" / "hyperparameters.md").read_text(encoding="utf-8")
-    assert with_tables(page) == page, "run: make docs"
+    tables = runpy.run_path(str(ROOT / "docs" / "tables.py"))
+    for name, parts in tables["PAGES"].items():
+        page = (ROOT / "docs" / name).read_text(encoding="utf-8")
+        assert tables["with_tables"](page, parts) == page, "run: make docs"
+
+
+def test_the_public_names_are_documented_and_there():
+    import tuner
+
+    page = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    for name in set(tuner.__all__) - {"Agent", "__version__"}:
+        assert f"`tuner.{name}" in page and getattr(tuner, name) is not None
+    assert issubclass(tuner.errors.InputError, tuner.errors.TunerError)
 
 
 @pytest.mark.parametrize(

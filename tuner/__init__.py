@@ -6,13 +6,15 @@
 
 from typing import TYPE_CHECKING, Any
 
+from tuner import errors
+
 if TYPE_CHECKING:
     from tuner.api import run
     from tuner.plan.recipe import StudyRecipe
     from tuner.study_result import StudyResult
     from tuner.training.saved.agent import Agent, load_agent
 
-__all__ = ["Agent", "StudyRecipe", "StudyResult", "__version__", "load_agent", "run"]
+__all__ = ["Agent", "StudyRecipe", "StudyResult", "__version__", "errors", "load_agent", "run"]
 
 __version__ = "0.1.0"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +34,7 @@ from tuner.study.store.locks import Claim, advisory_lock, study_lock
 from tuner.study.upkeep.keep_agents import keep_agents, models_folder
 from tuner.study_report import ReportPaths, write_study_report
 from tuner.study_result import StudyResult
+from tuner.text import counted
 from tuner.training.run_checkpoint import RunCheckpoints
 from tuner.training.saved.film import check_can_be_filmed
 
@@ -195,9 +196,24 @@ def _supervise(plan: StudyPlan, progress: ProgressListener) -> tuple[StudyPlan, 
     there = sum(settled.counts.values())
     if resumed and there:
         progress.note(f"Going on with the study '{plan.name}': {there} of {plan.trials} trials are there.")
-    if settled.lost:
-        progress.note(f"{len(settled.lost)} trials were cut short when their process ended; they go again.")
+    if taken_up := _taken_up(len(settled.lost), RunCheckpoints(plan.checkpoints).steps() if resumed else ()):
+        progress.note(taken_up)
     return plan, StudySupervisor(plan, ledger, settled, progress=progress)
+
+
+def _taken_up(lost: int, steps: Sequence[int]) -> str:
+    """Return how a study goes on with what was in training when its process ended; empty where nothing was.
+
+    Args:
+        lost: Trials that a dead process left open.
+        steps: At which runs were saved, in rising order.
+    """
+    if not steps:
+        return f"{counted(lost, 'trial')} cut short before anything was saved: training again." if lost else ""
+    where = f"{steps[0]:,}" if steps[0] == steps[-1] else f"{steps[0]:,} to {steps[-1]:,}"
+    rest = max(lost - len(steps), 0)
+    others = f"; {counted(rest, 'trial')} training again from the start" if rest else ""
+    return f"Going on from step {where} with {counted(len(steps), 'run')} cut short{others}."
 
 
 def _search(

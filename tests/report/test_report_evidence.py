@@ -301,9 +301,11 @@ def test_dashboard_sees_the_verdict_and_the_confirmed_curves(data, found, cartpo
     assert note.startswith(f"# DQN on CartPole-v1\n\n- Trial {data.chosen.number}: ")
     assert "\n- Confirmed: trained on 10 fresh seeds" in note
     assert "lucky by" in note
-    assert set(dashboard_figures(data)) == {
+    figures = dashboard_figures(data)
+    assert set(figures) == {
         "learning-curves", "confirmed-learning-curves", "confirmed-scores", "search-and-fresh-scores",
     }  # fmt: skip
+    assert len({figure.layout.title.text for figure in figures.values()} - {None}) == 4, "each says what it shows"
     assert "not yet confirmed on fresh seeds" in dashboard_note(cartpole)
     assert set(dashboard_figures(cartpole)) == {"learning-curves"}
     hostile = dataclasses.replace(cartpole, recipe={**cartpole.recipe, "env": "<b>[x](y)\n# z"})

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import io
 from pathlib import Path
 
 import pytest
+import rich.console
 from saving_trainer import DeathError, SavingTrainer, kill_this_process
 
 import tuner
+from tuner.cli.trial_table import trial_tables
 from tuner.execution.inline import InlineExecutor
 from tuner.execution.processes import ProcessExecutor
 from tuner.plan.resolve import plan_study
+from tuner.report.words.search import lead
+from tuner.study.search.progress import NoProgress
 from tuner.training.run_checkpoint import RunCheckpoints
 from tuner.training.stack import runner as stack_runner
 
@@ -65,11 +70,22 @@ def test_trials_of_a_killed_supervisor_go_on_from_their_files(recipe, undisturbe
     with pytest.raises(DeathError):
         tuner.run(recipe, executor=InlineExecutor(functools.partial(SavingTrainer, folder, 4, 4)))
     assert len(list(folder.glob("*.npz"))) >= 2
-    answers = []
+    saved = RunCheckpoints(folder).steps()
+    assert saved and set(saved) <= set(plan_study(recipe).grid)
+    answers, said = [], []
     restore = stack_runner.restore_run
     monkeypatch.setattr(stack_runner, "restore_run", lambda *args: answers.append(restore(*args)) or answers[-1])
-    result = tuner.run(recipe, executor=InlineExecutor(functools.partial(SavingTrainer, folder, 4)))
+    watch = NoProgress()
+    watch.note = said.append
+    result = tuner.run(recipe, executor=InlineExecutor(functools.partial(SavingTrainer, folder, 4)), progress=watch)
     assert answers.count(True) == len(answers) >= 2, "its trials have new numbers and the same values and seeds"
+    assert any(line.startswith(f"Going on from step {saved[0]:,}") and f" {len(saved)} runs" in line for line in said)
+    gone_on = {t.number: t.continued_as for t in result.data.trials if t.outcome == "lost"}
+    assert gone_on and set(gone_on.values()) <= {t.number for t in result.data.trials if t.outcome == "completed"}
+    listed = rich.console.Console(file=io.StringIO(), width=200)
+    listed.print(*trial_tables(result.data, everything=True, width=200))
+    assert "lost" not in listed.file.getvalue() and "lost" not in " ".join(lead(result.data))
+    assert f"{len(gone_on)} interrupted, going on under another number" in " ".join(lead(result.data))
     assert curves(result) == undisturbed
     assert result.data.count("completed") == 4
     assert not folder.exists()

@@ -30,9 +30,10 @@ def trial_tables(data: StudyData, *, everything: bool, width: int) -> Iterator[T
         everything: All trials by number, not the best :data:`SHOWN_TRIALS`.
         width: Columns of the terminal.
     """
-    rest = [trial for trial in data.trials if trial.score is None]
-    shown = data.trials if everything else (*data.ranked, *rest)[:SHOWN_TRIALS]
-    title = "all trials" if everything else f"best of {len(data.trials)} trials"
+    there = [trial for trial in data.trials if trial.continued_as is None]  # what goes on stands under its new number
+    rest = [trial for trial in there if trial.score is None]
+    shown = there if everything else [*data.ranked, *rest][:SHOWN_TRIALS]
+    title = "all trials" if everything else f"best of {len(there)} trials"
     heads, rows = _texts(data, shown)
     widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
     if sum(widths) + GAP * (len(widths) - 1) <= width:

@@ -44,6 +44,7 @@ class TrialRow:
             (``--audit-pruning``); else None.
         source: What it comes from, where that was known before the study: ``portfolio/NAME``, ``prior``, ``defaults``,
             ``zoo`` or a file of ``--start-with``; empty for what the sampler proposed.
+        continued_as: The trial that it goes on as, with the same values and seeds, where its process ended before it.
     """
 
     number: int
@@ -61,6 +62,7 @@ class TrialRow:
     reason: str = ""
     spared_at: int | None = None
     source: str = ""
+    continued_as: int | None = None
 
     @cached_property
     def curve_mean(self) -> float:

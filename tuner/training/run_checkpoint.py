@@ -132,6 +132,18 @@ class RunCheckpoints:
             with contextlib.suppress(OSError):
                 self._path(spec).unlink(missing_ok=True)
 
+    def steps(self) -> list[int]:
+        """Return the step of each saved run, in rising order; of a file, only that is read."""
+        found = []
+        for path in self._folder.glob("*.npz"):
+            # Whatever parsers raise on damaged bytes: that run starts over.
+            with contextlib.suppress(Exception), np.load(path, allow_pickle=False) as arrays:
+                if "run" in arrays.files:
+                    found.append(int(json.loads(str(arrays["run"]))["clock"]))
+                else:
+                    found.append(int(json.loads(str(arrays["points"]))[-1][0]))
+        return sorted(found)
+
     def clear(self) -> None:
         """Remove all files: nothing of the study is left to train."""
         shutil.rmtree(self._folder, ignore_errors=True)

@@ -30,7 +30,7 @@ def reason_groups(data: StudyData) -> list[ReasonGroup]:
     """
     groups: dict[tuple[str, str], list[TrialRow]] = {}
     for trial in data.trials:
-        if trial.outcome in ("diverged", "timed_out", "failed", "lost"):
+        if trial.outcome in ("diverged", "timed_out", "failed", "lost") and trial.continued_as is None:
             pattern = re.sub(r"\d[\d,._]*", "#", trial.reason)
             groups.setdefault((trial.outcome, pattern), []).append(trial)
     ordered = sorted(groups.items(), key=lambda item: (-len(item[1]), item[1][0].number))

@@ -13,6 +13,14 @@ from tuner.report.words.evidence import luck_sentences, verdict
 from tuner.report.words.in_short import in_short
 from tuner.result.study import StudyData
 
+#: What the saved plots are called.
+TITLES = {
+    "learning-curves": "Learning curves of the search; the exported trial is marked as best",
+    "confirmed-learning-curves": "Learning curves on fresh seeds",
+    "confirmed-scores": "Scores on fresh seeds, with their 95 % intervals",
+    "search-and-fresh-scores": "Scores in the search beside those on fresh seeds",
+}
+
 
 def dashboard_note(data: StudyData) -> str:
     """Return the verdict as Markdown; before the confirm stage, what was found and how far to trust it."""
@@ -39,7 +47,10 @@ def dashboard_figures(data: StudyData) -> dict[str, go.Figure]:
             "confirmed-scores": confirmed_scores(score_rows(found)),
             "search-and-fresh-scores": None if luck is None else luck_lines(luck["finalists"], found["winner"]),
         }
-    return {name: figure for name, figure in drawn.items() if figure is not None}
+    figures = {name: figure for name, figure in drawn.items() if figure is not None}
+    for name, figure in figures.items():  # nothing else there says what they show
+        figure.update_layout(title={"text": TITLES[name], "font": {"size": 15}}, margin={"t": 78})
+    return figures
 
 
 def _escaped(text: str) -> str:

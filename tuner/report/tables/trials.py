@@ -180,9 +180,11 @@ def _best_value(name: str, value: Any, fields: Mapping[str, Any]) -> BestValue:
 
 def _trial_row(trial: TrialRow, names: list[str], best: TrialRow | None, *, with_source: bool) -> list[Cell]:
     is_best = best is not None and trial.number == best.number
-    word = "best" if is_best else trial.outcome.replace("_", " ")
+    gone_on = trial.continued_as is not None
+    word = "best" if is_best else "continued" if gone_on else trial.outcome.replace("_", " ")
     css = "best" if is_best else trial.outcome if trial.outcome.isidentifier() else "failed"
     seeds = [str(seed) for _, seed in sorted(trial.seeds.items())]
+    reason = f"goes on as trial {trial.continued_as}" if gone_on else trial.reason
     params = []
     for name in names:
         value = trial.params.get(name)
@@ -197,7 +199,7 @@ def _trial_row(trial: TrialRow, names: list[str], best: TrialRow | None, *, with
         Cell(f"{trial.steps:,}", trial.steps),
         Cell(duration(trial.duration_s), plain(trial.duration_s)),
         Cell(" ".join(seeds), float(seeds[0]) if len(seeds) == 1 else " ".join(seeds)),
-        Cell(trial.reason, trial.reason, "reason"),
+        Cell(reason, reason, "reason"),
     ]
 
 

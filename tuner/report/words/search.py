@@ -227,7 +227,9 @@ def _searched(data: StudyData) -> str:
 
 def _went(data: StudyData) -> str:
     outcomes = [*ENDINGS, *(t.outcome for t in data.trials if t.outcome not in ENDINGS)]
-    counts = [(data.count(o), ENDINGS.get(o, o)) for o in dict.fromkeys(outcomes)]
+    gone_on = sum(t.continued_as is not None for t in data.trials)
+    counts = [(data.count(o) - (gone_on if o == "lost" else 0), ENDINGS.get(o, o)) for o in dict.fromkeys(outcomes)]
+    counts.append((gone_on, "interrupted, going on under another number"))
     return "How they ended: " + listed([f"{count} {what}" for count, what in counts if count]) + "."
 
 

@@ -44,7 +44,8 @@ def _study(name: str, database: Readable, url: str) -> StudyData:
     stored = study.attributes
     check_attributes(name, stored, {trial.number: trial.user_attrs for trial in study.trials})
     confirmation = _confirmation(study, database)
-    trials = tuple(_row(trial) for trial in study.trials)
+    successors = {t.user_attrs[attr.RETRY_OF]: t.number for t in study.trials if attr.RETRY_OF in t.user_attrs}
+    trials = tuple(_row(trial, successors.get(trial.number)) for trial in study.trials)
     importances = importance_of(study.trials)
     return StudyData(
         name=name,
@@ -72,7 +73,7 @@ def _confirmation(study: StoredStudy, database: Readable) -> Confirmation | None
     return read_confirmation(study, confirmed)
 
 
-def _row(trial: StoredTrial) -> TrialRow:
+def _row(trial: StoredTrial, successor: int | None) -> TrialRow:
     stored = trial.user_attrs
     return TrialRow(
         number=trial.number,
@@ -90,6 +91,7 @@ def _row(trial: StoredTrial) -> TrialRow:
         reason=bounded(str(stored.get(attr.REASON, ""))),
         spared_at=stored.get(attr.SPARED),
         source=str(stored.get(attr.SOURCE, "")),
+        continued_as=successor,
     )
 
 
