@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -52,16 +52,8 @@ class Dispatcher(Protocol):
         ...
 
 
-class RunObserver(Protocol):
-    """Watches single runs closely: what ``tune train`` plots and saves. Studies do without."""
-
-    def on_episode(self, run_id: RunId, step: int, episode_return: float, length: int) -> None:
-        """A training episode ended at environment step ``step``."""
-        ...
-
-    def on_update(self, run_id: RunId, step: int, loss: float, q_value: float, epsilon: float) -> None:
-        """A training call ended; means over its gradient steps."""
-        ...
+class EndObserver(Protocol):
+    """Watches what single runs come to: what keeps their models."""
 
     def on_evaluated(self, point: EvalPoint, weights: Callable[[], Mapping[str, np.ndarray]]) -> None:
         """An evaluation ended; ``weights`` returns what was evaluated, in arrays that may change with the next step."""
@@ -72,6 +64,24 @@ class RunObserver(Protocol):
         (``q_net.0.weight`` is [out, in]), whichever backend trained it.
         """
         ...
+
+
+@runtime_checkable
+class RunObserver(EndObserver, Protocol):
+    """Watches single runs closely: what ``tune train`` plots and saves. Studies do without, as it takes time."""
+
+    def on_episode(self, run_id: RunId, step: int, episode_return: float, length: int) -> None:
+        """A training episode ended at environment step ``step``."""
+        ...
+
+    def on_update(self, run_id: RunId, step: int, loss: float, q_value: float, epsilon: float) -> None:
+        """A training call ended; means over its gradient steps."""
+        ...
+
+
+def close_observer(observer: EndObserver | None) -> RunObserver | None:
+    """Return an observer that watches closely, or None."""
+    return observer if isinstance(observer, RunObserver) else None
 
 
 class Trainer(Protocol):

@@ -47,12 +47,6 @@ class _LastWeights:
     def __init__(self) -> None:
         self.ended: dict[RunId, Mapping[str, np.ndarray]] = {}
 
-    def on_episode(self, run_id: RunId, step: int, episode_return: float, length: int) -> None:
-        """Nothing to hold."""
-
-    def on_update(self, run_id: RunId, step: int, loss: float, q_value: float, epsilon: float) -> None:
-        """Nothing to hold."""
-
     def on_evaluated(self, point: EvalPoint, weights: Callable[[], Mapping[str, np.ndarray]]) -> None:
         """Nothing to hold."""
 

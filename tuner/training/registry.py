@@ -21,7 +21,7 @@ from tuner.training.saved.network_policy import network_policy
 from tuner.training.saved.table_policy import table_policy
 
 if TYPE_CHECKING:
-    from tuner.contract.roles import RunObserver, Trainer
+    from tuner.contract.roles import EndObserver, Trainer
     from tuner.envs.make import EnvFacts
     from tuner.training.run_checkpoint import Checkpoints
 
@@ -57,33 +57,33 @@ class Registered(NamedTuple):
         precision: Type of the numbers in a file.
     """
 
-    trainer: Callable[[int, RunObserver | None, Checkpoints | None], Trainer]
+    trainer: Callable[[int, EndObserver | None, Checkpoints | None], Trainer]
     policy: Callable[[Mapping[str, Array], Any, int], GreedyPolicy]
     footprint: Callable[[Any, EnvFacts, int, str], Footprint]
     precision: type[np.floating[Any]]
 
 
-def _stack(lanes: int, observer: RunObserver | None, files: Checkpoints | None) -> Trainer:
+def _stack(lanes: int, observer: EndObserver | None, files: Checkpoints | None) -> Trainer:
     from tuner.training.stack.trainer import NativeTrainer
 
     return NativeTrainer(lanes, observer, checkpoints=files)
 
 
-def _tabular(lanes: int, observer: RunObserver | None, files: Checkpoints | None) -> Trainer:
+def _tabular(lanes: int, observer: EndObserver | None, files: Checkpoints | None) -> Trainer:
     from tuner.training.lone.tabular import TabularRun
     from tuner.training.lone.trainer import LoneTrainer
 
     return LoneTrainer(TabularRun, observer, files)
 
 
-def _fitted(lanes: int, observer: RunObserver | None, files: Checkpoints | None) -> Trainer:
+def _fitted(lanes: int, observer: EndObserver | None, files: Checkpoints | None) -> Trainer:
     from tuner.training.lone.fitted import FittedRun
     from tuner.training.lone.trainer import LoneTrainer
 
     return LoneTrainer(FittedRun, observer, files)
 
 
-def _nobody(lanes: int, observer: RunObserver | None, files: Checkpoints | None) -> Trainer:
+def _nobody(lanes: int, observer: EndObserver | None, files: Checkpoints | None) -> Trainer:
     raise NotImplementedError("only Stable-Baselines3 trains it")
 
 
@@ -111,7 +111,7 @@ def make_trainer(
     backend: str,
     algorithm: str,
     lanes: int,
-    observer: RunObserver | None = None,
+    observer: EndObserver | None = None,
     checkpoints: Path | Checkpoints | None = None,
 ) -> Trainer:
     """Return the trainer of an algorithm.

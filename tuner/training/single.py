@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from tuner.contract.outcome import EvalPoint, Outcome
-from tuner.contract.roles import DONE, RunObserver, Signal
+from tuner.contract.roles import DONE, EndObserver, Signal
 from tuner.contract.spec import RunId, RunSpec
 from tuner.surroundings import Surroundings
 from tuner.training.registry import check_trainable, make_trainer
@@ -48,7 +48,7 @@ class _One:
 
 def train_once(
     spec: RunSpec,
-    observer: RunObserver | None = None,
+    observer: EndObserver | None = None,
     on_point: Callable[[EvalPoint], None] | None = None,
     last_step: int | None = None,
     enough: Callable[[EvalPoint], bool] = lambda point: False,

@@ -92,12 +92,6 @@ class _Keeper:
 
     weights: Mapping[str, np.ndarray]
 
-    def on_episode(self, run_id: RunId, step: int, episode_return: float, length: int) -> None:
-        """Nothing to keep."""
-
-    def on_update(self, run_id: RunId, step: int, loss: float, q_value: float, epsilon: float) -> None:
-        """Nothing to keep."""
-
     def on_evaluated(self, point: EvalPoint, weights: Callable[[], Mapping[str, Any]]) -> None:
         """Nothing to keep."""
 

@@ -21,7 +21,7 @@ from tuner.contract.outcome import (
     points_from_plain,
     points_to_plain,
 )
-from tuner.contract.roles import DONE, Dispatcher, RunObserver
+from tuner.contract.roles import DONE, Dispatcher, EndObserver, RunObserver, close_observer
 from tuner.contract.spec import RunSpec
 from tuner.errors import DivergedError
 from tuner.training.run_checkpoint import Checkpoints
@@ -79,7 +79,7 @@ class LoneTrainer:
     def __init__(
         self,
         begin: Callable[[RunSpec, RunObserver | None], LoneRun],
-        observer: RunObserver | None,
+        observer: EndObserver | None,
         checkpoints: Checkpoints | None = None,
     ) -> None:
         self._begin = begin
@@ -155,7 +155,7 @@ class LoneTrainer:
 
     def _start(self, spec: RunSpec) -> tuple[LoneRun, list[EvalPoint]]:
         """Return a run that begins, or goes on from its file, and its evaluations so far."""
-        run = self._begin(spec, self._observer)
+        run = self._begin(spec, close_observer(self._observer))
         if self._checkpoints is None:
             return run, []
         try:
@@ -173,7 +173,7 @@ class LoneTrainer:
             logger.info("Run %s cannot go on: %s.", tuple(spec.run_id), describe(error))
             run.close()
             self._checkpoints.refused(spec)
-            run = self._begin(spec, self._observer)
+            run = self._begin(spec, close_observer(self._observer))
             run.keep_journal()
             return run, []
         return run, points

@@ -24,7 +24,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 
 from tuner import seeding
 from tuner.contract.outcome import EvalPoint, Outcome, OutcomeKind, described
-from tuner.contract.roles import Dispatcher, RunObserver
+from tuner.contract.roles import Dispatcher, EndObserver, RunObserver, close_observer
 from tuner.contract.spec import RunSpec
 from tuner.envs.encoders import encoder_for
 from tuner.envs.make import make
@@ -42,7 +42,7 @@ class SB3Trainer:
         observer: Watches single runs, or None.
     """
 
-    def __init__(self, observer: RunObserver | None = None) -> None:
+    def __init__(self, observer: EndObserver | None = None) -> None:
         self._observer = observer
         torch.set_num_threads(1)
 
@@ -99,7 +99,7 @@ class _Run:
 
     spec: RunSpec
     dispatcher: Dispatcher
-    observer: RunObserver | None
+    observer: EndObserver | None
     step: int = 0
     decided: OutcomeKind = "completed"
     seam_error: Exception | None = None
@@ -110,6 +110,10 @@ class _Run:
     _q_values: list[float] = field(default_factory=list)
     _train_returns: list[float] = field(default_factory=list)
     _started: float = field(default_factory=time.perf_counter)
+    _close_observer: RunObserver | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._close_observer = close_observer(self.observer)
 
     @property
     def elapsed_s(self) -> float:
@@ -137,8 +141,8 @@ class _Run:
         if done:
             episode = info["episode"]
             self._train_returns.append(float(episode["r"]))
-            if self.observer is not None:
-                self.observer.on_episode(self.spec.run_id, self.step, float(episode["r"]), int(episode["l"]))
+            if self._close_observer is not None:
+                self._close_observer.on_episode(self.spec.run_id, self.step, float(episode["r"]), int(episode["l"]))
         return self.step != self.spec.grid[self._points] or self._at_grid(model)
 
     def _at_grid(self, model: BaseAlgorithm) -> bool:
@@ -192,8 +196,8 @@ class _Run:
                 if not math.isfinite(value):
                     raise DivergedError(f"{name} is {value} at step {self.step}")
                 values.append(value)
-        if self.observer is not None and loss is not None and q_value is not None:
-            self.observer.on_update(self.spec.run_id, self.step, loss, q_value, epsilon_now(model) or 0.0)
+        if self._close_observer is not None and loss is not None and q_value is not None:
+            self._close_observer.on_update(self.spec.run_id, self.step, loss, q_value, epsilon_now(model) or 0.0)
 
 
 class _EveryStep(BaseCallback):

@@ -18,7 +18,7 @@ from tuner.agents.dqn.seams import NumericPath
 from tuner.agents.dqn.stack import DQNStack
 from tuner.agents.dqn.stepped import neighbours
 from tuner.contract.outcome import EvalPoint
-from tuner.contract.roles import Dispatcher, RunObserver
+from tuner.contract.roles import Dispatcher, EndObserver, close_observer
 from tuner.contract.rules import native_path
 from tuner.contract.spec import RunId, RunSpec
 from tuner.envs.bare import BareEnv
@@ -51,7 +51,7 @@ class StackRunner:
         self,
         example: RunSpec,
         lanes: int,
-        observer: RunObserver | None = None,
+        observer: EndObserver | None = None,
         numeric_path: NumericPath | None = None,
         dtype: DTypeLike = np.float32,
         threads: int = 1,
@@ -159,7 +159,7 @@ class StackRunner:
     # -- begin, and go on ---------------------------------------------------------------------------------------------
 
     def _begin(self, spec: RunSpec, index: int) -> LaneRun:
-        run = LaneRun.begin(spec, index, self._observer)
+        run = LaneRun.begin(spec, index, close_observer(self._observer))
         try:
             self._current[index] = self._encoder.store(run.env.reset(seed=run.environment_seed()))
             self._stack.start(index, run.hyperparameters, spec.seed, spec.n_timesteps, spec.schedules_over)
@@ -265,8 +265,8 @@ class StackRunner:
                     run.end("diverged", f"evaluation return is not finite at step {run.clock}")
                 else:
                     points.append(run.evaluated(returns, lengths))
-                    if run.observer is not None:
-                        run.observer.on_evaluated(points[-1], functools.partial(self._stack.weights, run.index))
+                    if self._observer is not None:
+                        self._observer.on_evaluated(points[-1], functools.partial(self._stack.weights, run.index))
         return points
 
     def _play(self, due: list[LaneRun]) -> list[tuple[tuple[float, ...], tuple[int, ...]] | None]:
@@ -299,8 +299,8 @@ class StackRunner:
             run.trained(loss, q_value)
 
     def _release(self, run: LaneRun) -> None:
-        if run.observer is not None:
-            run.observer.on_end(run.spec.run_id, self._stack.weights(run.index))
+        if self._observer is not None:
+            self._observer.on_end(run.spec.run_id, self._stack.weights(run.index))
         if self._checkpoints is not None:
             self._settle(run, self._checkpoints)
         run.env.close()

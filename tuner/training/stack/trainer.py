@@ -6,7 +6,7 @@ from threadpoolctl import threadpool_limits
 
 from tuner.agents.dqn.seams import NumericPath
 from tuner.contract.outcome import Outcome, described
-from tuner.contract.roles import DONE, WAIT, Dispatcher, RunObserver
+from tuner.contract.roles import DONE, WAIT, Dispatcher, EndObserver
 from tuner.contract.spec import RunSpec
 from tuner.training.run_checkpoint import Checkpoints
 from tuner.training.stack.runner import StackRunner
@@ -26,7 +26,7 @@ class NativeTrainer:
     def __init__(
         self,
         lanes: int,
-        observer: RunObserver | None = None,
+        observer: EndObserver | None = None,
         numeric_path: NumericPath | None = None,
         threads: int = 1,
         checkpoints: Checkpoints | None = None,
