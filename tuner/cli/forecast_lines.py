@@ -37,7 +37,11 @@ def _time_facts(plan: StudyPlan, known: Forecast) -> dict[str, str]:
     facts = {
         "time": f"about {expected} ({short} to {long}) of training and evaluation if nothing is pruned and evaluation "
         f"episodes last {max(cap // 2, 1):,} ({max(cap // 10, 1):,} to {cap:,}) steps"
-        + (f"; confirming takes at most {recipe.confirm_budget:g} x as long again" if recipe.confirm else "")
+        + (
+            f"; confirming trains at most {recipe.confirm_budget:g} x as many steps again, with longer evaluations"
+            if recipe.confirm
+            else ""
+        )
     }
     if known.settings > 1:
         mean, least, most = (f"{seconds:.3g}" for seconds in known.run_s)

@@ -30,6 +30,9 @@ Wanted = Callable[[Mapping[Job, float | None]], Sequence[Job]]
 #: From results so far to where the settings stand, in a line.
 Standing = Callable[[Mapping[Job, float | None]], str]
 
+#: From results so far, seconds that runs of each setting took and runs in training to the seconds that are left.
+TimeLeft = Callable[[Mapping[Job, float | None], Mapping[str, Sequence[float]], Collection[Job]], float | None]
+
 
 class ScheduleAsker:
     """Asks for the runs that the schedule wants next.
@@ -41,6 +44,8 @@ class ScheduleAsker:
         wanted: Which runs may be trained now, by results so far.
         results: Result of each run so far; grows as runs end.
         standing: Where the settings stand, by results so far.
+        time_left: How long the schedule still takes.
+        took: Seconds of the runs so far, by key; grows as runs end.
         kept: Keys of the settings whose verdict's models are kept.
     """
 
@@ -52,6 +57,8 @@ class ScheduleAsker:
         wanted: Wanted,
         results: dict[Job, float | None],
         standing: Standing,
+        time_left: TimeLeft,
+        took: dict[str, list[float]],
         kept: Collection[str] = (),
     ) -> None:
         self._plan = plan
@@ -60,6 +67,7 @@ class ScheduleAsker:
         self._wanted = wanted
         self._results = results
         self._standing = standing
+        self._time_left, self._took = time_left, took
         self._kept = kept
         self._jobs: dict[int, Job] = {}
         self._found: list[Job] = []
@@ -103,16 +111,31 @@ class ScheduleAsker:
         job = self._jobs.pop(number, None)
         if job is not None and end is not None:
             self._results[job] = _result(end.outcome, end.score)
+            if end.outcome == "completed":
+                self._took.setdefault(job.key, []).append(end.duration_s)
 
     def standing(self) -> str:
         """Return where the settings stand, in a line."""
         return self._standing(self._results)
+
+    def seconds_left(self) -> float | None:
+        """Return how long the schedule still takes."""
+        return self._time_left(self._results, self._took, self._jobs.values())
 
 
 def results_of(trials: Iterable[FrozenTrial]) -> dict[Job, float | None]:
     """Return the result of each run that has ended."""
     jobs = ((job_of(t.user_attrs), t) for t in trials if outcome_of(t) in attr.COUNTED)
     return {job: _result(outcome_of(t), t.user_attrs.get(attr.SCORE)) for job, t in jobs if job is not None}
+
+
+def took_of(trials: Iterable[FrozenTrial]) -> dict[str, list[float]]:
+    """Return the seconds of each run that has completed, by its setting's key."""
+    found: dict[str, list[float]] = {}
+    for trial in trials:
+        if outcome_of(trial) == "completed" and (job := job_of(trial.user_attrs)) is not None:
+            found.setdefault(job.key, []).append(float(trial.user_attrs.get(attr.DURATION, 0.0)))
+    return found
 
 
 def job_of(stored: Mapping[str, Any]) -> Job | None:

@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import itertools
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import optuna
@@ -15,17 +15,18 @@ from tuner.contract.rules import CURRENT, rules_of
 from tuner.hyperparameters import BACKENDS, Backend, algorithm_class, from_mapping
 from tuner.plan.cost import work
 from tuner.plan.naming import confirm_name
-from tuner.plan.resolve import StudyPlan
+from tuner.plan.resolve import StudyPlan, available_cores
 from tuner.result.confirmation import Contestant, Phase
 from tuner.result.sequential import Until
 from tuner.result.study import StudyData
-from tuner.study.confirm.affordable import affordable
+from tuner.study.confirm.affordable import LATE_COST, affordable
 from tuner.study.confirm.budget import allocate, fewest_runs, within_cost
 from tuner.study.confirm.choice import choice_of
 from tuner.study.confirm.contestants import baselines, finalists, on_backend, with_other_backend
-from tuner.study.confirm.ledger import ScheduleAsker, Wanted, results_of
+from tuner.study.confirm.ledger import ScheduleAsker, Wanted, results_of, took_of
 from tuner.study.confirm.schedule import Job, Selection, rounds, select
 from tuner.study.confirm.standing import standing
+from tuner.study.confirm.time_left import seconds_left, seconds_of_runs
 from tuner.study.confirm.verdict import Verdict, verdict
 from tuner.study.search.ledger import Ledger
 from tuner.study.search.open_study import buffer_study, is_exclusive
@@ -106,6 +107,7 @@ class ConfirmStage:
         if self.allocation is not None:
             found, against = found[: self.allocation.finalists], against[: self.allocation.baselines - twins]
         self.contestants = (*found, *against)
+        self._expected_s = self._expect(data)
         self.until = self._until()
         self._left_out = [c.title for c in known if c not in against]
 
@@ -183,7 +185,7 @@ class ConfirmStage:
         self, provenance: Mapping[str, Any], progress: ProgressListener
     ) -> Iterator[tuple[StudyPlan, StudySupervisor]]:
         """Yield supervisors to run one after the other, one for each backend that still has something to train."""
-        ledger, results = self._open(provenance)
+        ledger, results, took = self._open(provenance)
         base = self._plan.evaluation
         evaluation = dataclasses.replace(base, late_episodes=max(LATE_EPISODES, base.episodes))
         backends = dict.fromkeys([*(c.backend for c in self.contestants), *([self._other] if self._other else [])])
@@ -197,7 +199,8 @@ class ConfirmStage:
             wanted = functools.partial(self._wanted, backend, phases)
             until = self._deadline(phases[0])
             in_time = functools.partial(self._in_time, wanted, until)
-            ledger.asker = ScheduleAsker(self._plan, by_key, evaluation, in_time, results, self._standing, kept)
+            views = (self._standing, self._time_left, took)
+            ledger.asker = ScheduleAsker(self._plan, by_key, evaluation, in_time, results, *views, kept)
             settled = ledger.settle()
             if not wanted(results):
                 continue
@@ -273,6 +276,30 @@ class ConfirmStage:
         sure = self._verdict(results).standings
         return standing(self._everyone(results), selection, results, self.until.seeds, self._choice, sure)
 
+    def _time_left(
+        self, results: Mapping[Job, float | None], took: Mapping[str, Sequence[float]], training: Collection[Job]
+    ) -> float | None:
+        assert self.allocation is not None
+        selection, each = self.selection(results), seconds_of_runs(self._expected_s, took)
+        judging = self._verdict(results).wanted if selection.winner is not None else ()
+        baselines = [c.key for c in self._everyone(results) if c.role != "finalist"]
+        cores = min(self._plan.workers, available_cores())
+        left = seconds_left(each, selection, judging, results, self.allocation, baselines, training, cores)
+        return left if self._ends is None else min(left, max(self._ends - self._clock(), 0.0))
+
+    def _expect(self, data: StudyData) -> dict[str, float]:
+        """Return the seconds that a run of each contestant will take of a worker: as its trial's, else by its work."""
+        steps = self._plan.grid[-1]
+        trials = {t.number: t for t in data.trials if t.steps and t.hyperparameters}
+        works = sum(t.steps / steps * self._work_of(t.hyperparameters) for t in trials.values())
+        rate = sum(t.duration_s for t in trials.values()) / works if works else 0.0
+        found = {}
+        for c in self.contestants:
+            trial = trials.get(c.trial) if c.trial is not None else None
+            own = rate * self._works[c.key] if trial is None else trial.duration_s / trial.steps * steps
+            found[c.key] = LATE_COST * own
+        return found
+
     def _everyone(self, results: Mapping[Job, float | None]) -> tuple[Contestant, ...]:
         return with_other_backend(self.contestants, self.selection(results).winner, self._other, self._plan.algorithm)
 
@@ -297,7 +324,7 @@ class ConfirmStage:
             unit="run",
         )
 
-    def _open(self, provenance: Mapping[str, Any]) -> tuple[Ledger, dict[Job, float | None]]:
+    def _open(self, provenance: Mapping[str, Any]) -> tuple[Ledger, dict[Job, float | None], dict[str, list[float]]]:
         plan = self._plan
         storage = open_storage(plan.storage, create=True)
         name = confirm_name(plan.name)
@@ -315,4 +342,5 @@ class ConfirmStage:
             buffered = buffer_study(storage, name, plan.storage)
             study = optuna.load_study(study_name=name, storage=buffered)
             ledger = Ledger(study, buffered, url=plan.storage, exclusive=is_exclusive(plan.storage), successors=False)
-            return ledger, results_of(study.get_trials(deepcopy=False))
+            trials = study.get_trials(deepcopy=False)
+            return ledger, results_of(trials), took_of(trials)

@@ -34,6 +34,10 @@ class Asker(Protocol):
         """Return where a schedule's settings stand, in a line; empty where trials are searched."""
         ...
 
+    def seconds_left(self) -> float | None:
+        """Return how long a schedule still takes; None where there is none."""
+        ...
+
 
 class SpaceAsker:
     """Asks what the study's sampler proposes in a search space.
@@ -79,6 +83,10 @@ class SpaceAsker:
     def standing(self) -> str:
         """Return nothing: the best trial says it."""
         return ""
+
+    def seconds_left(self) -> None:
+        """Return None: trials so far say how long the others take."""
+        return
 
 
 def _source(trial: Trial, trials: Sequence[FrozenTrial]) -> str:

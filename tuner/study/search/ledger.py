@@ -132,6 +132,11 @@ class Ledger:
         """Where a schedule's settings stand, in a line; empty in a search."""
         return "" if self.asker is None else self.asker.standing()
 
+    @property
+    def seconds_left(self) -> float | None:
+        """How long a schedule still takes; None in a search."""
+        return None if self.asker is None else self.asker.seconds_left()
+
     def flush(self) -> bool:
         """Write what is known of trials in flight and what the spool keeps; return whether there was anything to write.
 

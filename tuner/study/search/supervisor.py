@@ -213,7 +213,9 @@ class StudySupervisor:
         running = tuple(t.show(self._plan.grid[-1]) for t in self._open.by_number() if t.training)
         elapsed = self._clock() - self._start
         seen = self._tally.snapshot(self._plan.name, running, self._steps, elapsed, self._plan.unit, self._plan.clock)
-        return dataclasses.replace(seen, standing=self._ledger.standing)
+        left = self._ledger.seconds_left
+        eta_s = seen.eta_s if left is None else left
+        return dataclasses.replace(seen, standing=self._ledger.standing, eta_s=eta_s)
 
     # Work to hand out.
 
