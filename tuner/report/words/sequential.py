@@ -60,8 +60,9 @@ def basis_sentences(found: Mapping[str, Any] | None) -> list[str]:
             "that the differences of two runs of a seed are normal; a failure too rare to have been seen may mislead it"
         )
     sentences = [
-        f"Seeds went on until each comparison was sure at {found['level']:g} or had {found['seeds']}; that holds for "
-        f"the means, for all comparisons together and at every look, and rests on {basis}."
+        f"Seeds went on until each comparison was sure at {found['level']:g}, or had {found['seeds']} seeds, or the "
+        f"budget was spent; that holds for the means, for all comparisons together and at every look, and "
+        f"assumes {basis}."
     ]
     if found["bounds_hold"] is False:
         low, high = (number(end) for end in found["bounds"])
