@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from tuner.paper.content import Group, Paper, panels
@@ -110,7 +110,7 @@ def learning_curves(paper: Paper) -> Figure | None:
         place.set_xlabel(paper.clock)
         if i == 0:
             place.set_ylabel("mean return")
-    _legend(figure, axes[0], shown[0][1])
+    _legend(figure, axes[0])
     return figure
 
 
@@ -227,11 +227,9 @@ def _number(estimate: Mapping[str, Any] | None, key: str, otherwise: float = mat
     return otherwise if found is None else float(found)
 
 
-def _legend(figure: Figure, place: Axes, groups: Sequence[Group]) -> None:
-    if len(groups) <= len(LOOKS):
-        place.legend(loc="best")
-    else:
-        figure.legend(*place.get_legend_handles_labels(), loc="outside lower center", ncols=3)
+def _legend(figure: Figure, place: Axes) -> None:
+    """Name the curves below the figure, where no curve can run through their names."""
+    figure.legend(*place.get_legend_handles_labels(), loc="outside lower center", ncols=3)
 
 
 def _first_value(paper: Paper, group: Group) -> str:
