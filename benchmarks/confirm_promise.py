@@ -20,7 +20,7 @@ from tuner.study.search.progress import NoProgress, Snapshot
 
 STUDIES = {
     "CartPole-v1": {"steps": 5_000, "trials": 24},
-    "FrozenLake-v1": {"steps": 5_000, "trials": 24},
+    "Acrobot-v1": {"steps": 4_000, "trials": 32},
 }
 
 

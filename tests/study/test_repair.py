@@ -104,7 +104,7 @@ def test_a_deleted_study_takes_its_confirm_stage_its_waiting_results_and_nothing
     for name in ("s", "t"):
         (tmp_path / name / "checkpoints").mkdir(parents=True)
         (tmp_path / name / "index.html").touch()
-    assert belongings("s", url) == Belongings(2, 0, tmp_path / "s")
+    assert belongings("s", url) == Belongings(2, 0, tmp_path / "s", agents=False)
     delete_study("s", url)
     assert optuna.get_all_study_names(storage) == ["t", "t.confirm"]
     assert spool.read_text() == '{"study": "another"}\n'
