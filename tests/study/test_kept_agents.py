@@ -314,6 +314,11 @@ def test_a_full_disk_costs_the_agents_and_not_the_study(searched, monkeypatch):
     assert line.startswith("Agents: none were kept.")
 
 
+def test_a_search_without_a_verdict_says_that_it_has_no_agents():
+    (line,) = agent_lines(search(trials=2, confirm=0))
+    assert line == "Agents: none, as no finalist was trained again. tune confirm s does it, or says what it takes."
+
+
 def test_a_disk_without_room_for_the_copies_costs_these_alone(study, monkeypatch):
     confirmation = load("s", None).confirmation
     shutil.rmtree(REPORT / "agents" / "median")

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from tuner.cli.console import decimal, say
+from tuner.cli.console import decimal, one_line, say
 from tuner.cli.parser import add_command, add_storage
 from tuner.cli.progress import progress_view
 from tuner.cli.recipe_flags import add_field, settings
@@ -103,8 +103,11 @@ def verdict_lines(data: StudyData) -> list[str]:
 
 
 def agent_lines(result: StudyResult) -> list[str]:
-    """Return where the exported setting's agents are and how one is used; nothing before there is a verdict."""
+    """Return where the exported setting's agents are and how one is used; nothing while its verdict is under way."""
     confirmation = result.data.confirmation
+    if confirmation is None and result.data.chosen is not None and result.ending == "done":
+        name = one_line(result.name)
+        return [f"Agents: none, as no finalist was trained again. tune confirm {name} does it, or says what it takes."]
     if confirmation is None or not confirmation.complete:
         return []
     if not result.agents:
