@@ -40,6 +40,10 @@ class Tab:
         while b"\r\n\r\n" not in answer:
             answer += self._socket.recv(1)
 
+    def close(self) -> None:
+        """Hang up."""
+        self._socket.close()
+
     def send(self, method: str, **parameters: Any) -> dict[str, Any]:
         """Call a method of the protocol and return its result; events on the way are passed over."""
         self._sent += 1
@@ -123,7 +127,8 @@ def new_tab() -> Iterator[Tab]:
         ]  # fmt: skip
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
-            yield Tab(_page_address(Path(profile)))
+            with contextlib.closing(Tab(_page_address(Path(profile)))) as tab:
+                yield tab
         finally:
             process.terminate()
             process.wait()

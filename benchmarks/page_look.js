@@ -1,7 +1,7 @@
 // Returns a sentence for each thing on the open page that is cut off, sticks out or lies over another.
 (() => {
-  // What a reader scrolls anyway may be wider inside than out.
-  const mayScroll = ".table-scroll.tall, nav ul, pre, .plot-scroll:has([data-figure=parallel])";
+  // What a reader scrolls anyway may be wider inside than out, and a dot at an end of its track hangs into the margin.
+  const mayScroll = ".table-scroll.tall, nav ul, pre, .plot-scroll:has([data-figure=parallel]), .track";
   const found = new Set(), width = document.documentElement.clientWidth;
   const name = (e) => {
     const place = e.closest("[data-figure]")?.dataset.figure ?? e.closest("section")?.id ?? "top";

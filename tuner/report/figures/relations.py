@@ -127,8 +127,9 @@ def _parallel_axes(figure: go.Figure, data: StudyData, columns: list[int], low: 
         range=[-0.15, columns[-1] + 0.45],
         fixedrange=True,
         ticks="",
-        tickfont={"size": 11.5, "color": light("ink")},
+        tickfont={"size": 11.5 if len(columns) <= 12 else 9.5, "color": light("ink")},
         tickangle=0,
+        ticklabeloverflow="allow",
     )
     figure.update_yaxes(visible=False, range=[-0.06, 1.06], fixedrange=True)
 

@@ -28,6 +28,8 @@
 
   const draw = (element) => {
     const { data, layout } = prepared(element);
+    // Names of columns need room: of many, the figure is wider than its card, which scrolls.
+    if (layout.meta && layout.meta.lines) element.style.minWidth = `${62 * layout.xaxis.tickvals.length}px`;
     return window.Plotly.react(element, data, layout, { ...config, ...saved(element) }).then(() => {
       if (layout.meta && layout.meta.lines) followTrials(element, layout.meta.lines);
     });
