@@ -188,9 +188,9 @@ def _headline(snapshot: Snapshot, width: int) -> RenderableType:
 def _best(snapshot: Snapshot) -> RenderableType:
     from rich.text import Text
 
-    if snapshot.unit == "run":
+    if snapshot.standing:
         return _line(snapshot.standing, "bold green")
-    if snapshot.best is None:
+    if snapshot.best is None or snapshot.unit == "run":
         return _line("" if snapshot.counts.get("completed") else f"no {snapshot.unit} has completed yet", "dim")
     text = Text()
     text.append(f"best {decimal(snapshot.best.score)}", style="bold green")
