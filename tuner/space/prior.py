@@ -12,6 +12,7 @@ another.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,6 +54,16 @@ def load_prior(path: Path, algorithm: str) -> Prior:
     Raises:
         InputError: The file cannot be read, breaks the form above, or is for another algorithm.
     """
+    try:
+        state = path.stat()
+    except OSError:
+        return _read(path, algorithm, ())  # which says why it cannot be read
+    return _read(path, algorithm, (state.st_dev, state.st_ino, state.st_mtime_ns, state.st_size))
+
+
+@functools.lru_cache(maxsize=8)
+def _read(path: Path, algorithm: str, state: tuple[int, ...]) -> Prior:
+    """Read a file once for each of its states: PyYAML takes half a second for the packaged one."""
 
     def fail(problem: str) -> NoReturn:
         raise InputError(f"{path}: {problem}")
