@@ -30,6 +30,10 @@ TITLES: dict[str, str] = {
 }
 
 
+#: Share of a confirm stage's runs that the verdict may take; the rest selects.
+VERDICT_SHARE = 0.6
+
+
 @dataclass(frozen=True)
 class ConfirmRun:
     """One training of one contestant with one fresh seed.
@@ -159,13 +163,19 @@ class Confirmation:
         A run that diverged or ran out of time counts as the worst completed run of the phase, whoever's that was: it
         must not vanish, and has no score of its own. Runs that failed (an exception, no learning) are left out.
         """
+        return tuple(self.scores_by_replicate(contestant, phase, objective).values())
+
+    def scores_by_replicate(
+        self, contestant: Contestant, phase: Phase, objective: str | None = None
+    ) -> dict[int, float]:
+        """Return replicate to score, as :meth:`scores` takes them."""
         objective = objective or self.objective
         completed = [s for c in self.contestants for r in c.phase(phase) if (s := r.score(objective)) is not None]
-        scores = []
+        scores = {}
         for run in contestant.phase(phase):
             score = run.score(objective)
             if score is None and run.outcome in ("diverged", "timed_out") and completed:
                 score = min(completed)
             if score is not None:
-                scores.append(score)
-        return tuple(scores)
+                scores[run.replicate] = score
+        return scores

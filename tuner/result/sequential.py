@@ -17,6 +17,11 @@ from tuner.core.confidence_sequence import betting_interval, normal_sequence, ru
 from tuner.result.verdict import Result, rounded
 
 
+def of_each(level: float, comparisons: int) -> float:
+    """Return the level of one of several comparisons, so that together they have ``level`` (Bonferroni)."""
+    return 1 - (1 - level) / max(comparisons, 1)
+
+
 @dataclass(frozen=True)
 class Until:
     """What a verdict that ends by its results was asked for.
@@ -35,7 +40,7 @@ class Until:
 
     def each(self, comparisons: int) -> float:
         """Return the level of one of several comparisons."""
-        return 1 - (1 - self.level) / max(comparisons, 1)
+        return of_each(self.level, comparisons)
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from tuner.report.numbers.sequential import standing_numbers
 from tuner.result.confirmation import Confirmation, Contestant
-from tuner.result.sequential import standing
+from tuner.result.sequential import of_each, standing
 from tuner.result.study import StudyData
 
 #: Level where none was asked for.
@@ -33,12 +32,12 @@ def more_seeds(data: StudyData, level: float | None = None) -> dict[str, Any] | 
         return None
     until = confirmation.until
     whole = level or (until.level if until is not None else LEVEL)
-    baselines = confirmation.baselines
+    baselines = [c for c in confirmation.baselines if c.key != confirmation.winner_key]
     rows = []
     for baseline in baselines:
         pairs = paired_scores(confirmation, confirmation.winner, baseline)
-        each, bounds = 1 - (1 - whole) / len(baselines), until.bounds if until is not None else None
-        found = standing([a for a, _ in pairs], [b for _, b in pairs], each, bounds)
+        bounds = until.bounds if until is not None else None
+        found = standing([a for a, _ in pairs], [b for _, b in pairs], of_each(whole, len(baselines)), bounds)
         if found is not None:
             about = {"name": baseline.name, "role": baseline.role, "backend": baseline.backend}
             rows.append({**about, **standing_numbers(found)})
@@ -51,27 +50,6 @@ def more_seeds(data: StudyData, level: float | None = None) -> dict[str, Any] | 
 
 
 def paired_scores(confirmation: Confirmation, one: Contestant, other: Contestant) -> list[tuple[float, float]]:
-    """Return the scores of two settings on the verdict seeds that both have a score on.
-
-    A run that diverged counts as the worst completed run of the verdict.
-    """
-    everyone = [
-        score
-        for contestant in confirmation.contestants
-        for run in contestant.phase("verdict")
-        if (score := run.score(confirmation.objective)) is not None
-    ]
-    worst = min(everyone, default=math.nan)
-
-    def by_seed(contestant: Contestant) -> dict[int, float]:
-        found = {}
-        for run in contestant.phase("verdict"):
-            score = run.score(confirmation.objective)
-            if score is None and run.outcome in ("diverged", "timed_out"):
-                score = worst
-            if score is not None and not math.isnan(score):
-                found[run.replicate] = score
-        return found
-
-    ours, theirs = by_seed(one), by_seed(other)
+    """Return the scores of two settings on the verdict seeds that both have a score on."""
+    ours, theirs = (confirmation.scores_by_replicate(contestant, "verdict") for contestant in (one, other))
     return [(ours[r], theirs[r]) for r in sorted(ours.keys() & theirs.keys())]

@@ -7,13 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from tuner.report.words.evidence import contestant_title
+from tuner.result.confirmation import VERDICT_SHARE
 from tuner.text import counted, large, number, sentence
 
 #: Seeds that ``--confirm-seeds`` takes at most.
 MOST_SEEDS = 1000
-
-#: Share of a confirm stage's runs that its verdict may take.
-VERDICT_SHARE = 0.6
 
 
 def more_seeds_lines(found: Mapping[str, Any], study: str) -> list[str]:

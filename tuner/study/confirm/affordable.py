@@ -10,12 +10,11 @@ from tuner.contract.spec import RunId
 from tuner.hyperparameters import from_mapping
 from tuner.plan.cost import EXPECTED, time_runs
 from tuner.plan.resolve import StudyPlan, available_cores
-from tuner.result.confirmation import Contestant
+from tuner.result.confirmation import VERDICT_SHARE, Contestant
 from tuner.result.study import StudyData
 from tuner.study.confirm.budget import (
     MIN_VERDICT_SEEDS,
     SEEDS_BEFORE_A_THIRD,
-    VERDICT_SHARE,
     Allocation,
     within_cost,
 )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tuner.result.confirmation import VERDICT_SHARE
+
 #: Select seeds of each finalist before the first may be dropped.
 FIRST_SEEDS = 5
 
@@ -16,9 +18,6 @@ MIN_VERDICT_SEEDS = 3
 
 #: Verdict seeds of each before a third baseline takes part: two well compared say more than three hardly.
 SEEDS_BEFORE_A_THIRD = 5
-
-#: Share of the runs that the verdict may take; the rest selects.
-VERDICT_SHARE = 0.6
 
 
 @dataclass(frozen=True)
