@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from tuner.collecting import no_collecting
 from tuner.durations import show_duration
 from tuner.errors import InputError
 from tuner.plan.naming import file_name
-from tuner.result.agents import best_and_median
+from tuner.result.agents import AGENTS, KeptAgent, Place, best_and_median
 from tuner.storage_url import default_storage, mask
 from tuner.text import plain
 
@@ -151,7 +152,7 @@ def _agents(data: StudyData) -> list[str]:
     confirmation, where = data.confirmation, data.recipe.get("report_dir")
     if confirmation is None or confirmation.winner is None or not confirmation.complete or not isinstance(where, str):
         return []
-    folder, found = Path(where) / file_name(data.name) / "agents", []
+    folder, found = Path(where) / file_name(data.name) / AGENTS, []
     for place, run in best_and_median(confirmation.winner, confirmation.objective).items():
         with contextlib.suppress(OSError, ValueError, TypeError, KeyError, RecursionError):
             if json.loads((folder / place / "model.json").read_text(encoding="utf-8"))["seed"] == run.seed:
@@ -162,13 +163,17 @@ def _agents(data: StudyData) -> list[str]:
 def report_command(parsed: argparse.Namespace) -> int:
     """Write the report and say where it is."""
     from tuner.study.reading.study import load
-    from tuner.study.upkeep.keep_agents import kept_agents
     from tuner.study_report import write_study_report
 
     with no_collecting():
         data = load(parsed.study, parsed.storage)
         folder = Path(parsed.report_dir)
-        agents = kept_agents(data.confirmation, folder / file_name(data.name))
+        report = folder / file_name(data.name)
+        agents: Mapping[Place, KeptAgent] = {}
+        if (report / AGENTS).is_dir():
+            from tuner.study.upkeep.keep_agents import kept_agents  # brings Gymnasium: half a second
+
+            agents = kept_agents(data.confirmation, report)
         paths = write_study_report(data, parsed.storage or default_storage(), folder, agents)
     say(paths.page)
     return 0

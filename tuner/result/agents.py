@@ -10,6 +10,9 @@ from typing import Literal
 from tuner.result.confirmation import ConfirmRun, Contestant
 from tuner.result.curve import CurvePoint
 
+#: Their folder, in a study's report folder.
+AGENTS = "agents"
+
 #: Which of the verdict's runs.
 Place = Literal["best", "median"]
 

@@ -10,6 +10,7 @@ import optuna
 
 from tuner.errors import StudyLockedError
 from tuner.plan.naming import file_name
+from tuner.result.agents import AGENTS
 from tuner.study.store import keys as attr
 from tuner.study.store.catalog import check_study
 from tuner.study.store.companion import companion_of
@@ -19,7 +20,7 @@ from tuner.study.store.health import at_work
 from tuner.study.store.identity import Identity
 from tuner.study.store.locks import study_lock
 from tuner.study.store.spool import spool_of
-from tuner.study.upkeep.keep_agents import AGENTS, models_folder
+from tuner.study.upkeep.keep_agents import models_folder
 from tuner.training.run_checkpoint import RunCheckpoints
 
 

@@ -14,12 +14,9 @@ from pathlib import Path
 from tuner.durable import replace_file
 from tuner.errors import InputError
 from tuner.hyperparameters import from_mapping
-from tuner.result.agents import KeptAgent, Place, best_and_median
+from tuner.result.agents import AGENTS, KeptAgent, Place, best_and_median
 from tuner.result.confirmation import Confirmation, ConfirmRun, Contestant
 from tuner.training.saved.model_files import MODEL, WEIGHTS, load_model
-
-#: In a study's report folder.
-AGENTS = "agents"
 
 
 def models_folder(report: Path) -> Path:
