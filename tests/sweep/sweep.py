@@ -97,13 +97,13 @@ def make_small() -> None:
 
     from tuner.core import statistics
     from tuner.report.pages import dashboard, study
-    from tuner.study.confirm import stage
+    from tuner.study.confirm import ledger as confirm_ledger
     from tuner.study.search import ledger
 
     manager = RDBStorage("sqlite://")._version_manager
     newest = manager.get_head_version()
     type(manager).get_head_version = lambda self: newest
-    stage.LATE_EPISODES = 2
+    confirm_ledger.LATE_EPISODES = 2
     first, *others = study.FIGURES
     study.FIGURES = (first, *(replace(figure, draw=lambda data, found: None) for figure in others))
     dashboard.dashboard_figures = lambda data: {"learning-curves": dashboard.learning_curves(data)}

@@ -74,13 +74,14 @@ def _dry_run(name: str, storage: str | None, given: Mapping[str, Any]) -> list[s
     from tuner.study.confirm.stage import ConfirmStage
 
     stage = ConfirmStage(plan_again(data, storage or default_storage(), given), data)
-    return [stage.problem or stage.summary(), "Nothing was written: this was a dry run."]
+    known = [] if stage.problem else list(filter(None, [stage.known()]))
+    return [stage.problem or stage.summary(), *known, "Nothing was written: this was a dry run."]
 
 
 def verdict_lines(data: StudyData) -> list[str]:
     """Return the result in the page's own words: in short, then how far to trust it. Nothing without a result."""
     from tuner.report.words.caution import caution
-    from tuner.report.words.evidence import luck_sentences, tied_sentence, verdict
+    from tuner.report.words.evidence import luck_sentences, reused_sentence, tied_sentence, verdict
     from tuner.report.words.in_short import in_short
     from tuner.report.words.reliability import reliability_sentence
     from tuner.report.words.sequential import basis_sentences
@@ -99,7 +100,7 @@ def verdict_lines(data: StudyData) -> list[str]:
         winner = next(row for row in found["contestants"] if row["key"] == found["winner"])
         lines += [*reliability_sentence(winner, found["until"]), *basis_sentences(found["until"])]
     going = [] if found["stage"] == "done" else [f"tune confirm {data.name} carries on."]
-    return [*lines, *tied_sentence(found), *luck_sentences(found), *going]
+    return [*lines, *reused_sentence(found), *tied_sentence(found), *luck_sentences(found), *going]
 
 
 def agent_lines(result: StudyResult) -> list[str]:

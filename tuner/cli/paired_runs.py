@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -71,7 +70,7 @@ def train_missing(
 
     stored = read_runs(folder / RUNS)
     specs = [spec for replicate in zip(*every, strict=True) for spec in replicate]
-    there = {spec.run_id: stored[key]["outcome"] for spec in specs if (key := signature(spec)) in stored}
+    there = {spec.run_id: stored[key]["outcome"] for spec in specs if (key := spec.signature()) in stored}
     missing = [spec for spec in specs if spec.run_id not in there]
     recipe = plan.recipe
     if missing:
@@ -83,8 +82,8 @@ def train_missing(
 
         def on_end(spec: RunSpec, points: Sequence[EvalPoint], outcome: Outcome) -> None:
             row = _row(points, outcome)
-            stored[signature(spec)] = row
-            append_line(folder / RUNS, json.dumps({"signature": signature(spec), **row}).encode(), 0o644)
+            stored[spec.signature()] = row
+            append_line(folder / RUNS, json.dumps({"signature": spec.signature(), **row}).encode(), 0o644)
             progress.ended(outcome)
 
         batch = RunBatch(missing, on_end, lambda: progress.draw(batch.training))
@@ -96,13 +95,7 @@ def train_missing(
             progress.finish()
         if batch.interrupted:
             return None
-    return [[_confirm_run(spec, stored[signature(spec)]) for spec in members] for members in every]
-
-
-def signature(spec: RunSpec) -> str:
-    """Return what names a run across commands: everything that its result depends on, but for versions."""
-    values = dataclasses.asdict(spec) | {"run_id": None, "hyperparameters": spec.hyperparameters.to_mapping()}
-    return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()[:24]
+    return [[_confirm_run(spec, stored[spec.signature()]) for spec in members] for members in every]
 
 
 def read_runs(path: Path) -> dict[str, dict[str, Any]]:

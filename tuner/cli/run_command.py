@@ -88,6 +88,7 @@ def _dry_run(recipe: StudyRecipe) -> int:
     from tuner.plan.cost import refuse_what_cannot_fit
     from tuner.plan.resolve import plan_study
     from tuner.plan.within import Deadlines, plan_within
+    from tuner.study.confirm.reuse import known_beforehand
     from tuner.study.sampling.samplers import make_sampler
     from tuner.study.search.open_study import stored_progress
     from tuner.study.store.database import sqlite_path
@@ -102,16 +103,17 @@ def _dry_run(recipe: StudyRecipe) -> int:
     if not recipe.quiet:
         for line in plan.notes:
             say(line, stderr=True)
-    say("\n".join(plan_lines(plan, cost_facts(plan, need))))
+    say("\n".join(plan_lines(plan, cost_facts(plan, need), known_beforehand(plan))))
     return 0
 
 
-def plan_lines(plan: StudyPlan, costs: Mapping[str, str]) -> list[str]:
+def plan_lines(plan: StudyPlan, costs: Mapping[str, str], known: str = "") -> list[str]:
     """Return a plan in lines that people and scripts can read.
 
     Args:
         plan: The study.
         costs: What it will cost, from :func:`tuner.cli.forecast_lines.cost_facts`.
+        known: Which runs of the verdict earlier studies have trained, in a sentence.
     """
     recipe, budget = plan.recipe, plan.space.budget
     runs = plan.runs
@@ -144,7 +146,7 @@ def plan_lines(plan: StudyPlan, costs: Mapping[str, str]) -> list[str]:
         lines += ["fixed", *aligned(plan.space.fixed)]
     if plan.space.derived:
         lines += ["derived", *aligned({n: range_text(r.to_mapping()) for n, r in plan.space.derived.items()})]
-    return [*lines, "Nothing was written: this was a dry run."]
+    return [*lines, *filter(None, [known]), "Nothing was written: this was a dry run."]
 
 
 def _baseline_facts(plan: StudyPlan) -> dict[str, str]:

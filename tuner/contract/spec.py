@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import bisect
-from dataclasses import dataclass, field, replace
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, NamedTuple
 
 from tuner.contract.grid import late_points
@@ -98,6 +100,15 @@ class RunSpec:
             "n_timesteps": self.n_timesteps,
             "hyperparameters": self.hyperparameters.to_mapping(),
         }
+
+    def signature(self) -> str:
+        """Return what names a run across studies and commands: 24 hexadecimal digits of all that its value depends on.
+
+        Its number is left out. Packages, arithmetic and processor are not part of a spec.
+        """
+        plain = asdict(replace(self, alone=False, keep=False))
+        values = plain | {"run_id": None, "hyperparameters": self.hyperparameters.to_mapping()}
+        return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()[:24]
 
     def episodes_at(self, step: int) -> int:
         """Return the episodes of the evaluation at a grid step."""

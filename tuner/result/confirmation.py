@@ -47,6 +47,7 @@ class ConfirmRun:
         steps: Environment steps taken.
         duration_s: Training seconds.
         reason: Why it did not complete.
+        reused: (study, number of its run) that trained it; None: this stage did.
     """
 
     phase: Phase
@@ -57,6 +58,7 @@ class ConfirmRun:
     steps: int
     duration_s: float = 0.0
     reason: str = ""
+    reused: tuple[str, int] | None = None
 
     def score(self, objective: str) -> float | None:
         """Return the run's score (``late``, ``final``, ``best`` or ``auc``); None unless it completed."""
@@ -154,8 +156,8 @@ class Confirmation:
 
     @property
     def steps_spent(self) -> int:
-        """Environment steps of all runs."""
-        return sum(run.steps for contestant in self.contestants for run in contestant.runs)
+        """Environment steps of all runs that this stage has trained."""
+        return sum(r.steps for contestant in self.contestants for r in contestant.runs if r.reused is None)
 
     def scores(self, contestant: Contestant, phase: Phase, objective: str | None = None) -> tuple[float, ...]:
         """Return a contestant's scores by replicate.

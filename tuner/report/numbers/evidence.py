@@ -84,12 +84,18 @@ def _contestant(
         "verdict": {
             "seeds": [run.seed for run in contestant.phase("verdict")],
             "outcomes": [run.outcome for run in contestant.phase("verdict")],
+            "reused": [_origin(run) for run in contestant.phase("verdict")],
             "scores": {o: list(scores) for o, scores in verdict.items()},
             "estimates": {o: _estimate(iqm_interval(scores), confirmation) for o, scores in verdict.items() if scores},
             "mean": None if confirmation.until is None else mean_in_range(confirmation, contestant),
             "reliability": reliability(confirmation, contestant, threshold),
         },
     }
+
+
+def _origin(run: ConfirmRun) -> dict[str, Any] | None:
+    """Return which study has trained a run, and as which of its trials; None where this one did."""
+    return None if run.reused is None else {"study": run.reused[0], "trial": run.reused[1]}
 
 
 def _estimate(found: Estimate, confirmation: Confirmation) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +10,7 @@ from tuner.hyperparameters import BACKENDS
 from tuner.report.words.reliability import reliability_sentence
 from tuner.report.words.sequential import basis_sentences, sequence_sentence
 from tuner.result.confirmation import TITLES
+from tuner.result.reused import reused_text
 from tuner.text import counted, large, listed, number, sentence, value_text
 
 #: Backend to what it is called.
@@ -110,8 +112,7 @@ def verdict(found: Mapping[str, Any] | None, params: Mapping[str, Any] | None = 
     sentences += [comparison_sentence(c, rows, found["objective"]) for c in found["comparisons"]]
     sentences += reliability_sentence(winner, found["until"])
     sentences += basis_sentences(found["until"])
-    sentences.append(cost_sentence(found))
-    return sentences
+    return [*sentences, cost_sentence(found), *reused_sentence(found)]
 
 
 def tied_sentence(found: Mapping[str, Any]) -> list[str]:
@@ -221,6 +222,15 @@ def cost_sentence(found: Mapping[str, Any]) -> str:
     searched, confirmed = found["steps"]["searched"], found["steps"]["confirmed"]
     share = f" ({confirmed / searched:.0%} of that)" if searched else ""
     return f"The search took {large(searched)} environment steps, and the confirmation {large(confirmed)} more{share}."
+
+
+def reused_sentence(found: Mapping[str, Any]) -> list[str]:
+    """Return which runs of the verdict other studies have trained, as one sentence, or nothing."""
+    origins = {
+        contestant_title(row): Counter(run["study"] for run in row["verdict"]["reused"] if run is not None)
+        for row in found["contestants"]
+    }
+    return list(filter(None, [reused_text(origins)]))
 
 
 def luck_sentences(found: Mapping[str, Any] | None) -> list[str]:

@@ -53,14 +53,7 @@ def baselines(data: StudyData, backend: str) -> list[Contestant]:
     That is defaults; RL Zoo's values, for the environments of its table; the best of the settings known beforehand; the
     best random trial, where the sampler has a random startup.
     """
-    from tuner.zoo.tuned import zoo_config  # brings Gymnasium, which whoever only reads a study can do without
-
-    algorithm = str(data.recipe["algo"])
-    found = [_setting(algorithm, algorithm_class(algorithm)().to_mapping(), "defaults", backend)]
-    zoo = zoo_config(str(data.recipe["env"]), algorithm)
-    if zoo is not None:
-        tuned = _setting(algorithm, zoo.hyperparameters, "zoo", backend)
-        found.append(dataclasses.replace(tuned, tuned_for=zoo.n_timesteps))
+    found = fixed_baselines(str(data.recipe["algo"]), str(data.recipe["env"]), backend)
     known = [t for t in data.ranked if t.source not in ("", "prior") and t.hyperparameters]
     if known:
         found.append(_of_trial(data, known[0], "known", backend))
@@ -68,6 +61,18 @@ def baselines(data: StudyData, backend: str) -> list[Contestant]:
     startup = [t for t in random if t.number < int(data.recipe.get("startup_trials", 0))]
     if startup and SAMPLERS.get(str(data.recipe.get("sampler"))):
         found.append(_of_trial(data, startup[0], "startup", backend))
+    return found
+
+
+def fixed_baselines(algorithm: str, env: str, backend: str) -> list[Contestant]:
+    """Return the baselines that no search decides: defaults, and RL Zoo's values for the environments of its table."""
+    from tuner.zoo.tuned import zoo_config  # brings Gymnasium, which whoever only reads a study can do without
+
+    found = [_setting(algorithm, algorithm_class(algorithm)().to_mapping(), "defaults", backend)]
+    zoo = zoo_config(env, algorithm)
+    if zoo is not None:
+        tuned = _setting(algorithm, zoo.hyperparameters, "zoo", backend)
+        found.append(dataclasses.replace(tuned, tuned_for=zoo.n_timesteps))
     return found
 
 

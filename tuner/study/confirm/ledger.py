@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 from optuna.trial import FrozenTrial, Trial
 
-from tuner.contract.spec import EvaluationSpec, RunId
+from tuner.contract.spec import RunId, RunSpec
 from tuner.hyperparameters import from_mapping
 from tuner.result.confirmation import ConfirmRun, Contestant
 from tuner.result.curve import CurvePoint
 from tuner.seeding import evaluation_seed, run_seed
+from tuner.study.confirm.fingerprint import fingerprint
 from tuner.study.confirm.schedule import WORST, Job
 from tuner.study.search.trial import AskedTrial, TrialEnd
 from tuner.study.store import keys as attr
@@ -23,6 +24,9 @@ from tuner.study.store.keys import outcome_of
 
 if TYPE_CHECKING:
     from tuner.plan.resolve import StudyPlan
+
+#: Episodes of each evaluation over the last third of a run, which the score looks at.
+LATE_EPISODES = 50
 
 #: From results so far to the runs that may be trained now.
 Wanted = Callable[[Mapping[Job, float | None]], Sequence[Job]]
@@ -40,7 +44,6 @@ class ScheduleAsker:
     Args:
         plan: The stage's plan.
         contestants: By key.
-        evaluation: How runs are evaluated; the seed is that of their phase and replicate.
         wanted: Which runs may be trained now, by results so far.
         results: Result of each run so far; grows as runs end.
         standing: Where the settings stand, by results so far.
@@ -53,7 +56,6 @@ class ScheduleAsker:
         self,
         plan: StudyPlan,
         contestants: Mapping[str, Contestant],
-        evaluation: EvaluationSpec,
         wanted: Wanted,
         results: dict[Job, float | None],
         standing: Standing,
@@ -63,7 +65,6 @@ class ScheduleAsker:
     ) -> None:
         self._plan = plan
         self._contestants = contestants
-        self._evaluation = evaluation
         self._wanted = wanted
         self._results = results
         self._standing = standing
@@ -84,27 +85,16 @@ class ScheduleAsker:
             self.left()
         job, self._found = self._found[0], []
         contestant = self._contestants[job.key]
-        seed = run_seed(self._plan.seed, job.phase, 0, job.replicate)
-        values = {
-            attr.JOB: list(job),
-            attr.CONTESTANT: contestant.name,
-            attr.SEEDS: [seed],
-            attr.HYPERPARAMETERS: dict(contestant.hyperparameters),
-        }
-        for key, value in values.items():
-            trial.set_user_attr(key, value)
-        rule = self._plan.rules.evaluation_seeds
-        episodes = evaluation_seed(self._plan.seed, job.phase, rule, job.replicate)
-        hyperparameters = from_mapping(self._plan.algorithm, contestant.hyperparameters)
         spec = dataclasses.replace(
-            self._plan.run_spec(RunId(trial.number), hyperparameters, seed),
-            backend=cast("Any", contestant.backend),
-            evaluation=dataclasses.replace(self._evaluation, seed=episodes),
+            spec_of(self._plan, contestant, job),
+            run_id=RunId(trial.number),
             keep=job.phase == "verdict" and job.key in self._kept,
         )
+        for key, value in about(job, contestant, spec, fingerprint(self._plan, spec)).items():
+            trial.set_user_attr(key, value)
         self._jobs[trial.number] = job
         shown = {"setting": contestant.name, "phase": job.phase, "seed": job.replicate}
-        return AskedTrial(trial.number, shown, hyperparameters, (seed,), specs=(spec,))
+        return AskedTrial(trial.number, shown, spec.hyperparameters, (spec.seed,), specs=(spec,))
 
     def ended(self, number: int, end: TrialEnd | None) -> None:
         """Note a run's result, which may decide what comes next; a run that was given up is wanted again."""
@@ -121,6 +111,29 @@ class ScheduleAsker:
     def seconds_left(self) -> float | None:
         """Return how long the schedule still takes."""
         return self._time_left(self._results, self._took, self._jobs.values())
+
+
+def spec_of(plan: StudyPlan, contestant: Contestant, job: Job) -> RunSpec:
+    """Return one run of the stage: all but its number."""
+    base, seed = plan.evaluation, run_seed(plan.seed, job.phase, 0, job.replicate)
+    episodes = evaluation_seed(plan.seed, job.phase, plan.rules.evaluation_seeds, job.replicate)
+    late = max(LATE_EPISODES, base.episodes)
+    return dataclasses.replace(
+        plan.run_spec(RunId(0), from_mapping(plan.algorithm, contestant.hyperparameters), seed),
+        backend=cast("Any", contestant.backend),
+        evaluation=dataclasses.replace(base, late_episodes=late, seed=episodes),
+    )
+
+
+def about(job: Job, contestant: Contestant, spec: RunSpec, mark: str | None) -> dict[str, Any]:
+    """Return what a trial stores of its run: which it is, and the fingerprint of one of the verdict."""
+    values: dict[str, Any] = {
+        attr.JOB: list(job),
+        attr.CONTESTANT: contestant.name,
+        attr.SEEDS: [spec.seed],
+        attr.HYPERPARAMETERS: dict(contestant.hyperparameters),
+    }
+    return values | ({attr.FINGERPRINT: mark} if mark is not None and job.phase == "verdict" else {})
 
 
 def results_of(trials: Iterable[FrozenTrial]) -> dict[Job, float | None]:
@@ -166,6 +179,7 @@ def run_of(state: str, stored: Mapping[str, Any]) -> tuple[str, ConfirmRun] | No
         steps=int(stored.get(attr.STEPS, 0)),
         duration_s=float(stored.get(attr.DURATION, 0.0)),
         reason=str(stored.get(attr.REASON, "")),
+        reused=(str(reused[0]), int(reused[1])) if (reused := stored.get(attr.REUSED)) else None,
     )
 
 

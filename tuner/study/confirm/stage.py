@@ -24,6 +24,7 @@ from tuner.study.confirm.budget import allocate, fewest_runs, within_cost
 from tuner.study.confirm.choice import choice_of
 from tuner.study.confirm.contestants import baselines, finalists, on_backend, with_other_backend
 from tuner.study.confirm.ledger import ScheduleAsker, Wanted, results_of, took_of
+from tuner.study.confirm.reuse import known_runs, take_over, taken_over_text, wanted_of
 from tuner.study.confirm.schedule import Job, Selection, rounds, select
 from tuner.study.confirm.standing import standing
 from tuner.study.confirm.time_left import seconds_left, seconds_of_runs
@@ -35,9 +36,6 @@ from tuner.study.search.supervisor import StudySupervisor
 from tuner.study.store import keys as attr
 from tuner.study.store.companion import open_companion
 from tuner.study.store.connect import open_storage, storage_errors
-
-#: Episodes of each evaluation over the last third of a run, which the score looks at.
-LATE_EPISODES = 50
 
 #: Lanes of each worker. Runs differ much in cost (a baseline may have a larger network), so few are taken at a time.
 LANES = 3
@@ -185,9 +183,9 @@ class ConfirmStage:
         self, provenance: Mapping[str, Any], progress: ProgressListener
     ) -> Iterator[tuple[StudyPlan, StudySupervisor]]:
         """Yield supervisors to run one after the other, one for each backend that still has something to train."""
-        ledger, results, took = self._open(provenance)
-        base = self._plan.evaluation
-        evaluation = dataclasses.replace(base, late_episodes=max(LATE_EPISODES, base.episodes))
+        ledger, results, took, taken = self._open(provenance)
+        if taken:
+            progress.note(taken)
         backends = dict.fromkeys([*(c.backend for c in self.contestants), *([self._other] if self._other else [])])
         parts: tuple[tuple[Phase, ...], ...] = (("select", "verdict"),)
         if self._ends is not None:  # each has its own time
@@ -200,7 +198,7 @@ class ConfirmStage:
             until = self._deadline(phases[0])
             in_time = functools.partial(self._in_time, wanted, until)
             views = (self._standing, self._time_left, took)
-            ledger.asker = ScheduleAsker(self._plan, by_key, evaluation, in_time, results, *views, kept)
+            ledger.asker = ScheduleAsker(self._plan, by_key, in_time, results, *views, kept)
             settled = ledger.settle()
             if not wanted(results):
                 continue
@@ -324,14 +322,26 @@ class ConfirmStage:
             unit="run",
         )
 
-    def _open(self, provenance: Mapping[str, Any]) -> tuple[Ledger, dict[Job, float | None], dict[str, list[float]]]:
+    def known(self) -> str:
+        """Return which runs of a verdict that has not begun other studies have trained, in a sentence or nothing."""
+        assert self.allocation is not None
+        return known_runs(self._plan, self._baselines_wanted())
+
+    def _baselines_wanted(self) -> dict[Job, Contestant]:
+        assert self.allocation is not None
+        return wanted_of(self.contestants, self.allocation.verdict_seeds if self.until is None else self.until.seeds)
+
+    def _open(
+        self, provenance: Mapping[str, Any]
+    ) -> tuple[Ledger, dict[Job, float | None], dict[str, list[float]], str]:
+        """Return the stage's rows, its results so far, what its runs took, and what it has just taken over."""
         plan = self._plan
         storage = open_storage(plan.storage, create=True)
         name = confirm_name(plan.name)
         with storage_errors(plan.storage):
-            study, there = open_companion(optuna.load_study(study_name=plan.name, storage=storage), storage)
+            study, began = open_companion(optuna.load_study(study_name=plan.name, storage=storage), storage)
             version = rules_of(study.user_attrs).evaluation_seeds
-            if not there:  # a new stage follows new rules, whoever searched
+            if not began:  # a new stage follows new rules, whoever searched
                 version = CURRENT.evaluation_seeds
                 study.set_user_attr("evaluation_seeds", version)
             rules = dataclasses.replace(plan.rules, evaluation_seeds=version)
@@ -339,8 +349,11 @@ class ConfirmStage:
             self._study = study
             study.set_user_attr(attr.CONFIRM, self.describe())
             study.set_user_attr(attr.PROVENANCE, dict(provenance))
+            there = results_of(study.get_trials(deepcopy=False))
+            missing = {job: c for job, c in self._baselines_wanted().items() if job not in there}
+            taken = take_over(plan, missing, study, storage)
             buffered = buffer_study(storage, name, plan.storage)
             study = optuna.load_study(study_name=name, storage=buffered)
             ledger = Ledger(study, buffered, url=plan.storage, exclusive=is_exclusive(plan.storage), successors=False)
             trials = study.get_trials(deepcopy=False)
-            return ledger, results_of(trials), took_of(trials)
+            return ledger, results_of(trials), took_of(trials), taken_over_text(taken)

@@ -132,6 +132,24 @@ def trial_lines(database: Readable, state: str | None = None) -> Iterator[TrialL
         yield TrialLine(name, found, _read(outcome), value if score is None else _read(score), _utc(started))
 
 
+def trials_with(database: Readable, key: str) -> Iterator[tuple[str, int, Any]]:
+    """Yield (study's name, number, value) of every completed or pruned trial with an attribute, the oldest first."""
+    rows = _queries(database)
+    if rows is None:
+        for study in _optunas(database).get_all_studies():
+            for t in _optunas(database).get_all_trials(study._study_id, deepcopy=False):
+                if t.state.name in ("COMPLETE", "PRUNED") and key in t.user_attrs:
+                    yield study.study_name, t.number, t.user_attrs[key]
+        return
+    query = (
+        "SELECT studies.study_name, trials.number, found.value_json FROM trial_user_attributes AS found "
+        "JOIN trials ON trials.trial_id = found.trial_id JOIN studies ON studies.study_id = trials.study_id "
+        f"WHERE found.key = '{key}' AND trials.state IN ('COMPLETE', 'PRUNED') ORDER BY trials.trial_id"
+    )
+    for name, number, text in rows(query):
+        yield name, number, _read(text)
+
+
 def _attribute(name: str, key: str) -> str:
     return f"LEFT JOIN trial_user_attributes AS {name} ON {name}.trial_id = trials.trial_id AND {name}.key = '{key}'"
 

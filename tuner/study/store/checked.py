@@ -73,7 +73,11 @@ _TRIAL: dict[str, _Rule] = {
     attr.SCORE: _NUMBER,
     attr.DURATION: _NUMBER,
     **dict.fromkeys((attr.STEPS, attr.SPARED, attr.RETRY_OF, attr.ROOT, attr.POINT), _COUNT),
-    **dict.fromkeys((attr.REASON, attr.OWNER), _TEXT),
+    **dict.fromkeys((attr.REASON, attr.OWNER, attr.FINGERPRINT), _TEXT),
+    attr.REUSED: (
+        lambda value: isinstance(value, list) and len(value) == 2 and isinstance(value[0], str) and _whole(value[1]),
+        "a study's name and the number of a trial",
+    ),
 }
 
 _CURVE: _Rule = (_rows, "a list of [step, returns, lengths, metrics]")

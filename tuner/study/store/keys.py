@@ -48,6 +48,8 @@ CONFIRM: Final = "confirm"
 PARENT: Final = "parent"
 JOB: Final = "job"
 CONTESTANT: Final = "contestant"
+FINGERPRINT: Final = "fingerprint"
+REUSED: Final = "reused"
 
 #: Outcomes that count towards ``--trials``.
 COUNTED: Final = ("completed", "pruned", "diverged", "timed_out", "failed")
