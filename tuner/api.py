@@ -27,6 +27,7 @@ from tuner.study.search.open_study import open_study, stored_progress
 from tuner.study.search.outcomes import nothing_learned
 from tuner.study.search.progress import NoProgress, ProgressListener
 from tuner.study.search.provenance import provenance
+from tuner.study.search.run_events import RunEvents
 from tuner.study.search.supervisor import Ending, StudySupervisor
 from tuner.study.store.database import sqlite_path
 from tuner.study.store.identity import Watched
@@ -37,6 +38,7 @@ from tuner.study_result import StudyResult
 from tuner.text import counted
 from tuner.training.run_checkpoint import RunCheckpoints
 from tuner.training.saved.film import check_can_be_filmed
+from tuner.training.tensorboard import require_tensorboard
 
 if TYPE_CHECKING:
     from tuner.study.confirm.stage import ConfirmStage
@@ -78,10 +80,11 @@ def run(
         recipe = plan.recipe
     refuse_what_cannot_fit(plan)
     check_writable(plan.report, f"--report-dir {plan.reports}")
+    events = _events(plan, progress)
     if recipe.record:
         check_can_be_filmed(plan.env)
     with study_lock(_lock_database(plan), plan.name):
-        plan, supervisor = _supervise(plan, progress)
+        plan, supervisor = _supervise(plan, progress, events)
         watched = Watched(plan.storage, plan.name)
         ending, failure = _search(plan, supervisor, progress, executor)
         if ending == "done" and failure is None:
@@ -91,11 +94,13 @@ def run(
 
                     ends = deadlines.report if deadlines is not None else None
                     stage = ConfirmStage(plan, load(plan.name, plan.storage), ends)
-                    ending, failure = _confirm(plan, stage, progress, executor, mine)
+                    ending, failure = _confirm(plan, stage, progress, executor, mine, events)
                 elif recipe.confirm:
                     progress.note(f"Another supervisor trains the finalists; see: tune report {plan.name}")
         watched.check()
         data = load(plan.name, plan.storage)
+        if events is not None:  # runs of others, too: what the verdict has not trained itself
+            events.fill(data)
         agents = keep_agents(data.confirmation, plan.report)
         if recipe.record and ending == "done" and failure is None:
             failure = _film(plan, data, agents, progress)
@@ -139,6 +144,7 @@ def confirm(
     plan = plan_again(stored, storage or default_storage(), settings or {})
     refuse_what_cannot_fit(plan)
     check_writable(plan.report, f"--report-dir {plan.reports}")
+    events = _events(plan, progress)
     with study_lock(_lock_database(plan), plan.name):
         watched = Watched(plan.storage, plan.name)
         stage = ConfirmStage(plan, load(plan.name, plan.storage))
@@ -147,9 +153,13 @@ def confirm(
         with advisory_lock(plan.storage, confirm_name(plan.name)) as mine:
             if not mine:
                 raise InputError(f"Another supervisor trains the finalists of '{plan.name}'. See: tune list.")
-            ending, failure = _confirm(plan, stage, progress, executor, mine)
+            if events is not None:
+                events.fill(load(plan.name, plan.storage))
+            ending, failure = _confirm(plan, stage, progress, executor, mine, events)
         watched.check()
         data = load(plan.name, plan.storage)
+        if events is not None:  # runs of others, too: what the verdict has not trained itself
+            events.fill(data)
         agents = keep_agents(data.confirmation, plan.report)
         paths = write_study_report(data, plan.storage, plan.reports, agents)
         _tell_dashboard(data, plan.storage, progress)
@@ -182,7 +192,19 @@ def _lock_database(plan: StudyPlan) -> Path | None:
     return path
 
 
-def _supervise(plan: StudyPlan, progress: ProgressListener) -> tuple[StudyPlan, StudySupervisor]:
+def _events(plan: StudyPlan, progress: ProgressListener) -> RunEvents | None:
+    """Return what writes event files, where they are asked for and can be written."""
+    if plan.recipe.tensorboard is None:
+        return None
+    require_tensorboard()
+    folder = Path(plan.recipe.tensorboard)
+    check_writable(folder, f"--tensorboard {folder}")
+    return RunEvents(folder, plan.name, progress.note)
+
+
+def _supervise(
+    plan: StudyPlan, progress: ProgressListener, events: RunEvents | None
+) -> tuple[StudyPlan, StudySupervisor]:
     for line in plan.notes:
         progress.note(line)
     story = provenance(numeric_path=plan.numeric_path)
@@ -198,7 +220,9 @@ def _supervise(plan: StudyPlan, progress: ProgressListener) -> tuple[StudyPlan, 
         progress.note(f"Going on with the study '{plan.name}': {there} of {plan.trials} trials are there.")
     if taken_up := _taken_up(len(settled.lost), RunCheckpoints(plan.checkpoints).steps() if resumed else ()):
         progress.note(taken_up)
-    return plan, StudySupervisor(plan, ledger, settled, progress=progress)
+    if events is not None and resumed:
+        events.fill(load(plan.name, plan.storage))
+    return plan, StudySupervisor(plan, ledger, settled, progress=progress, events=events)
 
 
 def _taken_up(lost: int, steps: Sequence[int]) -> str:
@@ -245,14 +269,19 @@ def _search(
 
 
 def _confirm(
-    plan: StudyPlan, stage: ConfirmStage, progress: ProgressListener, executor: Executor | None, claim: Claim
+    plan: StudyPlan,
+    stage: ConfirmStage,
+    progress: ProgressListener,
+    executor: Executor | None,
+    claim: Claim,
+    events: RunEvents | None,
 ) -> tuple[Ending, StudyFailedError | None]:
     """Train the finalists again, as far as the budget goes; a stage that was interrupted goes on."""
     if stage.problem:
         progress.note(stage.problem)
         return "done", None
     progress.note(stage.summary())
-    for part, supervisor in stage.passes(provenance(numeric_path=plan.numeric_path), progress):
+    for part, supervisor in stage.passes(provenance(numeric_path=plan.numeric_path), progress, events):
         claim.on_lost = supervisor.interrupt
         host = executor if part.backend == plan.backend else None
         ending, failure = _search(part, supervisor, progress, host, models_folder(plan.report))

@@ -21,7 +21,7 @@ PREFIX = "confirm"
 #: Recipe settings that this command takes.
 SETTINGS = (
     "confirm", "confirm_seeds", "confirm_budget", "until", "return_range", "confirm_backend", "workers", "lanes",
-    "executor", "device", "report_dir", "quiet",
+    "executor", "device", "report_dir", "tensorboard", "quiet",
 )  # fmt: skip
 
 

@@ -39,6 +39,7 @@ EXTRAS = {
     "flappy": ("flappy_bird_gymnasium", "FlappyBird-v0"),
     "video": ("imageio_ffmpeg", "videos of trained agents"),
     "paper": ("matplotlib", "tune paper: vector figures"),
+    "tensorboard": ("tensorboard", "--tensorboard: event files"),
 }
 
 #: Free space below which a study may not fit: a database, its report and torch's temporary files.

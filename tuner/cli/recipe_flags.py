@@ -25,7 +25,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "executor", "ray_address", "cpus_per_worker", "gpus_per_worker",
     ),
     "finalists": ("confirm", "confirm_seeds", "confirm_budget", "until", "return_range", "confirm_backend"),
-    "output": ("report_dir", "record", "quiet"),
+    "output": ("report_dir", "tensorboard", "record", "quiet"),
 }  # fmt: skip
 
 #: Settings of the Python API that have no flag.
@@ -50,6 +50,7 @@ DEFAULTS = {
     "worker_memory": "",
     "env": "",
     "start_with": "",
+    "tensorboard": "",
 }
 
 #: What the help says of a setting beside its declared help.
@@ -72,6 +73,7 @@ METAVARS = {
     "study": "NAME",
     "storage": "URL",
     "report_dir": "DIR",
+    "tensorboard": "DIR",
     "prior": "packaged|none|PATH",
     "start_with": "defaults|zoo|FILE",
     "ray_address": "ADDRESS",

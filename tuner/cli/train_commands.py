@@ -43,12 +43,13 @@ TRAIN_SETTINGS = {
     "env_module": None,
     "pixels": None,
     "device": None,
+    "tensorboard": "Folder for TensorBoard's event files: its own, named as the model's, is made in it",
     "quiet": None,
 }
 
 
 #: What may stand beside ``--continue``; everything else is the training's own.
-CONTINUE_SETTINGS = ("steps", "set", "env_module", "quiet")
+CONTINUE_SETTINGS = ("steps", "set", "env_module", "tensorboard", "quiet")
 
 
 def add_to(commands: Any) -> None:
@@ -90,6 +91,7 @@ def train_command(parsed: argparse.Namespace) -> int:
     name = safe_name(f"{plan.algorithm}-{plan.backend}-{plan.env.id}-seed{seed}")
     folder = Path(parsed.output) if parsed.output is not None else Path("runs") / name
     check_writable(folder, f"-o {folder}")
+    events = _events_folder(folder, recipe.tensorboard)
     if not recipe.quiet:
         for line in plan.notes:
             say(line, stderr=True)
@@ -97,7 +99,7 @@ def train_command(parsed: argparse.Namespace) -> int:
             whose = "Stable-Baselines3's defaults" if algorithm_class(plan.algorithm).zoo_name() else "defaults"
             fields = f"tune spaces --fields --algo {plan.algorithm}"
             say(f"Values without --set are {whose} ({fields}); --config takes an export.", stderr=True)
-    return _train(spec, folder, plan.facts, until_solved=parsed.until_solved, quiet=recipe.quiet)
+    return _train(spec, folder, plan.facts, until_solved=parsed.until_solved, quiet=recipe.quiet, events=events)
 
 
 def _continue(folder: Path, asked: dict[str, Any], parsed: argparse.Namespace) -> int:
@@ -116,11 +118,23 @@ def _continue(folder: Path, asked: dict[str, Any], parsed: argparse.Namespace) -
     spec = dataclasses.replace(spec, env=trusted_env(spec.env, folder, asked.get("env_module")))
     output = folder if parsed.output is None else Path(parsed.output)
     check_writable(output, f"-o {output}")
+    events = _events_folder(output, asked.get("tensorboard"))
     facts = preflight(spec.env, spec.algorithm, inline=False)
     quiet = bool(asked.get("quiet"))
     if not quiet:
         say(f"Going on from step {begun.step:,} to {total:,}.", stderr=True)
-    return _train(spec, output, facts, until_solved=parsed.until_solved, quiet=quiet, begun=begun)
+    return _train(spec, output, facts, until_solved=parsed.until_solved, quiet=quiet, begun=begun, events=events)
+
+
+def _events_folder(model: Path, asked: str | None) -> Path | None:
+    """Return where a training's event files go, or None; it can be written."""
+    if asked is None:
+        return None
+    from tuner.training.tensorboard import require_tensorboard
+
+    require_tensorboard()
+    check_writable(Path(asked), f"--tensorboard {asked}")
+    return Path(asked) / model.absolute().name
 
 
 def plan_training(asked: dict[str, Any], config_file: str | None) -> tuple[StudyPlan, Hyperparameters]:
@@ -220,7 +234,14 @@ def _run_spec(plan: StudyPlan, hyperparameters: Hyperparameters, seed: int) -> R
 
 
 def _train(
-    spec: RunSpec, folder: Path, facts: EnvFacts, *, until_solved: bool, quiet: bool, begun: Begun | None = None
+    spec: RunSpec,
+    folder: Path,
+    facts: EnvFacts,
+    *,
+    until_solved: bool,
+    quiet: bool,
+    begun: Begun | None = None,
+    events: Path | None = None,
 ) -> int:
     from tuner.cli.train_progress import watch_training
     from tuner.report.words.in_short import nothing_learned
@@ -234,6 +255,7 @@ def _train(
     with watch_training(spec, quiet=quiet) as watch:
         if begun is not None:
             watch.restore(begun.watched)
+        watch.write_events(events)
         checkpoint = TrainingCheckpoint(folder, watch.snapshot, begun)
 
         def solved(point: EvalPoint) -> bool:
@@ -249,6 +271,7 @@ def _train(
         raise InputError(checkpoint.refusal)
     if not interrupted and outcome.kind not in ("completed", "stopped"):
         raise StudyFailedError(f"The run {outcome.kind.replace('_', ' ')} at step {outcome.steps}: {outcome.reason}")
+    watch.end_events()
     assert watch.best is not None
     best, best_weights = watch.best
     save_model(folder, spec, watch.weights, watch.points)

@@ -15,6 +15,7 @@ from tuner.cli.console import console, decimal, say
 if TYPE_CHECKING:
     import numpy as np
 
+    from tuner.cli.train_events import TrainingEvents
     from tuner.contract.outcome import EvalPoint
     from tuner.contract.spec import RunId, RunSpec
 
@@ -31,6 +32,7 @@ class TrainingWatch:
         weights: Those of the last step, or, while it trains, of the last evaluation; empty before the first.
         best: The best evaluation and the weights of that.
         begun: Step up to which it was trained before, and is known.
+        events: Writes it for TensorBoard, or None.
     """
 
     def __init__(self, spec: RunSpec, show: Callable[[int, str], None], say: Callable[[EvalPoint], None]) -> None:
@@ -41,6 +43,7 @@ class TrainingWatch:
         self.weights: Mapping[str, np.ndarray] = {}
         self.best: tuple[EvalPoint, Mapping[str, np.ndarray]] | None = None
         self.begun = 0
+        self.events: TrainingEvents | None = None
         self._spec = spec
         self._show = show
         self._say = say
@@ -50,11 +53,15 @@ class TrainingWatch:
     def on_episode(self, run_id: RunId, step: int, episode_return: float, length: int) -> None:
         """Log an episode."""
         self.log.on_episode(run_id, step, episode_return, length)
+        if self.events is not None:
+            self.events.episode(step, episode_return, length)
         self._step(step)
 
     def on_update(self, run_id: RunId, step: int, loss: float, q_value: float, epsilon: float) -> None:
         """Log a training call."""
         self.log.on_update(run_id, step, loss, q_value, epsilon)
+        if self.events is not None:
+            self.events.update(step, loss, q_value, epsilon)
         self._epsilon = epsilon
         self._step(step)
 
@@ -72,6 +79,8 @@ class TrainingWatch:
     def on_point(self, point: EvalPoint) -> None:
         """Keep and show an evaluation."""
         self.points.append(point)
+        if self.events is not None:
+            self.events.evaluation(point)
         if point.step <= self.begun:
             return  # told again by a run that goes on
         self._say(point)
@@ -100,6 +109,18 @@ class TrainingWatch:
         self.best = point, part_of("best", saved)
         self.log.restore(part_of("log", saved))
         self.begun = int(about["step"])
+
+    def write_events(self, folder: Path | None) -> None:
+        """Write what comes, and what has been restored where it is not there, as event files into a folder, if any."""
+        if folder is not None:
+            from tuner.cli.train_events import TrainingEvents
+
+            self.events = TrainingEvents(folder, self._spec, self.log, self.begun)
+
+    def end_events(self) -> None:
+        """Write the end of it into the event files."""
+        if self.events is not None:
+            self.events.end(self.points)
 
     def write_plot(self, folder: Path, reward_threshold: float | None, random_mean: float | None) -> Path:
         """Write the training plot into an existing folder and return its path."""

@@ -13,7 +13,8 @@ from tuner.storage_url import DEFAULT_STORAGE, mask
 #: Settings of one machine or one sitting, which a repetition need not share.
 _RAY = ("ray_address", "cpus_per_worker", "gpus_per_worker")
 _LOCAL = (
-    "workers", "worker_memory", "timeout", "quiet", "report_dir", "executor", *_RAY, "storage", "study", "record",
+    "workers", "worker_memory", "timeout", "quiet", "report_dir", "tensorboard", "executor", *_RAY, "storage", "study",
+    "record",
 )  # fmt: skip
 
 

@@ -116,6 +116,7 @@ class StudyRecipe:
     audit_pruning: bool = declare(
         False, "Finish a tenth of what would be pruned, to see how often pruning is wrong.", kind="bool"
     )
+    tensorboard: str | None = declare(None, "Folder for TensorBoard's event files, of every run.")
     report_dir: str = declare("reports", "Folder the reports go to.")
     quiet: bool = declare(False, "No progress on stderr.", kind="bool")
 

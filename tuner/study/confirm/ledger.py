@@ -18,6 +18,7 @@ from tuner.result.curve import CurvePoint
 from tuner.seeding import evaluation_seed, run_seed
 from tuner.study.confirm.fingerprint import fingerprint
 from tuner.study.confirm.schedule import WORST, Job
+from tuner.study.search.run_events import confirm_folder
 from tuner.study.search.trial import AskedTrial, TrialEnd
 from tuner.study.store import keys as attr
 from tuner.study.store.keys import outcome_of
@@ -94,7 +95,8 @@ class ScheduleAsker:
             trial.set_user_attr(key, value)
         self._jobs[trial.number] = job
         shown = {"setting": contestant.name, "phase": job.phase, "seed": job.replicate}
-        return AskedTrial(trial.number, shown, spec.hyperparameters, (spec.seed,), specs=(spec,))
+        folder = confirm_folder(contestant.name, job.phase, job.replicate)
+        return AskedTrial(trial.number, shown, spec.hyperparameters, (spec.seed,), specs=(spec,), folder=folder)
 
     def ended(self, number: int, end: TrialEnd | None) -> None:
         """Note a run's result, which may decide what comes next; a run that was given up is wanted again."""

@@ -32,6 +32,7 @@ from tuner.study.confirm.verdict import Verdict, verdict
 from tuner.study.search.ledger import Ledger
 from tuner.study.search.open_study import buffer_study, is_exclusive
 from tuner.study.search.progress import ProgressListener
+from tuner.study.search.run_events import RunEvents
 from tuner.study.search.supervisor import StudySupervisor
 from tuner.study.store import keys as attr
 from tuner.study.store.companion import open_companion
@@ -180,7 +181,7 @@ class ConfirmStage:
         )
 
     def passes(
-        self, provenance: Mapping[str, Any], progress: ProgressListener
+        self, provenance: Mapping[str, Any], progress: ProgressListener, events: RunEvents | None = None
     ) -> Iterator[tuple[StudyPlan, StudySupervisor]]:
         """Yield supervisors to run one after the other, one for each backend that still has something to train."""
         ledger, results, took, taken = self._open(provenance)
@@ -204,7 +205,7 @@ class ConfirmStage:
                 continue
             plan = self._pass_plan(backend, sum(settled.counts.values()), len(wanted(results)), results)
             plan = dataclasses.replace(plan, deadline=until)
-            yield plan, StudySupervisor(plan, ledger, settled, progress=progress, clock=self._clock)
+            yield plan, StudySupervisor(plan, ledger, settled, progress=progress, events=events, clock=self._clock)
             if self._ends is not None and wanted(results):
                 self._cut_short(phases[0], results)
 

@@ -11,6 +11,7 @@ from tuner.errors import InputError
 from tuner.seeding import run_seed
 from tuner.space.model import SearchSpace
 from tuner.study.sampling.samplers import SeededByTrial, point_of
+from tuner.study.search.run_events import trial_folder
 from tuner.study.search.trial import AskedTrial, TrialEnd
 from tuner.study.store import keys as attr
 
@@ -69,13 +70,15 @@ class SpaceAsker:
         try:
             params: Mapping[str, Any] = self._space.sample(_TrialSuggest(trial))
         except (ValueError, TypeError, KeyError) as error:  # somebody has enqueued what the space does not have
-            return AskedTrial(trial.number, {}, None, seeds, problem=f"{type(error).__name__}: {error}")
+            problem = f"{type(error).__name__}: {error}"
+            return AskedTrial(trial.number, {}, None, seeds, problem=problem)
         try:
             hyperparameters = self._space.resolve(params)
         except InputError as error:
             return AskedTrial(trial.number, params, None, seeds, problem=f"InputError: {error}")
         trial.set_user_attr(attr.HYPERPARAMETERS, hyperparameters.to_mapping())
-        return AskedTrial(trial.number, params, hyperparameters, seeds)
+        folder = trial_folder(trial.user_attrs.get(attr.ROOT, trial.number))
+        return AskedTrial(trial.number, params, hyperparameters, seeds, folder=folder)
 
     def ended(self, number: int, end: TrialEnd | None) -> None:
         """Do nothing: the sampler reads the study."""

@@ -26,6 +26,7 @@ from tuner.study.search.ledger import Ledger
 from tuner.study.search.open_trials import OpenTrial, OpenTrials, Run
 from tuner.study.search.outage import Outage
 from tuner.study.search.progress import NoProgress, PacedDrawing, ProgressListener, Snapshot
+from tuner.study.search.run_events import RunEvents
 from tuner.study.search.tally import Tally
 from tuner.study.search.trial import Settled
 from tuner.training.run_checkpoint import RunCheckpoints
@@ -44,6 +45,7 @@ class StudySupervisor:
         ledger: Its rows in the database.
         settled: What the database held at the start.
         progress: Draws it.
+        events: Writes its runs for TensorBoard.
         clock: Monotonic seconds.
     """
 
@@ -54,12 +56,14 @@ class StudySupervisor:
         settled: Settled,
         *,
         progress: ProgressListener | None = None,
+        events: RunEvents | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._plan = plan
         self._objective, self._trial_timeout = plan.recipe.objective, plan.recipe.trial_timeout
         self._ledger = ledger
         self._progress = progress or NoProgress()
+        self._events = events
         self._drawing = PacedDrawing(self._progress)
         self._checkpoints = RunCheckpoints(plan.checkpoints)
         self._clock = clock
@@ -278,6 +282,8 @@ class StudySupervisor:
         self._steps += point.step - run.last_step
         run.points.append(point)
         trial = self._open.trial(point.run_id)
+        if self._events is not None:
+            self._events.evaluated(trial, run, point)
         if trial.decided is not None:
             return
         limit = None if self._trial_timeout is None else self._trial_timeout + run.grace_s
@@ -321,6 +327,8 @@ class StudySupervisor:
         if end is None:
             return  # stopped because the study is ending
         self._ledger.tell(trial.asked.number, end)
+        if self._events is not None:
+            self._events.ended(trial, end)
         self._open.remove(trial)
         self._checkpoints.discard(run.spec for run in trial.runs.values())
         if not self._ledger.was_taken_away(trial.asked.number):  # else what counts is what becomes of it there

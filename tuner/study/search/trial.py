@@ -23,6 +23,7 @@ class AskedTrial:
         seeds: Run seed of each replicate.
         problem: Why there are no hyperparameters.
         specs: Its runs by replicate, where they are others than the study's plan would make; else empty.
+        folder: Where its event files go, below the study's; the same for all its attempts.
     """
 
     number: int
@@ -31,6 +32,7 @@ class AskedTrial:
     seeds: tuple[int, ...]
     problem: str = ""
     specs: tuple[RunSpec, ...] = ()
+    folder: str = ""
 
 
 @dataclass(frozen=True)
