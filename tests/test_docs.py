@@ -93,6 +93,16 @@ def test_the_example_of_a_search_space_is_one():
     assert {item["type"] for item in space.to_mapping()["search"].values()} == {"float", "int", "categorical"}
 
 
+def test_the_example_of_an_optuna_study_is_one():
+    from tuner.plan.imported import ForeignTrial, of_optuna
+
+    page = (ROOT / "docs" / "search-spaces.md").read_text(encoding="utf-8")
+    trial = ForeignTrial(7, {"lr": 0.002, "seed": 1, "net_arch": "48x24"}, {})
+    found = of_optuna(yaml.safe_load(block("example", "optuna", page)), "dqn", lambda url, study: [trial] * 5)
+    assert found["trial 7"].learning_rate == 0.002
+    assert found["trial 7"].gamma == 0.98
+
+
 def test_the_example_of_a_grid_is_one():
     page = (ROOT / "docs" / "search-spaces.md").read_text(encoding="utf-8")
     space = parse_space(yaml.safe_load(block("example", "grid", page)), "search-spaces.md")

@@ -22,6 +22,7 @@ from tuner.plan.within import Deadlines, plan_within
 from tuner.result.agents import KeptAgent, Place
 from tuner.result.study import StudyData
 from tuner.storage_url import default_storage
+from tuner.study.reading.foreign import best_trials
 from tuner.study.reading.study import load
 from tuner.study.search.open_study import open_study, stored_progress
 from tuner.study.search.outcomes import nothing_learned
@@ -72,11 +73,11 @@ def run(
     """
     progress = progress or NoProgress()
     began = time.monotonic() if began is None else began
-    plan = plan_study(recipe, with_workers)
+    plan = plan_study(recipe, with_workers, best_trials)
     recipe, deadlines = plan.recipe, None
     if recipe.within is not None:
         deadlines = Deadlines(began, recipe.within)
-        plan = plan_within(plan, deadlines, *stored_progress(plan.name, plan.storage))
+        plan = plan_within(plan, deadlines, *stored_progress(plan.name, plan.storage), best_trials)
         recipe = plan.recipe
     refuse_what_cannot_fit(plan)
     check_writable(plan.report, f"--report-dir {plan.reports}")

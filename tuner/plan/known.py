@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from tuner.errors import InputError
 from tuner.hyperparameters import Hyperparameters, algorithm_class, beyond_sb3, from_mapping
+from tuner.plain_yaml import load
+from tuner.plan.imported import TrialsOf, of_optuna, of_report
 from tuner.plan.recipe import MOST_COMBINATIONS, StudyRecipe
 from tuner.space.listed import combinations
 from tuner.space.model import SearchSpace
@@ -71,12 +73,18 @@ class Known:
 NOTHING_KNOWN = Known()
 
 
-def known_settings(recipe: StudyRecipe, space: SearchSpace) -> Known:
+def unread(url: str, study: str) -> NoReturn:
+    """Refuse to read a study: where only a search does."""
+    raise InputError("an Optuna study is read for a search alone.")
+
+
+def known_settings(recipe: StudyRecipe, space: SearchSpace, trials_of: TrialsOf = unread) -> Known:
     """Return what a study knows: what ``--start-with`` names first, then the prior's portfolio; or its whole grid.
 
     Args:
         recipe: The recipe.
         space: The study's space; settings become its nearest points.
+        trials_of: Reads Optuna studies that ``--start-with`` names.
 
     Raises:
         InputError: A name or file of ``--start-with`` or ``--prior`` cannot be used, or the space is no grid.
@@ -85,7 +93,7 @@ def known_settings(recipe: StudyRecipe, space: SearchSpace) -> Known:
         return Known(grid=combinations(space, seed=recipe.seed, most=MOST_COMBINATIONS))
     starts: dict[str, Hyperparameters] = {}
     for word in recipe.start_with:
-        starts |= _named(word, recipe)
+        starts |= _named(word, recipe, trials_of)
     path = _prior_path(recipe)
     prior = load_prior(path, recipe.algo) if path is not None else None
     if prior is not None:
@@ -105,7 +113,7 @@ def _prior_path(recipe: StudyRecipe) -> Path | None:
     return packaged_prior(recipe.algo) if recipe.space in SPACES else None
 
 
-def _named(word: str, recipe: StudyRecipe) -> dict[str, Hyperparameters]:
+def _named(word: str, recipe: StudyRecipe, trials_of: TrialsOf) -> dict[str, Hyperparameters]:
     if word == "defaults":
         return {word: algorithm_class(recipe.algo)()}
     if word == "zoo":
@@ -116,17 +124,29 @@ def _named(word: str, recipe: StudyRecipe) -> dict[str, Hyperparameters]:
             )
         return {word: from_mapping(recipe.algo, values)}
     try:
-        config = read_config(Path(word), recipe.env, recipe.algo)
+        settings = _of_file(Path(word), recipe, trials_of)
     except InputError as error:
         raise InputError(
-            f"--start-with {word}: {error} It takes defaults, zoo, or a YAML in RL Zoo's or our own form."
+            f"--start-with {word}: {error} It takes defaults, zoo, a YAML in RL Zoo's or our own form or of an Optuna "
+            "study, or a report.json."
         ) from error
+    for setting in settings.values():
+        if recipe.backend == "sb3" and (beyond := beyond_sb3(setting)):
+            raise InputError(f"--start-with {word}: Stable-Baselines3 does not know {beyond[0]}. Use --backend native.")
+    return {f"{word} {name}".rstrip(): setting for name, setting in settings.items()}
+
+
+def _of_file(path: Path, recipe: StudyRecipe, trials_of: TrialsOf) -> dict[str, Hyperparameters]:
+    """Return a file's settings by what they are called in it; of a single one, that is nothing."""
+    if path.suffix == ".json":
+        return of_report(path, recipe.algo)
+    content = load(path)
+    if isinstance(content, dict) and "optuna" in content:
+        return of_optuna(content, recipe.algo, trials_of)
+    config = read_config(path, recipe.env, recipe.algo)
     if config.algorithm != recipe.algo:
-        raise InputError(f"--start-with {word}: holds values for {config.algorithm}, and --algo is {recipe.algo}.")
-    setting = from_mapping(config.algorithm, config.hyperparameters)
-    if recipe.backend == "sb3" and (beyond := beyond_sb3(setting)):
-        raise InputError(f"--start-with {word}: Stable-Baselines3 does not know {beyond[0]}. Use --backend native.")
-    return {word: setting}
+        raise InputError(f"holds values for {config.algorithm}, and --algo is {recipe.algo}.")
+    return {"": from_mapping(config.algorithm, config.hyperparameters)}
 
 
 def _different(named: Iterable[tuple[str, dict[str, Any]]]) -> tuple[Start, ...]:

@@ -69,7 +69,10 @@ class StudyRecipe:
         "packaged", "What is known of good settings elsewhere: packaged, none, or a YAML.", pinned=True
     )
     start_with: tuple[str, ...] = declare(
-        (), "Settings to train first: defaults, zoo, or a YAML of values.", kind="texts", pinned=True
+        (),
+        "Settings to train first: defaults, zoo, a YAML of values or of an Optuna study, or a report.json.",
+        kind="texts",
+        pinned=True,
     )
     seed: int = declare(0, "Source of all randomness of the study.", kind="int", low=0, high=2**31 - 1, pinned=True)
     env_arg: Mapping[str, Any] = declare({}, "Keyword argument of the environment.", kind="mapping", pinned=True)

@@ -19,7 +19,8 @@ from tuner.envs.spec import EnvSpec
 from tuner.errors import InputError
 from tuner.hyperparameters import Backend, Hyperparameters, algorithm_class
 from tuner.optional import require
-from tuner.plan.known import NOTHING_KNOWN, Known, known_settings
+from tuner.plan.imported import TrialsOf
+from tuner.plan.known import NOTHING_KNOWN, Known, known_settings, unread
 from tuner.plan.naming import file_name, study_name
 from tuner.plan.recipe import StudyRecipe
 from tuner.seeding import evaluation_seed
@@ -164,7 +165,11 @@ class StudyPlan:
         )
 
 
-def plan_study(recipe: StudyRecipe, fill: Callable[[StudyRecipe], StudyRecipe] = lambda recipe: recipe) -> StudyPlan:
+def plan_study(
+    recipe: StudyRecipe,
+    fill: Callable[[StudyRecipe], StudyRecipe] = lambda recipe: recipe,
+    trials_of: TrialsOf = unread,
+) -> StudyPlan:
     """Resolve a recipe: the one place where it is validated.
 
     Budgets come from the flag, else the space's entry for the environment, else the space's default.
@@ -172,6 +177,7 @@ def plan_study(recipe: StudyRecipe, fill: Callable[[StudyRecipe], StudyRecipe] =
     Args:
         recipe: What is asked for.
         fill: From a recipe for a cluster to one that says how many workers it has room for.
+        trials_of: Reads Optuna studies that ``--start-with`` names.
 
     Raises:
         InputError: A setting breaks a rule, or the environment or the space cannot be used.
@@ -185,7 +191,7 @@ def plan_study(recipe: StudyRecipe, fill: Callable[[StudyRecipe], StudyRecipe] =
     play_from = evaluation_seed(recipe.seed, "search", CURRENT.evaluation_seeds)
     facts = preflight(env, recipe.algo, inline=recipe.executor == "inline", play_from=play_from)
     space, notes = _space(recipe, facts)
-    known = known_settings(recipe, space)
+    known = known_settings(recipe, space, trials_of)
     if known.grid:
         recipe, note = _of_grid(recipe, space, len(known.grid))
         notes.append(note)

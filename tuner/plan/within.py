@@ -15,6 +15,8 @@ from tuner.durations import show_duration
 from tuner.errors import InputError
 from tuner.hyperparameters import algorithm_class
 from tuner.plan.cost import EXPECTED, time_runs, typical
+from tuner.plan.imported import TrialsOf
+from tuner.plan.known import unread
 from tuner.plan.recipe import StudyRecipe
 from tuner.plan.resolve import StudyPlan, available_cores, plan_study
 
@@ -95,7 +97,13 @@ def fit(train_s: float, evaluate_s: float, steps: int, seconds: float, *, shorte
     return Fitted(steps, trials) if trials else None
 
 
-def plan_within(plan: StudyPlan, deadlines: Deadlines, budget: Mapping[str, Any] | None, done: int) -> StudyPlan:
+def plan_within(
+    plan: StudyPlan,
+    deadlines: Deadlines,
+    budget: Mapping[str, Any] | None,
+    done: int,
+    trials_of: TrialsOf = unread,
+) -> StudyPlan:
     """Return the plan of a study that ends in time.
 
     Args:
@@ -103,6 +111,7 @@ def plan_within(plan: StudyPlan, deadlines: Deadlines, budget: Mapping[str, Any]
         deadlines: Of the command.
         budget: Budget that the study has stored, which it goes on with; None for a new one.
         done: Trials that it has already; those that fit come on top, up to ``--trials`` where that is given.
+        trials_of: Reads Optuna studies that ``--start-with`` names.
 
     Raises:
         InputError: Not even one run fits.
@@ -116,7 +125,7 @@ def plan_within(plan: StudyPlan, deadlines: Deadlines, budget: Mapping[str, Any]
             evaluations=budget["evaluations"],
             eval_episodes=budget["eval_episodes"],
         )
-        plan = plan_study(dataclasses.replace(recipe, study=plan.name))
+        plan = plan_study(dataclasses.replace(recipe, study=plan.name), trials_of=trials_of)
     train_s, evaluate_s = _run_seconds(plan, deadlines.seconds)
     now = time.monotonic()
     at_a_time = min(plan.workers, available_cores()) / recipe.seeds_per_trial
@@ -137,7 +146,7 @@ def plan_within(plan: StudyPlan, deadlines: Deadlines, budget: Mapping[str, Any]
         f"Within {show_duration(deadlines.seconds)} there is time for about {new} trials of {found.steps:,} steps"
         + (f" (the search space's budget is {plan.grid[-1]:,})." if found.steps < plan.grid[-1] else ".")
     )
-    fitted = plan_study(again)
+    fitted = plan_study(again, trials_of=trials_of)
     return dataclasses.replace(fitted, notes=(*plan.notes, note), deadline=deadlines.search(time.monotonic()))
 
 
