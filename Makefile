@@ -2,7 +2,7 @@
 VENV ?= .venv-test
 BIN := $(VENV)/bin
 
-.PHONY: check test learn ray chaos sweep fuzz bench docs clean
+.PHONY: check test learn ray chaos sweep fuzz bench docs package clean
 
 check: $(VENV)/installed  ## format check, lint, types, fast tests
 	$(BIN)/ruff format --check .
@@ -34,6 +34,9 @@ bench: $(VENV)/installed  ## training throughput against Stable-Baselines3
 
 docs: $(VENV)/installed  ## rewrite the tables of docs/hyperparameters.md
 	$(BIN)/python docs/tables.py
+
+package: ## wheel and sdist: built, checked, installed into clean environments; PYTHONS="python3.12 python3.13"
+	.ci/package $(PYTHONS)
 
 clean:  ## remove what the other targets made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

@@ -6,6 +6,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parent.parent
 
@@ -71,6 +72,26 @@ def test_the_wheel_works_in_an_empty_folder(wheel, tmp_path):
     assert done.returncode == 0, done.stderr
     assert "learning_rate" in done.stdout
     assert (tmp_path / "empty" / "reports" / "s" / "index.html").is_file()
+
+
+def test_every_extra_is_known_to_the_doctor_and_part_of_all():
+    import tomllib
+
+    from tuner.cli.doctor import EXTRAS
+
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    for_users = extras.keys() - {"all", "test", "bench"}
+    assert EXTRAS.keys() | {"fqi"} == for_users
+    (everything,) = extras["all"]
+    assert set(everything.removeprefix("tune-dqn[").removesuffix("]").split(",")) == for_users
+
+
+def test_the_workflow_example_runs_what_continuous_integration_runs():
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "check.yml").read_text())
+    commands = [step["run"] for job in workflow["jobs"].values() for step in job["steps"] if "run" in step]
+    assert commands == [".ci/run", ".ci/package"]
+    for command in commands:
+        assert (ROOT / command).stat().st_mode & 0o111
 
 
 def test_the_version_is_said_once():

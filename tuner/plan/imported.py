@@ -150,7 +150,7 @@ def _fields(
             )
         if field not in infos:
             raise InputError(f"parameters: {name}: {algorithm} has no hyperparameter '{field}'.{nearest(field, infos)}")
-        if field == "net_arch" and value in _ZOO_NETWORKS:
+        if field == "net_arch" and isinstance(value, str) and value in _ZOO_NETWORKS:
             value = _ZOO_NETWORKS[value]
         found[field] = read_text(infos[field], value) if isinstance(value, str) else value
     return found
