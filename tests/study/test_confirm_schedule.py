@@ -15,6 +15,7 @@ from tuner.study.confirm.budget import (
     MIN_SELECT_SEEDS,
     MIN_VERDICT_SEEDS,
     Allocation,
+    Limit,
     allocate,
     fewest_runs,
     within_cost,
@@ -166,14 +167,18 @@ def test_the_verdict_trains_each_setting_once_however_many_roles_it_has():
 
 
 def test_both_budgets_are_kept_and_a_costly_baseline_costs_seeds():
-    cheap = within_cost(60, 60.0, [1.0] * 5, [1.0] * 3, seeds=10)
+    cheap = within_cost(60, [Limit(60.0, [1.0] * 5, [1.0] * 3)], seeds=10)
     assert cheap == allocate(60, finalists=5, baselines=3, seeds=10)
-    costly = within_cost(60, 60.0, [1.0] * 5, [1.0, 6.0, 1.0], seeds=10)
+    costly = within_cost(60, [Limit(60.0, [1.0] * 5, [1.0, 6.0, 1.0])], seeds=10)
     assert costly.select_runs + costly.verdict_seeds * 9 <= 60
     assert MIN_VERDICT_SEEDS <= costly.verdict_seeds < cheap.verdict_seeds
-    least = within_cost(60, 1.0, [1.0] * 5, [9.0], seeds=10)
+    assert (
+        within_cost(60, [Limit(60.0, [1.0] * 5, [1.0] * 3), Limit(60.0, [1.0] * 5, [1.0, 6.0, 1.0])], seeds=10)
+        == costly
+    )
+    least = within_cost(60, [Limit(1.0, [1.0] * 5, [9.0])], seeds=10)
     assert least.runs == fewest_runs(5, 1)
-    assert within_cost(3, 60.0, [1.0] * 5, [1.0], seeds=10) is None
+    assert within_cost(3, [Limit(60.0, [1.0] * 5, [1.0])], seeds=10) is None
 
 
 def test_how_long_trials_took_has_no_say_in_what_is_trained_again(tmp_path):

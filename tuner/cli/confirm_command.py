@@ -20,8 +20,8 @@ PREFIX = "confirm"
 
 #: Recipe settings that this command takes.
 SETTINGS = (
-    "confirm", "confirm_seeds", "confirm_budget", "until", "return_range", "confirm_backend", "workers", "lanes",
-    "executor", "device", "report_dir", "tensorboard", "quiet",
+    "confirm", "confirm_seeds", "confirm_budget", "until", "return_range", "confirm_backend", "zoo_full_budget",
+    "workers", "lanes", "executor", "device", "report_dir", "tensorboard", "quiet",
 )  # fmt: skip
 
 

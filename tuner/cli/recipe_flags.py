@@ -24,7 +24,9 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "study", "storage", "workers", "lanes", "worker_memory", "device", "within", "timeout", "trial_timeout",
         "executor", "ray_address", "cpus_per_worker", "gpus_per_worker",
     ),
-    "finalists": ("confirm", "confirm_seeds", "confirm_budget", "until", "return_range", "confirm_backend"),
+    "finalists": (
+        "confirm", "confirm_seeds", "confirm_budget", "until", "return_range", "confirm_backend", "zoo_full_budget",
+    ),
     "output": ("report_dir", "tensorboard", "record", "quiet"),
 }  # fmt: skip
 

@@ -161,7 +161,9 @@ def _baseline_facts(plan: StudyPlan) -> dict[str, str]:
     if played is not None and played.mean is not None:
         facts["random play"] = f"{decimal(played.mean)}, the mean of {counted(len(played.returns), 'episode')}"
     zoo, steps = zoo_config(plan.env.id, plan.algorithm), plan.grid[-1]
-    if zoo is not None and steps < zoo.n_timesteps:
+    if zoo is not None and plan.recipe.zoo_full_budget and steps != zoo.n_timesteps:
+        facts["RL Zoo's values"] = f"train for their full {zoo.n_timesteps:,} steps, the others for {steps:,}"
+    elif zoo is not None and steps < zoo.n_timesteps:
         share = share_of_steps({"n_timesteps": steps, "tuned_for": zoo.n_timesteps})
         facts["RL Zoo's values"] = (
             f"train for {share} of the {zoo.n_timesteps:,} steps that they are meant for, as all do"

@@ -130,8 +130,10 @@ def _search(paper: Paper) -> list[str]:
         + (f", beside {listed(baselines)}" if baselines else "")
         + "; results are of these runs alone.",
     ]
-    if any(row["role"] == "zoo" for row in found["contestants"]):
-        sentences.append("RL Zoo's values are those of its repository [@raffin2020].")
+    zoo = next((row for row in found["contestants"] if row["role"] == "zoo"), None)
+    if zoo is not None:
+        full = f", trained for their own {zoo['n_timesteps']:,} {paper.clock}" if zoo.get("own_steps") else ""
+        sentences.append(f"RL Zoo's values are those of its repository [@raffin2020]{full}.")
     if play := summary.get("random_play"):
         sentences.append(
             f"Uniformly random actions earn {number(play['mean'], 3)} on average "

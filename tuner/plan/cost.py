@@ -245,9 +245,15 @@ def typical(plan: StudyPlan) -> list[Hyperparameters]:
     return drawn(plan.space, lambda setting: work(plan, setting), TIMED_DRAWS, WEIGHT if thrifty else 0.0)
 
 
-def work(plan: StudyPlan, setting: Hyperparameters) -> float:
-    """Return a number that grows with a run's computing: what settings are ordered by, not a time."""
-    return setting.work(_footprint(plan, setting).network_bytes, plan.grid[-1])
+def work(plan: StudyPlan, setting: Hyperparameters, steps: int | None = None) -> float:
+    """Return a number that grows with a run's computing: what settings are ordered by, not a time.
+
+    Args:
+        plan: The study.
+        setting: What is trained.
+        steps: Environment steps of the run; None takes the study's.
+    """
+    return setting.work(_footprint(plan, setting).network_bytes, steps or plan.grid[-1])
 
 
 def _rounded_down(count: int) -> int:

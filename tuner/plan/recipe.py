@@ -107,6 +107,9 @@ class StudyRecipe:
         low=0.5,
         high=0.9999,
     )
+    zoo_full_budget: bool = declare(
+        False, "RL Zoo's values train for their own number of steps, not the search's.", kind="bool"
+    )
     return_range: str | None = declare(None, "Lowest and highest return there can be, where that is known.")
     confirm_backend: Backend | Literal["both"] | None = declare(
         None, "Who trains finalists again.", choices=(*BACKENDS, "both")

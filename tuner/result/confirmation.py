@@ -82,6 +82,7 @@ class Contestant:
         runs: Its runs so far, select before verdict, by replicate.
         dropped_after: Select seeds after which it was clearly beaten; None while it is not.
         tuned_for: Steps that whoever tuned it trains it for; None where nobody says so.
+        n_timesteps: Environment steps of its runs where these are its own; None: as all others train.
     """
 
     key: str
@@ -94,6 +95,7 @@ class Contestant:
     runs: tuple[ConfirmRun, ...] = ()
     dropped_after: int | None = None
     tuned_for: int | None = None
+    n_timesteps: int | None = None
 
     @property
     def title(self) -> str:
@@ -158,6 +160,10 @@ class Confirmation:
     def steps_spent(self) -> int:
         """Environment steps of all runs that this stage has trained."""
         return sum(r.steps for contestant in self.contestants for r in contestant.runs if r.reused is None)
+
+    def steps_of(self, contestant: Contestant) -> int:
+        """Return the environment steps of a contestant's runs."""
+        return contestant.n_timesteps or self.grid[-1]
 
     def scores(self, contestant: Contestant, phase: Phase, objective: str | None = None) -> tuple[float, ...]:
         """Return a contestant's scores by replicate.

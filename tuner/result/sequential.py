@@ -29,7 +29,7 @@ class Until:
     Attributes:
         level: Chance that no comparison is wrong at any look.
         seeds: Seeds of each contestant, at most.
-        runs: Runs of all contestants, at most.
+        runs: Runs of all contestants, at most; one of a setting with steps of its own counts as its share of them.
         bounds: Lowest and highest return there can be, where that is known.
     """
 

@@ -24,8 +24,9 @@ def more_seeds(data: StudyData, level: float | None = None) -> dict[str, Any] | 
         level: Of all comparisons together; None: what the verdict was asked for, else :data:`LEVEL`.
 
     Returns:
-        ``level``, ``n_timesteps`` of a run, ``searched`` (environment steps), and ``comparisons``: ``title``, ``name``,
-        ``role``, and the keys of :func:`~tuner.report.numbers.sequential.standing_numbers`.
+        ``level``, ``n_timesteps`` of a run, ``searched`` (environment steps), ``zoo_full_budget`` (whether RL Zoo's
+        values trained for their own number of steps), and ``comparisons``: ``name``, ``role``, ``backend``,
+        ``n_timesteps`` of its own runs, and the keys of :func:`~tuner.report.numbers.sequential.standing_numbers`.
     """
     confirmation = data.confirmation
     if confirmation is None or confirmation.winner is None:
@@ -39,13 +40,14 @@ def more_seeds(data: StudyData, level: float | None = None) -> dict[str, Any] | 
         bounds = until.bounds if until is not None else None
         found = standing([a for a, _ in pairs], [b for _, b in pairs], of_each(whole, len(baselines)), bounds)
         if found is not None:
-            about = {"name": baseline.name, "role": baseline.role, "backend": baseline.backend}
+            steps = confirmation.steps_of(baseline)
+            about = {"name": baseline.name, "role": baseline.role, "backend": baseline.backend, "n_timesteps": steps}
             rows.append({**about, **standing_numbers(found)})
     if not rows:
         return None
     return {
         "level": whole, "n_timesteps": confirmation.grid[-1], "searched": confirmation.searched_steps,
-        "comparisons": rows,
+        "zoo_full_budget": bool(confirmation.settings.get("zoo_full_budget")), "comparisons": rows,
     }  # fmt: skip
 
 

@@ -35,7 +35,12 @@ def contestant_title(contestant: Mapping[str, Any]) -> str:
 
 
 def steps_text(row: Mapping[str, Any]) -> str:
-    """Return `` in a third of its steps`` where a setting trained for less than it was tuned for; else nothing."""
+    """Return `` in a third of its steps`` where a setting trained for less than it was tuned for; else nothing.
+
+    One that trained for steps of its own: `` in its full 50,000 steps``.
+    """
+    if row.get("own_steps"):
+        return f" in its full {row['n_timesteps']:,} steps"
     short = row["tuned_for"] is not None and row["n_timesteps"] < row["tuned_for"]
     return f" in {share_of_steps(row)} of its steps" if short else ""
 
@@ -176,7 +181,9 @@ def comparison_sentence(comparison: Mapping[str, Any], rows: Mapping[str, Any], 
     theirs = other["verdict"]["estimates"][objective]["value"]
     probability, difference = scores["probability"], scores["difference"]
     value = f"{number(round_like(theirs), 3)}"
-    if steps_text(other):
+    if other.get("own_steps"):
+        title = f"{title}, trained for their full {other['n_timesteps']:,} steps,"
+    elif steps_text(other):
         title = (
             f"{title}, trained for {share_of_steps(other)} of the {other['tuned_for']:,} steps that they are meant for,"
         )

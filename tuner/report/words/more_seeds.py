@@ -29,11 +29,13 @@ def more_seeds_lines(found: Mapping[str, Any], study: str) -> list[str]:
     open_ones = [row["seeds_needed"] for row in found["comparisons"] if row["sure_after"] is None]
     wanted = [needed for needed in open_ones if needed is not None and needed <= MOST_SEEDS]
     if wanted:
-        runs = max(wanted) * (1 + len(found["comparisons"])) / VERDICT_SHARE
-        budget = math.ceil(10 * runs * found["n_timesteps"] / max(found["searched"], 1)) / 10
+        own = [row["n_timesteps"] for row in found["comparisons"]]
+        steps = max(wanted) * (found["n_timesteps"] + sum(own)) / VERDICT_SHARE
+        budget = math.ceil(10 * steps / max(found["searched"], 1)) / 10
+        full = " --zoo-full-budget" if found["zoo_full_budget"] else ""
         lines.append(
             f"To train them: tune confirm {study} --until {found['level']:g} --confirm-seeds {max(wanted)} "
-            f"--confirm-budget {budget:g}"
+            f"--confirm-budget {budget:g}{full}"
         )
     return [*lines, "Nothing was written: this was a dry run."]
 
@@ -50,7 +52,7 @@ def _line(row: Mapping[str, Any], n_timesteps: int) -> str:
         why = "every run of both scores the same" if row["result"] == "tie" else f"{gap} over {seeds}"
         return f"{title}: open, and no number of seeds up to 10,000 would decide it ({why})."
     more = max(row["seeds_needed"] - row["n"], 1)
-    steps = large(2 * more * n_timesteps)
+    steps = large(more * (n_timesteps + row["n_timesteps"]))
     return (
         f"{title}: open after {seeds} ({gap}); about {more:,} more of both would decide it, {row['seeds_needed']:,} in "
         f"all, {steps} steps."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import mean
 
 from tuner.contract.spec import RunId
@@ -16,8 +16,10 @@ from tuner.study.confirm.budget import (
     MIN_VERDICT_SEEDS,
     SEEDS_BEFORE_A_THIRD,
     Allocation,
+    Limit,
     within_cost,
 )
+from tuner.study.confirm.contestants import grid_of
 
 #: How much longer a run takes here than in the search: its late evaluations have more episodes.
 LATE_COST = 1.3
@@ -50,7 +52,7 @@ class Affordable:
         """
         found, against = ([self.seconds[c.key] for c in some] for some in (self.finalists[:finalists], self.baselines))
         most = (len(found) + 1 + len(against)) * seeds
-        shared = within_cost(most, self.budget_s, found, against, seeds=seeds)
+        shared = within_cost(most, [Limit(self.budget_s, found, against)], seeds=seeds)
         if shared is None:
             return None, 0.0
         winner = mean(found[: shared.finalists])
@@ -118,8 +120,10 @@ def run_seconds(plan: StudyPlan, data: StudyData, contestants: Sequence[Contesta
             costs[c.key] = LATE_COST * trial.duration_s / trial.steps * plan.grid[-1]
         else:
             timed.append(c)
+    settings = [from_mapping(plan.algorithm, c.hyperparameters) for c in timed]
     specs = [
-        plan.run_spec(RunId(i), from_mapping(plan.algorithm, c.hyperparameters), seed=i) for i, c in enumerate(timed)
+        replace(plan.run_spec(RunId(i), setting, seed=i), grid=grid_of(plan, c))
+        for i, (c, setting) in enumerate(zip(timed, settings, strict=True))
     ]
     for c, spec, cost in zip(timed, specs, time_runs(plan, [(spec, 1) for spec in specs]), strict=True):
         costs[c.key] = LATE_COST * cost.seconds(spec, EXPECTED)

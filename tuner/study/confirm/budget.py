@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from tuner.result.confirmation import VERDICT_SHARE
 
@@ -42,6 +43,27 @@ class Allocation:
     def runs(self) -> int:
         """Runs in all, at most."""
         return self.select_runs + self.verdict_seeds * (1 + self.baselines)
+
+
+class Limit(NamedTuple):
+    """What all runs of a stage together may take of one thing: seconds, computing, environment steps.
+
+    Attributes:
+        budget: Of all runs.
+        finalists: Of a run of each finalist, the most promising first.
+        baselines: Likewise of each baseline, the most telling first.
+    """
+
+    budget: float
+    finalists: Sequence[float]
+    baselines: Sequence[float]
+
+    def holds(self, shared: Allocation, twins: int) -> bool:
+        """Whether an allocation keeps to it; ``twins`` further settings of its verdict take what the winner takes."""
+        winner = sum(self.finalists[: shared.finalists]) / shared.finalists
+        beside = (*self.baselines, *[winner] * twins)[: shared.baselines]
+        taken = shared.select_runs * winner + shared.verdict_seeds * (winner + sum(beside))
+        return taken <= self.budget * (1 + 1e-9)
 
 
 def fewest_runs(finalists: int, baselines: int) -> int:
@@ -83,19 +105,15 @@ def allocate(runs: int, *, finalists: int, baselines: int, seeds: int) -> Alloca
     return Allocation(chosen, min(FIRST_SEEDS, select_runs // chosen), select_runs, verdict_seeds, kept)
 
 
-def within_cost(
-    runs: int, budget: float, finalists: Sequence[float], baselines: Sequence[float], *, twins: int = 0, seeds: int
-) -> Allocation | None:
-    """Share out at most ``runs`` runs that cost no more than ``budget`` in all.
+def within_cost(runs: int, limits: Sequence[Limit], *, twins: int = 0, seeds: int) -> Allocation | None:
+    """Share out at most ``runs`` runs that keep to every limit.
 
-    Where even the smallest allocation costs more, it is that one: a verdict costs what it costs.
+    Where even the smallest allocation takes more, it is that one: a verdict costs what it costs.
 
     Args:
         runs: Full runs that the budget of steps pays for.
-        budget: What all runs together may cost, in the unit of the costs.
-        finalists: Cost of a run of each finalist, the most promising first.
-        baselines: Likewise of each baseline, the most telling first.
-        twins: Further settings of the verdict, that cost as much as the winner.
+        limits: At least one, each with all finalists and baselines.
+        twins: Further settings of the verdict, that take as much as the winner.
         seeds: As for :func:`allocate`.
 
     Returns:
@@ -103,12 +121,11 @@ def within_cost(
     """
     found = None
     for fewer in range(runs, 0, -1):
-        shared = allocate(fewer, finalists=len(finalists), baselines=len(baselines) + twins, seeds=seeds)
+        everyone = len(limits[0].finalists), len(limits[0].baselines) + twins
+        shared = allocate(fewer, finalists=everyone[0], baselines=everyone[1], seeds=seeds)
         if shared is None:
             break
         found = shared
-        winner = sum(finalists[: shared.finalists]) / shared.finalists
-        beside = (*baselines, *[winner] * twins)[: shared.baselines]
-        if shared.select_runs * winner + shared.verdict_seeds * (winner + sum(beside)) <= budget * (1 + 1e-9):
+        if all(limit.holds(shared, twins) for limit in limits):
             break
     return found

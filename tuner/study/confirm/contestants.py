@@ -5,18 +5,26 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
+from tuner.contract.grid import evaluation_grid
 from tuner.hyperparameters import algorithm_class, from_mapping, trains
 from tuner.plan.recipe import SAMPLERS
 from tuner.result.confirmation import TITLES, Contestant, Role
 from tuner.result.study import StudyData, TrialRow
 
+if TYPE_CHECKING:
+    from tuner.plan.resolve import StudyPlan
 
-def setting_key(backend: str, algorithm: str, hyperparameters: Mapping[str, Any]) -> str:
-    """Return what stands for a setting: equal settings on one backend have equal keys, and share their runs."""
-    text = json.dumps([backend, algorithm, dict(hyperparameters)], sort_keys=True)
+
+def setting_key(backend: str, algorithm: str, hyperparameters: Mapping[str, Any], steps: int | None = None) -> str:
+    """Return what stands for a setting: equal settings on one backend have equal keys, and share their runs.
+
+    One that trains for ``steps`` of its own has a key of its own: its runs are no runs of the same values in others.
+    """
+    own = [] if steps is None else [steps]
+    text = json.dumps([backend, algorithm, dict(hyperparameters), *own], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
@@ -47,13 +55,29 @@ def _different(data: StudyData, trials: Iterable[TrialRow], backend: str) -> lis
     return list(found.values())
 
 
-def baselines(data: StudyData, backend: str) -> list[Contestant]:
+def grid_of(plan: StudyPlan, contestant: Contestant) -> tuple[int, ...]:
+    """Return the steps at which a contestant's runs are evaluated: as many times as all others."""
+    steps = contestant.n_timesteps
+    return plan.grid if steps is None else evaluation_grid(steps, min(len(plan.grid), steps))
+
+
+def lengths_of(contestants: Iterable[Contestant], grid: Sequence[int]) -> dict[str, float]:
+    """Return how many of the others' runs one run is as long as, by key, of contestants with steps of their own."""
+    return {c.key: c.n_timesteps / grid[-1] for c in contestants if c.n_timesteps is not None}
+
+
+def baselines(data: StudyData, backend: str, *, zoo_beside: int | None = None) -> list[Contestant]:
     """Return what there is to compare with, the most telling first.
 
     That is defaults; RL Zoo's values, for the environments of its table; the best of the settings known beforehand; the
     best random trial, where the sampler has a random startup.
+
+    Args:
+        data: What the search has found.
+        backend: Who trains them.
+        zoo_beside: As for :func:`fixed_baselines`.
     """
-    found = fixed_baselines(str(data.recipe["algo"]), str(data.recipe["env"]), backend)
+    found = fixed_baselines(str(data.recipe["algo"]), str(data.recipe["env"]), backend, zoo_beside=zoo_beside)
     known = [t for t in data.ranked if t.source not in ("", "prior") and t.hyperparameters]
     if known:
         found.append(_of_trial(data, known[0], "known", backend))
@@ -64,14 +88,23 @@ def baselines(data: StudyData, backend: str) -> list[Contestant]:
     return found
 
 
-def fixed_baselines(algorithm: str, env: str, backend: str) -> list[Contestant]:
-    """Return the baselines that no search decides: defaults, and RL Zoo's values for the environments of its table."""
+def fixed_baselines(algorithm: str, env: str, backend: str, *, zoo_beside: int | None = None) -> list[Contestant]:
+    """Return the baselines that no search decides: defaults, and RL Zoo's values for the environments of its table.
+
+    Args:
+        algorithm: Name of the algorithm.
+        env: The environment's id.
+        backend: Who trains them.
+        zoo_beside: Steps of all others' runs, where RL Zoo's values train for their own number (``--zoo-full-budget``);
+            None: they train for as many as all others.
+    """
     from tuner.zoo.tuned import zoo_config  # brings Gymnasium, which whoever only reads a study can do without
 
     found = [_setting(algorithm, algorithm_class(algorithm)().to_mapping(), "defaults", backend)]
     zoo = zoo_config(env, algorithm)
     if zoo is not None:
-        tuned = _setting(algorithm, zoo.hyperparameters, "zoo", backend)
+        own = zoo.n_timesteps if zoo_beside not in (None, zoo.n_timesteps) else None
+        tuned = _setting(algorithm, zoo.hyperparameters, "zoo", backend, own)
         found.append(dataclasses.replace(tuned, tuned_for=zoo.n_timesteps))
     return found
 
@@ -93,8 +126,11 @@ def _of_trial(data: StudyData, trial: TrialRow, role: Role, backend: str) -> Con
     return Contestant(key, role, f"trial {trial.number}", trial.number, backend, values, trial.score)
 
 
-def _setting(algorithm: str, values: Mapping[str, Any], role: Role, backend: str) -> Contestant:
-    return Contestant(setting_key(backend, algorithm, values), role, TITLES[role], None, backend, values)
+def _setting(
+    algorithm: str, values: Mapping[str, Any], role: Role, backend: str, steps: int | None = None
+) -> Contestant:
+    key = setting_key(backend, algorithm, values, steps)
+    return Contestant(key, role, TITLES[role], None, backend, values, n_timesteps=steps)
 
 
 def with_other_backend(

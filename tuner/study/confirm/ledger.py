@@ -16,6 +16,7 @@ from tuner.hyperparameters import from_mapping
 from tuner.result.confirmation import ConfirmRun, Contestant
 from tuner.result.curve import CurvePoint
 from tuner.seeding import evaluation_seed, run_seed
+from tuner.study.confirm.contestants import grid_of
 from tuner.study.confirm.fingerprint import fingerprint
 from tuner.study.confirm.schedule import WORST, Job
 from tuner.study.search.run_events import confirm_folder
@@ -123,6 +124,7 @@ def spec_of(plan: StudyPlan, contestant: Contestant, job: Job) -> RunSpec:
     return dataclasses.replace(
         plan.run_spec(RunId(0), from_mapping(plan.algorithm, contestant.hyperparameters), seed),
         backend=cast("Any", contestant.backend),
+        grid=grid_of(plan, contestant),
         evaluation=dataclasses.replace(base, late_episodes=late, seed=episodes),
     )
 

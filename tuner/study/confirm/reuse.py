@@ -23,7 +23,7 @@ from tuner.plan.naming import CONFIRM_SUFFIX
 from tuner.plan.resolve import StudyPlan
 from tuner.result.confirmation import ConfirmRun, Contestant
 from tuner.result.reused import reused_text
-from tuner.study.confirm.contestants import fixed_baselines
+from tuner.study.confirm.contestants import fixed_baselines, grid_of
 from tuner.study.confirm.fingerprint import fingerprint
 from tuner.study.confirm.ledger import about, run_of, spec_of
 from tuner.study.confirm.schedule import Job
@@ -92,7 +92,7 @@ def take_over(
             there = optuna.load_study(study_name=source.study, storage=storage)
             trials[source.study] = there.get_trials(deepcopy=False)
         trial = next((t for t in trials[source.study] if t.number == source.number), None)
-        run = None if trial is None else _whole_run(plan, source, trial)
+        run = None if trial is None else _whole_run(grid_of(plan, wanted[job]), source, trial)
         if trial is None or run is None:
             continue
         origin = run.reused or (source.study.removesuffix(CONFIRM_SUFFIX), source.number)
@@ -101,7 +101,7 @@ def take_over(
     return taken
 
 
-def _whole_run(plan: StudyPlan, source: Source, trial: FrozenTrial) -> ConfirmRun | None:
+def _whole_run(grid: tuple[int, ...], source: Source, trial: FrozenTrial) -> ConfirmRun | None:
     """Return what a trial holds; None where it is damaged or ended as it might not again."""
     try:
         check_attributes(source.study, {}, {trial.number: trial.user_attrs})
@@ -110,7 +110,7 @@ def _whole_run(plan: StudyPlan, source: Source, trial: FrozenTrial) -> ConfirmRu
     found = run_of(trial.state.name, trial.user_attrs)
     if found is None or found[1].outcome not in _ENDINGS:
         return None
-    whole = tuple(p.step for p in found[1].curve) == plan.grid
+    whole = tuple(p.step for p in found[1].curve) == grid
     return found[1] if whole or found[1].outcome == "diverged" else None
 
 
@@ -148,7 +148,9 @@ def known_beforehand(plan: StudyPlan) -> str:
     if recipe.confirm == 0 or (path is not None and not path.exists()):
         return ""
     backend = plan.backend if recipe.confirm_backend in (None, "both") else str(recipe.confirm_backend)
-    return known_runs(plan, wanted_of(fixed_baselines(plan.algorithm, plan.env.id, backend), recipe.confirm_seeds))
+    beside = plan.grid[-1] if recipe.zoo_full_budget else None
+    fixed = fixed_baselines(plan.algorithm, plan.env.id, backend, zoo_beside=beside)
+    return known_runs(plan, wanted_of(fixed, recipe.confirm_seeds))
 
 
 def known_runs(plan: StudyPlan, wanted: Mapping[Job, Contestant]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
+import math
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, cast
@@ -20,9 +21,9 @@ from tuner.result.confirmation import Contestant, Phase
 from tuner.result.sequential import Until
 from tuner.result.study import StudyData
 from tuner.study.confirm.affordable import LATE_COST, affordable
-from tuner.study.confirm.budget import allocate, fewest_runs, within_cost
+from tuner.study.confirm.budget import Limit, allocate, fewest_runs, within_cost
 from tuner.study.confirm.choice import choice_of
-from tuner.study.confirm.contestants import baselines, finalists, on_backend, with_other_backend
+from tuner.study.confirm.contestants import baselines, finalists, grid_of, lengths_of, on_backend, with_other_backend
 from tuner.study.confirm.ledger import ScheduleAsker, Wanted, results_of, took_of
 from tuner.study.confirm.reuse import known_runs, take_over, taken_over_text, wanted_of
 from tuner.study.confirm.schedule import Job, Selection, rounds, select
@@ -78,12 +79,13 @@ class ConfirmStage:
         if main != backend:
             moved = [on_backend(contestant, main, algorithm) for contestant in found]
             found = [dataclasses.replace(c, role="finalist") for c in moved if c is not None]
-        against = baselines(data, main)
+        beside = plan.grid[-1] if recipe.zoo_full_budget else None
+        against = baselines(data, main, zoo_beside=beside)
         self._other = next(b for b in BACKENDS if b != main) if recipe.confirm_backend == "both" else None
         twins = 1 if self._other is not None else 0
         self.runs = int(recipe.confirm_budget * data.steps_spent / plan.grid[-1])
         known = against
-        self._works = {c.key: self._work_of(c.hyperparameters) for c in (*found, *against)}
+        self._works = {c.key: self._work_of(c.hyperparameters, c.n_timesteps) for c in (*found, *against)}
         self._seconds: Mapping[str, float] = {}
         self._select_share = 0.0
         if ends is not None and found:
@@ -97,16 +99,18 @@ class ConfirmStage:
                 self.runs, finalists=len(found), baselines=len(against) + twins, seeds=recipe.confirm_seeds
             )
         if self.allocation is not None and ends is None:
-            each = [[self._works[c.key] for c in some] for some in (found, against)]
+            works = [[self._works[c.key] for c in some] for some in (found, against)]
+            steps = [[float(grid_of(plan, c)[-1]) for c in some] for some in (found, against)]
             spent = sum(
                 t.steps / plan.grid[-1] * self._work_of(t.hyperparameters) for t in data.trials if t.hyperparameters
             )
-            budget = recipe.confirm_budget * spent
-            self.allocation = within_cost(self.runs, budget, *each, twins=twins, seeds=recipe.confirm_seeds)
+            limits = [Limit(recipe.confirm_budget * spent, *works), Limit(self.runs * float(plan.grid[-1]), *steps)]
+            self.allocation = within_cost(self.runs, limits, twins=twins, seeds=recipe.confirm_seeds)
         if self.allocation is not None:
             found, against = found[: self.allocation.finalists], against[: self.allocation.baselines - twins]
         self.contestants = (*found, *against)
         self._expected_s = self._expect(data)
+        self._lengths = lengths_of(self.contestants, plan.grid)
         self.until = self._until()
         self._left_out = [c.title for c in known if c not in against]
 
@@ -114,13 +118,14 @@ class ConfirmStage:
         recipe, shared = self._recipe, self.allocation
         if recipe.until is None or shared is None:
             return None
-        runs = shared.verdict_seeds * (1 + shared.baselines)
+        beside = [1.0] * (1 + shared.baselines - len(self._lengths))
+        runs = math.ceil(shared.verdict_seeds * sum((*beside, *self._lengths.values())) - 1e-9)
         return Until(recipe.until, recipe.confirm_seeds, runs, recipe.returns_within())
 
-    def _work_of(self, hyperparameters: Mapping[str, Any]) -> float:
+    def _work_of(self, hyperparameters: Mapping[str, Any], steps: int | None = None) -> float:
         """Return what a run costs beside another: by its settings alone, as a clock's word would differ every time."""
         setting = from_mapping(self._plan.algorithm, hyperparameters)
-        return work(self._plan, setting) + STEP_WORK * self._plan.grid[-1]
+        return work(self._plan, setting, steps) + STEP_WORK * (steps or self._plan.grid[-1])
 
     @property
     def problem(self) -> str:
@@ -143,8 +148,12 @@ class ConfirmStage:
         assert self.allocation is not None
         recipe = self._recipe
         plain = ("key", "role", "name", "trial", "backend", "hyperparameters", "search_score", "tuned_for")
+        own = ("n_timesteps",)  # where there is one: earlier versions read the others
         return {
-            "contestants": [{name: getattr(c, name) for name in plain} for c in self.contestants],
+            "contestants": [
+                {n: getattr(c, n) for n in (*plain, *own) if n in plain or getattr(c, n) is not None}
+                for c in self.contestants
+            ],
             "allocation": dataclasses.asdict(self.allocation),
             "algorithm": self._plan.algorithm,
             "objective": recipe.objective,
@@ -157,6 +166,7 @@ class ConfirmStage:
                 "confirm_seeds": recipe.confirm_seeds,
                 "confirm_budget": recipe.confirm_budget,
                 "confirm_backend": recipe.confirm_backend,
+                "zoo_full_budget": recipe.zoo_full_budget,
             },
         }
 
@@ -259,7 +269,7 @@ class ConfirmStage:
 
     def _verdict(self, results: Mapping[Job, float | None]) -> Verdict:
         assert self.allocation is not None
-        return verdict(self._in_verdict(results), self.allocation, results, self.until)
+        return verdict(self._in_verdict(results), self.allocation, results, self.until, self._lengths)
 
     def selection(self, results: Mapping[Job, float | None]) -> Selection:
         """Return where the select phase stands."""

@@ -34,7 +34,11 @@ class Verdict:
 
 
 def verdict(
-    keys: Sequence[str], allocation: Allocation, results: Mapping[Job, float | None], until: Until | None = None
+    keys: Sequence[str],
+    allocation: Allocation,
+    results: Mapping[Job, float | None],
+    until: Until | None = None,
+    lengths: Mapping[str, float] | None = None,
 ) -> Verdict:
     """Return where the verdict stands.
 
@@ -43,28 +47,36 @@ def verdict(
         allocation: The budget.
         results: As for :func:`~tuner.study.confirm.schedule.select`.
         until: Ends it by its results; None trains every setting with ``allocation.verdict_seeds``.
+        lengths: How many of the others' runs one run of a setting is as long as, by key; those not named: one.
     """
     winner, *others = dict.fromkeys(keys)
     if until is None or not others:
         fixed = dict.fromkeys((winner, *others), allocation.verdict_seeds)
         return Verdict(_missing(fixed, range(allocation.verdict_seeds), results), fixed, {})
-    return _until_sure(winner, others, until, results)
+    return _until_sure(winner, others, until, results, lengths or {})
 
 
-def _until_sure(winner: str, others: Sequence[str], until: Until, results: Mapping[Job, float | None]) -> Verdict:
-    seeds, spent = 0, 0
+def _until_sure(
+    winner: str,
+    others: Sequence[str],
+    until: Until,
+    results: Mapping[Job, float | None],
+    lengths: Mapping[str, float],
+) -> Verdict:
+    seeds, spent = 0, 0.0
     counted = dict.fromkeys((winner, *others), 0)
     standings: dict[str, Standing] = {}
     level = until.each(len(others))
     while going := [key for key in others if key not in standings or not standings[key].decided]:
         training = (winner, *going)
-        more = min(1 if seeds else FIRST_LOOK, until.seeds - seeds, (until.runs - spent) // len(training))
+        seed_runs = sum(lengths.get(key, 1.0) for key in training)
+        more = min(1 if seeds else FIRST_LOOK, until.seeds - seeds, int((until.runs - spent) / seed_runs + 1e-9))
         if more <= 0:
             break
         wanted = _missing(training, range(seeds, seeds + more), results)
         if wanted:
             return Verdict(wanted, counted, standings)
-        seeds, spent = seeds + more, spent + more * len(training)
+        seeds, spent = seeds + more, spent + more * seed_runs
         counted |= dict.fromkeys(training, seeds)
         for key in going:
             found = standing(*_pairs(winner, key, training, seeds, until, results), level, until.bounds)

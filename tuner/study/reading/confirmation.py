@@ -13,7 +13,7 @@ from tuner.result.confirmation import Confirmation, ConfirmRun, Contestant
 from tuner.result.sequential import Until
 from tuner.study.confirm.budget import Allocation
 from tuner.study.confirm.choice import MEAN, Choice, choice_of
-from tuner.study.confirm.contestants import with_other_backend
+from tuner.study.confirm.contestants import lengths_of, with_other_backend
 from tuner.study.confirm.ledger import run_of, score_of
 from tuner.study.confirm.schedule import WORST, Job, Selection, select
 from tuner.study.confirm.verdict import verdict
@@ -52,7 +52,7 @@ def read_confirmation(searched: StoredStudy, confirmed: StoredStudy) -> Confirma
     judged = None
     if selection.winner is not None:
         compared = (selection.winner, *(c.key for c in everyone if c.role != "finalist"))
-        judged = verdict(compared, allocation, results, until)
+        judged = verdict(compared, allocation, results, until, lengths_of(everyone, stored["grid"]))
     counted = {} if judged is None else judged.seeds
     names = {c.key: c.name for c in everyone if c.role == "finalist"}
     return Confirmation(

@@ -78,8 +78,9 @@ class OpenTrial:
         """Whether none of its seeds trains or waits."""
         return all(run.state == "ended" for run in self.runs.values())
 
-    def show(self, n_timesteps: int) -> RunningTrial:
+    def show(self) -> RunningTrial:
         """Return what the progress view draws."""
+        n_timesteps = max(run.spec.n_timesteps for run in self.runs.values())
         step = max((run.last_step for run in self.runs.values()), default=0)
         value = value_at(step, self.curves) if step else None
         return RunningTrial(self.asked.number, step, n_timesteps, value, self.asked.params)

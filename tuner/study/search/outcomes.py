@@ -94,17 +94,16 @@ def charge(run: Run, *, alone: bool, cause: LossCause, reason: str) -> Decision 
     return None
 
 
-def end_of_trial(trial: OpenTrial, last_step: int, objective: str) -> TrialEnd | None:
+def end_of_trial(trial: OpenTrial, objective: str) -> TrialEnd | None:
     """Return how a trial ended; None when its runs were stopped before their end before anything was decided.
 
     Args:
         trial: None of its runs trains or waits.
-        last_step: The runs' budget in environment steps.
         objective: Name of the score.
     """
     score, decided, runs = None, trial.decided, trial.runs.values()
     if decided is None:
-        if any(run.last_step < last_step for run in runs):
+        if any(run.last_step < run.spec.n_timesteps for run in runs):
             return None
         try:
             score = trial_score(objective, trial.curves)

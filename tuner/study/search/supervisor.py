@@ -115,7 +115,7 @@ class StudySupervisor:
         self._ledger.write_curve(outcome.run_id.trial, outcome.run_id.replicate, run.points)
         if trial.decided is None:
             ending = self._ending is not None or self._interrupted
-            trial.decided = outcomes.of_outcome(outcome, run.points, self._plan.grid, ending=ending)
+            trial.decided = outcomes.of_outcome(outcome, run.points, run.spec.grid, ending=ending)
         self._settle(trial)
 
     def lost(self, run_ids: Sequence[RunId], reason: str, cause: LossCause = "died") -> None:
@@ -187,7 +187,7 @@ class StudySupervisor:
         return self._ending or "done"
 
     def _close(self, trial: OpenTrial) -> None:
-        end = outcomes.end_of_trial(trial, self._plan.grid[-1], self._objective) if trial.ended else None
+        end = outcomes.end_of_trial(trial, self._objective) if trial.ended else None
         for run in trial.runs.values():
             run.steps = run.steps or run.last_step
             run.state = "ended"
@@ -214,7 +214,7 @@ class StudySupervisor:
 
     def snapshot(self) -> Snapshot:
         """Return the study at this moment."""
-        running = tuple(t.show(self._plan.grid[-1]) for t in self._open.by_number() if t.training)
+        running = tuple(t.show() for t in self._open.by_number() if t.training)
         elapsed = self._clock() - self._start
         seen = self._tally.snapshot(self._plan.name, running, self._steps, elapsed, self._plan.unit, self._plan.clock)
         left = self._ledger.seconds_left
@@ -287,7 +287,7 @@ class StudySupervisor:
         if trial.decided is not None:
             return
         limit = None if self._trial_timeout is None else self._trial_timeout + run.grace_s
-        trial.decided = outcomes.of_point(point, last_step=self._plan.grid[-1], time_limit=limit)
+        trial.decided = outcomes.of_point(point, last_step=run.spec.n_timesteps, time_limit=limit)
         if trial.decided is None:
             self._report_and_prune(trial, point.step)
 
@@ -310,10 +310,11 @@ class StudySupervisor:
             self._ledger.report(number, step, value_at(step, trial.curves))
 
     def _is_to_stop(self, point: EvalPoint) -> bool:
-        if self._open.running(point.run_id) is None or self._open.trial(point.run_id).decided is not None:
+        run = self._open.running(point.run_id)
+        if run is None or self._open.trial(point.run_id).decided is not None:
             return True
         # A run at its last grid point is complete: stopping it would throw it away.
-        return self._ending is not None and point.step < self._plan.grid[-1]
+        return self._ending is not None and point.step < run.spec.n_timesteps
 
     # How runs and trials end.
 
@@ -323,7 +324,7 @@ class StudySupervisor:
             self._open.cancel(trial)
         if not trial.ended:
             return
-        end = outcomes.end_of_trial(trial, self._plan.grid[-1], self._objective)
+        end = outcomes.end_of_trial(trial, self._objective)
         if end is None:
             return  # stopped because the study is ending
         self._ledger.tell(trial.asked.number, end)
