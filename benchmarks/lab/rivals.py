@@ -1,17 +1,17 @@
-"""Other optimisers on the table, at equal environment steps: SMAC3 and DEHB beside what ships, TPE alone, random search.
+"""SMAC3 and DEHB on the table, at equal environment steps, beside what ships, TPE alone and random search.
 
     pip install smac dehb
-    python benchmarks/lab/rivals.py [--studies 12] [--first 1000] [--rivals product tpe random smac dehb]
+    python benchmarks/lab/rivals.py [--studies 8] [--first 1000] [--rivals product tpe today random smac dehb]
 
 Everyone searches the design's space, has proposals snapped to the nearest measured setting, draws one of its seeds
 for a run, and is looked at when the same number of full runs' environment steps is spent. In their favour SMAC3
 (random forest, expected improvement, its own initial design) and DEHB learn from every run before they ask for the
-next, which the others, with as many runs in flight as the product has, do not; and DEHB's shorter runs cost only their own steps. SMAC3
-sees categories and logarithms as such, and the setting that was trained; DEHB sees its unit cube.
+next, where the others have as many runs in flight as the product has; and DEHB's shorter runs cost their own steps
+only. SMAC3 sees categories and logarithms as such, and the setting that was trained; DEHB sees its unit cube.
 
 Two answers of each: **its best**, the trial with the highest score, as these tools return it, and **confirmed**, the
-same finalists' choice on fresh seeds as the product has (`playback.choose`). For what ships, the finalists come from its
-model of all trials. What it knows beforehand is made without the family that it is replayed on.
+choice between finalists on fresh seeds as the product has it (`playback.choose`). For what ships, the finalists come
+from its model of all trials. What it knows beforehand is made without the family that it is replayed on.
 """
 
 from __future__ import annotations
@@ -138,9 +138,7 @@ def smac(table: Table, seed: int, runs: int, folder: Path) -> History:
         # What was trained takes the place of what was asked for; where a branch does without a value, that asked for.
         there = {**dict(asked.config), **{k: v for k, v in table.params[row].items() if k in asked.config}}
         trained = {
-            d.name: str(there[d.name])
-            if d.kind == "categorical"
-            else float(np.clip(there[d.name], d.low, d.high))
+            d.name: str(there[d.name]) if d.kind == "categorical" else float(np.clip(there[d.name], d.low, d.high))
             for d in table.dimensions
             if d.name in there
         }
@@ -158,8 +156,8 @@ def dehb(table: Table, seed: int, runs: int, folder: Path) -> History:
     from dehb import DEHB
 
     optimizer = DEHB(
-        f=None, dimensions=len(table.dimensions), min_fidelity=SHORTEST, max_fidelity=1.0, eta=ETA, n_workers=1, seed=seed,
-        output_path=str(folder), log_level="ERROR",
+        f=None, dimensions=len(table.dimensions), min_fidelity=SHORTEST, max_fidelity=1.0, eta=ETA, n_workers=1,
+        seed=seed, output_path=str(folder), log_level="ERROR",
     )  # fmt: skip
     history, spent = History(), 0.0
     while spent < runs:
@@ -194,9 +192,6 @@ def _value(d: Dimension, value: Any, words: dict[str, Any]) -> Any:
 
 OTHERS: dict[str, Callable[[Table, int, int, Path], History]] = {"smac": smac, "dehb": dehb}
 
-#: Ours, and how many trials of each full run it may need: what a pruner stops costs less than a run.
-OURS = {"product": "product", "tpe": "tpe", "today": "today", "random": "random"}
-
 
 def replayed(
     name: str, space: SearchSpace, settings: Sequence[Setting], curves: Curves, others: Sequence[Curves], seed: int
@@ -207,7 +202,7 @@ def replayed(
         table = Table(space, settings, curves, seed)
         with tempfile.TemporaryDirectory() as folder:
             return OTHERS[name](table, seed, most, Path(folder)), None
-    method = METHODS[OURS[name]]
+    method = METHODS[name]  # what a pruner stops costs less than a run, so that there are more of these
     trials = min(2 * most if method.pruner != "none" else most, len(curves.settings))
     playback, params = search(space, settings, curves, others, method, seed, trials)
     spent = [playback.spent[trial.after - 1] / len(curves.steps) for trial in playback.completed]
@@ -238,9 +233,9 @@ def results(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--table", type=Path, default=HERE / "table")
-    parser.add_argument("--studies", type=int, default=12)
+    parser.add_argument("--studies", type=int, default=8)
     parser.add_argument("--first", type=int, default=1000, help="study seed of the first; the others follow")
-    parser.add_argument("--rivals", nargs="*", default=["product", "tpe", "random", "smac", "dehb"])
+    parser.add_argument("--rivals", nargs="*", default=["product", "tpe", "today", "random", "smac", "dehb"])
     parser.add_argument("--least", type=int, default=90, help="leave out environments with fewer settings")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
