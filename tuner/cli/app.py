@@ -10,6 +10,7 @@ from typing import cast
 from tuner import __version__
 from tuner.cli import (
     apart,
+    board_command,
     compare_command,
     completion_command,
     confirm_command,
@@ -86,6 +87,7 @@ def build_parser() -> OneLineParser:
     )
     groups = (
         studies_commands,
+        board_command,
         confirm_command,
         replay_command,
         copy_command,

@@ -112,6 +112,15 @@
     }));
   }
 
+  // A row is shown where it holds every word.
+  for (const field of document.querySelectorAll("input[data-filters]")) {
+    const rows = document.getElementById(field.dataset.filters).tBodies[0].rows;
+    field.addEventListener("input", () => {
+      const words = field.value.toLowerCase().split(/\s+/);
+      for (const row of rows) row.hidden = !words.every((word) => row.textContent.toLowerCase().includes(word));
+    });
+  }
+
   // The old way first: it works at once, also on a page opened from disk.
   const copied = async (text) => {
     const area = document.createElement("textarea");

@@ -1,0 +1,102 @@
+"""A board's rows say what reports say, ranks are among one environment's studies, nothing foreign gets onto the page."""
+
+import dataclasses
+import json
+from datetime import UTC, datetime
+
+import factory
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tuner.report.numbers.board import board_row, ranked
+from tuner.report.numbers.evidence import evidence
+from tuner.report.pages.board import board_document, render_board
+from tuner.report.pages.document import report_document
+from tuner.report.tables.plain import study_document
+from tuner.text import plain
+
+
+def document(data):
+    return plain({**study_document(data), "evidence": evidence(data)})
+
+
+def test_a_row_is_the_verdict_s_own_numbers():
+    data = factory.confirmed()
+    found, row = evidence(data), board_row(document(data), "here")
+    winner = next(c for c in found["contestants"] if c["key"] == found["winner"])
+    assert row["verdict"] == {**winner["verdict"]["estimates"]["late"]}
+    assert (row["trial"], row["environment"], row["steps"]) == (winner["trial"], "CartPole-v1", 50_000)
+    assert row["setting"] == dict(next(t.params for t in data.trials if t.number == winner["trial"]))
+    assert row["steps_spent"] == found["steps"]["searched"] + found["steps"]["confirmed"]
+    told = {c["role"]: c["scores"]["late"]["result"] for c in found["comparisons"]}
+    assert {role: beside["result"] for role, beside in row["against"].items()} == {
+        role: result for role, result in told.items() if role in ("defaults", "zoo")
+    }
+    assert row["against"], "a baseline took part"
+
+
+def test_a_report_and_the_study_it_is_of_make_one_row():
+    data = factory.confirmed()
+    report = report_document(data, best_yaml=None, commands={}, written=datetime.now(UTC))
+    assert board_row(json.loads(json.dumps(report)), "here") == board_row(document(data), "here")
+
+
+def test_before_a_verdict_there_is_one_run_s_score_and_no_rank():
+    (row,) = ranked([board_row(document(factory.cartpole()), "here")])
+    assert row["verdict"] is None and row["rank"] is None
+    assert row["search_score"] == factory.cartpole().best.score
+    assert f"[{row['search_score']:.3g}]" in render_board(board_document([row]))
+
+
+def made(environment, arguments, value, number):
+    verdict = None if value is None else {"value": value, "low": None, "high": None, "kind": "single", "n": 1}
+    return {"environment": environment, "arguments": arguments, "study": f"s{number}", "source": "", "verdict": verdict,
+            "search_score": 1.0}  # fmt: skip
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("AB"), st.sampled_from([{}, {"map": "8x8"}]), st.none() | st.floats(-9, 9)),
+        max_size=9,
+    )
+)
+def test_a_rank_is_one_more_than_the_better_and_earlier_ones_of_the_same_environment(drawn):
+    rows = ranked(made(*each, number) for number, each in enumerate(drawn))
+    assert len(rows) == len(drawn)
+    for row in rows:
+        others = [r for r in rows if (r["environment"], r["arguments"]) == (row["environment"], row["arguments"])]
+        judged = [r for r in others if r["verdict"] is not None]
+        if row["verdict"] is None:
+            assert row["rank"] is None
+        else:
+            value = row["verdict"]["value"]
+            better = sum(r["verdict"]["value"] > value for r in judged)
+            level = sum(r["verdict"]["value"] == value for r in judged)
+            assert better < row["rank"] <= better + level
+    assert all(sorted(r["rank"] for r in rows if r["rank"] and r["environment"] == e and r["arguments"] == a)
+               == list(range(1, 1 + sum(r["rank"] is not None and r["environment"] == e and r["arguments"] == a
+                                        for r in rows))) for e in "AB" for a in ({}, {"map": "8x8"}))  # fmt: skip
+
+
+def test_nothing_of_a_report_runs_on_the_page():
+    data = factory.confirmed()
+    hostile = "<script>alert(1)</script>"
+    renamed = dataclasses.replace(data, name=hostile, recipe={**data.recipe, "env": hostile, "env_arg": {"a": hostile}})
+    row = {**board_row(document(renamed), hostile), "page": None, "film": None}
+    page = render_board(board_document(ranked([row])))
+    assert hostile not in page and "&lt;script&gt;" in page
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"study": None},
+        {"summary": {}},
+        {"evidence": {"contestants": []}},
+        {"study": {"recipe": {"env": 3}, "grid": [], "name": "x"}},
+    ],
+)
+def test_what_is_no_report_is_an_error_of_the_kind_that_is_caught(change):
+    with pytest.raises((LookupError, TypeError, ValueError)):
+        board_row({**document(factory.confirmed()), **change}, "here")

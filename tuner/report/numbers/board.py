@@ -1,0 +1,127 @@
+"""One row of a board for each study: environment, setting, verdict with its interval, what it beats, what it cost.
+
+A row is made from the mappings of ``report.json``, so that a study of a database and a report from elsewhere are read
+alike.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+#: Baselines that a board has a column for.
+BASELINES = ("defaults", "zoo")
+
+
+def board_row(document: Mapping[str, Any], source: str) -> dict[str, Any]:
+    """Return a study's row as plain data.
+
+    Keys: ``environment``, ``arguments`` (of the environment), ``study``, ``algorithm``, ``backend``, ``source``,
+    ``steps`` (of a run), ``objective``, ``trial`` (the exported one, or None) and its ``setting`` (what was sampled),
+    ``search_score`` (one run's, or None), ``verdict`` (an estimate on seeds that no choice has seen, or None),
+    ``against`` (each of :data:`BASELINES` that took part to ``score`` and ``result``), ``reached`` (share of the
+    verdict's seeds that reach the environment's threshold, or None), ``steps_spent`` (search and verdict),
+    ``training_s`` (processor seconds of the search's runs).
+
+    Args:
+        document: ``study``, ``summary`` and ``evidence`` of a ``report.json``.
+        source: Where it is from, for the reader.
+
+    Raises:
+        LookupError, TypeError, ValueError: It is no such document.
+    """
+    study, summary, found = document["study"], document["summary"], document["evidence"]
+    recipe, grid, best = study["recipe"], study["grid"], summary["best"]
+    row: dict[str, Any] = {
+        "environment": _text(recipe["env"]),
+        "arguments": {str(name): value for name, value in dict(recipe.get("env_arg") or {}).items()},
+        "study": _text(study["name"]),
+        "algorithm": _text(recipe["algo"]),
+        "backend": _text(recipe["backend"]),
+        "source": source,
+        "steps": int(grid[-1]) if grid else None,
+        "objective": _text(recipe.get("objective") or "late"),
+        "trial": summary["chosen"],
+        "setting": {} if best is None else dict(best["params"]),
+        "search_score": None if best is None else _finite(best["score"]),
+        "verdict": None,
+        "against": {},
+        "reached": None,
+        "steps_spent": int(summary["steps_spent"]),
+        "training_s": _finite(summary["training_s"]),
+    }
+    if found is None:
+        return row
+    contestants = {c["key"]: c for c in found["contestants"]}
+    row["steps_spent"] = int(found["steps"]["searched"]) + int(found["steps"]["confirmed"])
+    winner = contestants.get(found["winner"])
+    if winner is None:
+        return row
+    objective = _text(found["objective"])
+    row |= {"objective": objective, "trial": winner["trial"], "search_score": _maybe(winner["search_score"])}
+    row["setting"] = _setting(document, winner, row["setting"])
+    row["verdict"] = _estimate(winner["verdict"]["estimates"].get(objective))
+    reliability = winner["verdict"].get("reliability")  # the first reports have none
+    if reliability is not None and reliability["reached"] is not None:
+        row["reached"] = _finite(reliability["reached"]["share"])
+    for comparison in found["comparisons"]:
+        other = contestants[comparison["with"]]
+        scores = comparison["scores"].get(objective)
+        estimate = _estimate(other["verdict"]["estimates"].get(objective))
+        if other["role"] in BASELINES and scores is not None and estimate is not None:
+            row["against"][other["role"]] = {"score": estimate["value"], "result": _text(scores["result"])}
+    return row
+
+
+def ranked(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return rows by environment, the best verdict first, with their ``rank`` among those of one environment.
+
+    The same environment is the same id and arguments. A study without a verdict comes after those that have one, and
+    has no rank: the highest score of a search is luck as well.
+    """
+    ordered = sorted(rows, key=lambda row: (*_place(row), _order(row), row["study"], row["source"]))
+    found: list[dict[str, Any]] = []
+    for row in ordered:
+        before = [other for other in found if _place(other) == _place(row)]
+        found.append({**row, "rank": len(before) + 1 if row["verdict"] is not None else None})
+    return found
+
+
+def _place(row: Mapping[str, Any]) -> tuple[str, str]:
+    return row["environment"], str(sorted(row["arguments"].items()))
+
+
+def _order(row: Mapping[str, Any]) -> tuple[bool, float]:
+    score = row["search_score"] if row["verdict"] is None else row["verdict"]["value"]
+    return row["verdict"] is None, math.inf if score is None else -score
+
+
+def _setting(document: Mapping[str, Any], winner: Mapping[str, Any], fallback: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what was sampled for the winner: its trial's, where the document lists trials."""
+    trials: Sequence[Mapping[str, Any]] = document.get("trials") or ()
+    return next((dict(t["params"]) for t in trials if t["number"] == winner["trial"]), dict(fallback))
+
+
+def _estimate(estimate: Any) -> dict[str, Any] | None:
+    if estimate is None:
+        return None
+    low, high = _maybe(estimate["low"]), _maybe(estimate["high"])
+    return {"value": _finite(estimate["value"]), "low": low, "high": high, "kind": _text(estimate["kind"]),
+            "n": int(estimate["n"])}  # fmt: skip
+
+
+def _maybe(value: Any) -> float | None:
+    return None if value is None else _finite(value)
+
+
+def _finite(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"{value!r} is not a finite number")
+    return float(value)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is not text")
+    return value
