@@ -1,4 +1,4 @@
-"""A board's rows say what reports say, ranks are among one environment's studies, nothing foreign gets onto the page."""
+"""A board's rows say what reports say, ranks are among one environment's studies, and texts never become markup."""
 
 import dataclasses
 import json
