@@ -14,7 +14,7 @@ from tuner.errors import InputError, StudyFailedError, TunerError
 from tuner.execution.choose import interruptible, make_executor, with_workers
 from tuner.hyperparameters import from_mapping
 from tuner.plan.cost import refuse_what_cannot_fit
-from tuner.plan.naming import confirm_name
+from tuner.plan.naming import confirm_name, study_name
 from tuner.plan.recipe import StudyRecipe
 from tuner.plan.resolve import StudyPlan, plan_study
 from tuner.plan.stored import plan_again
@@ -30,8 +30,10 @@ from tuner.study.search.progress import NoProgress, ProgressListener
 from tuner.study.search.provenance import provenance
 from tuner.study.search.run_events import RunEvents
 from tuner.study.search.supervisor import Ending, StudySupervisor
+from tuner.study.store.catalog import stores
 from tuner.study.store.database import sqlite_path
 from tuner.study.store.identity import Watched
+from tuner.study.store.keys import RANDOM_PLAY
 from tuner.study.store.locks import Claim, advisory_lock, study_lock
 from tuner.study.upkeep.keep_agents import keep_agents, models_folder
 from tuner.study_report import ReportPaths, write_study_report
@@ -73,7 +75,8 @@ def run(
     """
     progress = progress or NoProgress()
     began = time.monotonic() if began is None else began
-    plan = plan_study(recipe, with_workers, best_trials)
+    there = recipe.storage or default_storage(), study_name(recipe.validated())
+    plan = plan_study(recipe, with_workers, best_trials, play=not stores(*there, RANDOM_PLAY))
     recipe, deadlines = plan.recipe, None
     if recipe.within is not None:
         deadlines = Deadlines(began, recipe.within)

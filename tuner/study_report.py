@@ -14,7 +14,7 @@ from tuner.plan.naming import file_name
 from tuner.plan.recipe import from_mapping
 from tuner.result.agents import KeptAgent, Place
 from tuner.result.study import StudyData
-from tuner.zoo.write import export_trial, write_export
+from tuner.zoo.write import export_of, write_export
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,8 @@ def write_study_report(
     folder = report_dir / file_name(data.name)
     best_path: Path | None = None
     text: str | None = None
-    if data.chosen is not None and data.chosen.hyperparameters and data.recipe:
-        export = export_trial(data)
+    export = export_of(data)
+    if export is not None:
         best_path, text = folder / "best.yaml", export.text
         try:
             write_export(export, best_path)

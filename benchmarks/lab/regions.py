@@ -19,7 +19,7 @@ from design import Setting
 from summary import interval
 
 from tuner import seeding
-from tuner.core.regions import differs, favoured, good_trials, span
+from tuner.core.regions import favoured, good_trials, is_clear, span
 from tuner.report.numbers.regions import LEVEL
 from tuner.space.cube import Cube, position
 from tuner.space.model import SearchSpace
@@ -41,17 +41,17 @@ def region(d: Dimension, params: list[dict], seen: np.ndarray, good: np.ndarray,
     having = np.array([d.name in p for p in params])
     known = having[seen]
     chosen = good[known]
-    if not chosen.any() or chosen.all():
-        return None
     if d.kind == "categorical":
         names = [str(choice) for choice in d.choices]
         at = np.array([names.index(str(p[d.name])) if d.name in p else -1 for p in params], float)
         kept = favoured(at[seen[known]].tolist(), chosen)
         within = np.isin(at, kept)
-        return within if differs(at[seen[known]], chosen, ordered=False) <= level else None
+        return within if is_clear(at[seen[known]], chosen, False, level) else None
     at = np.array([position(d, p[d.name]) if d.name in p else np.nan for p in params])
+    if not is_clear(at[seen[known]], chosen, True, level):
+        return None
     low, high = span(at[seen[known]], chosen)
-    return (low <= at) & (at <= high) if differs(at[seen[known]], chosen, ordered=True) <= level else None
+    return (low <= at) & (at <= high)
 
 
 def gain(space: SearchSpace, settings: list[Setting], curves: Curves, trials: int, seed: int) -> tuple[float, int]:

@@ -14,6 +14,7 @@ import tuner
 import tuner.api
 from tuner.cli.progress import plain_line
 from tuner.contract.objective import rank
+from tuner.plan import resolve
 from tuner.plan.recipe import StudyRecipe
 from tuner.report import figures
 from tuner.report.pages import study as study_page
@@ -144,5 +145,11 @@ def test_random_play_is_measured_once_for_a_study_and_read_by_whoever_looks(stud
     tuner.run(StudyRecipe(**SMALL), executor=Tied())
     assert load("s").random_play == before
     stored.set_user_attr("random_play", [1.0])
+    played, looks = [], resolve.preflight
+    monkeypatch.setattr(resolve, "preflight", lambda *a, **k: (played.append(k["play_from"]), looks(*a, **k))[1])
     tuner.run(StudyRecipe(**SMALL), executor=Tied())
-    assert load("s").random_play == (1.0,)  # not measured again
+    tuner.api.confirm("s", executor=Tied())
+    assert played == [None, None]  # nobody plays again
+    assert load("s").random_play == (1.0,)
+    tuner.run(StudyRecipe(**{**SMALL, "study": "new", "confirm": 0, "trials": 1}), executor=FakeExecutor())
+    assert played[2] is not None and len(load("new").random_play) == 50

@@ -6,16 +6,13 @@ import argparse
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tuner.cli.console import say
 from tuner.cli.parser import add_command, add_storage
 from tuner.errors import InputError
 from tuner.optional import require
 from tuner.plan.naming import file_name
-
-if TYPE_CHECKING:
-    from tuner.result.study import StudyData
 
 #: What the folder of a comparison, a sweep or a report holds, the first that is there.
 DOCUMENTS = ("comparison.json", "sweep.json", "report.json")
@@ -89,9 +86,11 @@ def _of_study(name: str, storage: str | None) -> tuple[Mapping[str, Any], dict[s
     from tuner.report.pages.document import report_document
     from tuner.report.tables.trials import trials_csv
     from tuner.study.reading.study import load
+    from tuner.zoo.write import export_of
 
     data = load(name, storage)
-    best = _best_yaml(data)
+    export = export_of(data)
+    best = None if export is None else export.text
     # Dated by its data: the same study is the same file.
     ends = [trial.finished for trial in data.trials if trial.finished is not None]
     if not ends:
@@ -102,10 +101,3 @@ def _of_study(name: str, storage: str | None) -> tuple[Mapping[str, Any], dict[s
     if best is not None:
         raw["best.yaml"] = best.encode()
     return document, raw
-
-
-def _best_yaml(data: StudyData) -> str | None:
-    from tuner.zoo.write import export_trial
-
-    whole = data.chosen is not None and data.chosen.hyperparameters and data.recipe
-    return export_trial(data).text if whole else None

@@ -21,6 +21,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from tuner import seeding
+from tuner.core.confidence import CONFIDENCE
 
 Array = NDArray[np.float64]
 
@@ -29,9 +30,6 @@ TOP = 0.1
 
 #: Bootstrap resamples for the intervals, and shuffles of the scores for the level of noise; of each.
 RESAMPLES = 200
-
-#: Coverage of the intervals and of the level of noise; as in ``statistics.py``, which imports SciPy.
-CONFIDENCE = 0.95
 
 #: Fewest trials of a regime.
 _FEWEST = 2

@@ -63,6 +63,11 @@ def favoured(choices: Sequence[Hashable], good: NDArray[np.bool_]) -> list[Hasha
     return [c for c, share in everywhere.items() if among.count(c) / len(among) >= share / 2]
 
 
+def is_clear(places: Array, good: NDArray[np.bool_], ordered: bool, level: float) -> bool:
+    """Whether good points lie elsewhere than the others, sure at ``level``; arguments as for :func:`differs`."""
+    return bool(good.any() and not good.all() and differs(places, good, ordered) <= level)
+
+
 def differs(places: Array, good: NDArray[np.bool_], ordered: bool) -> float:
     """Return the probability that trials drawn at random differ from the rest as much as the good ones do.
 

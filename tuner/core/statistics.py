@@ -36,15 +36,13 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import betaincinv, ndtr, ndtri, stdtrit
 
 from tuner import seeding
+from tuner.core.confidence import CONFIDENCE
 
 Floats = NDArray[np.float64]
 
 #: ``interval``: ``low`` and ``high`` are there. ``tie``: everything that counts is equal, so the spread is unknown.
 #: ``constant``: two samples without spread that differ. ``single``: a sample of one run says nothing of its spread.
 Kind = Literal["interval", "tie", "constant", "single"]
-
-#: Nominal coverage of every interval.
-CONFIDENCE = 0.95
 
 #: Resamples of a bootstrap; the Monte-Carlo error of an end is then about 2 % of the interval's width.
 RESAMPLES = 5_000

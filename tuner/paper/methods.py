@@ -8,7 +8,8 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tuner.core.statistics import CONFIDENCE, RESAMPLES
+from tuner.core.confidence import CONFIDENCE
+from tuner.core.statistics import RESAMPLES
 from tuner.paper.content import Paper
 from tuner.paper.tables import latex, meaning
 from tuner.report.words.evidence import BACKEND_NAMES

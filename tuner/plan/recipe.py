@@ -16,6 +16,7 @@ from tuner.envs.spec import EnvSpec, frozen
 from tuner.errors import InputError, nearest
 from tuner.fields import declare, field_infos, plain
 from tuner.hyperparameters import ALGORITHMS, BACKENDS, Backend, check_backends
+from tuner.result.confirmation import MOST_SEEDS
 
 #: What a study may be called: it becomes a folder, a file and a key in the database.
 NAME_PATTERN = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}\Z")
@@ -95,7 +96,7 @@ class StudyRecipe:
     device: str = declare("cpu", "Where networks are trained.", choices=("cpu", "cuda", "auto"))
     confirm: int = declare(5, "Finalists to train again on fresh seeds.", kind="int", low=0)
     confirm_seeds: int = declare(
-        10, "Fresh seeds that the winner and the baselines are judged on.", kind="int", low=1, high=1000
+        10, "Fresh seeds that the winner and the baselines are judged on.", kind="int", low=1, high=MOST_SEEDS
     )
     confirm_budget: float = declare(
         1.0, "Steps the confirm stage may take, as a share of the search's.", kind="number", low=0, high=1000

@@ -169,6 +169,8 @@ def plan_study(
     recipe: StudyRecipe,
     fill: Callable[[StudyRecipe], StudyRecipe] = lambda recipe: recipe,
     trials_of: TrialsOf = unread,
+    *,
+    play: bool = True,
 ) -> StudyPlan:
     """Resolve a recipe: the one place where it is validated.
 
@@ -178,6 +180,7 @@ def plan_study(
         recipe: What is asked for.
         fill: From a recipe for a cluster to one that says how many workers it has room for.
         trials_of: Reads Optuna studies that ``--start-with`` names.
+        play: Whether to find what random play earns, which takes seconds.
 
     Raises:
         InputError: A setting breaks a rule, or the environment or the space cannot be used.
@@ -188,7 +191,7 @@ def plan_study(
     env = recipe.env_spec()
     if needs := algorithm_class(recipe.algo).needs:
         require(needs[0], purpose=f"--algo {recipe.algo}", extra=needs[1])
-    play_from = evaluation_seed(recipe.seed, "search", CURRENT.evaluation_seeds)
+    play_from = evaluation_seed(recipe.seed, "search", CURRENT.evaluation_seeds) if play else None
     facts = preflight(env, recipe.algo, inline=recipe.executor == "inline", play_from=play_from)
     space, notes = _space(recipe, facts)
     known = known_settings(recipe, space, trials_of)

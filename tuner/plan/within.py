@@ -117,7 +117,7 @@ def plan_within(
         InputError: Not even one run fits.
         UnusableEnvironmentError: A run failed, with its reason.
     """
-    recipe = plan.recipe
+    recipe, play = plan.recipe, plan.facts.random_play is not None
     if budget is not None:
         recipe = dataclasses.replace(
             recipe,
@@ -125,7 +125,7 @@ def plan_within(
             evaluations=budget["evaluations"],
             eval_episodes=budget["eval_episodes"],
         )
-        plan = plan_study(dataclasses.replace(recipe, study=plan.name), trials_of=trials_of)
+        plan = plan_study(dataclasses.replace(recipe, study=plan.name), trials_of=trials_of, play=play)
     train_s, evaluate_s = _run_seconds(plan, deadlines.seconds)
     now = time.monotonic()
     at_a_time = min(plan.workers, available_cores()) / recipe.seeds_per_trial
@@ -146,7 +146,7 @@ def plan_within(
         f"Within {show_duration(deadlines.seconds)} there is time for about {new} trials of {found.steps:,} steps"
         + (f" (the search space's budget is {plan.grid[-1]:,})." if found.steps < plan.grid[-1] else ".")
     )
-    fitted = plan_study(again, trials_of=trials_of)
+    fitted = plan_study(again, trials_of=trials_of, play=play)
     return dataclasses.replace(fitted, notes=(*plan.notes, note), deadline=deadlines.search(time.monotonic()))
 
 

@@ -33,6 +33,9 @@ TITLES: dict[str, str] = {
 #: Share of a confirm stage's runs that the verdict may take; the rest selects.
 VERDICT_SHARE = 0.6
 
+#: Verdict seeds of each contestant, at most (``--confirm-seeds``).
+MOST_SEEDS = 1000
+
 
 @dataclass(frozen=True)
 class ConfirmRun:

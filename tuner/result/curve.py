@@ -14,11 +14,13 @@ class CurvePoint:
         step: Environment step.
         returns: Return of each evaluation episode.
         metrics: Training metrics since the point before (``loss``, ``q_value``, ``epsilon``, ``train_return`` ...).
+        steps: Environment steps of all its episodes; 0 where nobody has counted.
     """
 
     step: int
     returns: tuple[float, ...]
     metrics: Mapping[str, float] = field(default_factory=dict)
+    steps: int = 0
 
     @property
     def mean(self) -> float:

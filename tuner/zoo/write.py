@@ -61,6 +61,12 @@ def export_trial(data: StudyData, number: int | None = None) -> Export:
     return Export(*written, trial.number, trial.duration_s / max(len(trial.curves), 1))
 
 
+def export_of(data: StudyData) -> Export | None:
+    """Return the YAML of what a study exports; None where no trial with resolved values has completed."""
+    whole = data.chosen is not None and data.chosen.hyperparameters and data.recipe
+    return export_trial(data) if whole else None
+
+
 def config_yaml(
     env: str,
     n_timesteps: int,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tuner.core.regions import differs, favoured, good_trials, span
+from tuner.core.regions import favoured, good_trials, is_clear, span
 from tuner.report.numbers.axes import ParameterAxis, parameter_axes
 from tuner.report.numbers.once import once
 from tuner.result.study import StudyData, TrialRow
@@ -97,7 +97,7 @@ def _region(
     good = good[having]
     values = [t.params[axis.name] for t, has in zip(trials, having, strict=True) if has]
     places = np.array([axis.position(value) for value in values], dtype=float)
-    if not good.any() or good.all() or differs(places, good, axis.numeric) > level:
+    if not is_clear(places, good, axis.numeric, level):
         return None
     importance = data.importances.get(axis.name)
     decides = importance is not None and importance.share > importance.noise

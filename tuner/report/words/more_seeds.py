@@ -7,11 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from tuner.report.words.evidence import contestant_title
-from tuner.result.confirmation import VERDICT_SHARE
+from tuner.result.confirmation import MOST_SEEDS, VERDICT_SHARE
 from tuner.text import counted, large, number, sentence
-
-#: Seeds that ``--confirm-seeds`` takes at most.
-MOST_SEEDS = 1000
 
 
 def more_seeds_lines(found: Mapping[str, Any], study: str) -> list[str]:

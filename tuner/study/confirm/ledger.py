@@ -36,8 +36,9 @@ Wanted = Callable[[Mapping[Job, float | None]], Sequence[Job]]
 #: From results so far to where the settings stand, in a line.
 Standing = Callable[[Mapping[Job, float | None]], str]
 
-#: From results so far, seconds that runs of each setting took and runs in training to the seconds that are left.
-TimeLeft = Callable[[Mapping[Job, float | None], Mapping[str, Sequence[float]], Collection[Job]], float | None]
+#: From results so far, seconds that runs of each setting took and how much of each run in training is over to the
+#: seconds that are left.
+TimeLeft = Callable[[Mapping[Job, float | None], Mapping[str, Sequence[float]], Mapping[Job, float]], float | None]
 
 
 class ScheduleAsker:
@@ -111,9 +112,13 @@ class ScheduleAsker:
         """Return where the settings stand, in a line."""
         return self._standing(self._results)
 
-    def seconds_left(self) -> float | None:
-        """Return how long the schedule still takes."""
-        return self._time_left(self._results, self._took, self._jobs.values())
+    def seconds_left(self, done: Mapping[int, float]) -> float | None:
+        """Return how long the schedule still takes.
+
+        Args:
+            done: How much of each open trial is over, in [0, 1], by its number.
+        """
+        return self._time_left(self._results, self._took, {j: done.get(n, 0.0) for n, j in self._jobs.items()})
 
 
 def spec_of(plan: StudyPlan, contestant: Contestant, job: Job) -> RunSpec:

@@ -7,7 +7,7 @@ import functools
 import itertools
 import math
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import optuna
@@ -20,15 +20,16 @@ from tuner.plan.resolve import StudyPlan, available_cores
 from tuner.result.confirmation import Contestant, Phase
 from tuner.result.sequential import Until
 from tuner.result.study import StudyData
-from tuner.study.confirm.affordable import LATE_COST, affordable
+from tuner.study.confirm.affordable import affordable
 from tuner.study.confirm.budget import Limit, allocate, fewest_runs, within_cost
 from tuner.study.confirm.choice import choice_of
 from tuner.study.confirm.contestants import baselines, finalists, grid_of, lengths_of, on_backend, with_other_backend
-from tuner.study.confirm.ledger import ScheduleAsker, Wanted, results_of, took_of
+from tuner.study.confirm.ledger import ScheduleAsker, Wanted, results_of, spec_of, took_of
 from tuner.study.confirm.reuse import known_runs, take_over, taken_over_text, wanted_of
+from tuner.study.confirm.run_costs import expected_seconds
 from tuner.study.confirm.schedule import Job, Selection, rounds, select
 from tuner.study.confirm.standing import standing
-from tuner.study.confirm.time_left import seconds_left, seconds_of_runs
+from tuner.study.confirm.time_left import overhead, seconds_left, seconds_of_runs
 from tuner.study.confirm.verdict import Verdict, verdict
 from tuner.study.search.ledger import Ledger
 from tuner.study.search.open_study import buffer_study, is_exclusive
@@ -109,6 +110,7 @@ class ConfirmStage:
         if self.allocation is not None:
             found, against = found[: self.allocation.finalists], against[: self.allocation.baselines - twins]
         self.contestants = (*found, *against)
+        self._search, self._began, self._ran_before = (0.0, 0.0), clock(), 0.0
         self._expected_s = self._expect(data)
         self._lengths = lengths_of(self.contestants, plan.grid)
         self.until = self._until()
@@ -209,6 +211,7 @@ class ConfirmStage:
             until = self._deadline(phases[0])
             in_time = functools.partial(self._in_time, wanted, until)
             views = (self._standing, self._time_left, took)
+            self._began, self._ran_before = self._clock(), sum(sum(seconds) for seconds in took.values())
             ledger.asker = ScheduleAsker(self._plan, by_key, in_time, results, *views, kept)
             settled = ledger.settle()
             if not wanted(results):
@@ -286,7 +289,7 @@ class ConfirmStage:
         return standing(self._everyone(results), selection, results, self.until.seeds, self._choice, sure)
 
     def _time_left(
-        self, results: Mapping[Job, float | None], took: Mapping[str, Sequence[float]], training: Collection[Job]
+        self, results: Mapping[Job, float | None], took: Mapping[str, Sequence[float]], training: Mapping[Job, float]
     ) -> float | None:
         assert self.allocation is not None
         selection, each = self.selection(results), seconds_of_runs(self._expected_s, took)
@@ -294,20 +297,22 @@ class ConfirmStage:
         baselines = [c.key for c in self._everyone(results) if c.role != "finalist"]
         cores = min(self._plan.workers, available_cores())
         left = seconds_left(each, selection, judging, results, self.allocation, baselines, training, cores)
+        now = [each.get(job.key, 0.0) * done for job, done in training.items()]
+        ran = sum(sum(seconds) for seconds in took.values()) - self._ran_before
+        left *= overhead(self._search, [ran], now, cores * (self._clock() - self._began))
         return left if self._ends is None else min(left, max(self._ends - self._clock(), 0.0))
 
     def _expect(self, data: StudyData) -> dict[str, float]:
-        """Return the seconds that a run of each contestant will take of a worker: as its trial's, else by its work."""
-        steps = self._plan.grid[-1]
-        trials = {t.number: t for t in data.trials if t.steps and t.hyperparameters}
-        works = sum(t.steps / steps * self._work_of(t.hyperparameters) for t in trials.values())
-        rate = sum(t.duration_s for t in trials.values()) / works if works else 0.0
-        found = {}
-        for c in self.contestants:
-            trial = trials.get(c.trial) if c.trial is not None else None
-            own = rate * self._works[c.key] if trial is None else trial.duration_s / trial.steps * steps
-            found[c.key] = LATE_COST * own
-        return found
+        """Return the seconds that a run of each contestant will take of a worker."""
+        plan, specs = self._plan, {c.key: spec_of(self._plan, c, Job(c.key, "select", 0)) for c in self.contestants}
+        ran = [t for t in data.trials if t.steps and t.hyperparameters]
+        times = [(t.started, t.finished) for t in ran if t.started is not None and t.finished is not None]
+        if times:
+            wall = max(end for _, end in times) - min(start for start, _ in times)
+            cores = min(plan.workers, available_cores())
+            self._search = cores * wall.total_seconds(), sum(t.duration_s for t in ran)
+        trials = {t.number: (t, t.steps / plan.grid[-1] * self._work_of(t.hyperparameters)) for t in ran}
+        return expected_seconds(self.contestants, specs, self._works, trials)
 
     def _everyone(self, results: Mapping[Job, float | None]) -> tuple[Contestant, ...]:
         return with_other_backend(self.contestants, self.selection(results).winner, self._other, self._plan.algorithm)

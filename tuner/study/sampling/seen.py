@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from array import array
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -22,7 +24,7 @@ class Seen:
         self._spaces: list[Mapping[str, BaseDistribution]] = []
         self._places: dict[tuple[tuple[str, BaseDistribution], ...], int] = {}
         self._space_of: dict[int, int] = {}
-        self._values: dict[str, tuple[BaseDistribution, dict[int, float]]] = {}
+        self._values: dict[str, tuple[BaseDistribution, array[float]]] = {}
 
     def common_space(self, finished: Iterable[FrozenTrial]) -> dict[str, BaseDistribution]:
         """Return what all of the trials draw, and all from the same, by name in order of the names.
@@ -60,16 +62,17 @@ class Seen:
     def _column(
         self, drawn: Iterable[tuple[FrozenTrial, Mapping[str, Any]]], name: str, drawn_from: BaseDistribution
     ) -> list[float]:
-        known_from, values = self._values.get(name, (None, {}))
+        known_from, values = self._values.get(name, (None, array("d")))  # by number; NaN: not known
         if known_from is not drawn_from:
-            values = values if known_from == drawn_from else {}
+            values = values if known_from == drawn_from else array("d")
             self._values[name] = (drawn_from, values)
         column = []
         for trial, params in drawn:
-            value = values.get(trial.number)
-            if value is None:
+            value = values[trial.number] if trial.number < len(values) else math.nan
+            if math.isnan(value):
                 value = drawn_from.to_internal_repr(params[name])
                 if trial.state.is_finished():
+                    values.extend([math.nan] * (trial.number + 1 - len(values)))
                     values[trial.number] = value
             column.append(value)
         return column

@@ -13,7 +13,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import psutil
 from optuna import Study
@@ -132,10 +132,13 @@ class Ledger:
         """Where a schedule's settings stand, in a line; empty in a search."""
         return "" if self.asker is None else self.asker.standing()
 
-    @property
-    def seconds_left(self) -> float | None:
-        """How long a schedule still takes; None in a search."""
-        return None if self.asker is None else self.asker.seconds_left()
+    def seconds_left(self, done: Mapping[int, float]) -> float | None:
+        """Return how long a schedule still takes; None in a search.
+
+        Args:
+            done: How much of each open trial is over, in [0, 1].
+        """
+        return None if self.asker is None else self.asker.seconds_left(done)
 
     def flush(self) -> bool:
         """Write what is known of trials in flight and what the spool keeps; return whether there was anything to write.

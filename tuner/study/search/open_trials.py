@@ -78,6 +78,16 @@ class OpenTrial:
         """Whether none of its seeds trains or waits."""
         return all(run.state == "ended" for run in self.runs.values())
 
+    @property
+    def done(self) -> float:
+        """How much of it is over, in [0, 1]: its evaluations, and half the way to the next of those in training."""
+        shares = []
+        for run in self.runs.values():
+            grid = run.spec.grid
+            half = 0.5 * (run.state == "running" and len(run.points) < len(grid))
+            shares.append(1.0 if run.state == "ended" else (len(run.points) + half) / len(grid))
+        return sum(shares) / max(len(shares), 1)
+
     def show(self) -> RunningTrial:
         """Return what the progress view draws."""
         n_timesteps = max(run.spec.n_timesteps for run in self.runs.values())

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from tuner.errors import InputError, nearest
+from tuner.errors import InputError, StorageLostError, nearest
 from tuner.storage_url import mask
 from tuner.study.store import keys as attr
 from tuner.study.store.database import UNREADABLE, open_known, sqlite_path
@@ -112,6 +112,17 @@ def study_attributes(database: Readable, *keys: str) -> dict[str, dict[str, Any]
     ):
         found.setdefault(name, {})[key] = _read(text)
     return found
+
+
+def stores(url: str, study: str, key: str) -> bool:
+    """Whether a study has an attribute; False where it, or its database, is not there or cannot be read."""
+    path = sqlite_path(url)
+    if path is not None and not path.exists():
+        return False
+    try:
+        return key in look(url, lambda database: study_attributes(database, key)).get(study, {})
+    except (InputError, StorageLostError):  # opening it says so
+        return False
 
 
 def trial_lines(database: Readable, state: str | None = None) -> Iterator[TrialLine]:

@@ -70,10 +70,15 @@ def curve_to_json(points: Iterable[EvalPoint]) -> list[list[Any]]:
     ]
 
 
-def curve_from_json(rows: Any) -> list[tuple[int, tuple[float, ...], Mapping[str, float]]]:
-    """Return (step, returns, metrics) rows from the database, None read as NaN."""
+def curve_from_json(rows: Any) -> list[tuple[int, tuple[float, ...], Mapping[str, float], int]]:
+    """Return (step, returns, metrics, steps of all episodes) rows from the database, None read as NaN."""
     return [
-        (int(row[0]), tuple(_number(r) for r in row[1]), {str(k): _number(v) for k, v in row[3].items()})
+        (
+            int(row[0]),
+            tuple(_number(r) for r in row[1]),
+            {str(k): _number(v) for k, v in row[3].items()},
+            sum(map(int, row[2])),
+        )
         for row in rows
     ]
 
@@ -81,7 +86,7 @@ def curve_from_json(rows: Any) -> list[tuple[int, tuple[float, ...], Mapping[str
 def curve_mean(stored: Mapping[str, Any]) -> float:
     """Return the mean return over all evaluations of all seeds that a trial stores; minus infinity without any."""
     curves = [curve_from_json(rows) for key, rows in stored.items() if key.startswith(CURVE_PREFIX)]
-    means = [sum(returns) / len(returns) for curve in curves for _, returns, _ in curve if returns]
+    means = [sum(returns) / len(returns) for curve in curves for _, returns, *_ in curve if returns]
     return sum(means) / len(means) if means else -math.inf
 
 
