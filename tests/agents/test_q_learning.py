@@ -3,7 +3,6 @@
 import gymnasium as gym
 import numpy as np
 import pytest
-from core.value_iteration import value_iteration
 from gymnasium import spaces
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +12,7 @@ from tuner import seeding
 from tuner.agents.q_learning import QLearner, epsilon, learning_rate
 from tuner.contract.grid import evaluation_grid
 from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
-from tuner.core.dynamic_programming import Model
+from tuner.core.dynamic_programming import Model, value_iteration
 from tuner.envs.discretiser import Discretiser, discretiser_for
 from tuner.envs.probe import PROBES
 from tuner.envs.spec import EnvSpec

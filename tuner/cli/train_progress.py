@@ -31,14 +31,16 @@ class TrainingWatch:
         points: The evaluations so far.
         weights: Those of the last step, or, while it trains, of the last evaluation; empty before the first.
         best: The best evaluation and the weights of that.
+        tables: What a Q-table says at each evaluation; empty of other agents.
         begun: Step up to which it was trained before, and is known.
         events: Writes it for TensorBoard, or None.
     """
 
     def __init__(self, spec: RunSpec, show: Callable[[int, str], None], say: Callable[[EvalPoint], None]) -> None:
         from tuner.training.log import TrainingLog
+        from tuner.training.lone.table_log import TableLog
 
-        self.log = TrainingLog()
+        self.log, self.tables = TrainingLog(), TableLog()
         self.points: list[EvalPoint] = []
         self.weights: Mapping[str, np.ndarray] = {}
         self.best: tuple[EvalPoint, Mapping[str, np.ndarray]] | None = None
@@ -68,6 +70,8 @@ class TrainingWatch:
     def on_evaluated(self, point: EvalPoint, weights: Callable[[], Mapping[str, np.ndarray]]) -> None:
         """Keep what was evaluated, for who interrupts, and the best of it: of equals the later, which has seen more."""
         self.weights = {name: array.copy() for name, array in weights().items()}
+        if self._spec.algorithm == "q_learning" and len(self.weights) == 1:  # bins have no names in the environment
+            self.tables.add(point.step, *self.weights.values())
         if self.best is None or point.mean_return >= self.best[0].mean_return:
             self.best = point, self.weights
 
@@ -97,7 +101,8 @@ class TrainingWatch:
         assert self.best is not None
         point, weights = self.best
         about = {"step": self.points[-1].step, "best": points_to_plain([point])}
-        return {**joined({"log": self.log.snapshot(), "best": weights}), "watched": np.array(json.dumps(about))}
+        parts = {"log": self.log.snapshot(), "best": weights, "tables": self.tables.snapshot()}
+        return {**joined(parts), "watched": np.array(json.dumps(about))}
 
     def restore(self, saved: Mapping[str, np.ndarray]) -> None:
         """Go on from a snapshot."""
@@ -108,6 +113,8 @@ class TrainingWatch:
         (point,) = points_from_plain(self._spec.run_id, about["best"])
         self.best = point, part_of("best", saved)
         self.log.restore(part_of("log", saved))
+        if tables := part_of("tables", saved):  # of version 0.2 and later
+            self.tables.restore(tables)
         self.begun = int(about["step"])
 
     def write_events(self, folder: Path | None) -> None:
@@ -127,8 +134,15 @@ class TrainingWatch:
         from tuner.report.pages.training import write_training_page
 
         points = [(p.step, p.returns) for p in self.points]
-        known = {"reward_threshold": reward_threshold, "random_mean": random_mean}
-        return write_training_page(self._spec.describe(), self.log.to_mapping(), points, folder, **known)
+        return write_training_page(
+            self._spec.describe(),
+            self.log.to_mapping(),
+            points,
+            folder,
+            reward_threshold=reward_threshold,
+            random_mean=random_mean,
+            table=self.tables.beside_truth(self._spec.env, getattr(self._spec.hyperparameters, "gamma", 1.0)),
+        )
 
     def _step(self, step: int) -> None:
         now = time.monotonic()

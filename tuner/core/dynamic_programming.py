@@ -52,6 +52,52 @@ class Model:
         return found
 
 
+def value_iteration(
+    model: Model, gamma: float, tolerance: float = 1e-10, max_sweeps: int = 100_000
+) -> tuple[Array, Array]:
+    """Return the optimal ``V[s]`` and ``Q[s, a]`` without a time limit, by value iteration from 0.
+
+    One sweep is ``V <- max_a Q`` with the ``Q`` of the last ``V``. It draws values together by the factor ``gamma``, so
+    that a sweep that moved them by ``d`` leaves them at most ``d gamma / (1 - gamma)`` from the optimum (Bellman 1957;
+    Sutton and Barto 2018, section 4.4). With ``gamma`` 1 it ends when a sweep moves no value by more than
+    ``tolerance``.
+
+    Args:
+        model: The process.
+        gamma: Discount factor per step, in [0, 1].
+        tolerance: Largest error of a value.
+        max_sweeps: Sweeps after which it gives up.
+
+    Raises:
+        ValueError: The values have not settled: there is no optimum (``gamma`` 1), or it takes more sweeps.
+    """
+    limit = tolerance * (1.0 - gamma) / gamma if 0.0 < gamma < 1.0 else tolerance
+    values = np.zeros(len(model.rewards))
+    for _ in range(max_sweeps):
+        before, values = values, model.action_values(values, gamma).max(axis=1)
+        # Rounding: no sweep moves values by less than their last digit for certain.
+        if np.abs(values - before).max() <= max(limit, 4 * np.spacing(np.abs(values).max())):
+            return values, model.action_values(values, gamma)
+    raise ValueError(f"values have not settled after {max_sweeps:,} sweeps with gamma {gamma:g}")
+
+
+def reachable(model: Model, start: Array) -> Array:
+    """Return which states an agent can have to decide in, ``[S]`` bool: from ``start`` on, by whatever actions.
+
+    Args:
+        model: The process.
+        start: Probability of each first state, ``[S]``.
+    """
+    follows: Array = np.asarray((model.successors > 0).any(axis=1))  # [S, S]
+    found: Array = np.zeros(len(follows), bool)
+    found[np.flatnonzero(start)] = True
+    while True:
+        more: Array = found | follows[found].any(axis=0)
+        if (more == found).all():
+            return found
+        found = more
+
+
 def finite_horizon_optimum(model: Model, horizon: int) -> Array:
     """Return the best undiscounted return ``[S]`` within ``horizon`` steps, where decisions may look at the clock."""
     values = np.zeros(len(model.rewards))

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import plotly.graph_objects as go
+from markupsafe import Markup
 
 from tuner.report.figures.training import DRAWN_EPISODES, training_metric, training_returns
 from tuner.report.numbers.trials import METRICS, spread
-from tuner.report.pages.template import render_template, replace_file
+from tuner.report.pages.template import render_template, replace_file, script_json
+from tuner.report.pages.value_maps import TABLE_CURVES, value_maps
 from tuner.report.tables.trials import provenance_rows
 from tuner.report.words.evidence import BACKEND_NAMES
 from tuner.report.words.in_short import nothing_learned
@@ -30,12 +32,13 @@ def write_training_page(
     *,
     reward_threshold: float | None = None,
     random_mean: float | None = None,
+    table: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write ``training.html`` and ``training.json`` into an existing folder; each replaces its predecessor at once.
 
     ``training.json`` holds ``schema_version``, ``run``, ``episodes`` (``step``, ``return``, ``length``), ``updates``
-    (``step``, ``loss``, ``q_value``, ``epsilon``; each entry the mean over ``stride`` training calls) and
-    ``evaluations`` (``step``, ``returns``).
+    (``step``, ``loss``, ``q_value``, ``epsilon``; each entry the mean over ``stride`` training calls),
+    ``evaluations`` (``step``, ``returns``) and, where it is given, ``table``.
 
     Args:
         run: ``env``, ``algorithm``, ``backend``, ``seed``, ``n_timesteps``, ``hyperparameters``; plain data.
@@ -44,12 +47,14 @@ def write_training_page(
         folder: Where to write.
         reward_threshold: The environment's own 'solved' return, when it has one.
         random_mean: Mean return of random play, where somebody has played.
+        table: A Q-table over training beside the true values, as ``tuner.training.lone.table_log`` gives it.
 
     Returns:
         Path of ``training.html``.
     """
     points = [{"step": step, "returns": returns} for step, returns in evaluations]
-    document = plain({"schema_version": SCHEMA_VERSION, "run": run, **watched, "evaluations": points})
+    seen = {} if table is None else {"table": table}
+    document = plain({"schema_version": SCHEMA_VERSION, "run": run, **watched, "evaluations": points, **seen})
     html = render_training(document, reward_threshold, random_mean)
     replace_file(folder / "training.json", json.dumps(document, allow_nan=False, ensure_ascii=False) + "\n")
     replace_file(folder / "training.html", html)
@@ -77,6 +82,10 @@ def render_training(
         values = [float("nan") if v is None else v for v in updates[name]]
         figure = training_metric(updates["step"], values, may_be_log=name == "loss")
         drawn[f"metrics-{i}"] = (figure, METRICS[name])
+    table = document.get("table")
+    if table is not None:
+        for i, (name, title) in enumerate(TABLE_CURVES.items()):
+            drawn[f"table-{i}"] = (training_metric(table["steps"], table[name]), title)
     shown = {key: (figure, title) for key, (figure, title) in drawn.items() if figure is not None}
     algorithm = ALGORITHM_NAMES.get(run["algorithm"], run["algorithm"])
     backend = BACKEND_NAMES.get(run["backend"], run["backend"])
@@ -88,6 +97,8 @@ def render_training(
             "nothing_learned": nothing_learned(means, random_mean),
             "lead": f"One training of {run['n_timesteps']:,} environment steps by {backend}, with seed {run['seed']}.",
             "key_numbers": _key_numbers(document, steps, means),
+            "table": table,
+            "maps_json": None if table is None else Markup(script_json(value_maps(table))),
             "thinned": _thinned(len(document["episodes"]["step"]), stride),
             "drawn": {key: title for key, (_, title) in shown.items()},
             "why_empty": {
