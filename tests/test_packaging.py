@@ -81,7 +81,7 @@ def test_every_extra_is_known_to_the_doctor_and_part_of_all():
 
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     for_users = extras.keys() - {"all", "test", "bench"}
-    assert EXTRAS.keys() | {"fqi"} == for_users
+    assert EXTRAS.keys() == for_users
     (everything,) = extras["all"]
     assert set(everything.removeprefix("tune-dqn[").removesuffix("]").split(",")) == for_users
 

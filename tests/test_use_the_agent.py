@@ -20,8 +20,9 @@ from tuner.training.saved.model_files import save_model
 PAGE = (Path(__file__).parent.parent / "docs" / "use-the-agent.md").read_text(encoding="utf-8")
 
 BLOCKS = {
-    title: re.search(r"```python\n(.*?)```", text, re.S).group(1)
+    title: found.group(1)
     for title, text in re.findall(r"^## ([^\n]+)\n(.*?)(?=^## |\Z)", PAGE, re.S | re.M)
+    if (found := re.search(r"```python\n(.*?)```", text, re.S)) is not None
 }
 
 FOLDER = "reports/pole/agents/best"

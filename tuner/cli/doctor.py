@@ -39,6 +39,8 @@ EXTRAS = {
     "flappy": ("flappy_bird_gymnasium", "FlappyBird-v0"),
     "video": ("imageio_ffmpeg", "videos of trained agents"),
     "paper": ("matplotlib", "tune paper: vector figures"),
+    "fqi": ("sklearn", "--algo fqi: fitted Q-iteration"),
+    "hub": ("huggingface_hub", "tune publish --push"),
     "tensorboard": ("tensorboard", "--tensorboard: event files"),
 }
 

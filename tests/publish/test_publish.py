@@ -1,0 +1,250 @@
+"""``tune publish``: the folder that RL Zoo's and huggingface_sb3's users expect, sent to a hub and fetched again."""
+
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from cli.cli_shell import tune
+from hub_server import running
+
+import tuner
+from tuner.contract.outcome import EvalPoint
+from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
+from tuner.envs.spec import EnvSpec
+from tuner.hyperparameters import DQNHyperparameters
+from tuner.publish.card import Card, metadata, readme
+from tuner.training.saved.model_files import save_model
+
+EXPECTED = {
+    "README.md", "dqn-CartPole-v1", "dqn-CartPole-v1.zip", "config.yml", "args.yml", "env_kwargs.yml", "results.json",
+    "train_eval_metrics.zip", ".gitattributes",
+}  # fmt: skip
+
+
+def make_agent(folder="agent", seed=3, **changes):
+    hyperparameters = DQNHyperparameters(net_arch=(16, 8), **changes)
+    spec = RunSpec(RunId(0), EnvSpec("CartPole-v1"), "native", hyperparameters, 1, (50, 100), EvaluationSpec(1, 0, 500))
+    rng, weights = np.random.default_rng(seed), {}
+    for i, (inputs, outputs) in enumerate([(4, 16), (16, 8), (8, 2)]):
+        weights[f"q_net.{2 * i}.weight"] = rng.normal(size=(outputs, inputs)).astype(np.float32)
+        weights[f"q_net.{2 * i}.bias"] = rng.normal(size=outputs).astype(np.float32)
+    if hyperparameters.normalize_observations:
+        weights |= {"obs_rms.mean": rng.normal(size=4), "obs_rms.var": rng.uniform(0.001, 2, size=4)}
+    points = [EvalPoint(RunId(0), 50, (9.0, 10.0), (9, 10)), EvalPoint(RunId(0), 100, (9.0, 11.0, 12.0), (9, 11, 12))]
+    save_model(Path(folder), spec, weights, points)
+    return tuner.load_agent(folder)
+
+
+def publish(*arguments):
+    shell = tune("publish", *arguments)
+    assert shell.code == 0, shell.err
+    return shell
+
+
+def head(folder):
+    return yaml.safe_load(re.match(r"---\n(.*?)---\n", (Path(folder) / "README.md").read_text(), re.S).group(1))
+
+
+@pytest.fixture
+def no_film(monkeypatch):
+    """Films are for one test: they take a second each."""
+    from tuner.errors import InputError
+    from tuner.publish import folder
+
+    def refuse(*_):
+        raise InputError("not here")
+
+    monkeypatch.setattr(folder, "record_agent", refuse)
+
+
+@pytest.mark.slow
+def test_the_folder_holds_what_is_expected_and_a_film(in_tmp):
+    make_agent()
+    shell = publish("agent", "--episodes", "5")
+    folder = in_tmp / "agent" / "hub"
+    assert {path.name for path in folder.iterdir()} == EXPECTED | {"replay.mp4"}
+    assert shell.out.startswith(f"{folder.relative_to(in_tmp)}: mean return ")
+    assert "![A game](replay.mp4)" in (folder / "README.md").read_text()
+
+
+def test_the_score_is_that_of_this_agent_on_the_episodes_that_are_named(in_tmp, no_film):
+    returns, _ = make_agent().evaluate(20, 7)
+    publish("agent", "--episodes", "20", "--seed", "7", "-o", "hub")
+    results = json.loads((in_tmp / "hub" / "results.json").read_text())
+    assert results["mean_reward"] == pytest.approx(statistics.fmean(returns))
+    assert results["std_reward"] == pytest.approx(np.std(returns))
+    assert (results["n_eval_episodes"], results["is_deterministic"]) == (20, True)
+    metric = head("hub")["model-index"][0]["results"][0]["metrics"][0]
+    assert metric["value"] == f"{statistics.fmean(returns):.2f} +/- {np.std(returns):.2f}"
+    assert "seeds 7 to 26" in (in_tmp / "hub" / "README.md").read_text()
+
+
+def test_the_zip_is_the_agent_and_the_folder_beside_it_is_its_content(in_tmp, no_film):
+    from stable_baselines3 import DQN
+
+    agent = make_agent()
+    publish("agent", "--episodes", "1", "-o", "hub")
+    code = re.search(r"```python\n(.*?)```", (in_tmp / "hub" / "README.md").read_text(), re.S).group(1)
+    assert "from stable_baselines3 import DQN" in code and "model = DQN.load(path, buffer_size=1)" in code
+    compile(code, "the card's", "exec")
+    model = DQN.load("hub/dqn-CartPole-v1.zip", buffer_size=1)
+    observations = np.random.default_rng(0).normal(size=(200, 4)).astype(np.float32)
+    actions, _ = model.predict(observations, deterministic=True)
+    assert actions.tolist() == agent.act_many(observations).tolist()
+    with zipfile.ZipFile("hub/dqn-CartPole-v1.zip") as archive:
+        for name in archive.namelist():
+            assert (in_tmp / "hub" / "dqn-CartPole-v1" / name).read_bytes() == archive.read(name)
+
+
+def test_its_settings_train_again_and_its_curve_is_evalcallbacks(in_tmp, no_film):
+    make_agent(learning_rate=0.002)
+    publish("agent", "--episodes", "1", "-o", "hub")
+    config = yaml.safe_load((in_tmp / "hub" / "config.yml").read_text())
+    assert (config["learning_rate"], config["policy"], config["n_timesteps"]) == (0.002, "MlpPolicy", 100)
+    shell = tune("train", "--env", "CartPole-v1", "--config", "hub/config.yml", "--steps", "50", "--quiet", "-o", "b")
+    assert shell.code == 0, shell.err
+    arguments = yaml.safe_load((in_tmp / "hub" / "args.yml").read_text())
+    assert (arguments["algo"], arguments["env"], arguments["env_kwargs"]) == ("dqn", "CartPole-v1", None)
+    with zipfile.ZipFile("hub/train_eval_metrics.zip") as archive:
+        curve = np.load(archive.open("evaluations.npz"))
+        assert curve["timesteps"].tolist() == [50, 100]
+        assert curve["results"].tolist() == [[9, 10], [9, 11]]
+
+
+def test_the_cards_head_is_what_huggingface_sb3_writes(in_tmp):
+    from huggingface_hub import ModelCard
+    from huggingface_sb3.push_to_hub import _generate_metadata
+
+    card = Card(
+        env="CartPole-v1", zoo_algorithm="dqn", sb3_class="DQN", library="stable_baselines3", file="dqn.zip",
+        repository="me/pole", mean=481.234, std=3.5, episodes=10, first_seed=0, config={}, about={}, verdict=(),
+        evidence=None, command="", notes=(), film=False,
+    )  # fmt: skip
+    theirs = _generate_metadata("DQN", "CartPole-v1", 481.234, 3.5).to_dict()
+    assert metadata(card) == theirs
+    read = ModelCard(readme(card)).data
+    assert read.eval_results[0].metric_value == "481.23 +/- 3.50"
+
+
+@pytest.mark.slow
+def test_a_study_s_card_holds_its_verdict_with_intervals_and_command(in_tmp, no_film):
+    small = ("--space", "classic", "--steps", "300", "--trials", "3", "--evaluations", "3", "--eval-episodes", "2",
+             "--set", "learning_starts=50", "--set", "net_arch=8", "--confirm", "2", "--confirm-seeds", "3",
+             "--confirm-budget", "20", "--workers", "1", "--quiet")  # fmt: skip
+    shell = tune("--env", "CartPole-v1", *small, "--study", "pole")
+    assert shell.code == 0, shell.err
+    for which in ("best", "median"):
+        publish("pole", "--agent", which, "--episodes", "2", "-o", which)
+        text = (in_tmp / which / "README.md").read_text()
+        assert re.search(r"\| Trial \d \| [\d.]+ \(95 % interval .*\) \| 3 \|\n\| The algorithm's defaults \|", text)
+        assert head(which)["model-index"][0]["name"] == "DQN"
+        assert "tune --env CartPole-v1 --trials 3" in text
+        assert str(in_tmp) not in text
+    assert publish("pole", "--episodes", "2").out.startswith("reports/pole/hub: ")
+
+
+def test_what_is_published_again_replaces_what_was_there_and_nothing_of_others(in_tmp, no_film):
+    make_agent(normalize_observations=True)
+    publish("agent", "--episodes", "1", "-o", "hub")
+    (in_tmp / "hub" / "notes.txt").write_text("mine")
+    assert (in_tmp / "hub" / "vec_normalize.pkl").is_file()
+    make_agent(seed=4)
+    publish("agent", "--episodes", "1", "-o", "hub")
+    assert {path.name for path in (in_tmp / "hub").iterdir()} == EXPECTED | {"notes.txt"}
+    assert sorted(path.name for path in in_tmp.iterdir()) == ["agent", "hub"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("nowhere",), "There is no database"),
+        ((".",), r"\. holds no agent. tune train -o DIR leaves one"),
+        (("agent", "--agent", "median"), "--agent and --storage belong to a study"),
+        (("agent", "--push", "pole"), "--push must be USER/NAME .* got 'pole'"),
+        (("agent", "--push", "me/../x"), "--push must be USER/NAME"),
+        (("agent", "--episodes", "0"), "--episodes must be"),
+        (("agent", "-o", "agent/model.json"), "agent/model.json"),
+        (("double",), "has no double_q=True"),
+    ],
+)
+def test_what_cannot_be_published_is_said_in_a_line_and_nothing_is_written(arguments, says, in_tmp, no_film):
+    make_agent()
+    make_agent("double", double_q=True)
+    before = sorted(in_tmp.rglob("*"))
+    shell = tune("publish", *arguments)
+    assert shell.code == 2
+    assert re.search(says, shell.err) and shell.err.count("\n") == 1
+    assert sorted(in_tmp.rglob("*")) == before
+
+
+@pytest.fixture
+def hub(monkeypatch, tmp_path):
+    with running() as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        monkeypatch.setenv("HF_TOKEN", "hf_secret")
+        monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+        yield hub
+
+
+def test_what_is_sent_is_the_folder(in_tmp, no_film, hub):
+    make_agent()
+    shell = publish("agent", "--episodes", "1", "-o", "hub", "--push", "me/pole")
+    sent = hub.repositories["me/pole"]
+    files = {
+        p.relative_to(in_tmp / "hub").as_posix(): p.read_bytes() for p in (in_tmp / "hub").rglob("*") if p.is_file()
+    }
+    assert sent == files
+    assert shell.out.splitlines()[-1] == f"{hub.url}/me/pole"
+    assert {token for method, _, token in hub.requests if method == "POST"} == {"Bearer hf_secret"}
+    assert "hf_secret" not in shell.out + shell.err
+    assert "-orga me --repo-name pole" in (in_tmp / "hub" / "README.md").read_text()
+
+
+def test_a_hub_that_refuses_is_a_line_and_the_folder_stays(in_tmp, no_film, hub):
+    make_agent()
+    hub.refuses = (403, "You are not me")
+    shell = tune("publish", "agent", "--episodes", "1", "-o", "hub", "--push", "me/pole")
+    assert shell.code == 2
+    line = shell.err.splitlines()[-1]
+    assert "--push me/pole: " in line and "does not take it" in line and "hub is whole" in line
+    assert "hf_secret" not in shell.err
+    assert {path.name for path in (in_tmp / "hub").iterdir()} == EXPECTED
+
+
+def test_a_hub_that_does_not_answer_is_a_line(in_tmp, no_film, monkeypatch):
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    make_agent()
+    shell = tune("publish", "agent", "--episodes", "1", "-o", "hub", "--push", "me/pole")
+    assert shell.code == 2 and "http://127.0.0.1:9 does not take it" in shell.err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("normalized", [False, True])
+def test_rl_zoo_fetches_it_and_plays_it(normalized, in_tmp, no_film, hub):
+    make_agent(normalize_observations=normalized)
+    publish("agent", "--episodes", "1", "-o", "hub", "--push", "me/dqn-CartPole-v1")
+    surroundings = {**os.environ, "TRUST_REMOTE_CODE": "True"}
+    of = ["--algo", "dqn", "--env", "CartPole-v1", "-f", "logs"]
+    # RL Zoo 2.9 waits for the error of older clients where a repository has no statistics.
+    (in_tmp / "fetch.py").write_text(
+        "import runpy, requests.exceptions, huggingface_hub.errors as errors\n"
+        "requests.exceptions.HTTPError = errors.HfHubHTTPError\n"
+        "runpy.run_module('rl_zoo3.load_from_hub', run_name='__main__')\n"
+    )
+    fetch = ["rl_zoo3.load_from_hub"] if normalized else ["fetch"]
+    for command in ([*fetch, *of, "-orga", "me"], ["rl_zoo3.enjoy", *of, "--no-render", "-n", "300"]):
+        done = subprocess.run(
+            [sys.executable, "-m", *command], capture_output=True, text=True, check=False, env=surroundings, timeout=250
+        )
+        assert done.returncode == 0, done.stderr[-2000:]
+    assert "Episode Reward" in done.stdout
+    assert (in_tmp / "logs/dqn/CartPole-v1_1/CartPole-v1/vecnormalize.pkl").is_file() == normalized

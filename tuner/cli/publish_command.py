@@ -1,0 +1,117 @@
+"""``tune publish DIR|STUDY``: an agent as a folder for the Hugging Face Hub; ``--push`` sends it."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tuner.cli.confirm_command import verdict_lines
+from tuner.cli.console import say
+from tuner.cli.parser import add_command, add_storage, whole_number
+from tuner.durable import check_writable
+from tuner.errors import InputError
+from tuner.plan.naming import file_name
+
+if TYPE_CHECKING:
+    from tuner.publish.folder import StudyFacts
+    from tuner.result.study import StudyData
+
+_HELP = "write an agent as a folder for the Hugging Face Hub: zip, settings, film and model card; --push sends it"
+
+#: Folder where nobody names one, in the agent's or the report's.
+FOLDER = "hub"
+
+
+def add_to(commands: Any) -> None:
+    """Add the command."""
+    parser = add_command(commands, "publish", command, _HELP)
+    parser.add_argument(
+        "source", metavar="DIR|STUDY", help="Folder of an agent, or the name of a study that has kept agents"
+    )
+    add_storage(parser)
+    parser.add_argument("-o", "--output", metavar="FOLDER", help="Where to (default: DIR/hub or reports/STUDY/hub)")
+    parser.add_argument(
+        "--agent", choices=("best", "median"), default="best", help="of a study: which seed's (default: best)"
+    )
+    parser.add_argument("--best", action="store_true", help="of a DIR: the agent of the best evaluation, not the last")
+    parser.add_argument("--episodes", metavar="N", default="100", help="Episodes that it is scored by (default: 100)")
+    parser.add_argument("--seed", metavar="N", default="0", help="Seed of the first episode (default: 0)")
+    parser.add_argument("--env-module", metavar="FILE|NAME", help="File or module that registers the environment")
+    parser.add_argument("--push", metavar="USER/NAME", help="Send it to the hub that HF_ENDPOINT names (extra hub)")
+    parser.add_argument("--private", action="store_true", help="with --push: a new repository is private")
+
+
+def command(parsed: argparse.Namespace) -> int:
+    """Write, and perhaps send."""
+    episodes = whole_number(parsed.episodes, "--episodes", 1, 1_000_000)
+    seed = whole_number(parsed.seed, "--seed", 0, 2**31 - 1)
+    if parsed.push is not None:
+        from tuner.publish.push import check_pushable
+
+        check_pushable(parsed.push)
+    source, facts, module = _source(parsed)
+    target = Path(parsed.output) if parsed.output is not None else source.parent.parent / FOLDER
+    if facts is None and parsed.output is None:
+        target = source / FOLDER
+    check_writable(target, f"-o {target}")
+    from tuner.publish.folder import write_folder
+
+    made = write_folder(
+        source,
+        target,
+        repository=parsed.push,
+        episodes=episodes,
+        seed=seed,
+        study=facts,
+        env_module=module,
+        best=parsed.best,
+    )
+    for line in made.notes:
+        say(line, stderr=True)
+    say(f"{made.folder}: mean return {made.result} over {episodes} episodes")
+    if parsed.push is not None:
+        from tuner.publish.push import push
+
+        say(push(made.folder, parsed.push, private=parsed.private))
+    return 0
+
+
+def _source(parsed: argparse.Namespace) -> tuple[Path, StudyFacts | None, str | None]:
+    """Return the agent's folder, what is known of its study, and where its environment comes from."""
+    given = Path(parsed.source)
+    if (given / "model.json").is_file() or (given / "best_model.json").is_file():
+        if parsed.agent != "best" or parsed.storage is not None:
+            raise InputError("--agent and --storage belong to a study; DIR names the agent itself (--best: its best).")
+        return given, None, parsed.env_module
+    if given.is_dir():
+        raise InputError(
+            f"{given} holds no agent. tune train -o DIR leaves one, and tune publish STUDY takes a study's."
+        )
+    if parsed.best:
+        raise InputError("--best belongs to a folder of tune train; of a study say --agent best or --agent median.")
+    from tuner.study.reading.study import load
+    from tuner.study.upkeep.keep_agents import kept_agents
+
+    data = load(parsed.source, parsed.storage)
+    report = Path(str(data.recipe.get("report_dir", "reports"))) / file_name(data.name)
+    agents = kept_agents(data.confirmation, report)
+    if parsed.agent not in agents:
+        raise InputError(
+            f"The study '{data.name}' has no agent in {report}: a verdict leaves them there. Say tune confirm "
+            f"{data.name}, or tune train --config BEST.yaml and tune publish DIR."
+        )
+    module = parsed.env_module or data.recipe.get("env_module")
+    return agents[parsed.agent].folder, _facts(data), None if module is None else str(module)
+
+
+def _facts(data: StudyData) -> StudyFacts:
+    from tuner.plan.command_lines import recipe_command
+    from tuner.plan.recipe import from_mapping
+    from tuner.publish.folder import StudyFacts
+    from tuner.report.numbers.evidence import evidence
+    from tuner.storage_url import DEFAULT_STORAGE
+
+    # Where its database lies is nobody's business.
+    repeated = recipe_command(from_mapping({**data.recipe, "storage": None}), data.name, DEFAULT_STORAGE)
+    return StudyFacts(verdict_lines(data), evidence(data), repeated)

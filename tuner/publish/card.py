@@ -1,0 +1,154 @@
+"""The model card: a head for the Hub's leaderboards; for people the verdict, the agent's own score, and its use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from tuner.report.words.evidence import contestant_title, interval_text
+from tuner.text import number, sentence
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a card says.
+
+    Attributes:
+        env: Environment id, as gymnasium.make takes it.
+        zoo_algorithm: What RL Zoo calls the algorithm.
+        sb3_class: Stable-Baselines3's class of it.
+        library: ``stable_baselines3`` or ``sb3_contrib``.
+        file: Name of the zip.
+        repository: ``USER/NAME``, or a stand-in for it.
+        mean: Mean return over the episodes.
+        std: Their standard deviation.
+        episodes: How many were played.
+        first_seed: The first was reset with it, the next with one more, and so on.
+        config: The settings in RL Zoo's form.
+        about: What trained it: backend, seed, steps, versions.
+        verdict: What the study's confirm stage says, a sentence each; empty without a study.
+        evidence: Its numbers; None without.
+        command: The command that repeats the study; empty without one.
+        notes: What a reader of the zip has to know.
+        film: Whether there is one.
+    """
+
+    env: str
+    zoo_algorithm: str
+    sb3_class: str
+    library: str
+    file: str
+    repository: str
+    mean: float
+    std: float
+    episodes: int
+    first_seed: int
+    config: Mapping[str, Any]
+    about: Mapping[str, Any]
+    verdict: Sequence[str]
+    evidence: Mapping[str, Any] | None
+    command: str
+    notes: Sequence[str]
+    film: bool
+
+
+def metadata(card: Card) -> dict[str, Any]:
+    """Return the head of the card, which the Hub reads."""
+    metric = {"type": "mean_reward", "name": "mean_reward", "value": result(card), "verified": False}
+    return {
+        "library_name": "stable-baselines3",
+        "tags": [card.env, "deep-reinforcement-learning", "reinforcement-learning", "stable-baselines3"],
+        "model-index": [
+            {
+                "name": card.sb3_class,
+                "results": [
+                    {
+                        "task": {"type": "reinforcement-learning", "name": "reinforcement-learning"},
+                        "dataset": {"name": card.env, "type": card.env},
+                        "metrics": [metric],
+                    }
+                ],
+            }
+        ],
+    }
+
+
+def result(card: Card) -> str:
+    """Return the score as the leaderboards parse it: ``482.10 +/- 31.24``."""
+    return f"{card.mean:.2f} +/- {card.std:.2f}"
+
+
+def readme(card: Card) -> str:
+    """Return the card: its head as YAML, then Markdown."""
+    head = yaml.safe_dump(metadata(card), sort_keys=False, allow_unicode=False)
+    film = "![A game](replay.mp4)\n\n" if card.film else ""
+    parts = [
+        f"# {card.sb3_class} playing {_code(card.env)}\n\n{film}"
+        f"Mean return **{result(card)}** (standard deviation) over {card.episodes} greedy episodes of this very agent, "
+        f"reset with seeds {card.first_seed} to {card.first_seed + card.episodes - 1}, which its training never saw.",
+        "## How far it can be trusted\n\n" + _trust(card),
+        "## Use it\n\n" + _use(card),
+        "## Hyperparameters\n\n" + _block("yaml", yaml.safe_dump(dict(card.config), sort_keys=False)),
+        "## How it was made\n\n" + _made(card),
+    ]
+    return f"---\n{head}---\n\n" + "\n\n".join(parts) + "\n"
+
+
+def _trust(card: Card) -> str:
+    if card.evidence is None:
+        return (
+            "It is the agent of one training run. Another seed may train a better or a worse one with the same "
+            "hyperparameters: nothing here says how often."
+        )
+    objective = card.evidence["objective"]
+    rows = ["| setting | score, interquartile mean | seeds |", "|---|---|---|"]
+    judged = {card.evidence["winner"], *(each["with"] for each in card.evidence["comparisons"])}
+    for row in card.evidence["contestants"]:
+        estimate = row["verdict"]["estimates"].get(objective) if row["key"] in judged else None
+        if estimate is not None:
+            rows.append(f"| {sentence(contestant_title(row))} | {interval_text(estimate)} | {estimate['n']} |")
+    return (
+        "\n".join(f"- {line}" for line in card.verdict)
+        + "\n\n"
+        + "\n".join(rows)
+        + f"\n\nScore `{objective}` of training runs with these hyperparameters, on seeds that no choice has seen. "
+        "The agent here is one of these runs."
+    )
+
+
+def _use(card: Card) -> str:
+    owner, _, name = card.repository.partition("/")
+    plain = "" if name == card.file.removesuffix(".zip") else f" --repo-name {name}"
+    small = ", buffer_size=1" if "buffer_size" in card.config else ""  # it is not to train
+    of = f"--algo {card.zoo_algorithm} --env {card.env}"
+    sb3 = (
+        f"from huggingface_sb3 import load_from_hub\nfrom {card.library} import {card.sb3_class}\n\n"
+        f'path = load_from_hub("{card.repository}", "{card.file}")\n'
+        f"model = {card.sb3_class}.load(path{small})"
+    )
+    zoo = f"python -m rl_zoo3.load_from_hub {of} -orga {owner}{plain} -f logs\npython -m rl_zoo3.enjoy {of} -f logs"
+    said = "\n".join(f"- {note}" for note in card.notes)
+    return (
+        f"{_block('python', sb3)}\n\nWith RL Zoo:\n\n{_block('bash', zoo)}\n\n"
+        "Both ask for `TRUST_REMOTE_CODE=True`: Stable-Baselines3 unpickles what it loads. "
+        f"`config.yml` trains the same setting again.\n\n{said}"
+    ).rstrip()
+
+
+def _made(card: Card) -> str:
+    rows = "\n".join(f"- {name}: {_code(number(value) if isinstance(value, float) else str(value))}"
+                     for name, value in card.about.items())  # fmt: skip
+    repeated = f"\n\nThe study again:\n\n{_block('bash', card.command)}" if card.command else ""
+    return f"{rows}{repeated}"
+
+
+def _code(text: str) -> str:
+    """Return text as code: nothing in it is Markdown or HTML."""
+    return "`" + " ".join(text.replace("`", "'").split()) + "`"
+
+
+def _block(language: str, text: str) -> str:
+    return f"```{language}\n{text.replace('```', '').rstrip()}\n```"

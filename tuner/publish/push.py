@@ -1,0 +1,55 @@
+"""Sending a published folder to a hub: the Hugging Face Hub, or whatever ``HF_ENDPOINT`` names."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from tuner.errors import InputError
+from tuner.optional import require
+
+#: ``USER/NAME``, as the Hub has it.
+_REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,95}/[A-Za-z0-9][A-Za-z0-9_.-]{0,95}")
+
+
+def check_pushable(repository: str) -> None:
+    """Find out before any work that a folder could not be sent.
+
+    Raises:
+        InputError: The name is none.
+        MissingExtraError: huggingface_hub is not installed.
+    """
+    require("huggingface_hub", purpose="--push", extra="hub")
+    if not _REPOSITORY.fullmatch(repository) or "--" in repository or ".." in repository:
+        raise InputError(f"--push must be USER/NAME of letters, digits, dots and dashes, got '{repository}'.")
+
+
+def push(folder: Path, repository: str, *, private: bool = False) -> str:
+    """Send a folder, and return the repository's address. The token is that of ``hf auth login`` or ``HF_TOKEN``.
+
+    Args:
+        folder: What :func:`~tuner.publish.folder.write_folder` wrote.
+        repository: ``USER/NAME``; made if it is not there.
+        private: Whether a new one is to be seen by its owner alone.
+
+    Raises:
+        InputError: The hub does not answer or does not take it; the folder stays.
+    """
+    from huggingface_hub import HfApi, errors
+
+    http_error: type[Exception] = vars(errors).get("HTTPError", OSError)  # of whichever client that version has
+    hub = HfApi(endpoint=os.environ.get("HF_ENDPOINT"))
+    try:
+        url = hub.create_repo(repository, private=private, exist_ok=True)
+        hub.upload_folder(
+            repo_id=repository, folder_path=folder, commit_message="An agent, its settings and its verdict"
+        )
+    except errors.LocalTokenNotFoundError as error:
+        raise InputError(
+            f"--push {repository}: no token. Say hf auth login, or set HF_TOKEN. {folder} is whole."
+        ) from error
+    except (errors.HFValidationError, http_error, OSError) as error:
+        why = " ".join(str(error).split())[:200] or type(error).__name__
+        raise InputError(f"--push {repository}: {hub.endpoint} does not take it: {why} {folder} is whole.") from error
+    return str(url)
