@@ -15,7 +15,9 @@ from tuner.storage_url import DEFAULT_STORAGE, STORAGE_VARIABLE
 
 #: Title in the help -> settings, in order.
 GROUPS: dict[str, tuple[str, ...]] = {
-    "what to search": ("env", "trials", "algo", "backend", "space", "set", "env_arg", "env_module", "pixels"),
+    "what to search": (
+        "env", "trials", "algo", "backend", "space", "set", "env_arg", "env_module", "pixels", "holdout_env",
+    ),
     "each run": ("steps", "evaluations", "eval_episodes", "seeds_per_trial", "objective"),
     "how to search": (
         "sampler", "prior", "start_with", "pruner", "startup_trials", "audit_pruning", "seed",
@@ -31,7 +33,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 #: Settings of the Python API that have no flag.
-NOT_OFFERED: tuple[str, ...] = ()
+NOT_OFFERED: tuple[str, ...] = ("envs",)  # --env, given several times
 
 #: Where the help would otherwise say 'default: none' or a bare ``None``.
 DEFAULTS = {
@@ -51,12 +53,15 @@ DEFAULTS = {
     "return_range": "",
     "worker_memory": "",
     "env": "",
+    "holdout_env": "",
     "start_with": "",
     "tensorboard": "",
 }
 
 #: What the help says of a setting beside its declared help.
 REMARKS = {
+    "env": "; given several times, one setting is searched for all of them",
+    "holdout_env": "; with several --env",
     "trials": "; of a grid, all unless said",
     "pruner": "; of a grid, nobody unless said",
     "timeout": ", such as 30m",
@@ -68,6 +73,7 @@ REMARKS = {
 
 METAVARS = {
     "env": "ID",
+    "holdout_env": "ID",
     "space": "NAME|PATH",
     "set": "KEY=VALUE",
     "env_arg": "KEY=VALUE",
@@ -125,6 +131,8 @@ def add_field(group: Any, name: str, prefix: str, help: str | None = None) -> No
     elif info.kind == "texts":
         arguments |= {"action": "extend", "nargs": "+", "metavar": METAVARS[name]}
     else:
+        if (prefix, name) == (SEARCH, "env"):
+            arguments["action"] = "append"
         arguments["metavar"] = METAVARS.get(name) or "|".join(info.choices) or _KINDS[info.kind]
     group.add_argument(flag(name), help=help or help_text(info), **arguments)
 
@@ -156,6 +164,9 @@ def settings(parsed: argparse.Namespace, prefix: str = SEARCH) -> dict[str, Any]
         if name not in SETTINGS:
             continue
         kind = SETTINGS[name].kind
+        if name == "env" and isinstance(value, list):
+            found |= {"env": value[0]} if len(value) == 1 else {"env": "", "envs": check_setting("envs", value)}
+            continue
         if kind == "mapping":
             value = read_pairs(flag(name), value)
             value = _single_layers(value) if name == "set" else value

@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from tuner.plan.naming import member_suffix
 from tuner.plan.recipe import StudyRecipe, flag, from_mapping
 from tuner.storage_url import DEFAULT_STORAGE, mask
 
@@ -21,15 +22,15 @@ _LOCAL = (
 def recipe_command(recipe: StudyRecipe, name: str, storage: str) -> str:
     """Return the command that runs this study: the environment, the trials and what is not at its default."""
     defaults = {**from_mapping({"sampler": recipe.sampler}).to_mapping(), "sampler": StudyRecipe().sampler}
-    words = ["tune", "--env", recipe.env]
+    words = ["tune", *(word for env in recipe.envs or (recipe.env,) for word in ("--env", env))]
     if recipe.sampler != "grid" or recipe.trials != defaults["trials"]:
         words += ["--trials", str(recipe.trials)]
     for setting, value in recipe.to_mapping().items():
-        if setting in ("env", "trials", *_LOCAL) or value == defaults[setting]:
+        if setting in ("env", "envs", "trials", *_LOCAL) or value == defaults[setting]:
             continue
         words += _flag_words(setting, value)
     if recipe.study is not None:
-        words += ["--study", name]
+        words += ["--study", name.removesuffix(member_suffix(recipe.env)) if recipe.envs else name]
     return shlex.join(words + _storage_words(storage))
 
 

@@ -60,6 +60,11 @@ def safe_name(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]", "-", text)
 
 
+def member_suffix(env: str) -> str:
+    """Return what ends the name of an environment's study among several that one setting is searched for."""
+    return f".{safe_name(env)}"
+
+
 def confirm_name(study: str) -> str:
     """Return the name of a study's confirm study."""
     return study + CONFIRM_SUFFIX

@@ -79,6 +79,10 @@ class StudyRecipe:
     env_arg: Mapping[str, Any] = declare({}, "Keyword argument of the environment.", kind="mapping", pinned=True)
     env_module: str | None = declare(None, "File or module that registers the environment.", pinned=True)
     pixels: bool = declare(False, "Observe rendered frames instead of the state.", kind="bool", pinned=True)
+    envs: tuple[str, ...] = declare((), "Environments that one setting is searched for.", kind="texts", pinned=True)
+    holdout_env: str | None = declare(
+        None, "Judge the setting found on an environment that the search does not see.", pinned=True
+    )
     study: str | None = declare(None, "Name of the study.")
     storage: str | None = declare(None, "URL of the study's database.")
     workers: int | None = declare(None, "Worker processes (default: one for each core).", kind="int", low=1)

@@ -82,6 +82,10 @@ class ScheduleAsker:
         self._found = [job for job in self._wanted(self._results) if job not in open_jobs]
         return len(self._found)
 
+    def waits(self) -> bool:
+        """Return False: :meth:`left` says how much there is."""
+        return False
+
     def fill(self, trial: Trial) -> AskedTrial:
         """Give a trial the first run that :meth:`left` has just found."""
         if not self._found:  # a trial that somebody else has queued

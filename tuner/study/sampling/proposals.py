@@ -15,8 +15,8 @@ results take over as they come.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
@@ -41,6 +41,19 @@ class Proposal(NamedTuple):
 
     source: str
     params: dict[str, Any]
+
+
+class Proposer(Protocol):
+    """Says which trials do not come from the sampler, and what those are drawn from."""
+
+    @property
+    def distributions(self) -> Mapping[str, BaseDistribution]:
+        """Of every parameter, by name."""
+        ...
+
+    def of(self, trials: Sequence[FrozenTrial], trial: FrozenTrial, point: int) -> Proposal | None:
+        """Return what a new trial is to be, or None: the sampler proposes, or its values are fixed."""
+        ...
 
 
 class Proposals:
@@ -72,7 +85,7 @@ class Proposals:
             costs = np.array([log_cost(params) for params, _ in self._good])
             shares = shares * np.exp(costs.min() - costs)
         self.shares = shares / shares.sum()
-        self.distributions = {d.name: distribution(d) for d in sorted(dimensions, key=lambda d: d.name)}
+        self.distributions = distributions(dimensions)
 
     def of(self, trials: Sequence[FrozenTrial], trial: FrozenTrial, point: int) -> Proposal | None:
         """Return what a new trial is to be, or None: the sampler proposes, or its values are fixed.
@@ -118,6 +131,11 @@ class Proposals:
                 value = d.low + round((value - d.low) / step) * step
             params[d.name] = int(value) if d.kind == "int" else value
         return params
+
+
+def distributions(dimensions: Sequence[Dimension]) -> Mapping[str, BaseDistribution]:
+    """Return Optuna's distribution of each dimension, by name in order of the names."""
+    return {d.name: distribution(d) for d in sorted(dimensions, key=lambda d: d.name)}
 
 
 def distribution(d: Dimension) -> BaseDistribution:

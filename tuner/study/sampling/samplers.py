@@ -24,7 +24,7 @@ from tuner.plan.proposal_cost import LogCost
 from tuner.plan.recipe import SAMPLERS
 from tuner.seeding import sampler_seed
 from tuner.space.ranges import Dimension
-from tuner.study.sampling.proposals import Proposal, Proposals
+from tuner.study.sampling.proposals import Proposal, Proposals, Proposer
 from tuner.study.sampling.seen import Seen
 from tuner.study.sampling.tpe import BoundedTPE, Ranking, StudyView
 from tuner.study.store import keys as attr
@@ -93,7 +93,7 @@ class SeededByTrial(BaseSampler):
         proposal: What the trial that was asked for last comes from; None: from the sampler.
     """
 
-    def __init__(self, make: Callable[[int], BaseSampler], study_seed: int, proposals: Proposals) -> None:
+    def __init__(self, make: Callable[[int], BaseSampler], study_seed: int, proposals: Proposer) -> None:
         self._make = make
         self._study_seed = study_seed
         self._proposals = proposals

@@ -23,6 +23,10 @@ class Asker(Protocol):
         """Return how many runs may be asked for now; None: there is no end to them."""
         ...
 
+    def waits(self) -> bool:
+        """Return whether nothing may be asked for before another trial has ended, here or elsewhere."""
+        ...
+
     def fill(self, trial: Trial) -> AskedTrial:
         """Write into a new trial what it trains, and return it."""
         ...
@@ -58,6 +62,10 @@ class SpaceAsker:
         """Return None: how many trials there shall be is the supervisor's business."""
         return
 
+    def waits(self) -> bool:
+        """Return False: the sampler proposes at any time."""
+        return False
+
     def fill(self, trial: Trial) -> AskedTrial:
         """Sample a trial. A lost trial's successor has its predecessor's values and seeds."""
         trials = trial.study.get_trials(deepcopy=False)
@@ -68,7 +76,7 @@ class SpaceAsker:
         if source := _source(trial, trials):
             trial.set_user_attr(attr.SOURCE, source)
         try:
-            params: Mapping[str, Any] = self._space.sample(_TrialSuggest(trial))
+            params: Mapping[str, Any] = self._space.sample(TrialSuggest(trial))
         except (ValueError, TypeError, KeyError) as error:  # somebody has enqueued what the space does not have
             problem = f"{type(error).__name__}: {error}"
             return AskedTrial(trial.number, {}, None, seeds, problem=problem)
@@ -101,7 +109,7 @@ def _source(trial: Trial, trials: Sequence[FrozenTrial]) -> str:
     return "" if proposal is None else proposal.source
 
 
-class _TrialSuggest:
+class TrialSuggest:
     """Implements :class:`tuner.space.ranges.Suggest` on an Optuna trial (define by run: conditions need no list)."""
 
     def __init__(self, trial: Trial) -> None:

@@ -108,7 +108,7 @@ class Ledger:
                 self._reap()
             if not self._exclusive:
                 self._learn_from_others()
-            if self.asker is None or self.asker.left() == 0:
+            if self.asker is None or self.asker.left() == 0 or self.asker.waits():
                 return None
             try:
                 trial = self._study.ask()

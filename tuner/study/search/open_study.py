@@ -24,6 +24,7 @@ from tuner.study.sampling.samplers import make_sampler
 from tuner.study.search.asker import SpaceAsker
 from tuner.study.search.ledger import Ledger
 from tuner.study.search.pruners import AUDIT_SHARE, PruningRule, make_pruner
+from tuner.study.search.shared import Member
 from tuner.study.store import keys as attr
 from tuner.study.store.buffer import BufferedStorage
 from tuner.study.store.catalog import study_names
@@ -53,12 +54,13 @@ class OpenedStudy(NamedTuple):
     resumed: bool
 
 
-def open_study(plan: StudyPlan, provenance: Mapping[str, Any]) -> OpenedStudy:
+def open_study(plan: StudyPlan, provenance: Mapping[str, Any], member: Member | None = None) -> OpenedStudy:
     """Create the plan's study or resume it.
 
     Args:
         plan: The complete study.
         provenance: Stored with a new study.
+        member: What proposes, where several studies train the same points; None: the plan's own sampler.
 
     Raises:
         InputError: The storage cannot be used.
@@ -108,10 +110,17 @@ def open_study(plan: StudyPlan, provenance: Mapping[str, Any]) -> OpenedStudy:
         pruner = make_pruner(
             recipe.pruner, grid=plan.grid, startup_trials=recipe.startup_trials, version=plan.rules.pruning
         )
+        study = optuna.load_study(
+            study_name=plan.name,
+            storage=buffered,
+            sampler=sampler if member is None else member.sampler,
+            pruner=pruner,
+        )
+        asker = SpaceAsker(plan.space, seed=recipe.seed, replicates=recipe.seeds_per_trial)
         ledger = Ledger(
-            optuna.load_study(study_name=plan.name, storage=buffered, sampler=sampler, pruner=pruner),
+            study,
             buffered,
-            SpaceAsker(plan.space, seed=recipe.seed, replicates=recipe.seeds_per_trial),
+            asker if member is None else member.asker(study),
             PruningRule(recipe.pruner, plan.grid, audit=AUDIT_SHARE if recipe.audit_pruning else 0.0, seed=recipe.seed),
             url=plan.storage,
             exclusive=exclusive,
