@@ -92,6 +92,7 @@ def test_free_settings_do_not_change_the_name_and_every_pinned_one_does():
         "space": "zoo", "set": {"gamma": 0.9}, "steps": 5, "evaluations": 5, "eval_episodes": 5, "seeds_per_trial": 2,
         "objective": "best", "sampler": "gp", "pruner": "none", "startup_trials": 3, "seed": 1, "env_arg": {"a": 1},
         "env_module": "m", "pixels": True, "prior": "none", "start_with": ("defaults",),
+        "envs": ("A-v0", "B-v0"), "holdout_env": "C-v0",
     }  # fmt: skip
     assert set(changes) == {n for n in base.pinned() if n not in ("env", "algo", "backend")}
     names = {study_name(dataclasses.replace(base, **{k: v})) for k, v in changes.items()} | {study_name(base)}

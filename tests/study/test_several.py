@@ -125,7 +125,7 @@ def test_the_search_serves_both_environments_and_not_the_one_of_larger_returns(t
     one, other = by_point(plan)
     value = mean_ranks([[points[i][2] for i in range(60)] for points in (one, other)])
     rates = np.array([math.log10(one[i][0]["learning_rate"]) for i in range(60)])
-    between = (-4.3 < rates) & (rates < -2.7)
+    between = (rates > -4.3) & (rates < -2.7)
     assert between[40:].mean() > between[:10].mean()
     assert -4.3 < rates[int(value.argmax())] < -2.7
 
@@ -211,6 +211,8 @@ def test_a_study_of_several_is_not_continued_alone(tmp_path):
         ({"envs": ("CartPole-v1",), "holdout_env": "Acrobot-v1"}, "--holdout-env needs several --env"),
         ({"within": 60.0}, "--within is for one environment"),
         ({"until": 0.95}, "--until is for one environment"),
+        ({"tensorboard": "logs"}, "--tensorboard is for one environment"),
+        ({"zoo_full_budget": True}, "--zoo-full-budget is for one environment"),
         ({"pruner": "hyperband"}, "--pruner hyperband is for one environment"),
         ({"sampler": "grid"}, "--sampler grid is for one environment"),
         ({"executor": "ray"}, "--executor ray is for one environment"),

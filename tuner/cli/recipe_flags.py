@@ -159,7 +159,7 @@ def settings(parsed: argparse.Namespace, prefix: str = SEARCH) -> dict[str, Any]
     Raises:
         InputError: A value breaks its setting's rule.
     """
-    found = {}
+    found: dict[str, Any] = {}
     for name, value in given(parsed, prefix).items():
         if name not in SETTINGS:
             continue

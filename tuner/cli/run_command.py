@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
 def run(parsed: argparse.Namespace) -> int:
     """Search, or show what would be searched."""
     recipe = recipe_of(parsed)
+    if recipe.envs or recipe.holdout_env is not None:
+        from tuner.cli.several_command import run_several
+
+        several = recipe if recipe.envs else dataclasses.replace(recipe, envs=(recipe.env,), env="")
+        return run_several(several, dry_run=bool(given(parsed).get("dry_run")))
     if given(parsed).get("dry_run"):
         return _dry_run(recipe)
     from tuner.api import run as run_study

@@ -146,6 +146,12 @@ class StudyRecipe:
             InputError: A value breaks a rule; one line names the flag, the rule and the value.
         """
         recipe = from_mapping(self.to_mapping())
+        if not recipe.env and recipe.envs:
+            raise InputError(
+                "Several environments are for the command line: tune --env A --env B. Name one as env here."
+            )
+        if recipe.holdout_env is not None and len(recipe.envs) < 2:
+            raise InputError("--holdout-env needs several --env, got one. Add another --env, or use tune compare.")
         if not recipe.env:
             raise InputError("--env is missing. Name a Gymnasium environment, such as --env CartPole-v1.")
         if recipe.steps is not None and recipe.evaluations is not None and recipe.evaluations > recipe.steps:

@@ -17,7 +17,10 @@ from tuner.storage_url import default_storage
 LONGEST_NAME = 80
 
 #: Settings that one environment's study has and several do not, with the value that leaves them out.
-_LEFT_OUT = {"within": None, "until": None, "confirm_backend": None, "record": False, "audit_pruning": False}
+_LEFT_OUT = {
+    "within": None, "until": None, "confirm_backend": None, "record": False, "audit_pruning": False,
+    "zoo_full_budget": False, "tensorboard": None,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

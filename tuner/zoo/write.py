@@ -86,6 +86,17 @@ def config_yaml(
     return _yaml(env, n_timesteps, hyperparameters, env_kwargs or {}, preprocessing or {})[0]
 
 
+def setting_yaml(
+    env: str,
+    n_timesteps: int,
+    hyperparameters: Hyperparameters,
+    env_kwargs: Mapping[str, Any],
+    preprocessing: Mapping[str, Any],
+) -> tuple[str, bool]:
+    """Return what :func:`config_yaml` does, and whether RL Zoo loads it: an entry among others then."""
+    return _yaml(env, n_timesteps, hyperparameters, env_kwargs, preprocessing)[:2]
+
+
 def zoo_arguments(hyperparameters: Hyperparameters) -> dict[str, Any]:
     """Return the keyword arguments of Stable-Baselines3's constructor but ``policy``, as RL Zoo's YAML names them."""
     infos = field_infos(type(hyperparameters))

@@ -1,0 +1,114 @@
+"""``tune --env A --env B``: one setting for several environments, from flags to page and export."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from cli_shell import tune
+
+from tuner.cli.several_command import _write_exports
+from tuner.core import statistics
+from tuner.hyperparameters import DQNHyperparameters
+from tuner.plan.recipe import StudyRecipe
+from tuner.plan.several import plan_several
+from tuner.report.numbers.several import OURS, chosen, environment_row
+from tuner.report.pages.several import render_several
+from tuner.result.confirmation import ConfirmRun, Contestant
+from tuner.result.curve import CurvePoint
+from tuner.study.confirm import ledger
+from tuner.zoo.read import read_config
+
+SEARCH = (
+    "--env", "FrozenLake-v1", "--env", "CliffWalking-v1", "--holdout-env", "Taxi-v4", "--algo", "q_learning",
+    "--trials", "12", "--steps", "50", "--evaluations", "2", "--eval-episodes", "1", "--confirm-seeds", "3",
+    "--executor", "inline", "--study", "j", "--quiet",
+)  # fmt: skip
+
+
+def runs(*scores):
+    curve = [(CurvePoint(10, (score,)),) for score in scores]
+    return [ConfirmRun("verdict", r, r, "completed", points, 10) for r, points in enumerate(curve)]
+
+
+def test_a_search_for_several_environments_judges_one_setting_on_each_and_on_one_it_did_not_see(
+    in_tmp, monkeypatch, pages_of_one_figure
+):
+    monkeypatch.setattr(ledger, "LATE_EPISODES", 1)
+    monkeypatch.setattr(statistics, "RESAMPLES", 200)
+    first = tune(*SEARCH)
+    assert first.code == 0, first.err
+    document = json.loads(Path("reports/j/several.json").read_text())
+    assert [(row["env"], row["held_out"]) for row in document["environments"]] == [
+        ("FrozenLake-v1", False), ("CliffWalking-v1", False), ("Taxi-v4", True),
+    ]  # fmt: skip
+    for row in document["environments"]:
+        assert len(row["settings"][OURS]["seeds"]) == len(row["settings"]["defaults"]["seeds"]) == 3
+    exports = [yaml.safe_load(path.read_text()) for path in sorted(Path("reports/j").glob("best-*.yaml"))]
+    assert len(exports) == 3
+    assert all(export["hyperparameters"] == document["hyperparameters"] for export in exports)
+    page = Path("reports/j/several.html").read_text()
+    assert "Taxi-v4, not seen by the search" in page
+    trained = Path("reports/j/runs.jsonl").read_text()
+    again = tune(*SEARCH)
+    assert again.code == 0, again.err
+    assert Path("reports/j/runs.jsonl").read_text() == trained, "the same command trains nothing more"
+    assert again.out == first.out
+    report = json.loads(Path("reports/j.FrozenLake-v1/report.json").read_text())
+    assert "--env FrozenLake-v1 --env CliffWalking-v1" in report["commands"]["reproduce"]
+    assert report["commands"]["reproduce"].endswith("--study j")
+
+
+def test_a_dry_run_writes_nothing_and_names_every_environment(in_tmp):
+    shell = tune(*SEARCH, "--dry-run")
+    assert shell.code == 0, shell.err
+    assert "CliffWalking-v1" in shell.out and "j.FrozenLake-v1" in shell.out and "Taxi-v4" in shell.out
+    assert not list(in_tmp.iterdir())
+
+
+def test_a_held_out_environment_alone_is_refused(in_tmp):
+    shell = tune("--env", "FrozenLake-v1", "--holdout-env", "Taxi-v4")
+    assert shell.code == 2
+    assert "--holdout-env needs several --env" in shell.err
+
+
+def test_the_export_is_one_file_with_equal_values_for_each_environment_where_rl_zoo_knows_them(tmp_path):
+    recipe = StudyRecipe(envs=("CartPole-v1", "Acrobot-v1"), executor="inline", storage=f"sqlite:///{tmp_path}/x.db")
+    plan = plan_several(recipe)
+    values = DQNHyperparameters(learning_rate=0.5, loss="huber", double_q=False).to_mapping()
+    (path,) = _write_exports(plan, Contestant("k", "finalist", "trial 0", 0, "native", values), tmp_path)
+    found = [read_config(path, env) for env in recipe.envs]
+    assert found[0].hyperparameters == found[1].hyperparameters
+    assert found[0].hyperparameters["learning_rate"] == 0.5
+    assert [one.n_timesteps for one in found] == [plan.members[0].grid[-1], plan.members[1].grid[-1]]
+
+
+def test_the_chosen_setting_has_the_highest_mean_rank_whatever_the_returns_are():
+    table = {
+        "A": {"a": runs(500, 500), "b": runs(499, 499), "c": runs(1, 1)},
+        "B": {"a": runs(-3.0, -3.0), "b": runs(-1.0, -1.0), "c": runs(-2.0, -2.0)},
+    }
+    key, means = chosen(table, "late", lambda scores: sum(scores) / len(scores))
+    assert key == "b" and means == {"a": 0.5, "b": 0.75, "c": 0.25}
+
+
+def test_the_page_escapes_names_and_says_where_nothing_has_completed():
+    failed = [ConfirmRun("verdict", 0, 0, "failed", (), 0)]
+    rows = [
+        environment_row("<b>A</b>", 10, {OURS: runs(1, 2, 3), "defaults": runs(0, 0, 1)}, "late", held_out=False),
+        environment_row("B", 10, {OURS: failed, "defaults": runs(1)}, "late", held_out=True),
+    ]
+    document = {"environments": rows, "points": 3, "finalists": [], "hyperparameters": {"gamma": 1}, "provenance": {}}
+    page = render_several(document)
+    assert "<b>A" not in page and "&lt;b&gt;A" in page
+    assert "B (not seen by the search): no run of the setting has completed." in page
+    assert rows[1]["comparisons"] == {}
+
+
+@pytest.mark.parametrize("envs", [["FrozenLake-v1", "CliffWalking-v1"], ["FrozenLake-v1"]])
+def test_a_recipe_file_may_name_several_environments(in_tmp, envs):
+    Path("r.yaml").write_text(yaml.safe_dump({"envs": envs, "algo": "q_learning"}))
+    shell = tune("--recipe", "r.yaml", "--dry-run", "--executor", "inline")
+    assert shell.code == (0 if len(envs) > 1 else 2)

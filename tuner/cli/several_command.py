@@ -1,0 +1,319 @@
+"""``tune --env A --env B ...``: one setting for several environments, searched, chosen, judged on each, exported."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tuner.cli.console import INTERRUPTED, aligned, say
+from tuner.cli.paired_runs import train_missing
+from tuner.cli.progress import progress_view
+from tuner.durable import check_writable, replace_file
+from tuner.errors import StudyFailedError
+from tuner.plan.naming import file_name, safe_name
+
+if TYPE_CHECKING:
+    from tuner.contract.spec import RunSpec
+    from tuner.plan.recipe import StudyRecipe
+    from tuner.plan.resolve import StudyPlan
+    from tuner.plan.several import SeveralPlan
+    from tuner.report.numbers.several import Runs
+    from tuner.result.confirmation import ConfirmRun, Contestant, Phase
+    from tuner.result.study import StudyData
+    from tuner.study.search.supervisor import Ending
+
+
+def run_several(recipe: StudyRecipe, *, dry_run: bool) -> int:
+    """Search for one setting, judge it on every environment, print and write what has been found."""
+    from tuner.plan.cost import refuse_what_cannot_fit
+    from tuner.plan.several import plan_several
+    from tuner.study.reading.study import load
+
+    plan = plan_several(recipe)
+    if dry_run:
+        say("\n".join(_plan_lines(plan)))
+        return 0
+    for one in plan.members:
+        refuse_what_cannot_fit(one)
+    folder = plan.members[0].reports / file_name(plan.name)
+    check_writable(folder, f"--report-dir {plan.members[0].reports}")
+    ending, failure = _search(plan)
+    found = {one.env.id: load(one.name, one.storage) for one in plan.members}
+    _write_member_reports(plan, found)
+    if failure is not None:
+        raise failure
+    if ending != "done":
+        why = "Interrupted" if ending == "interrupted" else "The time is up before all trials were done"
+        say(f"{why}; every finished trial is kept, and the same command carries on.")
+        return INTERRUPTED if ending == "interrupted" else 0
+    folder.mkdir(parents=True, exist_ok=True)
+    return _settle_on_one(plan, found, folder)
+
+
+def _search(plan: SeveralPlan) -> tuple[Ending, StudyFailedError | None]:
+    from tuner.envs.source import source_digest
+    from tuner.execution.choose import interruptible, make_executor
+    from tuner.study.search.provenance import provenance
+    from tuner.study.search.several import open_several
+    from tuner.study.store.database import sqlite_path
+    from tuner.study.store.locks import study_lock
+
+    def story(one: StudyPlan) -> Mapping[str, Any]:
+        found = provenance(numeric_path=one.numeric_path)
+        found |= {"preprocessing": dict(one.facts.preprocessing)} if one.facts.preprocessing else {}
+        source = source_digest(one.env)
+        return found if source is None else {**found, "env_source": source}
+
+    progress = progress_view(quiet=plan.recipe.quiet)
+    database = sqlite_path(plan.members[0].storage)
+    if database is not None:
+        database.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.ExitStack() as locks:
+        for one in plan.members:
+            locks.enter_context(study_lock(database, one.name))
+            for line in one.notes:
+                progress.note(f"{one.env.id}: {line}")
+        supervisor = open_several(plan, story, progress)
+        if supervisor.over:
+            return supervisor.close(), None
+        failure: StudyFailedError | None = None
+        progress.start(supervisor.snapshot())
+        try:
+            with interruptible(supervisor):
+                make_executor(plan.members[0]).run(supervisor)
+        except StudyFailedError as error:  # workers cannot live; what has been found is reported first
+            failure = error
+        finally:
+            try:
+                ending = supervisor.close()
+            finally:
+                progress.finish(supervisor.snapshot())
+        return ending, failure or supervisor.failure
+
+
+def _write_member_reports(plan: SeveralPlan, found: Mapping[str, StudyData]) -> None:
+    from tuner.study_report import write_study_report
+
+    for one in plan.members:
+        if found[one.env.id].trials:
+            write_study_report(found[one.env.id], one.storage, one.reports, {})
+
+
+def _finalists(plan: SeveralPlan, found: Mapping[str, StudyData]) -> dict[str, tuple[Contestant, float]]:
+    """Return settings that have completed everywhere, the best mean rank first: key to setting and that mean."""
+    from tuner.core.ranks import mean_ranks
+    from tuner.hyperparameters import from_mapping
+    from tuner.result.confirmation import Contestant
+    from tuner.study.confirm.contestants import setting_key
+
+    algorithm, backend = plan.space.algorithm, plan.members[0].backend
+    scores: list[dict[str, float]] = []
+    settings: dict[str, Contestant] = {}
+    for data in found.values():
+        mine: dict[str, float] = {}
+        for trial in data.trials:
+            if trial.score is not None and trial.hyperparameters:
+                values = from_mapping(algorithm, trial.hyperparameters).to_mapping()
+                key = setting_key(backend, algorithm, values)
+                mine.setdefault(key, trial.score)
+                settings.setdefault(
+                    key, Contestant(key, "finalist", f"trial {trial.number}", trial.number, backend, values)
+                )
+        scores.append(mine)
+    keys = [key for key in scores[0] if all(key in mine for mine in scores)]
+    if not keys:
+        return {}
+    means = dict(zip(keys, mean_ranks([[mine[key] for key in keys] for mine in scores]).tolist(), strict=True))
+    ordered = sorted(keys, key=lambda key: -means[key])
+    return {key: (settings[key], means[key]) for key in ordered}
+
+
+def _settle_on_one(plan: SeveralPlan, found: Mapping[str, StudyData], folder: Path) -> int:
+    """Choose among the finalists, judge the setting, write page and export."""
+    from tuner.report.numbers.several import chosen
+    from tuner.study.confirm.budget import allocate
+    from tuner.study.confirm.choice import choice_of
+    from tuner.study.confirm.contestants import fixed_baselines
+
+    recipe = plan.recipe
+    ranked = _finalists(plan, found)
+    if not ranked:
+        raise StudyFailedError("No setting has completed in every environment. Use more --trials.")
+    objective = "late" if recipe.objective == "worst" else recipe.objective
+    spent = sum(data.steps_spent / one.grid[-1] for data, one in zip(found.values(), plan.members, strict=True))
+    runs = int(recipe.confirm_budget * spent / len(plan.members))  # in each environment
+    baselines = max(len(fixed_baselines(one.algorithm, one.env.id, one.backend)) for one in _everywhere(plan))
+    shared = None
+    if recipe.confirm:
+        most = min(recipe.confirm, len(ranked))
+        shared = allocate(runs, finalists=most, baselines=baselines, seeds=recipe.confirm_seeds)
+    if shared is None:
+        why = (
+            "--confirm 0"
+            if not recipe.confirm
+            else f"{runs} runs in each environment are too few, see --trials and --confirm-budget"
+        )
+        winner = next(iter(ranked.values()))[0]
+        say(f"The best mean rank in the search, not trained again ({why}): {winner.name}.")
+        _finish(plan, winner, folder, document=None)
+        return 0
+    finalists = [contestant for contestant, _ in list(ranked.values())[: shared.finalists]]
+    winner = finalists[0]
+    fresh: dict[str, float] = {}
+    if shared.select_runs:
+        each = shared.select_runs // shared.finalists
+        selected = _train(plan, [(one, finalists) for one in plan.members], "select", each, folder)
+        if selected is None:
+            return _interrupted()
+        key, fresh = chosen(selected, objective, choice_of(recipe.objective).value)
+        winner = next(c for c in finalists if c.key == key)
+    against = [(one, [winner, *fixed_baselines(one.algorithm, one.env.id, one.backend)]) for one in _everywhere(plan)]
+    judged = _train(plan, against, "verdict", shared.verdict_seeds, folder)
+    if judged is None:
+        return _interrupted()
+    document = _document(plan, winner, judged, against, objective)
+    document["points"] = len(ranked)
+    document["finalists"] = [
+        {
+            "name": c.name,
+            "hyperparameters": dict(c.hyperparameters),
+            "rank_in_search": ranked[c.key][1],
+            "rank_on_fresh_seeds": fresh.get(c.key),
+        }
+        for c in finalists
+    ]
+    _finish(plan, winner, folder, document)
+    return 0
+
+
+def _everywhere(plan: SeveralPlan) -> tuple[StudyPlan, ...]:
+    return plan.members if plan.holdout is None else (*plan.members, plan.holdout)
+
+
+def _interrupted() -> int:
+    say("Interrupted; every finished run is kept, and the same command carries on.")
+    return INTERRUPTED
+
+
+def _train(
+    plan: SeveralPlan,
+    settings: Sequence[tuple[StudyPlan, Sequence[Contestant]]],
+    phase: Phase,
+    seeds: int,
+    folder: Path,
+) -> dict[str, dict[str, list[ConfirmRun]]] | None:
+    """Return the runs of each setting in each environment, training those that the folder does not hold.
+
+    Returns:
+        Environment to key to runs in order of seeds; None when interrupted.
+    """
+    from tuner.contract.spec import RunId
+    from tuner.study.confirm.ledger import spec_of
+    from tuner.study.confirm.schedule import Job
+
+    places = [(one, contestant) for one, members in settings for contestant in members]
+    every: list[list[RunSpec]] = [
+        [
+            dataclasses.replace(spec_of(one, contestant, Job(contestant.key, phase, r)), run_id=RunId(place, r))
+            for r in range(seeds)
+        ]
+        for place, (one, contestant) in enumerate(places)
+    ]
+    what = "finalists" if phase == "select" else "verdict"
+    trained = train_missing(f"{plan.name}, {what}", plan.members[0], every, folder)
+    if trained is None:
+        return None
+    found: dict[str, dict[str, list[ConfirmRun]]] = {}
+    for (one, contestant), runs in zip(places, trained, strict=True):
+        found.setdefault(one.env.id, {}).setdefault(contestant.key, runs)
+    return found
+
+
+def _document(
+    plan: SeveralPlan,
+    winner: Contestant,
+    judged: Runs,
+    against: Sequence[tuple[StudyPlan, Sequence[Contestant]]],
+    objective: str,
+) -> dict[str, Any]:
+    from tuner.report.numbers.several import OURS, environment_row
+    from tuner.report.pages.several import SCHEMA_VERSION
+    from tuner.study.search.provenance import provenance
+
+    rows = []
+    for one, members in against:
+        groups = {OURS: judged[one.env.id][winner.key]}
+        groups |= {c.role: judged[one.env.id][c.key] for c in members[1:]}
+        held_out = plan.holdout is not None and one is plan.holdout
+        rows.append(environment_row(one.env.id, one.grid[-1], groups, objective, held_out=held_out))
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "written": datetime.now(UTC),
+        "name": plan.name,
+        "studies": {one.env.id: one.name for one in plan.members},
+        "algorithm": plan.space.algorithm,
+        "objective": objective,
+        "setting": winner.name,
+        "hyperparameters": dict(winner.hyperparameters),
+        "environments": rows,
+        "provenance": provenance(numeric_path=plan.members[0].numeric_path),
+    }
+
+
+def _finish(plan: SeveralPlan, winner: Contestant, folder: Path, document: dict[str, Any] | None) -> None:
+    """Write the export and, where there is a verdict, the page; say what was found."""
+    from tuner.report.pages.several import write_several
+    from tuner.report.words.several import several_sentences
+    from tuner.text import plain
+
+    folder.mkdir(parents=True, exist_ok=True)
+    exports = _write_exports(plan, winner, folder)
+    if document is not None:
+        document = plain(document)
+        say("\n".join(several_sentences(document)))
+    say("\n".join([f"Values of {winner.name}:", *aligned(dict(winner.hyperparameters))]))
+    if document is not None:
+        say(f"Report: {write_several(document, folder)}")
+    say("\n".join(f"Export: {path}" for path in exports))
+
+
+def _write_exports(plan: SeveralPlan, winner: Contestant, folder: Path) -> list[Path]:
+    """Write one YAML with an entry for each environment; where RL Zoo cannot express it, one of ours for each."""
+    from tuner.hyperparameters import from_mapping
+    from tuner.zoo.write import setting_yaml
+
+    setting = from_mapping(plan.space.algorithm, winner.hyperparameters)
+    texts = {
+        one.env.id: setting_yaml(
+            one.env.id, one.grid[-1], setting, plan.recipe.env_arg, dict(one.facts.preprocessing or {})
+        )
+        for one in _everywhere(plan)
+    }
+    if all(zoo for _, zoo in texts.values()):
+        files = {folder / "best.yaml": "".join(text for text, _ in texts.values())}
+    else:
+        files = {folder / f"best-{safe_name(env)}.yaml": text for env, (text, _) in texts.items()}
+    for path, text in files.items():
+        replace_file(path, text.encode())
+    return list(files)
+
+
+def _plan_lines(plan: SeveralPlan) -> list[str]:
+    recipe = plan.recipe
+    facts = {
+        "together": plan.name,
+        "objective": f"mean over {len(plan.members)} environments of a setting's rank, by its score {recipe.objective}",
+        "search": f"{recipe.trials} settings, each trained in every environment, sampler {recipe.sampler}, no pruner, "
+        f"{plan.most_open} settings in flight",
+        **{
+            one.env.id: f"{one.grid[-1]:,} {one.clock} a run, {len(one.grid)} evaluations; study {one.name}"
+            for one in plan.members
+        },
+        "judged on": ", ".join(one.env.id for one in _everywhere(plan)),
+        "searched": ", ".join(plan.space.search),
+    }
+    return [*aligned(facts, indent=""), "Nothing was written: this was a dry run."]
