@@ -172,7 +172,7 @@ def test_what_is_published_again_replaces_what_was_there_and_nothing_of_others(i
         (("agent", "--push", "me/../x"), "--push must be USER/NAME"),
         (("agent", "--episodes", "0"), "--episodes must be"),
         (("agent", "-o", "agent/model.json"), "agent/model.json"),
-        (("double",), "has no double_q=True"),
+        (("double", "-o", "a/b/c"), "has no double_q=True"),
     ],
 )
 def test_what_cannot_be_published_is_said_in_a_line_and_nothing_is_written(arguments, says, in_tmp, no_film):

@@ -95,8 +95,8 @@ def write_folder(
         InputError: There is no agent, Stable-Baselines3 has not all that it uses, or the folder cannot be written.
     """
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as made:
+        there = next(parent for parent in target.absolute().parents if parent.is_dir())  # nothing is made for a refusal
+        with tempfile.TemporaryDirectory(dir=there, prefix=f".{target.name}.") as made:
             found = _write(Path(made), source, repository, episodes, seed, study or StudyFacts(), env_module, best)
             _put_in_place(Path(made), target)
     except OSError as error:
@@ -226,7 +226,7 @@ def _results(path: Path, mean: float, std: float, episodes: int) -> None:
 
 def _put_in_place(made: Path, target: Path) -> None:
     """Move each file and folder to its place; the card comes last."""
-    target.mkdir(exist_ok=True)
+    target.mkdir(parents=True, exist_ok=True)
     for name in (REPLAY, STATISTICS):  # not every agent has them: none of another is to stay
         (target / name).unlink(missing_ok=True)
     for path in sorted(made.iterdir(), key=lambda path: path.name == CARD):
