@@ -139,6 +139,17 @@ def plain(value: Any) -> Any:
     return _plain(value)
 
 
+def short_numbers(value: Any, digits: int = 7) -> Any:
+    """Return plain data with ``digits`` significant digits of each float: what no screen shows is not sent."""
+    if type(value) is float:
+        return float(f"{value:.{digits}g}")
+    if type(value) is list:
+        return [short_numbers(item, digits) for item in value]
+    if type(value) is dict:
+        return {key: short_numbers(item, digits) for key, item in value.items()}
+    return value
+
+
 def _plain(value: Any) -> Any:
     """Return one of the rarer kinds."""
     if isinstance(value, str):

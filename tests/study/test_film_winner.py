@@ -9,6 +9,7 @@ import yaml
 from optuna.artifacts import get_all_artifact_meta
 
 import tuner
+from tuner.seeding import evaluation_seed
 from tuner.study.store.connect import open_storage
 from tuner.study.upkeep.artifacts import attach
 from tuner.training.saved.model_files import load_model
@@ -40,9 +41,11 @@ def test_the_exported_agent_is_filmed_linked_and_attached(recipe, tmp_path):
         p.returns for p in best.curves[0]
     ]  # the same agent, trained again
     film = json.loads((folder / "video.json").read_text())
+    played, _ = tuner.load_agent(folder).evaluate(11, evaluation_seed(recipe.seed, "select", 2))
+    assert film["returns"] == [sorted(played)[5]] and film["median_of"] == 11
     page = result.report.read_text()
     assert 'src="agent/video.mp4"' in page and f"return {film['returns'][0]:.4g}" in page
-    assert "media-src 'self'" in page
+    assert "media-src 'self'" in page and "the median of 11 episodes" in page
     attached = artifacts(recipe, result.name)
     assert set(attached) == {"video.mp4", "video.gif"}
     assert attached["video.mp4"].mimetype == "video/mp4"

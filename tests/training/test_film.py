@@ -11,6 +11,8 @@ import imageio_ffmpeg
 import numpy as np
 import pytest
 from desk import Desk, make_spec
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from tuner.envs.spec import EnvSpec
@@ -18,7 +20,7 @@ from tuner.envs.video import Film, finished
 from tuner.errors import InputError, MissingExtraError
 from tuner.training.saved.film import check_can_be_filmed
 from tuner.training.saved.model_files import save_model
-from tuner.training.saved.play import evaluate_saved, record_saved
+from tuner.training.saved.play import evaluate_saved, median_place, record_saved
 from tuner.training.stack.trainer import NativeTrainer
 
 
@@ -77,6 +79,14 @@ def test_episodes_follow_each_other_and_the_folder_can_be_chosen(tmp_path):
     _, frames = facts_of(tmp_path / "new" / "films" / "video.mp4")
     assert frames == sum(film.lengths) + 2
     assert not (folder / "video.mp4").exists()
+
+
+@given(st.lists(st.sampled_from([0.0, 1.0, 2.5]), min_size=1, max_size=15))
+def test_the_median_episode_has_as_many_below_as_above(returns):
+    place = median_place(returns)
+    median = returns[place]
+    assert sum(r < median for r in returns) <= len(returns) / 2 >= sum(r > median for r in returns)
+    assert median not in returns[:place]
 
 
 def test_small_and_odd_frames_become_large_and_even():

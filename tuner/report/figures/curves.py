@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 
 from tuner.report.figures.base import broken, canvas, data_array, log_ticks, markers, score_coloraxis, threshold_line
 from tuner.report.figures.palette import RAMP, light, mark, ramp_steps
+from tuner.report.numbers.thinning import evenly
 from tuner.report.numbers.trials import METRICS, Series, curves_series, metrics_series, won_or_lost
 from tuner.result.study import StudyData
 from tuner.text import number
@@ -23,6 +24,9 @@ def learning_curves(data: StudyData) -> go.Figure | None:
     if not curves:
         return None
     figure = canvas(460, x_title=data.clock, y_title="mean return of an evaluation")
+    everyone, curves = len(curves), drawn_curves(data, curves)
+    if len(curves) < everyone:
+        figure.update_xaxes(title_text=f"{data.clock} ({len(curves)} of {everyone:,} trials, evenly over their scores)")
     figure.add_traces(_lines(curves, "mean", "mean return"))
     for outcome in ("pruned", "timed_out", "diverged", "failed", "lost"):
         ended = [c for c in curves if c["outcome"] == outcome]
@@ -44,6 +48,7 @@ def metric_curves(data: StudyData) -> dict[str, go.Figure]:
     """Return metric title to its curves in all trials, coloured as the learning curves are."""
     figures = {}
     for name, curves in metrics_series(data).items():
+        curves = drawn_curves(data, curves)
         figure = canvas(300, x_title=data.clock)
         figure.add_traces(_lines(curves, "value", "value"))
         for curve in curves:
@@ -56,6 +61,16 @@ def metric_curves(data: StudyData) -> dict[str, go.Figure]:
         figure.update_layout(showlegend=False, margin={"t": 8})
         figures[METRICS[name]] = figure
     return figures
+
+
+def drawn_curves(data: StudyData, curves: list[Series]) -> list[Series]:
+    """Return the curves that are drawn: of many trials some, evenly over the ranks of their scores, and the best.
+
+    Trials with a score and those that ended early keep their shares.
+    """
+    best = None if data.chosen is None else data.chosen.number
+    first = next((i for i, curve in enumerate(curves) if curve["trial"] == best), None)
+    return [curves[i] for i in evenly([curve["score"] for curve in curves], first)]
 
 
 def _lines(curves: list[Series], key: str, what: str) -> list[go.Scatter]:

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import plotly.graph_objects as go
 
 from tuner.report.figures.base import broken, canvas, data_array, score_coloraxis, star, style_axis
 from tuner.report.figures.palette import RAMP, SURFACE, colorscale, light, ramp_steps
 from tuner.report.numbers.axes import parameter_axes
 from tuner.report.numbers.parameters import Series, contours_series, parallel_series
+from tuner.report.numbers.thinning import LINES, evenly
 from tuner.result.study import StudyData
 from tuner.text import figure_text, number
-
-#: Lines that can be told apart, and that a browser draws at once; of more trials, this many.
-LINES = 500
 
 
 def parallel_coordinates(data: StudyData) -> go.Figure | None:
@@ -64,8 +61,7 @@ def parallel_coordinates(data: StudyData) -> go.Figure | None:
 
 def _thinned(series: Series, best: int | None) -> Series:
     """Return the series of :data:`LINES` of its trials, evenly over the ranks of their scores, ``best`` among them."""
-    ranked = sorted(range(len(series["trial"])), key=lambda i: (i != best, -series["score"][i]))
-    chosen = sorted(ranked[place] for place in np.linspace(0, len(ranked) - 1, LINES).round().astype(int))
+    chosen = evenly(series["score"], best)
     rows = {key: [series[key][i] for i in chosen] for key in ("trial", "score", "value", "position")}
     return {**series, **rows}
 

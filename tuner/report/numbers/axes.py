@@ -9,7 +9,7 @@ from typing import Any
 
 from tuner.report.numbers.once import once
 from tuner.result.study import StudyData
-from tuner.text import value_text
+from tuner.text import typed_text, value_text
 
 #: Sampled names that are a transformed field: ``scale: one_minus_log`` samples ``one_minus_gamma`` on a log axis.
 ONE_MINUS = "one_minus_"
@@ -110,7 +110,9 @@ def _axis(name: str, values: list[Any], search: Mapping[str, Any]) -> ParameterA
     declared = _mapping(search.get(name))
     choices = declared.get("choices")
     if isinstance(choices, list | tuple) or not all(_is_number(v) for v in values):
-        texts = [value_text(v) for v in [*(choices or ()), *values]]
+        # The sampler's text of a network shape, so that a shape is one category: 64x64.
+        texts = [typed_text(c) if isinstance(c, list | tuple) else value_text(c) for c in choices or ()]
+        texts += [value_text(v) for v in values]
         categories = tuple(dict.fromkeys(texts))
         return ParameterAxis(name, False, categories, 0.0, len(categories) - 1.0, known=bool(choices))
     low, high = declared.get("low"), declared.get("high")

@@ -203,6 +203,7 @@ SECTIONS = (
     ), "What training measured between evaluations, in the colours of the learning curves.", "wide"),
     Section("trials", "All trials", view=lambda page: {
         "columns": tables.trial_columns(page.data), "rows": tables.trial_rows(page.data),
+        "all": len(page.data.trials),
     }),
     Section("reproduce", "Commands", view=lambda page: {
         "commands": [(COMMAND_TITLES.get(key, key.capitalize()), line) for key, line in page.commands.items()],

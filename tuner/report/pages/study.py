@@ -22,7 +22,7 @@ from tuner.report.words.evidence import verdict
 from tuner.report.words.in_short import in_short
 from tuner.result.agents import KeptAgent, Place
 from tuner.result.study import StudyData
-from tuner.text import plain
+from tuner.text import plain, short_numbers
 
 
 def write_report(
@@ -120,7 +120,7 @@ def render(
     sections = [section for section in SECTIONS if section.shown(page)]
     return render_template(
         "report.html.j2",
-        {key: plain(figure.to_plotly_json()) for key, (figure, _) in drawn.items()},
+        {key: short_numbers(plain(figure.to_plotly_json()), 6) for key, (figure, _) in drawn.items()},
         {
             "data": data,
             "headline": words.headline(data),

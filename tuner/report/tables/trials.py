@@ -15,7 +15,7 @@ from tuner.report.numbers.axes import parameter_axes
 from tuner.report.numbers.edges import end_of, tells_apart
 from tuner.report.numbers.trials import last_evaluation
 from tuner.result.study import StudyData, TrialRow
-from tuner.text import duration, number, plain, printable, value_text
+from tuner.text import duration, number, plain, printable, short_numbers, value_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,6 +46,10 @@ class BestValue:
     high: str = ""
     at_edge: str = ""
     help: str = ""
+
+
+#: Trials in the page's table; ``trials.csv`` holds all.
+MOST_ROWS = 300
 
 
 @dataclass(frozen=True)
@@ -85,9 +89,11 @@ def trial_columns(data: StudyData) -> list[str]:
 
 
 def trial_rows(data: StudyData) -> list[list[Cell]]:
-    """Return the table of all trials, in the order of :func:`trial_columns`."""
+    """Return the table of trials, in the order of :func:`trial_columns`: of many, the :data:`MOST_ROWS` best."""
     names = list(parameter_axes(data))
-    return [_trial_row(trial, names, data.chosen, with_source=data.knew_beforehand) for trial in data.trials]
+    ranked = sorted(data.trials, key=lambda t: (t is not data.chosen, t.score is None, -(t.score or 0.0), t.number))
+    shown = sorted(ranked[:MOST_ROWS], key=lambda t: t.number)
+    return [_trial_row(trial, names, data.chosen, with_source=data.knew_beforehand) for trial in shown]
 
 
 def trials_csv(data: StudyData) -> str:
@@ -189,6 +195,7 @@ def _trial_row(trial: TrialRow, names: list[str], best: TrialRow | None, *, with
     for name in names:
         value = trial.params.get(name)
         numeric = isinstance(value, int | float)
+        value = short_numbers(value)
         params.append(Cell(value_text(value), value if numeric else None if value is None else str(value)))
     return [
         Cell(str(trial.number), trial.number),

@@ -19,7 +19,7 @@ from tuner.seeding import evaluation_seed
 from tuner.study.upkeep.artifacts import attach
 from tuner.training.saved.film import GIF, MP4, Story
 from tuner.training.saved.model_files import load_model, save_model
-from tuner.training.saved.play import record_saved
+from tuner.training.saved.play import record_median
 from tuner.training.single import train_once
 
 #: Where it lies, inside the study's report.
@@ -29,7 +29,7 @@ FOLDER = "agent"
 def film_agent(
     plan: StudyPlan, data: StudyData, kept: Mapping[Place, KeptAgent], report: Path, note: Callable[[str], None]
 ) -> Story | None:
-    """Film the chosen trial's agent, and attach the film to the study.
+    """Film the chosen trial's agent in the median of several episodes, and attach the film to the study.
 
     Without a kept one the trial's first run trains again, which gives the same agent, unless that is there already.
 
@@ -63,7 +63,7 @@ def film_agent(
             note(f"Training trial {trial.number} once more to film its agent.")
             _train(folder, spec)
     module = plan.env.module or plan.env.id.rpartition(":")[0] or None
-    film = record_saved(source, 1, evaluation_seed(plan.seed, "select", plan.rules.evaluation_seeds), module, folder)
+    film = record_median(source, evaluation_seed(plan.seed, "select", plan.rules.evaluation_seeds), module, folder)
     attach(plan.storage, plan.name, [folder / MP4, folder / GIF])
     return film
 

@@ -47,6 +47,7 @@ class Story:
         lengths: Steps of each episode.
         fps: Frames per second, one frame for each step.
         seed: The first episode was reset with it, the next with one more, and so on.
+        median_of: How many episodes were played of which the filmed one is the median; 1 where none was chosen.
     """
 
     env: str
@@ -54,6 +55,7 @@ class Story:
     lengths: tuple[int, ...]
     fps: float
     seed: int
+    median_of: int = 1
 
 
 def check_can_be_filmed(env: EnvSpec) -> None:
@@ -90,6 +92,7 @@ def record(
     evaluation: EvaluationSpec,
     act: Callable[[Array], Array],
     picture_scale: int = PICTURE_SCALE,
+    median_of: int = 1,
 ) -> Story:
     """Play greedily, as an evaluation does, and write ``video.mp4``, ``video.gif`` and ``video.json``.
 
@@ -99,6 +102,7 @@ def record(
         evaluation: Episodes, seeds and caps.
         act: From network inputs ``[1, 1, input_size]`` to action indices ``[1, 1]``.
         picture_scale: Version of the rule that scales pictures.
+        median_of: See :class:`Story`.
 
     Raises:
         InputError: The environment does not draw itself, or the folder cannot be written.
@@ -113,7 +117,7 @@ def record(
             seeds = range(evaluation.seed, evaluation.seed + evaluation.episodes)
             episodes = [_play(bare, encoder, seed, evaluation, act, film.add) for seed in seeds]
         returns, lengths = zip(*episodes, strict=True)
-        story = Story(env.id, returns, lengths, fps, evaluation.seed)
+        story = Story(env.id, returns, lengths, fps, evaluation.seed, median_of)
         replace_file(folder / STORY, (json.dumps(asdict(story), indent=1) + "\n").encode())
     except OSError as error:
         raise InputError(f"The film cannot be written to {folder}: {error.strerror or error}.") from error

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from tuner.errors import InputError
 from tuner.training.saved.agent import Agent, load_agent
 from tuner.training.saved.film import Story, record
+
+#: Episodes of which a search films the median: odd, so that it is one of them.
+MEDIAN_OF = 11
 
 
 def evaluate_saved(
@@ -57,14 +61,29 @@ def record_saved(
     return record_agent(load_agent(folder, env_module=env_module, best=best), episodes, seed, output or folder)
 
 
-def record_agent(agent: Agent, episodes: int, seed: int, output: Path) -> Story:
-    """Film an agent at play; arguments and errors as for :func:`record_saved`."""
+def record_median(folder: Path, seed: int, env_module: str | None, output: Path) -> Story:
+    """Film one episode: the median, by return, of :data:`MEDIAN_OF`, so that it shows what is usual and not one's luck.
+
+    Arguments and errors as for :func:`record_saved`.
+    """
+    agent = load_agent(folder, env_module=env_module)
+    returns, _ = agent.evaluate(MEDIAN_OF, seed)
+    return record_agent(agent, 1, seed + median_place(returns), output, MEDIAN_OF)
+
+
+def median_place(returns: Sequence[float]) -> int:
+    """Return where the median of returns stands, the higher one of an even number; of equals the first."""
+    return returns.index(sorted(returns)[len(returns) // 2])
+
+
+def record_agent(agent: Agent, episodes: int, seed: int, output: Path, median_of: int = 1) -> Story:
+    """Film an agent at play; arguments and errors as for :func:`record_saved` and :func:`~.film.record`."""
     evaluation, env, act = agent.evaluation(episodes, seed), agent.env, agent.policy.act
     try:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{output} cannot be made: {error.strerror or error}.") from error
-    return record(output, env, evaluation, act, agent.picture_scale)
+    return record(output, env, evaluation, act, agent.picture_scale, median_of)
 
 
 def show_agent(agent: Agent, episodes: int, seed: int) -> tuple[tuple[float, ...], tuple[int, ...]]:
