@@ -5,8 +5,8 @@
 Two small studies, searched and confirmed. Printed for each: the seconds that the confirm stage took, and at its start,
 after a quarter of its runs and after half of them what it said was left, divided by what was. 1 is right; 0.77 to 1.3
 is within 30 %.
-The first is made before anything of the stage has run, from what trials of the search took; then each setting's own
-runs tell. Selecting may end sooner than it may last, so that more is promised than taken.
+The first is made before anything of the stage has run, from what the search's training and evaluations took; then each
+setting's own runs tell. Selecting may end sooner than it may last, so that more is promised than taken.
 """
 
 from __future__ import annotations

@@ -30,10 +30,19 @@ def wide(data, fields, trials):
 def drawn(data, width):
     text = io.StringIO()
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(text):
+        patch.delenv("COLUMNS", raising=False)
         patch.setattr(consoles, "PIPED_WIDTH", width)
         out = consoles.console()
         out.print(*trial_tables(data, everything=True, width=out.width), sep="\n")
     return text.getvalue().splitlines()
+
+
+def test_columns_is_the_width_of_what_goes_into_a_pipe(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    with contextlib.redirect_stdout(io.StringIO()):
+        assert consoles.console().width == 80
+        monkeypatch.delenv("COLUMNS")
+        assert consoles.console().width == consoles.PIPED_WIDTH
 
 
 @pytest.mark.parametrize("width", [80, 120])

@@ -204,7 +204,7 @@ def trusted_env(saved: EnvSpec, folder: Path, env_module: str | None) -> EnvSpec
     if module and env_module is None:
         raise InputError(
             f"The model in {folder} plays an environment from '{module}', and importing that runs its "
-            f"code. If you trust it, add --env-module {module}."
+            f"code. If you trust it, add --env-module {module} (in Python env_module='{module}')."
         )
     return dataclasses.replace(saved, id=env_id, module=env_module)
 
