@@ -2,7 +2,7 @@
 VENV ?= .venv-test
 BIN := $(VENV)/bin
 
-.PHONY: check test learn ray chaos sweep fuzz bench docs package clean
+.PHONY: check test learn ray chaos sweep fuzz bench docs site package clean
 
 check: $(VENV)/installed  ## format check, lint, types, fast tests
 	$(BIN)/ruff format --check .
@@ -37,6 +37,9 @@ docs: $(VENV)/installed  ## rewrite the tables of docs/hyperparameters.md
 
 package: ## wheel and sdist: built, checked, installed into clean environments; PYTHONS="python3.12 python3.13"
 	.ci/package $(PYTHONS)
+
+site: $(VENV)/installed  ## the documentation as a site, build/site/index.html
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build -q
 
 clean:  ## remove what the other targets made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

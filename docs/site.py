@@ -1,0 +1,81 @@
+"""What the site needs beside the pages of this folder: pages that live elsewhere, and links that lead there.
+
+MkDocs calls these functions (``hooks`` in ``mkdocs.yml``).
+"""
+
+from __future__ import annotations
+
+import json
+import posixpath
+import re
+from pathlib import Path
+from typing import Any
+
+from mkdocs.structure.files import File, Files
+
+ROOT = Path(__file__).parent.parent
+
+#: Pages of the repository by their place on the site; what is here links as it does in the repository.
+ELSEWHERE = {
+    "index.md": "README.md",
+    "changelog.md": "CHANGELOG.md",
+    "contributing.md": "CONTRIBUTING.md",
+    "security.md": "SECURITY.md",
+    "benchmarks.md": "benchmarks/README.md",
+    "lab.md": "benchmarks/lab/README.md",
+}
+
+#: Public objects, documented from their docstrings.
+REFERENCE = ("tuner.api.run", "tuner.plan.recipe.StudyRecipe", "tuner.study_result.StudyResult",
+             "tuner.training.saved.agent.load_agent", "tuner.training.saved.agent.Agent", "tuner.errors")  # fmt: skip
+
+_LINK = re.compile(r"(?<=\])\((?!\w+:|#)([^)#\s]*)(#[^)]*)?\)")
+
+
+def on_files(files: Files, config: Any, **_: Any) -> Files:
+    """Add the pages that are not files of this folder."""
+    made = {place: (ROOT / path).read_text(encoding="utf-8") for place, path in ELSEWHERE.items()}
+    made["reference.md"] = "# Python, from the source\n\n" + "\n".join(f"::: {name}\n" for name in REFERENCE)
+    made["tutorial.md"] = notebook(json.loads((ROOT / "docs" / "tutorial.ipynb").read_text(encoding="utf-8")))
+    made["decisions/index.md"] = decisions()
+    for place, text in made.items():
+        files.append(File.generated(config, place, content=text))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
+    """Lead links to where the repository's files are on the site; what is not there keeps its text alone."""
+    place = page.file.src_uri
+    source = ELSEWHERE.get(place, f"docs/{place}")
+    there = {path: at for at, path in ELSEWHERE.items()}
+
+    def led(match: re.Match[str]) -> str:
+        target = posixpath.normpath(posixpath.join(posixpath.dirname(source), match[1]))
+        if target == "docs/decisions":
+            target = "docs/decisions/index.md"
+        if target == "docs/tutorial.ipynb":
+            target = "docs/tutorial.md"
+        known = there.get(target) or (target.removeprefix("docs/") if target.startswith("docs/") else None)
+        if known is None:
+            return ""
+        return f"({posixpath.relpath(known, posixpath.dirname(place) or '.')}{match[2] or ''})"
+
+    return _LINK.sub(led, markdown)
+
+
+def notebook(cells: dict[str, Any]) -> str:
+    """Return a notebook as Markdown."""
+    parts = []
+    for cell in cells["cells"]:
+        text = "".join(cell["source"])
+        parts.append(text if cell["cell_type"] == "markdown" else f"```python\n{text}\n```")
+    return "\n\n".join(parts) + "\n"
+
+
+def decisions() -> str:
+    """Return a list of the decision records."""
+    lines = []
+    for path in sorted((ROOT / "docs" / "decisions").glob("*.md")):
+        title = path.read_text(encoding="utf-8").splitlines()[0].lstrip("# ")
+        lines.append(f"- [{title}]({path.name})")
+    return "# Decisions\n\nOne record each of what was chosen, and why.\n\n" + "\n".join(lines) + "\n"
