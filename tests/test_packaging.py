@@ -80,7 +80,7 @@ def test_every_extra_is_known_to_the_doctor_and_part_of_all():
     from tuner.cli.doctor import EXTRAS
 
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    for_users = extras.keys() - {"all", "test", "bench"}
+    for_users = extras.keys() - {"all", "test", "bench", "docs"}
     assert EXTRAS.keys() == for_users
     (everything,) = extras["all"]
     assert set(everything.removeprefix("tune-dqn[").removesuffix("]").split(",")) == for_users

@@ -121,15 +121,24 @@ def test_its_settings_train_again_and_its_curve_is_evalcallbacks(in_tmp, no_film
 
 def test_the_cards_head_is_what_huggingface_sb3_writes(in_tmp):
     from huggingface_hub import ModelCard
-    from huggingface_sb3.push_to_hub import _generate_metadata
 
     card = Card(
         env="CartPole-v1", zoo_algorithm="dqn", sb3_class="DQN", library="stable_baselines3", file="dqn.zip",
         repository="me/pole", mean=481.234, std=3.5, episodes=10, first_seed=0, config={}, about={}, verdict=(),
         evidence=None, command="", notes=(), film=False,
     )  # fmt: skip
-    theirs = _generate_metadata("DQN", "CartPole-v1", 481.234, 3.5).to_dict()
-    assert metadata(card) == theirs
+    # As package_to_hub writes it for these numbers. The package itself asks for a huggingface_hub below 1.
+    evaluation = {"name": "mean_reward", "type": "mean_reward", "value": "481.23 +/- 3.50", "verified": False}
+    result = {
+        "task": {"type": "reinforcement-learning", "name": "reinforcement-learning"},
+        "dataset": {"name": "CartPole-v1", "type": "CartPole-v1"},
+        "metrics": [evaluation],
+    }
+    assert metadata(card) == {
+        "library_name": "stable-baselines3",
+        "tags": ["CartPole-v1", "deep-reinforcement-learning", "reinforcement-learning", "stable-baselines3"],
+        "model-index": [{"name": "DQN", "results": [result]}],
+    }
     read = ModelCard(readme(card)).data
     assert read.eval_results[0].metric_value == "481.23 +/- 3.50"
 
