@@ -64,6 +64,11 @@ def test_a_resume_with_another_pinned_setting_names_it(study):
     assert shell.err.count("\n") == 1
 
 
+def test_list_as_data_says_what_the_table_says(study):
+    (row,) = json.loads(tune("list", "--json").out)
+    assert (row["name"], row["env"], row["trials"], row["asked"], row["owners"]) == ("tiny", "CartPole-v1", 3, 3, [])
+
+
 def test_list_shows_the_study(study):
     shell = tune("list")
     assert shell.code == 0

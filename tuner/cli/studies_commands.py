@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -30,6 +31,7 @@ def add_to(commands: Any) -> None:
     """Add the commands."""
     lister = add_command(commands, "list", list_command, "list the studies of a database")
     add_storage(lister)
+    lister.add_argument("--json", action="store_true", help="as data, a list with an entry for each study")
 
     show = add_command(commands, "show", show_command, "show what a study has found")
     _add_study(show)
@@ -70,6 +72,9 @@ def list_command(parsed: argparse.Namespace) -> int:
     from tuner.study.reading.summaries import list_studies
 
     studies = list_studies(parsed.storage)
+    if parsed.json:
+        say(json.dumps(plain([dataclasses.asdict(study) for study in studies]), ensure_ascii=False))
+        return 0
     if not studies:
         say(f"There are no studies in {mask(parsed.storage or default_storage())} yet.", stderr=True)
         return 0
