@@ -9,6 +9,7 @@ from dataclasses import replace
 for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS"):
     os.environ[_name] = "1"
 os.environ.pop("TUNE_STORAGE", None)
+os.environ.pop("COLUMNS", None)  # the width of whoever runs the tests
 
 # Compiled modules are kept even where the shell says otherwise: the commands and workers that tests start by the dozen
 # would each compile them anew.
