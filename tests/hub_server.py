@@ -18,6 +18,7 @@ class Hub:
         self.repositories = {}
         self.requests = []
         self.refuses = None
+        self.creates = None
         self.url = ""
 
 
@@ -54,6 +55,8 @@ def _handler(hub):  # noqa: C901
             if hub.refuses is not None:
                 status, text = hub.refuses
                 self._answer({"error": text}, status)
+            elif hub.creates is not None:
+                self._answer(hub.creates)
             elif path == "/api/repos/create":
                 asked = json.loads(body)
                 name = "/".join(filter(None, [asked.get("organization") or "me", asked["name"]]))

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import socket
 import statistics
 import subprocess
 import sys
@@ -19,8 +20,10 @@ import tuner
 from tuner.contract.outcome import EvalPoint
 from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
 from tuner.envs.spec import EnvSpec
+from tuner.errors import InputError
 from tuner.hyperparameters import DQNHyperparameters
 from tuner.publish.card import Card, metadata, readme
+from tuner.publish.push import push
 from tuner.training.saved.model_files import save_model
 
 EXPECTED = {
@@ -226,6 +229,36 @@ def test_a_hub_that_refuses_is_a_line_and_the_folder_stays(in_tmp, no_film, hub)
     assert "--push me/pole: " in line and "does not take it" in line and "hub is whole" in line
     assert "hf_secret" not in shell.err
     assert {path.name for path in (in_tmp / "hub").iterdir()} == EXPECTED
+
+
+@pytest.mark.parametrize("text", ["bad token hf_secret", "x" * 90 + " hf_secret"])
+def test_a_hub_that_tells_the_token_it_was_sent_is_not_quoted_with_it(text, in_tmp, hub, monkeypatch):
+    (in_tmp / "hub").mkdir()
+    hub.refuses = (400, text)
+    with pytest.raises(InputError, match="does not take it") as refused:
+        push(in_tmp / "hub", "me/pole")
+    assert "hf_secr" not in str(refused.value)
+    monkeypatch.setenv("HF_ENDPOINT", hub.url.replace("http://", "http://me:pw@"))
+    with pytest.raises(InputError, match=r"me:\*\*\*@127") as refused:
+        push(in_tmp / "hub", "me/pole")
+    assert "pw" not in str(refused.value)
+
+
+@pytest.mark.parametrize("answer", [{}, [], {"url": 5}, {"url": "elsewhere://x"}, b"<html>"])
+def test_what_no_hub_answers_is_a_line(answer, in_tmp, hub):
+    (in_tmp / "hub").mkdir()
+    hub.creates = answer
+    with pytest.raises(InputError, match=r"answers what no hub answers.* is whole"):
+        push(in_tmp / "hub", "me/pole")
+
+
+def test_a_hub_that_falls_silent_is_a_line(in_tmp, hub, monkeypatch):
+    (in_tmp / "hub").mkdir()
+    monkeypatch.setattr("tuner.publish.push.SILENT_S", 0.05)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        with pytest.raises(InputError, match=r"does not take it: .*timed out"):
+            push(in_tmp / "hub", "me/pole")
 
 
 def test_a_hub_that_does_not_answer_is_a_line(in_tmp, no_film, monkeypatch):

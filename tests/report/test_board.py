@@ -100,3 +100,30 @@ def test_nothing_of_a_report_runs_on_the_page():
 def test_what_is_no_report_is_an_error_of_the_kind_that_is_caught(change):
     with pytest.raises((LookupError, TypeError, ValueError)):
         board_row({**document(factory.confirmed()), **change}, "here")
+
+
+@pytest.mark.parametrize("value", [10**400, 1e999, float("nan"), "7", -1, True])
+@pytest.mark.parametrize("name", ["grid", "steps_spent", "trial", "n", "kind", "share"])
+def test_a_number_that_no_study_has_is_an_error_of_the_kind_that_is_caught(name, value):
+    changed = json.loads(json.dumps(document(factory.confirmed())))
+    winner = next(c for c in changed["evidence"]["contestants"] if c["key"] == changed["evidence"]["winner"])
+    estimate = winner["verdict"]["estimates"][changed["evidence"]["objective"]]
+    if name == "grid":
+        changed["study"]["grid"] = [value]
+    elif name == "steps_spent":
+        changed["summary"]["steps_spent"] = value
+    elif name == "trial":
+        winner["trial"] = value
+    elif name == "share":
+        winner["verdict"]["reliability"] = {"reached": {"share": value if value != -1 else None}}
+    else:
+        estimate[name] = value
+    with pytest.raises((LookupError, TypeError, ValueError)):
+        board_row(changed, "here")
+
+
+def test_a_setting_with_an_integer_that_no_float_holds_is_an_error():
+    changed = json.loads(json.dumps(document(factory.confirmed())))
+    changed["study"]["recipe"]["env_arg"] = {"size": [{"x": 10**400}]}
+    with pytest.raises(ValueError, match="no such count"):
+        board_row(changed, "here")

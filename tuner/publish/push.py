@@ -8,9 +8,13 @@ from pathlib import Path
 
 from tuner.errors import InputError
 from tuner.optional import require
+from tuner.storage_url import MASK, mask, scrub
 
 #: ``USER/NAME``, as the Hub has it.
 _REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,95}/[A-Za-z0-9][A-Za-z0-9_.-]{0,95}")
+
+#: Seconds without a byte after which a hub counts as silent; huggingface_hub itself waits for ever.
+SILENT_S = 60.0
 
 
 def check_pushable(repository: str) -> None:
@@ -36,10 +40,12 @@ def push(folder: Path, repository: str, *, private: bool = False) -> str:
     Raises:
         InputError: The hub does not answer or does not take it; the folder stays.
     """
-    from huggingface_hub import HfApi, errors
+    from huggingface_hub import HfApi, errors, get_token
+    from huggingface_hub.utils import get_session
 
     http_error: type[Exception] = vars(errors).get("HTTPError", OSError)  # of whichever client that version has
     hub = HfApi(endpoint=os.environ.get("HF_ENDPOINT"))
+    get_session().timeout = SILENT_S
     try:
         url = hub.create_repo(repository, private=private, exist_ok=True)
         hub.upload_folder(
@@ -50,6 +56,15 @@ def push(folder: Path, repository: str, *, private: bool = False) -> str:
             f"--push {repository}: no token. Say hf auth login, or set HF_TOKEN. {folder} is whole."
         ) from error
     except (errors.HFValidationError, http_error, OSError) as error:
-        why = " ".join(str(error).split())[:200] or type(error).__name__
-        raise InputError(f"--push {repository}: {hub.endpoint} does not take it: {why} {folder} is whole.") from error
-    return str(url)
+        # What a server answers may hold the token that it was sent.
+        said = scrub(str(error), str(hub.endpoint)).replace(get_token() or MASK, MASK)
+        why = " ".join(said.split())[:200] or type(error).__name__
+        raise InputError(
+            f"--push {repository}: {mask(str(hub.endpoint))} does not take it: {why} {folder} is whole."
+        ) from error
+    except (ValueError, LookupError, TypeError, AttributeError) as error:  # read from what should be JSON of a hub
+        raise InputError(
+            f"--push {repository}: {mask(str(hub.endpoint))} answers what no hub answers. Is HF_ENDPOINT right? "
+            f"{folder} is whole."
+        ) from error
+    return mask(str(url))

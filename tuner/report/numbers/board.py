@@ -10,6 +10,12 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+#: What an estimate can be.
+_KINDS = ("interval", "tie", "constant", "single", "sequential")
+
+#: Integers from here on are nobody's, and floats cannot hold them.
+_TOO_LARGE = 2**63
+
 #: Baselines that a board has a column for.
 BASELINES = ("defaults", "zoo")
 
@@ -31,6 +37,10 @@ def board_row(document: Mapping[str, Any], source: str) -> dict[str, Any]:
     Raises:
         LookupError, TypeError, ValueError: It is no such document.
     """
+    return _checked(_row_of(document, source))
+
+
+def _row_of(document: Mapping[str, Any], source: str) -> dict[str, Any]:
     study, summary, found = document["study"], document["summary"], document["evidence"]
     recipe, grid, best = study["recipe"], study["grid"], summary["best"]
     row: dict[str, Any] = {
@@ -40,26 +50,26 @@ def board_row(document: Mapping[str, Any], source: str) -> dict[str, Any]:
         "algorithm": _text(recipe["algo"]),
         "backend": _text(recipe["backend"]),
         "source": source,
-        "steps": int(grid[-1]) if grid else None,
+        "steps": _count(grid[-1]) if grid else None,
         "objective": _text(recipe.get("objective") or "late"),
-        "trial": summary["chosen"],
+        "trial": _trial(summary["chosen"]),
         "setting": {} if best is None else dict(best["params"]),
         "search_score": None if best is None else _finite(best["score"]),
         "verdict": None,
         "against": {},
         "reached": None,
-        "steps_spent": int(summary["steps_spent"]),
+        "steps_spent": _count(summary["steps_spent"]),
         "training_s": _finite(summary["training_s"]),
     }
     if found is None:
         return row
     contestants = {c["key"]: c for c in found["contestants"]}
-    row["steps_spent"] = int(found["steps"]["searched"]) + int(found["steps"]["confirmed"])
+    row["steps_spent"] = _count(found["steps"]["searched"]) + _count(found["steps"]["confirmed"])
     winner = contestants.get(found["winner"])
     if winner is None:
         return row
     objective = _text(found["objective"])
-    row |= {"objective": objective, "trial": winner["trial"], "search_score": _maybe(winner["search_score"])}
+    row |= {"objective": objective, "trial": _trial(winner["trial"]), "search_score": _maybe(winner["search_score"])}
     row["setting"] = _setting(document, winner, row["setting"])
     row["verdict"] = _estimate(winner["verdict"]["estimates"].get(objective))
     reliability = winner["verdict"].get("reliability")  # the first reports have none
@@ -107,8 +117,29 @@ def _estimate(estimate: Any) -> dict[str, Any] | None:
     if estimate is None:
         return None
     low, high = _maybe(estimate["low"]), _maybe(estimate["high"])
-    return {"value": _finite(estimate["value"]), "low": low, "high": high, "kind": _text(estimate["kind"]),
-            "n": int(estimate["n"])}  # fmt: skip
+    if estimate["kind"] not in _KINDS:
+        raise ValueError(f"{estimate['kind']!r} is no kind of estimate")
+    return {"value": _finite(estimate["value"]), "low": low, "high": high, "kind": estimate["kind"],
+            "n": _count(estimate["n"])}  # fmt: skip
+
+
+def _checked(value: Any) -> Any:
+    """Return plain data; an integer that no float holds is an error."""
+    if isinstance(value, dict):
+        return {key: _checked(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_checked(item) for item in value]
+    return _count(value, least=-_TOO_LARGE) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _count(value: Any, least: int = 0) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value < _TOO_LARGE:
+        raise ValueError("there is no such count")
+    return value
+
+
+def _trial(value: Any) -> int | None:
+    return None if value is None else _count(value)
 
 
 def _maybe(value: Any) -> float | None:
@@ -116,8 +147,10 @@ def _maybe(value: Any) -> float | None:
 
 
 def _finite(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError(f"{value!r} is not a finite number")
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{value!r} is not a number")
+    if not -math.inf < value < math.inf or (isinstance(value, int) and abs(value) >= _TOO_LARGE):
+        raise ValueError("a number is not finite")
     return float(value)
 
 
