@@ -7,6 +7,8 @@ import pytest
 import yaml
 from cli_shell import VALUES, tune
 
+from tuner.cli.paired_runs import read_runs
+from tuner.errors import InputError
 from tuner.zoo.write import SCHEMA
 
 #: Tells who makes it, and moves its process.
@@ -111,3 +113,18 @@ def test_bad_input_is_one_line_and_nothing_is_written(values, tmp_path, argument
     assert says in shell.err
     assert shell.err.count("\n") == 1
     assert [p.name for p in tmp_path.iterdir()] == ["values.yaml"]
+
+
+def test_a_stored_run_that_has_been_changed_is_a_line(tmp_path):
+    whole = {"signature": "s", "outcome": "completed", "steps": 3, "duration_s": 0.5, "reason": None,
+             "curve": [[3, [1.0, float("nan")]]], "metrics": [{}]}  # fmt: skip
+    path = tmp_path / "runs.jsonl"
+    path.write_text(json.dumps(whole) + '\n{"signature": "cut')
+    assert set(read_runs(path)) == {"s"}
+    for change in (
+        {"curve": [[3]]}, {"curve": [[3, []]]}, {"curve": [[3, ["x"]]]}, {"curve": 5}, {"curve": [["3", [1.0]]]},
+        {"steps": None}, {"duration_s": "1"}, {"outcome": "won"}, {"reason": 7}, {"signature": []},
+    ):  # fmt: skip
+        path.write_text(json.dumps(whole) + "\n" + json.dumps({**whole, **change}))
+        with pytest.raises(InputError, match=r"runs.jsonl:2 is damaged, or no run of tune"):
+            read_runs(path)

@@ -9,6 +9,7 @@ import pytest
 import yaml
 from cli_shell import tune
 
+from tuner.cli import several_command
 from tuner.cli.several_command import _write_exports
 from tuner.core import statistics
 from tuner.hyperparameters import DQNHyperparameters
@@ -19,6 +20,8 @@ from tuner.report.pages.several import render_several
 from tuner.result.confirmation import ConfirmRun, Contestant
 from tuner.result.curve import CurvePoint
 from tuner.study.confirm import ledger
+from tuner.study.store.database import sqlite_path
+from tuner.study.store.locks import lock_owner
 from tuner.zoo.read import read_config
 
 SEARCH = (
@@ -59,6 +62,21 @@ def test_a_search_for_several_environments_judges_one_setting_on_each_and_on_one
     report = json.loads(Path("reports/j.FrozenLake-v1/report.json").read_text())
     assert "--env FrozenLake-v1 --env CliffWalking-v1" in report["commands"]["reproduce"]
     assert report["commands"]["reproduce"].endswith("--study j")
+
+
+def test_nobody_else_runs_the_studies_until_the_last_verdict_is_there(in_tmp, monkeypatch):
+    seen = []
+
+    def settle(plan, found, folder):
+        seen.append([lock_owner(sqlite_path(one.storage), one.name) for one in plan.members])
+        shell = tune(*SEARCH)
+        assert shell.code == 2 and "is being run by" in shell.err
+        return 0
+
+    monkeypatch.setattr(several_command, "_settle_on_one", settle)
+    assert tune(*(word if word != "12" else "1" for word in SEARCH)).code == 0
+    ((first, second),) = seen
+    assert first and first == second
 
 
 def test_a_dry_run_writes_nothing_and_names_every_environment(in_tmp):

@@ -66,6 +66,14 @@ class Ring(gymnasium.Env):
         self.P = {s: {a: [(p, int((to[s] + 1 + a) % 4), float(s), False)] for a in range(2)} for s in range(4)}
         if kind == "short":
             del self.P[3]
+        if kind == "backwards":  # the same ring, the last state by its number from the end
+            self.P = {
+                s: {a: [(1.0, to - 4, r, False)] for a, ((_, to, r, _),) in row.items()} for s, row in self.P.items()
+            }
+        if kind == "beyond":
+            self.P[0][0] = [(1.0, 4, 0.0, True)]
+        if kind == "negative":
+            self.P[0][0] = [(2.0, 1, 0.0, False), (-1.0, 1, 0.0, True)]
         if kind == "words":
             self.P = "a table"
 
@@ -91,7 +99,7 @@ def test_without_a_map_the_table_is_read_and_every_state_may_be_first():
     assert found.model.rewards[:, 0].tolist() == [0, 1, 2, 3]
 
 
-@pytest.mark.parametrize("kind", ["leaks", "short", "words"])
+@pytest.mark.parametrize("kind", ["leaks", "short", "words", "backwards", "beyond", "negative"])
 def test_what_is_no_table_of_the_environment_is_none(kind):
     assert transition_table(EnvSpec("Ring-v0", frozen({"kind": kind}))) is None
 

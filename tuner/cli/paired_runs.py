@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 #: Runs of finished trainings, one JSON line each: the same command carries on.
 RUNS = "runs.jsonl"
 
+#: How a stored run may have ended.
+_OUTCOMES = ("completed", "stopped", "diverged", "timed_out", "failed")
+
 #: Most lanes of a native worker unless --lanes says more.
 LANES = 16
 
@@ -115,9 +118,29 @@ def read_runs(path: Path) -> dict[str, dict[str, Any]]:
         try:
             runs[row["signature"]] = {key: row[key] for key in ("outcome", "steps", "duration_s", "reason", "curve")}
             runs[row["signature"]]["metrics"] = _metrics(row)
-        except (KeyError, TypeError):
-            raise InputError(f"{path}:{i + 1} is not a run of tune compare. Choose another folder with -o.") from None
+            _check_row(row)
+        except (KeyError, TypeError, ValueError):
+            raise InputError(
+                f"{path}:{i + 1} is damaged, or no run of tune. Take that line out, and its run is trained again."
+            ) from None
     return runs
+
+
+def _check_row(row: Mapping[str, Any]) -> None:
+    """Find out that a stored run can be read.
+
+    Raises:
+        TypeError, ValueError: It has been changed.
+    """
+    numbers = [row["steps"], row["duration_s"]]
+    for step, returns in row["curve"]:
+        numbers += [step, *returns]
+        if not returns:
+            raise ValueError("an evaluation has no episode")
+    if any(isinstance(n, bool) or not isinstance(n, int | float) for n in numbers):
+        raise ValueError("a number is none")
+    if row["outcome"] not in _OUTCOMES or not isinstance(row["reason"], str | None):
+        raise ValueError("its end is none")
 
 
 def _metrics(row: Mapping[str, Any]) -> list[Mapping[str, float]]:

@@ -31,7 +31,8 @@ def run_several(recipe: StudyRecipe, *, dry_run: bool) -> int:
     """Search for one setting, judge it on every environment, print and write what has been found."""
     from tuner.plan.cost import refuse_what_cannot_fit
     from tuner.plan.several import plan_several
-    from tuner.study.reading.study import load
+    from tuner.study.store.database import sqlite_path
+    from tuner.study.store.locks import study_lock
 
     plan = plan_several(recipe)
     if dry_run:
@@ -41,6 +42,21 @@ def run_several(recipe: StudyRecipe, *, dry_run: bool) -> int:
         refuse_what_cannot_fit(one)
     folder = plan.members[0].reports / file_name(plan.name)
     check_writable(folder, f"--report-dir {plan.members[0].reports}")
+    database = sqlite_path(plan.members[0].storage)
+    if database is not None:
+        database.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        contextlib.ExitStack() as locks
+    ):  # until the last verdict: its runs are no study's, and nobody trains them twice
+        for one in plan.members:
+            locks.enter_context(study_lock(database, one.name))
+        return _run(plan, folder)
+
+
+def _run(plan: SeveralPlan, folder: Path) -> int:
+    """Search, choose and judge, with the studies' locks held."""
+    from tuner.study.reading.study import load
+
     ending, failure = _search(plan)
     found = {one.env.id: load(one.name, one.storage) for one in plan.members}
     _write_member_reports(plan, found)
@@ -59,8 +75,6 @@ def _search(plan: SeveralPlan) -> tuple[Ending, StudyFailedError | None]:
     from tuner.execution.choose import interruptible, make_executor
     from tuner.study.search.provenance import provenance
     from tuner.study.search.several import open_several
-    from tuner.study.store.database import sqlite_path
-    from tuner.study.store.locks import study_lock
 
     def story(one: StudyPlan) -> Mapping[str, Any]:
         found = provenance(numeric_path=one.numeric_path)
@@ -69,30 +83,25 @@ def _search(plan: SeveralPlan) -> tuple[Ending, StudyFailedError | None]:
         return found if source is None else {**found, "env_source": source}
 
     progress = progress_view(quiet=plan.recipe.quiet)
-    database = sqlite_path(plan.members[0].storage)
-    if database is not None:
-        database.parent.mkdir(parents=True, exist_ok=True)
-    with contextlib.ExitStack() as locks:
-        for one in plan.members:
-            locks.enter_context(study_lock(database, one.name))
-            for line in one.notes:
-                progress.note(f"{one.env.id}: {line}")
-        supervisor = open_several(plan, story, progress)
-        if supervisor.over:
-            return supervisor.close(), None
-        failure: StudyFailedError | None = None
-        progress.start(supervisor.snapshot())
+    for one in plan.members:
+        for line in one.notes:
+            progress.note(f"{one.env.id}: {line}")
+    supervisor = open_several(plan, story, progress)
+    if supervisor.over:
+        return supervisor.close(), None
+    failure: StudyFailedError | None = None
+    progress.start(supervisor.snapshot())
+    try:
+        with interruptible(supervisor):
+            make_executor(plan.members[0]).run(supervisor)
+    except StudyFailedError as error:  # workers cannot live; what has been found is reported first
+        failure = error
+    finally:
         try:
-            with interruptible(supervisor):
-                make_executor(plan.members[0]).run(supervisor)
-        except StudyFailedError as error:  # workers cannot live; what has been found is reported first
-            failure = error
+            ending = supervisor.close()
         finally:
-            try:
-                ending = supervisor.close()
-            finally:
-                progress.finish(supervisor.snapshot())
-        return ending, failure or supervisor.failure
+            progress.finish(supervisor.snapshot())
+    return ending, failure or supervisor.failure
 
 
 def _write_member_reports(plan: SeveralPlan, found: Mapping[str, StudyData]) -> None:

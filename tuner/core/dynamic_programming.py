@@ -48,7 +48,7 @@ class Model:
 
     def action_values(self, values: Array, gamma: float) -> Array:
         """Return ``Q[s, a]`` when ``values[s]`` is what a state is worth."""
-        found: Array = self.rewards + gamma * self.successors @ values
+        found: Array = self.rewards + gamma * (self.successors @ values)
         return found
 
 

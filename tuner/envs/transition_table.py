@@ -77,9 +77,12 @@ def _read(env: gym.Env[Any, Any]) -> TransitionTable | None:
         return None
     if set(table) != set(range(n_states)) or any(set(row) != set(range(n_actions)) for row in table.values()):
         return None
-    sums = [sum(outcome[0] for outcome in outcomes) for row in table.values() for outcomes in row.values()]
+    each = [outcomes for row in table.values() for outcomes in row.values()]
+    if any(not (chance >= 0 and 0 <= following < n_states) for outcomes in each for chance, following, *_ in outcomes):
+        return None  # Python would count a negative number from the end
     model = Model.of(table)
-    if not np.allclose(sums, 1.0) or (model.successors < 0).any() or not np.isfinite(model.rewards).all():
+    sums = [sum(outcome[0] for outcome in outcomes) for outcomes in each]
+    if not np.allclose(sums, 1.0) or not np.isfinite(model.rewards).all():
         return None
     start = np.full(n_states, 1.0 / n_states)
     given = np.asarray(getattr(bare, "initial_state_distrib", start), np.float64)

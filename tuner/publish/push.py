@@ -40,8 +40,7 @@ def push(folder: Path, repository: str, *, private: bool = False) -> str:
     Raises:
         InputError: The hub does not answer or does not take it; the folder stays.
     """
-    from huggingface_hub import HfApi, errors, get_token
-    from huggingface_hub.utils import get_session
+    from huggingface_hub import HfApi, errors, get_session, get_token
 
     http_error: type[Exception] = vars(errors).get("HTTPError", OSError)  # of whichever client that version has
     hub = HfApi(endpoint=os.environ.get("HF_ENDPOINT"))

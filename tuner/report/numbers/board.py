@@ -37,7 +37,8 @@ def board_row(document: Mapping[str, Any], source: str) -> dict[str, Any]:
     Raises:
         LookupError, TypeError, ValueError: It is no such document.
     """
-    return _checked(_row_of(document, source))
+    row: dict[str, Any] = _checked(_row_of(document, source))
+    return row
 
 
 def _row_of(document: Mapping[str, Any], source: str) -> dict[str, Any]:
