@@ -111,13 +111,14 @@ def test_what_was_evaluated_when_ctrl_c_came_is_kept(in_tmp, backend, monkeypatc
     assert [point.step for point in load_model(Path("out")).evaluations] == [200, 400]
 
 
-def test_ctrl_c_before_the_first_evaluation_leaves_nothing(in_tmp, monkeypatch):
+def test_ctrl_c_before_the_first_evaluation_leaves_nothing_and_says_so(in_tmp, monkeypatch):
     def interrupt(self, *_):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(TrainingWatch, "on_episode", interrupt)
     shell = tune("train", "--env", "CartPole-v1", *SHORT, "-o", "out")
-    assert (shell.code, Path("out/model.json").exists()) == (130, False)
+    assert (shell.code, Path("out").exists()) == (130, False)
+    assert "Interrupted before the evaluation at step 200: there was no model to save into out." in shell.out
 
 
 def test_another_seed_gives_another_run(trained, tmp_path):

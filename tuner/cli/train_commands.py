@@ -268,7 +268,9 @@ def _train(
             outcome = train_once(spec, watch, watch.on_point, enough=solved, checkpoints=checkpoint)
         except KeyboardInterrupt:
             if not (watch.points and watch.weights):
-                raise
+                first = next(step for step in spec.grid if step > watch.begun)
+                say(f"Interrupted before the evaluation at step {first:,}: there was no model to save into {folder}.")
+                return INTERRUPTED
             interrupted = True
     if checkpoint.refusal:
         raise InputError(checkpoint.refusal)
