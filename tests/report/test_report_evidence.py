@@ -19,6 +19,7 @@ from tuner.report.numbers.evidence import compare_samples, evidence
 from tuner.report.pages.dashboard import dashboard_figures, dashboard_note
 from tuner.report.pages.study import write_report
 from tuner.report.tables.evidence import score_rows, titled_curves
+from tuner.report.tables.trials import provenance_rows
 from tuner.report.words.evidence import luck_sentences, verdict
 from tuner.result.verdict import smallest_p_value
 from tuner.space.parse import parse_space
@@ -125,6 +126,22 @@ def test_everything_on_the_page_is_in_report_json(data, found, tmp_path):
     assert stored["summary"]["chosen"] == data.confirmation.winner.trial
     assert f"Trial {data.confirmation.winner.trial}: searched values" in document.words
     assert "not yet confirmed" not in document.words
+
+
+def test_a_finalist_that_is_the_best_of_the_known_settings_too_keeps_its_own_name(found):
+    twice = copy.deepcopy(found)
+    first = next(c for c in twice["curves"] if c["role"] == "finalist")
+    twice["contestants"].append({**row(twice, "finalist"), "key": first["key"], "name": first["name"], "role": "known"})
+    twice["curves"].append({**first, "role": "known"})
+    titles = [c["title"] for c in titled_curves(twice)]
+    assert {first["name"], f"the best of the settings known beforehand ({first['name']})"} <= set(titles)
+    assert len(set(titles)) == len(titles)
+
+
+def test_a_provenances_command_is_written_as_it_is_typed():
+    assert provenance_rows({"command": ["tune", "--set", "net_arch=[64, 64]"]}) == [
+        ("command", "tune --set 'net_arch=[64, 64]'")
+    ]
 
 
 def test_figures_of_the_evidence_follow_the_theme(found):
@@ -306,6 +323,7 @@ def test_dashboard_sees_the_verdict_and_the_confirmed_curves(data, found, cartpo
         "learning-curves", "confirmed-learning-curves", "confirmed-scores", "search-and-fresh-scores",
     }  # fmt: skip
     assert len({figure.layout.title.text for figure in figures.values()} - {None}) == 4, "each says what it shows"
+    assert all(figure.layout.legend.yanchor == "top" and figure.layout.legend.y < 0 for figure in figures.values())
     assert "not yet confirmed on fresh seeds" in dashboard_note(cartpole)
     assert set(dashboard_figures(cartpole)) == {"learning-curves"}
     hostile = dataclasses.replace(cartpole, recipe={**cartpole.recipe, "env": "<b>[x](y)\n# z"})

@@ -304,7 +304,7 @@ def test_a_command_with_a_time_ends_with_its_verdict_and_goes_on_with_the_budget
 def test_a_time_in_which_no_run_fits_is_refused_before_anything_is_written(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     recipe = StudyRecipe(env="FrozenLake-v1", algo="q_learning", executor="inline", within=6.0, steps=10_000_000)
-    with pytest.raises(InputError, match=r"--within 6s is too short: of it .* a run of 10,000,000 .* takes about"):
+    with pytest.raises(InputError, match=r"6s is too short: getting ready .* a run of 10,000,000 .* takes about"):
         tuner.run(recipe)
     assert not list(tmp_path.rglob("*.db"))
 

@@ -143,6 +143,12 @@ def test_an_environment_that_draws_nothing_is_refused_before_any_work():
         del gymnasium.registry["test/Blind-v0"]
 
 
+def test_what_draws_an_environment_is_asked_for_by_the_extra_that_brings_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pygame", None)
+    with pytest.raises(MissingExtraError, match=r"A film of CartPole-v1 needs .*'pygame'.*tune-dqn\[video\]"):
+        check_can_be_filmed(EnvSpec("CartPole-v1"))
+
+
 def test_an_environment_whose_constructor_takes_no_render_mode_is_told_so():
     class Plain(gymnasium.Env):
         observation_space, action_space = gymnasium.spaces.Discrete(2), gymnasium.spaces.Discrete(2)

@@ -134,9 +134,10 @@ def plan_within(
     if found is None:
         clock = algorithm_class(recipe.algo).clock
         raise InputError(
-            f"--within {show_duration(deadlines.seconds)} is too short: of it {show_duration(seconds / at_a_time)} are "
-            f"for the search, and a run of {plan.grid[-1]:,} {clock} takes about {show_duration(train_s + evaluate_s)} "
-            "here. Give it longer, or fewer --steps."
+            f"--within {show_duration(deadlines.seconds)} is too short: getting ready and timing a run took "
+            f"{show_duration(now - deadlines.began)} of it, {show_duration(seconds / at_a_time)} are left for the "
+            f"search, and a run of {plan.grid[-1]:,} {clock} takes about {show_duration(train_s + evaluate_s)} here. "
+            "Give it longer, or fewer --steps."
         )
     given = recipe.trials != StudyRecipe().trials
     trials = min(done + found.trials, recipe.trials) if given else done + found.trials

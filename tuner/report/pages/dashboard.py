@@ -21,6 +21,9 @@ TITLES = {
     "search-and-fresh-scores": "Scores in the search beside those on fresh seeds",
 }
 
+#: Of the dashboard's figures: it may be light or dark, which they are not told.
+TEXT, GRID = "#7d8894", "rgba(125, 136, 148, 0.25)"
+
 
 def dashboard_note(data: StudyData) -> str:
     """Return the verdict as Markdown; before the confirm stage, what was found and how far to trust it."""
@@ -49,7 +52,14 @@ def dashboard_figures(data: StudyData) -> dict[str, go.Figure]:
         }
     figures = {name: figure for name, figure in drawn.items() if figure is not None}
     for name, figure in figures.items():  # nothing else there says what they show
-        figure.update_layout(title={"text": TITLES[name], "font": {"size": 15}}, margin={"t": 78})
+        figure.update_layout(
+            title={"text": TITLES[name], "font": {"size": 14}},
+            font={"color": TEXT},
+            margin={"t": 78},
+            legend={"y": -0.25, "yanchor": "top"},  # below the axis: a long one grows into the title
+        )
+        figure.update_xaxes(gridcolor=GRID, zerolinecolor=GRID)
+        figure.update_yaxes(gridcolor=GRID, zerolinecolor=GRID)
     return figures
 
 

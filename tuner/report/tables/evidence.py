@@ -57,9 +57,9 @@ def ordered(found: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 def titled_curves(found: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the curves with titles, the winner's first."""
-    rows = {row["key"]: row for row in found["contestants"]}
     curves = sorted(found["curves"], key=lambda curve: curve["key"] != found["winner"])
-    return [{**curve, "title": contestant_title(rows[curve["key"]])} for curve in curves]
+    # By its own role: a finalist may be the best of the known settings, too, and have the same key.
+    return [{**curve, "title": contestant_title(curve)} for curve in curves]
 
 
 def score_rows(found: Mapping[str, Any]) -> list[dict[str, Any]]:

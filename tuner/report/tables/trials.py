@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -166,8 +167,14 @@ def provenance_rows(values: Mapping[str, Any], prefix: str = "") -> list[tuple[s
         if isinstance(value, Mapping) and value:
             rows.extend(provenance_rows(value, f"{prefix}{key}."))
         else:
-            rows.append((f"{prefix}{key}", str(value) if isinstance(value, int) else value_text(value)))
+            rows.append((f"{prefix}{key}", _provenance_text(key, value)))
     return rows
+
+
+def _provenance_text(key: str, value: Any) -> str:
+    if key == "command" and isinstance(value, (list, tuple)):  # as it is typed
+        return shlex.join(str(word) for word in value)
+    return str(value) if isinstance(value, int) else value_text(value)
 
 
 def _fields(data: StudyData) -> Mapping[str, Any]:

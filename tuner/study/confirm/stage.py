@@ -177,6 +177,7 @@ class ConfirmStage:
         allocation = self.allocation
         assert allocation is not None
         against = len([c for c in self.contestants if c.role != "finalist"])
+        baselines = "1 baseline" if against == 1 else f"{against} baselines"
         choosing = (
             f"{allocation.finalists} finalists train again on {allocation.first_seeds} fresh seeds each or more; then "
             if allocation.select_runs
@@ -187,9 +188,8 @@ class ConfirmStage:
             seeds = (
                 f"fresher ones, until each comparison is sure ({self.until.level:g}) or has {self.until.seeds} seeds"
             )
-        return (
-            f"Confirming: {choosing}the winner and {against} baselines on {seeds} (at most {allocation.runs} runs)."
-            + (f" No time to compare with {' and '.join(self._left_out)}." if self._ends and self._left_out else "")
+        return f"Confirming: {choosing}the winner and {baselines} on {seeds} (at most {allocation.runs} runs)." + (
+            f" No time to compare with {' and '.join(self._left_out)}." if self._ends and self._left_out else ""
         )
 
     def passes(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from gymnasium.error import DependencyNotInstalled
 from numpy.typing import NDArray
 
 from tuner import seeding
@@ -22,6 +23,7 @@ from tuner.envs.make import make
 from tuner.envs.spec import EnvSpec
 from tuner.envs.video import Film, finished, require_video
 from tuner.errors import InputError
+from tuner.optional import require
 
 Array = NDArray[Any]
 
@@ -78,6 +80,10 @@ def check_can_be_filmed(env: EnvSpec) -> None:
     try:
         made.reset(seed=0)
         drawn: Any = made.render()
+    except DependencyNotInstalled as error:
+        if "pygame" in str(error):
+            require("pygame", purpose=f"A film of {env.id}", extra="video")
+        raise InputError(f"{env.id} cannot be filmed: {error}") from error
     except Exception as error:
         raise InputError(f"{env.id} cannot be filmed: {type(error).__name__}: {error}") from error
     finally:
