@@ -7,7 +7,7 @@ once.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -178,7 +178,10 @@ def _finalists(scored: Sequence[Scored]) -> list[tuple[int, int]]:
 
 
 def choose(
-    curves: Measured, scored: Sequence[Scored], model: Callable[[Sequence[int], np.ndarray], np.ndarray] | None = None
+    curves: Measured,
+    scored: Sequence[Scored],
+    model: Callable[[Sequence[int], np.ndarray], np.ndarray] | None = None,
+    known: Container[int] = (),
 ) -> Chosen:
     """Return the true mean `late` of the best and of the confirmed choice.
 
@@ -190,14 +193,20 @@ def choose(
         scored: The completed trials, at least one. Of equal scores the higher mean of the whole curve comes first, as
             in the study.
         model: From settings and their scores to what puts them in order instead; None for the scores themselves.
+        known: Settings that were known before the search, of which the best takes part (rule 3 of the product's).
     """
     by_score = _finalists(scored)
     top = by_score[:FINALISTS]
     if model is not None:
         order = model([trial.setting for trial in scored], np.array([trial.score for trial in scored]))
-        top = _finalists([t._replace(score=float(value)) for t, value in zip(scored, order, strict=True)])[:FINALISTS]
-        if by_score[0][0] not in dict(top):  # as in the product
-            top[-1] = by_score[0]
+        ordered = _finalists([t._replace(score=float(value)) for t, value in zip(scored, order, strict=True)])
+        seeds = dict(by_score)
+        best_known = [setting for setting in seeds if setting in known][:1]
+        first = [ordered[0][0], *best_known, by_score[0][0]] if best_known else []
+        names = list(dict.fromkeys([*first, *(setting for setting, _ in ordered)]))[:FINALISTS]
+        if by_score[0][0] not in names:  # as in the product
+            names[-1] = by_score[0][0]
+        top = [(setting, dict(ordered)[setting]) for setting in names]
     others = np.array([np.delete(curves.late[setting], seed) for setting, seed in top])
     truths = []
     for chosen in itertools.combinations(range(others.shape[1]), min(SELECT_SEEDS, others.shape[1] - 1)):

@@ -66,6 +66,7 @@ class Method:
         gate: Whether a rung of the median rule stops runs only once it is shown to tell.
         cost: How much a proposal's cost weighs.
         thrift: How much the cost of the portfolio's settings weighed in their choice.
+        rule: Of the finalists, as a study stores it.
     """
 
     sampler: str = "tpe"
@@ -76,6 +77,7 @@ class Method:
     gate: bool = False
     cost: float = 0.0
     thrift: float = 0.0
+    rule: int = CURRENT.finalists
 
 
 #: What ships.
@@ -101,6 +103,7 @@ METHODS = {
     "product-prior": replace(PRODUCT, prior=False),
     "product-portfolio": replace(PRODUCT, portfolio=0),
     "product-model": replace(PRODUCT, model=False),
+    "product-rule2": replace(PRODUCT, rule=2),
     "product-cost": replace(PRODUCT, cost=0.0),
     "product-thrift": replace(PRODUCT, thrift=0.0),
     "product-cost-thrift": replace(PRODUCT, cost=0.0, thrift=0.0),
@@ -157,11 +160,12 @@ def replay(
     found = []
     for name in names:
         method = METHODS[name]
-        alike = replace(method, model=False)
+        alike = replace(method, model=False, rule=CURRENT.finalists)
         if alike not in searches:
             searches[alike] = search(space, settings, curves, others, alike, seed, trials)
         playback, params = searches[alike]
         points = np.array([cube.place(each) for each in params])
+        known = set(playback.proposed[: method.portfolio]) if method.rule > 2 else ()
         model = (lambda rows, scores, points=points: smoothed(points[rows], scores)) if method.model else None
         share = np.cumsum([curves.seconds[run.setting, run.seed] * run.done for run in playback.ended])
         share /= len(curves.steps) * curves.seconds.mean()
@@ -169,7 +173,7 @@ def replay(
         for milestone in MILESTONES:
             ended = min(milestone, trials)
             done = [scored for scored in playback.completed if scored.after <= ended]
-            confirmed = choose(curves, done, model).confirmed if done else None
+            confirmed = choose(curves, done, model, known).confirmed if done else None
             exported[milestone] = 0.0 if confirmed is None else float(curves.member.normalised(confirmed))
             steps[milestone] = playback.spent[ended - 1] / len(curves.steps)
             seconds[milestone] = float(share[ended - 1])

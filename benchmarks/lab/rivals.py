@@ -195,13 +195,13 @@ OTHERS: dict[str, Callable[[Table, int, int, Path], History]] = {"smac": smac, "
 
 def replayed(
     name: str, space: SearchSpace, settings: Sequence[Setting], curves: Curves, others: Sequence[Curves], seed: int
-) -> tuple[History, Any]:
-    """Return a search's runs, and the model that names its finalists or None."""
+) -> tuple[History, Any, set[int]]:
+    """Return a search's runs, the model that names its finalists or None, and what it knew beforehand."""
     most = min(max(BUDGETS), len(curves.settings))
     if name in OTHERS:
         table = Table(space, settings, curves, seed)
         with tempfile.TemporaryDirectory() as folder:
-            return OTHERS[name](table, seed, most, Path(folder)), None
+            return OTHERS[name](table, seed, most, Path(folder)), None, set()
     method = METHODS[name]  # what a pruner stops costs less than a run, so that there are more of these
     trials = min(2 * most if method.pruner != "none" else most, len(curves.settings))
     playback, params = search(space, settings, curves, others, method, seed, trials)
@@ -210,18 +210,18 @@ def replayed(
     if method.model:
         points = np.array([Cube(space).place(each) for each in params])
         model = lambda rows, scores: smoothed(points[rows], scores)  # noqa: E731
-    return History(playback.completed, spent), model
+    return History(playback.completed, spent), model, set(playback.proposed[: method.portfolio])
 
 
 def results(
     name: str, space: SearchSpace, settings: Sequence[Setting], curves: Curves, others: Sequence[Curves], seed: int
 ) -> list[Replayed]:
     """Return what one search exports at each budget: its best, and what is confirmed."""
-    history, model = replayed(name, space, settings, curves, others, seed)
+    history, model, known = replayed(name, space, settings, curves, others, seed)
     best, confirmed = {}, {}
     for budget in BUDGETS:
         done = history.until(budget)
-        chosen = choose(curves, done, model) if done else None
+        chosen = choose(curves, done, model, known) if done else None
         for into, which in ((best, "best"), (confirmed, "confirmed")):
             into[budget] = 0.0 if chosen is None else float(curves.member.normalised(getattr(chosen, which)))
     return [

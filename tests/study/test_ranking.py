@@ -44,8 +44,22 @@ def test_a_lucky_score_among_bad_neighbours_is_no_favourite_and_trains_again_all
     assert order.index(30) > 10
     found = finalists(data, 5, "native")
     assert found[0].trial != 30
-    assert found[-1].trial == 30
-    assert all(abs(np.log10(c.hyperparameters["learning_rate"]) + 3) < 0.7 for c in found[:-1])
+    assert found[1].trial == 30, "among those that even a small budget pays for"
+    assert all(abs(np.log10(c.hyperparameters["learning_rate"]) + 3) < 0.7 for c in found if c.trial != 30)
+
+
+def test_by_rule_2_the_best_score_comes_last(lucky):
+    found = finalists(study(lucky, dataclasses.replace(CURRENT, finalists=2)), 5, "native")
+    assert [c.trial for c in found].index(30) == 4
+
+
+def test_the_best_of_what_was_known_beforehand_takes_part_behind_the_model_s_first(lucky):
+    named = [dataclasses.replace(t, source="portfolio/one" if t.number in (2, 5) else t.source) for t in lucky]
+    found = [c.trial for c in finalists(study(named), 3, "native")]
+    best = max((t for t in named if t.number in (2, 5)), key=lambda t: t.score)
+    assert found == [ranked_by_worth(study(named))[0].number, best.number, 30]
+    proposed = [dataclasses.replace(t, source="prior") for t in lucky]  # proposals of the prior are the search's own
+    assert [c.trial for c in finalists(study(proposed), 3, "native")][1] == 30
 
 
 def test_a_study_of_an_older_rule_keeps_the_order_of_scores(lucky):

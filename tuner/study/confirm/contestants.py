@@ -31,11 +31,15 @@ def setting_key(backend: str, algorithm: str, hyperparameters: Mapping[str, Any]
 def finalists(data: StudyData, limit: int, backend: str) -> list[Contestant]:
     """Return the completed trials to train again, the most promising first, each setting once.
 
-    By rule 2 a model orders them; the one with the best score is among them in any case, the last if need be.
+    By rule 2 a model orders them; the one with the best score is among them in any case, the last if need be. By rule
+    3 the model's first is followed by the best of the settings known beforehand and by the one with the best score:
+    they take part however few there is a budget for.
     """
     from tuner.study.confirm.ranking import ranked_by_worth  # brings linear algebra, which a reader can do without
 
-    order = ranked_by_worth(data) if data.rules.finalists == 2 else data.ranked
+    order = ranked_by_worth(data) if data.rules.finalists > 1 else list(data.ranked)
+    if data.rules.finalists > 2:
+        order = [*order[:1], *_best_known(data)[:1], *data.ranked[:1], *order[1:]]
     promising = dict.fromkeys(c.key for c in _different(data, order, backend))
     known = {c.key: c for c in _different(data, data.ranked, backend)}
     keys = list(promising)[:limit]
@@ -43,6 +47,11 @@ def finalists(data: StudyData, limit: int, backend: str) -> list[Contestant]:
     if best is not None and keys and best not in keys:
         keys[-1] = best
     return [known[key] for key in keys]
+
+
+def _best_known(data: StudyData) -> list[TrialRow]:
+    """Return the completed trials of settings that were known before the search, the best first."""
+    return [t for t in data.ranked if t.source not in ("", "prior") and t.hyperparameters]
 
 
 def _different(data: StudyData, trials: Iterable[TrialRow], backend: str) -> list[Contestant]:
@@ -78,8 +87,7 @@ def baselines(data: StudyData, backend: str, *, zoo_beside: int | None = None) -
         zoo_beside: As for :func:`fixed_baselines`.
     """
     found = fixed_baselines(str(data.recipe["algo"]), str(data.recipe["env"]), backend, zoo_beside=zoo_beside)
-    known = [t for t in data.ranked if t.source not in ("", "prior") and t.hyperparameters]
-    if known:
+    if known := _best_known(data):
         found.append(_of_trial(data, known[0], "known", backend))
     random = (t for t in data.ranked if not t.source and t.hyperparameters)
     startup = [t for t in random if t.number < int(data.recipe.get("startup_trials", 0))]
