@@ -1,6 +1,7 @@
 """The shape of the code: imports point down, heavy libraries stay in their place, nothing executes data."""
 
 import ast
+import functools
 import subprocess
 import sys
 from pathlib import Path
@@ -74,10 +75,17 @@ def relative(path):
     return path.relative_to(TUNER).as_posix()
 
 
+@functools.cache
+def nodes(path):
+    """Return a file's syntax tree, flat."""
+    return list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+
+
+@functools.cache
 def imports(path):
     """Return the full names of everything a file imports, inside functions and for types as well."""
     found = []
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in nodes(path):
         if isinstance(node, ast.Import):
             found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -93,13 +101,20 @@ def room_of(name):
     return room if (TUNER / room).is_dir() or (TUNER / f"{room}.py").is_file() else ""
 
 
-@pytest.mark.parametrize("path", [f for f in FILES if f != TUNER / "__init__.py"], ids=relative)
-def test_imports_point_down(path):
-    room = path.relative_to(TUNER).parts[0].removesuffix(".py")
-    for name in imports(path):
+def imported(files):
+    """Yield each import of ``files``: the file, the full name, and both as a sentence."""
+    for path in files:
+        for name in imports(path):
+            yield path, name, f"{relative(path)} imports {name}"
+
+
+def test_imports_point_down():
+    wrong = []
+    for path, name, said in imported(f for f in FILES if f != TUNER / "__init__.py"):
+        room = path.relative_to(TUNER).parts[0].removesuffix(".py")
         if name.split(".")[0] == "tuner" and (other := room_of(name)) not in ("", room):
-            assert FLOOR[other] < FLOOR[room], f"{relative(path)} imports {name}"
-            assert other in ONLY.get(room, FLOOR), f"{relative(path)} imports {name}"
+            wrong += [said] * (FLOOR[other] >= FLOOR[room] or other not in ONLY.get(room, FLOOR))
+    assert wrong == []
 
 
 def test_every_room_has_a_floor():
@@ -107,24 +122,17 @@ def test_every_room_has_a_floor():
     assert rooms == set(FLOOR)
 
 
-@pytest.mark.parametrize("path", sorted((TUNER / "study").rglob("*.py")), ids=relative)
-def test_the_rooms_of_the_study_import_downwards(path):
-    floor = {room: number for number, rooms in enumerate(STUDY_FLOORS) for room in rooms}
-    parts = path.relative_to(TUNER / "study").parts
-    for name in imports(path):
-        words = name.split(".")
-        if words[:2] == ["tuner", "study"] and words[2] != parts[0]:
-            assert floor[words[2]] < floor[parts[0]], f"{relative(path)} imports {name}"
-
-
-@pytest.mark.parametrize("path", sorted((TUNER / "report").glob("*/*.py")), ids=relative)
-def test_the_rooms_of_the_report_import_downwards(path):
-    floor = {room: number for number, rooms in enumerate(REPORT_FLOORS) for room in rooms}
-    here = path.relative_to(TUNER / "report").parts[0]
-    for name in imports(path):
-        words = name.split(".")
-        if words[:2] == ["tuner", "report"] and words[2] != here:
-            assert floor[words[2]] < floor[here], f"{relative(path)} imports {name}"
+@pytest.mark.parametrize(
+    ("house", "files", "floors"), [("study", "**/*.py", STUDY_FLOORS), ("report", "*/*.py", REPORT_FLOORS)]
+)
+def test_the_rooms_of_a_house_import_downwards(house, files, floors):
+    floor = {room: number for number, rooms in enumerate(floors) for room in rooms}
+    wrong = []
+    for path, name, said in imported(sorted((TUNER / house).glob(files))):
+        here, words = path.relative_to(TUNER / house).parts[0], name.split(".")
+        if words[:2] == ["tuner", house] and words[2] != here:
+            wrong += [said] * (floor[words[2]] >= floor[here])
+    assert wrong == []
 
 
 def test_the_rooms_of_the_study_are_few_and_small():
@@ -156,25 +164,27 @@ def test_no_two_files_import_each_other_in_a_circle():
         left = {module: below for module, below in left.items() if module not in ready}
 
 
-@pytest.mark.parametrize("path", FILES, ids=relative)
-def test_heavy_libraries_stay_in_their_place(path):
-    for name in imports(path):
+def test_heavy_libraries_stay_in_their_place():
+    wrong = []
+    for path, name, said in imported(FILES):
         homes = HOMES.get(name.split(".")[0])
-        assert homes is None or relative(path).startswith(homes), f"{relative(path)} imports {name}"
+        wrong += [said] * (homes is not None and not relative(path).startswith(homes))
+    assert wrong == []
 
 
-@pytest.mark.parametrize("path", FILES, ids=relative)
-def test_no_module_takes_another_ones_private_names(path):
-    for name in imports(path):
+def test_no_module_takes_another_ones_private_names():
+    wrong = []
+    for _, name, said in imported(FILES):
         words = name.split(".")
         private = [w for w in words[1:] if w.startswith("_") and not w.startswith("__")]
-        assert words[0] != "tuner" or not private, f"{relative(path)} imports {name}"
+        wrong += [said] * (words[0] == "tuner" and bool(private))
+    assert wrong == []
 
 
-@pytest.mark.parametrize("path", FILES, ids=relative)
-def test_files_are_short_and_hold_one_idea(path):
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
-    assert path.stem not in ("utils", "util", "helpers", "common", "misc")
+def test_files_are_short_and_hold_one_idea():
+    lengths = {relative(path): len(path.read_text(encoding="utf-8").splitlines()) for path in FILES}
+    assert {name: length for name, length in lengths.items() if length > 400} == {}
+    assert {path.stem for path in FILES} & {"utils", "util", "helpers", "common", "misc"} == set()
 
 
 #: Names of earlier layouts, metaphors for the most part; what stands for them now is in decision 0005.
@@ -184,20 +194,22 @@ GONE = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("path", FILES, ids=relative)
-def test_names_of_earlier_layouts_do_not_come_back(path):
-    words = {path.stem}
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        words |= {
-            getattr(node, key) for key in ("name", "id", "attr", "arg") if isinstance(getattr(node, key, None), str)
-        }
-    assert not words & GONE
+def test_names_of_earlier_layouts_do_not_come_back():
+    back = {}
+    for path in FILES:
+        words = {path.stem}
+        for node in nodes(path):
+            words |= {
+                getattr(node, key) for key in ("name", "id", "attr", "arg") if isinstance(getattr(node, key, None), str)
+            }
+        back[relative(path)] = words & GONE
+    assert {name: words for name, words in back.items() if words} == {}
 
 
-def unsafe_calls(source):
-    """Return what in a source could execute data: names of calls, and of arguments that open a door."""
+def unsafe_calls(tree):
+    """Return what in a source's nodes could execute data: names of calls, and of arguments that open a door."""
     found = []
-    for node in ast.walk(ast.parse(source)):
+    for node in tree:
         if not isinstance(node, ast.Call):
             continue
         name = ast.unparse(node.func)
@@ -214,9 +226,9 @@ def unsafe_calls(source):
     return found
 
 
-@pytest.mark.parametrize("path", FILES, ids=relative)
-def test_nothing_executes_data(path):
-    assert unsafe_calls(path.read_text(encoding="utf-8")) == []
+def test_nothing_executes_data():
+    found = {relative(path): unsafe_calls(nodes(path)) for path in FILES}
+    assert {name: calls for name, calls in found.items() if calls} == {}
 
 
 @pytest.mark.parametrize(
@@ -224,7 +236,7 @@ def test_nothing_executes_data(path):
     ["eval('1')", "yaml.load(f)", "np.load(f, allow_pickle=True)", "torch.load(f, weights_only=False)"],
 )
 def test_the_search_for_unsafe_calls_finds_them(line):
-    assert unsafe_calls(line)
+    assert unsafe_calls(ast.walk(ast.parse(line)))
 
 
 def test_data_has_plural_names_and_code_singular():
