@@ -34,7 +34,7 @@ def test_training_writes_model_plot_and_values(trained):
     target, shell = trained
     assert shell.code == 0, shell.err
     written = {p.name for p in target.iterdir()}
-    model = {"model.json", "weights.npz", "checkpoint.npz", "model.zip"}
+    model = {"model.json", "weights.npz", "checkpoint.npz"}
     assert written == model | {"training.html", "training.json", "config.yaml"} | BEST_FILES
     assert f"tune evaluate {target}" in shell.out
     assert shell.err.count("\n") == 3  # one line for each evaluation
@@ -138,21 +138,7 @@ def test_evaluate_repeats_itself(trained):
 def test_sb3_trains_too(in_tmp):
     shell = tune("train", "--env", "CartPole-v1", "--backend", "sb3", *SHORT, "--set", "net_arch=16", "--quiet")
     assert shell.code == 0, shell.err
-    folder = in_tmp / "runs" / "dqn-sb3-CartPole-v1-seed0"
-    assert load_model(folder).spec.hyperparameters.net_arch == (16,)
-    assert (
-        f"For Stable-Baselines3: {folder.relative_to(in_tmp)}/model.zip (stable_baselines3.DQN.load reads it)"
-        in shell.out
-    )
-
-
-def test_a_zip_never_outlives_its_model(in_tmp, monkeypatch):
-    assert tune("train", "--env", "CartPole-v1", *SHORT, "--set", "net_arch=8", "--quiet", "-o", "run").code == 0
-    assert Path("run/model.zip").is_file()
-    change = ("--set", "net_arch=8", "--set", "double_q=true")  # which Stable-Baselines3 lacks
-    shell = tune("train", "--env", "CartPole-v1", *SHORT, *change, "--quiet", "-o", "run")
-    assert shell.code == 0 and "Stable-Baselines3" not in shell.out
-    assert not Path("run/model.zip").exists()
+    assert load_model(in_tmp / "runs" / "dqn-sb3-CartPole-v1-seed0").spec.hyperparameters.net_arch == (16,)
 
 
 @pytest.mark.parametrize(

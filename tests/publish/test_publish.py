@@ -201,6 +201,7 @@ def test_what_cannot_be_published_is_said_in_a_line_and_nothing_is_written(argum
 def hub(monkeypatch, tmp_path):
     with running() as hub:
         monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", hub.url)  # read where the package is first imported
         monkeypatch.setenv("HF_TOKEN", "hf_secret")
         monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
         yield hub

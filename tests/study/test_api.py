@@ -47,7 +47,9 @@ class Listener:
 
 def test_a_study_leaves_database_report_and_export(tmp_path):
     listener = Listener()
-    result = tuner.run(tuner.StudyRecipe(**SMALL, trials=3), progress=listener, executor=FakeExecutor())
+    # Of what Stable-Baselines3 has alone: RL Zoo's form has a key for the environment.
+    recipe = tuner.StudyRecipe(**{**SMALL, "space": "classic"}, trials=3)
+    result = tuner.run(recipe, progress=listener, executor=FakeExecutor())
     assert result.ending == "done"
     assert (tmp_path / "studies" / "tuner.db").is_file()
     folder = tmp_path / "reports" / result.name

@@ -28,9 +28,6 @@ if TYPE_CHECKING:
 
 _TRAIN = "train"
 
-#: The model as Stable-Baselines3 reads it, and the statistics that belong to it.
-ZIP = ("model.zip", "vecnormalize.pkl")
-
 #: Settings of a search that a single run has too, with their own words where the search's do not fit.
 TRAIN_SETTINGS = {
     "env": "Gymnasium environment id, or module:Id",
@@ -298,10 +295,11 @@ def _train(
         why = "Interrupted" if interrupted else f"The threshold {decimal(threshold)} is reached"
         say(f"{why}: the model is that of step {last.step:,} of {spec.n_timesteps:,}.")
     say(f"Model: {folder}\nPlot: {plot}")
-    _write_zip(folder, spec, whole=not interrupted)
     module = spec.env.module or spec.env.id.rpartition(":")[0]
     named = f" --env-module {shlex.quote(module)}" if module else ""
     say(f"Next:\n  tune evaluate {folder}{named} (--best: of the best evaluation)\n  tune record {folder}{named}")
+    if spec.hyperparameters.sb3_class and not beyond_sb3(spec.hyperparameters):
+        say(f"  tune export --model {folder} (model.zip for Stable-Baselines3)")
     if checkpoint.size is not None:
         longer = "" if last.step < spec.n_timesteps else " --steps N"
         size = f"{checkpoint.size / 1e6:,.1f} MB, replay memory included"
@@ -309,25 +307,6 @@ def _train(
     if checkpoint.problem:
         say(f"--continue cannot go on from this end: {checkpoint.problem}.", stderr=True)
     return INTERRUPTED if interrupted else 0
-
-
-def _write_zip(folder: Path, spec: RunSpec, *, whole: bool) -> None:
-    """Write the model for Stable-Baselines3, too, where that has all it uses and nobody waits for the end.
-
-    A zip of the folder's model before goes in any case. Where writing fails, the model itself is no worse.
-    """
-    for name in ZIP:
-        (folder / name).unlink(missing_ok=True)
-    if not whole or not spec.hyperparameters.sb3_class or beyond_sb3(spec.hyperparameters):
-        return
-    from tuner.training.sb3.write_zip import write_zip
-
-    try:
-        written = write_zip(folder, folder / ZIP[0], spec.env.module)
-    except InputError as error:
-        say(f"{folder / ZIP[0]} was not written: {error}", stderr=True)
-    else:
-        say(f"For Stable-Baselines3: {written.path} ({written.sb3_class}.load reads it)")
 
 
 def _threshold(facts: EnvFacts, spec: RunSpec) -> float:

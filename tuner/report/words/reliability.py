@@ -9,14 +9,14 @@ from tuner.text import counted, number
 
 
 def reliability_sentence(winner: Mapping[str, Any], until: Mapping[str, Any] | None) -> list[str]:
-    """Return the worst that its seeds have shown; nothing before there is a score.
+    """Return the worst that its seeds have shown; nothing before there are two.
 
     Args:
         winner: A contestant of the evidence.
         until: ``evidence.until``.
     """
     found = winner["verdict"]["reliability"]
-    if found is None:
+    if found is None or len(winner["verdict"]["seeds"]) < 2:
         return []
     worst, seeds = found["worst"], counted(len(winner["verdict"]["seeds"]), "seed")
     how = f"scored {number(worst['score'], 3)}" if worst["score"] is not None else worst["outcome"].replace("_", " ")
