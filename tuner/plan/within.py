@@ -14,7 +14,7 @@ from tuner.contract.spec import RunId
 from tuner.durations import show_duration
 from tuner.errors import InputError
 from tuner.hyperparameters import algorithm_class
-from tuner.plan.cost import EXPECTED, time_runs, typical
+from tuner.plan.cost import EXPECTED, time_runs, typical, work
 from tuner.plan.imported import TrialsOf
 from tuner.plan.known import unread
 from tuner.plan.recipe import StudyRecipe
@@ -155,7 +155,8 @@ def _run_seconds(plan: StudyPlan, within: float) -> tuple[float, float]:
     """Return the mean seconds that a run trains and evaluates, over settings that stand for the study's proposals."""
     starts = [plan.space.resolve(start.params) for start in plan.known.starts]
     if within < SHORT_S:
-        settings = [algorithm_class(plan.algorithm)(), *starts[:1]]
+        middling = sorted(starts, key=lambda setting: work(plan, setting))[len(starts) // 2 :][:1]
+        settings = [algorithm_class(plan.algorithm)(), *middling]
     else:
         settings = starts if len(starts) >= ENOUGH_STARTS else typical(plan)
     specs = [plan.run_spec(RunId(i), setting, seed=i) for i, setting in enumerate(settings)]
