@@ -45,6 +45,7 @@ from tuner.training.tensorboard import require_tensorboard
 
 if TYPE_CHECKING:
     from tuner.study.confirm.stage import ConfirmStage
+    from tuner.study.search.several import SeveralSupervisor
 
 
 def run(
@@ -255,6 +256,16 @@ def _search(
         return supervisor.close(), None
     if executor is None:
         executor = make_executor(plan, plan.checkpoints, models)
+    ending, failure = drive(supervisor, executor, progress)
+    if ending == "done":
+        RunCheckpoints(plan.checkpoints).clear()
+    return ending, failure
+
+
+def drive(
+    supervisor: StudySupervisor | SeveralSupervisor, executor: Executor, progress: ProgressListener
+) -> tuple[Ending, StudyFailedError | None]:
+    """Let an executor train what a supervisor hands out; return how that ended, and why every trial failed or None."""
     failure: StudyFailedError | None = None
     progress.start(supervisor.snapshot())
     try:
@@ -267,8 +278,6 @@ def _search(
             ending = supervisor.close()
         finally:
             progress.finish(supervisor.snapshot())
-    if ending == "done":
-        RunCheckpoints(plan.checkpoints).clear()
     return ending, failure or supervisor.failure
 
 

@@ -16,9 +16,6 @@ from tuner.errors import InputError
 from tuner.plan.naming import file_name
 from tuner.storage_url import default_storage, mask
 
-#: Bytes of the largest report.json that is read.
-MAX_REPORT = 256 << 20
-
 
 def add_to(commands: Any) -> None:
     """Add the command."""
@@ -93,17 +90,15 @@ def _of_database(storage: str | None, reports: Path, beside: Path, *, alone: boo
 
 
 def _of_report(given: Path, beside: Path) -> dict[str, Any]:
+    from tuner.plan.imported import no_report, read_report
     from tuner.report.numbers.board import board_row
 
     path = given / "report.json" if given.is_dir() else given
     try:
-        if path.stat().st_size > MAX_REPORT:
-            raise InputError(f"{path}: is larger than {MAX_REPORT >> 20} MiB.")
-        return {**board_row(json.loads(path.read_bytes()), str(path)), **_links(path.parent, beside)}
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}.") from error
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        raise InputError(f"{path}: is not a report.json of tune.") from error
+        row = board_row(read_report(path), str(path))
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise no_report(path) from error
+    return {**row, **_links(path.parent, beside)}
 
 
 def _links(folder: Path, beside: Path) -> dict[str, str | None]:

@@ -45,9 +45,8 @@ def run_several(recipe: StudyRecipe, *, dry_run: bool) -> int:
     database = sqlite_path(plan.members[0].storage)
     if database is not None:
         database.parent.mkdir(parents=True, exist_ok=True)
-    with (
-        contextlib.ExitStack() as locks
-    ):  # until the last verdict: its runs are no study's, and nobody trains them twice
+    # Until the last verdict: its runs are no study's, and nobody trains them twice.
+    with contextlib.ExitStack() as locks:
         for one in plan.members:
             locks.enter_context(study_lock(database, one.name))
         return _run(plan, folder)
@@ -71,8 +70,9 @@ def _run(plan: SeveralPlan, folder: Path) -> int:
 
 
 def _search(plan: SeveralPlan) -> tuple[Ending, StudyFailedError | None]:
+    from tuner.api import drive
     from tuner.envs.source import source_digest
-    from tuner.execution.choose import interruptible, make_executor
+    from tuner.execution.choose import make_executor
     from tuner.study.search.provenance import provenance
     from tuner.study.search.several import open_several
 
@@ -89,19 +89,7 @@ def _search(plan: SeveralPlan) -> tuple[Ending, StudyFailedError | None]:
     supervisor = open_several(plan, story, progress)
     if supervisor.over:
         return supervisor.close(), None
-    failure: StudyFailedError | None = None
-    progress.start(supervisor.snapshot())
-    try:
-        with interruptible(supervisor):
-            make_executor(plan.members[0]).run(supervisor)
-    except StudyFailedError as error:  # workers cannot live; what has been found is reported first
-        failure = error
-    finally:
-        try:
-            ending = supervisor.close()
-        finally:
-            progress.finish(supervisor.snapshot())
-    return ending, failure or supervisor.failure
+    return drive(supervisor, make_executor(plan.members[0]), progress)
 
 
 def _write_member_reports(plan: SeveralPlan, found: Mapping[str, StudyData]) -> None:

@@ -93,24 +93,41 @@ def of_optuna(content: Mapping[str, Any], algorithm: str, trials_of: TrialsOf) -
     return settings
 
 
+def read_report(path: Path) -> Any:
+    """Return what a ``report.json`` holds: JSON, and nothing else is known of it.
+
+    Raises:
+        InputError: The file cannot be read, is too large, or is no JSON.
+    """
+    try:
+        if path.stat().st_size > MAX_REPORT:
+            raise InputError(f"{path}: is larger than {MAX_REPORT >> 20} MiB.")
+        return json.loads(path.read_bytes())
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}.") from error
+    except (ValueError, RecursionError) as error:
+        raise no_report(path) from error
+
+
+def no_report(path: Path) -> InputError:
+    """Return what is wrong with a file that is no ``report.json``."""
+    return InputError(f"{path}: is not a report.json of tune.")
+
+
 def of_report(path: Path, algorithm: str) -> dict[str, Hyperparameters]:
     """Return the setting that a study's report.json recommends, then the best others, by ``trial N``.
 
     Raises:
         InputError: The file cannot be read, is no such report, or of another algorithm, or nothing had completed.
     """
+    report = read_report(path)
     try:
-        if path.stat().st_size > MAX_REPORT:
-            raise InputError(f"{path}: is larger than {MAX_REPORT >> 20} MiB.")
-        report = json.loads(path.read_bytes())
         recipe, summary = report["study"]["recipe"], report["summary"]
         trained, chosen = str(recipe["algo"]), summary["chosen"]
         rows = [(t["score"], t["number"], t["hyperparameters"]) for t in report["trials"] if t["score"] is not None]
         rows.sort(key=lambda row: (row[1] != chosen, -float(row[0]), row[1]))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}.") from error
-    except (ValueError, LookupError, TypeError, RecursionError) as error:
-        raise InputError(f"{path}: is not a report.json of tune.") from error
+    except (ValueError, LookupError, TypeError) as error:
+        raise no_report(path) from error
     if trained != algorithm:
         raise InputError(f"{path}: is of {trained}, and --algo is {algorithm}.")
     if not rows:

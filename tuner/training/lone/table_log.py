@@ -21,6 +21,10 @@ SHOWN_NUMBERS = 100_000
 #: Most evaluations whose tables are shown.
 SHOWN_TABLES = 40
 
+#: Entries of the transition matrix that all sweeps of value iteration may read: seconds for small tables, less than a
+#: minute for the largest; where gamma is 1 there may be no end.
+MOST_WORK = 64_000_000_000
+
 #: Share of the span of true values within which two actions are equally good: rounding, no decision.
 EQUAL = 1e-9
 
@@ -69,7 +73,8 @@ class TableLog:
         if found is None or len(found.start) != len(self._values[0]):
             return None
         try:
-            true_values, q_values = value_iteration(found.model, gamma)
+            sweeps = min(100_000, MOST_WORK // found.model.successors.size)
+            true_values, q_values = value_iteration(found.model, gamma, max_sweeps=sweeps)
         except ValueError:
             return None
         counted = reachable(found.model, found.start)
