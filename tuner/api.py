@@ -35,6 +35,7 @@ from tuner.study.store.database import sqlite_path
 from tuner.study.store.identity import Watched
 from tuner.study.store.keys import RANDOM_PLAY
 from tuner.study.store.locks import Claim, advisory_lock, study_lock
+from tuner.study.upkeep.agent_zips import zips_written
 from tuner.study.upkeep.keep_agents import keep_agents, models_folder
 from tuner.study_report import ReportPaths, write_study_report
 from tuner.study_result import StudyResult
@@ -109,8 +110,9 @@ def run(
         agents = keep_agents(data.confirmation, plan.report)
         if recipe.record and ending == "done" and failure is None:
             failure = _film(plan, data, agents, progress)
-        paths = write_study_report(data, plan.storage, plan.reports, agents)
-        _tell_dashboard(data, plan.storage, progress)
+        with zips_written(plan, agents, progress.note):
+            paths = write_study_report(data, plan.storage, plan.reports, agents)
+            _tell_dashboard(data, plan.storage, progress)
     failure = failure or nothing_learned(data)
     if failure is not None:
         raise StudyFailedError(f"{failure} Report: {paths.page}")
@@ -166,8 +168,9 @@ def confirm(
         if events is not None:  # runs of others, too: what the verdict has not trained itself
             events.fill(data)
         agents = keep_agents(data.confirmation, plan.report)
-        paths = write_study_report(data, plan.storage, plan.reports, agents)
-        _tell_dashboard(data, plan.storage, progress)
+        with zips_written(plan, agents, progress.note):
+            paths = write_study_report(data, plan.storage, plan.reports, agents)
+            _tell_dashboard(data, plan.storage, progress)
     if failure is not None:
         raise StudyFailedError(f"{failure} Report: {paths.page}")
     return _result(plan, data, paths, agents, ending)

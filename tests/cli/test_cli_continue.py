@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from cli_shell import tune
 
+from tuner.cli import train_commands
 from tuner.cli.train_progress import TrainingWatch
 from tuner.training.saved.checkpoint import CHECKPOINT, load_checkpoint
 from tuner.training.saved.model_files import load_model
@@ -90,6 +91,21 @@ def test_a_thousand_steps_and_a_thousand_more_train_as_two_thousand_in_one_go(ch
     assert [p["step"] for p in two["evaluations"]] == [500, 1000, 1500, 2000]
     # Those before play episodes of their own: the last third of a run does, and 1,000 was an end.
     assert two["evaluations"][2:] == one["evaluations"][2:]
+
+
+def test_a_zip_made_in_between_changes_no_bit(in_tmp, monkeypatch):
+    """The spaces of this environment are attributes of its class: whoever seeded them would reach every instance."""
+    arguments = (*WHOLE[2:], "--env", "Easy-v0", "--env-module", str(EASY), "--set", "learning_starts=50")
+    first = (*arguments, "--steps", "400", "--evaluations", "2", "-o")
+    with monkeypatch.context() as patch:
+        patch.setattr(train_commands, "_write_zip", lambda *_: None)
+        train(*first, "one")
+        train("--continue", "one", "--steps", "800", "--quiet", "--env-module", str(EASY))
+    train(*first, "two")
+    train("--continue", "two", "--steps", "800", "--quiet", "--env-module", str(EASY))
+    assert Path("two/model.zip").is_file() and not Path("one/model.zip").exists()
+    assert_same_weights("one", "two")
+    assert log("one")["episodes"] == log("two")["episodes"]
 
 
 @pytest.mark.parametrize(

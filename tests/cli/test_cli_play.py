@@ -17,7 +17,7 @@ def dqn(in_tmp):
         "train", "--env", "CartPole-v1", "--steps", "200", "--evaluations", "1", "--eval-episodes", "1", "--quiet",
         "--set", "net_arch=8", "-o", "run",
     )  # fmt: skip
-    assert "tune export --model run" in shell.out
+    assert "For Stable-Baselines3: run/model.zip (stable_baselines3.DQN.load reads it)" in shell.out
     return Path("run")
 
 

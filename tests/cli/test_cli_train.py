@@ -34,7 +34,7 @@ def test_training_writes_model_plot_and_values(trained):
     target, shell = trained
     assert shell.code == 0, shell.err
     written = {p.name for p in target.iterdir()}
-    model = {"model.json", "weights.npz", "checkpoint.npz"}
+    model = {"model.json", "weights.npz", "checkpoint.npz", "model.zip"}
     assert written == model | {"training.html", "training.json", "config.yaml"} | BEST_FILES
     assert f"tune evaluate {target}" in shell.out
     assert shell.err.count("\n") == 3  # one line for each evaluation
@@ -138,7 +138,23 @@ def test_evaluate_repeats_itself(trained):
 def test_sb3_trains_too(in_tmp):
     shell = tune("train", "--env", "CartPole-v1", "--backend", "sb3", *SHORT, "--set", "net_arch=16", "--quiet")
     assert shell.code == 0, shell.err
-    assert load_model(in_tmp / "runs" / "dqn-sb3-CartPole-v1-seed0").spec.hyperparameters.net_arch == (16,)
+    folder = Path("runs/dqn-sb3-CartPole-v1-seed0")
+    assert load_model(folder).spec.hyperparameters.net_arch == (16,)
+    assert f"For Stable-Baselines3: {folder}/model.zip (stable_baselines3.DQN.load reads it)" in shell.out
+
+
+def test_a_zip_never_outlives_its_model(in_tmp):
+    normalized = ("--set", "net_arch=8", "--set", "normalize_observations=true")
+    shell = tune("train", "--env", "CartPole-v1", *SHORT, *normalized, "--quiet", "-o", "run")
+    assert "reads it, with vecnormalize.pkl)" in shell.out
+    assert Path("run/model.zip").is_file() and Path("run/vecnormalize.pkl").is_file()
+    change = ("--set", "net_arch=8", "--set", "double_q=true")  # which Stable-Baselines3 lacks
+    shell = tune("train", "--env", "CartPole-v1", *SHORT, *change, "--quiet", "-o", "run")
+    assert shell.code == 0
+    assert [line for line in shell.out.splitlines() if "Stable-Baselines3" in line] == [
+        "No model.zip: Stable-Baselines3's DQN has no double_q=True (--backend sb3 trains what it has)."
+    ]
+    assert not Path("run/model.zip").exists() and not Path("run/vecnormalize.pkl").exists()
 
 
 @pytest.mark.parametrize(

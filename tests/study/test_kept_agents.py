@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from saving_trainer import DeathError
+from stable_baselines3 import DQN
 from synthetic import value
 
 import tuner
@@ -35,7 +36,9 @@ from tuner.result.agents import best_and_median
 from tuner.result.confirmation import ConfirmRun, Contestant
 from tuner.result.curve import CurvePoint
 from tuner.study.reading.study import load
+from tuner.study.search.progress import NoProgress
 from tuner.study.upkeep import keep_agents as keeping_agents
+from tuner.study.upkeep.agent_zips import zips_written
 from tuner.study.upkeep.copy import copy_study
 from tuner.study.upkeep.keep_agents import keep_agents, kept_agents, models_folder
 from tuner.training import keeping
@@ -312,6 +315,47 @@ def test_a_full_disk_costs_the_agents_and_not_the_study(searched, monkeypatch):
     assert [r.curve for r in verdict] == [r.curve for r in searched[1].data.confirmation.winner.phase("verdict")]
     (line,) = agent_lines(result)
     assert line.startswith("Agents: none were kept.")
+
+
+class Notes(NoProgress):
+    def __init__(self):
+        self.lines = []
+
+    def note(self, line):
+        self.lines.append(line)
+
+
+def test_kept_agents_have_zips_that_play_as_they_do_and_go_with_them():
+    """In the space of what Stable-Baselines3 has; from a child process as from this one."""
+    result = search(space="classic")
+    zips = {place: (REPORT / "agents" / place / "model.zip") for place in ("best", "median")}
+    seen = np.random.default_rng(0).normal(size=(200, 4)).astype(np.float32)
+    for place, path in zips.items():
+        actions = DQN.load(path).predict(seen, deterministic=True)[0]
+        assert actions.tolist() == tuner.load_agent(result.agents[place].folder).act_many(list(seen)).tolist()
+        path.unlink()
+    apart = dataclasses.replace(
+        plan := plan_study(StudyRecipe(**SMALL)), recipe=dataclasses.replace(plan.recipe, executor="processes")
+    )
+    notes = Notes()
+    with zips_written(apart, result.agents, notes.note):
+        pass
+    assert all(path.is_file() for path in zips.values()) and notes.lines == []
+    written = zips["best"].stat().st_mtime_ns
+    search(space="classic")
+    assert zips["best"].stat().st_mtime_ns == written
+    (zips["best"].parent / "model.json").write_text("of another")
+    keep_agents(load("s", None).confirmation, REPORT)
+    assert zips["median"].is_file() and not zips["best"].exists()
+
+
+def test_agents_of_what_stable_baselines3_lacks_have_no_zip_and_a_line_says_so():
+    notes = Notes()
+    fixed = {"net_arch": [16], "double_q": True}
+    tuner.run(StudyRecipe(**{**SMALL, "trials": 12, "set": fixed}), executor=Executor(), progress=notes)
+    assert (REPORT / "agents/best/weights.npz").is_file() and not (REPORT / "agents/best/model.zip").exists()
+    (line,) = (line for line in notes.lines if "model.zip" in line)
+    assert line.startswith("The agents have no model.zip: Stable-Baselines3's DQN has no double_q=True")
 
 
 def test_a_search_without_a_verdict_says_that_it_has_no_agents():

@@ -7,6 +7,7 @@ import dataclasses
 import io
 import json
 import pickle
+import random
 import zipfile
 from pathlib import Path
 
@@ -142,6 +143,22 @@ def test_statistics_count_what_the_training_saw(tmp_path):
     assert around.ret_rms.count > 190
     np.testing.assert_array_equal(around.obs_rms.mean, kept["agent/normalizer/mean"])
     assert around.gamma == 0.99
+
+
+def streams():
+    """The states of the random streams that a process shares."""
+    numpy = np.random.get_state()[1].tolist()  # noqa: NPY002
+    return random.getstate(), numpy, torch.get_rng_state().tolist()
+
+
+def test_no_stream_that_others_draw_from_moves(tmp_path):
+    trained(tmp_path, spec(env="test/Pictures-v0", net_arch=(8,)))
+    assert Pictures.action_space._np_random is None, "of the class: whoever seeds it reaches every instance"
+    before = streams()
+    write_zip(tmp_path, tmp_path / "model.zip")
+    assert streams() == before
+    assert Pictures.action_space._np_random is None
+    assert DQN.load(tmp_path / "model.zip").seed == 5
 
 
 def test_without_a_checkpoint_the_target_is_the_network_and_it_is_said(tmp_path):

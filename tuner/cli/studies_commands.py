@@ -214,9 +214,10 @@ def _export_model(parsed: argparse.Namespace) -> int:
     if parsed.trial is not None or parsed.storage is not None:
         raise InputError("--trial and --storage belong to a study; --model DIR names the agent itself.")
     folder = Path(parsed.model)
+    from tuner.training.saved.model_zip import ZIP
     from tuner.training.sb3.write_zip import write_zip
 
-    written = write_zip(folder, Path(parsed.output or folder / "model.zip"), parsed.env_module, best=parsed.best)
+    written = write_zip(folder, Path(parsed.output or folder / ZIP), parsed.env_module, best=parsed.best)
     for line in written.notes:
         say(line, stderr=True)
     say(f"{written.path}: {written.sb3_class}.load reads it")

@@ -14,7 +14,7 @@ from tuner.cli.parser import add_command
 from tuner.cli.recipe_flags import add_field, over, settings
 from tuner.durable import check_writable
 from tuner.errors import InputError, StudyFailedError
-from tuner.hyperparameters import Hyperparameters, algorithm_class, beyond_sb3, field_infos, from_mapping
+from tuner.hyperparameters import Hyperparameters, algorithm_class, field_infos, from_mapping
 from tuner.plan.naming import safe_name
 from tuner.plan.recipe import flag
 
@@ -247,6 +247,7 @@ def _train(
     from tuner.report.words.in_short import nothing_learned
     from tuner.training.saved.checkpoint import TrainingCheckpoint
     from tuner.training.saved.model_files import save_model
+    from tuner.training.saved.model_zip import drop_zip
     from tuner.training.single import train_once
     from tuner.zoo.write import config_yaml
 
@@ -276,6 +277,7 @@ def _train(
     watch.end_events()
     assert watch.best is not None
     best, best_weights = watch.best
+    drop_zip(folder)
     save_model(folder, spec, watch.weights, watch.points)
     seen = [point for point in watch.points if point.step <= best.step]
     save_model(folder, spec, best_weights, seen, best=True)
@@ -295,11 +297,11 @@ def _train(
         why = "Interrupted" if interrupted else f"The threshold {decimal(threshold)} is reached"
         say(f"{why}: the model is that of step {last.step:,} of {spec.n_timesteps:,}.")
     say(f"Model: {folder}\nPlot: {plot}")
+    if not interrupted:  # nobody waits for more then
+        _write_zip(folder, spec)
     module = spec.env.module or spec.env.id.rpartition(":")[0]
     named = f" --env-module {shlex.quote(module)}" if module else ""
     say(f"Next:\n  tune evaluate {folder}{named} (--best: of the best evaluation)\n  tune record {folder}{named}")
-    if spec.hyperparameters.sb3_class and not beyond_sb3(spec.hyperparameters):
-        say(f"  tune export --model {folder} (model.zip for Stable-Baselines3)")
     if checkpoint.size is not None:
         longer = "" if last.step < spec.n_timesteps else " --steps N"
         size = f"{checkpoint.size / 1e6:,.1f} MB, replay memory included"
@@ -307,6 +309,26 @@ def _train(
     if checkpoint.problem:
         say(f"--continue cannot go on from this end: {checkpoint.problem}.", stderr=True)
     return INTERRUPTED if interrupted else 0
+
+
+def _write_zip(folder: Path, spec: RunSpec) -> None:
+    """Write the model for Stable-Baselines3, too, where that has all that it uses; the model is no worse without."""
+    from tuner.training.saved.model_zip import VECNORMALIZE, ZIP, lacking
+
+    if not spec.hyperparameters.sb3_class:
+        return
+    if lack := lacking(spec.hyperparameters):
+        say(f"No {ZIP}: {lack}.")
+        return
+    from tuner.training.sb3.write_zip import write_zip
+
+    try:
+        written = write_zip(folder, folder / ZIP, spec.env.module)
+    except InputError as error:
+        say(f"No {ZIP}: {error}", stderr=True)
+    else:
+        beside = f", with {VECNORMALIZE}" if written.statistics is not None else ""
+        say(f"For Stable-Baselines3: {written.path} ({written.sb3_class}.load reads it{beside})")
 
 
 def _threshold(facts: EnvFacts, spec: RunSpec) -> float:

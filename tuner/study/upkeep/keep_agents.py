@@ -17,6 +17,7 @@ from tuner.hyperparameters import from_mapping
 from tuner.result.agents import AGENTS, KeptAgent, Place, best_and_median
 from tuner.result.confirmation import Confirmation, ConfirmRun, Contestant
 from tuner.training.saved.model_files import MODEL, WEIGHTS, load_model
+from tuner.training.saved.model_zip import drop_zip
 
 
 def models_folder(report: Path) -> Path:
@@ -89,14 +90,19 @@ def _run_of(folder: Path, contestants: Iterable[Contestant]) -> tuple[Contestant
 
 
 def _copy(source: Path, target: Path) -> None:
-    """Copy a model in two steps; a crash in between cannot pass for a model, as each file names the other's content."""
+    """Copy a model in two steps; a crash in between cannot pass for a model, as each file names the other's content.
+
+    The zip of what was there goes first: one that is there is of the model beside it.
+    """
     target.mkdir(exist_ok=True)
+    drop_zip(target)
     for name in (WEIGHTS, MODEL):
         replace_file(target / name, (source / name).read_bytes())
 
 
 def _remove(folder: Path) -> None:
-    """Remove a model; other files stay."""
+    """Remove a model and its zip; other files stay."""
+    drop_zip(folder)
     for name in (MODEL, WEIGHTS):
         (folder / name).unlink(missing_ok=True)
     with contextlib.suppress(OSError):

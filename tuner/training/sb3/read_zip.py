@@ -25,14 +25,12 @@ from tuner.envs.spec import EnvSpec
 from tuner.errors import InputError
 from tuner.hyperparameters import DQNHyperparameters, field_infos, from_mapping
 from tuner.training.saved.model_files import MAX_BYTES, MODEL, WEIGHTS, SavedModel, in_a_line, spec_from_plain
+from tuner.training.saved.model_zip import VECNORMALIZE
 from tuner.training.saved.network_policy import STATISTICS, network_policy
 
 Array = NDArray[Any]
 
 DATA, POLICY, VERSION, ABOUT = "data", "policy.pth", "_stable_baselines3_version", "tune.json"
-
-#: Where RL Zoo and ``tune export --model`` leave the statistics of a VecNormalize.
-VECNORMALIZE = "vecnormalize.pkl"
 
 #: Prefix of the Q-network's arrays among the policy's; those of its target network have another.
 ONLINE = "q_net."

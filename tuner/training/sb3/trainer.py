@@ -71,7 +71,11 @@ class SB3Trainer:
 
 
 def build_model(
-    spec: RunSpec, resources: contextlib.ExitStack, kind: type[BaseAlgorithm] | None = None
+    spec: RunSpec,
+    resources: contextlib.ExitStack,
+    kind: type[BaseAlgorithm] | None = None,
+    *,
+    seeded: bool = True,
 ) -> BaseAlgorithm:
     """Make the environment and the model on it.
 
@@ -79,6 +83,8 @@ def build_model(
         spec: The run.
         resources: Closes the environment.
         kind: The model's class; None takes the one that a training is watched by.
+        seeded: Whether it seeds the process, the environment and its spaces. What only holds weights must not: spaces
+            may be an attribute of the environment's class, shared with one that is training.
     """
     env = make(spec.env, training=True)
     resources.callback(env.close)
@@ -87,7 +93,9 @@ def build_model(
     seen = for_sb3(env, encoder, normalizing=any(what_is_normalized(spec.hyperparameters, encoder)))
     vectorized = normalized(DummyVecEnv([lambda: Monitor(seen)]), spec.hyperparameters, encoder)
     kind = kind or model_class(spec.hyperparameters)
-    model = kind(env=vectorized, seed=spec.seed, device=spec.device, **arguments)
+    model = kind(env=vectorized, seed=spec.seed if seeded else None, device=spec.device, **arguments)
+    if not seeded:
+        return model
     # After the constructor, which seeds the environment with the model's seed.
     vectorized.seed(int(seeding.stream(spec.seed, "environment").integers(2**31)))
     return model

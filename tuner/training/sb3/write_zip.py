@@ -32,15 +32,17 @@ from tuner.durable import replace_file
 from tuner.envs.encoders import encoder_for
 from tuner.envs.make import inspect
 from tuner.errors import InputError
-from tuner.hyperparameters import DQNHyperparameters, Hyperparameters, beyond_sb3
+from tuner.hyperparameters import DQNHyperparameters
 from tuner.networks.conv import ConvLayout
 from tuner.training.saved.agent import trusted_env
 from tuner.training.saved.checkpoint import CHECKPOINT, load_checkpoint
 from tuner.training.saved.model_files import load_model, load_weights, spec_to_plain
+from tuner.training.saved.model_zip import VECNORMALIZE, lacking
 from tuner.training.saved.network_policy import STATISTICS
+from tuner.training.sb3.global_streams import global_streams_kept
 from tuner.training.sb3.inputs import SmallCNN
 from tuner.training.sb3.models import model_class
-from tuner.training.sb3.read_zip import ABOUT, VECNORMALIZE
+from tuner.training.sb3.read_zip import ABOUT
 from tuner.training.sb3.saved import SPACES
 from tuner.training.sb3.trainer import build_model
 
@@ -88,7 +90,8 @@ def write_zip(folder: Path, path: Path, env_module: str | None = None, *, best: 
 
     Target network, optimizer and the statistics' counts come from the folder's ``checkpoint.npz``, where that stands at
     the same step as the model; where a training call is due at that step, the optimizer has made it already.
-    Without, the target network is the network and the optimizer begins afresh.
+    Without, the target network is the network and the optimizer begins afresh. What trains in this process does not
+    feel it: nothing shared is seeded, no stream that others draw from moves.
 
     Args:
         folder: Holds ``model.json`` and ``weights.npz``.
@@ -102,11 +105,14 @@ def write_zip(folder: Path, path: Path, env_module: str | None = None, *, best: 
     """
     model = load_model(folder, best=best)
     hyperparameters = model.spec.hyperparameters
-    _check_known(hyperparameters, folder)
+    if lack := lacking(hyperparameters):
+        raise InputError(
+            f"{folder} cannot become a model.zip: {lack}. tune evaluate, record and load_agent read the folder itself."
+        )
     weights = load_weights(folder, best=best)
     spec = dataclasses.replace(model.spec, env=trusted_env(model.spec.env, folder, env_module), device="cpu")
     step = model.evaluations[-1].step if model.evaluations else spec.n_timesteps
-    with contextlib.ExitStack() as resources, warnings.catch_warnings():
+    with contextlib.ExitStack() as resources, warnings.catch_warnings(), global_streams_kept():
         warnings.simplefilter("ignore")  # such as of a memory that nobody fills here
         made = _empty(spec, resources)
         training = _training(folder, spec, weights, step)
@@ -121,27 +127,17 @@ def write_zip(folder: Path, path: Path, env_module: str | None = None, *, best: 
         return Written(path, hyperparameters.sb3_class, statistics, tuple(notes))
 
 
-def _check_known(hyperparameters: Hyperparameters, folder: Path) -> None:
-    if not hyperparameters.sb3_class:
-        raise InputError(
-            f"{folder} cannot become a zip of Stable-Baselines3, which has no {hyperparameters.algorithm}. "
-            "tune evaluate, record and load_agent read the folder itself."
-        )
-    if beyond := beyond_sb3(hyperparameters):
-        values = ", ".join(f"{name}={getattr(hyperparameters, name)}" for name in beyond)
-        raise InputError(
-            f"{folder} cannot become a zip of Stable-Baselines3, whose {hyperparameters.title} has no {values}. "
-            "tune evaluate, record and load_agent read the folder itself; --backend sb3 trains what it has."
-        )
-
-
 def _empty(spec: RunSpec, resources: contextlib.ExitStack) -> BaseAlgorithm:
     """Return a fresh model on its environment, its replay memory as small as can be."""
     kind = DQN if spec.algorithm == "dqn" else model_class(spec.hyperparameters)
     small: Any = {"buffer_size": 1} if hasattr(spec.hyperparameters, "buffer_size") else {}
     made = build_model(
-        dataclasses.replace(spec, hyperparameters=dataclasses.replace(spec.hyperparameters, **small)), resources, kind
+        dataclasses.replace(spec, hyperparameters=dataclasses.replace(spec.hyperparameters, **small)),
+        resources,
+        kind,
+        seeded=False,
     )
+    made.seed = spec.seed  # what it loads is seeded with
     if small:
         # As Stable-Baselines3 was told, not as it found out: what it loads finds out again.
         made.replay_buffer_class, made.replay_buffer_kwargs = None, {}  # type: ignore[attr-defined]
