@@ -27,7 +27,8 @@ ELSEWHERE = {
 
 #: Public objects, documented from their docstrings.
 REFERENCE = ("tuner.api.run", "tuner.plan.recipe.StudyRecipe", "tuner.study_result.StudyResult",
-             "tuner.training.saved.agent.load_agent", "tuner.training.saved.agent.Agent", "tuner.errors")  # fmt: skip
+             "tuner.cli.notebook.progress", "tuner.training.saved.agent.load_agent", "tuner.training.saved.agent.Agent",
+             "tuner.errors")  # fmt: skip
 
 _LINK = re.compile(r"(?<=\])\((?!\w+:|#)([^)#\s]*)(#[^)]*)?\)")
 

@@ -29,10 +29,11 @@ def zips_written(plan: StudyPlan, agents: Mapping[Place, KeptAgent], note: Calla
         note: Told why there is no zip.
     """
     folders = [agent.folder for agent in agents.values() if not (agent.folder / ZIP).exists()]
-    if not folders:
+    setting = load_model(folders[0]).spec.hyperparameters if folders else None  # one, of all of them
+    if setting is None or not setting.sb3_class:
         yield
         return
-    if lack := lacking(load_model(folders[0]).spec.hyperparameters):  # one setting's, all of them
+    if lack := lacking(setting):
         note(f"The agents have no {ZIP}: {lack}.")
         yield
         return
