@@ -38,7 +38,8 @@ docs: $(VENV)/installed  ## rewrite the tables of docs/hyperparameters.md
 package: ## wheel and sdist: built, checked, installed into clean environments; PYTHONS="python3.12 python3.13"
 	.ci/package $(PYTHONS)
 
-site: $(VENV)/installed  ## the documentation as a site, build/site/index.html
+site: $(VENV)/installed  ## the documentation as a site, build/site/index.html; with a minute's pictures where there is Chromium
+	test -e build/pictures || $(BIN)/python benchmarks/pictures.py
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build -q
 
 clean:  ## remove what the other targets made

@@ -85,6 +85,10 @@ class Tab:
                 raise TimeoutError(f"never true: {condition}")
             time.sleep(0.05)
 
+    def screen(self) -> bytes:
+        """Return what the window shows as a PNG."""
+        return base64.b64decode(self.send("Page.captureScreenshot", format="png")["data"])
+
     def photograph(self) -> bytes:
         """Return the whole page, however long, as a PNG."""
         size = self.send("Page.getLayoutMetrics")["cssContentSize"]

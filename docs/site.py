@@ -41,12 +41,21 @@ def on_files(files: Files, config: Any, **_: Any) -> Files:
     made["decisions/index.md"] = decisions()
     for place, text in made.items():
         files.append(File.generated(config, place, content=text))
+    for picture in pictures(config):
+        files.append(File.generated(config, f"pictures/{picture.name}", content=picture.read_bytes()))
     return files
 
 
-def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
+def pictures(config: Any) -> list[Path]:
+    """Return the pictures that ``benchmarks/pictures.py`` has taken; none where it has not run."""
+    return sorted((ROOT / config["extra"]["pictures"]).glob("*.png"))
+
+
+def on_page_markdown(markdown: str, page: Any, config: Any, **_: Any) -> str:
     """Lead links to where the repository's files are on the site; what is not there keeps its text alone."""
     place = page.file.src_uri
+    if place == "results.md":
+        markdown += "".join(f"\n![The {found.stem}](pictures/{found.name})\n" for found in pictures(config))
     source = ELSEWHERE.get(place, f"docs/{place}")
     there = {path: at for at, path in ELSEWHERE.items()}
 

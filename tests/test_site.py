@@ -31,8 +31,10 @@ def site(tmp_path_factory):
         from mkdocs.commands.build import build
         from mkdocs.config import load_config
 
-        folder = tmp_path_factory.mktemp("site")
-        build(load_config(str(ROOT / "mkdocs.yml"), strict=True, site_dir=str(folder)))
+        folder, pictures = tmp_path_factory.mktemp("site"), tmp_path_factory.mktemp("pictures")
+        (pictures / "dashboard.png").write_bytes(b"\x89PNG and so on")
+        extra = {"pictures": str(pictures)}
+        build(load_config(str(ROOT / "mkdocs.yml"), strict=True, site_dir=str(folder), extra=extra))
     return folder
 
 
@@ -51,6 +53,11 @@ def test_every_page_of_the_repository_is_on_the_site_and_every_link_leads_somewh
             assert target.exists(), (page, link)
             if parts.fragment and target.suffix == ".html":
                 assert parts.fragment in pages[target.relative_to(site.resolve())].places, (page, link)
+
+
+def test_pictures_that_were_taken_are_shown(site):
+    assert "pictures/dashboard.png" in Addresses((site / "results.html").read_text(encoding="utf-8")).links
+    assert (site / "pictures" / "dashboard.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_the_public_names_are_on_the_page_of_their_docstrings(site):
