@@ -1,8 +1,10 @@
 // Returns a sentence for each thing on the open page that is cut off, sticks out or lies over another.
 (() => {
   // What a reader scrolls anyway may be wider inside than out, and a dot at an end of its track hangs into the margin.
-  const mayScroll = ".table-scroll.tall, nav ul, pre, .plot-scroll:has([data-figure=parallel]), .track";
+  // A table may on a phone; that of the trials, with a column for each hyperparameter, anywhere.
   const found = new Set(), width = document.documentElement.clientWidth;
+  const tables = width < 700 ? ".table-scroll" : "#trials .table-scroll";
+  const mayScroll = `${tables}, nav ul, pre, .plot-scroll:has([data-figure=parallel]), .track`;
   const name = (e) => {
     const place = e.closest("[data-figure]")?.dataset.figure ?? e.closest("section")?.id ?? "top";
     return `${place}: <${e.tagName.toLowerCase()} class="${e.getAttribute("class") ?? ""}"> ` +

@@ -49,7 +49,7 @@ def test_the_comparison_itself_says_that_values_trained_for_less_than_they_are_m
     rows = {row["key"]: row for row in found["contestants"]}
     against = next(c for c in found["comparisons"] if c["role"] == "zoo")
     sentence = comparison_sentence(against, rows, "late")
-    assert "RL Zoo's tuned values, trained for a third of the 150,000 steps that they are meant for," in sentence
+    assert "RL Zoo's tuned values, trained for a third of the 150,000 steps they are meant for" in sentence
     assert "RL Zoo: " in in_short(short, found)[1] and " in a third of its steps" in in_short(short, found)[1]
     full = evidence(tuned_for(data, 50_000))
     assert "of its steps" not in " ".join(in_short(data, full))

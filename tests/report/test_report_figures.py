@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tuner.core.importance import Importance
 from tuner.report import figures
 from tuner.report.figures import palette
 from tuner.report.figures.base import log_ticks
@@ -97,6 +98,20 @@ def test_importance_is_sorted_and_whole(cartpole):
     assert list(bars.x) == sorted(cartpole.importance.values(), reverse=True)
     assert dict(zip(bars.y, bars.x, strict=True)) == dict(cartpole.importance)
     assert dict(zip(noise.y, noise.x, strict=True)) == {n: i.noise for n, i in cartpole.importances.items()}
+
+
+def test_the_axis_of_shares_ends_where_a_share_can(cartpole):
+    found = {"a": Importance(0.9, 0.2, 0.95, 4.5), "b": Importance(0.1, 0.0, 0.3, 0.2)}
+    least, most = figures.importance_bars(dataclasses.replace(cartpole, importances=found)).layout.xaxis.range
+    assert (least, most) == (0, pytest.approx(1.04))
+
+
+def test_a_slice_shows_the_whole_range_that_was_searched_and_a_little_air(cartpole):
+    for name, figure in figures.slices(cartpole).items():
+        axis, shown = parameter_axes(cartpole)[name], figure.layout.xaxis
+        low, high = (np.log10([axis.low, axis.high])) if axis.log else (axis.low, axis.high)
+        assert shown.range[0] < low and high < shown.range[1], name
+        assert shown.range[1] - shown.range[0] <= 2 * max(high - low, 1), name
 
 
 def test_importance_is_named_where_it_is_more_than_noise(cartpole):
@@ -239,6 +254,7 @@ def test_log_ticks_are_inside_and_in_order(low, factor):
     ticks = log_ticks(low, low * factor)
     assert ticks == sorted(ticks)
     assert all(low <= t * 1.001 and t <= low * factor * 1.001 for t in ticks)
+    assert len(ticks) > 1, "one label alone says nothing of a scale"
 
 
 @given(st.booleans(), st.floats(0, 1))

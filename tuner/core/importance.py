@@ -97,7 +97,7 @@ def importances(parameters: Mapping[str, Sequence[Regime]], scores: Array) -> di
         return {}
     mean, spread = null.mean(axis=1, keepdims=True), null.std(axis=1, keepdims=True) + 1e-12
     reach = np.quantile(((null - mean) / spread).max(axis=0), CONFIDENCE)
-    noise = (mean + reach * spread)[:, 0] / total[0]
+    noise = np.minimum((mean + reach * spread)[:, 0] / total[0], 1.0)  # it is a share, too
     tail = (1 - CONFIDENCE) / 2
     low, high = np.quantile(resampled / np.maximum(resampled.sum(axis=0), 1e-12), [tail, 1 - tail], axis=1)
     columns = zip(parameters, raw[:, 0] / total[0], low, high, noise, strict=True)

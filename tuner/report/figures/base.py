@@ -14,6 +14,9 @@ from tuner.report.figures.palette import COLOURS, SURFACE, Mark, colorscale, lig
 from tuner.report.numbers.axes import ParameterAxis
 from tuner.text import figure_text, number
 
+#: Air beyond either end of a parameter's range, as a share of it.
+AIR = 0.04
+
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 
 
@@ -34,7 +37,7 @@ def canvas(height: int = 400, *, x_title: str = "", y_title: str = "") -> go.Fig
         layout={
             "template": go.layout.Template(),
             "height": height,
-            "margin": {"l": 8, "r": 12, "t": 30, "b": 8},
+            "margin": {"l": 8, "r": 18, "t": 30, "b": 8},
             "paper_bgcolor": "rgba(0,0,0,0)",
             "plot_bgcolor": "rgba(0,0,0,0)",
             "font": {"family": FONT, "size": 12, "color": light("ink")},
@@ -54,19 +57,32 @@ def style_axis(figure: go.Figure, which: str, axis: ParameterAxis) -> None:
     if not axis.numeric:
         categories = [figure_text(text) for text in axis.categories]
         update |= {"type": "category", "categoryorder": "array", "categoryarray": categories}
+        update["range"] = [-0.5, len(categories) - 0.5]
     elif axis.log:
         values = log_ticks(axis.low, axis.high)
         update |= {"type": "log", "tickvals": values, "ticktext": [number(v, 3) for v in values], "ticks": "outside"}
+        update["range"] = _airy(math.log10(axis.low), math.log10(axis.high))
+    else:
+        update["range"] = _airy(axis.low, axis.high)
     figure.update_layout({which: update})
 
 
+def _airy(low: float, high: float) -> list[float]:
+    """Return the ends of an axis from ``low`` to ``high`` whose markers at the ends are whole."""
+    air = AIR * (high - low) if high > low else max(abs(low), 1.0) / 2
+    return [low - air, high + air]
+
+
 def log_ticks(low: float, high: float) -> list[float]:
-    """Return round values from ``low`` to ``high``: powers of ten, thirds of a decade between them on short axes."""
+    """Return values from ``low`` to ``high``, two at least where they differ: powers of ten, thirds of a decade between
+    them on short axes, and both ends where hardly any round value lies between them.
+    """
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     factors = (1.0,) if high / low >= 999 else (1.0, 3.0) if high / low >= 10 else (1.0, 2.0, 3.0, 5.0, 7.0)
-    return [
+    round_ones = [
         v for d in decades for v in (factor * 10.0**d for factor in factors) if low <= v * 1.0001 and v <= high * 1.0001
     ]
+    return round_ones if len(round_ones) > 1 else list(dict.fromkeys((low, high)))
 
 
 def threshold_line(figure: go.Figure, threshold: float | None) -> None:

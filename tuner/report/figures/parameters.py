@@ -42,7 +42,9 @@ def importance_bars(data: StudyData) -> go.Figure | None:
     )
     tick = {"symbol": "line-ns-open", "size": 18, "color": light("best"), "line": {"width": 2}}
     figure.add_trace(go.Scatter(x=series["noise"], y=names, mode="markers", marker=tick, hoverinfo="skip"))
-    figure.update_xaxes(tickformat=".0%", rangemode="tozero")
+    # No share is above the whole, whatever an older report.json says of noise.
+    far = min(max(max(share, high, noise) for _, (share, _, high, noise) in zip(names, rows, strict=True)), 1.0)
+    figure.update_xaxes(tickformat=".0%", range=[0, 1.04 * far])
     figure.update_yaxes(autorange="reversed", type="category", showgrid=False, tickfont={"color": light("ink")})
     figure.update_layout(bargap=0.35, margin={"t": 8}, showlegend=False)
     return figure

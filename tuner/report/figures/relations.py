@@ -120,7 +120,7 @@ def _parallel_axes(figure: go.Figure, data: StudyData, columns: list[int], low: 
         tickvals=columns,
         ticktext=names,
         side="bottom",
-        range=[-0.15, columns[-1] + 0.45],
+        range=[-0.15, columns[-1] + 0.6],
         fixedrange=True,
         ticks="",
         tickfont={"size": 11.5 if len(columns) <= 12 else 9.5, "color": light("ink")},

@@ -79,6 +79,8 @@ def training_metric(steps: Sequence[float], values: Sequence[float], *, may_be_l
     if may_be_log and low > 0 and high / low > 100:
         ticks = log_ticks(low, high)
         figure.update_yaxes(type="log", tickvals=ticks, ticktext=[number(t, 3) for t in ticks])
+    elif low >= 0:
+        figure.update_yaxes(rangemode="nonnegative")  # of equal values the axis would reach as far below as above
     figure.update_layout(showlegend=False, margin={"t": 8})
     return figure
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import plotly.graph_objects as go
 
-from tuner.report.figures.base import canvas, markers, star
+from tuner.report.figures.base import canvas, log_ticks, markers, star
 from tuner.report.figures.palette import SURFACE, Mark, light, mark
 from tuner.report.numbers.worth import ORIGINS, cost_series, worth_series
 from tuner.result.study import StudyData
+from tuner.text import number
 
 #: What rows are called, those without trials of the search among them.
 TITLES = {**ORIGINS, "defaults": "the algorithm's defaults"}
@@ -85,5 +86,6 @@ def score_against_cost(data: StudyData) -> go.Figure | None:
     if chosen is not None:
         figure.add_trace(star(chosen[0], chosen[1], chosen[2], hover))
     if max(series["seconds"]) > 10 * min(series["seconds"]):
-        figure.update_xaxes(type="log")
+        ticks = log_ticks(min(series["seconds"]), max(series["seconds"]))
+        figure.update_xaxes(type="log", tickvals=ticks, ticktext=[number(t, 3) for t in ticks])
     return figure

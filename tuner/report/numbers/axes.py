@@ -9,7 +9,7 @@ from typing import Any
 
 from tuner.report.numbers.once import once
 from tuner.result.study import StudyData
-from tuner.text import typed_text, value_text
+from tuner.text import number, typed_text, value_text
 
 #: Sampled names that are a transformed field: ``scale: one_minus_log`` samples ``one_minus_gamma`` on a log axis.
 ONE_MINUS = "one_minus_"
@@ -62,7 +62,8 @@ class ParameterAxis:
         if self.low == self.high:
             return [(0.5, value_text(self.low))]
         inner = self._powers() if self.log else self._fifths()
-        ends = [(0.0, value_text(self.low)), (1.0, value_text(self.high))]
+        low, high = (value_text(end) if self.known else number(end, 2) for end in (self.low, self.high))
+        ends = [(0.0, low), (1.0, high)]
         return [ends[0], *((p, t) for p, t in inner if 0.08 < p < 0.92), ends[1]]
 
     def _powers(self) -> list[tuple[float, str]]:

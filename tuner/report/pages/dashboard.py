@@ -15,10 +15,10 @@ from tuner.result.study import StudyData
 
 #: What the saved plots are called.
 TITLES = {
-    "learning-curves": "Learning curves of the search; the exported trial is marked as best",
+    "learning-curves": "Learning curves of the search,<br>the exported trial as best",
     "confirmed-learning-curves": "Learning curves on fresh seeds",
-    "confirmed-scores": "Scores on fresh seeds, with their 95 % intervals",
-    "search-and-fresh-scores": "Scores in the search beside those on fresh seeds",
+    "confirmed-scores": "Scores on fresh seeds (95 % intervals)",
+    "search-and-fresh-scores": "Scores in the search and on fresh seeds",
 }
 
 #: Of the dashboard's figures: it may be light or dark, which they are not told.
@@ -58,8 +58,9 @@ def dashboard_figures(data: StudyData) -> dict[str, go.Figure]:
             margin={"t": 78},
             legend={"y": -0.25, "yanchor": "top"},  # below the axis: a long one grows into the title
         )
-        figure.update_xaxes(gridcolor=GRID, zerolinecolor=GRID)
-        figure.update_yaxes(gridcolor=GRID, zerolinecolor=GRID)
+        figure.update_annotations(bgcolor="rgba(0, 0, 0, 0)", font_color=TEXT)
+        for update in (figure.update_xaxes, figure.update_yaxes):
+            update(gridcolor=GRID, zerolinecolor=GRID, tickfont_color=TEXT, title_font_color=TEXT)
     return figures
 
 

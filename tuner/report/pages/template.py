@@ -32,7 +32,7 @@ def render_template(template: str, figures_json: Mapping[str, Any], context: Map
         finalize=lambda value: printable(value) if type(value) is str else value,
     )
     environment.tests["grouped"] = lambda key, group: key.startswith(f"{group}-")
-    environment.filters["breakable"] = lambda name: escape(printable(name)).replace("_", Markup("_<wbr>"))
+    environment.filters["breakable"] = _breakable
     # Markup only for our own files and for JSON that cannot leave its script element.
     inlined = {
         "style": Markup((TEMPLATES / "style.css").read_text(encoding="utf-8")),
@@ -42,6 +42,11 @@ def render_template(template: str, figures_json: Mapping[str, Any], context: Map
         "twins_json": Markup(script_json(dark_twins())),
     }
     return environment.get_template(template).render({**context, **inlined})
+
+
+def _breakable(text: str) -> Markup:
+    """Return a text that may go on in a new line behind each underline and slash."""
+    return escape(printable(text)).replace("_", Markup("_<wbr>")).replace("/", Markup("/<wbr>"))
 
 
 def replace_file(path: Path, text: str) -> None:

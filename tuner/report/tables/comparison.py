@@ -36,7 +36,7 @@ def _row(
     for field in document["fields"]:
         value = setting["values"][field]
         numeric = isinstance(value, int | float) and not isinstance(value, bool)
-        cells.append(Cell(typed_text(value), value if numeric else typed_text(value)))
+        cells.append(Cell(_value_text(value, document, field), value if numeric else typed_text(value)))
     cells.append(nothing if estimate is None else _estimate(estimate))
     if found is None:
         cells += [nothing] * (4 if corrected else 3)
@@ -49,6 +49,16 @@ def _row(
     cells.append(Cell(f"{diverged['runs']} of {len(setting['outcomes'])}", diverged["share"]))
     cells.append(Cell(number(seconds["median"], 2), seconds["median"]))
     return cells
+
+
+def _value_text(value: Any, document: Mapping[str, Any], field: str) -> str:
+    """Return a setting's value with few digits, unless all are needed to tell it from another's."""
+    if not isinstance(value, float):
+        return typed_text(value)
+    short = number(value)
+    others = [s["values"][field] for s in document["settings"]]
+    alike = {other for other in others if isinstance(other, float) and number(other) == short}
+    return short if len(alike) == 1 else typed_text(value)
 
 
 def _estimate(estimate: Mapping[str, Any]) -> Cell:

@@ -29,7 +29,10 @@
   const draw = (element) => {
     const { data, layout } = prepared(element);
     // Names of columns need room: of many, the figure is wider than its card, which scrolls.
-    if (layout.meta && layout.meta.lines) element.style.minWidth = `${62 * layout.xaxis.tickvals.length}px`;
+    if (layout.meta && layout.meta.lines) {
+      const columns = layout.xaxis.tickvals.length;
+      element.style.minWidth = `${(columns <= 12 ? 80 : 62) * columns}px`;
+    }
     return window.Plotly.react(element, data, layout, { ...config, ...saved(element) }).then(() => {
       if (layout.meta && layout.meta.lines) followTrials(element, layout.meta.lines);
     });

@@ -182,15 +182,13 @@ def comparison_sentence(comparison: Mapping[str, Any], rows: Mapping[str, Any], 
     probability, difference = scores["probability"], scores["difference"]
     value = f"{number(round_like(theirs), 3)}"
     if other.get("own_steps"):
-        title = f"{title}, trained for their full {other['n_timesteps']:,} steps,"
+        title = f"{title}, trained for their full {other['n_timesteps']:,} steps"
     elif steps_text(other):
-        title = (
-            f"{title}, trained for {share_of_steps(other)} of the {other['tuned_for']:,} steps that they are meant for,"
-        )
+        title = f"{title}, trained for {share_of_steps(other)} of the {other['tuned_for']:,} steps they are meant for"
     if comparison["sequence"] is not None:
         return sequence_sentence(title, value, comparison["sequence"])
     if scores["result"] == "tie":
-        return f"It ties with {title.rstrip(',')}: every run of both scores {value}."
+        return f"It ties with {title}: every run of both scores {value}."
     chance = f"probability {probability_text(probability)}"
     gap = f"difference {number(round_like(difference['value']), 3)}, {range_text(difference)}"
     if scores["result"] == "better":
