@@ -15,6 +15,7 @@ SHORT = {
     "replay": (),
     "evaluate": ("--episodes", "2"),
     "paper": (),
+    "publish": ("--episodes", "2"),
 }  # fmt: skip
 
 #: Fitted Q-iteration counts iterations, each a regression.

@@ -126,7 +126,7 @@ def test_the_cards_head_is_what_huggingface_sb3_writes(in_tmp):
     from huggingface_hub import ModelCard
 
     card = Card(
-        env="CartPole-v1", zoo_algorithm="dqn", sb3_class="DQN", library="stable_baselines3", file="dqn.zip",
+        env="CartPole-v1", zoo_algorithm="dqn", title="DQN", library="stable_baselines3", file="dqn.zip", lack="",
         repository="me/pole", mean=481.234, std=3.5, episodes=10, first_seed=0, config={}, about={}, verdict=(),
         evidence=None, command="", notes=(), film=False,
     )  # fmt: skip
@@ -174,6 +174,50 @@ def test_what_is_published_again_replaces_what_was_there_and_nothing_of_others(i
     assert sorted(path.name for path in in_tmp.iterdir()) == ["agent", "hub"]
 
 
+NATIVE = {"README.md", "model.json", "weights.npz", "config.yaml", "results.json", ".gitattributes"}
+
+
+def test_what_stable_baselines3_lacks_is_published_as_load_agent_reads_it(in_tmp, no_film):
+    agent = make_agent(double_q=True, learning_rate=0.002)
+    shell = publish("agent", "--episodes", "5", "-o", "hub")
+    assert "No zip: Stable-Baselines3's DQN has no double_q=True" in shell.err
+    assert {path.name for path in (in_tmp / "hub").iterdir()} == NATIVE
+    observations = np.random.default_rng(0).normal(size=(200, 4)).astype(np.float32)
+    again = tuner.load_agent("hub")
+    assert again.act_many(observations).tolist() == agent.act_many(observations).tolist()
+    assert json.loads((in_tmp / "hub" / "results.json").read_text())["mean_reward"] == np.mean(again.evaluate(5, 0)[0])
+    card = (in_tmp / "hub" / "README.md").read_text()
+    assert "There is no zip for Stable-Baselines3: Stable-Baselines3's DQN has no double_q=True" in card
+    compile(re.search(r"```python\n(.*?)```", card, re.S).group(1), "the card's", "exec")
+    assert "tuner.load_agent(" in card and "rl_zoo3" not in card
+    assert head("hub")["library_name"] == "tune"
+    shell = tune("train", "--env", "CartPole-v1", "--config", "hub/config.yaml", "--steps", "50", "--quiet", "-o", "b")
+    assert shell.code == 0, shell.err
+    assert tuner.load_agent("b").hyperparameters == agent.hyperparameters
+
+
+def test_the_best_agent_without_a_zip_is_the_one_of_the_best_evaluation(in_tmp, no_film):
+    make_agent(double_q=True)
+    Path("agent/best_model.json").write_text(Path("agent/model.json").read_text())
+    make_agent("other", seed=9, double_q=True)
+    for name in ("model.json", "weights.npz"):
+        Path(f"other/{name}").rename(f"agent/best_{name}")
+    publish("agent", "--best", "--episodes", "1", "-o", "hub")
+    assert Path("hub/weights.npz").read_bytes() == Path("agent/best_weights.npz").read_bytes()
+    assert Path("hub/weights.npz").read_bytes() != Path("agent/weights.npz").read_bytes()
+    tuner.load_agent("hub")
+
+
+def test_one_kind_of_folder_published_over_the_other_leaves_nothing_of_it(in_tmp, no_film):
+    make_agent(normalize_observations=True)
+    make_agent("double", double_q=True)
+    for agent, files in (("agent", EXPECTED | {"vec_normalize.pkl"}), ("double", NATIVE), ("agent", EXPECTED)):
+        if files == EXPECTED:
+            make_agent()
+        publish(agent, "--episodes", "1", "-o", "hub")
+        assert {path.name for path in (in_tmp / "hub").iterdir()} == files
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -184,7 +228,7 @@ def test_what_is_published_again_replaces_what_was_there_and_nothing_of_others(i
         (("agent", "--push", "me/../x"), "--push must be USER/NAME"),
         (("agent", "--episodes", "0"), "--episodes must be"),
         (("agent", "-o", "agent/model.json"), "agent/model.json"),
-        (("double", "-o", "a/b/c"), "has no double_q=True"),
+        (("double", "-o", "agent"), "-o agent is the folder of an agent"),
     ],
 )
 def test_what_cannot_be_published_is_said_in_a_line_and_nothing_is_written(arguments, says, in_tmp, no_film):

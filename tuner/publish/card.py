@@ -19,28 +19,30 @@ class Card:
     Attributes:
         env: Environment id, as gymnasium.make takes it.
         zoo_algorithm: What RL Zoo calls the algorithm.
-        sb3_class: Stable-Baselines3's class of it.
+        title: Stable-Baselines3's class of it, else what the algorithm is called.
         library: ``stable_baselines3`` or ``sb3_contrib``.
-        file: Name of the zip.
+        file: Name of the zip; empty without one.
+        lack: Why there is none.
         repository: ``USER/NAME``, or a stand-in for it.
         mean: Mean return over the episodes.
         std: Their standard deviation.
         episodes: How many were played.
         first_seed: The first was reset with it, the next with one more, and so on.
-        config: The settings in RL Zoo's form.
+        config: The settings in RL Zoo's form, without a zip in that of ``tune train --config``.
         about: What trained it: backend, seed, steps, versions.
         verdict: What the study's confirm stage says, a sentence each; empty without a study.
         evidence: Its numbers; None without.
         command: The command that repeats the study; empty without one.
-        notes: What a reader of the zip has to know.
+        notes: What a reader of the files has to know.
         film: Whether there is one.
     """
 
     env: str
     zoo_algorithm: str
-    sb3_class: str
+    title: str
     library: str
     file: str
+    lack: str
     repository: str
     mean: float
     std: float
@@ -58,12 +60,13 @@ class Card:
 def metadata(card: Card) -> dict[str, Any]:
     """Return the head of the card, which the Hub reads."""
     metric = {"type": "mean_reward", "name": "mean_reward", "value": result(card), "verified": False}
+    library = "stable-baselines3" if card.file else "tune"
     return {
-        "library_name": "stable-baselines3",
-        "tags": [card.env, "deep-reinforcement-learning", "reinforcement-learning", "stable-baselines3"],
+        "library_name": library,
+        "tags": [card.env, "deep-reinforcement-learning", "reinforcement-learning", library],
         "model-index": [
             {
-                "name": card.sb3_class,
+                "name": card.title,
                 "results": [
                     {
                         "task": {"type": "reinforcement-learning", "name": "reinforcement-learning"},
@@ -86,7 +89,7 @@ def readme(card: Card) -> str:
     head = yaml.safe_dump(metadata(card), sort_keys=False, allow_unicode=False)
     film = "![A game](replay.mp4)\n\n" if card.film else ""
     parts = [
-        f"# {card.sb3_class} playing {_code(card.env)}\n\n{film}"
+        f"# {card.title} playing {_code(card.env)}\n\n{film}"
         f"Mean return **{result(card)}** (standard deviation) over {card.episodes} greedy episodes of this very agent, "
         f"reset with seeds {card.first_seed} to {card.first_seed + card.episodes - 1}, which its training never saw.",
         "## How far it can be trusted\n\n" + _trust(card),
@@ -120,22 +123,40 @@ def _trust(card: Card) -> str:
 
 
 def _use(card: Card) -> str:
+    said = "\n".join(f"- {note}" for note in card.notes)
+    return f"{_use_zip(card) if card.file else _use_folder(card)}\n\n{said}".rstrip()
+
+
+def _use_folder(card: Card) -> str:
+    code = (
+        "import tuner\nfrom huggingface_hub import snapshot_download\n\n"
+        f'agent = tuner.load_agent(snapshot_download("{card.repository}"))  # or where the folder lies\n'
+        "action = agent.act(observation)"
+    )
+    shell = f"tune evaluate FOLDER\ntune train --env {card.env} --config FOLDER/config.yaml  # the same setting again"
+    return (
+        f"{_block('python', code)}\n\n{_block('bash', shell)}\n\n"
+        f"There is no zip for Stable-Baselines3: {card.lack}. `model.json` and `weights.npz` are the agent as "
+        "`tune` saves it, plain data: loading them runs no code."
+    )
+
+
+def _use_zip(card: Card) -> str:
     owner, _, name = card.repository.partition("/")
     plain = "" if name == card.file.removesuffix(".zip") else f" --repo-name {name}"
     small = ", buffer_size=1" if "buffer_size" in card.config else ""  # it is not to train
     of = f"--algo {card.zoo_algorithm} --env {card.env}"
     sb3 = (
-        f"from huggingface_sb3 import load_from_hub\nfrom {card.library} import {card.sb3_class}\n\n"
+        f"from huggingface_sb3 import load_from_hub\nfrom {card.library} import {card.title}\n\n"
         f'path = load_from_hub("{card.repository}", "{card.file}")\n'
-        f"model = {card.sb3_class}.load(path{small})"
+        f"model = {card.title}.load(path{small})"
     )
     zoo = f"python -m rl_zoo3.load_from_hub {of} -orga {owner}{plain} -f logs\npython -m rl_zoo3.enjoy {of} -f logs"
-    said = "\n".join(f"- {note}" for note in card.notes)
     return (
         f"{_block('python', sb3)}\n\nWith RL Zoo:\n\n{_block('bash', zoo)}\n\n"
         "Both ask for `TRUST_REMOTE_CODE=True`: Stable-Baselines3 unpickles what it loads. "
-        f"`config.yml` trains the same setting again.\n\n{said}"
-    ).rstrip()
+        "`config.yml` trains the same setting again."
+    )
 
 
 def _made(card: Card) -> str:
