@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ from tuner.errors import InputError, StudyFailedError, TunerError
 from tuner.execution.choose import interruptible, make_executor, with_workers
 from tuner.hyperparameters import from_mapping
 from tuner.plan.cost import refuse_what_cannot_fit
-from tuner.plan.naming import confirm_name, study_name
+from tuner.plan.naming import confirm_name, file_name, study_name
 from tuner.plan.recipe import StudyRecipe
 from tuner.plan.resolve import StudyPlan, plan_study
 from tuner.plan.stored import plan_again
@@ -26,7 +27,7 @@ from tuner.study.reading.foreign import best_trials
 from tuner.study.reading.study import load
 from tuner.study.search.open_study import open_study, stored_progress
 from tuner.study.search.outcomes import nothing_learned
-from tuner.study.search.progress import NoProgress, ProgressListener
+from tuner.study.search.progress import NoProgress, ProgressListener, warn
 from tuner.study.search.provenance import provenance
 from tuner.study.search.run_events import RunEvents
 from tuner.study.search.supervisor import Ending, StudySupervisor
@@ -42,7 +43,7 @@ from tuner.study_result import StudyResult
 from tuner.text import counted
 from tuner.training.run_checkpoint import RunCheckpoints
 from tuner.training.saved.film import check_can_be_filmed
-from tuner.training.tensorboard import require_tensorboard
+from tuner.training.tensorboard import check_events
 
 if TYPE_CHECKING:
     from tuner.study.confirm.stage import ConfirmStage
@@ -110,7 +111,7 @@ def run(
         agents = keep_agents(data.confirmation, plan.report)
         if recipe.record and ending == "done" and failure is None:
             failure = _film(plan, data, agents, progress)
-        with zips_written(plan, agents, progress.note):
+        with zips_written(plan, agents, progress):
             paths = write_study_report(data, plan.storage, plan.reports, agents)
             _tell_dashboard(data, plan.storage, progress)
     failure = failure or nothing_learned(data)
@@ -168,7 +169,7 @@ def confirm(
         if events is not None:  # runs of others, too: what the verdict has not trained itself
             events.fill(data)
         agents = keep_agents(data.confirmation, plan.report)
-        with zips_written(plan, agents, progress.note):
+        with zips_written(plan, agents, progress):
             paths = write_study_report(data, plan.storage, plan.reports, agents)
             _tell_dashboard(data, plan.storage, progress)
     if failure is not None:
@@ -184,7 +185,7 @@ def _tell_dashboard(data: StudyData, storage: str, progress: ProgressListener) -
     try:
         save_to_dashboard(data.name, storage, dashboard_note(data), dashboard_figures(data))
     except TunerError as error:
-        progress.note(f"The note for optuna-dashboard could not be saved: {error}")
+        warn(progress, f"The note for optuna-dashboard could not be saved: {error}")
 
 
 def _lock_database(plan: StudyPlan) -> Path | None:
@@ -204,10 +205,9 @@ def _events(plan: StudyPlan, progress: ProgressListener) -> RunEvents | None:
     """Return what writes event files, where they are asked for and can be written."""
     if plan.recipe.tensorboard is None:
         return None
-    require_tensorboard()
     folder = Path(plan.recipe.tensorboard)
-    check_writable(folder, f"--tensorboard {folder}")
-    return RunEvents(folder, plan.name, progress.note)
+    check_events(folder / file_name(plan.name), folder)
+    return RunEvents(folder, plan.name, functools.partial(warn, progress))
 
 
 def _supervise(

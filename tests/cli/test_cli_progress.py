@@ -2,6 +2,8 @@
 
 import dataclasses
 import io
+import subprocess
+import sys
 
 import pytest
 from rich.console import Console
@@ -95,6 +97,16 @@ def test_an_algorithm_that_counts_iterations_says_so():
 
 def test_quiet_shows_nothing():
     assert isinstance(progress_view(quiet=True), NoProgress)
+
+
+def test_a_warning_is_seen_even_when_quiet_and_once():
+    """By the handler that logging itself has where a program sets up none."""
+    code = "from tuner.cli.progress import progress_view\nfrom tuner.study.search.progress import warn\n"
+    code += "view = progress_view(quiet={quiet})\nview.note('a note')\nwarn(view, 'lost')"
+    for quiet, said in ((True, "lost\n"), (False, "a note\nlost\n")):
+        command = [sys.executable, "-c", code.format(quiet=quiet)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert (done.stdout, done.stderr) == ("", said)
 
 
 def test_the_live_view_leaves_its_end_on_the_screen():

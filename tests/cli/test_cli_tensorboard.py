@@ -90,5 +90,7 @@ def test_a_folder_that_is_a_file_ends_it_before_anything_is_written(command, in_
     (in_tmp / "events").write_text("a file")
     shell = tune(*command, "--tensorboard", "events")
     assert shell.code == 2
-    assert shell.err.splitlines()[-1].endswith("--tensorboard events cannot be used: events may not be written.")
+    last = shell.err.splitlines()[-1]
+    assert last.startswith("tune: error: --tensorboard events cannot be used: ")
+    assert last.endswith("/events may not be written.")
     assert [path.name for path in in_tmp.iterdir()] == ["events"]

@@ -338,7 +338,7 @@ def test_kept_agents_have_zips_that_play_as_they_do_and_go_with_them():
         plan := plan_study(StudyRecipe(**SMALL)), recipe=dataclasses.replace(plan.recipe, executor="processes")
     )
     notes = Notes()
-    with zips_written(apart, result.agents, notes.note):
+    with zips_written(apart, result.agents, notes):
         pass
     assert all(path.is_file() for path in zips.values()) and notes.lines == []
     written = zips["best"].stat().st_mtime_ns

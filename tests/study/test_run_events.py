@@ -5,6 +5,7 @@ import errno
 import sys
 
 import pytest
+from cli.cli_shell import tune
 from event_files import Events
 from study_fakes import FakeExecutor
 from tensorboard.plugins.hparams.api_pb2 import STATUS_FAILURE, STATUS_SUCCESS
@@ -153,7 +154,9 @@ def test_a_folder_that_cannot_be_one_is_found_before_anything_is_written(in_tmp)
     assert [path.name for path in in_tmp.iterdir()] == ["events"]
 
 
-def test_a_full_disk_is_said_once_and_the_study_goes_on(in_tmp, monkeypatch):
+@pytest.fixture
+def full_after_five(monkeypatch):
+    """The disk takes five records and no more; returns a list with an item for each attempt."""
     write, count = EventFolder._write, []
 
     def full(self, event):
@@ -163,13 +166,38 @@ def test_a_full_disk_is_said_once_and_the_study_goes_on(in_tmp, monkeypatch):
         write(self, event)
 
     monkeypatch.setattr(EventFolder, "_write", full)
+    return count
+
+
+REFUSED = "--tensorboard events: No space left on device. No more is written there; the training goes on."
+
+
+def test_a_full_disk_is_said_once_and_the_study_goes_on(full_after_five):
     said, listener = [], NoProgress()
     listener.note = said.append
     result = tuner.run(RECIPE, executor=FakeExecutor(), progress=listener)
     assert result.data.count("completed") == 4
     refused = [line for line in said if "No space left" in line]
-    assert refused == ["--tensorboard events: No space left on device. No more is written there; the training goes on."]
-    assert len(count) == 6
+    assert refused == [REFUSED]
+    assert len(full_after_five) == 6
+
+
+def test_a_full_disk_is_said_where_nothing_else_is(full_after_five, caplog):
+    assert tuner.run(RECIPE, executor=FakeExecutor()).ending == "done"
+    assert [line for line in caplog.messages if "No space left" in line] == [REFUSED]
+
+
+@pytest.mark.parametrize("command", [("train", "--steps", "100"), ("--trials", "1", "--steps", "100")])
+def test_a_folder_that_takes_no_file_ends_it_before_anything_is_written(command, in_tmp, monkeypatch):
+    def full(**_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("tuner.training.tensorboard.tempfile.TemporaryFile", full)
+    shell = tune(*command, "--env", "CartPole-v1", "--tensorboard", "events", "--quiet")
+    assert shell.code == 2
+    assert shell.err.startswith("tune: error: --tensorboard events cannot be used: ") and shell.err.count("\n") == 1
+    assert "takes no file (No space left on device)" in shell.err
+    assert not list(in_tmp.iterdir())
 
 
 def test_where_event_files_go_is_free_on_resume(in_tmp):

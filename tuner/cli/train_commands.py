@@ -130,11 +130,11 @@ def _events_folder(model: Path, asked: str | None) -> Path | None:
     """Return where a training's event files go, or None; it can be written."""
     if asked is None:
         return None
-    from tuner.training.tensorboard import require_tensorboard
+    from tuner.training.tensorboard import check_events
 
-    require_tensorboard()
-    check_writable(Path(asked), f"--tensorboard {asked}")
-    return Path(asked) / model.absolute().name
+    folder = Path(asked) / model.absolute().name
+    check_events(folder, Path(asked))
+    return folder
 
 
 def plan_training(asked: dict[str, Any], config_file: str | None) -> tuple[StudyPlan, Hyperparameters]:

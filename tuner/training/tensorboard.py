@@ -9,11 +9,14 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from tuner.durable import check_writable
+from tuner.errors import InputError
 from tuner.optional import require
 
 #: What :attr:`~tuner.contract.outcome.EvalPoint.metrics` are called; Stable-Baselines3 has no name for the Q-value.
@@ -32,13 +35,29 @@ FILES = "events.out.tfevents.*.tune"
 _TAIL = 512
 
 
-def require_tensorboard() -> None:
-    """Find out that event files can be written.
+def check_events(folder: Path, asked: Path) -> None:
+    """Find out before any work that event files can be written.
+
+    Args:
+        folder: Of a study or a training; need not be there yet.
+        asked: What ``--tensorboard`` names.
 
     Raises:
         MissingExtraError: The package is not installed.
+        InputError: The folder cannot be made or written.
     """
     require("tensorboard", purpose="--tensorboard", extra="tensorboard")
+    check_writable(folder, f"--tensorboard {asked}")
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    try:
+        with tempfile.TemporaryFile(dir=there) as file:  # permissions say nothing to root, nor of a full disk
+            file.write(bytes(4096))
+            file.flush()
+    except OSError as error:
+        raise InputError(
+            f"--tensorboard {asked} cannot be used: {there} takes no file ({error.strerror or error}). Choose another "
+            "folder."
+        ) from error
 
 
 class EventFolder:

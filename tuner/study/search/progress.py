@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -9,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from tuner.contract.objective import rank
+from tuner.text import printable
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,7 @@ class ProgressListener(Protocol):
 
 
 class NoProgress:
-    """Draws nothing: ``--quiet`` and the Python API's default."""
+    """Draws nothing: ``--quiet`` and the Python API's default; see :func:`warn`."""
 
     def start(self, snapshot: Snapshot) -> None:
         """Do nothing."""
@@ -130,6 +132,13 @@ class NoProgress:
 
     def finish(self, snapshot: Snapshot) -> None:
         """Do nothing."""
+
+
+def warn(listener: ProgressListener, line: str) -> None:
+    """Say a line that has to be seen even where nothing is drawn: results go elsewhere than was asked, or nowhere."""
+    listener.note(line)
+    if isinstance(listener, NoProgress):
+        logging.getLogger("tuner").warning(printable(line))  # on stderr, unless the program says otherwise
 
 
 #: Part of the time that may go into looking at the study in order to draw it.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -25,7 +26,7 @@ from tuner.study.search import outcomes
 from tuner.study.search.ledger import Ledger
 from tuner.study.search.open_trials import OpenTrial, OpenTrials, Run
 from tuner.study.search.outage import Outage
-from tuner.study.search.progress import NoProgress, PacedDrawing, ProgressListener, Snapshot
+from tuner.study.search.progress import NoProgress, PacedDrawing, ProgressListener, Snapshot, warn
 from tuner.study.search.run_events import RunEvents
 from tuner.study.search.tally import Tally
 from tuner.study.search.trial import Settled
@@ -69,7 +70,7 @@ class StudySupervisor:
         self._clock = clock
         self._start = clock()
         self._open = OpenTrials()
-        self._outage = Outage(clock, self._progress.note)
+        self._outage = Outage(clock, functools.partial(warn, self._progress))
         self._tally = Tally(settled, plan.trials)
         self._steps = 0
         self._began: dict[RunId, float] = {}

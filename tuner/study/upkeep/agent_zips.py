@@ -7,26 +7,27 @@ seconds. With the inline executor the environment may be known in this process a
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from tuner.envs.child import call_in_child
 from tuner.errors import TunerError
 from tuner.plan.resolve import StudyPlan
 from tuner.result.agents import KeptAgent, Place
+from tuner.study.search.progress import ProgressListener, warn
 from tuner.training.saved.model_files import load_model
 from tuner.training.saved.model_zip import ZIP, lacking
 from tuner.training.sb3.zips import write_zips
 
 
 @contextlib.contextmanager
-def zips_written(plan: StudyPlan, agents: Mapping[Place, KeptAgent], note: Callable[[str], None]) -> Iterator[None]:
+def zips_written(plan: StudyPlan, agents: Mapping[Place, KeptAgent], progress: ProgressListener) -> Iterator[None]:
     """Write the zips that are not there yet; on leaving they are, or it has been said why not.
 
     Args:
         plan: The study.
         agents: Its kept agents; where one is replaced, its zip goes with it.
-        note: Told why there is no zip.
+        progress: Told why there is no zip.
     """
     folders = [agent.folder for agent in agents.values() if not (agent.folder / ZIP).exists()]
     setting = load_model(folders[0]).spec.hyperparameters if folders else None  # one, of all of them
@@ -34,7 +35,7 @@ def zips_written(plan: StudyPlan, agents: Mapping[Place, KeptAgent], note: Calla
         yield
         return
     if lack := lacking(setting):
-        note(f"The agents have no {ZIP}: {lack}.")
+        progress.note(f"The agents have no {ZIP}: {lack}.")
         yield
         return
     module = plan.env.module
@@ -52,4 +53,4 @@ def zips_written(plan: StudyPlan, agents: Mapping[Place, KeptAgent], note: Calla
             except TunerError as error:
                 problems = [str(error)]
     for problem in problems:
-        note(f"No {ZIP}: {problem}")
+        warn(progress, f"No {ZIP}: {problem}")
