@@ -2,12 +2,12 @@
 
     python benchmarks/worst_quarter.py FOLDER [--studies 6] [--seeds 50] [--workers 1]
 
-Studies on CartPole and MountainCar at cheap budgets, in turn: short runs of small networks, few updates, and three times
-the search's steps for the confirm stage, where alone the two differ. `worst` searches by `late`, so that both objectives have
-one search, and the confirm stage of the second goes on with the runs of the first: what differs is who is dropped, how
-many select seeds that takes and who wins. Both exports train again on the same seeds, which no study has used; where
-both objectives choose one setting, the difference is 0. Printed for each study and as a mean over studies with its 95 %
-interval (t). A study that has ended is kept in FOLDER, and the same command carries on.
+Studies on CartPole and MountainCar at cheap budgets, in turn: short runs of small networks, few updates, and for the
+confirm stage, where alone the two differ, three times the search's steps. `worst` searches by `late`, so that both
+objectives have one search, and the confirm stage of the second goes on with the runs of the first: what differs is who
+is dropped, how many select seeds that takes and who wins. Both exports train again on the same seeds, which no study
+has used; where both objectives choose one setting, the difference is 0. Printed for each study and as a mean over
+studies with its 95 % interval (t). A study that has ended is kept in FOLDER, and the same command carries on.
 """
 
 from __future__ import annotations
