@@ -51,7 +51,7 @@ def paired_specs(plan: StudyPlan, settings: Sequence[Hyperparameters], seeds: in
 
 
 def train_missing(
-    name: str, plan: StudyPlan, every: Sequence[Sequence[RunSpec]], folder: Path
+    name: str, plan: StudyPlan, every: Sequence[Sequence[RunSpec]], folder: Path, models: Path | None = None
 ) -> list[list[ConfirmRun]] | None:
     """Return the runs of each setting in order of seeds, training those that the folder does not hold in one batch.
 
@@ -62,6 +62,7 @@ def train_missing(
         plan: Who trains, and with how many workers.
         every: For each setting its runs, with distinct ids.
         folder: Where :data:`RUNS` is.
+        models: Folder for the models of runs that say ``keep``; None where none does.
 
     Returns:
         None when interrupted.
@@ -93,7 +94,7 @@ def train_missing(
         progress.start()
         try:
             with interruptible(batch):
-                make_executor(plan).run(batch)
+                make_executor(plan, models=models if any(s.keep for s in missing) else None).run(batch)
         finally:
             progress.finish()
         if batch.interrupted:

@@ -13,6 +13,7 @@ from tuner.cli.console import INTERRUPTED, say
 from tuner.cli.paired_runs import paired_specs, train_missing
 from tuner.cli.parser import add_command, whole_number
 from tuner.cli.recipe_flags import add_field, settings
+from tuner.cli.sweep_tables import TABLES, first_tables, keep_first
 from tuner.cli.train_commands import plan_runs, read_values
 from tuner.cli.vary import check_count, read_vary, varied
 from tuner.durable import check_writable
@@ -97,8 +98,8 @@ def compare_settings(
     folder = Path(output) if output is not None else Path("reports") / _folder(name, plan, values or every)
     check_writable(folder, f"-o {folder}")
     folder.mkdir(parents=True, exist_ok=True)
-    specs = paired_specs(plan, list(every.values()), seeds)
-    done = train_missing(name, plan, specs, folder)
+    specs = keep_first(plan, paired_specs(plan, list(every.values()), seeds))
+    done = train_missing(name, plan, specs, folder, folder.absolute() / TABLES)
     if done is None:
         say("Interrupted; the same command carries on.", stderr=True)
         return INTERRUPTED
@@ -118,6 +119,7 @@ def compare_settings(
         {label: hyperparameters.to_mapping() for label, hyperparameters in every.items()},
         dict(zip(every, done, strict=True)),
         vary=values,
+        tables=first_tables(plan, specs, folder),
         provenance=provenance(numeric_path=plan.numeric_path),
     )
     written = write_settings(document, folder, page)

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from tuner.report.numbers.comparison import OBJECTIVES, against_first, return_range, setting_numbers
 from tuner.report.pages.setting_figures import comparison_sections, sweep_sections
 from tuner.report.pages.template import render_template, replace_file
+from tuner.report.pages.value_maps import value_multiples
 from tuner.report.tables.comparison import settings_columns, settings_markdown, settings_rows
 from tuner.report.tables.trials import provenance_rows
 from tuner.report.words.comparison import settings_words
@@ -36,6 +37,7 @@ def settings_document(
     *,
     vary: Mapping[str, Sequence[Any]],
     provenance: Mapping[str, Any],
+    tables: Sequence[Mapping[str, Any] | None] = (),
 ) -> dict[str, Any]:
     """Return settings side by side as plain data; its keys are in ``docs/report-schema.md``.
 
@@ -46,11 +48,16 @@ def settings_document(
         runs: Label to its runs, in the order of seeds.
         vary: Fields that the settings are the values of, the product of two; empty where files gave them.
         provenance: Versions and hardware.
+        tables: For each setting the table that its first seed has learned, as
+            :func:`tuner.training.lone.table_log.tables_beside_truth` returns it; empty without.
     """
     every = list(settings.values())
     fields = list(vary) or [name for name in every[0] if any(s[name] != every[0][name] for s in every)]
     numbers = setting_numbers({label: runs[label] for label in settings})
     rows = [{"values": {name: settings[s["label"]][name] for name in fields}, **s} for s in numbers]
+    for row, table in zip(rows, tables, strict=bool(tables)):
+        if table is not None:
+            row["table"] = table
     document: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "written": datetime.now(UTC),
@@ -103,6 +110,7 @@ def render_settings(document: Mapping[str, Any], page: Page) -> str:
             "rows": settings_rows(document, OBJECTIVE),
             "markdown": settings_markdown(document, OBJECTIVE),
             "page": page,
+            "maps": value_multiples(settings),
             "hyperparameter_rows": provenance_rows(run["hyperparameters"]),
             "provenance_rows": provenance_rows({**run["evaluation"], **document["provenance"]}),
         },

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from markupsafe import Markup
+
 from tuner.report.figures.palette import RAMP
+from tuner.report.pages.template import script_json
+from tuner.text import number
 
 #: Curves of how near a table is to the truth: key of ``training.json``'s ``table`` to the figure's title.
 TABLE_CURVES = {
@@ -38,6 +42,42 @@ def value_maps(table: Mapping[str, Any]) -> dict[str, Any]:
         "high": max(ends),
         "ramps": RAMP,
     }
+
+
+def value_multiples(settings: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """Return what is drawn of the last tables of several settings, each with the same colours; None without a table.
+
+    ``captions`` of the maps (what each is, how near the truth) and ``json``: what :func:`value_maps` has but for the
+    tables themselves, and ``panels``, one for each map: ``label``, ``values`` and ``actions`` (a list for each state).
+    The truth comes last where it is the same for all: gammas may differ.
+    """
+    shown = [s for s in settings if s.get("table") is not None]
+    if not shown:
+        return None
+    tables = [s["table"] for s in shown]
+    drawn = [value_maps(table) for table in tables]
+    panels = [_panel(s["label"], t["values"][-1], [[a] if a >= 0 else [] for a in t["actions"][-1]])
+              for s, t in zip(shown, tables, strict=True)]  # fmt: skip
+    captions = [(s["label"], _nearness(s["table"])) for s in shown]
+    if len({table["gamma"] for table in tables}) == 1:
+        truth, reached = tables[0]["truth"], tables[0]["reachable"]
+        best = [actions if there else [] for actions, there in zip(truth["actions"], reached, strict=True)]
+        panels.append(_panel("True value and optimal actions of each state", truth["values"], best))
+        captions.append(("True", "by value iteration"))
+    ends = {"low": min(d["low"] for d in drawn), "high": max(d["high"] for d in drawn)}
+    layout = {key: drawn[0][key] for key in ("reachable", "rows", "columns", "layers", "signs", "meanings", "marks",
+                                             "walls", "ramps")}  # fmt: skip
+    found = {**layout, **ends, "steps": [tables[0]["steps"][-1]], "panels": panels}
+    return {"captions": captions, "json": Markup(script_json(found))}
+
+
+def _panel(label: str, values: Sequence[float], actions: Sequence[Sequence[int]]) -> dict[str, Any]:
+    return {"label": label, "values": [values], "actions": [actions]}
+
+
+def _nearness(table: Mapping[str, Any]) -> str:
+    share, error = table["optimal_share"][-1], table["largest_error"][-1]
+    return f"plays an optimal action in {share:.0%} of the states, values off by up to {number(error, 2)}"
 
 
 def _layout(table: Mapping[str, Any]) -> dict[str, Any]:

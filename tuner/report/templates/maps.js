@@ -1,9 +1,9 @@
 "use strict";
 (() => {
-  const data = JSON.parse(document.getElementById("maps").textContent);
+  const data = JSON.parse(document.getElementById("maps-data").textContent);
   const place = document.getElementById("value-maps");
   const [slider, select] = [place.querySelector("input"), place.querySelector("select")];
-  const [learned, truth] = place.querySelectorAll("figure");
+  const figures = place.querySelectorAll("figure");
   const dark = window.matchMedia("(prefers-color-scheme: dark)");
   const number = (value) => Number(value.toPrecision(4)).toLocaleString("en-US", { maximumFractionDigits: 6 });
   const SIZE = 44;
@@ -59,14 +59,22 @@
     figure.append(svg);
   };
 
+  // Of one training: its table over the steps, and the truth. Of several settings: the last table of each.
+  const panels = data.panels ?? [
+    { label: "Value and greedy action of each state", values: data.values,
+      actions: data.actions.map((each) => each.map((action) => action < 0 ? [] : [action])) },
+    { label: "True value and optimal actions of each state", values: [data.truth.values],
+      actions: [data.truth.actions.map((best, state) => data.reachable[state] ? best : [])] },
+  ];
+
   const show = () => {
-    const shown = Number(slider.value);
+    const shown = slider ? Number(slider.value) : 0;
     const step = data.steps[shown].toLocaleString("en-US");
-    place.querySelector("output").textContent = step;
-    const taken = data.actions[shown].map((action) => action < 0 ? [] : [action]);
-    draw(learned, `Value and greedy action of each state after ${step} steps`, data.values[shown], taken);
-    const all = data.truth.actions.map((best, state) => data.reachable[state] ? best : []);
-    draw(truth, "True value and optimal actions of each state", data.truth.values, all);
+    if (slider) place.querySelector("output").textContent = step;
+    panels.forEach(({ label, values, actions }, i) => {
+      const at = Math.min(shown, values.length - 1);
+      draw(figures[i], label, values[at], actions[at]);
+    });
     const colours = data.ramps[dark.matches ? 1 : 0].map((colour) => {
       const patch = document.createElement("i");
       patch.style.background = colour;
@@ -83,9 +91,11 @@
   for (const layer of data.layers) select.append(new Option(layer.name));
   select.selectedIndex = 0;
   select.parentElement.hidden = data.layers.length < 2;
-  slider.max = data.steps.length - 1;
-  slider.value = slider.max;
-  for (const control of [slider, select]) control.addEventListener("input", show);
+  if (slider) {
+    slider.max = data.steps.length - 1;
+    slider.value = slider.max;
+  }
+  for (const control of [slider, select]) control?.addEventListener("input", show);
   dark.addEventListener("change", show);
   show();
 })();

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -99,6 +99,26 @@ class TableLog:
             },
             "map": None if found.map is None else asdict(found.map),
         }
+
+
+def tables_beside_truth(
+    env: EnvSpec, tables: Sequence[tuple[int, Array, float] | None], tell: Callable[[str], None]
+) -> list[dict[str, Any] | None]:
+    """Return :meth:`TableLog.beside_truth` of several tables of one environment, each after its last step.
+
+    Args:
+        env: Made here.
+        tables: (environment steps, ``[S, A]``, gamma), or None.
+        tell: Told what comes next.
+    """
+    found: list[dict[str, Any] | None] = []
+    for given in tables:
+        tell("its transition table")
+        log = TableLog()
+        if given is not None:
+            log.add(*given[:2])
+        found.append(None if given is None else log.beside_truth(env, given[2]))
+    return found
 
 
 def _evenly(n: int, most: int) -> list[int]:
