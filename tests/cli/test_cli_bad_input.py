@@ -7,7 +7,9 @@ import sys
 import pytest
 from cli_shell import tune
 
+import tuner
 from tuner.cli.app import build_parser
+from tuner.errors import UnusableEnvironmentError
 
 SPACE = """\
 algorithm: dqn
@@ -183,3 +185,36 @@ def test_a_number_beyond_all_bounds_is_one_line(in_tmp, number):
 def test_an_errors_line_has_a_length_and_keeps_its_end(in_tmp):
     line = refused(in_tmp, "--env", "x" * 100_000, words=["x" * 100, "more characters"])
     assert len(line) < 2_200
+
+
+WORN = """
+import gymnasium, numpy as np
+
+class Worn(gymnasium.Env):
+    observation_space = gymnasium.spaces.Box(-1, 1, (2,), np.float32)
+    action_space = gymnasium.spaces.Discrete(2)
+    def __init__(self, lasts):
+        self.left = lasts
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return np.zeros(2, np.float32), {}
+    def step(self, action):
+        self.left -= 1
+        if self.left < 0:
+            raise ValueError("worn out")
+        return np.zeros(2, np.float32), 1.0, False, False, {}
+
+gymnasium.register("Worn-v0", Worn, max_episode_steps=200)
+"""
+
+
+@pytest.mark.parametrize("within", [None, 60.0], ids=["looked at", "timed"])
+def test_an_environment_that_breaks_is_unusable(within, in_tmp, tmp_path_factory):
+    module = tmp_path_factory.mktemp("module") / "worn.py"  # importing it leaves compiled code beside it
+    module.write_text(WORN)
+    lasts = 0 if within is None else 100  # not at the first look: where runs are timed
+    command = ("--env", "Worn-v0", "--env-module", str(module), "--env-arg", f"lasts={lasts}", "--quiet")
+    refused(in_tmp, *command, *(("--within", "60s") if within else ()), words=["Worn-v0", "ValueError: worn out"])
+    given = {"env_module": str(module), "env_arg": {"lasts": lasts}, "within": within, "quiet": True}
+    with pytest.raises(UnusableEnvironmentError, match="worn out"):
+        tuner.run(tuner.StudyRecipe(env="Worn-v0", **given))

@@ -58,6 +58,7 @@ def test_returns_are_those_of_a_plain_loop_over_the_evaluations_own_episodes():
             total, over = total + reward, terminated or truncated
         returns.append(total)
     assert played.returns == tuple(returns)
+    assert played.length == sum(returns) / EPISODES  # a reward of 1 a step
     assert 15 < np.mean(returns) < 30
 
 

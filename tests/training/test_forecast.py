@@ -13,8 +13,9 @@ from training.desk import Desk, make_spec
 import tuner.api
 from tuner.agents.dqn.exploration import epsilon
 from tuner.agents.dqn.state import LearnerState
+from tuner.cli.forecast_lines import cost_facts
 from tuner.envs.encoders import encoder_for
-from tuner.envs.make import inspect
+from tuner.envs.make import RandomPlay, inspect
 from tuner.envs.spec import EnvSpec
 from tuner.errors import InputError
 from tuner.hyperparameters import DQNHyperparameters, QLearningHyperparameters
@@ -240,6 +241,27 @@ def test_where_nothing_that_is_searched_costs_anything_one_setting_is_timed(monk
     found = study_forecast.forecast(study(lanes=3, space="extended", steps=2000, executor="inline"))
     assert {lanes for _, lanes in measured} == {1}  # hardly two settings share a stack
     assert found.run_s[1] <= found.run_s[0] <= found.run_s[2]
+
+
+def test_evaluation_is_forecast_to_last_between_random_play_and_its_cap():
+    plan = study(lanes=1)
+
+    def shares(length):
+        facts = dataclasses.replace(plan.facts, random_play=RandomPlay((1.0,), 1e-5, 1e-5, length))
+        return study_forecast.episode_shares(dataclasses.replace(plan, facts=facts))
+
+    assert plan.evaluation.max_steps == 500
+    assert shares(20.0) == pytest.approx((0.04, 0.2, 1.0))
+    assert study_forecast.episode_shares(dataclasses.replace(plan, facts=facts_of("CartPole-v1"))) == (0.1, 0.5, 1.0)
+    assert shares(0.0) == (0.1, 0.5, 1.0)  # none was over in time
+    assert shares(500.0) == (0.1, 0.5, 1.0)  # only a goal ends it, and learning brings that nearer
+
+
+def test_a_plan_says_which_lengths_its_time_is_for():
+    plan = study(lanes=1, trials=2, steps=600, space="classic", executor="inline")
+    said = cost_facts(plan, study_forecast.memory_need(plan))["time"]
+    played = plan.facts.random_play.length
+    assert f"episodes last {round((played * 500) ** 0.5)} ({round(played)}, as random play's, to 500) steps" in said
 
 
 @pytest.mark.parametrize("backend", ["native", "sb3"])

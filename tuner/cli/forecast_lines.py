@@ -33,10 +33,12 @@ def _time_facts(plan: StudyPlan, known: Forecast) -> dict[str, str]:
     recipe = plan.recipe
     runs = plan.runs
     short, expected, long = (show_duration(pace.wall_s(runs)) for pace in (known.short, known.expected, known.long))
-    cap = plan.evaluation.max_steps
+    least, usual, most = (f"{max(round(length), 1):,}" for length in known.lengths)
+    played = plan.facts.random_play
+    from_play = ", as random play's," if played is not None and known.lengths[0] == played.length else ""
     facts = {
         "time": f"about {expected} ({short} to {long}) of training and evaluation if nothing is pruned and evaluation "
-        f"episodes last {max(cap // 2, 1):,} ({max(cap // 10, 1):,} to {cap:,}) steps"
+        f"episodes last {usual} ({least}{from_play} to {most}) steps"
         + (
             f"; confirming trains at most {recipe.confirm_budget:g} x as many steps again, with longer evaluations"
             if recipe.confirm

@@ -53,11 +53,13 @@ class RandomPlay:
         returns: Undiscounted return of each whole episode; empty where none ended in time.
         step_s: Mean seconds of a step, resets included, without those in which other processes had the processor.
         computing_s: ... of which the processor was at work in this process; the rest is waiting.
+        length: Mean steps of these episodes; 0 where none ended in time.
     """
 
     returns: tuple[float, ...]
     step_s: float
     computing_s: float
+    length: float = 0.0
 
     @property
     def mean(self) -> float | None:

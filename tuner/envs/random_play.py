@@ -42,6 +42,7 @@ def play_at_random(spec: EnvSpec, seed: int, max_steps: int) -> RandomPlay | Non
 def _play(env: BareEnv, seed: int, max_steps: int) -> RandomPlay | None:
     draws, n_actions = stream(seed, "random play"), int(env.env.action_space.n)  # type: ignore[attr-defined]
     returns: list[float] = []
+    whole = 0  # steps of the episodes that count
     steps, began, computing, delayed = 0, time.perf_counter(), time.process_time(), _delayed_s()
 
     def spent() -> float:
@@ -59,10 +60,12 @@ def _play(env: BareEnv, seed: int, max_steps: int) -> RandomPlay | None:
         if spent() > PATIENCE_S and not over:
             break
         returns.append(total)
+        whole = steps
     if not all(map(math.isfinite, returns)) or not steps:
         return None
+    length = whole / len(returns) if returns else 0.0
     taken = spent() - (_delayed_s() - delayed)
-    return RandomPlay(tuple(returns), taken / steps, (time.process_time() - computing) / steps)
+    return RandomPlay(tuple(returns), taken / steps, (time.process_time() - computing) / steps, length)
 
 
 def _delayed_s() -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from tuner.plan.cost import EXPECTED, Forecast, evaluation_steps
+from tuner.plan.cost import Forecast, evaluation_steps
 from tuner.plan.resolve import StudyPlan, available_cores
 
 #: Workers for each core at most: each holds a process of its own.
@@ -37,7 +37,8 @@ def step_times(plan: StudyPlan, known: Forecast) -> StepTimes | None:
     if played is None or plan.runs == 0:
         return None
     slower = max(1.0, plan.workers / available_cores())
-    steps = plan.grid[-1] + EXPECTED * evaluation_steps(plan) / plan.runs
+    share = known.lengths[1] / plan.evaluation.max_steps
+    steps = plan.grid[-1] + share * evaluation_steps(plan) / plan.runs
     run_s = known.expected.one_s / slower
     waiting_s = min(max(played.step_s - played.computing_s, 0.0) * steps, 0.99 * run_s)
     return StepTimes(run_s, waiting_s, min(played.computing_s * steps, run_s - waiting_s))

@@ -21,8 +21,12 @@ from tuner.training.registry import footprint
 if TYPE_CHECKING:
     from tuner.training.cost import timing
 
-#: Mean length of an evaluation episode as a share of its cap, which nobody knows before training.
+#: Mean length of an evaluation episode as a share of its cap, which nobody knows before training. What random play
+#: tells of it replaces the first two in :func:`forecast`.
 SHORT, EXPECTED, LONG = 0.1, 0.5, 1.0
+
+#: Share of the cap from which on random play tells nothing of how short episodes can be.
+LASTING = 0.9
 
 #: Random settings that are timed where settings differ in their cost, beside the cheapest and the dearest.
 TIMED_DRAWS = 6
@@ -83,11 +87,12 @@ class Forecast:
     """Expected time of a study.
 
     Attributes:
-        short: Pace where evaluation episodes last a tenth of their cap.
-        expected: Pace where they last half of it.
-        long: Pace where all reach it.
-        run_s: (mean, least, most) seconds of a run, at half of the cap, over the settings timed.
+        short: Pace where evaluation episodes last the first of ``lengths``.
+        expected: Pace where they last the second.
+        long: Pace where all reach their cap.
+        run_s: (mean, least, most) seconds of a run, at the expected length, over the settings timed.
         settings: How many settings were timed.
+        lengths: Steps of an evaluation episode that the three paces are for.
     """
 
     short: Pace
@@ -95,6 +100,7 @@ class Forecast:
     long: Pace
     run_s: tuple[float, float, float]
     settings: int
+    lengths: tuple[float, float, float]
 
 
 @dataclass(frozen=True)
@@ -176,10 +182,28 @@ def forecast(plan: StudyPlan) -> Forecast:
         run_s = mean([side.seconds(spec, share) for spec, _, side in weights])
         return Pace(plan.workers, lanes, slower * one_s, slower * max(run_s * lanes, one_s))
 
-    runs_s = [slower * side.seconds(spec, EXPECTED) for spec, _, side in costs.values()]
-    expected = pace(EXPECTED)
+    shares = episode_shares(plan)
+    runs_s = [slower * side.seconds(spec, shares[1]) for spec, _, side in costs.values()]
+    short, expected, long = map(pace, shares)
     spread = (expected.full_s / lanes, min(runs_s), max(runs_s))
-    return Forecast(pace(SHORT), expected, pace(LONG), spread, len(costs))
+    low, middle, high = (share * plan.evaluation.max_steps for share in shares)
+    return Forecast(short, expected, long, spread, len(costs), (low, middle, high))
+
+
+def episode_shares(plan: StudyPlan) -> tuple[float, float, float]:
+    """Return how long evaluation episodes last, (short, expected, long), as shares of their cap.
+
+    Where random play ends by itself, an agent's episodes last from there, where learning begins, to the cap: the
+    geometric mean is what is expected. Where it lasts to the cap, as where only a goal ends an episode, learning makes
+    them shorter.
+    """
+    played = plan.facts.random_play
+    if played is None or not played.length:
+        return SHORT, EXPECTED, LONG
+    random = min(max(played.length / plan.evaluation.max_steps, 1e-3), 1.0)
+    if random >= LASTING:
+        return SHORT, EXPECTED, LONG
+    return random, math.sqrt(random), LONG
 
 
 def time_runs(plan: StudyPlan, runs: Sequence[tuple[RunSpec, int]]) -> list[timing.RunCosts]:
