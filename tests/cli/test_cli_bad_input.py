@@ -218,3 +218,8 @@ def test_an_environment_that_breaks_is_unusable(within, in_tmp, tmp_path_factory
     given = {"env_module": str(module), "env_arg": {"lasts": lasts}, "within": within, "quiet": True}
     with pytest.raises(UnusableEnvironmentError, match="worn out"):
         tuner.run(tuner.StudyRecipe(env="Worn-v0", **given))
+    if within:
+        shell = tune(*command, "--dry-run")  # a plan is worth reading, and no class of ours is in it
+        assert shell.code == 0 and re.search(
+            r"time +not known: Worn-v0: a run failed: ValueError: worn out\n", shell.out
+        )

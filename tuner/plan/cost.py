@@ -161,7 +161,7 @@ def forecast(plan: StudyPlan) -> Forecast:
     field, a worker's lanes spread over as many stacks.
 
     Raises:
-        UnusableEnvironmentError: A run failed, with its reason; a RuntimeError where trainers live in this process.
+        UnusableEnvironmentError: A run failed, with its reason.
     """
     lanes = plan.side_by_side
     ends = sorted(extremes(plan.space), key=lambda setting: work(plan, setting))
@@ -210,7 +210,7 @@ def time_runs(plan: StudyPlan, runs: Sequence[tuple[RunSpec, int]]) -> list[timi
     """Time short pieces of (run, lanes) where runs will train: in another process, unless trainers live in this one.
 
     Raises:
-        UnusableEnvironmentError: A run failed, with its reason; a RuntimeError where trainers live in this process.
+        UnusableEnvironmentError: A run failed, with its reason.
     """
     from tuner.training.cost.timing import measure_all
 

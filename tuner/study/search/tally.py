@@ -84,7 +84,7 @@ class Tally:
     def why_hopeless(self) -> str:
         """What ended a hopeless study, and what to do."""
         return (
-            f"{FAILURES_IN_A_ROW} trials in a row failed in the same way: {self._failures[-1]} "
+            f"{FAILURES_IN_A_ROW} trials in a row failed in the same way: {self._failures[-1].rstrip('.')}. "
             "Mend that and run the same command again."
         )
 

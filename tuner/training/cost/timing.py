@@ -12,6 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from tuner.contract.outcome import EvalPoint, Outcome
 from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
+from tuner.errors import UnusableEnvironmentError
 from tuner.training.batch import RunBatch
 from tuner.training.registry import make_trainer
 
@@ -94,7 +95,7 @@ def measure(spec: RunSpec, lanes: int, piece_s: float = PIECE_S) -> RunCosts:
         piece_s: Seconds for each part, at least.
 
     Raises:
-        RuntimeError: A run did not reach its end, with the reason.
+        UnusableEnvironmentError: A run did not reach its end, with the reason.
     """
     learning, before = (
         dataclasses.replace(spec, hyperparameters=spec.hyperparameters.steady(learns=learns))
@@ -155,7 +156,7 @@ def _train(spec: RunSpec, lanes: int, grid: tuple[int, ...], evaluation: Evaluat
 
     def on_end(_: RunSpec, found: Sequence[EvalPoint], outcome: Outcome) -> None:
         if outcome.kind != "completed":
-            raise RuntimeError(f"a run {outcome.kind}: {outcome.reason}")
+            raise UnusableEnvironmentError(f"{spec.env.id}: a run {outcome.kind}: {outcome.reason}")
         points.extend(found)
 
     make_trainer(spec.backend, spec.algorithm, lanes).train(RunBatch(specs, on_end))
