@@ -5,10 +5,21 @@ import sys
 from pathlib import Path
 
 import factory
+import numpy as np
 import pytest
 
+from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
+from tuner.envs.spec import EnvSpec
+from tuner.hyperparameters import QLearningHyperparameters
+from tuner.report.numbers.board import board_row, ranked
+from tuner.report.numbers.evidence import evidence
+from tuner.report.pages.board import board_document, write_board
 from tuner.report.pages.settings import settings_document, write_settings
 from tuner.report.pages.study import write_report
+from tuner.report.pages.training import write_training_page
+from tuner.report.tables.plain import study_document
+from tuner.text import plain
+from tuner.training.lone.table_log import TableLog
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
@@ -48,8 +59,28 @@ def pages(tmp_path_factory):
         for place, rate in enumerate(rates)
     }
     settings = {label: {"learning_rate": rate, "batch_size": 64} for label, rate in zip(runs, rates, strict=True)}
-    document = settings_document(run, settings, runs, vary={"learning_rate": rates}, provenance={})
-    return report, write_settings(document, folder, "sweep"), write_settings(document, folder, "comparison")
+    tables = [table(step) for step in (300, 400, 500)]
+    document = settings_document(run, settings, runs, vary={"learning_rate": rates}, provenance={}, tables=tables)
+    sweep, comparison = (write_settings(document, folder, page) for page in ("sweep", "comparison"))
+    rows = [
+        board_row(plain({**study_document(data), "evidence": evidence(data)}), "here") | {"page": None, "film": None}
+        for data in (factory.confirmed(), factory.cartpole())
+    ]
+    board = write_board(board_document(ranked(rows)), folder / "board.html")
+    log = {"episodes": {"step": [9, 18], "return": [9.0, 9.0]}, "stride": 1,
+           "updates": {"step": [10, 20], "loss": [0.1, 0.2], "q_value": [1.0, 1.1], "epsilon": [1.0, 0.5]}}  # fmt: skip
+    points = [(250, (9.0, 10.0)), (500, (10.0, 11.0))]
+    lake = RunSpec(RunId(0), EnvSpec("FrozenLake-v1"), "native", QLearningHyperparameters(), 0, (250, 500),
+                   EvaluationSpec(2, 0, 100))  # fmt: skip
+    training = write_training_page(lake.describe(), log, points, folder, table=table(500))
+    return report, sweep, comparison, board, training
+
+
+def table(step):
+    """Return what a page shows of a table of FrozenLake's after so many steps."""
+    log = TableLog()
+    log.add(step, np.random.default_rng(step).random((16, 4)))
+    return plain(log.beside_truth(EnvSpec("FrozenLake-v1"), 0.99))
 
 
 @pytest.mark.slow
@@ -63,7 +94,7 @@ def test_nothing_on_a_page_is_cut_off(looking, pages, width):
 @pytest.mark.slow
 def test_what_is_cut_off_is_found(looking, pages, tmp_path):
     script, tab = looking
-    _, sweep, _ = pages
+    sweep = pages[1]
     narrow = tmp_path / "narrow.html"
     narrow.write_text(sweep.read_text(encoding="utf-8").replace("<main>", '<main style="width:2000px">'))
     assert any("wide" in sentence for sentence in script.look(tab, narrow, 390))

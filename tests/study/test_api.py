@@ -197,6 +197,7 @@ def test_the_budget_comes_from_the_flag_else_the_environments_entry_else_the_def
         ({"trials": 100, "workers": 2, "backend": "sb3"}, (2, 1, 2, 2)),
         ({"trials": 10, "workers": 2, "seeds_per_trial": 3}, (2, 6, 4, 12)),
         ({"trials": 100, "workers": 8, "executor": "inline"}, (1, 12, 12, 12)),
+        ({"trials": 20, "workers": 16, "lanes": 1}, (16, 1, 16, 16)),  # never fewer than workers
     ],
 )
 def test_trials_in_flight_leave_seven_eighths_of_the_study_to_learn_from(settings, expected):
