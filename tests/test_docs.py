@@ -68,6 +68,12 @@ def test_commands_in_the_text_exist():
         assert set(named) <= set(command_names()), path
 
 
+def test_the_readme_s_first_screen_has_one_picture_the_command_and_the_figures_that_matter():
+    first = README.partition("\n## ")[0]
+    assert first.count("\n![") == 1 and README.count("\n![") == 1
+    assert "tune --env CartPole-v1" in first and first.count("`python benchmarks/") >= 3
+
+
 def test_the_readme_can_be_read_in_a_few_minutes():
     assert len(README.split()) <= 1_800
 

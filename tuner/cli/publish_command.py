@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from tuner.publish.folder import StudyFacts
     from tuner.result.study import StudyData
 
-_HELP = "write an agent as a folder for the Hugging Face Hub: zip, settings, film and model card; --push sends it"
+_HELP = (
+    "write an agent as a folder for the Hugging Face Hub: zip or weights, settings, film, model card; --push sends it"
+)
 
 #: Folder where nobody names one, in the agent's or the report's.
 FOLDER = "hub"
