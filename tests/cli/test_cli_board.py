@@ -7,6 +7,14 @@ from pathlib import Path
 from cli_shell import tune
 
 
+def test_importances_are_not_computed_for_a_board(own_study, monkeypatch):
+    def computed(trials):
+        raise AssertionError("importances take longer than all else of a small study")
+
+    monkeypatch.setattr("tuner.study.reading.study.importance_of", computed)
+    assert json.loads(tune("board", "--json").out)["rows"][0]["study"] == "tiny"
+
+
 def test_studies_and_reports_are_on_one_page_each_once(own_study, tmp_path):
     (name,) = (path.name for path in Path("reports").iterdir() if (path / "report.json").is_file())
     shell = tune("board")

@@ -42,6 +42,13 @@ def test_a_report_and_the_study_it_is_of_make_one_row():
     assert board_row(json.loads(json.dumps(report)), "here") == board_row(document(data), "here")
 
 
+def test_the_brief_evidence_is_all_that_a_row_says():
+    data = factory.confirmed()
+    brief = plain({**study_document(data), "evidence": evidence(data, brief=True)})
+    assert board_row(brief, "here") == board_row(document(data), "here")
+    assert {"luck", "curves"}.isdisjoint(brief["evidence"])
+
+
 def test_before_a_verdict_there_is_one_run_s_score_and_no_rank():
     (row,) = ranked([board_row(document(factory.cartpole()), "here")])
     assert row["verdict"] is None and row["rank"] is None

@@ -80,10 +80,10 @@ def _of_database(storage: str | None, reports: Path, beside: Path, *, alone: boo
         raise
     found = []
     for name in names:
-        data = load(name, storage)
+        data = load(name, storage, importances=False)
         if not data.recipe:  # another program's study
             continue
-        document = plain({**study_document(data), "evidence": evidence(data)})
+        document = plain({**study_document(data), "evidence": evidence(data, brief=True)})
         row = board_row(document, mask(storage or default_storage()))
         found.append({**row, **_links(reports / file_name(name), beside)})
     return found

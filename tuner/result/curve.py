@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class CurvePoint:
     metrics: Mapping[str, float] = field(default_factory=dict)
     steps: int = 0
 
-    @property
+    @cached_property
     def mean(self) -> float:
         """Mean return."""
         return sum(self.returns) / len(self.returns)

@@ -23,19 +23,23 @@ from tuner.result.verdict import compare
 OBJECTIVES = ("late", "final", "best")
 
 
-def evidence(data: StudyData) -> dict[str, Any] | None:
+def evidence(data: StudyData, *, brief: bool = False) -> dict[str, Any] | None:
     """Return what training the finalists again has shown; None while there is no confirm stage.
 
     Keys: see ``docs/report-schema.md``.
+
+    Args:
+        data: The study.
+        brief: Leave out what a row of a board does not say: scores by other objectives, ``luck`` and ``curves``.
     """
     confirmation = data.confirmation
     if confirmation is None or not confirmation.contestants:
         return None
     winner = confirmation.winner
     by_search = _by_search(data, confirmation)
-    objectives = tuple(dict.fromkeys((confirmation.objective, *OBJECTIVES)))
+    objectives = tuple(dict.fromkeys((confirmation.objective, *(() if brief else OBJECTIVES))))
     rows = [_contestant(confirmation, c, objectives, data.reward_threshold) for c in confirmation.contestants]
-    return {
+    found = {
         "stage": stage(confirmation),
         "objective": confirmation.objective,
         "chosen_by": confirmation.chosen_by,
@@ -48,9 +52,8 @@ def evidence(data: StudyData) -> dict[str, Any] | None:
         "tied": list(confirmation.tied),
         "contestants": rows,
         "comparisons": _comparisons(confirmation, objectives),
-        "luck": _luck(confirmation, by_search),
-        "curves": _curves(confirmation),
     }
+    return found if brief else {**found, "luck": _luck(confirmation, by_search), "curves": _curves(confirmation)}
 
 
 def stage(confirmation: Confirmation) -> str:

@@ -23,21 +23,22 @@ if TYPE_CHECKING:
     from tuner.study.store.database import Readable
 
 
-def load(name: str, storage: str | None = None) -> StudyData:
+def load(name: str, storage: str | None = None, *, importances: bool = True) -> StudyData:
     """Read a study from its database.
 
     Args:
         name: Study name.
         storage: Storage URL; None takes ``$TUNE_STORAGE``, else the default.
+        importances: Whether they are wanted; without, they are empty, as where they say nothing.
 
     Raises:
         InputError: The storage cannot be used, or has no such study; the nearest name is given.
     """
     url = storage or default_storage()
-    return look(url, lambda database: _study(name, database, url))
+    return look(url, lambda database: _study(name, database, url, importances=importances))
 
 
-def _study(name: str, database: Readable, url: str) -> StudyData:
+def _study(name: str, database: Readable, url: str, *, importances: bool) -> StudyData:
     study = stored_study(name, database)
     if study is None:
         raise unknown_study(name, study_names(database), url)
@@ -46,15 +47,15 @@ def _study(name: str, database: Readable, url: str) -> StudyData:
     confirmation = _confirmation(study, database)
     successors = {t.user_attrs[attr.RETRY_OF]: t.number for t in study.trials if attr.RETRY_OF in t.user_attrs}
     trials = tuple(_row(trial, successors.get(trial.number)) for trial in study.trials)
-    importances = importance_of(study.trials)
+    important = importance_of(study.trials) if importances else {}
     return StudyData(
         name=name,
         recipe=stored.get(attr.RECIPE, {}),
         space=stored.get(attr.SPACE, {}),
         grid=tuple(stored.get(attr.GRID, ())),
         trials=trials,
-        importances=importances,
-        importance_trials=sum(t.state == "COMPLETE" for t in trials) if importances else 0,
+        importances=important,
+        importance_trials=sum(t.state == "COMPLETE" for t in trials) if important else 0,
         provenance=stored.get(attr.PROVENANCE, {}),
         reward_threshold=stored.get(attr.REWARD_THRESHOLD),
         confirmation=confirmation,

@@ -22,9 +22,12 @@ def _number(value: Any) -> bool:
 
 
 def _numbers(values: list[Any]) -> bool:
-    """Return whether all are finite numbers or None; hundreds of thousands are looked at, nearly all of them floats."""
-    if set(map(type, values)) == {float} and math.isfinite(sum(values)):
+    """Return whether all are finite numbers or None; hundreds of thousands are looked at, nearly all of one type."""
+    kinds = set(map(type, values))
+    if kinds == {float} and math.isfinite(sum(values)):
         return True
+    if kinds == {int}:
+        return bool(max(values) < 2**63 and min(values) > -(2**63))
     return all(x is None or _number(x) for x in values)
 
 

@@ -75,7 +75,7 @@ def curve_from_json(rows: Any) -> list[tuple[int, tuple[float, ...], Mapping[str
     return [
         (
             int(row[0]),
-            tuple(_number(r) for r in row[1]),
+            tuple(map(float, row[1])) if None not in row[1] else tuple(map(_number, row[1])),
             {str(k): _number(v) for k, v in row[3].items()},
             sum(map(int, row[2])),
         )
