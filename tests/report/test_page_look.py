@@ -21,6 +21,9 @@ from tuner.report.tables.plain import study_document
 from tuner.text import plain
 from tuner.training.lone.table_log import TableLog
 
+#: What a search over several environments calls the study of one.
+LONG = "q_learning-native-FrozenLake-v1-CliffWalking-v1-1682ce.CliffWalking-v1"
+
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
@@ -63,7 +66,8 @@ def pages(tmp_path_factory):
     document = settings_document(run, settings, runs, vary={"learning_rate": rates}, provenance={}, tables=tables)
     sweep, comparison = (write_settings(document, folder, page) for page in ("sweep", "comparison"))
     rows = [
-        board_row(plain({**study_document(data), "evidence": evidence(data)}), "here") | {"page": None, "film": None}
+        board_row(plain({**study_document(data), "evidence": evidence(data)}), "here")
+        | {"page": "index.html", "film": None, "study": LONG}
         for data in (factory.confirmed(), factory.cartpole())
     ]
     board = write_board(board_document(ranked(rows)), folder / "board.html")
