@@ -2,12 +2,14 @@
 
 import dataclasses
 import io
+import re
 import subprocess
 import sys
 
 import pytest
 from rich.console import Console
 
+from tuner.cli.console import console
 from tuner.cli.progress import LiveProgress, PlainProgress, live_view, plain_line, progress_view
 from tuner.study.search.progress import BestTrial, NoProgress, RunningTrial, Snapshot
 
@@ -97,6 +99,20 @@ def test_an_algorithm_that_counts_iterations_says_so():
 
 def test_quiet_shows_nothing():
     assert isinstance(progress_view(quiet=True), NoProgress)
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_no_color_is_heeded(wanted, monkeypatch):
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    if not wanted:
+        monkeypatch.setenv("NO_COLOR", "1")
+    on = console(stderr=True)
+    on.file = out = io.StringIO()
+    on.print(live_view(snapshot(), 100, 5))
+    colours = re.findall(r"\x1b\[[0-9;]*3[0-9][0-9;]*m", out.getvalue())
+    assert bool(colours) == wanted and "4/8 trials" in out.getvalue()
 
 
 def test_a_warning_is_seen_even_when_quiet_and_once():
