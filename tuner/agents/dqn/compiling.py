@@ -1,4 +1,4 @@
-"""Compiling the native update: once on a machine, whoever needs it first, and with a line that says so."""
+"""Compiling the native update: each kind once on a machine, by whoever needs it first, and with a line that says so."""
 
 from __future__ import annotations
 
@@ -17,26 +17,34 @@ from tuner.durable import replace_file
 #: The compiled files. Numba looks at one alone, and would go on with what others that it calls held before.
 COMPILED = ("products", "kernels", "pictures", "training_call")
 
+#: Files that say from which sources a kind was compiled.
+STAMPS = "compiled_*.txt"
+
 
 @contextlib.contextmanager
-def compiling() -> Iterator[None]:
-    """Let one process compile where the cache is cold or of other files, while others wait and then read it."""
+def compiling(kind: str) -> Iterator[None]:
+    """Let one process compile where the cache is cold or of other files, while others wait and then read it.
+
+    Args:
+        kind: What is compiled by itself, since its arguments have types of their own: ``vectors_float32``, say.
+    """
     folder = cache_folder()
-    if _is_cached(folder):
+    if _is_cached(folder, kind):
         yield
         return
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "compiling.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if _is_cached(folder):
+        if _is_cached(folder, kind):
             yield
             return
         print("Compiling the native update for this processor: once, in some seconds.", file=sys.stderr)
-        for path in folder.glob("*.nb[ic]"):
-            if path.name.split(".")[0] in COMPILED:
+        if not any(_is_current(stamp) for stamp in folder.glob(STAMPS)):
+            files = [path for path in folder.glob("*.nb[ic]") if path.name.split(".")[0] in COMPILED]
+            for path in (*files, *folder.glob(STAMPS)):
                 path.unlink(missing_ok=True)
         yield
-        replace_file(_stamp(folder), sources().encode())
+        replace_file(folder / STAMPS.replace("*", kind), sources().encode())
 
 
 def cache_folder() -> Path:
@@ -52,12 +60,12 @@ def sources(folder: Path = Path(__file__).parent) -> str:
     return found.hexdigest()
 
 
-def _stamp(folder: Path) -> Path:
-    return folder / "compiled_from.txt"
+def _is_cached(folder: Path, kind: str) -> bool:
+    return _is_current(folder / STAMPS.replace("*", kind))
 
 
-def _is_cached(folder: Path) -> bool:
+def _is_current(stamp: Path) -> bool:
     try:
-        return _stamp(folder).read_text() == sources()
+        return stamp.read_text() == sources()
     except OSError:
         return False

@@ -14,10 +14,10 @@ from numba import njit
 
 from tuner.agents.dqn.optimizers import ADAM_EPS, BETA1, BETA2, RMS_ALPHA, RMS_EPS
 from tuner.agents.dqn.pictures import convolve, from_input, use
-from tuner.agents.dqn.products import FAST, NEW, call_whole, product
+from tuner.agents.dqn.products import FAST, NEW, call_whole, inner, product
 
 
-@njit(cache=True, fastmath=FAST, error_model="numpy", nogil=True)
+@inner(fastmath=FAST)
 def forward(parameters, sizes, inputs, rows, hidden, hidden_at, outputs, panel):
     """Write a network's outputs ``[rows, sizes[-1]]``; ReLU between layers.
 
@@ -55,7 +55,7 @@ def forward(parameters, sizes, inputs, rows, hidden, hidden_at, outputs, panel):
         at += (fan_in + 1) * width
 
 
-@njit(cache=True, fastmath=FAST, error_model="numpy", nogil=True)
+@inner(fastmath=FAST)
 def backward(parameters, sizes, inputs, rows, hidden, hidden_at, delta_out, deltas, gradient, panel, below):
     """Write the gradient ``[P]`` of a loss whose gradient on the outputs is ``delta_out`` ``[rows, sizes[-1]]``.
 
@@ -115,7 +115,7 @@ def backward(parameters, sizes, inputs, rows, hidden, hidden_at, delta_out, delt
             product(delta, width, one, parameters[at:], one, width, under, fan_in, rows, fan_in, width, panel, NEW)
 
 
-@njit(cache=True, fastmath=FAST, error_model="numpy", nogil=True)
+@inner(fastmath=FAST)
 def descend(parameters, gradient, first, second, powers, learning_rate, max_norm, adam):
     """Clip a gradient by its norm and take one step of Adam or RMSprop; rules and state as in ``optimizers.py``."""
     number = gradient.dtype.type
@@ -150,7 +150,7 @@ def outputs(parameters, pictures, n_convolved, sizes, inputs, seen, hidden, hidd
 
     Args:
         parameters: ``[n, P]``, of which the first ``n_convolved`` are a convolution's.
-        pictures: Room for it.
+        pictures: Room for it; None where there is none, which is compiled by itself.
         n_convolved: 0 where there is none.
         sizes: Widths from input to output of the linear layers.
         inputs: ``[n, rows, input_size]``; more columns are not read.
@@ -161,10 +161,10 @@ def outputs(parameters, pictures, n_convolved, sizes, inputs, seen, hidden, hidd
     """
     rows, width, across = inputs.shape[1], sizes[0], sizes[0] + 1
     for n in range(len(parameters)):
-        if n_convolved > 0:
+        if pictures is not None:
             use(pictures, parameters[n])
         for row in range(rows):
-            if n_convolved > 0:
+            if pictures is not None:
                 from_input(pictures, inputs[n, row])
                 convolve(pictures, seen[row * across :], panel)
             else:

@@ -8,10 +8,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import DTypeLike, NDArray
 
-from tuner.agents.dqn.products import ADD, FAST, NEW, VECTOR, call_whole, copy_vector, product
+from tuner.agents.dqn.products import ADD, FAST, NEW, VECTOR, call_whole, copy_vector, inner, product
 from tuner.networks.conv import ConvLayout
 
 Array = NDArray[Any]
@@ -22,7 +21,7 @@ class Pictures(NamedTuple):
 
     Attributes:
         shape: (channels, height, width, kernel, stride, filters, height and width of what it makes, channels of a
-            frame); all 0 where observations are no images.
+            frame).
         scale: What pixels are multiplied by.
         image: Flat ``[height, width, channels]``, and room for a vector.
         patches: Flat ``[places, kernel * kernel * channels + 1]``, the last column 1, and room for a vector.
@@ -40,11 +39,10 @@ class Pictures(NamedTuple):
     below: Array
 
 
-def pictures_of(layout: Any, channels_of_frame: int, batch: int, dtype: DTypeLike) -> Pictures:
-    """Return room for a network's convolution; for none where the layout has none."""
+def pictures_of(layout: Any, channels_of_frame: int, batch: int, dtype: DTypeLike) -> Pictures | None:
+    """Return room for a network's convolution; None where the layout has none."""
     if not isinstance(layout, ConvLayout):
-        none = np.zeros(0, dtype)
-        return Pictures((0,) * 9, np.zeros(1, dtype), none, none, none, none, none)
+        return None
     ((filters, kernel, stride),), (channels, height, width) = layout.torso.convolutions, layout.torso.image
     high, wide, _ = layout.torso.seen
     depth = kernel * kernel * channels + 1
@@ -54,7 +52,7 @@ def pictures_of(layout: Any, channels_of_frame: int, batch: int, dtype: DTypeLik
     return Pictures(shape, np.array([1 / layout.torso.scale], dtype), image, patches, weights, weights.copy(), below)
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@inner()
 def use(pictures, parameters):
     """Make a network's convolution the one that images go through."""
     depth, filters = pictures.shape[3] ** 2 * pictures.shape[0], pictures.shape[5]
@@ -64,7 +62,7 @@ def use(pictures, parameters):
         pictures.weights[depth * filters + f] = parameters[filters * depth + f]
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@inner()
 def from_memory(pictures, frames, memory, row, begin):
     """Take the image that a stored transition's frame numbers, from column ``begin`` on, stand for."""
     channels, pixels, each = pictures.shape[0], pictures.shape[1] * pictures.shape[2], pictures.shape[8]
@@ -75,7 +73,7 @@ def from_memory(pictures, frames, memory, row, begin):
             pictures.image[p * channels + c] = frames[frame, first + p] * scale
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@inner()
 def from_input(pictures, pixels_in):
     """Take an image that is network input already, channels first."""
     channels, pixels = pictures.shape[0], pictures.shape[1] * pictures.shape[2]
@@ -84,7 +82,7 @@ def from_input(pictures, pixels_in):
             pictures.image[p * channels + c] = pixels_in[c * pixels + p]
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@inner()
 def cut(pictures):
     """Cut the image into patches: whole vectors, whose surplus the next one overwrites."""
     channels, _, width, kernel, stride, _, high, wide, _ = pictures.shape
@@ -100,7 +98,7 @@ def cut(pictures):
             at += 1
 
 
-@njit(cache=True, fastmath=FAST, error_model="numpy", nogil=True)
+@inner(fastmath=FAST)
 def convolve(pictures, result, panel):
     """Write what the convolution makes of the image, ReLU after it: flat ``[places, filters]``, and a 1."""
     call_whole()
@@ -115,7 +113,7 @@ def convolve(pictures, result, panel):
     result[places * filters] = 1
 
 
-@njit(cache=True, fastmath=FAST, error_model="numpy", nogil=True)
+@inner(fastmath=FAST)
 def add_slopes(pictures, made, below, first, panel):
     """Add the image's part to the gradient of the convolution, or begin it with the ``first``.
 
@@ -136,7 +134,7 @@ def add_slopes(pictures, made, below, first, panel):
             panel, NEW if first else ADD)  # fmt: skip
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@inner()
 def give(pictures, gradient):
     """Write the gradient of the convolution where its parameters lie in a lane's row."""
     depth, filters = pictures.shape[3] ** 2 * pictures.shape[0], pictures.shape[5]

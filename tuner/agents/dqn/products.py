@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,11 @@ ADD, NEW = np.int64(1), np.int64(0)
 
 #: Sums may be reordered, the same way each time; products and sums fused; infinities and NaN are what they are.
 FAST = {"reassoc", "contract", "nsz"}
+
+#: For what compiled functions call: nothing of it is made for calls from Python.
+inner = functools.partial(
+    njit, cache=True, error_model="numpy", nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True
+)
 
 
 @intrinsic
@@ -184,7 +190,7 @@ def _copy_vector(typingctx, source, source_at, there, there_at):
 copy_vector: Any = _copy_vector
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@inner()
 def _pack(b, at, b_row, b_step, panel, width, deep):
     """Write ``panel[k, v] = b[at + k * b_row + v * b_step]``, ``[deep, width]``; one of the strides is 1."""
     whole = deep - deep % VECTOR
@@ -199,7 +205,7 @@ def _pack(b, at, b_row, b_step, panel, width, deep):
                 panel[k * width + i] = b[at + k * b_row + i * b_step]
 
 
-@njit(cache=True, fastmath=FAST, error_model="numpy", nogil=True)
+@inner(fastmath=FAST)
 def product(a, a_row, a_step, b, b_row, b_step, c, c_row, rows, columns, depth, panel, add):
     """Write ``c[i, j] = sum over k of a[i, k] b[k, j]``, or add it to c; flat arrays with their strides.
 

@@ -7,15 +7,15 @@ from numba import njit
 
 from tuner.agents.dqn.kernels import backward, descend, forward
 from tuner.agents.dqn.pictures import add_slopes, convolve, from_memory, give, use
-from tuner.agents.dqn.products import FAST, call_whole
+from tuner.agents.dqn.products import FAST, call_whole, inner
 from tuner.core.normalization import CLIP, VARIANCE_EPS
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@inner()
 def show(pictures, frames, memory, row, begin, size, width, inputs, mean, deviation, normalize, one_hot, panel):
     """Write one stored observation, as the perceptron sees it, flat and with a trailing 1."""
     call_whole()
-    if pictures.shape[0] > 0:
+    if pictures is not None:
         from_memory(pictures, frames, memory, row, begin)
         convolve(pictures, inputs, panel)
         return
@@ -33,7 +33,7 @@ def show(pictures, frames, memory, row, begin, size, width, inputs, mean, deviat
     inputs[width] = 1
 
 
-@njit(cache=True, fastmath=FAST, error_model="numpy", nogil=True)
+@inner(fastmath=FAST)
 def values(outputs, rows, n_outputs, dueling, chosen, result):
     """Write the Q-value of each row's action ``chosen``, or its best where that is negative."""
     for row in range(rows):
@@ -54,7 +54,7 @@ def values(outputs, rows, n_outputs, dueling, chosen, result):
             result[row] = best + base
 
 
-@njit(cache=True, fastmath=FAST, error_model="numpy", nogil=True)
+@inner(fastmath=FAST)
 def preferred(outputs, rows, n_outputs, dueling, chosen):
     """Write each row's best action."""
     for row in range(rows):
@@ -79,11 +79,11 @@ def training_call(
     width, n_outputs, nothing = sizes[0], sizes[-1], np.int64(0)
     number, across = online.dtype.type, width + 1
     half, deviation = number(0.5), np.sqrt(variance + VARIANCE_EPS)
-    images, after = pictures.shape[0] > 0, size + 1  # where the next observation begins
+    after = size + 1  # where the next observation begins
     behind, behind_target = online[n_convolved:], target[n_convolved:]  # the perceptron's parameters
     if not double_q:
         # The target network stands still during a call: each transition drawn is valued once, many at a time.
-        if images:
+        if pictures is not None:
             use(pictures, target)
         rows = len(next_values)
         for order in range(steps * batch):
@@ -107,9 +107,9 @@ def training_call(
         drawn = places[step * batch : (step + 1) * batch]
         if double_q:
             for turn in range(2):  # the online network chooses, the target network values
-                if images:
+                if pictures is not None:
                     use(pictures, online if turn == 0 else target)
-                if images or turn == 0:
+                if n_convolved > 0 or turn == 0:
                     for i in range(batch):
                         show(pictures, frames, memory, drawn[i], after, size, width, following[i * across :],
                              mean, deviation, normalize, one_hot, panel)  # fmt: skip
@@ -121,7 +121,7 @@ def training_call(
         else:
             for i in range(batch):
                 next_values[i] = ahead[last[drawn[i]]]
-        if images:
+        if pictures is not None:
             use(pictures, online)
         for i in range(batch):
             show(pictures, frames, memory, drawn[i], nothing, size, width, inputs[i * across :],
@@ -154,9 +154,10 @@ def training_call(
                 delta_out[begin + chosen[i]] = slope
         losses += loss / batch
         q_values += q_value / batch
+        below = gradient[:0] if pictures is None else pictures.below
         backward(behind, sizes, inputs, batch, hidden, hidden_at, delta_out, deltas, gradient[n_convolved:], panel,
-                 pictures.below)  # fmt: skip
-        if images:
+                 below)  # fmt: skip
+        if pictures is not None:
             for i in range(batch):
                 from_memory(pictures, frames, memory, drawn[i], nothing)
                 add_slopes(pictures, inputs[i * across :], pictures.below[i * width :], i == 0, panel)

@@ -32,7 +32,8 @@ NO_FRAMES = np.zeros((0, 0), np.uint8)
 def compiled(parts: Parts, hyperparameters: DQNHyperparameters) -> tuple[CompiledActing, CompiledUpdate]:
     """Return what acts and what trains, ready to run."""
     acting, update = CompiledActing(parts.state), CompiledUpdate(parts, hyperparameters)
-    with compiling():
+    kind = "vectors" if isinstance(parts.state.layout, MLPLayout) else "images"
+    with compiling(f"{kind}_{np.dtype(parts.state.dtype)}"):
         acting.compile()
         update.compile()  # last: it is what the cache is asked for
     return acting, update
@@ -140,10 +141,11 @@ class CompiledActing:
     def frozen(self, lanes: Sequence[int]) -> Callable[[Array], Array]:
         """See :class:`~tuner.agents.dqn.acting.Acting`."""
         networks = self._state.online[list(lanes)]
-        return lambda inputs: self._outputs(networks, np.ascontiguousarray(inputs, self._state.dtype))
+        return lambda inputs: self._outputs(networks, inputs)
 
     def _outputs(self, networks: Array, inputs: Array) -> Array:
         """Return ``[n, rows, n_outputs]`` of networks ``[n, P]`` for inputs ``[n, rows, input_size]``."""
+        inputs = np.ascontiguousarray(inputs, self._state.dtype)  # any other layout would be compiled anew
         rows, n_outputs = inputs.shape[1], self._sizes[-1]
         if rows not in self._space:
             seen = np.zeros(rows * (self._sizes[0] + 1), self._state.dtype)
