@@ -42,7 +42,7 @@ def blind_prior(env: str, folder: Path) -> Path:
     from environments import family_of
 
     path = folder / "prior.yaml"
-    command = [sys.executable, "-W", "ignore", str(HERE / "lab" / "portfolio.py"), "--least", "5"]
+    command = [sys.executable, "-W", "ignore", str(HERE / "lab" / "portfolio.py"), "--least", "120"]
     subprocess.run([*command, "--without", family_of(env), "-o", str(path)], check=True, capture_output=True)
     return path
 

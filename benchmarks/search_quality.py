@@ -78,6 +78,8 @@ class Landscape:
         finite = np.where(np.isnan(self.returns), floor, self.returns)
         #: ``late`` of each setting and seed, [S, R].
         self.late = np.array([[late(self.steps, curve) for curve in seeds] for seeds in finite])
+        #: The same of seeds that no search draws: none.
+        self.fresh = np.empty((len(self.late), 0))
 
     @property
     def seeds(self) -> int:

@@ -31,6 +31,7 @@ class Curves:
         seconds: Processor seconds of each run, [S, R].
         late: The score `late` of each run, [S, R], no less than random play earns: how much worse than that a useless
             policy is depends on the environment's fines alone. A run that diverged has the lowest return of the table.
+        fresh: The same of further seeds, which no search trains, [S, F]; NaN where a setting has fewer.
     """
 
     member: Member
@@ -39,36 +40,39 @@ class Curves:
     returns: np.ndarray
     seconds: np.ndarray
     late: np.ndarray
+    fresh: np.ndarray
 
     @classmethod
     def of(cls, member: Member, steps: Sequence[int], returns: np.ndarray, seconds: np.ndarray, rows: np.ndarray):
-        """Return curves of the settings whose seeds are all measured.
+        """Return curves of the settings whose first seeds are all measured.
 
         Args:
             member: The environment.
             steps: Of the checkpoints.
-            returns: [S', R, C].
-            seconds: [S', R]; NaN where nothing was measured.
+            returns: [S', R + F, C].
+            seconds: [S', R + F]; NaN where nothing was measured.
             rows: Place in the design, [S'].
         """
-        whole = ~np.isnan(seconds).any(axis=1)
+        first = slice(table.SEEDS)
+        whole = ~np.isnan(seconds[:, first]).any(axis=1)
         returns, seconds, rows = returns[whole].astype(float), seconds[whole].astype(float), rows[whole]
         floor = np.nanmin(returns) if np.isfinite(returns).any() else 0.0
         finite = np.where(np.isnan(returns), floor, returns)
         scores = np.array([[late(steps, curve) for curve in seeds] for seeds in finite]).reshape(returns.shape[:2])
-        scores = np.maximum(scores, member.floor)
-        return cls(member, rows, tuple(int(step) for step in steps), returns, seconds, scores)
+        scores = np.where(np.isnan(seconds), np.nan, np.maximum(scores, member.floor))
+        late_, fresh = scores[:, first], scores[:, table.SEEDS :]
+        return cls(member, rows, tuple(int(step) for step in steps), returns[:, first], seconds[:, first], late_, fresh)
 
     @property
     def truth(self) -> np.ndarray:
         """Mean `late` of each setting as a share of the environment's range, [S]."""
-        return self.member.normalised(self.late.mean(axis=1))
+        return self.member.normalised(np.nanmean(np.hstack([self.late, self.fresh]), axis=1))
 
     def of_rows(self, rows: np.ndarray) -> Curves:
         """Return the curves of some places in the design, each as often as it is named and if it is measured."""
         at = {int(row): i for i, row in enumerate(self.settings)}
         chosen = np.array([at[int(row)] for row in rows if int(row) in at], int)
-        parts = {name: getattr(self, name)[chosen] for name in ("settings", "returns", "seconds", "late")}
+        parts = {name: getattr(self, name)[chosen] for name in ("settings", "returns", "seconds", "late", "fresh")}
         return dataclasses.replace(self, **parts)
 
 

@@ -1,12 +1,14 @@
 """Measure the table: the design's settings in every environment of the lab, three seeds, twenty checkpoints.
 
     python benchmarks/lab/measure.py --space default [--hours 2] [--only ENV ...] [--runs benchmarks/lab/runs]
+    python benchmarks/lab/measure.py --only ENV --further-seeds 7 --of-best 40
     python benchmarks/lab/measure.py --pack        # folds finished runs into benchmarks/lab/table/
 
 One process, one thread. Stop it whenever you like, by Ctrl-C or a kill: a finished run is never lost, and the same
 command goes on, also from the packed table alone. Settings come in the design's order and environments take turns, so
 that any prefix of the work is a smaller table. First members of the families come first. The first call draws the
-design and stores it in ``table/design.json``.
+design and stores it in ``table/design.json``. Further seeds are for the choice between finalists and for the truth:
+where runs of a setting differ much, three tell neither.
 """
 
 from __future__ import annotations
@@ -19,9 +21,10 @@ import json
 import subprocess
 import time
 from collections import defaultdict
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import get_args
 
 import design
@@ -32,6 +35,7 @@ from environments import MEMBERS, MODULE, Member
 from tuner import seeding
 from tuner.agents.dqn.stack import NumericPath
 from tuner.contract.grid import evaluation_grid
+from tuner.contract.objective import late
 from tuner.contract.outcome import Outcome
 from tuner.contract.roles import DONE
 from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
@@ -196,6 +200,8 @@ def main() -> None:
         metavar="SHARE",
         help="so large a share of the settings, the dearest, after the others; a fifth of them takes half of the time",
     )
+    parser.add_argument("--further-seeds", type=int, default=0, help="beside the three that every setting has")
+    parser.add_argument("--of-best", type=int, default=40, help="settings with the highest single runs, that get them")
     parser.add_argument("--pack", action="store_true")
     options = parser.parse_args()
     options.table.mkdir(parents=True, exist_ok=True)
@@ -219,6 +225,8 @@ def main() -> None:
         time.monotonic() + 3600 * options.hours,
         options.path,
         dearest(settings, options.dear_last),
+        {m.id: best_runs(m, finished(m, options.table, options.runs), options.of_best) for m in members},
+        options.further_seeds,
     )
 
 
@@ -229,6 +237,15 @@ def dearest(settings: list[design.Setting], share: float) -> set[int]:
     return set(np.argsort(work)[::-1][: int(share * len(settings))].tolist())
 
 
+def best_runs(m: Member, runs: list[table.Measured], count: int) -> set[int]:
+    """Return places in the design of the settings whose best single run scores highest."""
+    grid, best = evaluation_grid(m.steps, table.CHECKPOINTS), defaultdict[int, float](lambda: -np.inf)
+    for run in runs:
+        if len(run.returns) == len(grid) and run.seed < table.SEEDS:
+            best[run.setting] = max(best[run.setting], late(grid, run.returns))
+    return set(sorted(best, key=lambda setting: -best[setting])[:count])
+
+
 def work(
     members: list[Member],
     settings: list[design.Setting],
@@ -237,11 +254,15 @@ def work(
     until: float,
     path: NumericPath = "numpy",
     last: Container[int] = (),
+    best: Mapping[str, Container[int]] = MappingProxyType({}),
+    further: int = 0,
 ) -> None:
     """Measure what is missing, and print how long the rest will take."""
     done = {m.id: {(r.setting, r.seed) for r in finished(m, folder, runs)} for m in members}
     todo = [
-        (m, n, [s for s in range(table.SEEDS) if (n, s) not in done[m.id]]) for m, n in order(members, len(settings))
+        (m, n, [s for s in range(seeds) if (n, s) not in done[m.id]])
+        for m, n in order(members, len(settings))
+        if (seeds := table.SEEDS + further * (n in best.get(m.id, ())))
     ]
     todo = sorted((item for item in todo if item[2]), key=lambda item: item[1] in last)
     caps: dict[str, int] = {}

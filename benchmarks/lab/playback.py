@@ -25,8 +25,9 @@ from tuner.study.search.pruners import PruningRule, make_pruner
 from tuner.study.search.supervisor import StudySupervisor
 from tuner.study.store.buffer import BufferedStorage
 
-#: Finalists, as `--confirm 5`, and the most fresh seeds that decide between them.
-FINALISTS, SELECT_SEEDS = 5, 2
+#: Finalists, as `--confirm 5`, and the most seeds that decide between them: of those that the search draws from, and of
+#: further ones.
+FINALISTS, SELECT_SEEDS, FURTHER_SEEDS = 5, 2, 4
 
 
 class Measured(Protocol):
@@ -45,6 +46,11 @@ class Measured(Protocol):
     @property
     def late(self) -> np.ndarray:
         """The score `late` of each run, [S, R]."""
+        ...
+
+    @property
+    def fresh(self) -> np.ndarray:
+        """The same of seeds that no search draws, [S, F]; NaN where a setting has fewer."""
         ...
 
 
@@ -97,6 +103,7 @@ class Playback:
     rounds: int = 0
     spent: list[int] = field(default_factory=list)
     ended: list[Playing] = field(default_factory=list)
+    _had: dict[int, list[int]] = field(default_factory=dict)
     _held: dict[RunId, Playing] = field(default_factory=dict)
     _checkpoints: int = 0
 
@@ -104,8 +111,8 @@ class Playback:
         """Train until the supervisor says DONE; it limits how many run side by side."""
         while True:
             while isinstance(spec := supervisor.take({}, block=not self._held), RunSpec):
-                seed = int(seeding.stream(spec.seed, "landscape").integers(self.curves.late.shape[1]))
                 setting = self.setting_of(spec)
+                seed = self._seed(spec, setting)
                 self.proposed.append(setting)
                 self._held[spec.run_id] = Playing(spec, setting, seed)
             if not self._held:
@@ -121,6 +128,14 @@ class Playback:
                     self.completed.append(Scored(score, mean, run.setting, run.seed, len(self.spent)))
                 supervisor.finish(outcome)
             supervisor.tick()
+
+    def _seed(self, spec: RunSpec, setting: int) -> int:
+        """Return which of a setting's seeds a run repeats: one that it has not had, as long as there is one."""
+        had = self._had.setdefault(setting, [])
+        left = [seed for seed in range(self.curves.late.shape[1]) if seed not in had] or had
+        seed = left[int(seeding.stream(spec.seed, "landscape").integers(len(left)))]
+        had.append(seed)
+        return seed
 
     def _advance(self, supervisor: StudySupervisor) -> list[Outcome]:
         """Move every run to its next checkpoint; return how those ended that did."""
@@ -152,7 +167,7 @@ def study_in_memory(plan: StudyPlan, sampler: optuna.samplers.BaseSampler) -> Le
         recipe.pruner, grid=plan.grid, startup_trials=recipe.startup_trials, version=plan.rules.pruning
     )
     study = optuna.load_study(study_name=plan.name, storage=storage, sampler=sampler, pruner=pruner)
-    rule = PruningRule(recipe.pruner, plan.grid)
+    rule = PruningRule(recipe.pruner, plan.grid, version=plan.rules.pruning)
     asker = SpaceAsker(plan.space, seed=recipe.seed, replicates=1)
     return Ledger(study, storage, asker, rule, url=plan.storage, exclusive=True)
 
@@ -169,12 +184,10 @@ class Chosen(NamedTuple):
     confirmed: float
 
 
-def _finalists(scored: Sequence[Scored]) -> list[tuple[int, int]]:
-    """Return each setting once, best first, with the seed that earned its highest score."""
-    found: dict[int, int] = {}
-    for trial in sorted(scored, key=lambda trial: (-trial.score, -trial.curve_mean)):
-        found.setdefault(trial.setting, trial.seed)
-    return list(found.items())
+def _finalists(scored: Sequence[Scored]) -> list[int]:
+    """Return each setting once, best first."""
+    ordered = sorted(scored, key=lambda trial: (-trial.score, -trial.curve_mean))
+    return list(dict.fromkeys(trial.setting for trial in ordered))
 
 
 def choose(
@@ -185,8 +198,9 @@ def choose(
 ) -> Chosen:
     """Return the true mean `late` of the best and of the confirmed choice.
 
-    Of the seeds that earned no finalist its place two select (one, where there are only two) and the rest tell the
-    truth, in all ways to divide them.
+    Of the seeds that earned no finalist its place some select and the rest tell the truth, in all ways to divide them:
+    of a setting with seeds that no search draws four of these select, else two of the others (one, where there are only
+    two).
 
     Args:
         curves: The truth.
@@ -200,16 +214,38 @@ def choose(
     if model is not None:
         order = model([trial.setting for trial in scored], np.array([trial.score for trial in scored]))
         ordered = _finalists([t._replace(score=float(value)) for t, value in zip(scored, order, strict=True)])
-        seeds = dict(by_score)
-        best_known = [setting for setting in seeds if setting in known][:1]
-        first = [ordered[0][0], *best_known, by_score[0][0]] if best_known else []
-        names = list(dict.fromkeys([*first, *(setting for setting, _ in ordered)]))[:FINALISTS]
-        if by_score[0][0] not in names:  # as in the product
-            names[-1] = by_score[0][0]
-        top = [(setting, dict(ordered)[setting]) for setting in names]
-    others = np.array([np.delete(curves.late[setting], seed) for setting, seed in top])
+        best_known = [setting for setting in by_score if setting in known][:1]
+        first = [ordered[0], *best_known, by_score[0]] if best_known else []
+        top = list(dict.fromkeys([*first, *ordered]))[:FINALISTS]
+        if by_score[0] not in top:  # as in the product
+            top[-1] = by_score[0]
+    earned: dict[int, list[int]] = {}
+    for trial in sorted(scored, key=lambda trial: (-trial.score, -trial.curve_mean)):
+        earned.setdefault(trial.setting, []).append(trial.seed)
+    others = [_unseen(curves, setting, earned[setting]) for setting in top]
+    ways = [_divisions(len(scores), curves.fresh.shape[1]) for scores in others]
     truths = []
-    for chosen in itertools.combinations(range(others.shape[1]), min(SELECT_SEEDS, others.shape[1] - 1)):
-        selected = others[:, list(chosen)].mean(axis=1).argmax()
-        truths.append(np.delete(others[selected], chosen).mean())
+    for at in range(max(map(len, ways))):
+        chosen = [list(way[at % len(way)]) for way in ways]
+        means = [scores[picked].mean() for scores, picked in zip(others, chosen, strict=True)]
+        selected = int(np.argmax(means))
+        truths.append(np.delete(others[selected], chosen[selected]).mean())
     return Chosen(float(others[0].mean()), float(np.mean(truths)))
+
+
+def _unseen(curves: Measured, setting: int, earned: Sequence[int]) -> np.ndarray:
+    """Return the scores of a setting over the seeds that did not earn it its place.
+
+    Of one that has had all but one of its seeds, and has no further ones, those that did not earn the best score.
+    """
+    fresh = curves.fresh[setting]
+    if (measured := ~np.isnan(fresh)).any():
+        return fresh[measured]
+    unseen = np.delete(curves.late[setting], earned)
+    return unseen if len(unseen) > 1 else np.delete(curves.late[setting], earned[0])
+
+
+def _divisions(seeds: int, further: int) -> list[tuple[int, ...]]:
+    """Return all ways to choose who selects among a setting's unseen seeds."""
+    most = FURTHER_SEEDS if seeds == further else SELECT_SEEDS
+    return list(itertools.combinations(range(seeds), min(most, seeds - 1)))

@@ -63,10 +63,11 @@ class Method:
         portfolio: Trials that train first, chosen on the other families.
         prior: Whether the sampler begins with the other families' good settings.
         model: Whether a Gaussian process over all completed trials names the finalists.
-        gate: Whether a rung of the median rule stops runs only once it is shown to tell.
+        pruning: Of the median rule, as a study stores it: from 2 on a rung stops runs only once it is shown to tell.
         cost: How much a proposal's cost weighs.
         thrift: How much the cost of the portfolio's settings weighed in their choice.
         rule: Of the finalists, as a study stores it.
+        repeats: Whether settings that are level at the top train again.
     """
 
     sampler: str = "tpe"
@@ -74,14 +75,24 @@ class Method:
     portfolio: int = 0
     prior: bool = False
     model: bool = False
-    gate: bool = False
+    pruning: int = VERSION_0_1_0.pruning
     cost: float = 0.0
     thrift: float = 0.0
     rule: int = CURRENT.finalists
+    repeats: bool = False
 
 
 #: What ships.
-PRODUCT = Method(pruner="median", portfolio=8, prior=True, gate=True, model=True, cost=WEIGHT, thrift=THRIFT)
+PRODUCT = Method(
+    pruner="median",
+    portfolio=8,
+    prior=True,
+    pruning=CURRENT.pruning,
+    repeats=True,
+    model=True,
+    cost=WEIGHT,
+    thrift=THRIFT,
+)
 
 #: What can be asked for. `today` is the search of version 0.1, `product` what ships; each of the others is one of them
 #: with a part put in or left out.
@@ -90,7 +101,7 @@ METHODS = {
     "tpe": Method(),
     "gp": Method("gp"),
     "today": Method(pruner="median"),
-    "gate": Method(pruner="median", gate=True),
+    "gate": Method(pruner="median", pruning=CURRENT.pruning),
     "portfolio": Method(portfolio=8),
     "portfolio+random": Method("random", portfolio=8),
     "portfolio+gp": Method("gp", portfolio=8, prior=True),
@@ -99,10 +110,12 @@ METHODS = {
     "cost": Method(cost=WEIGHT),
     "product": PRODUCT,
     "product-gate": replace(PRODUCT, pruner="none"),
-    "product+blind": replace(PRODUCT, gate=False),
+    "product+blind": replace(PRODUCT, pruning=VERSION_0_1_0.pruning),
+    "product-pruning2": replace(PRODUCT, pruning=2),
     "product-prior": replace(PRODUCT, prior=False),
     "product-portfolio": replace(PRODUCT, portfolio=0),
     "product-model": replace(PRODUCT, model=False),
+    "product-repeats": replace(PRODUCT, repeats=False),
     "product-rule2": replace(PRODUCT, rule=2),
     "product-cost": replace(PRODUCT, cost=0.0),
     "product-thrift": replace(PRODUCT, thrift=0.0),
@@ -124,7 +137,7 @@ def product_plan(sampler: str, pruner: str, trials: int) -> StudyPlan:
 def make_plan(space: SearchSpace, curves: Curves, method: Method, seed: int, trials: int) -> StudyPlan:
     """Return the plan of a study on a table: the product's, but for where it trains and what it searches."""
     plan = product_plan(method.sampler, method.pruner, trials)
-    rules = replace(plan.rules, pruning=CURRENT.pruning if method.gate else VERSION_0_1_0.pruning)
+    rules = replace(plan.rules, pruning=method.pruning)
     return replace(plan, recipe=replace(plan.recipe, seed=seed), space=space, grid=curves.steps, rules=rules)
 
 
@@ -199,6 +212,7 @@ def search(
         known=known_beforehand(others, settings, method.portfolio, method.prior, method.thrift),
         dimensions=space.dimensions,
         log_cost=proposal_cost(plan, method.cost) if method.cost else None,
+        repeats=method.repeats,
     )
     params = [settings[row].params for row in curves.settings]
     sampler = SnappingSampler(inner, space, params)

@@ -19,7 +19,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from tuner.space.cube import Cube
 from tuner.space.model import SearchSpace
-from tuner.study.sampling.proposals import distribution
+from tuner.study.sampling.proposals import Proposal, distribution
+from tuner.study.sampling.repeats import REPEAT
 
 
 class SnappingSampler(BaseSampler):
@@ -48,6 +49,11 @@ class SnappingSampler(BaseSampler):
         self._free = np.ones(len(params), bool)
         self.chosen: dict[int, int] = {}
 
+    @property
+    def proposal(self) -> Proposal | None:
+        """What the trial that was asked for last comes from; None: from the inner sampler."""
+        return getattr(self._inner, "proposal", None)
+
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """Return the whole space: a setting is chosen as a whole."""
         return self._distributions
@@ -57,6 +63,9 @@ class SnappingSampler(BaseSampler):
     ) -> dict[str, Any]:
         """Return the parameters of the setting that takes the place of what the inner sampler proposes."""
         distance = ((self._points - self._cube.place(self._proposed(study, trial))) ** 2).sum(axis=1)
+        if self.proposal is not None and self.proposal.source == REPEAT:
+            self.chosen[trial.number] = chosen = int(distance.argmin())
+            return dict(self._params[chosen])
         chosen = int(np.where(self._free, distance, np.inf).argmin())
         assert self._free[chosen], "more trials than settings"
         self._free[chosen] = False

@@ -4,6 +4,8 @@ Lines are appended to ``RUNS/<environment>.jsonl`` one run at a time and forced 
 passed over, and its run made again. ``pack`` folds them into ``TABLE/<environment>.npz``, which holds, for S settings,
 R seeds and C checkpoints:
 
+R is more than three where some settings have further seeds, which no search draws.
+
 | array | shape | what |
 |---|---|---|
 | steps | [C] | environment steps of the checkpoints |
@@ -25,7 +27,7 @@ from typing import Any
 
 import numpy as np
 
-#: Seeds of each setting, and evaluations of each run.
+#: Seeds of each setting that searches draw from, and evaluations of each run.
 SEEDS, CHECKPOINTS = 3, 20
 
 
@@ -35,7 +37,7 @@ class Measured:
 
     Attributes:
         setting: Its place in the design.
-        seed: Which of the setting's seeds, in [0, SEEDS).
+        seed: Which of the setting's seeds, from 0.
         returns: Mean return of each evaluation, as far as it came.
         spread: Standard deviation over the episodes of each.
         seconds: Processor seconds.
@@ -106,13 +108,14 @@ def read_archive(path: Path) -> list[Measured]:
 
 def write_archive(path: Path, runs: list[Measured], settings: int, steps: tuple[int, ...]) -> None:
     """Write an archive; of runs measured twice the first stays."""
+    seeds = max([SEEDS, *(run.seed + 1 for run in runs)])
     arrays: dict[str, Any] = {
         "steps": np.array(steps),
-        "returns": np.full((settings, SEEDS, len(steps)), np.nan, np.float32),
-        "spread": np.full((settings, SEEDS, len(steps)), np.nan, np.float32),
-        "seconds": np.full((settings, SEEDS), np.nan, np.float32),
-        "taken": np.zeros((settings, SEEDS), np.int32),
-        "made_by": np.full((settings, SEEDS), -1, np.int16),
+        "returns": np.full((settings, seeds, len(steps)), np.nan, np.float32),
+        "spread": np.full((settings, seeds, len(steps)), np.nan, np.float32),
+        "seconds": np.full((settings, seeds), np.nan, np.float32),
+        "taken": np.zeros((settings, seeds), np.int32),
+        "made_by": np.full((settings, seeds), -1, np.int16),
     }
     makers: list[str] = []
     for run in runs:

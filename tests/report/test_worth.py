@@ -45,6 +45,13 @@ def test_without_a_sampler_that_learns_all_proposals_are_of_one_kind():
         assert {origin(other, t) for t in other.trials if not t.source} == {kind}
 
 
+def test_a_repeat_stands_in_the_row_of_the_setting_that_it_repeats():
+    data = confirmed_with_origins()
+    again = [dataclasses.replace(t, source="repeat", number=1000 + t.number) for t in data.trials[:20]]
+    both = dataclasses.replace(data, trials=(*data.trials, *again))
+    assert [origin(both, t) for t in again] == [origin(data, t) for t in data.trials[:20]]
+
+
 def test_the_diamond_is_the_mean_of_the_verdicts_runs_else_of_the_selections():
     data = confirmed_with_origins()
     series, confirmation = worth_series(data), data.confirmation

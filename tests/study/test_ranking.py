@@ -58,8 +58,9 @@ def test_the_best_of_what_was_known_beforehand_takes_part_behind_the_model_s_fir
     found = [c.trial for c in finalists(study(named), 3, "native")]
     best = max((t for t in named if t.number in (2, 5)), key=lambda t: t.score)
     assert found == [ranked_by_worth(study(named))[0].number, best.number, 30]
-    proposed = [dataclasses.replace(t, source="prior") for t in lucky]  # proposals of the prior are the search's own
-    assert [c.trial for c in finalists(study(proposed), 3, "native")][1] == 30
+    for source in ("prior", "repeat"):  # proposals of the prior and second runs are the search's own
+        proposed = [dataclasses.replace(t, source=source) for t in lucky]
+        assert [c.trial for c in finalists(study(proposed), 3, "native")][1] == 30
 
 
 def test_a_study_of_an_older_rule_keeps_the_order_of_scores(lucky):

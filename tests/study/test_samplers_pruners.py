@@ -13,11 +13,12 @@ from optuna.study import StudyDirection
 from optuna.trial import TrialState, create_trial
 from study_fakes import FakeExecutor, make_plan, search
 
-from tuner.contract.grid import warmup_steps
+from tuner.contract.grid import evaluation_grid, first_pruned, warmup_steps
 from tuner.contract.rules import CURRENT
 from tuner.study.sampling.samplers import make_sampler, with_stopped
 from tuner.study.search.median_pruner import MedianMemory, lower_limit, tells
 from tuner.study.search.pruners import PruningRule, make_pruner
+from tuner.study.store import keys as attr
 
 GRID = tuple(range(100, 1001, 100))
 
@@ -163,29 +164,64 @@ def study_of(curves, pruner):
     return study
 
 
-def stopped_steps(curves):
+def stopped_steps(curves, version=CURRENT.pruning):
     """Where a trial that stays below everything would be stopped, one grid step after the other."""
-    study = study_of(curves, make_pruner("median", grid=GRID, startup_trials=1))
+    study = study_of(curves, make_pruner("median", grid=GRID, startup_trials=1, version=version))
     values = [dict.fromkeys(GRID[:n], -99.0) for n in range(1, 10)]
     asked = [create_trial(state=TrialState.RUNNING, intermediate_values=v) for v in values]
-    return [trial.last_step for trial in asked if PruningRule("median", GRID).stops(study, trial)]
+    return [trial.last_step for trial in asked if PruningRule("median", GRID, version=version).stops(study, trial)]
 
 
 def test_a_rung_that_tells_opens_and_the_scores_own_rungs_never_do():
     """Curves that keep their order: what is low at any step ends low."""
-    assert stopped_steps([[float(n)] * 10 for n in range(24)]) == [400, 500, 600]
+    assert stopped_steps([[float(n)] * 10 for n in range(24)]) == [200, 300, 400, 500, 600]
+
+
+def test_a_repeat_is_never_stopped():
+    """What it is for is the score of another whole run."""
+    study = study_of([[float(n)] * 10 for n in range(24)], make_pruner("median", grid=GRID, startup_trials=1))
+    rule, low = PruningRule("median", GRID), dict.fromkeys(GRID[:5], -99.0)
+    again = create_trial(state=TrialState.RUNNING, intermediate_values=low, user_attrs={attr.SOURCE: "repeat"})
+    other = create_trial(state=TrialState.RUNNING, intermediate_values=low, user_attrs={attr.SOURCE: "prior"})
+    assert not rule.stops(study, again)
+    assert rule.stops(study, other)
+
+
+def test_a_study_that_began_with_the_gate_alone_keeps_a_third_of_the_grid_as_warm_up():
+    curves = [[float(n)] * 10 for n in range(24)]
+    assert stopped_steps(curves, version=2) == [400, 500, 600]
+
+
+def share_opened(runs, version):
+    rng = np.random.default_rng(0)
+    return np.mean([bool(stopped_steps(rng.standard_normal((runs, 10)), version)) for _ in range(40)])
 
 
 def test_a_rung_that_tells_nothing_stays_closed():
-    rng = np.random.default_rng(0)
-    opened = [bool(stopped_steps(rng.standard_normal((40, 10)))) for _ in range(40)]
-    assert np.mean(opened) <= 0.2  # three rungs at a level of 10 % each
+    assert share_opened(40, version=2) <= 0.2  # three rungs at a level of 10 % each
+
+
+def test_what_is_vouched_for_fades_as_runs_that_say_otherwise_end():
+    assert share_opened(40, CURRENT.pruning) <= 0.4
+    assert share_opened(300, CURRENT.pruning) <= 0.2
+
+
+def test_from_a_third_of_the_grid_on_a_rung_is_open_unless_the_studys_runs_speak_against_it():
+    """Five runs outside, beside what is vouched for, open it; with one inside it is closed: 0.1 ** (1 / 10) > 0.75."""
+    ten = [[float(n)] * 10 for n in range(10)]
+    assert stopped_steps(ten) == [400, 500, 600]
+    assert stopped_steps(ten, version=2) == []
+    assert stopped_steps([*ten[1:], [0.0] * 9 + [99.0]]) == []
+    assert lower_limit(10, 10) == pytest.approx(0.1 ** (1 / 10))
+    assert lower_limit(9, 10) < 0.75
 
 
 def test_a_rung_stays_closed_before_there_is_evidence_enough():
     """Nine stopped runs that all ended outside of the best quarter show it, eight do not: 0.1 ** (1 / 8) < 0.75."""
-    assert stopped_steps([[float(n)] * 10 for n in range(16)]) == []
-    assert stopped_steps([[float(n)] * 10 for n in range(18)]) != []
+    assert stopped_steps([[float(n)] * 10 for n in range(16)], version=2) == []
+    assert stopped_steps([[float(n)] * 10 for n in range(18)], version=2) != []
+    assert 200 not in stopped_steps([[float(n)] * 10 for n in range(16)])
+    assert 200 in stopped_steps([[float(n)] * 10 for n in range(18)])
     assert lower_limit(8, 8) == pytest.approx(0.1 ** (1 / 8))
     assert lower_limit(0, 10) == 0.0
 
@@ -202,6 +238,14 @@ def test_scores_level_with_the_best_quarter_count_as_inside():
 @pytest.mark.parametrize(("n", "first"), [(1, 1), (2, 1), (3, 2), (6, 3), (10, 4)])
 def test_the_first_third_of_the_grid_is_warm_up(n, first):
     assert warmup_steps(GRID[:n]) == GRID[first - 1]
+
+
+@pytest.mark.parametrize(("n", "first"), [(1, 1), (2, 2), (3, 2), (10, 2), (20, 3)])
+def test_the_gated_rule_may_stop_after_a_tenth_of_the_grid(n, first):
+    grid = evaluation_grid(1000, n)
+    assert first_pruned("median", grid, 3) == grid[first - 1]
+    assert first_pruned("median", grid, 2) == first_pruned("halving", grid, 3) == warmup_steps(grid)
+    assert first_pruned("hyperband", grid, 3) == grid[0]
 
 
 @pytest.mark.parametrize("name", ["halving", "hyperband"])

@@ -129,7 +129,8 @@ def test_an_interrupted_stage_with_two_budgets_goes_on_as_if_it_had_not_been(ful
 
 def test_comparison_short_lines_and_dry_run_say_the_full_number(full):
     found = evidence(full)
-    assert any("RL Zoo's tuned values, trained for their full 900 steps," in line for line in verdict(found))
+    lines = verdict(found)
+    assert any("RL Zoo's tuned values, trained for their full 900 steps" in line for line in lines), lines
     assert " in its full 900 steps" in in_short(full, found)[1]
     rows = {row["role"]: (row["n_timesteps"], row["own_steps"]) for row in found["contestants"]}
     assert rows["zoo"] == (900, True) and rows["defaults"] == (300, False)

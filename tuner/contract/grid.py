@@ -22,3 +22,19 @@ def warmup_steps(grid: Sequence[int]) -> int:
     The earliest decision falls on grid point ``floor(n / 3) + 1`` of n: of 10 evaluations the first 3 are safe.
     """
     return grid[min(len(grid) // 3, len(grid) - 1)]
+
+
+def first_pruned(pruner: str, grid: Sequence[int], version: int) -> int:
+    """Return the first environment step at which ``--pruner`` may stop a run.
+
+    Args:
+        pruner: Its name.
+        grid: The study's.
+        version: The study's ``pruning``. From 3 on the median rule may stop after a tenth of the grid: its gate lets
+            no rung stop that does not tell.
+    """
+    if pruner == "hyperband":
+        return grid[0]  # brackets begin there, and decide upon it themselves
+    if pruner == "median" and version >= 3:
+        return grid[min(max(len(grid) // 10, 1), len(grid) - 1)]
+    return warmup_steps(grid)

@@ -22,10 +22,12 @@ class Rules:
         evaluation_seeds: Which episodes evaluations play, see :func:`tuner.seeding.evaluation_seed`.
         update_path: Which arithmetic trains native networks, see :func:`native_path`.
         picture_scale: What pictures are divided by, see :func:`tuner.envs.image_encoder.largest`.
-        pruning: 1 for the median rule alone, 2 for gated rungs, see ``tuner/study/search/median_pruner.py``.
+        pruning: 1 for the median rule alone, 2 for gated rungs, 3 for these from a tenth of the grid on, see
+            ``tuner/study/search/median_pruner.py``.
         finalists: 1 for the best scores, 2 for the best by a model, 3 for these with the best known beforehand, see
             ``tuner/study/confirm/contestants.py``.
-        proposals: 1 for the score alone, 2 in view of the cost, see ``tuner/plan/proposal_cost.py``.
+        proposals: 1 for the score alone, 2 in view of the cost, see ``tuner/plan/proposal_cost.py``, 3 with repeats of
+            what is level at the top, see ``tuner/study/sampling/repeats.py``.
     """
 
     evaluation_seeds: int = 1
@@ -40,7 +42,7 @@ class Rules:
 VERSION_0_1_0 = Rules()
 
 #: What new studies follow.
-CURRENT = Rules(evaluation_seeds=2, update_path=2, picture_scale=2, pruning=2, finalists=3, proposals=2)
+CURRENT = Rules(evaluation_seeds=2, update_path=2, picture_scale=2, pruning=3, finalists=3, proposals=3)
 
 
 def rules_of(attributes: Mapping[str, Any]) -> Rules:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from statistics import mean
 from typing import TYPE_CHECKING
 
-from tuner.contract.grid import warmup_steps
+from tuner.contract.grid import first_pruned
 from tuner.contract.spec import RunId, RunSpec
 from tuner.envs.child import call_in_child
 from tuner.errors import InputError
@@ -241,7 +241,7 @@ def largest_saving(plan: StudyPlan) -> float:
     recipe, grid = plan.recipe, plan.grid
     if recipe.pruner == "none":
         return 0.0
-    first = grid[0] if recipe.pruner == "hyperband" else warmup_steps(grid)
+    first = first_pruned(recipe.pruner, grid, plan.rules.pruning)
     safe = recipe.startup_trials if recipe.pruner == "median" else 1
     return max(recipe.trials - safe, 0) / recipe.trials * (1 - first / grid[-1])
 

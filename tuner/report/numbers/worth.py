@@ -21,7 +21,9 @@ ORIGINS = {
 
 
 def origin(data: StudyData, trial: TrialRow) -> str:
-    """Return where a trial comes from, a key of :data:`ORIGINS`."""
+    """Return where a trial comes from, a key of :data:`ORIGINS`; one that repeats a setting, where that comes from."""
+    if trial.source == "repeat":
+        trial = next((t for t in data.trials if t.params == trial.params and t.source != "repeat"), trial)
     if trial.source:
         return "prior" if trial.source == "prior" else "known"
     learns = data.recipe.get("sampler", "tpe") in ("tpe", "gp")

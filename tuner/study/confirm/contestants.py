@@ -51,7 +51,7 @@ def finalists(data: StudyData, limit: int, backend: str) -> list[Contestant]:
 
 def _best_known(data: StudyData) -> list[TrialRow]:
     """Return the completed trials of settings that were known before the search, the best first."""
-    return [t for t in data.ranked if t.source not in ("", "prior") and t.hyperparameters]
+    return [t for t in data.ranked if t.source not in ("", "prior", "repeat") and t.hyperparameters]
 
 
 def _different(data: StudyData, trials: Iterable[TrialRow], backend: str) -> list[Contestant]:

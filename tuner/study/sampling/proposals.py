@@ -26,6 +26,7 @@ from tuner.plan.known import Known
 from tuner.plan.proposal_cost import LogCost
 from tuner.seeding import sampler_seed, stream
 from tuner.space.ranges import Dimension
+from tuner.study.sampling.repeats import REPEAT, setting_to_repeat
 
 #: Finished trials at which half of the proposals still come from the prior.
 STRENGTH = 20.0
@@ -37,7 +38,7 @@ _FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
 class Proposal(NamedTuple):
-    """A point of the space and where it comes from: a start's name, ``prior``, or empty for a point of the grid."""
+    """A point of the space and where it comes from: a start's name, ``prior``, ``repeat``, or empty for the grid's."""
 
     source: str
     params: dict[str, Any]
@@ -64,6 +65,7 @@ class Proposals:
         dimensions: Of its space.
         seed: Its seed.
         prior: Whether the prior proposes; starts are trained in any case.
+        repeats: Whether settings that are level at the top are repeated (:mod:`tuner.study.sampling.repeats`).
         log_cost: Logarithm of what a run costs, from what a study stores; None: all cost the same.
     """
 
@@ -74,10 +76,12 @@ class Proposals:
         *,
         seed: int,
         prior: bool,
+        repeats: bool = False,
         log_cost: LogCost | None = None,
     ) -> None:
         self._known = known
         self._seed = seed
+        self._repeats = repeats
         self._dimensions = dimensions
         self._good = known.good if prior else ()
         shares = np.array([share for _, share in self._good])
@@ -104,6 +108,8 @@ class Proposals:
         if point < len(self._known.starts):
             start = self._known.starts[point]
             return Proposal(start.name, dict(start.params))
+        if self._repeats and (again := setting_to_repeat(trials, trial.number)) is not None:
+            return Proposal(REPEAT, again)
         if not self._good:
             return None
         rng = stream(sampler_seed(self._seed, point), "prior")

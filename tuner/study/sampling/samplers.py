@@ -38,6 +38,7 @@ def make_sampler(
     known: Known = NOTHING_KNOWN,
     dimensions: Sequence[Dimension] = (),
     log_cost: LogCost | None = None,
+    repeats: bool = False,
 ) -> SeededByTrial:
     """Return the sampler that ``--sampler`` names.
 
@@ -49,6 +50,7 @@ def make_sampler(
             which look for good points, and not with designs that fill the space.
         dimensions: Of the space that ``known`` lies in.
         log_cost: Of a proposal, for TPE and the prior; None: all cost the same.
+        repeats: Whether TPE and GP train settings again that are level at the top; designs that fill the space don't.
     """
     ranking, seen = Ranking(), Seen()
 
@@ -75,7 +77,8 @@ def make_sampler(
     makers: dict[str, Callable[[int], BaseSampler]] = {
         "tpe": tpe, "gp": gp, "qmc": qmc, "random": random, "grid": random,
     }  # fmt: skip
-    proposals = Proposals(known, dimensions, seed=seed, prior=SAMPLERS[name], log_cost=log_cost)
+    looks = SAMPLERS[name]
+    proposals = Proposals(known, dimensions, seed=seed, prior=looks, repeats=repeats and looks, log_cost=log_cost)
     return SeededByTrial(makers[name], seed, proposals)
 
 

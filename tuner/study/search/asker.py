@@ -10,7 +10,7 @@ from optuna.trial import FrozenTrial, Trial
 from tuner.errors import InputError
 from tuner.seeding import run_seed
 from tuner.space.model import SearchSpace
-from tuner.study.sampling.samplers import SeededByTrial, point_of
+from tuner.study.sampling.samplers import point_of
 from tuner.study.search.run_events import trial_folder
 from tuner.study.search.trial import AskedTrial, TrialEnd
 from tuner.study.store import keys as attr
@@ -102,8 +102,7 @@ class SpaceAsker:
 
 def _source(trial: Trial, trials: Sequence[FrozenTrial]) -> str:
     """Return what a trial comes from; empty for the sampler. A lost trial's successor comes from the same."""
-    sampler = trial.study.sampler
-    proposal = sampler.proposal if isinstance(sampler, SeededByTrial) else None
+    proposal = getattr(trial.study.sampler, "proposal", None)
     if proposal is None and attr.ROOT in trial.user_attrs:
         return str(trials[trial.user_attrs[attr.ROOT]].user_attrs.get(attr.SOURCE, ""))
     return "" if proposal is None else proposal.source

@@ -7,6 +7,10 @@ quarter of all completed runs. The rung opens when the lower confidence limit (C
 the share outside is above what chance gives, three quarters. TPE's good side is the best quarter as well, so to a
 sampler a stopped run is what the gate vouches for, no more: outside of it.
 
+From a third of the grid on the gate begins with what other environments have shown (:data:`VOUCHED`): such a rung is
+open from the first decision, and closes when the study's own runs speak against it, as they do at once in a narrow
+space. Earlier rungs have to earn it.
+
 Evidence must not hold a run's own luck twice. Once the score's own evaluations have begun, a run that is low at a rung
 is low in its score, whatever its hyperparameters are worth: such rungs never open.
 """
@@ -31,6 +35,11 @@ CHANCE = 0.75
 #: One-sided confidence that a rung does better than that.
 CONFIDENCE = 0.9
 
+#: Runs, all of them outside, that stand for other environments' evidence: in eleven families of the lab 83 to 100 % of
+#: the runs below the median at 0.4 of their length ended outside the best quarter. With the five that the startup
+#: trials bring, all outside, a rung opens; with one of them inside it does not.
+VOUCHED = 5
+
 #: Newest completed runs that are looked at, so that a report costs the same at trial 10,000.
 NEWEST = 400
 
@@ -49,10 +58,13 @@ class MedianMemory(BasePruner):
             that the step tells, nor from this step on.
     """
 
-    def __init__(self, n_startup_trials: int, n_warmup_steps: int, gated_until: int | None = None) -> None:
+    def __init__(
+        self, n_startup_trials: int, n_warmup_steps: int, gated_until: int | None = None, vouched_from: float = math.inf
+    ) -> None:
         self._startup = n_startup_trials
         self._warmup = n_warmup_steps
         self._gated_until = gated_until
+        self._vouched_from = vouched_from
         #: (best value so far at each step, score) of completed trials, newest last, and what that says of each step.
         self._evidence: deque[tuple[dict[int, float], float]] = deque(maxlen=NEWEST)
         self._open: dict[int, bool] = {}
@@ -94,7 +106,7 @@ class MedianMemory(BasePruner):
         if step not in self._open:
             there = [(best[step], score) for best, score in self._evidence if step in best]
             best, scores = np.array(there).reshape(-1, 2).T
-            self._open[step] = tells(best, scores)
+            self._open[step] = tells(best, scores, VOUCHED if step >= self._vouched_from else 0)
         return self._open[step]
 
 
@@ -113,18 +125,19 @@ def _median(column: list[float]) -> float:
     return float(np.percentile(around, 50))
 
 
-def tells(best_so_far: np.ndarray, scores: np.ndarray) -> bool:
+def tells(best_so_far: np.ndarray, scores: np.ndarray, vouched: int = 0) -> bool:
     """Return whether stopping below the median of ``best_so_far`` is shown to stop runs outside the best quarter.
 
     Args:
         best_so_far: Highest value of each completed run up to the rung, [N]; not NaN.
         scores: Their scores, [N]. Runs that are level with the best quarter's last count as inside.
+        vouched: Further runs that would have been stopped, all of them outside.
     """
     if len(scores) == 0:
         return False
     stopped = best_so_far < np.median(best_so_far)
     outside = scores < np.quantile(scores, CHANCE)
-    return lower_limit(int((stopped & outside).sum()), int(stopped.sum())) > CHANCE
+    return lower_limit(int((stopped & outside).sum()) + vouched, int(stopped.sum()) + vouched) > CHANCE
 
 
 def lower_limit(hits: int, draws: int) -> float:

@@ -106,6 +106,7 @@ def open_study(plan: StudyPlan, provenance: Mapping[str, Any], member: Member | 
             known=plan.known,
             dimensions=plan.space.dimensions,
             log_cost=proposal_cost(plan),
+            repeats=plan.rules.proposals > 2,
         )
         pruner = make_pruner(
             recipe.pruner, grid=plan.grid, startup_trials=recipe.startup_trials, version=plan.rules.pruning
@@ -121,7 +122,13 @@ def open_study(plan: StudyPlan, provenance: Mapping[str, Any], member: Member | 
             study,
             buffered,
             asker if member is None else member.asker(study),
-            PruningRule(recipe.pruner, plan.grid, audit=AUDIT_SHARE if recipe.audit_pruning else 0.0, seed=recipe.seed),
+            PruningRule(
+                recipe.pruner,
+                plan.grid,
+                audit=AUDIT_SHARE if recipe.audit_pruning else 0.0,
+                seed=recipe.seed,
+                version=plan.rules.pruning,
+            ),
             url=plan.storage,
             exclusive=exclusive,
         )

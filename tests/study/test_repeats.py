@@ -1,0 +1,111 @@
+"""Settings that are level at the top train again, by what the study has seen and no more than every second trial."""
+
+import itertools
+from collections import Counter
+
+import optuna
+import pytest
+from optuna.distributions import FloatDistribution
+from optuna.trial import TrialState, create_trial
+
+from tuner.space.ranges import Dimension
+from tuner.study.sampling.repeats import LEVEL, REPEAT, setting_to_repeat
+from tuner.study.sampling.samplers import make_sampler
+from tuner.study.store import keys as attr
+
+TOP, LOW = 500.0, 100.0
+X = {"x": FloatDistribution(0, 1)}
+
+
+def trials_of(*runs):
+    """Trials of one parameter: (x, score), or (x, score, source), or (x, None) for one that is running."""
+    made = []
+    for number, (x, score, *source) in enumerate(runs):
+        trial = create_trial(
+            state=TrialState.RUNNING if score is None else TrialState.COMPLETE,
+            value=score,
+            params={"x": x},
+            distributions=X,
+            user_attrs={attr.SOURCE: source[0]} if source else {},
+            intermediate_values={} if score is None else {1: x * 10, 2: score},
+        )
+        trial.number = number
+        made.append(trial)
+    return made
+
+
+LEVEL_ONES = [(0.1 * n, TOP) for n in range(LEVEL + 1)]
+OTHERS = [(0.01 + 0.1 * n, LOW + n) for n in range(LEVEL + 2)]
+
+
+def repeated(*runs):
+    found = setting_to_repeat(trials_of(*runs), len(runs))
+    return None if found is None else found["x"]
+
+
+def test_the_best_curve_of_those_that_are_level_is_repeated_first():
+    assert repeated(*LEVEL_ONES, *OTHERS) == pytest.approx(0.1 * LEVEL)
+
+
+def test_every_second_trial_is_a_new_one():
+    assert repeated(*LEVEL_ONES, *OTHERS, (0.5, TOP, REPEAT)) is None
+    assert repeated(*LEVEL_ONES, *OTHERS, (0.5, TOP, REPEAT), (0.77, LOW)) == pytest.approx(0.1 * (LEVEL - 1))
+
+
+def test_a_setting_that_falls_short_in_a_repeat_is_level_no_more():
+    short = (0.1 * LEVEL, TOP - 1, REPEAT)
+    assert repeated(*LEVEL_ONES, *OTHERS, short, (0.77, LOW)) is None, "as many are level as are finalists"
+    assert repeated(*LEVEL_ONES, *OTHERS, (0.9, TOP), short, (0.77, LOW)) == pytest.approx(0.9)
+
+
+def test_a_repeat_that_is_running_counts_as_a_run():
+    running = (0.1 * LEVEL, None, REPEAT)
+    assert repeated(*LEVEL_ONES, *OTHERS, running, (0.77, LOW)) == pytest.approx(0.1 * (LEVEL - 1))
+
+
+def test_few_level_settings_are_the_confirm_stages_business():
+    assert repeated(*LEVEL_ONES[1:], *OTHERS) is None
+
+
+def test_where_half_of_all_are_level_it_is_the_floor_that_they_share():
+    assert repeated(*LEVEL_ONES, *OTHERS[: LEVEL - 1]) is None
+    assert repeated(*[(0.1 * n, -200.0) for n in range(10)]) is None
+
+
+def test_a_study_without_trials_repeats_nothing():
+    assert setting_to_repeat([], 0) is None
+
+
+def searched(name, repeats, count=60):
+    """A study on a broad plateau, of whose runs one in three falls short."""
+    dimension = Dimension("x", "", "float", low=0.0, high=1.0)
+    sampler = make_sampler(name, seed=3, startup_trials=10, dimensions=(dimension,), repeats=repeats)
+    study = optuna.create_study(direction="maximize", sampler=sampler)
+    for number in range(count):
+        trial = study.ask()
+        trial.set_user_attr(attr.POINT, number)
+        x = trial.suggest_float("x", 0, 1)
+        proposal = sampler.proposal
+        if proposal is not None:
+            trial.set_user_attr(attr.SOURCE, proposal.source)
+        value = TOP if x < 0.3 and number % 3 else 100 * (1 - x)
+        trial.report(value, 1)
+        study.tell(trial, value)
+    return study.trials
+
+
+def test_a_search_repeats_what_is_level_and_goes_on_with_new_ones():
+    trials = searched("tpe", True)
+    sources = [t.user_attrs.get(attr.SOURCE) for t in trials]
+    repeats = [t for t in trials if t.user_attrs.get(attr.SOURCE) == REPEAT]
+    assert 5 <= len(repeats) <= len(trials) / 2
+    assert all(a != REPEAT or b != REPEAT for a, b in itertools.pairwise(sources))
+    runs = Counter(t.params["x"] for t in trials)
+    assert all(runs[t.params["x"]] > 1 for t in repeats)
+    assert {t.params["x"] for t in repeats} <= {t.params["x"] for t in trials if t.value == TOP}
+
+
+@pytest.mark.parametrize(("name", "repeats"), [("tpe", False), ("random", True), ("qmc", True)])
+def test_a_design_that_fills_the_space_and_an_earlier_study_repeat_nothing(name, repeats):
+    trials = searched(name, repeats)
+    assert len({t.params["x"] for t in trials}) == len(trials)

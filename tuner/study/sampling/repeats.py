@@ -1,0 +1,69 @@
+"""Second seeds for the settings that are level at the top, as many as the study's own results ask for.
+
+Where more settings than there are finalists share the best score to the last bit, as at the ceiling of an environment,
+one run each can't tell the reliable from the lucky, and nothing that is new can score higher. Then every second trial
+repeats one of them with a fresh seed: the one with the fewest runs, of these the one with the best curve. A setting
+that falls short in a repeat is level no more, so the question settles itself, and new proposals take over again.
+
+Half of the trials stay new ones, because what looks like a ceiling may be a plateau below a rare success. Where half
+of all completed trials are level it is more likely the floor, and nothing is repeated.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from optuna.trial import FrozenTrial, TrialState
+
+from tuner.study.store import keys as attr
+
+#: Source of a trial that repeats another's setting.
+REPEAT = "repeat"
+
+#: Settings that may be level at the top before the first is repeated: as many as are finalists by default.
+LEVEL = 5
+
+_RUNNING = (TrialState.RUNNING, TrialState.WAITING)
+
+
+def setting_to_repeat(trials: Sequence[FrozenTrial], number: int) -> dict[str, Any] | None:
+    """Return the values of the setting that a new trial is to repeat; None where it is to be a new one.
+
+    Args:
+        trials: Of the study, by number; of a study that maximises.
+        number: The new trial's.
+    """
+    if number and trials[number - 1].user_attrs.get(attr.SOURCE) == REPEAT:
+        return None
+    scores = [t.value for t in trials if t.state == TrialState.COMPLETE and t.value is not None]
+    if len(scores) <= LEVEL or (top := max(scores)) <= statistics.median(scores):
+        return None
+    runs: dict[tuple[tuple[str, Any], ...], list[FrozenTrial]] = {}
+    for trial in trials:
+        if trial.value == top and trial.state == TrialState.COMPLETE:
+            runs.setdefault(_key(trial.params), [])
+    if len(runs) <= LEVEL:
+        return None
+    for trial in trials:
+        if (trial.value == top or trial.user_attrs.get(attr.SOURCE) == REPEAT) and (key := _key(trial.params)) in runs:
+            runs[key].append(trial)
+    level = [each for each in runs.values() if all(t.state in _RUNNING or t.value == top for t in each)]
+    if len(level) <= LEVEL:
+        return None
+    chosen = min(level, key=lambda each: (len(each), -max(map(_curve_mean, each)), each[0].number))
+    return dict(chosen[0].params)
+
+
+def _key(params: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
+    return tuple(sorted(params.items()))
+
+
+def _curve_mean(trial: FrozenTrial) -> float:
+    """Return the mean of a completed trial's curve; lowest for one that is still running."""
+    if trial.state != TrialState.COMPLETE:
+        return -math.inf
+    values = [value for value in trial.intermediate_values.values() if not math.isnan(value)]
+    return statistics.fmean(values) if values else -math.inf
