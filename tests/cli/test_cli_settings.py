@@ -8,6 +8,7 @@ from cli_shell import VALUES, tune
 
 from tuner.cli.paired_runs import RUNS, paired_specs, read_runs, train_missing
 from tuner.cli.settings_commands import plan_settings
+from tuner.study.confirm import fingerprint as fingerprints
 from tuner.training import batch
 
 SHORT = ("--evaluations", "3", "--eval-episodes", "2", "--executor", "inline")
@@ -105,21 +106,51 @@ def test_files_of_one_name_are_called_by_their_paths(folder):
     assert [h.learning_rate for h in every.values()] == [0.001, 0.01]
 
 
-def test_runs_that_an_earlier_version_stored_count_without_metrics(folder):
-    asked = {"executor": "inline", "evaluations": 3, "eval_episodes": 2, "quiet": True}
+def stored_runs(folder):
+    """Train one seed of two settings; returns what trains them again, the runs and the stored rows."""
+    asked = {"executor": "inline", "evaluations": 3, "eval_episodes": 2}
     plan, every, _ = plan_settings(asked, ["plain.yaml", "wide.yaml"], [])
     specs = paired_specs(plan, list(every.values()), 1)
-    trained = train_missing("compare", plan, specs, folder)
-    rows = [json.loads(line) for line in (folder / RUNS).read_text().splitlines()]
+
+    def train():
+        return train_missing("compare", plan, specs, folder)
+
+    return train, train(), [json.loads(line) for line in (folder / RUNS).read_text().splitlines()]
+
+
+def store(folder, rows):
+    (folder / RUNS).write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def test_stored_runs_without_metrics_count(folder):
+    train, trained, rows = stored_runs(folder)
     for row in rows:
         assert len(row.pop("metrics")) == 3
-    (folder / RUNS).write_text("".join(json.dumps(row) + "\n" for row in rows))
-    again = train_missing("compare", plan, specs, folder)
+    store(folder, rows)
+    again = train()
     assert len(read_runs(folder / RUNS)) == 2
     for (old,), (new,) in zip(trained, again, strict=True):
         assert [(p.step, p.returns) for p in old.curve] == [(p.step, p.returns) for p in new.curve]
         assert "q_value" in old.curve[-1].metrics
         assert new.curve[-1].metrics == {}
+
+
+def test_a_run_of_other_versions_is_trained_again_and_its_line_stays(folder, monkeypatch, capsys):
+    train, _, rows = stored_runs(folder)
+    del rows[0]["circumstances"]  # of an earlier version
+    rows[0]["curve"][-1][1] = [9e9, 9e9]
+    store(folder, rows)
+    ((one,), _) = train()
+    assert one.curve[-1].returns != (9e9, 9e9)
+    assert "1 run of other versions, files or another processor; training again" in capsys.readouterr().err
+    lines = (folder / RUNS).read_text().splitlines()
+    assert len(lines) == 3 and json.loads(lines[0])["curve"][-1][1] == [9e9, 9e9]
+    monkeypatch.setattr(fingerprints, "package_versions", lambda *others: {"torch": "0.0"})
+    train()
+    assert len((folder / RUNS).read_text().splitlines()) == 5
+    capsys.readouterr()
+    train()
+    assert (len((folder / RUNS).read_text().splitlines()), "training again" in capsys.readouterr().err) == (5, False)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,8 @@
-"""Runs of several settings on the same seeds and episodes: trained side by side, once, and kept in a file."""
+"""Runs of several settings on the same seeds and episodes: trained side by side, once, and kept in a file.
+
+A stored run counts where it was trained alike: by the same arithmetic, versions of packages, files of the environment
+and processor. Else it is trained again, so that no comparison mixes two of them; its line stays.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from tuner.durable import append_line
 from tuner.errors import InputError
+from tuner.text import counted
 
 if TYPE_CHECKING:
     from tuner.contract.outcome import EvalPoint, Outcome
@@ -70,11 +75,13 @@ def train_missing(
     from tuner.cli.batch_progress import BatchProgress
     from tuner.cli.progress import progress_view
     from tuner.execution.choose import interruptible, make_executor
+    from tuner.study.confirm.fingerprint import circumstances
     from tuner.training.batch import RunBatch
 
     stored = read_runs(folder / RUNS)
     specs = [spec for replicate in zip(*every, strict=True) for spec in replicate]
-    there = {spec.run_id: stored[key]["outcome"] for spec in specs if (key := spec.signature()) in stored}
+    keys = {spec.run_id: circumstances(plan, spec) for spec in specs}
+    there = {run_id: stored[key]["outcome"] for run_id, key in keys.items() if key in stored}
     missing = [spec for spec in specs if spec.run_id not in there]
     recipe = plan.recipe
     if missing:
@@ -82,12 +89,14 @@ def train_missing(
         plan = dataclasses.replace(plan, lanes=lanes)
         plan = dataclasses.replace(plan, lanes=plan.side_by_side)
         view = progress_view(quiet=recipe.quiet)
+        if otherwise := _trained_otherwise(missing, stored):
+            view.note(f"{folder / RUNS}: {otherwise}")
         progress = BatchProgress(f"{name}, {plan.backend}", view, specs, tuple(there.values()))
 
         def on_end(spec: RunSpec, points: Sequence[EvalPoint], outcome: Outcome) -> None:
-            row = _row(points, outcome)
-            stored[spec.signature()] = row
-            append_line(folder / RUNS, json.dumps({"signature": spec.signature(), **row}).encode(), 0o644)
+            key = keys[spec.run_id]
+            stored[key] = row = {"signature": spec.signature(), **_row(points, outcome)}
+            append_line(folder / RUNS, json.dumps({"circumstances": key, **row}).encode(), 0o644)
             progress.ended(outcome)
 
         batch = RunBatch(missing, on_end, lambda: progress.draw(batch.training))
@@ -99,11 +108,13 @@ def train_missing(
             progress.finish()
         if batch.interrupted:
             return None
-    return [[_confirm_run(spec, stored[spec.signature()]) for spec in members] for members in every]
+    return [[_confirm_run(spec, stored[keys[spec.run_id]]) for spec in members] for members in every]
 
 
 def read_runs(path: Path) -> dict[str, dict[str, Any]]:
-    """Return stored runs by signature; a line cut short by a kill, no JSON any more, is passed over.
+    """Return stored runs by the circumstances of their training; a line that a kill cut short, no JSON, is passed over.
+
+    One of an earlier version, which did not note them, stands by its signature alone.
 
     Raises:
         InputError: The file is not one of ours.
@@ -117,14 +128,28 @@ def read_runs(path: Path) -> dict[str, dict[str, Any]]:
         except ValueError:
             continue
         try:
-            runs[row["signature"]] = {key: row[key] for key in ("outcome", "steps", "duration_s", "reason", "curve")}
-            runs[row["signature"]]["metrics"] = _metrics(row)
             _check_row(row)
+            kept = ("signature", "outcome", "steps", "duration_s", "reason", "curve")
+            runs[row.get("circumstances", row["signature"])] = {key: row[key] for key in kept} | {
+                "metrics": _metrics(row)
+            }
         except (KeyError, TypeError, ValueError):
             raise InputError(
                 f"{path}:{i + 1} is damaged, or no run of tune. Take that line out, and its run is trained again."
             ) from None
     return runs
+
+
+def _trained_otherwise(missing: Sequence[RunSpec], stored: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return that some of the missing runs were trained before, but not alike; empty where none was."""
+    known = {row["signature"] for row in stored.values()}
+    count = sum(spec.signature() in known for spec in missing)
+    if not count:
+        return ""
+    return (
+        f"{counted(count, 'run')} of other versions, files or another processor; training again, as numbers of two "
+        "would be mixed."
+    )
 
 
 def _check_row(row: Mapping[str, Any]) -> None:
@@ -140,6 +165,8 @@ def _check_row(row: Mapping[str, Any]) -> None:
             raise ValueError("an evaluation has no episode")
     if any(isinstance(n, bool) or not isinstance(n, int | float) for n in numbers):
         raise ValueError("a number is none")
+    if not all(isinstance(key, str) for key in (row["signature"], row.get("circumstances", ""))):
+        raise TypeError("its name is none")
     if row["outcome"] not in _OUTCOMES or not isinstance(row["reason"], str | None):
         raise ValueError("its end is none")
 

@@ -36,8 +36,18 @@ def fingerprint(plan: StudyPlan, spec: RunSpec) -> str | None:
         plan: The study that trains it.
         spec: The run.
     """
-    if not plan.trains_here or spec.device != "cpu":
-        return None
+    return circumstances(plan, spec) if plan.trains_here and spec.device == "cpu" else None
+
+
+def circumstances(plan: StudyPlan, spec: RunSpec) -> str:
+    """Return what a run is and all that is known here of who trains it, 64 hexadecimal digits.
+
+    What is equal was trained alike; where :func:`fingerprint` has none, not bit for bit.
+
+    Args:
+        plan: The study that trains it.
+        spec: The run.
+    """
     machine = hardware()
     parts = {
         "algorithm": spec.algorithm,
