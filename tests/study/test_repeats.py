@@ -18,16 +18,16 @@ X = {"x": FloatDistribution(0, 1)}
 
 
 def trials_of(*runs):
-    """Trials of one parameter: (x, score), or (x, score, source), or (x, None) for one that is running."""
+    """Trials of one parameter: (x, score[, source]); a score of None is one that is running, "lost" one that was."""
     made = []
     for number, (x, score, *source) in enumerate(runs):
         trial = create_trial(
-            state=TrialState.RUNNING if score is None else TrialState.COMPLETE,
-            value=score,
+            state={None: TrialState.RUNNING, "lost": TrialState.FAIL}.get(score, TrialState.COMPLETE),
+            value=score if isinstance(score, float) else None,
             params={"x": x},
             distributions=X,
             user_attrs={attr.SOURCE: source[0]} if source else {},
-            intermediate_values={} if score is None else {1: x * 10, 2: score},
+            intermediate_values={1: x * 10, 2: score} if isinstance(score, float) else {},
         )
         trial.number = number
         made.append(trial)
@@ -38,8 +38,8 @@ LEVEL_ONES = [(0.1 * n, TOP) for n in range(LEVEL + 1)]
 OTHERS = [(0.01 + 0.1 * n, LOW + n) for n in range(LEVEL + 2)]
 
 
-def repeated(*runs):
-    found = setting_to_repeat(trials_of(*runs), len(runs))
+def repeated(*runs, point=1):
+    found = setting_to_repeat(trials_of(*runs), point)
     return None if found is None else found["x"]
 
 
@@ -47,9 +47,13 @@ def test_the_best_curve_of_those_that_are_level_is_repeated_first():
     assert repeated(*LEVEL_ONES, *OTHERS) == pytest.approx(0.1 * LEVEL)
 
 
-def test_every_second_trial_is_a_new_one():
-    assert repeated(*LEVEL_ONES, *OTHERS, (0.5, TOP, REPEAT)) is None
-    assert repeated(*LEVEL_ONES, *OTHERS, (0.5, TOP, REPEAT), (0.77, LOW)) == pytest.approx(0.1 * (LEVEL - 1))
+def test_every_second_point_is_a_new_one():
+    runs = (*LEVEL_ONES, *OTHERS)
+    assert [repeated(*runs, point=point) is None for point in range(4)] == [True, False, True, False]
+
+
+def test_a_lost_repeat_says_nothing():
+    assert repeated(*LEVEL_ONES, *OTHERS, (0.1 * LEVEL, "lost", REPEAT)) == repeated(*LEVEL_ONES, *OTHERS)
 
 
 def test_a_setting_that_falls_short_in_a_repeat_is_level_no_more():

@@ -108,7 +108,7 @@ class Proposals:
         if point < len(self._known.starts):
             start = self._known.starts[point]
             return Proposal(start.name, dict(start.params))
-        if self._repeats and (again := setting_to_repeat(trials, trial.number)) is not None:
+        if self._repeats and (again := setting_to_repeat(trials, point)) is not None:
             return Proposal(REPEAT, again)
         if not self._good:
             return None

@@ -29,14 +29,16 @@ LEVEL = 5
 _RUNNING = (TrialState.RUNNING, TrialState.WAITING)
 
 
-def setting_to_repeat(trials: Sequence[FrozenTrial], number: int) -> dict[str, Any] | None:
+def setting_to_repeat(trials: Sequence[FrozenTrial], point: int) -> dict[str, Any] | None:
     """Return the values of the setting that a new trial is to repeat; None where it is to be a new one.
 
+    Trials that were lost count for nothing: a study that was killed goes on as one that was not.
+
     Args:
-        trials: Of the study, by number; of a study that maximises.
-        number: The new trial's.
+        trials: Of a study that maximises.
+        point: Which of the study's points the new trial is: every second one may be a repeat.
     """
-    if number and trials[number - 1].user_attrs.get(attr.SOURCE) == REPEAT:
+    if point % 2 == 0:
         return None
     scores = [t.value for t in trials if t.state == TrialState.COMPLETE and t.value is not None]
     if len(scores) <= LEVEL or (top := max(scores)) <= statistics.median(scores):
@@ -48,6 +50,8 @@ def setting_to_repeat(trials: Sequence[FrozenTrial], number: int) -> dict[str, A
     if len(runs) <= LEVEL:
         return None
     for trial in trials:
+        if trial.state == TrialState.FAIL:
+            continue
         if (trial.value == top or trial.user_attrs.get(attr.SOURCE) == REPEAT) and (key := _key(trial.params)) in runs:
             runs[key].append(trial)
     level = [each for each in runs.values() if all(t.state in _RUNNING or t.value == top for t in each)]

@@ -7,9 +7,8 @@ quarter of all completed runs. The rung opens when the lower confidence limit (C
 the share outside is above what chance gives, three quarters. TPE's good side is the best quarter as well, so to a
 sampler a stopped run is what the gate vouches for, no more: outside of it.
 
-From a third of the grid on the gate begins with what other environments have shown (:data:`VOUCHED`): such a rung is
-open from the first decision, and closes when the study's own runs speak against it, as they do at once in a narrow
-space. Earlier rungs have to earn it.
+From a third of the grid on the gate begins with what other environments have shown (:data:`VOUCHED`): such a rung opens
+with the startup trials where these agree, and stays shut where one of them does not. Earlier rungs have to earn it.
 
 Evidence must not hold a run's own luck twice. Once the score's own evaluations have begun, a run that is low at a rung
 is low in its score, whatever its hyperparameters are worth: such rungs never open.
