@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import select
+import selectors
 import socket
 import threading
 
@@ -48,10 +48,17 @@ class Network:
     def _forward(self, client: socket.socket) -> None:
         with contextlib.suppress(OSError), client:
             self._open.wait()
-            with socket.create_connection(("127.0.0.1", self._server)) as server:
+            with (
+                socket.create_connection(("127.0.0.1", self._server)) as server,
+                selectors.DefaultSelector() as waiting,
+            ):
                 other = {client: server, server: client}
+                # Not select(), which takes no file beyond the 1,024th.
+                for side in other:
+                    waiting.register(side, selectors.EVENT_READ)
                 while True:
-                    for side in select.select([client, server], [], [])[0]:
+                    for key, _ in waiting.select():
+                        side = key.fileobj
                         data = side.recv(65536)
                         self._open.wait()
                         if not data:

@@ -99,7 +99,7 @@ def test_the_prior_draws_a_cheap_setting_as_much_more_often():
 
 
 def test_studies_of_earlier_rules_look_at_scores_alone():
-    assert CURRENT.proposals == 2
+    assert CURRENT.proposals > 1
     assert proposal_cost(dataclasses.replace(PLAN, rules=dataclasses.replace(CURRENT, proposals=1))) is None
 
 

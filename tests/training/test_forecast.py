@@ -174,7 +174,7 @@ def test_steady_settings_explore_as_the_whole_run_does_on_average(learns):
 def test_evaluation_steps_and_the_saving_are_upper_bounds():
     plan = study(trials=40, evaluations=10, eval_episodes=3, seeds_per_trial=2)
     assert evaluation_steps(plan) == 40 * 2 * 10 * 3 * 500
-    assert largest_saving(plan) == pytest.approx(30 / 40 * 0.6)  # ten startup trials; first decision at point 4 of 10
+    assert largest_saving(plan) == pytest.approx(30 / 40 * 0.8)  # ten startup trials; first decision at point 2 of 10
     assert largest_saving(study(pruner="none")) == 0
     assert largest_saving(study(trials=10)) == 0
     assert largest_saving(study(trials=40, evaluations=10, pruner="hyperband")) == pytest.approx(39 / 40 * 0.9)
