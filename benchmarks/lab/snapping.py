@@ -17,10 +17,10 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
+from tuner.result.study import REPEAT
 from tuner.space.cube import Cube
 from tuner.space.model import SearchSpace
 from tuner.study.sampling.proposals import Proposal, distribution
-from tuner.study.sampling.repeats import REPEAT
 
 
 class SnappingSampler(BaseSampler):

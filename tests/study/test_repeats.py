@@ -8,8 +8,9 @@ import pytest
 from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState, create_trial
 
+from tuner.result.study import REPEAT
 from tuner.space.ranges import Dimension
-from tuner.study.sampling.repeats import LEVEL, REPEAT, setting_to_repeat
+from tuner.study.sampling.repeats import LEVEL, NEWEST, setting_to_repeat
 from tuner.study.sampling.samplers import make_sampler
 from tuner.study.store import keys as attr
 
@@ -74,6 +75,11 @@ def test_few_level_settings_are_the_confirm_stages_business():
 def test_where_half_of_all_are_level_it_is_the_floor_that_they_share():
     assert repeated(*LEVEL_ONES, *OTHERS[: LEVEL - 1]) is None
     assert repeated(*[(0.1 * n, -200.0) for n in range(10)]) is None
+
+
+def test_what_lies_far_back_is_not_looked_at():
+    later = [(0.6 + n / 10_000, LOW - n) for n in range(NEWEST)]
+    assert repeated(*LEVEL_ONES, *OTHERS, *later) is None
 
 
 def test_a_study_without_trials_repeats_nothing():

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from tuner.result.confirmation import Confirmation
 
 
+#: :attr:`TrialRow.source` of a second run of a setting that was level at the top.
+REPEAT = "repeat"
+
+
 @dataclass(frozen=True)
 class TrialRow:
     """One trial.

@@ -6,8 +6,9 @@ import dataclasses
 from typing import Any
 
 from tuner.core.statistics import mean_interval
+from tuner.report.numbers.once import once
 from tuner.result.confirmation import Contestant
-from tuner.result.study import StudyData, TrialRow
+from tuner.result.study import REPEAT, StudyData, TrialRow
 
 Series = dict[str, Any]
 
@@ -22,13 +23,23 @@ ORIGINS = {
 
 def origin(data: StudyData, trial: TrialRow) -> str:
     """Return where a trial comes from, a key of :data:`ORIGINS`; one that repeats a setting, where that comes from."""
-    if trial.source == "repeat":
-        trial = next((t for t in data.trials if t.params == trial.params and t.source != "repeat"), trial)
+    if trial.source == REPEAT:
+        trial = _repeated(data).get(_key(trial), trial)
     if trial.source:
         return "prior" if trial.source == "prior" else "known"
     learns = data.recipe.get("sampler", "tpe") in ("tpe", "gp")
     startup = int(data.recipe.get("startup_trials", 0)) if learns else 0
     return "random" if trial.number < startup or data.recipe.get("sampler") == "random" else "sampler"
+
+
+@once
+def _repeated(data: StudyData) -> dict[Any, TrialRow]:
+    """Return the first trial of each setting, by its values."""
+    return {_key(t): t for t in reversed(data.trials) if t.source != REPEAT}
+
+
+def _key(trial: TrialRow) -> tuple[tuple[str, Any], ...]:
+    return tuple(sorted(trial.params.items()))
 
 
 def worth_series(data: StudyData) -> dict[str, Series]:

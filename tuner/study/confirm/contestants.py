@@ -12,7 +12,7 @@ from tuner.contract.grid import evaluation_grid
 from tuner.hyperparameters import algorithm_class, from_mapping, trains
 from tuner.plan.recipe import SAMPLERS
 from tuner.result.confirmation import TITLES, Contestant, Role
-from tuner.result.study import StudyData, TrialRow
+from tuner.result.study import REPEAT, StudyData, TrialRow
 
 if TYPE_CHECKING:
     from tuner.plan.resolve import StudyPlan
@@ -51,7 +51,7 @@ def finalists(data: StudyData, limit: int, backend: str) -> list[Contestant]:
 
 def _best_known(data: StudyData) -> list[TrialRow]:
     """Return the completed trials of settings that were known before the search, the best first."""
-    return [t for t in data.ranked if t.source not in ("", "prior", "repeat") and t.hyperparameters]
+    return [t for t in data.ranked if t.source not in ("", "prior", REPEAT) and t.hyperparameters]
 
 
 def _different(data: StudyData, trials: Iterable[TrialRow], backend: str) -> list[Contestant]:

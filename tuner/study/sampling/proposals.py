@@ -24,9 +24,10 @@ from optuna.trial import FrozenTrial, TrialState
 
 from tuner.plan.known import Known
 from tuner.plan.proposal_cost import LogCost
+from tuner.result.study import REPEAT
 from tuner.seeding import sampler_seed, stream
 from tuner.space.ranges import Dimension
-from tuner.study.sampling.repeats import REPEAT, setting_to_repeat
+from tuner.study.sampling.repeats import setting_to_repeat
 
 #: Finished trials at which half of the proposals still come from the prior.
 STRENGTH = 20.0

@@ -18,13 +18,14 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
+from tuner.result.study import REPEAT
 from tuner.study.store import keys as attr
-
-#: Source of a trial that repeats another's setting.
-REPEAT = "repeat"
 
 #: Settings that may be level at the top before the first is repeated: as many as are finalists by default.
 LEVEL = 5
+
+#: Newest trials that are looked at, so that a proposal costs the same at trial 10,000.
+NEWEST = 400
 
 _RUNNING = (TrialState.RUNNING, TrialState.WAITING)
 
@@ -35,11 +36,12 @@ def setting_to_repeat(trials: Sequence[FrozenTrial], point: int) -> dict[str, An
     Trials that were lost count for nothing: a study that was killed goes on as one that was not.
 
     Args:
-        trials: Of a study that maximises.
+        trials: Of a study that maximises; the newest :data:`NEWEST` are looked at.
         point: Which of the study's points the new trial is: every second one may be a repeat.
     """
     if point % 2 == 0:
         return None
+    trials = trials[-NEWEST:]
     scores = [t.value for t in trials if t.state == TrialState.COMPLETE and t.value is not None]
     if len(scores) <= LEVEL or (top := max(scores)) <= statistics.median(scores):
         return None

@@ -16,8 +16,8 @@ from optuna.trial import FrozenTrial
 
 from tuner.contract.grid import first_pruned, late_points, warmup_steps
 from tuner.contract.rules import CURRENT
+from tuner.result.study import REPEAT
 from tuner.seeding import run_seed
-from tuner.study.sampling.repeats import REPEAT
 from tuner.study.search.median_pruner import MedianMemory
 from tuner.study.store import keys as attr
 
