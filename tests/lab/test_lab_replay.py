@@ -102,6 +102,17 @@ def test_settings_whose_seeds_are_not_all_measured_are_left_out():
     assert table.settings.tolist() == [0, 1, 3]
 
 
+def test_further_seeds_are_no_searchs_and_tell_the_truth():
+    seconds = np.ones((3, 5))
+    seconds[1:, 3:] = np.nan  # two settings have the first three alone
+    ends = np.array([[0.9, 0.3, 0.3, 0.1, 0.4], [0.5] * 5, [0.2] * 5])
+    returns = ends[..., None] * np.ones(20)
+    table = Curves.of(member(), STEPS, returns, seconds, np.arange(3))
+    assert table.late.shape == table.seconds.shape == (3, 3)
+    np.testing.assert_allclose(table.fresh, [[0.1, 0.4], [np.nan] * 2, [np.nan] * 2])
+    assert table.truth.tolist() == pytest.approx([0.4, 0.5, 0.2])
+
+
 def test_the_pruner_saves_steps(space, settings):
     truth = np.random.default_rng(2).random(len(settings))
     spent = {

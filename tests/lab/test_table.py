@@ -89,6 +89,26 @@ def test_measuring_goes_on_where_it_was_stopped(tmp_path, space, settings, capsy
     assert [len(measure.finished(m, folder, runs)) for m in short] == [6, 6], "the archives alone hold everything"
 
 
+def test_the_settings_with_the_best_single_runs_get_further_seeds(tmp_path, space, settings):
+    design.save(settings[:3], space, tmp_path / measure.DESIGN)
+    (m,) = (m for m in MEMBERS if m.id == "lab/Bandit-v0")
+    short = m.__class__(**{**m.__dict__, "steps": 100, "episodes": 2})
+    high = [
+        run(1, 0, (0.0,) * 13 + (9.0,) * 7),
+        run(0, 0, (1.0,) * 20),
+        run(2, 0, (2.0,) * 20),
+        run(2, 5, (99.0,) * 20),
+    ]
+    assert measure.best_runs(short, high, 1) == {1}
+    assert measure.best_runs(short, high, 2) == {1, 2}
+    measure.work([short], settings[:2], tmp_path, tmp_path, float("inf"), best={short.id: {1}}, further=2)
+    found = sorted((r.setting, r.seed) for r in measure.finished(short, tmp_path, tmp_path))
+    assert found == [*((0, seed) for seed in range(3)), *((1, seed) for seed in range(5))]
+    measure.pack(tmp_path, tmp_path, 3)
+    (tmp_path / f"{table.file_name(m.id)}.jsonl").unlink()
+    assert sorted((r.setting, r.seed) for r in measure.finished(short, tmp_path, tmp_path)) == found
+
+
 def test_a_run_is_the_same_however_it_was_stopped(settings):
     """A seed measured alone, after a kill, has the curve it has beside the others."""
     (m,) = (m for m in MEMBERS if m.id == "lab/Catch-v0")
