@@ -11,7 +11,9 @@ from study_fakes import FakeExecutor, make_plan, search
 
 from tuner.core.elimination import clearly_beaten
 from tuner.core.reliability import worst_quarter
+from tuner.result.verdict import LEVEL, smallest_p_value
 from tuner.study.confirm.budget import (
+    DECIDABLE_SEEDS,
     MIN_SELECT_SEEDS,
     MIN_VERDICT_SEEDS,
     Allocation,
@@ -67,6 +69,25 @@ def test_more_budget_never_means_fewer_seeds():
         if before is not None and before.baselines == found.baselines:
             assert found.verdict_seeds >= before.verdict_seeds
         before = found
+
+
+def test_four_runs_each_are_the_fewest_that_a_rank_test_can_decide():
+    assert smallest_p_value(DECIDABLE_SEEDS, DECIDABLE_SEEDS) < LEVEL
+    assert smallest_p_value(DECIDABLE_SEEDS - 1, DECIDABLE_SEEDS - 1) > LEVEL
+
+
+@given(st.integers(12, 200), st.integers(1, 6), st.integers(1, 4), st.integers(4, 20))
+def test_a_comparison_that_the_budget_pays_for_can_be_decided(runs, finalists, baselines, seeds):
+    found = allocate(runs, finalists=finalists, baselines=baselines, seeds=seeds)
+    assert found is not None and found.runs <= runs
+    assert found.verdict_seeds >= DECIDABLE_SEEDS and found.baselines >= 1
+
+
+def test_a_selection_comes_once_it_leaves_seeds_for_a_verdict_that_can_be_decided():
+    found = {runs: allocate(runs, finalists=5, baselines=3, seeds=10) for runs in (12, 13, 14)}
+    assert found[12] == found[13] == Allocation(1, 0, 0, 4, 2)
+    assert found[14] == Allocation(2, 3, 6, 4, 1)
+    assert allocate(12, finalists=5, baselines=3, seeds=3) == Allocation(2, 3, 6, 3, 1)
 
 
 FINALISTS = ("a", "b", "c", "d", "e")
@@ -177,7 +198,7 @@ def test_both_budgets_are_kept_and_a_costly_baseline_costs_seeds():
         == costly
     )
     least = within_cost(60, [Limit(1.0, [1.0] * 5, [9.0])], seeds=10)
-    assert least.runs == fewest_runs(5, 1)
+    assert least == allocate(fewest_runs(5, 1), finalists=5, baselines=1, seeds=10)
     assert within_cost(3, [Limit(60.0, [1.0] * 5, [1.0])], seeds=10) is None
 
 

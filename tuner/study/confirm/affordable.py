@@ -13,6 +13,7 @@ from tuner.plan.resolve import StudyPlan, available_cores
 from tuner.result.confirmation import VERDICT_SHARE, Contestant
 from tuner.result.study import StudyData
 from tuner.study.confirm.budget import (
+    DECIDABLE_SEEDS,
     MIN_VERDICT_SEEDS,
     SEEDS_BEFORE_A_THIRD,
     Allocation,
@@ -99,7 +100,7 @@ def _in_time(
     scores = sorted(t.score for t in data.ranked if t.score is not None)
     # Halfway from the middling trial to the best: what is below is another class.
     as_good = (scores[len(scores) // 2] + scores[-1]) / 2 if scores else 0.0
-    for seeds, share in ((SEEDS_BEFORE_A_THIRD, VERDICT_SHARE), (MIN_VERDICT_SEEDS, 1.0)):
+    for seeds, share in ((SEEDS_BEFORE_A_THIRD, VERDICT_SHARE), (DECIDABLE_SEEDS, 1.0), (MIN_VERDICT_SEEDS, 1.0)):
         kept = [c for c in found if seeds * (costs[c.key] + baseline_s) <= share * budget]
         if any(c.search_score is not None and c.search_score >= as_good for c in kept):
             return kept

@@ -17,6 +17,10 @@ MIN_SELECT_SEEDS = 3
 #: Fewer verdict seeds than this give no interval.
 MIN_VERDICT_SEEDS = 3
 
+#: Fewest verdict seeds of each that a two-sided rank test at 5 % can decide by: all four above all four others has
+#: p = 2 / 70 = 0.029, all three above all three others 2 / 20 = 0.1.
+DECIDABLE_SEEDS = 4
+
 #: Verdict seeds of each before a third baseline takes part: two well compared say more than three hardly.
 SEEDS_BEFORE_A_THIRD = 5
 
@@ -77,7 +81,8 @@ def allocate(runs: int, *, finalists: int, baselines: int, seeds: int) -> Alloca
 
     The verdict comes first, up to :data:`VERDICT_SHARE` of the runs and ``seeds`` seeds each; where that is too little
     for every baseline, the last baselines are left out. The selection takes the rest, up to ``seeds`` seeds for each
-    finalist; where that is too little for every finalist, the lowest are left out.
+    finalist; where that is too little for every finalist, the lowest are left out. Fewer of both with
+    :data:`DECIDABLE_SEEDS` verdict seeds come before more with less, as those could tell nothing.
 
     Args:
         runs: Full runs that the budget pays for.
@@ -94,8 +99,11 @@ def allocate(runs: int, *, finalists: int, baselines: int, seeds: int) -> Alloca
     kept = baselines
     while kept > 2 and for_verdict // (1 + kept) < min(SEEDS_BEFORE_A_THIRD, seeds):
         kept -= 1
-    while kept > 1 and for_verdict // (1 + kept) < min(MIN_VERDICT_SEEDS, seeds):
+    decidable = min(DECIDABLE_SEEDS, seeds)
+    while kept > 1 and for_verdict // (1 + kept) < decidable:
         kept -= 1
+    if kept and for_verdict // (1 + kept) < decidable <= runs // 2:  # what a selection would take, the verdict needs
+        return Allocation(1, 0, 0, decidable, min(baselines, runs // decidable - 1))
     verdict_seeds = min(seeds, max(for_verdict // (1 + kept), MIN_VERDICT_SEEDS))
     left = runs - verdict_seeds * (1 + kept)
     chosen = min(finalists, left // MIN_SELECT_SEEDS)
