@@ -10,6 +10,7 @@ import sys
 import zipfile
 from pathlib import Path
 
+import hub_server
 import numpy as np
 import pytest
 import yaml
@@ -248,7 +249,15 @@ def hub(monkeypatch, tmp_path):
         monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", hub.url)  # read where the package is first imported
         monkeypatch.setenv("HF_TOKEN", "hf_secret")
         monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+        monkeypatch.setenv("HF_XET_XORB_COMPRESSION_POLICY", "none")  # see xet_store
         yield hub
+
+
+@pytest.fixture(params=["xet", "lfs"])
+def large_by(request, monkeypatch):
+    """Both ways of large files: with hf_xet, and without it."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", request.param == "lfs")
+    return request.param
 
 
 def test_what_is_sent_is_the_folder(in_tmp, no_film, hub):
@@ -259,10 +268,55 @@ def test_what_is_sent_is_the_folder(in_tmp, no_film, hub):
         p.relative_to(in_tmp / "hub").as_posix(): p.read_bytes() for p in (in_tmp / "hub").rglob("*") if p.is_file()
     }
     assert sent == files
+    (commit,) = hub.commits
+    large = {"dqn-CartPole-v1.zip", "train_eval_metrics.zip"}
+    assert {path for path, kind in commit if kind == "lfsFile"} == large, "a new repository's rules hold at first"
+    assert {path for path, kind in commit if kind == "file"} == files.keys() - large
     assert shell.out.splitlines()[-1] == f"{hub.url}/me/pole"
-    assert {token for method, _, token in hub.requests if method == "POST"} == {"Bearer hf_secret"}
+    told = {token for method, path, token in hub.requests if method == "POST" and path.startswith("/api/")}
+    assert told == {"Bearer hf_secret"}
     assert "hf_secret" not in shell.out + shell.err
     assert "-orga me --repo-name pole" in (in_tmp / "hub" / "README.md").read_text()
+
+
+@pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")  # huggingface_hub's own, without hf_xet
+def test_large_files_go_apart_and_what_is_unchanged_is_not_sent_again(in_tmp, hub, large_by):
+    film = np.random.default_rng(0).bytes(hub_server.LARGE_BYTES + 1)
+    for name, content in (("a.bin", film), ("b.zip", film[:70_000]), ("README.md", b"# An agent")):
+        Path("hub", name).parent.mkdir(exist_ok=True)
+        Path("hub", name).write_bytes(content)
+    assert push(in_tmp / "hub", "me/pole") == f"{hub.url}/me/pole"
+    assert hub.repositories["me/pole"] == {path.name: path.read_bytes() for path in (in_tmp / "hub").iterdir()}
+    assert sorted(hub.commits[0]) == [("README.md", "file"), ("a.bin", "lfsFile"), ("b.zip", "lfsFile")]
+    stored = [(path, token) for method, path, token in hub.requests if path.startswith(("/xet/", "/large/"))]
+    assert stored and all(path.startswith({"xet": "/xet/", "lfs": "/large/"}[large_by]) for path, _ in stored)
+    assert "Bearer hf_secret" not in {token for path, token in stored if path != "/large/verify"}
+    Path("hub/README.md").write_bytes(b"# Another agent")
+    push(in_tmp / "hub", "me/pole")
+    assert [path for path, _ in hub.commits[1]] == ["README.md"]
+
+
+def test_a_store_of_large_files_that_refuses_is_a_line(in_tmp, hub, large_by):
+    Path("hub").mkdir()
+    Path("hub/a.zip").write_bytes(b"content")
+    hub.refuses_large = (403, "no room for hf_secret")
+    with pytest.raises(InputError, match=r"does not take it: .*403.* is whole") as refused:
+        push(in_tmp / "hub", "me/pole")
+    assert "hf_secr" not in str(refused.value)
+    assert hub.commits == []
+
+
+def test_a_store_of_large_files_that_is_away_is_not_waited_for_for_long(in_tmp, hub, monkeypatch):
+    hf_xet = pytest.importorskip("hf_xet")
+    for name in ("RETRY_MAX_DURATION", "READ_TIMEOUT"):
+        monkeypatch.setenv(f"HF_XET_CLIENT_{name}", "1s")  # so that the process has them back afterwards
+        monkeypatch.delenv(f"HF_XET_CLIENT_{name}")
+    Path("hub").mkdir()
+    Path("hub/README.md").write_bytes(b"# An agent")
+    push(in_tmp / "hub", "me/pole")
+    config = hf_xet.XetConfig()
+    waits = [config.get(f"client.{name}").total_seconds() for name in ("retry_max_duration", "read_timeout")]
+    assert waits == [20, 60]
 
 
 def test_a_hub_that_refuses_is_a_line_and_the_folder_stays(in_tmp, no_film, hub):

@@ -16,6 +16,10 @@ _REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,95}/[A-Za-z0-9][A-Za-z0-9
 #: Seconds without a byte after which a hub counts as silent; huggingface_hub itself waits for ever.
 SILENT_S = 60.0
 
+#: How long hf_xet, which large files go by, tries one request again: its own six minutes, some times over, look like
+#: a command that hangs.
+_PATIENCE = {"HF_XET_CLIENT_RETRY_MAX_DURATION": "20s", "HF_XET_CLIENT_READ_TIMEOUT": "60s"}
+
 
 def check_pushable(repository: str) -> None:
     """Find out before any work that a folder could not be sent.
@@ -45,6 +49,8 @@ def push(folder: Path, repository: str, *, private: bool = False) -> str:
     http_error: type[Exception] = vars(errors).get("HTTPError", OSError)  # of whichever client that version has
     hub = HfApi(endpoint=os.environ.get("HF_ENDPOINT"))
     get_session().timeout = SILENT_S
+    for name, value in _PATIENCE.items():
+        os.environ.setdefault(name, value)
     try:
         url = hub.create_repo(repository, private=private, exist_ok=True)
         hub.upload_folder(
@@ -54,9 +60,11 @@ def push(folder: Path, repository: str, *, private: bool = False) -> str:
         raise InputError(
             f"--push {repository}: no token. Say hf auth login, or set HF_TOKEN. {folder} is whole."
         ) from error
-    except (errors.HFValidationError, http_error, OSError) as error:
-        # What a server answers may hold the token that it was sent.
-        said = scrub(str(error), str(hub.endpoint)).replace(get_token() or MASK, MASK)
+    except (errors.HFValidationError, http_error, OSError, RuntimeError) as error:
+        # Large files go by Xet or Git LFS, whose clients raise plain RuntimeErrors with the cause behind them. What a
+        # server answers may hold the token that it was sent.
+        told = f"{error} {error.__cause__ or ''}"
+        said = scrub(told, str(hub.endpoint)).replace(get_token() or MASK, MASK)
         why = " ".join(said.split())[:200] or type(error).__name__
         raise InputError(
             f"--push {repository}: {mask(str(hub.endpoint))} does not take it: {why} {folder} is whole."
