@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import tempfile
 from collections.abc import Callable, Iterator
@@ -11,6 +10,13 @@ from pathlib import Path
 from typing import BinaryIO
 
 from tuner.errors import InputError
+from tuner.file_lock import take_lock
+
+#: Whether an open file may be renamed and replaced, and a folder opened: everywhere but on Windows.
+_POSIX = os.name == "posix"
+
+#: Windows would write a line's end as two bytes.
+_BINARY = getattr(os, "O_BINARY", 0)
 
 
 def check_writable(folder: Path, flag: str) -> None:
@@ -41,25 +47,28 @@ def replace_with(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """
     _remove_stale(path)
     handle, name = _temporary(path)
-    with os.fdopen(handle, "wb") as file:  # open, and so locked, until it has its final name
-        try:
+    try:
+        with os.fdopen(handle, "wb") as file:
             write(file)
             file.flush()
             os.fsync(handle)
             umask = os.umask(0)
             os.umask(umask)
             Path(name).chmod(0o666 & ~umask)  # mkstemp makes the file for its owner alone
+            if _POSIX:  # open, and so locked, until it has its final name
+                os.replace(name, path)
+        if not _POSIX:
             os.replace(name, path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
 
 
 def _temporary(path: Path) -> tuple[int, str]:
     while True:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         with contextlib.suppress(OSError):
-            fcntl.flock(handle, fcntl.LOCK_EX)
+            take_lock(handle)
         if same_file(handle, Path(name)):
             return handle, name
         os.close(handle)  # taken for a dead writer's before it was locked
@@ -73,7 +82,7 @@ def _remove_stale(path: Path) -> None:
         with contextlib.suppress(OSError):
             handle = os.open(path.with_name(name), os.O_RDONLY)
             try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                take_lock(handle, wait=False)
                 os.unlink(path.with_name(name))
             finally:
                 os.close(handle)
@@ -87,15 +96,21 @@ def locked(path: Path, flags: int, mode: int = 0o600) -> Iterator[int]:
         OSError: It cannot be opened.
     """
     while True:
-        handle = os.open(path, flags, mode)
+        handle = os.open(path, flags | _BINARY, mode)
         try:
             with contextlib.suppress(OSError):  # a file system without locks has no other machine's writer either
-                fcntl.flock(handle, fcntl.LOCK_EX)
+                take_lock(handle)
             if same_file(handle, path):
                 yield handle
                 return
         finally:
             os.close(handle)
+
+
+def read_at(handle: int, position: int, count: int) -> bytes:
+    """Read up to ``count`` bytes from a position on, which becomes the file's own (Windows has no ``pread``)."""
+    os.lseek(handle, position, os.SEEK_SET)
+    return os.read(handle, count)
 
 
 def same_file(handle: int, path: Path) -> bool:
@@ -124,13 +139,13 @@ def append_line(path: Path, line: bytes, mode: int = 0o600) -> int:
     """
     with locked(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, mode) as handle:
         size = os.fstat(handle).st_size
-        torn = size > 0 and os.pread(handle, 1, size - 1) != b"\n"
+        torn = size > 0 and read_at(handle, size - 1, 1) != b"\n"
         text = (b"\n" if torn else b"") + line + b"\n"
         try:
             if os.write(handle, text) != len(text):
                 raise OSError("the disk is full")
             os.fsync(handle)
-            if size == 0:  # the folder's entry as well
+            if size == 0 and _POSIX:  # the folder's entry as well
                 folder = os.open(path.parent, os.O_RDONLY)
                 try:
                     os.fsync(folder)

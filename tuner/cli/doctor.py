@@ -113,7 +113,7 @@ def _command_name() -> Iterator[Finding]:
     """Find out whether ``tune`` beside this interpreter is another package's: Ray has a command of that name."""
     script = Path(sys.executable).with_name("tune")
     try:
-        text = script.read_text(errors="replace")
+        text = script.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return
     if "tuner.cli" not in text:

@@ -18,7 +18,7 @@ def share_of_memory(workers: int) -> int:
     """Return the bytes one of ``workers`` workers may take: an even share of the machine, or of its container."""
     total = psutil.virtual_memory().total
     with contextlib.suppress(OSError, ValueError):
-        total = min(total, int(_CGROUP_LIMIT.read_text()))  # "max" where there is no limit
+        total = min(total, int(_CGROUP_LIMIT.read_text(encoding="ascii")))  # "max" where there is no limit
     return int(total * WORKERS_PART) // workers
 
 
@@ -34,7 +34,7 @@ def oom_kills() -> int:
     count = 0
     for path in _COUNTERS:
         with contextlib.suppress(OSError, ValueError):
-            for line in path.read_text().splitlines():
+            for line in path.read_text(encoding="ascii").splitlines():
                 name, _, value = line.partition(" ")
                 if name == "oom_kill":
                     count += int(value)
@@ -44,4 +44,4 @@ def oom_kills() -> int:
 def offer_to_oom_killer() -> None:
     """Let the system take this process rather than its supervisor when memory runs out (Linux)."""
     with contextlib.suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text("500")
+        Path("/proc/self/oom_score_adj").write_text("500", encoding="ascii")

@@ -40,6 +40,9 @@ TERMINATE_S = 1.0
 #: Seconds between the closing of a dying process's pipes and its end, at most.
 DYING_S = 1.0
 
+#: Ends a process at once; Windows knows no other signal.
+_KILL = signal.SIGKILL if os.name == "posix" else signal.SIGTERM
+
 #: Signals that come from somebody else: what crashes gets others.
 _FROM_OUTSIDE = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL) if os.name == "posix" else ()
 
@@ -122,12 +125,12 @@ class WorkerProcess:
 
     def terminate(self, waited_s: float) -> None:
         """Ask it to end; a second later make it."""
-        self.signal(signal.SIGTERM if waited_s < TERMINATE_S else signal.SIGKILL)
+        self.signal(signal.SIGTERM if waited_s < TERMINATE_S else _KILL)
 
     def kill(self, cause: LossCause, reason: str) -> None:
         """End it with all it has started, for a reason; the first one counts."""
         self.killed = self.killed or (cause, reason)
-        self.signal(signal.SIGKILL if os.name == "posix" else signal.SIGTERM)
+        self.signal(_KILL)
 
     def _leaves_by(self, deadline: float) -> bool:
         while self.process.is_alive():
@@ -141,7 +144,7 @@ class WorkerProcess:
         if self.killed is None and not self._leaves_by(time.monotonic() + DYING_S):
             # Its end of the pipes is closed and it lives: our own signal must not look like a stranger's.
             self.killed = "died", "worker closed its connection, killed"
-        self.signal(signal.SIGKILL if os.name == "posix" else signal.SIGTERM)
+        self.signal(_KILL)
         self.process.join(5)
         code = self.process.exitcode
         self.connection.close()
@@ -151,7 +154,7 @@ class WorkerProcess:
             return self.killed
         if self.crash is not None:
             return "died", self.crash
-        if code == -signal.SIGKILL and oom_kills() > self._oom_kills:
+        if code == -_KILL and oom_kills() > self._oom_kills:
             return "memory", "worker killed by the system, which had run out of memory"
         if code is not None and code < 0:
             return "killed" if -code in _FROM_OUTSIDE else "died", f"worker killed by {_signal_name(-code)}"

@@ -152,7 +152,8 @@ def _write(
         film=(folder / REPLAY).exists(),
     )
     (folder / CARD).write_text(readme(card), encoding="utf-8")
-    (folder / ".gitattributes").write_text("".join(f"*.{end} filter=lfs diff=lfs merge=lfs -text\n" for end in _LARGE))
+    rules = "".join(f"*.{end} filter=lfs diff=lfs merge=lfs -text\n" for end in _LARGE)
+    (folder / ".gitattributes").write_text(rules, encoding="ascii")
     if lack:
         notes.append(f"No zip: {lack}. The folder holds the agent itself, for tuner.load_agent.")
     return f"{mean:.2f} +/- {std:.2f}", (*notes, *found.notes)

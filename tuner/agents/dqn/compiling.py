@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import sys
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ import numba
 
 from tuner.agents.dqn import training_call
 from tuner.durable import replace_file
+from tuner.file_lock import take_lock
 
 #: The compiled files. Numba looks at one alone, and would go on with what others that it calls held before.
 COMPILED = ("products", "kernels", "pictures", "training_call")
@@ -33,8 +33,9 @@ def compiling(kind: str) -> Iterator[None]:
         yield
         return
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "compiling.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with (folder / "compiling.lock").open("wb") as lock:
+        with contextlib.suppress(OSError):  # where there are no locks, two compile the same
+            take_lock(lock.fileno())
         if _is_cached(folder, kind):
             yield
             return
@@ -66,6 +67,6 @@ def _is_cached(folder: Path, kind: str) -> bool:
 
 def _is_current(stamp: Path) -> bool:
     try:
-        return stamp.read_text() == sources()
+        return stamp.read_text(encoding="ascii") == sources()
     except OSError:
         return False

@@ -1,14 +1,12 @@
 """One supervisor for each study in a SQLite file, and one at a time for work that several must not do twice.
 
-The lock of a SQLite study is the operating system's (``flock``) on a small file beside the database. It ends with its
-process, however that dies, so a dead owner never stands in the way. The file's text names the owner for the error
-message.
+The lock of a SQLite study is the operating system's, on a small file beside the database. It ends with its process,
+however that dies, so a dead owner never stands in the way. The file's text names the owner for the error message.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import socket
@@ -19,8 +17,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tuner.durable import same_file
+from tuner.durable import read_at, same_file
 from tuner.errors import InputError, StudyLockedError
+from tuner.file_lock import take_lock
 from tuner.plan.naming import file_name
 
 #: Seconds between two looks at the connection that holds a server's lock.
@@ -76,10 +75,10 @@ def lock_owner(database: Path, study: str) -> str | None:
     except OSError:
         return None
     try:
-        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        take_lock(handle, wait=False, shared=True)
     except OSError:
         try:
-            owner = json.loads(os.pread(handle, 4096, 0))
+            owner = json.loads(read_at(handle, 0, 4096))
             return f"{owner['host']}:{int(owner['pid'])}"
         except (ValueError, KeyError, TypeError, OSError):
             return "unknown"
@@ -95,7 +94,7 @@ def _acquire(path: Path, study: str) -> int:
         except OSError as error:
             raise InputError(f"The lock file {path} cannot be written ({error.strerror}).") from None
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            take_lock(handle, wait=False)
         except BlockingIOError:
             owner = _read_owner(handle)
             os.close(handle)
@@ -119,7 +118,7 @@ def _acquire(path: Path, study: str) -> int:
 
 def _read_owner(handle: int) -> str:
     try:
-        owner = json.loads(os.pread(handle, 4096, 0))
+        owner = json.loads(read_at(handle, 0, 4096))
         return f"process {int(owner['pid'])} on {owner['host']} since {owner['since']}"
     except (ValueError, KeyError, TypeError, OSError):
         return "another process"

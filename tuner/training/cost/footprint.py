@@ -140,7 +140,7 @@ def _stored_by_sb3(facts: EnvFacts) -> int:
 def _left(files: tuple[str, str]) -> int | None:
     """Return what a container may still take; None without a limit."""
     try:
-        limit, used = (Path(name).read_text().strip() for name in files)
+        limit, used = (Path(name).read_text(encoding="ascii").strip() for name in files)
         return max(int(limit) - int(used), 0) if limit != "max" else None
     except (OSError, ValueError):
         return None
