@@ -36,6 +36,7 @@ class FieldInfo:
         unit: Unit of the value, or an empty string.
         scope: ``lane`` when lanes of one stack may differ, ``shape`` when they must agree.
         sb3: Whether Stable-Baselines3's algorithm has it.
+        learned: Whether what is learned depends on it, not only what is evaluated and saved of it.
         pinned: Whether it defines a study and cannot change when that is resumed.
     """
 
@@ -50,6 +51,7 @@ class FieldInfo:
     unit: str = ""
     scope: Scope = "lane"
     sb3: bool = True
+    learned: bool = True
     pinned: bool = False
 
     @property

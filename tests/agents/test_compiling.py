@@ -99,5 +99,5 @@ def test_acting_compiles_nothing_anew_however_its_inputs_lie_in_memory():
     for lanes in (slice(0, 1), slice(1, 4)):
         one_step = acting.outputs(lanes, steps[lanes, 2])
         np.testing.assert_array_equal(one_step, acting.outputs(lanes, steps[lanes, 2].copy()))
-    acting.frozen([0, 3])(steps[::3, ::2, :3].astype(np.float64))
+    acting.frozen(stack.averaging.networks([0, 3]))(steps[::3, ::2, :3].astype(np.float64))
     assert list(kernels.outputs.signatures) == compiled

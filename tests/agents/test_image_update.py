@@ -114,8 +114,8 @@ def test_compiled_updates_on_small_images_equal_torchs_within_a_millionth(varian
         assert np.abs(compiled.state.online - first).max() > 1e-5
     inputs = np.random.default_rng(5).random((1, 7, 360)).astype(np.float32)
     twin.state.online[:] = compiled.state.online
-    whole = compiled._acting.frozen([0])(inputs)
-    np.testing.assert_allclose(whole, twin._acting.frozen([0])(inputs), rtol=1e-4, atol=1e-6)
+    whole = compiled._acting.frozen(compiled.averaging.networks([0]))(inputs)
+    np.testing.assert_allclose(whole, twin._acting.frozen(twin.averaging.networks([0]))(inputs), rtol=1e-4, atol=1e-6)
     single = compiled._acting.outputs(slice(0, 1), np.ones((1, 361), np.float32) * inputs[0, 0, 0])
     np.testing.assert_allclose(
         single, twin._acting.outputs(slice(0, 1), np.ones((1, 361), np.float32) * inputs[0, 0, 0]), rtol=1e-4, atol=1e-6

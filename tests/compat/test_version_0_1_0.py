@@ -233,5 +233,7 @@ def test_train_takes_its_yaml(old, capsys, name, env):
     assert main(["train", "--env", env, "--config", "best.yaml", "--steps", "200", "--quiet", "-o", "model"]) == 0
     trained = json.loads(Path("model/model.json").read_text())["hyperparameters"]
     younger = [name for name in trained if name not in chosen]  # fields that 0.1.0 did not know are off
-    assert set(younger) <= {"normalize_observations", "normalize_rewards"} and not any(trained[n] for n in younger)
+    assert set(younger) <= {"normalize_observations", "normalize_rewards", "weight_averaging"} and not any(
+        trained[n] for n in younger
+    )
     assert {name: trained[name] for name in chosen} == chosen

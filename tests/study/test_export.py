@@ -38,6 +38,7 @@ SB3_ONLY = st.builds(
     net_arch=st.lists(st.integers(1, 512), max_size=3).map(tuple),
     normalize_observations=st.booleans(),
     normalize_rewards=st.booleans(),
+    weight_averaging=st.sampled_from([0.0, 0.05]),
 )
 
 
@@ -72,7 +73,7 @@ def test_the_zoos_loader_gives_sb3_the_arguments_our_adapter_uses(tmp_path, monk
     hyperparameters = DQNHyperparameters(
         learning_rate=1e-5, buffer_size=3000, batch_size=16, tau=0.7, gamma=0.9, train_freq=7, gradient_steps=-1,
         target_update_interval=77, exploration_fraction=0.3, exploration_initial_eps=0.8, exploration_final_eps=0.02,
-        max_grad_norm=5.0, net_arch=(24, 12), learning_starts=55,
+        max_grad_norm=5.0, net_arch=(24, 12), learning_starts=55, weight_averaging=0.1,
     )  # fmt: skip
     path = tmp_path / "best.yaml"
     path.write_text(config_yaml("CartPole-v1", 4000, hyperparameters))
@@ -87,6 +88,18 @@ def test_the_zoos_loader_gives_sb3_the_arguments_our_adapter_uses(tmp_path, monk
     assert model.buffer_size == 3000
     assert [layer.out_features for layer in model.q_net.q_net if hasattr(layer, "out_features")] == [24, 12, 2]
     model.env.close()
+
+
+def test_files_of_several_environments_keep_how_each_is_evaluated(tmp_path):
+    path = tmp_path / "best.yaml"
+    averages = {"A-v0": 0.1, "B-v0": 0.0, "C-v0": 0.2}
+    path.write_text("".join(config_yaml(e, 500, DQNHyperparameters(weight_averaging=w)) for e, w in averages.items()))
+    assert {env: read_config(path, env).hyperparameters["weight_averaging"] for env in averages} == averages
+    with pytest.raises(InputError, match=r"holds several environments \(A-v0, B-v0, C-v0\)"):
+        read_config(path)
+    path.write_text(path.read_text().replace("weight_averaging: 0.1", "weight_averaging: 2.5"))
+    with pytest.raises(InputError, match=r"weight_averaging must be at least 0 and at most 1, got 2\.5"):
+        read_config(path, "A-v0")
 
 
 @pytest.mark.parametrize("env", ["ALE/Pong-v5", "PongNoFrameskip-v4"])

@@ -85,7 +85,7 @@ def test_numpy_policy_has_the_stacks_q_values(tmp_path, cnn):
     assert isinstance(policy, ImagePolicy) and policy.seeing((4, 10, 10)) is None and policy.seeing((3, 84, 84)) is None
     policy = policy.seeing((4, 84, 84))
     inputs = np.random.default_rng(0).random((1, 3, policy.input_size), np.float32)
-    outputs = runner._stack._acting.frozen([0])(inputs)
+    outputs = runner._stack._acting.frozen(runner._stack.averaging.networks([0]))(inputs)
     np.testing.assert_allclose(policy.q_values(inputs[0]), outputs[0], atol=1e-5)
 
 

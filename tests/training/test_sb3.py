@@ -166,7 +166,7 @@ def test_n_step_returns_go_into_the_replay_memory():
     assert all(np.isfinite(p.metrics["q_value"]) for p in points)
 
 
-@pytest.mark.parametrize("field", [i.name for i in field_infos(DQNHyperparameters).values() if not i.sb3])
+@pytest.mark.parametrize("field", [i.name for i in field_infos(DQNHyperparameters).values() if i.learned and not i.sb3])
 def test_options_that_stable_baselines3_lacks_are_refused_by_name(field):
     info = field_infos(DQNHyperparameters)[field]
     other = next(c for c in info.choices if c != info.default) if info.kind == "choice" else not info.default
@@ -174,6 +174,11 @@ def test_options_that_stable_baselines3_lacks_are_refused_by_name(field):
         other = info.default + (1 if info.kind == "int" else 0.01)
     with pytest.raises(InputError, match=f"{field}={other}"):
         constructor_arguments(DQNHyperparameters(**{field: other}), 1000)
+
+
+def test_what_learning_does_not_depend_on_is_no_argument_of_its_own():
+    plain, averaged = DQNHyperparameters(), DQNHyperparameters(weight_averaging=0.1)
+    assert constructor_arguments(averaged, 1000) == constructor_arguments(plain, 1000)
 
 
 def test_the_processs_own_random_streams_are_left_alone_and_leave_the_run_alone():

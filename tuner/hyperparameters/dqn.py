@@ -193,6 +193,17 @@ class DQNHyperparameters(Hyperparameters):
         sb3=False,
     )
 
+    weight_averaging: float = declare(
+        0.0,
+        "Average the network over this share of the run; its average is evaluated and saved (Nikishin et al. 2018).",
+        kind="float",
+        low=0.0,
+        high=1.0,
+        unit="share of the run",
+        sb3=False,
+        learned=False,
+    )
+
     def updates_per_call(self) -> int:
         """Gradient steps per training call with ``-1`` resolved as Stable-Baselines3 does."""
         return self.train_freq if self.gradient_steps < 0 else self.gradient_steps

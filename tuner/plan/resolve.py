@@ -254,13 +254,15 @@ def _space(recipe: StudyRecipe, facts: EnvFacts) -> tuple[SearchSpace, list[str]
     for name, value in recipe.set.items():
         space = space.fix(name, value)
     if recipe.backend == "sb3":
+        asked = {name: space.fixed[name] for name in recipe.set}
         space, dropped = space.for_sb3()
         if dropped:
             notes.append(f"Stable-Baselines3 does not know {', '.join(dropped)}: not searched.")
-        beyond = [n for n, v in space.fixed.items() if not space.infos[n].sb3 and v != space.infos[n].default]
+        fixed = {**space.fixed, **asked}
+        beyond = [n for n, v in fixed.items() if not space.infos[n].sb3 and v != space.infos[n].default]
         if beyond:
             raise InputError(
-                f"--backend sb3 does not know {beyond[0]}={space.fixed[beyond[0]]!r}. "
+                f"--backend sb3 does not know {beyond[0]}={fixed[beyond[0]]!r}. "
                 f"Use --backend native, or leave {beyond[0]} out."
             )
     if "normalize_observations" in space.search and not facts.encoder.normalizable:

@@ -123,11 +123,15 @@ class SearchSpace:
         return space._without_idle_helpers(self)
 
     def for_sb3(self) -> tuple[SearchSpace, tuple[str, ...]]:
-        """Return the space without ranges that Stable-Baselines3 does not know, and their names."""
+        """Return the space without ranges that Stable-Baselines3 does not know, and their names.
+
+        Fixed values that learning does not depend on go without a word: its networks are evaluated as they are.
+        """
         infos = self.infos
         unknown = tuple(name for name in self.search if not infos[name].sb3)
         search = {name: item for name, item in self.search.items() if name not in unknown}
-        return dataclasses.replace(self, search=search), unknown
+        fixed = {name: value for name, value in self.fixed.items() if infos[name].sb3 or infos[name].learned}
+        return dataclasses.replace(self, search=search, fixed=fixed), unknown
 
     def clip_to_budget(self) -> SearchSpace:
         """Return the space with ranges cut to what its budget makes meaningful (rules in :mod:`tuner.space.clip`).

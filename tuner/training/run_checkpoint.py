@@ -217,5 +217,5 @@ def fingerprint(spec: RunSpec) -> str:
 def _told(hyperparameters: Hyperparameters) -> dict[str, Any]:
     """Return plain data, without fields younger than version 0.1.0 at their defaults: its files have names without."""
     infos, values = field_infos(type(hyperparameters)), hyperparameters.to_mapping()
-    younger = getattr(hyperparameters, "wrapped", ())
+    younger = {*hyperparameters.wrapped, *(info.name for info in infos.values() if not info.learned)}
     return {name: value for name, value in values.items() if name not in younger or value != infos[name].default}

@@ -16,7 +16,7 @@ from tuner.errors import InputError, nearest
 from tuner.hyperparameters import ALGORITHMS, algorithm_class, field_infos, from_mapping
 from tuner.plain_yaml import load
 from tuner.zoo.environments import from_zoo
-from tuner.zoo.write import NORMALIZE, SCHEMA, clock_key
+from tuner.zoo.write import NORMALIZE, OWN, SCHEMA, clock_key
 
 #: Keys of RL Zoo that stand for more than plain DQN on the plain environment. Their harmless values are let through.
 _UNSUPPORTED = {
@@ -93,10 +93,11 @@ def _read_own(content: Mapping[str, Any], env: str | None) -> Config:
 
 
 def _read_zoo(content: Mapping[str, Any], env: str | None, algorithm: str) -> Config:
-    env, settings, key = _choose(content, env, algorithm)
+    theirs = {name: value for name, value in content.items() if not str(name).startswith(OWN)}
+    env, settings, key = _choose(theirs, env, algorithm)
     if not isinstance(settings, dict):
         raise InputError(f"{env}: must be a mapping of settings.")
-    settings = dict(settings)
+    settings, kept = dict(settings), _mapping(content, f"{OWN}{key}")
     if "n_timesteps" not in settings:
         raise InputError(f"{env}: n_timesteps is missing; write for example n_timesteps: 50000.")
     steps = _steps(settings.pop("n_timesteps"))
@@ -110,7 +111,7 @@ def _read_zoo(content: Mapping[str, Any], env: str | None, algorithm: str) -> Co
     normalization = {name: on for name, on in asked.items() if on or name in wrapped}
     values = {key: _plain(env, key, value) for key, value in settings.items() if key != "policy_kwargs"} | normalization
     values |= _policy_kwargs(env, settings.get("policy_kwargs"))
-    return Config(env, steps, algorithm, from_mapping(algorithm, values).to_mapping(), env_kwargs, key)
+    return Config(env, steps, algorithm, from_mapping(algorithm, values | kept).to_mapping(), env_kwargs, key)
 
 
 def _choose(content: Mapping[str, Any], env: str | None, algorithm: str) -> tuple[str, Any, str]:

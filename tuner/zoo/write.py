@@ -18,6 +18,10 @@ from tuner.zoo.environments import to_zoo
 #: First key of our own schema, and its version.
 SCHEMA = "tune/1"
 
+#: What begins the name of an entry that keeps, beside an environment's, how its setting is evaluated here: RL Zoo reads
+#: no entry but that of the environment it trains.
+OWN = "tune/"
+
 #: Fields of a wrapper to what RL Zoo's ``normalize`` calls them.
 NORMALIZE = {"normalize_observations": "norm_obs", "normalize_rewards": "norm_reward"}
 
@@ -140,10 +144,18 @@ def _yaml(
     else:
         module, _, key = env.rpartition(":")
         content = {key: {"n_timesteps": n_timesteps, **surroundings, **arguments}}
+        if unlearned := _unlearned(hyperparameters):
+            content[f"{OWN}{key}"] = unlearned
     text = yaml.safe_dump(content, sort_keys=False, allow_unicode=False, default_flow_style=None)
     if module and not reason:
         text += f"# RL Zoo needs --gym-packages {module}; tune train needs --env {env}\n"
     return (f"# Not in RL Zoo's format: {reason}\n{text}" if reason else text), not reason, reason
+
+
+def _unlearned(hyperparameters: Hyperparameters) -> dict[str, Any]:
+    """Return what is set of the fields that learning does not depend on, which the Zoo does not know."""
+    infos, plain = field_infos(type(hyperparameters)).values(), hyperparameters.to_mapping()
+    return {i.name: plain[i.name] for i in infos if not i.learned and not i.sb3 and plain[i.name] != i.default}
 
 
 def clock_key(algorithm: str) -> str:

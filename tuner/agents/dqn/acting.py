@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -25,10 +25,11 @@ class Acting(Protocol):
         """Return the outputs ``[n, n_outputs]`` of neighbouring lanes for one input each, ``[n, input_size + 1]``."""
         ...
 
-    def frozen(self, lanes: Sequence[int]) -> Callable[[Array], Array]:
-        """Return a function from inputs ``[len(lanes), N, input_size]`` to outputs ``[len(lanes), N, n_outputs]``.
+    def frozen(self, networks: Any) -> Callable[[Array], Array]:
+        """Return a function from inputs ``[n, N, input_size]`` to outputs ``[n, N, n_outputs]``.
 
-        The parameters are copied: later updates do not change it.
+        Args:
+            networks: ``[n, P]`` parameters, kept as the state keeps its own; nothing may change them afterwards.
         """
         ...
 
@@ -61,17 +62,17 @@ class VectorActing:
             self._buffers[n] = Activations(state.layout, n, 1, state.online.dtype)
         return forward(self._views[key], inputs[:, None, :], self._buffers[n])[:, 0, :]
 
-    def frozen(self, lanes: Sequence[int]) -> Callable[[Array], Array]:
+    def frozen(self, networks: Any) -> Callable[[Array], Array]:
         """See :class:`Acting`."""
-        state = self._state
-        matrices = state.layout.matrices(state.online[list(lanes)])
+        layout, dtype = self._state.layout, networks.dtype
+        matrices = layout.matrices(networks)
         buffers: dict[int, Activations] = {}
 
         def outputs(inputs: Array) -> Array:
             rows = inputs.shape[1]
             if rows not in buffers:
-                buffers[rows] = Activations(state.layout, len(lanes), rows, state.online.dtype)
-            with_one = append_one(inputs.astype(state.online.dtype, copy=False))
+                buffers[rows] = Activations(layout, len(networks), rows, dtype)
+            with_one = append_one(inputs.astype(dtype, copy=False))
             return forward(matrices, with_one, buffers[rows])
 
         return outputs
@@ -92,9 +93,11 @@ class ImageActing:
         rows = self._online[lanes]
         return np.stack([self._forward(rows[i : i + 1], one_each[i]) for i in range(len(inputs))])[:, 0, :]
 
-    def frozen(self, lanes: Sequence[int]) -> Callable[[Array], Array]:
+    def frozen(self, networks: Any) -> Callable[[Array], Array]:
         """See :class:`Acting`."""
-        rows = self._online[list(lanes)]
+        import torch
+
+        rows = torch.from_numpy(networks)
         return lambda inputs: np.stack([self._forward(rows[i : i + 1], inputs[i]) for i in range(len(rows))])
 
     def _forward(self, row: torch.Tensor, inputs: Array) -> Array:

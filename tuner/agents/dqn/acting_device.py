@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -26,10 +26,9 @@ class DeviceActing:
         """See :class:`~tuner.agents.dqn.acting.Acting`."""
         return self._forward(self._state.online[lanes], inputs[:, None, :-1])[:, 0]
 
-    def frozen(self, lanes: Sequence[int]) -> Callable[[Array], Array]:
+    def frozen(self, networks: Any) -> Callable[[Array], Array]:
         """See :class:`~tuner.agents.dqn.acting.Acting`."""
-        rows = self._state.online[list(lanes)]
-        return lambda inputs: self._forward(rows, inputs)
+        return lambda inputs: self._forward(networks, inputs)
 
     def _forward(self, rows: torch.Tensor, inputs: Array) -> Array:
         """Return outputs ``[n, N, n_outputs]`` of networks ``[n, P]`` for inputs ``[n, N, input_size]``."""

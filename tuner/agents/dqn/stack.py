@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from tuner import seeding
+from tuner.agents.dqn.averaging import WeightAveraging
 from tuner.agents.dqn.exploration import LaneExploration
 from tuner.agents.dqn.layout import network_layout, q_head
 from tuner.agents.dqn.seams import Memory, NumericPath, Parts, TrainingCall
@@ -67,6 +68,7 @@ class DQNStack:
             from tuner.agents.dqn.state_device import DeviceLearnerState
 
             self.state = DeviceLearnerState(layout, lanes, device, dtype)
+        self.averaging = WeightAveraging(self.state)
         self.normalizer = LaneNormalizer(lanes, int(np.prod(encoder.storage_shape)))
         self.memory: Memory
         if encoder.image is None:
@@ -105,6 +107,7 @@ class DQNStack:
         self._runs[lane] = hyperparameters
         self.clock[lane] = 0
         self.state.start(lane, hyperparameters, seeding.stream(seed, "network"))
+        self.averaging.start(lane, hyperparameters.weight_averaging * over / hyperparameters.train_freq)
         self.memory.start(lane, min(hyperparameters.buffer_size, n_timesteps), seeding.stream(seed, "replay"))
         self.exploration.start(lane, hyperparameters, over, seeding.stream(seed, "exploration"))
         observations = hyperparameters.normalize_observations and self._encoder.normalizable
@@ -129,6 +132,7 @@ class DQNStack:
         """Return what keeps something of each lane, by name."""
         parts = {
             "learner": self.state,
+            "averaging": self.averaging,
             "memory": self.memory,
             "exploration": self.exploration,
             "n_step": self._n_step,
@@ -187,7 +191,9 @@ class DQNStack:
         Args:
             lanes: Increasing lane numbers.
         """
-        return self._update.learn(lanes, self._runs, self.clock)
+        found = self._update.learn(lanes, self._runs, self.clock)
+        self.averaging.after_training_calls(lanes)
+        return found
 
     def _inputs(self, stored: Array) -> Array:
         """Return network input ``[..., input_size + 1]`` for stored observations ``[..., observation_size + 1]``.
@@ -204,9 +210,9 @@ class DQNStack:
     def greedy_policy(self, lanes: Sequence[int]) -> Callable[[Array], Array]:
         """Return a function from inputs ``[len(lanes), N, input_size]`` to greedy action indices ``[len(lanes), N]``.
 
-        The parameters are copied: later updates do not change the policy.
+        The parameters are copied: later updates do not change the policy. Where weights are averaged, the average acts.
         """
-        outputs, shown = self._acting.frozen(lanes), self.normalizer.frozen(lanes)
+        outputs, shown = self._acting.frozen(self.averaging.networks(lanes)), self.normalizer.frozen(lanes)
 
         def act(inputs: Array) -> Array:
             actions: Array = self._head.preferences(outputs(shown(inputs))).argmax(axis=-1)
@@ -215,6 +221,9 @@ class DQNStack:
         return act
 
     def weights(self, lane: int) -> Mapping[str, Array]:
-        """Return a copy of a lane's network and of its statistics, named as in Stable-Baselines3."""
-        named: dict[str, Array] = self.state.layout.to_state_dict(self.state.row("online", lane))
+        """Return a copy of a lane's network, of its average where there is one, and of its statistics.
+
+        They are named as in Stable-Baselines3.
+        """
+        named: dict[str, Array] = self.state.layout.to_state_dict(self.averaging.network(lane))
         return named | self.normalizer.statistics(lane)

@@ -91,5 +91,13 @@ class LearnerState:
     def _zeros(self, shape: tuple[int, ...]) -> Any:
         return np.zeros(shape, self.dtype)
 
+    def zeros(self) -> Any:
+        """Return zeros of the networks' shape ``[K, P]``, where these are kept."""
+        return self._zeros(tuple(self.online.shape))
+
+    def like(self, values: Array) -> Any:
+        """Return values as rows are kept here."""
+        return values
+
     def _put(self, name: str, lane: int, values: Array) -> None:
-        getattr(self, name)[lane] = values
+        getattr(self, name)[lane] = self.like(values)

@@ -37,5 +37,6 @@ class DeviceLearnerState(LearnerState):
         values: Array = getattr(self, name)[lane].cpu().numpy()
         return values
 
-    def _put(self, name: str, lane: int, values: Array) -> None:
-        getattr(self, name)[lane] = torch.from_numpy(np.ascontiguousarray(values, self.dtype)).to(self._device)
+    def like(self, values: Array) -> Any:
+        """Return values as a tensor on the device."""
+        return torch.from_numpy(np.ascontiguousarray(values, self.dtype)).to(self._device)

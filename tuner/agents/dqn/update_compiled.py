@@ -138,9 +138,8 @@ class CompiledActing:
         """See :class:`~tuner.agents.dqn.acting.Acting`."""
         return self._outputs(self._state.online[lanes], inputs[:, None])[:, 0]
 
-    def frozen(self, lanes: Sequence[int]) -> Callable[[Array], Array]:
+    def frozen(self, networks: Any) -> Callable[[Array], Array]:
         """See :class:`~tuner.agents.dqn.acting.Acting`."""
-        networks = self._state.online[list(lanes)]
         return lambda inputs: self._outputs(networks, inputs)
 
     def _outputs(self, networks: Array, inputs: Array) -> Array:

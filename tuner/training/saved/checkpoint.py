@@ -37,7 +37,7 @@ ABOUT = "about"
 CHANGEABLE = frozenset({
     "learning_rate", "final_learning_rate", "learning_rate_schedule", "exploration_initial_eps",
     "exploration_final_eps", "exploration_fraction", "exploration_schedule", "target_update_interval", "tau",
-    "train_freq", "gradient_steps", "max_grad_norm", "priority_beta",
+    "train_freq", "gradient_steps", "max_grad_norm", "priority_beta", "weight_averaging",
 })  # fmt: skip
 
 
