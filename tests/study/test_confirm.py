@@ -8,6 +8,7 @@ import itertools
 import sqlite3
 from collections import Counter
 from pathlib import Path
+from statistics import fmean
 
 import optuna
 import pytest
@@ -387,19 +388,35 @@ def test_a_finalist_that_was_dropped_but_overlaps_the_winner_stands_among_the_ti
 def test_runs_are_handed_out_seed_by_seed_the_costliest_first(searched):
     executor = FakeExecutor()
     run(executor=executor)
-    replicates = {run_seed(0, "verdict", 0, r): r for r in range(10)}
+    replicates = {run_seed(0, phase, 0, r): r for phase in ("select", "verdict") for r in range(10)}
 
     def work(spec):
         sizes = (4, *spec.hyperparameters.net_arch, 2)
         return spec.hyperparameters.work(4 * sum(a * b for a, b in itertools.pairwise(sizes)), spec.n_timesteps)
 
-    verdict = [(replicates[s.seed], work(s)) for s in executor.taken if s.seed in replicates]
-    seeds = len({r for r, _ in verdict})
-    assert seeds >= 3 and len(verdict) % seeds == 0
-    assert [r for r, _ in verdict] == sorted(r for r, _ in verdict)
-    for r in range(seeds):
-        of_seed = [work for seed, work in verdict if seed == r]
+    order = [(replicates[s.seed], work(s)) for s in executor.taken]
+    round_ends = next((i for i in range(1, len(order)) if order[i][0] < order[i - 1][0]), len(order))
+    first = order[:round_ends]
+    assert [r for r, _ in first] == sorted(r for r, _ in first)
+    seeds = sorted({r for r, _ in first})
+    assert len(seeds) >= 3
+    for r in seeds[:-1]:
+        of_seed = [work for seed, work in first if seed == r]
         assert of_seed[0] == max(of_seed) > min(of_seed)
+
+
+def test_the_baselines_verdict_is_trained_beside_the_selection_which_it_does_not_touch(searched):
+    executor = FakeExecutor()
+    found = run(executor=executor).data.confirmation
+    verdict = [run_seed(0, "verdict", 0, r) for r in range(10)]
+    baselines = [c.hyperparameters for c in found.baselines]
+    order = [(s.seed in verdict, s.hyperparameters.to_mapping() in baselines) for s in executor.taken]
+    last_of_selection = max(i for i, (judged, _) in enumerate(order) if not judged)
+    assert all(baseline for judged, baseline in order[:last_of_selection] if judged)
+    early = sum(judged for judged, _ in order[:last_of_selection])
+    assert early > len(found.baselines)  # more than the first seed of each
+    means = {c.key: fmean(found.scores(c, "select")) for c in found.finalists}
+    assert found.winner.key == max(means, key=means.get)
 
 
 def test_the_last_runs_of_a_schedule_go_to_workers_that_have_nothing_to_do(searched):

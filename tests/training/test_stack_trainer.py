@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
+import types
 
 import gymnasium as gym
 import numpy as np
@@ -68,6 +70,27 @@ def test_a_stopped_run_ends_there_and_its_lane_is_refilled():
     assert desk.outcomes[RunId(0)].kind == "stopped"
     assert desk.outcomes[RunId(0)].steps == 200
     assert [len(desk.points[RunId(i)]) for i in range(4)] == [1, 3, 3, 3]
+
+
+def test_each_run_of_a_stack_is_charged_its_own_part_of_the_work(monkeypatch):
+    """Every piece of work takes a second of this clock; a run with three updates a call pays three quarters of them.
+
+    The first is for making its environment; the call after the last evaluation is never made.
+    """
+    seconds = itertools.count()
+    clock = types.SimpleNamespace(perf_counter=lambda: next(seconds), monotonic=lambda: 0.0)
+    for module in ("runner", "lane"):
+        monkeypatch.setattr(f"tuner.training.stack.{module}.time", clock)
+    specs = [make_spec(i, train_freq=50, learning_starts=0, gradient_steps=n) for i, n in enumerate((1, 3))]
+    desk = train(specs, 2)
+    (few, many), calls = (desk.points[spec.run_id] for spec in specs), 600 // 50
+    for point, other in zip(few, many, strict=True):
+        together = sum(point.lengths) + sum(other.lengths)
+        assert point.evaluation_s == pytest.approx(sum(point.lengths) / together)
+        assert other.evaluation_s == pytest.approx(1 - point.evaluation_s)
+    for points, part in zip((few, many), (0.25, 0.75), strict=True):
+        evaluating = sum(point.evaluation_s for point in points)
+        assert points[-1].elapsed_s == pytest.approx(1 + calls / 2 + part * (calls - 1) + evaluating, abs=0.1)
 
 
 def test_the_torch_path_trains_the_same_run_within_rounding():

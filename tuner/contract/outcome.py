@@ -53,6 +53,7 @@ class EvalPoint:
         lengths: Steps of each evaluation episode.
         elapsed_s: The run's own accounted training time so far, in seconds (not part of the run's value).
         metrics: Means since the last point: ``loss``, ``q_value``, ``epsilon``, ``train_return``, ``train_episodes``.
+        evaluation_s: The seconds of ``elapsed_s`` that this evaluation took.
     """
 
     run_id: RunId
@@ -61,6 +62,7 @@ class EvalPoint:
     lengths: tuple[int, ...]
     elapsed_s: float = field(default=0.0, compare=False)
     metrics: Mapping[str, float] = field(default_factory=dict)
+    evaluation_s: float = field(default=0.0, compare=False)
 
     @property
     def mean_return(self) -> float:
@@ -70,12 +72,12 @@ class EvalPoint:
 
 def points_to_plain(points: Sequence[EvalPoint]) -> list[list[Any]]:
     """Return one run's evaluations as plain data."""
-    return [[p.step, list(p.returns), list(p.lengths), p.elapsed_s, dict(p.metrics)] for p in points]
+    return [[p.step, list(p.returns), list(p.lengths), p.elapsed_s, dict(p.metrics), p.evaluation_s] for p in points]
 
 
 def points_from_plain(run_id: RunId, rows: Sequence[Sequence[Any]]) -> list[EvalPoint]:
     """Return the evaluations that :func:`points_to_plain` was given, now those of ``run_id``."""
-    return [EvalPoint(run_id, step, tuple(r), tuple(n), elapsed_s, metrics) for step, r, n, elapsed_s, metrics in rows]
+    return [EvalPoint(run_id, step, tuple(r), tuple(n), *others) for step, r, n, *others in rows]
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,7 @@ class TrialRow:
             ``zoo``, a file of ``--start-with``, or ``repeat`` for a second run of a setting that was level at the top;
             empty for what the sampler proposed.
         continued_as: The trial that it goes on as, with the same values and seeds, where its process ended before it.
+        evaluation_s: The seconds of ``duration_s`` that evaluations took; 0 in studies that did not note it.
     """
 
     number: int
@@ -68,6 +69,7 @@ class TrialRow:
     spared_at: int | None = None
     source: str = ""
     continued_as: int | None = None
+    evaluation_s: float = 0.0
 
     @cached_property
     def curve_mean(self) -> float:

@@ -36,9 +36,9 @@ Wanted = Callable[[Mapping[Job, float | None]], Sequence[Job]]
 #: From results so far to where the settings stand, in a line.
 Standing = Callable[[Mapping[Job, float | None]], str]
 
-#: From results so far, seconds that runs of each setting took and how much of each run in training is over to the
-#: seconds that are left.
-TimeLeft = Callable[[Mapping[Job, float | None], Mapping[str, Sequence[float]], Mapping[Job, float]], float | None]
+#: From results so far, the seconds that each run took, and those that each run in training has taken at each of its
+#: evaluations, to the seconds that are left.
+TimeLeft = Callable[[Mapping[Job, float | None], Mapping[Job, float], Mapping[Job, Sequence[float]]], float | None]
 
 
 class ScheduleAsker:
@@ -51,7 +51,7 @@ class ScheduleAsker:
         results: Result of each run so far; grows as runs end.
         standing: Where the settings stand, by results so far.
         time_left: How long the schedule still takes.
-        took: Seconds of the runs so far, by key; grows as runs end.
+        took: Seconds of the runs that have completed; grows as runs end.
         kept: Keys of the settings whose verdict's models are kept.
     """
 
@@ -63,7 +63,7 @@ class ScheduleAsker:
         results: dict[Job, float | None],
         standing: Standing,
         time_left: TimeLeft,
-        took: dict[str, list[float]],
+        took: dict[Job, float],
         kept: Collection[str] = (),
     ) -> None:
         self._plan = plan
@@ -110,19 +110,20 @@ class ScheduleAsker:
         if job is not None and end is not None:
             self._results[job] = _result(end.outcome, end.score)
             if end.outcome == "completed":
-                self._took.setdefault(job.key, []).append(end.duration_s)
+                self._took[job] = end.duration_s
 
     def standing(self) -> str:
         """Return where the settings stand, in a line."""
         return self._standing(self._results)
 
-    def seconds_left(self, done: Mapping[int, float]) -> float | None:
+    def seconds_left(self, elapsed: Mapping[int, Sequence[float]]) -> float | None:
         """Return how long the schedule still takes.
 
         Args:
-            done: How much of each open trial is over, in [0, 1], by its number.
+            elapsed: Training seconds of each open trial at each of its evaluations so far, by its number.
         """
-        return self._time_left(self._results, self._took, {j: done.get(n, 0.0) for n, j in self._jobs.items()})
+        training = {job: elapsed.get(number, ()) for number, job in self._jobs.items()}
+        return self._time_left(self._results, self._took, training)
 
 
 def spec_of(plan: StudyPlan, contestant: Contestant, job: Job) -> RunSpec:
@@ -155,13 +156,10 @@ def results_of(trials: Iterable[FrozenTrial]) -> dict[Job, float | None]:
     return {job: _result(outcome_of(t), t.user_attrs.get(attr.SCORE)) for job, t in jobs if job is not None}
 
 
-def took_of(trials: Iterable[FrozenTrial]) -> dict[str, list[float]]:
-    """Return the seconds of each run that has completed, by its setting's key."""
-    found: dict[str, list[float]] = {}
-    for trial in trials:
-        if outcome_of(trial) == "completed" and (job := job_of(trial.user_attrs)) is not None:
-            found.setdefault(job.key, []).append(float(trial.user_attrs.get(attr.DURATION, 0.0)))
-    return found
+def took_of(trials: Iterable[FrozenTrial]) -> dict[Job, float]:
+    """Return the seconds of each run that has completed."""
+    jobs = ((job_of(t.user_attrs), t) for t in trials if outcome_of(t) == "completed")
+    return {job: float(t.user_attrs.get(attr.DURATION, 0.0)) for job, t in jobs if job is not None}
 
 
 def job_of(stored: Mapping[str, Any]) -> Job | None:

@@ -6,15 +6,13 @@ the late ones have five times as many episodes, so a run may take twice its time
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from statistics import median
 
-import numpy as np
-from scipy.optimize import nnls
-
 from tuner.contract.spec import RunSpec
 from tuner.result.confirmation import Contestant
-from tuner.result.study import TrialRow
+from tuner.result.study import StudyData, TrialRow
 
 
 def expected_seconds(
@@ -22,45 +20,58 @@ def expected_seconds(
     specs: Mapping[str, RunSpec],
     works: Mapping[str, float],
     trials: Mapping[int, tuple[TrialRow, float]],
-) -> dict[str, float]:
-    """Return the seconds of a worker that a run of each contestant takes, by key.
+) -> dict[str, tuple[float, ...]]:
+    """Return the seconds of a worker that a run of each contestant takes to each of its evaluations, by key.
 
-    Seconds of the search's runs are taken for a sum of a rate times their computing and another times the steps of
-    their evaluations; both rates are fitted to all of them, each as important as any other. A finalist takes what its
-    own trial took and the further episodes; a baseline that has not trained, what its computing takes and the
-    evaluations of the middling trial.
+    A finalist trains as long as its trial did, and evaluates for as many more steps as it has more episodes; a baseline
+    that has not trained takes as long for its computing as trials did, and its evaluations those of the middling one.
 
     Args:
         contestants: Whose runs.
         specs: A run of each as the stage trains it, by key.
         works: The computing of a run of each, by key, in any unit.
         trials: By number, those that have run: the trial, and the computing of what it has run, in the same unit.
+
+    Returns:
+        For each grid point the seconds from the one before it to the end of its evaluation.
     """
-    evaluated = {number: _evaluation_steps(trial) for number, (trial, _) in trials.items()}
-    rates = _rates([(work, evaluated[n], trial.duration_s) for n, (trial, work) in trials.items()])
-    usual = median([_episode_steps(trial) for trial, _ in trials.values()] or [0.0])
+    rows = [trial for trial, _ in trials.values()]
+    training = median([(t.duration_s - t.evaluation_s) / work for t, work in trials.values() if work] or [0.0])
+    evaluating = sum(t.evaluation_s for t in rows) / max(sum(_evaluation_steps(t) for t in rows), 1.0)
+    usual = median([_episode_steps(trial) for trial in rows] or [0.0])
     found = {}
     for contestant in contestants:
-        spec = specs[contestant.key]
-        own = trials.get(contestant.trial) if contestant.trial is not None else None
-        if own is None:
-            steps = usual * sum(spec.episodes_at(step) for step in spec.grid)
-            found[contestant.key] = rates[0] * works[contestant.key] + rates[1] * steps
-            continue
-        trial = own[0]
-        further = _late_steps(trial, spec) - evaluated[trial.number] / max(len(trial.curves), 1)
-        found[contestant.key] = trial.duration_s * works[contestant.key] / own[1] + rates[1] * max(further, 0.0)
+        spec, work = specs[contestant.key], works[contestant.key]
+        trains, rate = training * work, evaluating
+        steps = [usual * spec.episodes_at(step) for step in spec.grid]
+        if contestant.trial is not None and contestant.trial in trials:
+            trial, done = trials[contestant.trial]
+            trains = (trial.duration_s - trial.evaluation_s) * work / done
+            rate = trial.evaluation_s / max(_evaluation_steps(trial), 1.0)
+            steps = _steps_of_evaluations(trial, spec)
+        intervals = [after - before for before, after in itertools.pairwise((0, *spec.grid))]
+        found[contestant.key] = tuple(
+            trains * interval / spec.grid[-1] + rate * n for interval, n in zip(intervals, steps, strict=True)
+        )
     return found
 
 
-def _rates(runs: Sequence[tuple[float, float, float]]) -> tuple[float, float]:
-    """Return the seconds of a unit of computing and of an evaluation step, from (computing, steps, seconds)."""
-    rows = np.array([run for run in runs if run[2] > 0.0])
-    if not len(rows):
+def worked(data: StudyData, workers: int) -> tuple[float, float]:
+    """Return the seconds of all workers of a search, and those of its runs."""
+    ran = [t for t in data.trials if t.steps and t.hyperparameters]
+    times = [(t.started, t.finished) for t in ran if t.started is not None and t.finished is not None]
+    if not times:
         return 0.0, 0.0
-    scale = np.maximum(rows[:, :2].max(axis=0), 1e-300)
-    rates, _ = nnls(rows[:, :2] / scale / rows[:, 2:], np.ones(len(rows)))
-    return float(rates[0] / scale[0]), float(rates[1] / scale[1])
+    wall = max(end for _, end in times) - min(start for start, _ in times)
+    return workers * wall.total_seconds(), sum(t.duration_s for t in ran)
+
+
+def _intervals(spec: RunSpec, whole: float, evaluating: Sequence[float]) -> tuple[float, ...]:
+    """Return a run's seconds to each of its evaluations: the rest of the whole goes by training steps."""
+    share = min(whole / max(sum(evaluating), 1e-300), 1.0)
+    training = max(whole - sum(evaluating), 0.0) / spec.grid[-1]
+    steps = [after - before for before, after in itertools.pairwise((0, *spec.grid))]
+    return tuple(training * n + share * s for n, s in zip(steps, evaluating, strict=True))
 
 
 def _evaluation_steps(trial: TrialRow) -> float:
@@ -73,9 +84,9 @@ def _episode_steps(trial: TrialRow) -> float:
     return _evaluation_steps(trial) / max(episodes, 1)
 
 
-def _late_steps(trial: TrialRow, spec: RunSpec) -> float:
-    """Return the steps of a run's evaluations in the stage, where a trial's first seed had episodes as long."""
+def _steps_of_evaluations(trial: TrialRow, spec: RunSpec) -> list[float]:
+    """Return the steps of each of a run's evaluations in the stage, where a trial's first seed had episodes as long."""
     curve = next(iter(trial.curves.values()), ())
     lengths = {point.step: point.steps / max(len(point.returns), 1) for point in curve}
     last = curve[-1].step if curve else 0
-    return sum(spec.episodes_at(step) * lengths.get(step, lengths.get(last, 0.0)) for step in spec.grid)
+    return [spec.episodes_at(step) * lengths.get(step, lengths.get(last, 0.0)) for step in spec.grid]

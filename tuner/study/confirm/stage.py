@@ -16,20 +16,21 @@ from tuner.contract.rules import CURRENT, rules_of
 from tuner.hyperparameters import BACKENDS, Backend, algorithm_class, from_mapping
 from tuner.plan.cost import work
 from tuner.plan.naming import confirm_name
-from tuner.plan.resolve import StudyPlan, available_cores
+from tuner.plan.resolve import StudyPlan
 from tuner.result.confirmation import Contestant, Phase
 from tuner.result.sequential import Until
 from tuner.result.study import StudyData
 from tuner.study.confirm.affordable import affordable
+from tuner.study.confirm.ahead import Way, ways
 from tuner.study.confirm.budget import Limit, allocate, fewest_runs, within_cost
 from tuner.study.confirm.choice import choice_of
 from tuner.study.confirm.contestants import baselines, finalists, grid_of, lengths_of, on_backend, with_other_backend
 from tuner.study.confirm.ledger import ScheduleAsker, Wanted, results_of, spec_of, took_of
 from tuner.study.confirm.reuse import known_runs, take_over, taken_over_text, wanted_of
-from tuner.study.confirm.run_costs import expected_seconds
+from tuner.study.confirm.run_costs import expected_seconds, worked
 from tuner.study.confirm.schedule import Job, Selection, rounds, select
 from tuner.study.confirm.standing import standing
-from tuner.study.confirm.time_left import overhead, seconds_left, seconds_of_runs
+from tuner.study.confirm.time_left import TimeLeft
 from tuner.study.confirm.verdict import Verdict, verdict
 from tuner.study.search.ledger import Ledger
 from tuner.study.search.open_study import buffer_study, is_exclusive
@@ -110,8 +111,8 @@ class ConfirmStage:
         if self.allocation is not None:
             found, against = found[: self.allocation.finalists], against[: self.allocation.baselines - twins]
         self.contestants = (*found, *against)
-        self._search, self._began, self._ran_before = (0.0, 0.0), clock(), 0.0
-        self._expected_s = self._expect(data)
+        self._left = TimeLeft(self._expect(data), worked(data, plan.workers), plan.workers, clock)
+        self._ways: tuple[object, list[Way]] = (None, [])
         self._lengths = lengths_of(self.contestants, plan.grid)
         self.until = self._until()
         self._left_out = [c.title for c in known if c not in against]
@@ -211,7 +212,7 @@ class ConfirmStage:
             until = self._deadline(phases[0])
             in_time = functools.partial(self._in_time, wanted, until)
             views = (self._standing, self._time_left, took)
-            self._began, self._ran_before = self._clock(), sum(sum(seconds) for seconds in took.values())
+            self._left.begin(took)
             ledger.asker = ScheduleAsker(self._plan, by_key, in_time, results, *views, kept)
             settled = ledger.settle()
             if not wanted(results):
@@ -258,6 +259,10 @@ class ConfirmStage:
         jobs = selection.wanted
         if selection.winner is not None:
             jobs = self._verdict(results).wanted
+        elif self.until is None:
+            # A baseline's verdict waits for nothing, and keeps busy who would wait for the end of a round. Its first
+            # runs also tell early what they take.
+            jobs += tuple(job for job in self._baselines_wanted() if job not in results)
         # Seed by seed, the costliest first: however the runs fall to workers, each gets some of every cost.
         ordered = sorted(jobs, key=lambda job: (job.replicate, -self._works.get(job.key, 0.0)))
         return tuple(job for job in ordered if job.key in of_backend and job.phase in phases)
@@ -289,28 +294,28 @@ class ConfirmStage:
         return standing(self._everyone(results), selection, results, self.until.seeds, self._choice, sure)
 
     def _time_left(
-        self, results: Mapping[Job, float | None], took: Mapping[str, Sequence[float]], training: Mapping[Job, float]
-    ) -> float | None:
-        assert self.allocation is not None
-        selection, each = self.selection(results), seconds_of_runs(self._expected_s, took)
-        judging = self._verdict(results).wanted if selection.winner is not None else ()
-        baselines = [c.key for c in self._everyone(results) if c.role != "finalist"]
-        cores = min(self._plan.workers, available_cores())
-        left = seconds_left(each, selection, judging, results, self.allocation, baselines, training, cores)
-        now = [each.get(job.key, 0.0) * done for job, done in training.items()]
-        ran = sum(sum(seconds) for seconds in took.values()) - self._ran_before
-        left *= overhead(self._search, [ran], now, cores * (self._clock() - self._began))
+        self, results: Mapping[Job, float | None], took: Mapping[Job, float], training: Mapping[Job, Sequence[float]]
+    ) -> float:
+        left = self._left.seconds(self._ahead(results), took, training)
         return left if self._ends is None else min(left, max(self._ends - self._clock(), 0.0))
 
-    def _expect(self, data: StudyData) -> dict[str, float]:
-        """Return the seconds that a run of each contestant will take of a worker."""
+    def _ahead(self, results: Mapping[Job, float | None]) -> list[Way]:
+        """Return how the stage may go on; the same as long as nothing has ended."""
+        assert self.allocation is not None
+        state = (self.allocation, self.until, len(results))
+        if self._ways[0] != state:
+            finalists = [c.key for c in self.contestants if c.role == "finalist"]
+            against = [c.key for c in self._everyone(results) if c.role != "finalist"]
+            if self._other is not None and self.selection(results).winner is None:
+                against.append(self._other)  # the winner there, whoever it will be
+            budget = (self.allocation, results, self._choice, self.until, self._lengths)
+            self._ways = state, ways(finalists, against, *budget)
+        return self._ways[1]
+
+    def _expect(self, data: StudyData) -> dict[str, tuple[float, ...]]:
+        """Return the seconds that a run of each contestant will take of a worker to each of its evaluations."""
         plan, specs = self._plan, {c.key: spec_of(self._plan, c, Job(c.key, "select", 0)) for c in self.contestants}
         ran = [t for t in data.trials if t.steps and t.hyperparameters]
-        times = [(t.started, t.finished) for t in ran if t.started is not None and t.finished is not None]
-        if times:
-            wall = max(end for _, end in times) - min(start for start, _ in times)
-            cores = min(plan.workers, available_cores())
-            self._search = cores * wall.total_seconds(), sum(t.duration_s for t in ran)
         trials = {t.number: (t, t.steps / plan.grid[-1] * self._work_of(t.hyperparameters)) for t in ran}
         return expected_seconds(self.contestants, specs, self._works, trials)
 
@@ -347,9 +352,7 @@ class ConfirmStage:
         assert self.allocation is not None
         return wanted_of(self.contestants, self.allocation.verdict_seeds if self.until is None else self.until.seeds)
 
-    def _open(
-        self, provenance: Mapping[str, Any]
-    ) -> tuple[Ledger, dict[Job, float | None], dict[str, list[float]], str]:
+    def _open(self, provenance: Mapping[str, Any]) -> tuple[Ledger, dict[Job, float | None], dict[Job, float], str]:
         """Return the stage's rows, its results so far, what its runs took, and what it has just taken over."""
         plan = self._plan
         storage = open_storage(plan.storage, create=True)

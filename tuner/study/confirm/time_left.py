@@ -3,97 +3,147 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Mapping, Sequence
-from statistics import mean
+import time
+from collections.abc import Callable, Mapping, Sequence
+from statistics import fmean
 
-from tuner.study.confirm.budget import Allocation
-from tuner.study.confirm.schedule import FURTHER_SEEDS, Job, Selection
+from tuner.study.confirm.ahead import Way
+from tuner.study.confirm.run_seconds import Expected, RunTime, seconds_to_evaluations
+from tuner.study.confirm.schedule import Job
 
 #: Workers are not taken for slower than this many times their runs: a search that was interrupted has gaps.
 MOST_OVERHEAD = 1.6
 
-
-def seconds_of_runs(expected: Mapping[str, float], took: Mapping[str, Sequence[float]]) -> dict[str, float]:
-    """Return the seconds of a worker that a run of each setting takes, by key.
-
-    What has run here took what it took; others take what was expected, as much longer as those that ran have taken.
-
-    Args:
-        expected: Before any has run.
-        took: Seconds of each run that has ended.
-    """
-    measured = {key: mean(seconds) for key, seconds in took.items() if seconds}
-    known = [key for key in measured if expected.get(key)]
-    longer = sum(measured[key] for key in known) / sum(expected[key] for key in known) if known else 1.0
-    return {key: measured.get(key, longer * seconds) for key, seconds in expected.items()}
+#: Runs of each worker that what the search has shown of its workers counts for beside what the stage shows.
+SEARCH_RUNS = 2.0
 
 
-def seconds_left(
-    each: Mapping[str, float],
-    selection: Selection,
-    judging: Sequence[Job],
-    results: Iterable[Job],
-    allocation: Allocation,
-    baselines: Sequence[str],
-    training: Mapping[Job, float],
-    at_a_time: int,
-) -> float:
-    """Return the seconds until a stage is done, if it takes all the runs that it may.
-
-    Each round waits for the last run of the one before: as long as the cores take for its runs, one after the other on
-    whichever is free, cores that have nothing left to do included.
+class TimeLeft:
+    """What a stage says of the time it still takes.
 
     Args:
-        each: Seconds of a run by key, as :func:`seconds_of_runs` has them.
-        selection: Where the select phase stands.
-        judging: The verdict's runs that are still wanted, once there is a winner.
-        results: Runs that have ended.
-        allocation: The budget.
-        baselines: Keys of the baselines.
-        training: How much of each run in training is over, in [0, 1].
-        at_a_time: Runs that get a core of their own.
+        expected: What a run of each contestant takes, before any has run.
+        search: As for :class:`Pace`.
+        workers: How many train.
+        clock: Monotonic seconds.
     """
-    usual = mean(each.values())
 
-    def seconds(keys: Iterable[str]) -> list[float]:
-        return [each.get(key, usual) for key in keys]
+    def __init__(
+        self,
+        expected: Expected,
+        search: tuple[float, float],
+        workers: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._expected, self._search, self._workers, self._clock = expected, search, workers, clock
+        self._elapsed: dict[Job, Sequence[float]] = {}
+        self.begin({})
 
-    now = judging if selection.winner is not None else selection.wanted
-    begun = [each.get(job.key, usual) * (1 - done) for job, done in training.items()]
-    left = _wall(begun, seconds(job.key for job in now if job not in training), at_a_time)
-    if selection.winner is not None:
-        return left
-    alive = selection.alive
-    more = allocation.select_runs - sum(job.phase == "select" for job in results) - len(selection.wanted)
-    while more >= len(alive):
-        rounds = min(FURTHER_SEEDS, more // len(alive))
-        left, more = left + _wall([], seconds(alive) * rounds, at_a_time), more - rounds * len(alive)
-    verdict = [mean(seconds(alive)), *seconds(baselines)]
-    return left + _wall([], sorted(verdict, reverse=True) * allocation.verdict_seeds, at_a_time)
+    def begin(self, took: Mapping[Job, float]) -> None:
+        """Begin, or go on after runs that took so many seconds."""
+        self._there = sum(took.values())
+        self._pace = Pace(self._search, self._workers, self._clock)
+
+    def seconds(self, ways: Sequence[Way], took: Mapping[Job, float], training: Mapping[Job, Sequence[float]]) -> float:
+        """Return the seconds left.
+
+        Args:
+            ways: How it may go on, each as likely as the others.
+            took: Seconds of each run that has completed.
+            training: Seconds of each run in training at each of its evaluations so far.
+        """
+        self._elapsed |= training
+        runs = {job: RunTime(self._elapsed.get(job, ()), seconds) for job, seconds in took.items()}
+        runs |= {job: RunTime(elapsed) for job, elapsed in training.items()}
+        intervals = seconds_to_evaluations(self._expected, runs)
+        each = {key: sum(seconds) for key, seconds in intervals.items()}
+        usual = fmean(each.values())
+        begun, ran = {}, sum(took.values()) - self._there
+        for job, elapsed in training.items():
+            to_come = intervals.get(job.key, (usual,))[len(elapsed) :]
+            half = to_come[0] / 2 if to_come else 0.0  # it is somewhere on its way to the next one
+            begun[job] = sum(to_come) - half
+            ran += half + (elapsed[-1] if elapsed else 0.0)
+        evaluated = sum(took.values()) > self._there or any(training.values())
+        self._pace.see(len(training), ran, evaluated=evaluated)
+        left = fmean(seconds_left(each, way, begun, self._workers) for way in ways)
+        return left * self._pace.overhead(usual)
 
 
-def overhead(search: tuple[float, float], took: Iterable[float], training: Iterable[float], spent: float) -> float:
-    """Return how much longer workers take than their runs: starting, waiting, and what else the machine does.
+def seconds_left(each: Mapping[str, float], way: Way, begun: Mapping[Job, float], workers: int) -> float:
+    """Return the seconds until a stage is done, if it goes a certain way.
+
+    Runs begin in the order in which they are handed out, each as soon as a worker is free; a round waits for the last
+    run of the one before, and workers that have nothing left to do wait too.
+
+    Args:
+        each: Seconds of a run by key.
+        way: What is still to be trained, runs in training included.
+        begun: Seconds that are left of each run in training; several may share a worker.
+        workers: How many train, >= 1.
+    """
+    usual = fmean(each.values())
+    takes = {job: each.get(job.key, usual) for jobs in (*way.rounds, way.free) for job in jobs}
+    busy, ends = [0.0] * max(workers, 1), {}
+    for seconds, job in sorted(((seconds, job) for job, seconds in begun.items()), reverse=True):
+        ends[job] = busy[0] + seconds
+        heapq.heapreplace(busy, ends[job])
+    free, ready = [job for job in way.free if job not in begun], 0.0
+    for jobs in way.rounds:
+        while free and busy[0] < ready:  # instead of waiting for this round
+            heapq.heapreplace(busy, busy[0] + takes[free.pop(0)])
+        of_round = set(jobs) - set(begun)
+        open_jobs = sorted((*free, *of_round), key=lambda job: (job.replicate, -takes[job], job))
+        last = max((i for i, job in enumerate(open_jobs) if job in of_round), default=-1)
+        for job in open_jobs[: last + 1]:
+            ends[job] = max(busy[0], ready) + takes[job]
+            heapq.heapreplace(busy, ends[job])
+        free = open_jobs[last + 1 :]
+        ready = max([ready, *(ends[job] for job in jobs)])
+    for job in free:
+        heapq.heapreplace(busy, busy[0] + takes[job])
+    return max(ready, *busy)
+
+
+class Pace:
+    """How much longer workers take than their runs: looking for work, waiting, and what else the machine does.
+
+    Seconds are counted from the stage's first evaluation on, so that starting the workers is left out, and only for as
+    many workers as there is something to train.
 
     Args:
         search: (Seconds of all its workers, those of its runs) of the search.
-        took: Seconds of the runs that this stage has ended since it began or went on.
-        training: Seconds of those in training, as far as they are.
-        spent: Seconds of all workers since then.
+        workers: How many train.
+        clock: Monotonic seconds.
     """
-    ratio = (search[0] + spent) / max(search[1] + sum(took) + sum(training), 1e-9)
-    return min(max(ratio, 1.0), MOST_OVERHEAD)
 
+    def __init__(self, search: tuple[float, float], workers: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._before = min(max(search[0] / search[1], 1.0), MOST_OVERHEAD) if search[1] > 0 else 1.0
+        self._workers, self._clock = workers, clock
+        self._seen: tuple[float, int] | None = None
+        self._first, self._ran, self._worked = 0.0, 0.0, 0.0
 
-def _wall(begun: Sequence[float], runs: Sequence[float], cores: int) -> float:
-    """Return when the last core is done, where each takes the next run as soon as it is free.
+    def see(self, runs: int, ran: float, *, evaluated: bool) -> None:
+        """Take note of where the stage is.
 
-    Args:
-        begun: What is left of the runs in training; several may share a core.
-        runs: Those that wait, in order.
-        cores: Cores, >= 1.
-    """
-    busy = [0.0] * max(cores, 1)
-    for run in [*sorted(begun, reverse=True), *runs]:
-        heapq.heapreplace(busy, busy[0] + run)
-    return max(busy)
+        Args:
+            runs: How many are in training.
+            ran: Seconds that the stage's runs have taken so far.
+            evaluated: Whether it has had an evaluation.
+        """
+        now = self._clock()
+        if self._seen is None:
+            if not evaluated:
+                return
+            self._first = ran
+        else:
+            self._worked += (now - self._seen[0]) * min(self._seen[1], self._workers)
+        self._seen, self._ran = (now, runs), ran
+
+    def overhead(self, run_s: float) -> float:
+        """Return how many times as long as its runs the rest will take; ``run_s`` are the seconds of a usual run."""
+        weight = SEARCH_RUNS * self._workers * run_s
+        ran = max(self._ran - self._first, 0.0)
+        if weight + ran <= 0.0:
+            return self._before
+        return min(max((weight * self._before + self._worked) / (weight + ran), 1.0), MOST_OVERHEAD)

@@ -93,6 +93,7 @@ def _row(trial: StoredTrial, successor: int | None) -> TrialRow:
         spared_at=stored.get(attr.SPARED),
         source=str(stored.get(attr.SOURCE, "")),
         continued_as=successor,
+        evaluation_s=float(stored.get(attr.EVALUATING, 0.0)),
     )
 
 

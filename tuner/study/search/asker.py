@@ -39,7 +39,7 @@ class Asker(Protocol):
         """Return where a schedule's settings stand, in a line; empty where trials are searched."""
         ...
 
-    def seconds_left(self, done: Mapping[int, float]) -> float | None:
+    def seconds_left(self, elapsed: Mapping[int, Sequence[float]]) -> float | None:
         """Return how long a schedule still takes; None where there is none."""
         ...
 
@@ -95,7 +95,7 @@ class SpaceAsker:
         """Return nothing: the best trial says it."""
         return ""
 
-    def seconds_left(self, done: Mapping[int, float]) -> None:
+    def seconds_left(self, elapsed: Mapping[int, Sequence[float]]) -> None:
         """Return None: trials so far say how long the others take."""
         return
 

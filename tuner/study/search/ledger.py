@@ -132,13 +132,13 @@ class Ledger:
         """Where a schedule's settings stand, in a line; empty in a search."""
         return "" if self.asker is None else self.asker.standing()
 
-    def seconds_left(self, done: Mapping[int, float]) -> float | None:
+    def seconds_left(self, elapsed: Mapping[int, Sequence[float]]) -> float | None:
         """Return how long a schedule still takes; None in a search.
 
         Args:
-            done: How much of each open trial is over, in [0, 1].
+            elapsed: Training seconds of each open trial at each of its evaluations so far.
         """
-        return None if self.asker is None else self.asker.seconds_left(done)
+        return None if self.asker is None else self.asker.seconds_left(elapsed)
 
     def flush(self) -> bool:
         """Write what is known of trials in flight and what the spool keeps; return whether there was anything to write.
@@ -216,6 +216,7 @@ class Ledger:
                 trial.set_user_attr(attr.SCORE, float(end.score))
             trial.set_user_attr(attr.STEPS, int(end.steps))
             trial.set_user_attr(attr.DURATION, round(float(end.duration_s), 3))
+            trial.set_user_attr(attr.EVALUATING, round(float(end.evaluation_s), 3))
             if end.reason:
                 trial.set_user_attr(attr.REASON, end.reason)
             if end.outcome in ("diverged", "timed_out"):

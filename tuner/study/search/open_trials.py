@@ -79,14 +79,10 @@ class OpenTrial:
         return all(run.state == "ended" for run in self.runs.values())
 
     @property
-    def done(self) -> float:
-        """How much of it is over, in [0, 1]: its evaluations, and half the way to the next of those in training."""
-        shares = []
-        for run in self.runs.values():
-            grid = run.spec.grid
-            half = 0.5 * (run.state == "running" and len(run.points) < len(grid))
-            shares.append(1.0 if run.state == "ended" else (len(run.points) + half) / len(grid))
-        return sum(shares) / max(len(shares), 1)
+    def elapsed_s(self) -> list[float]:
+        """Training seconds of its first seed in training, or of its last, at each evaluation so far."""
+        runs = list(self.runs.values())
+        return [point.elapsed_s for point in next((r for r in runs if r.state == "running"), runs[-1]).points]
 
     def show(self) -> RunningTrial:
         """Return what the progress view draws."""

@@ -113,7 +113,8 @@ def end_of_trial(trial: OpenTrial, objective: str) -> TrialEnd | None:
     means = [point.mean_return for run in runs for point in run.points]
     curve_mean = sum(means) / len(means) if means else -math.inf
     steps, seconds = sum(run.steps for run in runs), sum(run.elapsed_s for run in runs)
-    return TrialEnd(outcome, score, steps, seconds, reason, curve_mean)
+    evaluating = sum(point.evaluation_s for run in runs for point in run.points)
+    return TrialEnd(outcome, score, steps, seconds, reason, curve_mean, evaluating)
 
 
 def nothing_learned(data: StudyData) -> StudyFailedError | None:

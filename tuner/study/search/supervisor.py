@@ -218,7 +218,7 @@ class StudySupervisor:
         running = tuple(t.show() for t in self._open.by_number() if t.training)
         elapsed = self._clock() - self._start
         seen = self._tally.snapshot(self._plan.name, running, self._steps, elapsed, self._plan.unit, self._plan.clock)
-        left = self._ledger.seconds_left({trial.asked.number: trial.done for trial in self._open})
+        left = self._ledger.seconds_left({trial.asked.number: trial.elapsed_s for trial in self._open})
         eta_s = seen.eta_s if left is None else left
         return dataclasses.replace(seen, standing=self._ledger.standing, eta_s=eta_s)
 

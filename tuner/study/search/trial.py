@@ -46,6 +46,7 @@ class TrialEnd:
         duration_s: Training seconds, all seeds together.
         reason: Why it diverged, timed out or failed.
         curve_mean: Mean return over all evaluations of all seeds.
+        evaluation_s: The seconds of ``duration_s`` that evaluations took.
     """
 
     outcome: str
@@ -54,6 +55,7 @@ class TrialEnd:
     duration_s: float = 0.0
     reason: str = ""
     curve_mean: float = -math.inf
+    evaluation_s: float = 0.0
 
 
 @dataclass

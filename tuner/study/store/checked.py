@@ -75,6 +75,7 @@ _TRIAL: dict[str, _Rule] = {
     attr.OUTCOME: (lambda value: value in _OUTCOMES, f"one of {', '.join(_OUTCOMES)}"),
     attr.SCORE: _NUMBER,
     attr.DURATION: _NUMBER,
+    attr.EVALUATING: _NUMBER,
     **dict.fromkeys((attr.STEPS, attr.SPARED, attr.RETRY_OF, attr.ROOT, attr.POINT), _COUNT),
     **dict.fromkeys((attr.REASON, attr.OWNER, attr.FINGERPRINT), _TEXT),
     attr.REUSED: (

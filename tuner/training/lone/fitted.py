@@ -84,6 +84,7 @@ class FittedRun:
                     raise DivergedError(f"Q-value is {value} at iteration {self.clock}")
                 if self._observer is not None:
                     self._observer.on_update(spec.run_id, self.clock, moved, value, 0.0)
+            began = time.perf_counter()
             with threadpool_limits(limits=1):
                 ((returns, lengths),) = self._evaluator.evaluate(
                     [spec.evaluation_seed_at(step)], self._fitted.act, spec.episodes_at(step)
@@ -91,7 +92,8 @@ class FittedRun:
             if not np.isfinite(returns).all():
                 raise DivergedError(f"evaluation return is not finite at iteration {step}")
             metrics = {"loss": moved, "q_value": value, "train_episodes": episodes}
-            yield EvalPoint(spec.run_id, step, returns, lengths, time.perf_counter() - started, metrics)
+            now = time.perf_counter()
+            yield EvalPoint(spec.run_id, step, returns, lengths, now - started, metrics, now - began)
 
     def keep_journal(self) -> None:
         """Do nothing: what a run collects depends on its seed alone, and is collected again."""

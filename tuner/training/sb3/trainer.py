@@ -159,6 +159,7 @@ class _Run:
                 raise DivergedError(f"weights are not finite at step {self.step}")
         with global_streams_kept():  # neither evaluation nor whoever reads the report may move the run's streams
             assert self._evaluator is not None
+            started = time.perf_counter()
             ((returns, lengths),) = self._evaluator.evaluate(
                 [self.spec.evaluation_seed_at(self.step)],
                 functools.partial(greedy_actions, model),
@@ -166,7 +167,8 @@ class _Run:
             )
             if not np.isfinite(returns).all():
                 raise DivergedError(f"evaluation return is not finite at step {self.step}")
-            point = EvalPoint(self.spec.run_id, self.step, returns, lengths, self.elapsed_s, self._metrics(model))
+            took, metrics = time.perf_counter() - started, self._metrics(model)
+            point = EvalPoint(self.spec.run_id, self.step, returns, lengths, self.elapsed_s, metrics, took)
             if self.observer is not None:
                 self.observer.on_evaluated(point, functools.partial(weights_of, model))
             stop = self._report(point)

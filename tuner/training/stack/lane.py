@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -44,7 +44,7 @@ class LaneRun:
         index: Lane number in the stack.
         env: The run's own training environment.
         clock: Environment steps taken.
-        elapsed_s: The run's share of the time the stack took.
+        elapsed_s: The run's share of the time the stack took: its part of the steps, evaluation steps and updates.
         ended: How the run ended, once it has.
         points: Its evaluations.
         journal: What its environment went through; None where nobody will ask.
@@ -125,9 +125,9 @@ class LaneRun:
         if self.observer is not None:
             self.observer.on_update(self.spec.run_id, self.clock, loss, q_value, self._epsilon())
 
-    def evaluated(self, returns: tuple[float, ...], lengths: tuple[int, ...]) -> EvalPoint:
+    def evaluated(self, returns: tuple[float, ...], lengths: tuple[int, ...], seconds: float) -> EvalPoint:
         """Return the evaluation point at the clock, and begin a new interval."""
-        point = EvalPoint(self.spec.run_id, self.clock, returns, lengths, self.elapsed_s, self._metrics())
+        point = EvalPoint(self.spec.run_id, self.clock, returns, lengths, self.elapsed_s, self._metrics(), seconds)
         self.points.append(point)
         self._means = _Means()
         if len(self.points) == len(self.spec.grid):
@@ -174,3 +174,16 @@ class LaneRun:
 
     def _epsilon(self) -> float:
         return float(epsilon(self.hyperparameters, self.clock, self.spec.schedules_over))
+
+
+def charge(parts: Sequence[tuple[LaneRun, float]], started: float) -> list[float]:
+    """Share the time since ``started`` among runs, each by its part of the work: steps, or updates, of one shape.
+
+    Returns:
+        The seconds that were charged to each.
+    """
+    seconds, work = time.perf_counter() - started, sum(part for _, part in parts)
+    shares = [seconds * part / work if work else seconds / len(parts) for _, part in parts]
+    for (run, _), share in zip(parts, shares, strict=True):
+        run.elapsed_s += share
+    return shares

@@ -27,7 +27,7 @@ from tuner.envs.journal import Journal
 from tuner.training.evaluation import Evaluator
 from tuner.training.run_checkpoint import Checkpoints
 from tuner.training.stack.allocation import keep_freed_memory
-from tuner.training.stack.lane import LaneRun
+from tuner.training.stack.lane import LaneRun, charge
 from tuner.training.stack.run_state import restore_run, run_state
 from tuner.training.stack.staging import Stage
 
@@ -123,15 +123,15 @@ class StackRunner:
     def round(self, dispatcher: Dispatcher) -> bool:
         """Let every run collect, evaluate and learn once; return whether anything was reported or ended."""
         with np.errstate(all="ignore"):  # divergence is an outcome, found by looking at the numbers
-            self._charge(self._collect)
+            self._collect()
             recalled, self._recalled = self._recalled, []
-            points = recalled + self._charge(self._evaluate)
+            points = recalled + self._evaluate()
             if points:
                 stop = dispatcher.report(points)
                 for run in self.active:
                     if run.spec.run_id in stop:
                         run.end("stopped")
-            self._charge(self._learn)
+            self._learn()
         self._save({point.run_id for point in points})
         ended = [run for run in self._runs if run is not None and run.ended is not None]
         for run in ended:
@@ -146,15 +146,6 @@ class StackRunner:
             if run is not None:
                 run.env.close()
         self._evaluator.close()
-
-    def _charge(self, phase: Any) -> Any:
-        """Run a phase and share its time among the runs that took part."""
-        active, started = self.active, time.perf_counter()
-        result = phase()
-        share = (time.perf_counter() - started) / max(len(active), 1)
-        for run in active:
-            run.elapsed_s += share
-        return result
 
     # -- begin, and go on ---------------------------------------------------------------------------------------------
 
@@ -182,7 +173,7 @@ class StackRunner:
     # -- collect ------------------------------------------------------------------------------------------------------
 
     def _collect(self) -> None:
-        runs = self.active
+        runs, started = self.active, time.perf_counter()
         stretches = {run.index: run.stretch() for run in runs}
         longest = max(stretches.values())
         self._stage.reserve(longest)
@@ -199,6 +190,7 @@ class StackRunner:
             if run.ended is None:
                 steps = stretches[run.index]
                 self._absorb(run, self._stage.rows[run.index, :steps], self._stage.ends[run.index, :steps])
+        charge([(run, stretches[run.index]) for run in runs], started)
 
     def _step(self, going: list[LaneRun], blocks: list[slice], step: int) -> None:
         """Take one environment step on each lane and stage its transition."""
@@ -257,14 +249,18 @@ class StackRunner:
         points = []
         for episodes in sorted({run.spec.episodes_at(run.clock) for run in due}):
             together = [run for run in due if run.spec.episodes_at(run.clock) == episodes]
-            for run, result in zip(together, self._play(together), strict=True):
+            started = time.perf_counter()
+            results = self._play(together)
+            steps = [sum(result[1]) if result is not None else 0 for result in results]
+            shares = charge(list(zip(together, steps, strict=True)), started)
+            for run, result, seconds in zip(together, results, shares, strict=True):
                 if result is None:
                     continue
                 returns, lengths = result
                 if not np.isfinite(returns).all():
                     run.end("diverged", f"evaluation return is not finite at step {run.clock}")
                 else:
-                    points.append(run.evaluated(returns, lengths))
+                    points.append(run.evaluated(returns, lengths, seconds))
                     if self._observer is not None:
                         self._observer.on_evaluated(points[-1], functools.partial(self._stack.weights, run.index))
         return points
@@ -290,13 +286,14 @@ class StackRunner:
         self._train([run for run in self.active if run.learns_now])
 
     def _train(self, runs: list[LaneRun]) -> None:
-        due = {run.index: run for run in runs}
+        due, started = {run.index: run for run in runs}, time.perf_counter()
         for lane, (loss, q_value) in self._stack.learn(list(due)).items():
             run = due[lane]
             for name, value in (("loss", loss), ("Q-value", q_value)):
                 if not np.isfinite(value):
                     run.end("diverged", f"{name} is {value} at step {run.clock}")
             run.trained(loss, q_value)
+        charge([(run, run.hyperparameters.updates_per_call()) for run in runs], started)
 
     def _release(self, run: LaneRun) -> None:
         if self._observer is not None:
