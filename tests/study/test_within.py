@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from study_fakes import FakeExecutor, make_plan, search, supervise
 
 import tuner
+from tuner.envs.make import RandomPlay
 from tuner.errors import InputError
 from tuner.hyperparameters import algorithm_class
 from tuner.plan.cost import work
@@ -21,13 +22,15 @@ from tuner.plan.recipe import StudyRecipe
 from tuner.plan.resolve import plan_study
 from tuner.plan.within import ENOUGH, MOST_TRIALS, Deadlines, fit, plan_within
 from tuner.result.confirmation import Contestant
-from tuner.study.confirm.affordable import Affordable, affordable
+from tuner.result.study import StudyData
+from tuner.study.confirm.affordable import Affordable, affordable, run_seconds
 from tuner.study.confirm.contestants import baselines, finalists
 from tuner.study.confirm.schedule import Job, rounds
 from tuner.study.confirm.stage import ConfirmStage
 from tuner.study.confirm.verdict import FIRST_LOOK
 from tuner.study.reading.study import load
 from tuner.study.search.progress import NoProgress
+from tuner.training.cost.timing import RunCosts
 
 SECONDS = st.floats(0.01, 1e4)
 
@@ -159,6 +162,27 @@ def test_where_there_are_minutes_all_that_the_study_starts_with_is_timed(seconds
     # A run takes a second: 28 of 60 s are the search's, so that 32 fit where each has 28 / 32 of the steps.
     share = fitted.grid[-1] / plan.grid[-1]
     assert share == (pytest.approx(0.865, abs=0.03) if seconds == 60 else 1.0)
+
+
+@pytest.mark.parametrize(("length", "share"), [(0.0, 0.5), (20.0, 0.2)])
+def test_evaluation_is_planned_for_as_the_dry_run_has_it(length, share, monkeypatch):
+    """CartPole's episodes are cut at 500 steps; the geometric mean of 20 and 500 is a fifth of that."""
+    asked = []
+
+    class Noted(RunCosts):
+        def evaluation_s(self, spec, share) -> float:
+            asked.append(share)
+            return 0.0
+
+    monkeypatch.setattr("tuner.plan.within.time_runs", lambda plan, runs: [Noted(0.0, 1e-3, 0.0, 0.0)] * len(runs))
+    monkeypatch.setattr("tuner.study.confirm.affordable.time_runs", lambda plan, runs: [Noted(0.0, 1e-3, 0.0, 0.0)])
+    plan = plan_study(StudyRecipe(env="CartPole-v1", within=60.0, workers=1))
+    facts = dataclasses.replace(plan.facts, random_play=RandomPlay((1.0,), 1e-5, 1e-5, length))
+    plan = dataclasses.replace(plan, facts=facts)
+    plan_within(plan, Deadlines(time.monotonic(), 60.0), None, 0)
+    defaults = Contestant("d", "defaults", "", None, "native", {})
+    run_seconds(plan, StudyData("s", {}, {}, plan.grid, ()), [defaults])
+    assert len(asked) == 3 and asked == [pytest.approx(share)] * 3
 
 
 @pytest.fixture

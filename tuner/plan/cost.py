@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tuner.training.cost import timing
 
 #: Mean length of an evaluation episode as a share of its cap, which nobody knows before training. What random play
-#: tells of it replaces the first two in :func:`forecast`.
+#: tells of it replaces the first two: :func:`episode_shares`.
 SHORT, EXPECTED, LONG = 0.1, 0.5, 1.0
 
 #: Share of the cap from which on random play tells nothing of how short episodes can be.

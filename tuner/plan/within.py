@@ -14,7 +14,7 @@ from tuner.contract.spec import RunId
 from tuner.durations import show_duration
 from tuner.errors import InputError
 from tuner.hyperparameters import algorithm_class
-from tuner.plan.cost import EXPECTED, time_runs, typical, work
+from tuner.plan.cost import episode_shares, time_runs, typical, work
 from tuner.plan.imported import TrialsOf
 from tuner.plan.known import unread
 from tuner.plan.recipe import StudyRecipe
@@ -160,8 +160,8 @@ def _run_seconds(plan: StudyPlan, within: float) -> tuple[float, float]:
     else:
         settings = starts if len(starts) >= ENOUGH_STARTS else typical(plan)
     specs = [plan.run_spec(RunId(i), setting, seed=i) for i, setting in enumerate(settings)]
-    costs = time_runs(plan, [(spec, 1) for spec in specs])
+    costs, (_, share, _) = time_runs(plan, [(spec, 1) for spec in specs]), episode_shares(plan)
     return (
         mean(cost.training_s(spec) for spec, cost in zip(specs, costs, strict=True)),
-        mean(cost.evaluation_s(spec, EXPECTED) for spec, cost in zip(specs, costs, strict=True)),
+        mean(cost.evaluation_s(spec, share) for spec, cost in zip(specs, costs, strict=True)),
     )

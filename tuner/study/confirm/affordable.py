@@ -8,7 +8,7 @@ from statistics import mean
 
 from tuner.contract.spec import RunId
 from tuner.hyperparameters import from_mapping
-from tuner.plan.cost import EXPECTED, time_runs
+from tuner.plan.cost import episode_shares, time_runs
 from tuner.plan.resolve import StudyPlan, available_cores
 from tuner.result.confirmation import VERDICT_SHARE, Contestant
 from tuner.result.study import StudyData
@@ -126,6 +126,7 @@ def run_seconds(plan: StudyPlan, data: StudyData, contestants: Sequence[Contesta
         replace(plan.run_spec(RunId(i), setting, seed=i), grid=grid_of(plan, c))
         for i, (c, setting) in enumerate(zip(timed, settings, strict=True))
     ]
+    _, share, _ = episode_shares(plan)
     for c, spec, cost in zip(timed, specs, time_runs(plan, [(spec, 1) for spec in specs]), strict=True):
-        costs[c.key] = LATE_COST * cost.seconds(spec, EXPECTED)
+        costs[c.key] = LATE_COST * cost.seconds(spec, share)
     return costs
