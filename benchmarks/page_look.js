@@ -1,10 +1,9 @@
 // Returns a sentence for each thing on the open page that is cut off, sticks out or lies over another.
 (() => {
   // What a reader scrolls anyway may be wider inside than out, and a dot at an end of its track hangs into the margin.
-  // A table may on a phone; that of the trials, with a column for each hyperparameter, anywhere.
+  // A table may on a phone.
   const found = new Set(), width = document.documentElement.clientWidth;
-  const tables = width < 700 ? ".table-scroll" : "#trials .table-scroll";
-  const mayScroll = `${tables}, nav ul, pre, .plot-scroll:has([data-figure=parallel]), .track`;
+  const mayScroll = `${width < 700 ? ".table-scroll, " : ""}nav ul, pre, .plot-scroll:has([data-figure=parallel]), .track`;
   const name = (e) => {
     const place = e.closest("[data-figure]")?.dataset.figure ?? e.closest("section")?.id ?? "top";
     return `${place}: <${e.tagName.toLowerCase()} class="${e.getAttribute("class") ?? ""}"> ` +

@@ -15,10 +15,12 @@ import factory
 import pytest
 
 from tuner.errors import InputError
+from tuner.report.numbers.parameters import by_importance
 from tuner.report.pages import study as page
 from tuner.report.pages.sections import SECTIONS
 from tuner.report.pages.study import write_report
 from tuner.report.pages.template import PLOTLY
+from tuner.report.tables.trials import trial_columns
 from tuner.result.study import StudyData
 
 COMMANDS = {"reproduce": "tune --env CartPole-v1 --trials 60", "export": "tune export dqn-native-CartPole-v1"}
@@ -155,6 +157,14 @@ def test_the_table_has_a_row_for_every_trial_and_numbers_to_sort_by(document, ca
     assert len(cells) == columns * len(cartpole.trials)
     scores = cells[2::columns]
     assert [float(s) if s else None for s in scores] == [t.score for t in cartpole.trials]
+
+
+def test_columns_that_fit_no_page_are_shown_when_asked_for_the_important_ones_always(cartpole):
+    columns = trial_columns(cartpole)
+    needs = {name: column.needs for name in by_importance(cartpole) for column in columns if column.name == name}
+    assert list(needs.values()) == (["", "", "middle", "middle", "wide", "wide"] + ["all"] * 20)[: len(needs)]
+    others = [(c.name, c.needs) for c in columns if c.name not in needs]
+    assert others == [("trial", ""), ("outcome", ""), ("score", ""), ("steps", "middle"), ("time", ""), ("seed", "all")]
 
 
 CASES = {

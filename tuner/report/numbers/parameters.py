@@ -25,6 +25,12 @@ SURFACE_SIDE = 40
 BANDWIDTH, REACH = 0.10, 0.16
 
 
+def by_importance(data: StudyData) -> list[str]:
+    """Return the names of all sampled parameters, most important first; those without an importance as they come."""
+    told = sorted(data.importances, key=lambda name: -data.importances[name].share)
+    return list(dict.fromkeys([*told, *parameter_axes(data)]))
+
+
 def importance_series(data: StudyData) -> Series:
     """Return parameters and their importance, most important first, and the number of trials it rests on."""
     ranked = sorted(data.importances.items(), key=lambda item: -item[1].share)

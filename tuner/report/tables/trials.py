@@ -8,12 +8,13 @@ import json
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tuner.errors import InputError
 from tuner.hyperparameters import algorithm_class, field_infos
 from tuner.report.numbers.axes import parameter_axes
 from tuner.report.numbers.edges import end_of, tells_apart
+from tuner.report.numbers.parameters import by_importance
 from tuner.report.numbers.trials import last_evaluation
 from tuner.result.study import StudyData, TrialRow
 from tuner.text import duration, number, plain, printable, short_numbers, value_text
@@ -53,13 +54,30 @@ class BestValue:
 MOST_ROWS = 300
 
 
+#: Hyperparameters with a column on any page, from 940 pixels on, and from 1,160 on: the most important first.
+ALWAYS, MIDDLE, WIDE = 2, 4, 6
+
+
 @dataclass(frozen=True)
 class Cell:
-    """A table cell: what is shown, and what it is sorted by (numbers before text)."""
+    """A table cell: what is shown, what it is sorted by (numbers before text), and what is said below it."""
 
     text: str
     sort: str | float | None
     css: str = ""
+    note: str = ""
+
+
+class Column(NamedTuple):
+    """A column of the table of all trials.
+
+    Attributes:
+        name: Its header; user text, to be escaped by the template.
+        needs: What it is shown on: ``""`` any page, ``middle`` or ``wide`` ones, ``all``: only with all columns.
+    """
+
+    name: str
+    needs: str = ""
 
 
 def best_values(data: StudyData) -> tuple[list[BestValue], list[BestValue]]:
@@ -83,10 +101,15 @@ def best_values(data: StudyData) -> tuple[list[BestValue], list[BestValue]]:
     return searched, [row for row in rest if row.differs]
 
 
-def trial_columns(data: StudyData) -> list[str]:
-    """Return the headers of the table of all trials; user text, to be escaped by the template."""
-    source = ["from"] if data.knew_beforehand else []
-    return ["trial", "outcome", "score", *source, *parameter_axes(data), "steps", "time", "seed", "reason"]
+def trial_columns(data: StudyData) -> list[Column]:
+    """Return the columns of the table of all trials; those that fit no page are shown when asked for."""
+    rank = {name: place for place, name in enumerate(by_importance(data))}
+    found = [Column("trial"), Column("outcome"), Column("score")]
+    found += [Column("from", "middle")] if data.knew_beforehand else []
+    for name in parameter_axes(data):
+        places = {ALWAYS: "", MIDDLE: "middle", WIDE: "wide"}
+        found.append(Column(name, next((needs for most, needs in places.items() if rank[name] < most), "all")))
+    return [*found, Column("steps", "middle"), Column("time"), Column("seed", "all")]
 
 
 def trial_rows(data: StudyData) -> list[list[Cell]]:
@@ -206,14 +229,13 @@ def _trial_row(trial: TrialRow, names: list[str], best: TrialRow | None, *, with
         params.append(Cell(value_text(value), value if numeric else None if value is None else str(value)))
     return [
         Cell(str(trial.number), trial.number),
-        Cell(word, word, f"outcome {css}"),
+        Cell(word, word, f"outcome {css}", reason),
         Cell(number(trial.score), plain(trial.score)),
         *([Cell(trial.source or "sampler", trial.source)] if with_source else []),
         *params,
         Cell(f"{trial.steps:,}", trial.steps),
         Cell(duration(trial.duration_s), plain(trial.duration_s)),
         Cell(" ".join(seeds), float(seeds[0]) if len(seeds) == 1 else " ".join(seeds)),
-        Cell(reason, reason, "reason"),
     ]
 
 
