@@ -4,6 +4,7 @@ import dataclasses
 import json
 import sqlite3
 from pathlib import Path
+from wsgiref.util import setup_testing_defaults
 
 import optuna
 import pytest
@@ -12,6 +13,7 @@ from study_fakes import FakeExecutor, make_plan, search
 
 import tuner
 import tuner.api
+from tuner.cli import dashboard
 from tuner.cli.progress import plain_line
 from tuner.contract.objective import rank
 from tuner.plan import resolve
@@ -103,6 +105,30 @@ def test_seven_places_mark_the_trial_that_is_exported(study):
     mine = answer(result, StudyRecipe(**SMALL, env_module="my envs.py"))
     assert f"  tune train --env CartPole-v1 --env-module 'my envs.py' --config {result.export}" in mine
     assert lines[1].startswith(f"Trial {best}: ") and f"Values of trial {best}:" in lines
+
+
+def best_in_the_dashboard(url, name):
+    """Return the numbers of the trials that optuna-dashboard calls a study's best."""
+    app = dashboard.application(url)
+
+    def ask(path):
+        environ = {"PATH_INFO": path, "QUERY_STRING": ""}
+        setup_testing_defaults(environ)
+        return json.loads(b"".join(app(environ, lambda *_: None)))
+
+    ids = {s["study_name"]: s["study_id"] for s in ask("/api/studies")["study_summaries"]}
+    return [trial["number"] for trial in ask(f"/api/studies/{ids[name]}")["best_trials"]]
+
+
+def test_optuna_dashboards_box_of_the_best_trial_shows_the_exported_one(study, tmp_path):
+    result, _, folder = study
+    assert best_in_the_dashboard(f"sqlite:///{folder}/studies/tuner.db", "s") == [result.data.chosen.number] != [5]
+    plan = make_plan(f"sqlite:///{tmp_path}/s.db", trials=12)
+    search(plan, Tied())
+    theirs = optuna.create_study(study_name="theirs", storage=plan.storage, direction="maximize")
+    theirs.add_trials([optuna.trial.create_trial(value=value) for value in (1.0, 3.0, 2.0)])
+    assert best_in_the_dashboard(plan.storage, plan.name) == [5]  # of equal scores as everywhere
+    assert best_in_the_dashboard(plan.storage, "theirs") == [1]
 
 
 def test_the_confirm_stage_shows_how_settings_stand_and_no_best_run(study):

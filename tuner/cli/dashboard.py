@@ -86,8 +86,9 @@ def application(url: str) -> WSGIApplication:
 
     from tuner.study.store.connect import open_storage
     from tuner.study.upkeep.artifacts import artifact_folder, artifact_store
+    from tuner.study.upkeep.dashboard_best import mark_exported
 
-    storage = open_storage(url, create=False)
+    storage = mark_exported(open_storage(url, create=False), url)
     # Only looking must not make a folder; films of agents lie in it.
     store = artifact_store(url) if artifact_folder(url).is_dir() else None
     app: WSGIApplication = optuna_dashboard.wsgi(storage, artifact_store=store)
