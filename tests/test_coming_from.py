@@ -69,6 +69,17 @@ def test_from_a_zoo_file_to_a_better_setting_back_in_the_zoo(in_tmp):
 
 
 @pytest.mark.slow
+def test_another_algorithm_of_the_zoo_goes_the_same_way(in_tmp):
+    search, export, train = lines("sac")
+    run(search, *SEARCH)
+    run(export)
+    command = [sys.executable, *shlex.split(train)[1:], "-n", "60", "-f", "logs"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert Path("logs/sac/Pendulum-v1_1/Pendulum-v1.zip").is_file()
+
+
+@pytest.mark.slow
 def test_a_study_of_optunas_is_where_a_search_begins(in_tmp):
     python("optuna", in_tmp, steps=("20_000", "110"), trials=("n_trials=20", "n_trials=2"))
     Path("old.yaml").write_text(block("file", "old.yaml"))

@@ -127,7 +127,7 @@ def test_unknown_field_names_the_nearest() -> None:
 
 def test_unknown_algorithm_names_the_known() -> None:
     with pytest.raises(InputError, match="--algo must be one of dqn"):
-        algorithm_class("ddpg")
+        algorithm_class("dddqn")
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)

@@ -15,6 +15,10 @@ from tuner.errors import InputError, nearest
 Kind = Literal["float", "number", "int", "bool", "choice", "layers", "text", "texts", "duration", "mapping"]
 Scope = Literal["lane", "shape"]
 
+#: Where Stable-Baselines3 takes a hyperparameter: its class's constructor; ``policy_kwargs``; around the environment;
+#: as the course of another one over the run (``learning_rate_schedule``); as noise on actions.
+Place = Literal["constructor", "policy", "environment", "schedule", "noise"]
+
 #: Largest integer that databases and arrays hold.
 LARGEST = 2**63 - 1
 
@@ -37,6 +41,8 @@ class FieldInfo:
         scope: ``lane`` when lanes of one stack may differ, ``shape`` when they must agree.
         sb3: Whether Stable-Baselines3's algorithm has it.
         learned: Whether what is learned depends on it, not only what is evaluated and saved of it.
+        place: Where Stable-Baselines3 takes it.
+        unset: What Stable-Baselines3 and RL Zoo call None, such as ``auto``; empty where that is None.
         pinned: Whether it defines a study and cannot change when that is resumed.
     """
 
@@ -52,6 +58,8 @@ class FieldInfo:
     scope: Scope = "lane"
     sb3: bool = True
     learned: bool = True
+    place: Place = "constructor"
+    unset: str = ""
     pinned: bool = False
 
     @property
@@ -135,7 +143,9 @@ def _short(number: float) -> str:
 
 
 def _hint(value: object) -> str:
-    """Explain YAML 1.1's trap: ``1e-5`` without a dot is text."""
+    """Explain YAML 1.1's trap, ``1e-5`` without a dot is text, and a schedule where there is none."""
+    if isinstance(value, str) and value.startswith("lin_"):
+        return " Write a number; lin_3e-4 is for the learning_rate of what --backend sb3 alone trains, such as ppo."
     try:
         number = float(value) if isinstance(value, str) else math.nan
     except ValueError:
@@ -155,6 +165,11 @@ def declare(default: Any, help: str, **rules: Any) -> Any:
     if isinstance(default, dict):
         return field(default_factory=dict, metadata=metadata)
     return field(default=default, metadata=metadata)
+
+
+def redeclare(cls: type[Any], name: str, default: Any) -> Any:
+    """Return a field of a base dataclass with another default."""
+    return declare(default, **next(f.metadata for f in fields(cls) if f.name == name))
 
 
 def plain(value: Any) -> Any:

@@ -105,11 +105,12 @@ class StudyResult:
         return in_short(self.data, evidence(self.data))
 
     def values(self) -> dict[str, Any]:
-        """Return the chosen trial's value of each field that was searched, as it is used."""
+        """Return the chosen trial's value of each field that was searched or derived, as it is used."""
         chosen = self.data.chosen
         if chosen is None:
             return {}
-        searched = [name for name in self.data.space.get("search", {}) if name in chosen.hyperparameters]
+        space = self.data.space
+        searched = [n for n in (*space.get("search", {}), *space.get("derived", {})) if n in chosen.hyperparameters]
         return {name: chosen.hyperparameters[name] for name in searched} or dict(chosen.params)
 
     def _next(self) -> list[str]:

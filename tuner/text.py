@@ -64,6 +64,8 @@ def value_text(value: Any) -> str:
 
 def typed_text(value: Any) -> str:
     """Return a hyperparameter's value as it is typed on a command line, with all its digits: ``1e-05``, ``64x64``."""
+    if value is None:
+        return "null"
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, Sequence) and not isinstance(value, str):

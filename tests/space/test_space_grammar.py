@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from tuner.errors import SpaceError
+from tuner.hyperparameters import ALGORITHMS
 from tuner.space.parse import load_space, parse_space
 
 HEAD = "algorithm: dqn\nbudget: {n_timesteps: 1000}\n"
@@ -38,8 +39,8 @@ def search(field: str, item: str) -> str:
         ("algorithm: dqn\nbudget: {steps: 10}", "budget.steps: unknown key. Did you mean 'n_timesteps'?"),
         ("algorithm: dqn", "lacks 'budget'"),
         ("algorithm: dqn\nbudget: {evaluations: 3}", "budget: lacks 'n_timesteps'"),
-        ("algorithm: dqm\nbudget: {n_timesteps: 9}", "algorithm: must be one of dqn, q_learning, fqi, got 'dqm'."),
-        ("budget: {n_timesteps: 9}", "algorithm: must be one of dqn, q_learning, fqi, got None."),
+        ("algorithm: dqm\nbudget: {n_timesteps: 9}", f"algorithm: must be one of {', '.join(ALGORITHMS)}, got 'dqm'."),
+        ("budget: {n_timesteps: 9}", f"algorithm: must be one of {', '.join(ALGORITHMS)}, got None."),
         (HEAD + "fixed: {gamma: 0.9, gamma: 0.8}", "the key 'gamma' is there twice (line 3, column 21)"),
         # numbers
         (

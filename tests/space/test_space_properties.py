@@ -5,7 +5,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from space_strategies import DrawSuggest, space_data
 
-from tuner.hyperparameters.dqn import CAPS
+from tuner.hyperparameters.base import CAPS
 from tuner.space.parse import parse_space
 from tuner.space.ranges import Choice, FloatRange
 

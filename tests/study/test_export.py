@@ -67,7 +67,7 @@ def test_zoo_yaml_reads_back_as_the_same_hyperparameters(tmp_path_factory, hyper
 def test_the_zoos_loader_gives_sb3_the_arguments_our_adapter_uses(tmp_path, monkeypatch):
     from rl_zoo3.exp_manager import ExperimentManager
 
-    from tuner.training.sb3.inputs import constructor_arguments
+    from tuner.training.sb3.arguments import constructor_arguments
 
     monkeypatch.chdir(tmp_path)
     hyperparameters = DQNHyperparameters(
@@ -313,7 +313,8 @@ CANARY = "__import__('pathlib').Path('CANARY').touch()"
         ("env_wrapper: a.b", ["env_wrapper"]),
         ("train_freq: [1, episode]", ["train_freq"]),
         ("policy_kwargs: {activation_fn: x}", ["activation_fn"]),
-        ('policy_kwargs: "dict(net_arch=[64], activation_fn=nn.ReLU)"', ["run as code"]),
+        ('policy_kwargs: "dict(net_arch=[64], activation_fn=nn.ReLU)"', ["activation_fn is not supported"]),
+        ('policy_kwargs: "dict(net_arch=[64], activation_fn=nn.Module)"', ["run as code"]),
         (f'policy_kwargs: "{CANARY}"', ["run as code"]),
         (f'policy_kwargs: "dict(net_arch={CANARY})"', ["run as code"]),
         ('policy_kwargs: "dict([1])"', ["run as code"]),

@@ -21,7 +21,7 @@ from tuner.envs.make import make
 from tuner.envs.spec import EnvSpec
 from tuner.errors import InputError
 from tuner.hyperparameters import DQNHyperparameters, field_infos
-from tuner.training.sb3.inputs import constructor_arguments
+from tuner.training.sb3.arguments import constructor_arguments
 from tuner.training.sb3.trainer import SB3Trainer, build_model
 
 SMALL = {

@@ -1,63 +1,42 @@
-"""An algorithm that only Stable-Baselines3 has needs a declaration alone: it trains, is saved and played again."""
+"""The algorithms that only Stable-Baselines3 has: each trains, is saved and played again."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
+import dataclasses
 
 import numpy as np
 import pytest
 from contracts.fakes import Books
+from gymnasium import spaces
 
-from tuner import hyperparameters as declared
 from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
 from tuner.envs.make import inspect
 from tuner.envs.spec import EnvSpec
 from tuner.errors import InputError
-from tuner.fields import declare
-from tuner.hyperparameters import Hyperparameters, check_backends, field_infos
+from tuner.hyperparameters import ALGORITHMS, check_backends, from_mapping
 from tuner.training.registry import footprint, make_trainer
 from tuner.training.saved.model_files import load_model, save_model
 from tuner.training.saved.play import evaluate_saved
 from tuner.zoo.read import read_config
 from tuner.zoo.write import config_yaml
 
+#: So small that a run of a hundred steps learns a few times.
+SMALL = {"n_steps": 8, "batch_size": 8, "n_epochs": 1, "learning_starts": 20, "train_freq": 8, "net_arch": [16],
+         "n_quantiles": 5, "top_quantiles_to_drop_per_net": 1, "lstm_hidden_size": 8}  # fmt: skip
 
-@dataclass(frozen=True)
-class PPO(Hyperparameters):
-    algorithm: ClassVar[str] = "ppo"
-    title: ClassVar[str] = "PPO"
-    native: ClassVar[bool] = False
-    sb3_class: ClassVar[str] = "stable_baselines3.PPO"
-
-    learning_rate: float = declare(1e-2, "Step size.", kind="float", low=0.0, low_open=True, high=1.0)
-    n_steps: int = declare(32, "Steps between updates.", kind="int", low=2, high=1e6)
-    batch_size: int = declare(16, "Minibatch.", kind="int", low=2, high=8192)
-    net_arch: tuple[int, ...] = declare((16,), "Widths.", kind="layers", low=1, high=4096)
-
-    def stored_transitions(self, n_timesteps: int) -> int:
-        return self.n_steps
+FAMILY = [name for name, cls in ALGORITHMS.items() if not cls.native]
 
 
-@dataclass(frozen=True)
-class QRDQN(Hyperparameters):
-    algorithm: ClassVar[str] = "qrdqn"
-    title: ClassVar[str] = "QR-DQN"
-    native: ClassVar[bool] = False
-    sb3_class: ClassVar[str] = "sb3_contrib.QRDQN"
-
-    learning_starts: int = declare(20, "Random steps.", kind="int", low=0, high=1e7)
-    buffer_size: int = declare(1000, "Transitions.", kind="int", low=1, high=1e7)
-    batch_size: int = declare(8, "Minibatch.", kind="int", low=2, high=8192)
-    net_arch: tuple[int, ...] = declare((16,), "Widths.", kind="layers", low=1, high=4096)
+def small(algorithm, **values):
+    known = ALGORITHMS[algorithm]().to_mapping()
+    some = {name: value for name, value in SMALL.items() if name in known}
+    if "buffer_size" in known:
+        del some["n_steps"]  # rewards summed, there
+    return from_mapping(algorithm, some | values)
 
 
-@pytest.fixture(params=[PPO, QRDQN], ids=lambda cls: cls.algorithm, autouse=True)
-def algorithm(request, monkeypatch):
-    if request.param is QRDQN:
-        pytest.importorskip("sb3_contrib", reason="it comes with rl-zoo3")
-    monkeypatch.setitem(declared.ALGORITHMS, request.param.algorithm, request.param)
-    return request.param
+def env_of(algorithm):
+    return "CartPole-v1" if "Discrete" in ALGORITHMS[algorithm].actions else "Pendulum-v1"
 
 
 class Keeper:
@@ -77,36 +56,86 @@ class Keeper:
         self.weights[run_id] = weights
 
 
-def train(algorithm, env, trials=1):
+def train(hyperparameters, env, trials=1, keeper=None):
     evaluation = EvaluationSpec(2, 5, 50)
-    specs = [RunSpec(RunId(i), EnvSpec(env), "sb3", algorithm(), 3, (60, 120), evaluation) for i in range(trials)]
-    desk, keeper = Books(specs), Keeper()
-    make_trainer("sb3", algorithm.algorithm, 1, keeper).train(desk)
+    specs = [RunSpec(RunId(i), EnvSpec(env), "sb3", hyperparameters, 3, (60, 121), evaluation) for i in range(trials)]
+    desk, keeper = Books(specs), keeper or Keeper()
+    make_trainer("sb3", hyperparameters.algorithm, 1, keeper).train(desk)
     return specs, desk, keeper
 
 
+@pytest.mark.parametrize("algorithm", FAMILY)
 def test_it_is_evaluated_on_its_grid_and_the_same_seed_gives_the_same_curve(algorithm):
-    _, desk, _ = train(algorithm, "CartPole-v1", trials=2)
+    _, desk, _ = train(small(algorithm, n_envs=2), env_of(algorithm), trials=2)
     curves = [[(p.step, p.returns, p.metrics) for p in desk.points[RunId(i)]] for i in range(2)]
-    assert [step for step, *_ in curves[0]] == [60, 120]
+    assert [step for step, *_ in curves[0]] == [60, 121]  # though two environments never are at 121
     assert curves[0] == curves[1]
-    assert all(outcome.kind == "completed" for outcome in desk.outcomes.values())
+    assert all((outcome.kind, outcome.steps) == ("completed", 121) for outcome in desk.outcomes.values())
+    assert "loss" in curves[0][-1][2]
 
 
-@pytest.mark.parametrize("env", ["CartPole-v1", "FrozenLake-v1", "MinAtar/Breakout-v1"])
-def test_a_saved_policy_plays_the_last_evaluation_again(algorithm, env, tmp_path):
-    (spec,), desk, keeper = train(algorithm, env)
+def test_a_run_leaves_no_folder_behind(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    train(small("a2c"), "CartPole-v1")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("algorithm", FAMILY)
+@pytest.mark.parametrize("normalized", [False, True])
+def test_a_saved_policy_plays_the_last_evaluation_again(algorithm, normalized, tmp_path):
+    env = env_of(algorithm)
+    values = small(algorithm, normalize_observations=normalized, normalize_rewards=normalized, activation_fn="elu")
+    (spec,), desk, keeper = train(values, env)
     save_model(tmp_path, spec, keeper.weights[spec.run_id], desk.points[spec.run_id])
     model = load_model(tmp_path)
-    facts = inspect(spec.env, "dqn")
+    facts = inspect(spec.env, algorithm)
     assert (model.policy.input_size, model.policy.n_actions) == (facts.encoder.input_size, facts.n_actions)
     last = desk.points[spec.run_id][-1]
     returns, lengths = evaluate_saved(tmp_path, 2, spec.evaluation_seed_at(last.step))
     assert (returns, lengths) == (last.returns, last.lengths)
 
 
-def test_a_file_whose_arrays_do_not_fit_is_one_line(algorithm, tmp_path):
-    (spec,), _, keeper = train(algorithm, "CartPole-v1")
+@pytest.mark.parametrize("env", ["FrozenLake-v1", "MinAtar/Breakout-v1", "tune/ProbeIdentity-v0"])
+@pytest.mark.parametrize("algorithm", ["ppo", "qrdqn", "recurrent_ppo"])
+def test_other_observations_and_actions_are_played_again_too(algorithm, env, tmp_path):
+    (spec,), desk, keeper = train(small(algorithm), env)
+    save_model(tmp_path, spec, keeper.weights[spec.run_id], desk.points[spec.run_id])
+    last = desk.points[spec.run_id][-1]
+    played = evaluate_saved(tmp_path, 2, spec.evaluation_seed_at(last.step), env_module="tuner.envs.probe")
+    assert played == (last.returns, last.lengths)
+
+
+def test_noise_that_depends_on_the_state_is_saved_with_the_policy(tmp_path):
+    (spec,), desk, keeper = train(small("ppo", use_sde=True, use_expln=True), "Pendulum-v1")
+    save_model(tmp_path, spec, keeper.weights[spec.run_id], desk.points[spec.run_id])
+    last = desk.points[spec.run_id][-1]
+    assert evaluate_saved(tmp_path, 2, spec.evaluation_seed_at(last.step))[0] == last.returns
+
+
+def test_an_agent_of_continuous_actions_acts_as_its_environment_takes_it(tmp_path):
+    from tuner import load_agent
+
+    (spec,), desk, keeper = train(small("sac"), "Pendulum-v1")
+    save_model(tmp_path, spec, keeper.weights[spec.run_id], desk.points[spec.run_id])
+    agent = load_agent(tmp_path)
+    action = agent.act(np.array([1.0, 0.0, 0.5], np.float32))
+    assert spaces.Box(-2.0, 2.0, (1,), np.float32).contains(action)
+    assert agent.act_many([np.zeros(3, np.float32)] * 4).shape == (4, 1)
+
+
+def test_an_agent_that_remembers_forgets_where_an_episode_begins(tmp_path):
+    from tuner import load_agent
+
+    (spec,), desk, keeper = train(small("recurrent_ppo"), "Pendulum-v1")
+    save_model(tmp_path, spec, keeper.weights[spec.run_id], desk.points[spec.run_id])
+    agent, seen = load_agent(tmp_path), np.array([1.0, 0.0, 0.5], np.float32)
+    first, second = agent.act(seen), agent.act(seen)
+    agent.begin()
+    assert (agent.act(seen), agent.act(seen)) == (first, second) and first != second
+
+
+def test_a_file_whose_arrays_do_not_fit_is_one_line(tmp_path):
+    (spec,), _, keeper = train(small("ppo"), "CartPole-v1")
     weights = dict(keeper.weights[spec.run_id])
     weights["spaces"] = np.array([5, 2], np.float32)
     save_model(tmp_path, spec, weights)
@@ -114,18 +143,43 @@ def test_a_file_whose_arrays_do_not_fit_is_one_line(algorithm, tmp_path):
         load_model(tmp_path)
 
 
+@pytest.mark.parametrize("algorithm", ["ppo", "sac"])  # a distribution raises over such numbers, a critic does not
+def test_weights_that_are_no_numbers_are_a_divergence_and_no_error(algorithm):
+    class Poisoner(Keeper):
+        def on_evaluated(self, point, weights):
+            for name, array in weights().items():
+                if name.endswith("weight"):
+                    array.fill(np.nan)  # the network's own memory
+
+    (spec,), desk, _ = train(small(algorithm), env_of(algorithm), keeper=Poisoner())
+    assert desk.outcomes[spec.run_id].kind == "diverged"
+    assert "weights are not finite" in desk.outcomes[spec.run_id].reason
+
+
+@pytest.mark.parametrize("algorithm", FAMILY)
 def test_its_export_is_rl_zoos_and_reads_back_as_itself(algorithm, tmp_path):
+    values = small(algorithm, learning_rate="lin_3e-4", n_envs=4, normalize_rewards=True, activation_fn="leaky_relu")
     path = tmp_path / "best.yaml"
-    path.write_text(config_yaml("CartPole-v1", 120, algorithm()))
-    assert "schema" not in path.read_text()
-    config = read_config(path, algorithm=algorithm.algorithm)
-    assert config.hyperparameters == algorithm().to_mapping()
+    path.write_text(config_yaml(env_of(algorithm), 120, values))
+    assert "schema" not in path.read_text() and "lin_0.0003" in path.read_text()
+    assert read_config(path, algorithm=algorithm).hyperparameters == values.to_mapping()
 
 
+@pytest.mark.parametrize("algorithm", FAMILY)
 def test_the_native_backend_does_not_train_it_and_its_memory_is_counted(algorithm):
-    with pytest.raises(InputError, match=f"got --algo {algorithm.algorithm}. Use --backend sb3"):
-        check_backends(algorithm.algorithm, ["native"])
-    found = footprint(algorithm(), inspect(EnvSpec("CartPole-v1"), "dqn"), 1000, "sb3")
-    assert found.transitions == algorithm().stored_transitions(1000)
+    with pytest.raises(InputError, match=f"got --algo {algorithm}. Use --backend sb3"):
+        check_backends(algorithm, ["native"])
+    values = small(algorithm, n_envs=2)
+    found = footprint(values, inspect(EnvSpec(env_of(algorithm)), algorithm), 1000, "sb3")
+    assert found.transitions == (1000 if hasattr(values, "buffer_size") else 16)
     assert found.network_bytes > 0
-    assert set(field_infos(algorithm)) >= {"batch_size", "net_arch"}
+
+
+@pytest.mark.parametrize("algorithm", FAMILY)
+def test_what_a_step_costs_can_be_measured_in_a_short_run(algorithm):
+    values = ALGORITHMS[algorithm]()
+    learning = values.steady(learns=True)
+    assert learning.random_steps(1000) == 0
+    if "buffer_size" not in values.to_mapping():  # a rollout of 2048 steps would not be over when the time is
+        assert learning.n_steps <= 128
+    assert dataclasses.replace(values, net_arch=(512, 512)).work(10**6, 1000) > values.work(10**4, 1000)

@@ -29,6 +29,7 @@ _COMPARE = "compare"
 #: Settings of a search that a comparison has too, with their own words where the search's do not fit.
 COMPARE_SETTINGS = {
     "env": "Gymnasium environment id, or module:Id (default: the file's)",
+    "algo": "Whose values a file in RL Zoo's form holds (default: dqn)",
     "set": "Set a hyperparameter, over the file (may be repeated)",
     "steps": "Environment steps of each run (default: the file's)",
     "evaluations": None,

@@ -76,6 +76,8 @@ def decimal(value: float | None) -> str:
 
 def setting(value: object) -> str:
     """Return a hyperparameter's value in a few characters."""
+    if value is None:
+        return "null"
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, int):

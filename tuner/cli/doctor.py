@@ -41,6 +41,7 @@ EXTRAS = {
     "paper": ("matplotlib", "tune paper: vector figures"),
     "fqi": ("sklearn", "--algo fqi: fitted Q-iteration"),
     "hub": ("huggingface_hub", "tune publish --push"),
+    "contrib": ("sb3_contrib", "--algo qrdqn, tqc and recurrent_ppo"),
     "tensorboard": ("tensorboard", "--tensorboard: event files"),
 }
 

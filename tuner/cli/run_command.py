@@ -13,7 +13,7 @@ from tuner.cli.console import INTERRUPTED, aligned, decimal, say
 from tuner.cli.progress import counts_text, progress_view
 from tuner.cli.range_text import range_text
 from tuner.cli.recipe_flags import given, over, settings
-from tuner.plan.command_lines import recipe_command
+from tuner.plan.command_lines import recipe_command, train_words
 from tuner.plan.recipe import StudyRecipe, from_mapping
 from tuner.storage_url import DEFAULT_STORAGE, default_storage, mask
 from tuner.text import counted
@@ -83,8 +83,7 @@ def answer(result: StudyResult, recipe: StudyRecipe) -> list[str]:
     next_commands = [["tune", "show", data.name, *storage], ["tune", "dashboard", *storage]]
     if result.export is not None:
         lines.append(f"Export: {result.export}")
-        module = ["--env-module", recipe.env_module] if recipe.env_module is not None else []
-        next_commands.insert(0, ["tune", "train", "--env", recipe.env, *module, "--config", str(result.export)])
+        next_commands.insert(0, train_words(recipe, str(result.export)))
     return [*lines, "Next:", *(f"  {shlex.join(words)}" for words in next_commands)]
 
 
@@ -131,7 +130,7 @@ def plan_lines(plan: StudyPlan, costs: Mapping[str, str], known: str = "") -> li
     facts = {
         "study": plan.name,
         "storage": mask(plan.storage),
-        "environment": f"{recipe.env}: {plan.facts.observation}, {plan.facts.n_actions} actions",
+        "environment": f"{recipe.env}: {plan.facts.observation}, {plan.facts.actions}",
         "trainer": f"{recipe.algo}, {recipe.backend}, {plan.numeric_path}",
         "search": f"{recipe.trials} trials{seeds}, sampler {recipe.sampler}, pruner {recipe.pruner}, "
         f"objective {recipe.objective}, seed {recipe.seed}",

@@ -192,7 +192,7 @@ def plan_runs(
         InputError: A value breaks a rule, or the environment cannot be used.
     """
     from tuner.plan.recipe import StudyRecipe
-    from tuner.plan.resolve import plan_study
+    from tuner.plan.resolve import plan_study, refuse_noise_on_discrete
 
     algorithm = surroundings["algo"]
     for values in every:
@@ -200,6 +200,8 @@ def plan_runs(
     steps = surroundings.get("steps")
     few = {"evaluations": min(10, steps)} if steps is not None and "evaluations" not in surroundings else {}
     plan = plan_study(StudyRecipe(**surroundings, **few))
+    for values in every:
+        refuse_noise_on_discrete(values, plan.facts, plan.env.id)
     # Stable-Baselines3's own default where a convolutional torso comes first.
     default: dict[str, Any] = {"net_arch": []} if plan.sees_images else {}
     return plan, [from_mapping(algorithm, {**default, **values}) for values in every]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -64,7 +65,7 @@ class TrainingWatch:
         self.log.on_update(run_id, step, loss, q_value, epsilon)
         if self.events is not None:
             self.events.update(step, loss, q_value, epsilon)
-        self._epsilon = epsilon
+        self._epsilon = None if math.isnan(epsilon) else epsilon
         self._step(step)
 
     def on_evaluated(self, point: EvalPoint, weights: Callable[[], Mapping[str, np.ndarray]]) -> None:

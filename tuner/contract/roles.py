@@ -75,7 +75,7 @@ class RunObserver(EndObserver, Protocol):
         ...
 
     def on_update(self, run_id: RunId, step: int, loss: float, q_value: float, epsilon: float) -> None:
-        """A training call ended; means over its gradient steps."""
+        """A training call ended; means over its gradient steps, NaN where an algorithm has none."""
         ...
 
 

@@ -68,8 +68,8 @@ class BareEnv:
         observation, _ = self._core.reset(seed=seed)
         return observation
 
-    def step(self, action: int) -> tuple[Any, float, bool, bool]:
-        """Take the action with this index and return (observation, reward, terminated, truncated)."""
+    def step(self, action: Any) -> tuple[Any, float, bool, bool]:
+        """Take the action with this index, or a continuous one; return (observation, reward, terminated, truncated)."""
         observation, reward, terminated, truncated, _ = self._step(action + self.action_start)
         self._steps += 1
         if self._steps == self._limit:

@@ -19,6 +19,7 @@ from gymnasium import spaces
 from gymnasium.envs import registration as gym_registration
 from gymnasium.error import DependencyNotInstalled
 
+from tuner.envs.actions import Actions, unusable
 from tuner.envs.atari import AtariGame, AtariSettings
 from tuner.envs.encoders import Encoder, check_size, encoder_for
 from tuner.envs.families import ATARI, bring, family
@@ -28,7 +29,8 @@ from tuner.envs.registration import draw_without_a_display, import_module, impor
 from tuner.envs.spec import EnvSpec
 from tuner.envs.successors import explain_unknown
 from tuner.errors import UnknownEnvironmentError, UnusableEnvironmentError
-from tuner.hyperparameters import algorithm_class
+from tuner.hyperparameters import ALGORITHMS, algorithm_class
+from tuner.text import counted
 
 #: Cap on an evaluation episode, in steps, where the environment has no limit of its own.
 DEFAULT_EVAL_MAX_STEPS = 1_000
@@ -73,7 +75,8 @@ class EnvFacts:
 
     Attributes:
         observation: The observation space in words, such as ``Box(4,) float32``.
-        n_actions: Number of actions, >= 1; the environment's own numbers begin at ``action_space.start``.
+        n_actions: Number of actions, >= 1, or of numbers in a continuous one; the environment's own numbers of discrete
+            ones begin at ``action_space.start``.
         max_episode_steps: The environment's own step limit, or None.
         reward_threshold: The return at which it counts as solved, or None.
         eval_max_steps: Cap on an evaluation episode in steps: the own limit, else 1,000; Atari 27,000 frames.
@@ -89,7 +92,7 @@ class EnvFacts:
     reward_threshold: float | None
     eval_max_steps: int
     observation_space: spaces.Space[Any]
-    action_space: spaces.Discrete
+    action_space: spaces.Discrete | spaces.Box
     preprocessing: Mapping[str, Any] = field(default_factory=dict)
     random_play: RandomPlay | None = None
 
@@ -97,6 +100,13 @@ class EnvFacts:
     def encoder(self) -> Encoder:
         """What makes its observations network input."""
         return encoder_for(self.observation_space)
+
+    @property
+    def actions(self) -> str:
+        """What an agent does, in words: ``2 actions``, ``actions of 3 numbers``."""
+        if isinstance(self.action_space, spaces.Discrete):
+            return counted(self.n_actions, "action")
+        return f"actions of {counted(self.n_actions, 'number')}"
 
 
 def make(spec: EnvSpec, render_mode: str | None = None, *, training: bool = False) -> AnyEnv:
@@ -201,10 +211,14 @@ def _facts(env: AnyEnv, spec: EnvSpec, algorithm: str) -> EnvFacts:
         ) from error
     limit = _step_limit(env)
     preprocessing = dict(_preprocessing(env))
-    if not isinstance(action_space, spaces.Discrete):
+    takes = algorithm_class(algorithm).actions
+    if type(action_space).__name__ not in takes or not isinstance(action_space, spaces.Discrete | spaces.Box):
         raise UnusableEnvironmentError(
-            f"{algorithm.upper()} needs a Discrete action space; {spec.id} has {_short(action_space)}."
+            f"{algorithm.upper()} needs a {' or '.join(takes)} action space; {spec.id} has {_short(action_space)}."
+            f"{_who_takes(action_space)}"
         )
+    if why := unusable(action_space):
+        raise UnusableEnvironmentError(f"{spec.id}: {why}.")
     try:
         encoder = encoder_for(observation_space)
         if isinstance(observation_space, spaces.Discrete) and not algorithm_class(algorithm).tabular:
@@ -221,7 +235,7 @@ def _facts(env: AnyEnv, spec: EnvSpec, algorithm: str) -> EnvFacts:
         preprocessing["needs_wrapper"] = problem
     return EnvFacts(
         observation=describe(observation_space),
-        n_actions=int(action_space.n),
+        n_actions=Actions(action_space).n,
         max_episode_steps=limit,
         reward_threshold=env.spec.reward_threshold if env.spec is not None else None,
         eval_max_steps=_eval_max_steps(env, limit),
@@ -229,6 +243,15 @@ def _facts(env: AnyEnv, spec: EnvSpec, algorithm: str) -> EnvFacts:
         action_space=action_space,
         preprocessing=preprocessing,
     )
+
+
+def _who_takes(space: spaces.Space[Any]) -> str:
+    """Return which algorithms act in a space, as an instruction; empty where none does."""
+    able = [cls for cls in ALGORITHMS.values() if type(space).__name__ in cls.actions]
+    for backend, named in (("", [c for c in able if c.native]), ("--backend sb3 ", [c for c in able if not c.native])):
+        if named:
+            return f" Use {backend}--algo {'|'.join(cls.algorithm for cls in named)}."
+    return ""
 
 
 def plain(space: spaces.Space[Any]) -> spaces.Space[Any]:

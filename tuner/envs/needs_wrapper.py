@@ -12,12 +12,12 @@ from tuner.envs.frames import FramesBox
 from tuner.envs.image_encoder import is_picture
 
 
-def needs_wrapper(observation: spaces.Space[Any], action: spaces.Discrete) -> str:
+def needs_wrapper(observation: spaces.Space[Any], action: spaces.Discrete | spaces.Box) -> str:
     """Return why an environment needs a wrapper of ours to train there, or an empty string where it needs none.
 
     Dict and Tuple count as flattened by Gymnasium's own wrapper, which RL Zoo's file can name.
     """
-    if action.start != 0:
+    if isinstance(action, spaces.Discrete) and action.start != 0:
         return f"Stable-Baselines3 takes actions from 0, and they begin at {action.start}."
     if np.any(getattr(observation, "start", 0)):
         return f"Stable-Baselines3 takes observations from 0, and {type(observation).__name__} begins elsewhere."

@@ -15,6 +15,7 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
+from tuner.envs.actions import Actions
 from tuner.envs.child import Kept, call_in_child
 from tuner.envs.encoders import Encoder
 from tuner.envs.make import AnyEnv, EnvFacts, inspect
@@ -118,7 +119,7 @@ def _hint(name: str, error: BaseException) -> str:
 def _play(env: AnyEnv, encoder: Encoder, call: Callable[..., Any]) -> str:
     """Take some steps; return what is wrong with what they returned, or an empty string."""
     space, actions = env.observation_space, env.action_space
-    assert isinstance(actions, spaces.Discrete)
+    assert isinstance(actions, spaces.Discrete | spaces.Box)
     draws = np.random.default_rng(0)
     for step in range(STEPS):
         if step == 0:
@@ -129,7 +130,7 @@ def _play(env: AnyEnv, encoder: Encoder, call: Callable[..., Any]) -> str:
             name = "reset()"
         else:
             name = "step()"
-            action = actions.start + draws.integers(actions.n)
+            action = Actions(actions).draw(draws) + getattr(actions, "start", 0)
             returned = call(f"step({action})", env.step, action)
             if not isinstance(returned, tuple) or len(returned) != 5:
                 return f"step() must return (observation, reward, terminated, truncated, info), got {_shown(returned)}"

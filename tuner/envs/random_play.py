@@ -6,6 +6,7 @@ import math
 import time
 from pathlib import Path
 
+from tuner.envs.actions import Actions
 from tuner.envs.bare import BareEnv
 from tuner.envs.make import RandomPlay
 from tuner.envs.spec import EnvSpec
@@ -40,7 +41,7 @@ def play_at_random(spec: EnvSpec, seed: int, max_steps: int) -> RandomPlay | Non
 
 
 def _play(env: BareEnv, seed: int, max_steps: int) -> RandomPlay | None:
-    draws, n_actions = stream(seed, "random play"), int(env.env.action_space.n)  # type: ignore[attr-defined]
+    draws, actions = stream(seed, "random play"), Actions(env.env.action_space)  # type: ignore[arg-type]
     returns: list[float] = []
     whole = 0  # steps of the episodes that count
     steps, began, computing, delayed = 0, time.perf_counter(), time.process_time(), _delayed_s()
@@ -52,7 +53,7 @@ def _play(env: BareEnv, seed: int, max_steps: int) -> RandomPlay | None:
         env.reset(seed=seed + len(returns))
         total, over = 0.0, False
         for _ in range(max_steps):
-            _, reward, terminated, truncated = env.step(int(draws.integers(n_actions)))
+            _, reward, terminated, truncated = env.step(actions.draw(draws))
             total, steps = total + reward, steps + 1
             over = terminated or truncated
             if over or spent() > PATIENCE_S:

@@ -1,9 +1,10 @@
 """Every hyperparameter, declared once.
 
 One frozen dataclass per algorithm, in a file of its own in this folder, where it is found; it also says who trains the
-algorithm. A field's metadata carries its valid range, its unit, whether lanes of one stack may differ in it (``lane``)
-or must agree (``shape``), and its help. Command-line help, YAML validation, the table in the README and the mapping to
-Stable-Baselines3 are generated from these declarations.
+algorithm (``sb3.py`` has what the algorithms of Stable-Baselines3 share). A field's metadata carries its valid range,
+its unit, whether lanes of one stack may differ in it (``lane``) or must agree (``shape``), and its help. Command-line
+help, YAML validation, the table in the README and the mapping to Stable-Baselines3 are generated from these
+declarations.
 
 Names and meanings are those of Stable-Baselines3 2.9 with one environment; ``sb3=False`` marks what only the native
 agent knows.
@@ -23,9 +24,9 @@ from tuner.hyperparameters.base import BACKENDS as BACKENDS
 from tuner.hyperparameters.base import Backend as Backend
 from tuner.hyperparameters.base import Hyperparameters as Hyperparameters
 from tuner.hyperparameters.dqn import DQNHyperparameters as DQNHyperparameters
-from tuner.hyperparameters.dqn import largest_meaningful as largest_meaningful
 from tuner.hyperparameters.fqi import FQIHyperparameters as FQIHyperparameters
 from tuner.hyperparameters.q_learning import QLearningHyperparameters as QLearningHyperparameters
+from tuner.hyperparameters.schedules import spelled_out as spelled_out
 
 for _module in pkgutil.iter_modules(__path__):  # every file in this folder declares its algorithm
     importlib.import_module(f"{__name__}.{_module.name}")
@@ -44,17 +45,24 @@ ALGORITHMS: dict[str, type[Hyperparameters]] = {cls.algorithm: cls for cls in (*
 def from_mapping(algorithm: str, values: Mapping[str, Any]) -> Hyperparameters:
     """Build validated hyperparameters from plain data, the rest at their defaults.
 
+    ``lin_3e-4`` is a number that falls to 0 over the run, where the algorithm has such a schedule.
+
     Raises:
         InputError: Unknown algorithm or field (naming the nearest one), wrong type or out of range.
     """
     cls = algorithm_class(algorithm)
-    infos = field_infos(cls)
+    infos, values = field_infos(cls), spelled_out(cls, values)
     for name in values:
         if name not in infos:
-            raise InputError(
-                f"{algorithm} has no hyperparameter '{name}'.{nearest(str(name), infos)} Known: {', '.join(infos)}."
-            )
+            raise unknown_field(algorithm, str(name), infos)
     return cls(**values)
+
+
+def unknown_field(algorithm: str, name: str, known: Iterable[str]) -> InputError:
+    """Return the error for a field that an algorithm does not have: it names who has it, or the nearest that it has."""
+    owners = [other for other, cls in ALGORITHMS.items() if name in field_infos(cls)]
+    way_out = f" Leave it out, or use --algo {'|'.join(owners)}." if owners else nearest(name, known)
+    return InputError(f"{algorithm} has no hyperparameter '{name}'.{way_out} Known: {', '.join(known)}.")
 
 
 def algorithm_class(algorithm: str) -> type[Hyperparameters]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self
 
@@ -10,6 +11,11 @@ from tuner.fields import field_infos
 #: Who trains, and what that is called in a sentence.
 Backend = Literal["native", "sb3"]
 BACKENDS: dict[Backend, str] = {"native": "the native backend", "sb3": "Stable-Baselines3"}
+
+#: Field -> its largest meaningful value is the run's steps divided by this. A memory larger than the run is never
+#: filled; a target network that is updated fewer than five times hardly moves; beyond a fifth of the run spent before
+#: learning, little is left to learn in; fewer than 50 training calls are not training.
+CAPS = {"buffer_size": 1, "target_update_interval": 5, "learning_starts": 5, "train_freq": 50}
 
 
 @dataclass(frozen=True)
@@ -27,8 +33,15 @@ class Hyperparameters:
     #: The class of Stable-Baselines3 that trains it, ``module.Class``; empty where there is none. Export, RL Zoo's
     #: tuned values (under the class's name) and the confirm stage on another backend follow from it.
     sb3_class: ClassVar[str] = ""
+    #: What RL Zoo calls it where that is not the class's name; and what its policies are called after Mlp or Cnn.
+    zoo: ClassVar[str] = ""
+    policy_suffix: ClassVar[str] = "Policy"
     #: Fields that Stable-Baselines3 has in a wrapper of the environment, ``VecNormalize``, not in its algorithm.
     wrapped: ClassVar[tuple[str, ...]] = ()
+    #: Kinds of action spaces that it acts in.
+    actions: ClassVar[tuple[str, ...]] = ("Discrete",)
+    #: Field -> its largest meaningful value is the run's steps divided by this.
+    caps: ClassVar[Mapping[str, int]] = CAPS
     #: Whether it numbers states instead of reading them, so that there may be any number of them.
     tabular: ClassVar[bool] = False
     #: Fields that decide how much a run computes and holds.
@@ -50,7 +63,12 @@ class Hyperparameters:
     @classmethod
     def zoo_name(cls) -> str:
         """Return what RL Zoo calls it; empty where Stable-Baselines3 does not have it."""
-        return cls.sb3_class.rpartition(".")[2].lower()
+        return cls.zoo or cls.sb3_class.rpartition(".")[2].lower()
+
+    @classmethod
+    def largest_meaningful(cls, field: str, n_timesteps: int) -> int | None:
+        """Return the largest value of a field that means anything in a run of ``n_timesteps``; None without a limit."""
+        return max(n_timesteps // cls.caps[field], 1) if field in cls.caps else None
 
     def __post_init__(self) -> None:
         for info in field_infos(type(self)).values():

@@ -12,16 +12,6 @@ from tuner.hyperparameters.base import Hyperparameters
 #: environment step does, its share of the evaluations included, where the environment is a cheap one.
 FIXED_WORK, STEP_WORK = 1e7, 1e6
 
-#: Field -> its largest meaningful value is the run's steps divided by this. A memory larger than the run is never
-#: filled; a target network that is updated fewer than five times hardly moves; beyond a fifth of the run spent before
-#: learning, little is left to learn in; fewer than 50 training calls are not training.
-CAPS = {"buffer_size": 1, "target_update_interval": 5, "learning_starts": 5, "train_freq": 50}
-
-
-def largest_meaningful(field: str, n_timesteps: int) -> int | None:
-    """Return the largest value of a field that means anything in a run of ``n_timesteps``; None without a limit."""
-    return max(n_timesteps // CAPS[field], 1) if field in CAPS else None
-
 
 @dataclass(frozen=True)
 class DQNHyperparameters(Hyperparameters):
@@ -125,17 +115,20 @@ class DQNHyperparameters(Hyperparameters):
         10.0, "Bound on the Euclidean norm of the gradient.", kind="float", low=0.0, low_open=True, high=1e9
     )
     net_arch: tuple[int, ...] = declare(
-        (64, 64), "Widths of the hidden layers.", kind="layers", low=1, high=4096, unit="units", scope="shape"
-    )
+        (64, 64), "Widths of the hidden layers.", kind="layers", low=1, high=4096, unit="units", scope="shape",
+        place="policy",
+    )  # fmt: skip
     normalize_observations: bool = declare(
         False,
         "Shift and scale observations by their running mean and deviation, within 10 deviations (SB3's VecNormalize).",
         kind="bool",
+        place="environment",
     )
     normalize_rewards: bool = declare(
         False,
         "Scale rewards by the running deviation of the discounted return, within 10 of them (SB3's VecNormalize).",
         kind="bool",
+        place="environment",
     )
     cnn: str = declare(
         "nature",

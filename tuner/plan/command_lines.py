@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from tuner.hyperparameters import algorithm_class
 from tuner.plan.naming import member_suffix
 from tuner.plan.recipe import StudyRecipe, flag, from_mapping
 from tuner.storage_url import DEFAULT_STORAGE, mask
@@ -46,10 +47,16 @@ def study_commands(recipe: StudyRecipe, name: str, storage: str, best_yaml: str 
     commands = {"reproduce": recipe_command(recipe, name, storage)}
     if best_yaml is not None:
         commands["export"] = shlex.join(["tune", "export", name, *_storage_words(storage)])
-        module = ["--env-module", recipe.env_module] if recipe.env_module is not None else []
-        commands["train"] = shlex.join(["tune", "train", "--env", recipe.env, *module, "--config", best_yaml])
+        commands["train"] = shlex.join(train_words(recipe, best_yaml))
     commands["dashboard"] = shlex.join(["tune", "dashboard", *_storage_words(storage)])
     return commands
+
+
+def train_words(recipe: StudyRecipe, config: str) -> list[str]:
+    """Return the words that train with an export; RL Zoo's form does not say whose values it holds."""
+    module = ["--env-module", recipe.env_module] if recipe.env_module is not None else []
+    whose = [] if algorithm_class(recipe.algo).native else ["--backend", recipe.backend, "--algo", recipe.algo]
+    return ["tune", "train", "--env", recipe.env, *module, *whose, "--config", config]
 
 
 def _flag_words(setting: str, value: Any) -> list[str]:

@@ -54,7 +54,8 @@ _KEYS = ("optuna", "study", "trials", "parameters", "values", "fixed")
 
 #: What RL Zoo's searches call networks (``rl_zoo3.hyperparams_opt``).
 _ZOO_NETWORKS = {
-    "small": [64, 64], "medium": [256, 256], "big": [400, 300], "large": [256, 256, 256], "verybig": [512, 512, 512],
+    "tiny": [64], "small": [64, 64], "medium": [256, 256], "big": [400, 300], "large": [256, 256, 256],
+    "verybig": [512, 512, 512],
 }  # fmt: skip
 
 
@@ -176,8 +177,8 @@ def _fields(
 def _of_zoo(name: str, value: Any, params: Mapping[str, Any]) -> tuple[str, Any] | None:
     """Return the field and value that a parameter of RL Zoo's searches stands for, or None."""
     try:
-        if name == "one_minus_gamma":
-            return "gamma", 1.0 - float(value)
+        if name in ("one_minus_gamma", "one_minus_gae_lambda"):
+            return name.removeprefix("one_minus_"), 1.0 - float(value)
         if name.endswith("_pow") and 0 <= int(value) < 63:
             return name.removesuffix("_pow"), 2 ** int(value)
         if name == "subsample_steps":

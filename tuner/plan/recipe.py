@@ -77,6 +77,14 @@ class StudyRecipe:
     )
     seed: int = declare(0, "Source of all randomness of the study.", kind="int", low=0, high=2**31 - 1, pinned=True)
     env_arg: Mapping[str, Any] = declare({}, "Keyword argument of the environment.", kind="mapping", pinned=True)
+    n_envs: int | None = declare(
+        None,
+        "Environments that each run steps side by side, for the algorithms that only Stable-Baselines3 has.",
+        kind="int",
+        low=1,
+        high=256,
+        pinned=True,
+    )
     env_module: str | None = declare(None, "File or module that registers the environment.", pinned=True)
     pixels: bool = declare(False, "Observe rendered frames instead of the state.", kind="bool", pinned=True)
     envs: tuple[str, ...] = declare((), "Environments that one setting is searched for.", kind="texts", pinned=True)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from gymnasium import spaces
 
 from tuner.contract.grid import evaluation_grid
 from tuner.contract.rules import CURRENT, Rules, native_path
@@ -17,7 +19,7 @@ from tuner.envs.make import EnvFacts
 from tuner.envs.preflight import preflight
 from tuner.envs.spec import EnvSpec
 from tuner.errors import InputError
-from tuner.hyperparameters import Backend, Hyperparameters, algorithm_class
+from tuner.hyperparameters import ALGORITHMS, Backend, Hyperparameters, algorithm_class, field_infos
 from tuner.optional import require
 from tuner.plan.imported import TrialsOf
 from tuner.plan.known import NOTHING_KNOWN, Known, known_settings, unread
@@ -253,6 +255,8 @@ def _space(recipe: StudyRecipe, facts: EnvFacts) -> tuple[SearchSpace, list[str]
         )
     for name, value in recipe.set.items():
         space = space.fix(name, value)
+    if recipe.n_envs is not None:
+        space = _side_by_side(space, recipe)
     if recipe.backend == "sb3":
         asked = {name: space.fixed[name] for name in recipe.set}
         space, dropped = space.for_sb3()
@@ -267,10 +271,35 @@ def _space(recipe: StudyRecipe, facts: EnvFacts) -> tuple[SearchSpace, list[str]
             )
     if "normalize_observations" in space.search and not facts.encoder.normalizable:
         space = space.fix("normalize_observations", False)
+    refuse_noise_on_discrete(space.fixed, facts, recipe.env)
+    if isinstance(facts.action_space, spaces.Discrete) and "use_sde" in space.search:
+        space = space.fix("use_sde", False)
     space = space.clip_to_budget()
     if not space.search:
         raise InputError("Nothing is left to search: every hyperparameter is fixed. Use fewer --set, or tune train.")
     return space, notes
+
+
+def refuse_noise_on_discrete(values: Mapping[str, Any], facts: EnvFacts, env: str) -> None:
+    """Refuse ``use_sde`` where actions are discrete.
+
+    Raises:
+        InputError: So it is.
+    """
+    if values.get("use_sde") and isinstance(facts.action_space, spaces.Discrete):
+        raise InputError(f"use_sde needs continuous actions; {env} has {facts.actions}. Leave use_sde out.")
+
+
+def _side_by_side(space: SearchSpace, recipe: StudyRecipe) -> SearchSpace:
+    """Return the space with ``--n-envs``."""
+    if "n_envs" not in space.infos:
+        able = "|".join(name for name, cls in ALGORITHMS.items() if "n_envs" in field_infos(cls))
+        raise InputError(
+            f"--n-envs: {recipe.algo} learns from one environment. Leave it out, or use --backend sb3 --algo {able}."
+        )
+    if recipe.set.get("n_envs", recipe.n_envs) != recipe.n_envs:
+        raise InputError(f"--n-envs {recipe.n_envs} and --set n_envs={recipe.set['n_envs']} differ. Keep one of them.")
+    return space.fix("n_envs", recipe.n_envs)
 
 
 def space_name(recipe: StudyRecipe) -> str:

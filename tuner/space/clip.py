@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 
-from tuner.hyperparameters import largest_meaningful
 from tuner.space.ranges import Bound, Choice, FloatRange, IntRange, Range
 
 
-def clipped(field: str, item: Range, n_timesteps: int) -> Range:
-    """Return the range without values beyond :func:`largest_meaningful`; fields without a cap stay as they are.
+def clipped(item: Range, cap: int | None) -> Range:
+    """Return the range without values beyond the largest meaningful one; without a cap (None) it stays as it is.
 
     Where all of a range lies beyond, its lower end moves too: a range never becomes empty. Choices keep their smallest.
     """
-    cap = largest_meaningful(field, n_timesteps)
     if cap is None or isinstance(item, FloatRange):
         return item
     if isinstance(item, Choice):

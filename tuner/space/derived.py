@@ -58,7 +58,21 @@ def _times(train_freq: int, by: float) -> int:
     return max(math.floor(train_freq * by + 0.5), 1)
 
 
+def _shared(n_envs: int, by: int) -> int:
+    return max(by // n_envs, 2)
+
+
 RULES: dict[str, Rule] = {
+    "rollout_over_envs": Rule(
+        "n_steps",
+        "n_envs",
+        "int",
+        1,
+        False,
+        _shared,
+        lambda n_envs, n_steps: n_steps * n_envs,
+        "n_steps = max(by // n_envs, 2): by is the steps of all environments between two training calls",
+    ),
     "train_freq_over": Rule(
         "gradient_steps", "train_freq", "int", 1, False, _over, _over, "gradient_steps = max(train_freq // by, 1)"
     ),

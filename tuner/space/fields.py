@@ -12,7 +12,13 @@ def markdown_table(algorithm: str) -> str:
     lines = ["| field | default | valid | unit | what it does |", "|---|---|---|---|---|"]
     for info in field_infos(algorithm_class(algorithm)).values():
         mark = "" if info.sb3 else " (native only)"
-        row = (f"`{info.name}`{mark}", default_text(info.default), info.valid_range, info.unit, info.help)
+        row = (
+            f"`{info.name}`{mark}",
+            "null" if info.default is None else default_text(info.default),
+            info.valid_range,
+            info.unit,
+            info.help,
+        )
         lines.append(f"| {' | '.join(row)} |")
     return "\n".join(lines) + "\n"
 

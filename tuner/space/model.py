@@ -14,8 +14,16 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from tuner.errors import InputError, nearest
-from tuner.hyperparameters import FieldInfo, Hyperparameters, algorithm_class, field_infos, from_mapping
+from tuner.errors import InputError
+from tuner.hyperparameters import (
+    FieldInfo,
+    Hyperparameters,
+    algorithm_class,
+    field_infos,
+    from_mapping,
+    spelled_out,
+    unknown_field,
+)
 from tuner.space.budget import Budget, Override, plain
 from tuner.space.clip import clipped
 from tuner.space.derived import RULES, Derived
@@ -112,10 +120,13 @@ class SearchSpace:
             InputError: Unknown name, wrong type or out of range.
         """
         infos = self.infos
+        if len(both := spelled_out(algorithm_class(self.algorithm), {name: value})) > 1:  # lin_3e-4
+            space = self
+            for part, of_it in both.items():
+                space = space.fix(part, of_it)
+            return space
         if name not in infos:
-            raise InputError(
-                f"{self.algorithm} has no hyperparameter '{name}'.{nearest(name, infos)} Known: {', '.join(infos)}."
-            )
+            raise unknown_field(self.algorithm, name, infos)
         value = infos[name].check(read_text(infos[name], value) if isinstance(value, str) else value)
         search = {n: item for n, item in self.search.items() if n != name}
         derived = {n: rule for n, rule in self.derived.items() if n != name}
@@ -140,7 +151,8 @@ class SearchSpace:
         """
         if not self.budget.clip:
             return self
-        search = {name: clipped(name, item, self.budget.n_timesteps) for name, item in self.search.items()}
+        cap, steps = algorithm_class(self.algorithm).largest_meaningful, self.budget.n_timesteps
+        search = {name: clipped(item, cap(name, steps)) for name, item in self.search.items()}
         return dataclasses.replace(self, search=search)
 
     def sample(self, suggest: Suggest) -> dict[str, Any]:

@@ -14,9 +14,12 @@ def read_text(info: FieldInfo, text: str) -> Any:
     """Return the value that ``text`` stands for, or ``text`` itself when it does not fit the field's kind.
 
     ``1e-3`` and ``50_000`` are numbers here (there is no YAML in between), ``true`` a boolean, ``64x64``, ``64,64`` and
-    ``[64, 64]`` a network shape. :meth:`FieldInfo.check` says whether it is valid.
+    ``[64, 64]`` a network shape, ``null`` what is not given where that is possible. :meth:`FieldInfo.check` says
+    whether it is valid.
     """
     word = text.strip()
+    if info.default is None and word and word in ("null", info.unset):
+        return None
     if info.kind == "bool":
         return _WORDS.get(word.lower(), text)
     if info.kind == "layers":

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from tuner import seeding
 from tuner.contract.spec import EvaluationSpec
+from tuner.envs.actions import Actions
 from tuner.envs.bare import BareEnv
 from tuner.envs.encoders import encoder_for
 from tuner.envs.image_encoder import PICTURE_SCALE
@@ -17,7 +18,7 @@ from tuner.envs.spec import EnvSpec
 
 Array = NDArray[Any]
 
-#: From network inputs [n_policies, episodes, input_size] to action indices [n_policies, episodes].
+#: From network inputs [n_policies, episodes, input_size] to actions [n_policies, episodes, *shape of one].
 Act = Callable[[Array], Array]
 
 
@@ -61,14 +62,15 @@ class Evaluator:
         returns, lengths = [0.0] * len(envs), [0] * len(envs)
         going = list(range(len(envs)))
         streams = [seeding.stream(seed, "evaluation") for seed in seeds]
-        n_actions = int(envs[0].env.action_space.n)  # type: ignore[attr-defined]
+        kind = Actions(envs[0].env.action_space)  # type: ignore[arg-type]
         while going:
             inputs = encoder.to_input(stored.reshape(n_policies, episodes, *encoder.storage_shape))
             actions = act(inputs)
             if self._evaluation.epsilon:
                 explores = np.stack([s.random(episodes) for s in streams]) < self._evaluation.epsilon  # [M, episodes]
-                actions = np.where(explores, np.stack([s.integers(0, n_actions, episodes) for s in streams]), actions)
-            chosen = actions.reshape(-1).tolist()
+                drawn = np.stack([kind.draw(s, (episodes,)) for s in streams])
+                actions = np.where(explores, drawn, actions)
+            chosen = kind.each(actions)
             ended = False
             for i in going:
                 observation, reward, terminated, truncated = envs[i].step(chosen[i])

@@ -38,11 +38,14 @@ class GreedyPolicy(Protocol):
 
     @property
     def n_actions(self) -> int:
-        """Number of actions."""
+        """Number of actions, or of numbers in a continuous one."""
         ...
 
     def act(self, inputs: Array) -> Array:
-        """Return greedy action indices ``[...]`` (from 0) for network inputs ``[..., input_size]``."""
+        """Return greedy actions for network inputs ``[..., input_size]``.
+
+        Indices ``[...]`` from 0, or continuous actions ``[..., *shape of one]``.
+        """
         ...
 
 
@@ -149,7 +152,7 @@ def check_trainable(backend: str, hyperparameters: Hyperparameters) -> None:
         InputError: An option is on that Stable-Baselines3 does not have.
     """
     if backend == "sb3":
-        from tuner.training.sb3.inputs import constructor_arguments
+        from tuner.training.sb3.arguments import constructor_arguments
 
         constructor_arguments(hyperparameters, 1)
 

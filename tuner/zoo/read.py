@@ -6,16 +6,16 @@ whatever else it would evaluate is refused.
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from tuner.envs.families import ATARI, family
 from tuner.errors import InputError, nearest
-from tuner.hyperparameters import ALGORITHMS, algorithm_class, field_infos, from_mapping
+from tuner.hyperparameters import ALGORITHMS, FieldInfo, algorithm_class, field_infos, from_mapping, spelled_out
 from tuner.plain_yaml import load
 from tuner.zoo.environments import from_zoo
+from tuner.zoo.literal import zoo_literal
 from tuner.zoo.write import NORMALIZE, OWN, SCHEMA, clock_key
 
 #: Keys of RL Zoo that stand for more than plain DQN on the plain environment. Their harmless values are let through.
@@ -101,16 +101,24 @@ def _read_zoo(content: Mapping[str, Any], env: str | None, algorithm: str) -> Co
     if "n_timesteps" not in settings:
         raise InputError(f"{env}: n_timesteps is missing; write for example n_timesteps: 50000.")
     steps = _steps(settings.pop("n_timesteps"))
+    if isinstance(policy := settings.get("policy"), str):
+        settings["policy"] = policy.replace(algorithm_class(algorithm).policy_suffix, "Policy")
     settings, env_kwargs = from_zoo(env, settings)
-    for key, harmless in _UNSUPPORTED.items():
-        if key in settings and settings[key] not in harmless:
-            raise InputError(f"{env}: {key}: {settings[key]!r} is not supported; take it out.")
-        settings.pop(key, None)
+    infos = field_infos(algorithm_class(algorithm))
+    for name, harmless in _UNSUPPORTED.items():
+        if name in infos:
+            continue
+        if name in settings and settings[name] not in harmless:
+            raise InputError(f"{env}: {name}: {settings[name]!r} is not supported; take it out.")
+        settings.pop(name, None)
     asked = _normalization(env, settings.pop("normalize", None))
     wrapped = algorithm_class(algorithm).wrapped
+    words = {name: info.unset for name, info in infos.items() if info.unset}
+    settings = {name: None if words.get(name) == value else value for name, value in settings.items()}
+    settings = spelled_out(algorithm_class(algorithm), settings)
     normalization = {name: on for name, on in asked.items() if on or name in wrapped}
-    values = {key: _plain(env, key, value) for key, value in settings.items() if key != "policy_kwargs"} | normalization
-    values |= _policy_kwargs(env, settings.get("policy_kwargs"))
+    values = {n: _plain(env, n, value) for n, value in settings.items() if n != "policy_kwargs"} | normalization
+    values |= _policy_kwargs(env, settings.get("policy_kwargs"), infos)
     return Config(env, steps, algorithm, from_mapping(algorithm, values | kept).to_mapping(), env_kwargs, key)
 
 
@@ -146,8 +154,8 @@ def _normalization(env: str, value: Any) -> dict[str, Any]:
     """Read ``normalize``: true, or what ``VecNormalize`` is to be given, as a mapping or as the Zoo's text of one."""
     if isinstance(value, str):
         try:
-            value = ast.literal_eval(value[:1_000])
-        except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
+            value = zoo_literal(value)
+        except ValueError:
             raise InputError(
                 f"{env}: normalize: {value!r} is not supported; nothing in a file is run as code."
             ) from None
@@ -159,17 +167,26 @@ def _normalization(env: str, value: Any) -> dict[str, Any]:
     return {name: value.get(key, True) for key, name in names.items()}
 
 
-def _policy_kwargs(env: str, value: Any) -> dict[str, Any]:
+def _policy_kwargs(env: str, value: Any, infos: Mapping[str, FieldInfo]) -> dict[str, Any]:
     if value is None:
         return {}
     if isinstance(value, str):
         value = _parse_dict_call(env, value)
     if not isinstance(value, dict):
         raise InputError(f"{env}: policy_kwargs must be a mapping, such as {{net_arch: [64, 64]}}; got {value!r}.")
+    known = [name for name, info in infos.items() if info.sb3 and info.place == "policy"]
     for key in value:
-        if key != "net_arch":
-            raise InputError(f"{env}: policy_kwargs: {key} is not supported; only net_arch is.")
-    return dict(value)
+        if key not in known:
+            only = f"only {', '.join(known)} {'is' if len(known) == 1 else 'are'}"
+            raise InputError(f"{env}: policy_kwargs: {key} is not supported; {only}.")
+    found = dict(value)
+    net = found.get("net_arch")
+    if isinstance(net, dict):  # of the actor and of the critic
+        widths = list(net.values())
+        if not widths or any(each != widths[0] for each in widths):
+            raise InputError(f"{env}: net_arch: actor and critic must have the same layers here, got {net!r}.")
+        found["net_arch"] = widths[0]
+    return found
 
 
 def _parse_dict_call(env: str, text: str) -> dict[str, Any]:
@@ -178,26 +195,13 @@ def _parse_dict_call(env: str, text: str) -> dict[str, Any]:
         f"{env}: policy_kwargs: text is read only in the form dict(net_arch=[64, 64]), got {text!r}. "
         "Nothing in a file is run as code."
     )
-    if len(text) > 1_000:
-        raise problem
     try:
-        call = ast.parse(text.strip(), mode="eval").body
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        found = zoo_literal(text)
+    except ValueError:
         raise problem from None
-    if not (
-        isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "dict" and not call.args
-    ):
+    if not isinstance(found, dict) or not text.strip().startswith("dict"):
         raise problem
-    result = {}
-    for keyword in call.keywords:
-        try:
-            value = ast.literal_eval(keyword.value)
-        except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
-            raise problem from None
-        if keyword.arg is None:
-            raise problem
-        result[keyword.arg] = value
-    return result
+    return found
 
 
 def _mapping(content: Mapping[str, Any], key: str) -> dict[str, Any]:

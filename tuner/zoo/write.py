@@ -12,6 +12,7 @@ import yaml
 from tuner.durable import replace_file
 from tuner.errors import InputError
 from tuner.hyperparameters import Hyperparameters, algorithm_class, beyond_sb3, field_infos, from_mapping
+from tuner.hyperparameters.schedules import in_zoo_words
 from tuner.result.study import StudyData, TrialRow
 from tuner.zoo.environments import to_zoo
 
@@ -21,6 +22,9 @@ SCHEMA = "tune/1"
 #: What begins the name of an entry that keeps, beside an environment's, how its setting is evaluated here: RL Zoo reads
 #: no entry but that of the environment it trains.
 OWN = "tune/"
+
+#: Activations to their names in ``torch.nn``.
+ACTIVATIONS = {"relu": "ReLU", "tanh": "Tanh", "elu": "ELU", "leaky_relu": "LeakyReLU"}
 
 #: Fields of a wrapper to what RL Zoo's ``normalize`` calls them.
 NORMALIZE = {"normalize_observations": "norm_obs", "normalize_rewards": "norm_reward"}
@@ -105,13 +109,27 @@ def zoo_arguments(hyperparameters: Hyperparameters) -> dict[str, Any]:
     """Return the keyword arguments of Stable-Baselines3's constructor but ``policy``, as RL Zoo's YAML names them."""
     infos = field_infos(type(hyperparameters))
     plain = hyperparameters.to_mapping()
-    arguments: dict[str, Any] = {name: plain[name] for name, info in infos.items() if info.sb3 and name != "net_arch"}
-    normalize = {NORMALIZE[name]: arguments.pop(name) for name in hyperparameters.wrapped}
+    arguments: dict[str, Any] = {n: plain[n] for n, info in infos.items() if info.sb3 and info.place == "constructor"}
+    arguments |= {n: infos[n].unset or None for n, value in arguments.items() if value is None}
+    arguments |= in_zoo_words(hyperparameters)
+    if "n_envs" in plain:
+        arguments["n_envs"] = plain["n_envs"]
+    if plain.get("noise_type", "none") != "none":
+        arguments |= {name: plain[name] for name in ("noise_type", "noise_std")}
+    normalize = {NORMALIZE[name]: plain[name] for name in hyperparameters.wrapped}
     if any(normalize.values()):
         arguments["normalize"] = normalize  # the Zoo adds gamma
-    # A mapping, not the Zoo's "dict(...)" text: the Zoo evaluates text as Python.
-    arguments["policy_kwargs"] = {"net_arch": plain["net_arch"]}
+    policy = {n: plain[n] for n, info in infos.items() if info.sb3 and info.place == "policy"}
+    arguments["policy_kwargs"] = policy_text(policy) if "activation_fn" in policy else policy
     return arguments
+
+
+def policy_text(policy: Mapping[str, Any]) -> str:
+    """Return ``policy_kwargs`` as the Zoo's ``dict(...)``, which names classes; what needs none is a plain mapping."""
+    words = {
+        name: f"nn.{ACTIVATIONS[value]}" if name == "activation_fn" else repr(value) for name, value in policy.items()
+    }
+    return f"dict({', '.join(f'{name}={word}' for name, word in words.items())})"
 
 
 def _yaml(
@@ -127,6 +145,7 @@ def _yaml(
         if not any(arguments["normalize"].values()):
             del arguments["normalize"]
     surroundings, unknown = to_zoo(preprocessing, env_kwargs, normalizing="normalize" in arguments)
+    surroundings["policy"] = surroundings["policy"].replace("Policy", hyperparameters.policy_suffix)
     reason = _beyond_zoo(hyperparameters) or unknown
     module = ""
     if reason:

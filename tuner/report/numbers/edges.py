@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from tuner.errors import InputError
-from tuner.hyperparameters import algorithm_class, field_infos, largest_meaningful
+from tuner.hyperparameters import algorithm_class, field_infos
 from tuner.report.numbers.axes import ParameterAxis, parameter_axes
 from tuner.result.study import StudyData, TrialRow
 from tuner.text import counted, plain, value_text
@@ -120,9 +120,10 @@ def _wider(data: StudyData, axis: ParameterAxis, end: str) -> tuple[float, float
     if declared is None:
         return None
     try:
-        info = field_infos(algorithm_class(str(data.recipe.get("algo")))).get(axis.name)
+        algorithm = algorithm_class(str(data.recipe.get("algo")))
     except InputError:
         return None
+    info = field_infos(algorithm).get(axis.name)
     if info is None:
         return None
     low, high = axis.low, axis.high
@@ -134,7 +135,7 @@ def _wider(data: StudyData, axis: ParameterAxis, end: str) -> tuple[float, float
             return None
     else:
         # What lies beyond would be cut again when the space is read.
-        cap = largest_meaningful(axis.name, data.grid[-1]) if data.grid else None
+        cap = algorithm.largest_meaningful(axis.name, data.grid[-1]) if data.grid else None
         most = info.high if cap is None else max(cap, high)
         high = min(high * FACTOR if axis.log else high + (high - low) / 2, info.high, most)
     low, high = (round(low), round(high)) if info.kind == "int" else (_short(low), _short(high))

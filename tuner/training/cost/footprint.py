@@ -99,10 +99,11 @@ def of_dqn(hyperparameters: DQNHyperparameters, facts: EnvFacts, n_timesteps: in
 
 def of_sb3(hyperparameters: Hyperparameters, facts: EnvFacts, n_timesteps: int, backend: str = "sb3") -> Footprint:
     """Return what a run of Stable-Baselines3 holds: two networks, online and target or actor and critic."""
-    # Adam's two moments and a gradient beside the two networks; two observations, int64 action, and three float32
-    # numbers (reward, done, timeout) for each transition.
+    # Adam's two moments and a gradient beside the two networks; two observations, the action (int64, or float32
+    # numbers) and three float32 numbers (reward, done, timeout) for each transition.
     transitions = hyperparameters.stored_transitions(n_timesteps)
-    row = 2 * _stored_by_sb3(facts) + 8 + 3 * 4
+    action = 8 if isinstance(facts.action_space, spaces.Discrete) else 4 * facts.n_actions
+    row = 2 * _stored_by_sb3(facts) + action + 3 * 4
     return Footprint(transitions, row, 5 * 4 * _parameters(hyperparameters, facts), transitions)
 
 

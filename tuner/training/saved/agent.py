@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +16,7 @@ from tuner.contract.outcome import describe
 from tuner.contract.spec import EvaluationSpec
 from tuner.envs.spec import EnvSpec
 from tuner.errors import InputError
+from tuner.training.player import Act, begun
 from tuner.training.saved.image_policy import ImagePolicy
 from tuner.training.saved.model_files import SavedModel, load_model
 
@@ -34,12 +36,12 @@ class _Ends(NamedTuple):
     Attributes:
         encoder: From an observation to network input.
         policy: The policy, which fits it.
-        start: The environment's action of index 0.
+        start: The environment's action of index 0; None where actions are continuous.
     """
 
     encoder: Encoder
     policy: GreedyPolicy
-    start: int
+    start: int | None
 
 
 class Agent:
@@ -62,14 +64,15 @@ class Agent:
         self._folder = folder
         self._env_module = env_module
         self._given = env
+        self._playing: tuple[int, Act] | None = None
 
     @property
     def hyperparameters(self) -> Hyperparameters:
         """What it was trained with."""
         return self.model.spec.hyperparameters
 
-    def act(self, observation: Any) -> int:
-        """Return the best action, as ``env.step`` takes it.
+    def act(self, observation: Any) -> Any:
+        """Return the best action, as ``env.step`` takes it: an integer, or an array where actions are continuous.
 
         Args:
             observation: As the environment gives it: a number, an array, a Dict or a Tuple.
@@ -77,12 +80,27 @@ class Agent:
         Raises:
             InputError: The environment cannot be made or does not fit the agent, or this is no observation of it.
         """
-        return int(self.act_many([observation])[0])
+        action = self.act_many([observation])[0]
+        return action if self._ends.start is None else int(action)
 
-    def act_many(self, observations: Sequence[Any]) -> NDArray[np.int64]:
-        """Return the best action for each of N observations, [N]; one pass through the network."""
+    def begin(self) -> None:
+        """Forget the steps so far: an episode begins. Only an agent that remembers (``recurrent_ppo``) needs it."""
+        self._playing = None
+
+    def act_many(self, observations: Sequence[Any]) -> Array:
+        """Return the best action for each of N observations, one pass through the network.
+
+        An agent that remembers (``recurrent_ppo``) takes each for the next step of one of N episodes, which begin where
+        N changes.
+
+        Returns:
+            Integers [N], or continuous actions [N, *shape of one].
+        """
         ends = self._ends
-        return np.asarray(ends.policy.act(self._inputs(observations)) + ends.start, np.int64)
+        if self._playing is None or self._playing[0] != len(observations):
+            self._playing = len(observations), begun(ends.policy)
+        actions = self._playing[1](self._inputs(observations))
+        return actions if ends.start is None else np.asarray(actions + ends.start, np.int64)
 
     def q_values(self, observation: Any) -> NDArray[np.float64]:
         """Return the expected discounted return of each action by the agent's estimate, [n_actions].
@@ -113,7 +131,7 @@ class Agent:
         evaluation = self.evaluation(episodes, seed)
         evaluator = Evaluator(self.env, evaluation, self.picture_scale)
         try:
-            ((returns, lengths),) = evaluator.evaluate([seed], self.policy.act)
+            ((returns, lengths),) = evaluator.evaluate([seed], begun(self.policy))
         finally:
             evaluator.close()
         return returns, lengths
@@ -160,6 +178,8 @@ class Agent:
 
     @cached_property
     def _ends(self) -> _Ends:
+        from gymnasium import spaces
+
         from tuner.envs.encoders import encoder_for
 
         if self._given is not None:
@@ -174,13 +194,15 @@ class Agent:
         policy: GreedyPolicy = self.model.policy
         if isinstance(policy, ImagePolicy) and encoder.image is not None:
             policy = policy.seeing(encoder.image) or policy
-        fits = (encoder.input_size, int(getattr(actions, "n", 0)))
+        continuous = isinstance(actions, spaces.Box)
+        n_actions = math.prod(actions.shape or ()) if continuous else int(getattr(actions, "n", 0))
+        fits = (encoder.input_size, n_actions)
         if fits != (policy.input_size, policy.n_actions):
             raise InputError(
                 f"The model in {self._folder} reads {policy.input_size} numbers and chooses among {policy.n_actions} "
                 f"actions; {name} has {fits[0]} and {fits[1]}. It was trained on another version of the environment."
             )
-        return _Ends(encoder, policy, int(getattr(actions, "start", 0)))
+        return _Ends(encoder, policy, None if continuous else int(getattr(actions, "start", 0)))
 
     def _inputs(self, observations: Sequence[Any]) -> Array:
         encoder = self._ends.encoder

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from tuner import seeding
 from tuner.contract.spec import EvaluationSpec
 from tuner.durable import replace_file
+from tuner.envs.actions import Actions
 from tuner.envs.atari import AtariGame
 from tuner.envs.bare import BareEnv
 from tuner.envs.encoders import Encoder, encoder_for
@@ -24,6 +25,7 @@ from tuner.envs.spec import EnvSpec
 from tuner.envs.video import Film, finished, require_video
 from tuner.errors import InputError
 from tuner.optional import require
+from tuner.training.player import Act
 
 Array = NDArray[Any]
 
@@ -96,7 +98,7 @@ def record(
     folder: Path,
     env: EnvSpec,
     evaluation: EvaluationSpec,
-    act: Callable[[Array], Array],
+    begin: Callable[[], Act],
     picture_scale: int = PICTURE_SCALE,
     median_of: int = 1,
 ) -> Story:
@@ -106,7 +108,7 @@ def record(
         folder: Where to; it exists.
         env: The environment.
         evaluation: Episodes, seeds and caps.
-        act: From network inputs ``[1, 1, input_size]`` to action indices ``[1, 1]``.
+        begin: Returns, for each episode, from network inputs ``[1, 1, input_size]`` to actions ``[1, 1, *shape]``.
         picture_scale: Version of the rule that scales pictures.
         median_of: See :class:`Story`.
 
@@ -121,7 +123,7 @@ def record(
         with Film(folder / MP4, folder / GIF, fps) as film:
             encoder = encoder_for(bare.env.observation_space, picture_scale)
             seeds = range(evaluation.seed, evaluation.seed + evaluation.episodes)
-            episodes = [_play(bare, encoder, seed, evaluation, act, film.add) for seed in seeds]
+            episodes = [_play(bare, encoder, seed, evaluation, begin(), film.add) for seed in seeds]
         returns, lengths = zip(*episodes, strict=True)
         story = Story(env.id, returns, lengths, fps, evaluation.seed, median_of)
         replace_file(folder / STORY, (json.dumps(asdict(story), indent=1) + "\n").encode())
@@ -137,19 +139,19 @@ def _play(
     encoder: Encoder,
     seed: int,
     evaluation: EvaluationSpec,
-    act: Callable[[Array], Array],
+    act: Act,
     show: Callable[[Array], None],
 ) -> tuple[float, int]:
     """Play an episode frame by frame; return (undiscounted return, steps)."""
     random = seeding.stream(seed, "evaluation")
-    n_actions = int(env.env.action_space.n)  # type: ignore[attr-defined]
+    actions = Actions(env.env.action_space)  # type: ignore[arg-type]
     stored = encoder.store(env.reset(seed=seed))
     total, steps, over = 0.0, 0, False
     show(_frame(env, total, steps))
     while not over and steps < min(evaluation.max_steps, MAX_FRAMES):
-        action = int(act(encoder.to_input(np.asarray(stored)[None, None]))[0, 0])
+        (action,) = actions.each(act(encoder.to_input(np.asarray(stored)[None, None])))
         if evaluation.epsilon and random.random() < evaluation.epsilon:
-            action = int(random.integers(n_actions))
+            action = actions.draw(random)
         observation, reward, terminated, truncated = env.step(action)
         stored, over = encoder.store(observation), terminated or truncated
         total, steps = total + reward, steps + 1

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 
 from tuner.errors import InputError
+from tuner.training.player import begun
 from tuner.training.saved.agent import Agent, load_agent
 from tuner.training.saved.film import Story, record
 
@@ -78,12 +80,12 @@ def median_place(returns: Sequence[float]) -> int:
 
 def record_agent(agent: Agent, episodes: int, seed: int, output: Path, median_of: int = 1) -> Story:
     """Film an agent at play; arguments and errors as for :func:`record_saved` and :func:`~.film.record`."""
-    evaluation, env, act = agent.evaluation(episodes, seed), agent.env, agent.policy.act
+    evaluation, env, begin = agent.evaluation(episodes, seed), agent.env, functools.partial(begun, agent.policy)
     try:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{output} cannot be made: {error.strerror or error}.") from error
-    return record(output, env, evaluation, act, agent.picture_scale, median_of)
+    return record(output, env, evaluation, begin, agent.picture_scale, median_of)
 
 
 def show_agent(agent: Agent, episodes: int, seed: int) -> tuple[tuple[float, ...], tuple[int, ...]]:
@@ -106,6 +108,7 @@ def show_agent(agent: Agent, episodes: int, seed: int) -> tuple[tuple[float, ...
     try:
         for i in range(episodes):
             observation, _ = env.reset(seed=seed + i)
+            agent.begin()
             total, steps, over = 0.0, 0, False
             while not over and steps < cap:
                 observation, reward, terminated, truncated, _ = env.step(agent.act(observation))

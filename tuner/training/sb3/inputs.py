@@ -1,4 +1,4 @@
-"""Environments, networks and arguments as Stable-Baselines3 reads them; what the agent sees is the native agent's."""
+"""Environments and networks as Stable-Baselines3 reads them; what the agent sees is the native agent's."""
 
 from __future__ import annotations
 
@@ -13,46 +13,11 @@ from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
 from tuner.envs.encoders import DiscreteEncoder, Encoder
-from tuner.errors import InputError
-from tuner.hyperparameters import BACKENDS, Hyperparameters, beyond_sb3, field_infos
-from tuner.networks.conv import NATURE_MIN_SIZE, SMALL, Torso
+from tuner.hyperparameters import Hyperparameters
+from tuner.networks.conv import SMALL, Torso
 
 AnyEnv = gym.Env[Any, Any]
 Array = NDArray[Any]
-
-
-def constructor_arguments(
-    hyperparameters: Hyperparameters, n_timesteps: int, encoder: Encoder | None = None
-) -> dict[str, Any]:
-    """Return the keyword arguments of Stable-Baselines3's class for a run, without ``env``, ``seed`` and ``device``.
-
-    The names are the same; ``net_arch`` goes into ``policy_kwargs``. ``buffer_size`` is cut to the run's budget: a run
-    of ``n_timesteps`` steps cannot fill more, so nothing but the memory changes. An exported YAML keeps the
-    uncut value, since its reader may train longer.
-
-    Args:
-        hyperparameters: The run's.
-        n_timesteps: The run's budget in environment steps.
-        encoder: Of its observations: images get a ``CnnPolicy``.
-
-    Raises:
-        InputError: Stable-Baselines3 does not have the algorithm, or not an option that is on.
-    """
-    if not hyperparameters.sb3_class:
-        raise InputError(f"{BACKENDS['sb3']} does not train {hyperparameters.algorithm}. Use --backend native.")
-    foreign = beyond_sb3(hyperparameters)
-    if foreign:
-        settings = ", ".join(f"{name}={getattr(hyperparameters, name)}" for name in foreign)
-        title = hyperparameters.title
-        raise InputError(f"Stable-Baselines3's {title} has no {settings}. Leave it out, or use --backend native.")
-    values = hyperparameters.to_mapping()
-    arguments = {info.name: values[info.name] for info in field_infos(type(hyperparameters)).values() if info.sb3}
-    for name in hyperparameters.wrapped:
-        del arguments[name]
-    arguments |= policy_arguments(encoder, arguments.pop("net_arch", None))
-    if "buffer_size" in arguments:
-        arguments["buffer_size"] = min(arguments["buffer_size"], n_timesteps)
-    return arguments
 
 
 def for_sb3(env: AnyEnv, encoder: Encoder, *, normalizing: bool = False) -> AnyEnv:
@@ -73,18 +38,6 @@ def for_sb3(env: AnyEnv, encoder: Encoder, *, normalizing: bool = False) -> AnyE
         env = TransformObservation(env, lambda number: np.array([number], dtype=np.int64), one)
     start = int(getattr(env.action_space, "start", 0))
     return TransformAction(env, lambda action: action + start, spaces.Discrete(env.action_space.n)) if start else env  # type: ignore[attr-defined]
-
-
-def policy_arguments(encoder: Encoder | None, net_arch: list[int] | None) -> dict[str, Any]:
-    """Return ``policy`` and ``policy_kwargs`` for these observations (None: a vector) and hidden layers."""
-    kwargs: dict[str, Any] = {} if net_arch is None else {"net_arch": net_arch}
-    if encoder is None or encoder.image is None:
-        return {"policy": "MlpPolicy", "policy_kwargs": kwargs}
-    if min(encoder.image[1:]) < NATURE_MIN_SIZE:
-        kwargs["features_extractor_class"] = SmallCNN
-    if encoder.scale != 255:
-        kwargs["normalize_images"] = False  # they are in [0, 1] already
-    return {"policy": "CnnPolicy", "policy_kwargs": kwargs}
 
 
 def what_is_normalized(hyperparameters: Hyperparameters, encoder: Encoder) -> tuple[bool, bool]:

@@ -15,10 +15,14 @@ from stable_baselines3.common.buffers import NStepReplayBuffer, ReplayBuffer
 from stable_baselines3.common.type_aliases import ReplayBufferSamples
 
 from tuner.hyperparameters import Hyperparameters
+from tuner.training.player import Act
 from tuner.training.sb3.inputs import observations, statistics
-from tuner.training.sb3.saved import SPACES, spaces_of
+from tuner.training.sb3.saved import spaces_of
 
 Array = NDArray[Any]
+
+#: What its algorithms call the loss that they minimise, or the first part of it that tells how learning goes.
+LOSSES = ("train/loss", "train/critic_loss", "train/value_loss")
 
 
 def model_class(hyperparameters: Hyperparameters) -> type[BaseAlgorithm]:
@@ -40,7 +44,8 @@ def after_training_calls(
 
     def watched(*arguments: Any, **named: Any) -> None:
         train(*arguments, **named)
-        loss = model.logger.name_to_value.get("train/loss")
+        told_of = model.logger.name_to_value
+        loss = next((told_of[name] for name in LOSSES if name in told_of), None)
         q_value = model.taken_q_value() if isinstance(model, WatchedDQN) else None
         told(model, None if loss is None else float(loss), q_value)
 
@@ -55,13 +60,22 @@ def epsilon_now(model: BaseAlgorithm) -> float | None:
     return float(schedule(1.0 - float(model.num_timesteps) / float(model._total_timesteps)))
 
 
-def greedy_actions(model: BaseAlgorithm, inputs: Array) -> Array:
-    """Return action indices ``[...]`` for network inputs ``[..., input_size]``."""
-    normalizer, rows = model.get_vec_normalize_env(), inputs.reshape(-1, inputs.shape[-1])
-    if normalizer is not None:  # does not take them in: statistics are those of training
-        rows = np.asarray(normalizer.normalize_obs(rows))
-    best, _ = model.predict(observations(rows, model.observation_space), deterministic=True)
-    return best.reshape(inputs.shape[:-1])
+def greedy(model: BaseAlgorithm) -> Act:
+    """Return the model's greedy play from the first step of its episodes on.
+
+    That is a function from network inputs ``[..., input_size]`` to actions ``[..., *shape of one]``.
+    """
+    memory: Any = None  # of a policy that has one
+
+    def act(inputs: Array) -> Array:
+        nonlocal memory
+        normalizer, rows = model.get_vec_normalize_env(), inputs.reshape(-1, inputs.shape[-1])
+        if normalizer is not None:  # does not take them in: statistics are those of training
+            rows = np.asarray(normalizer.normalize_obs(rows))
+        best, memory = model.predict(observations(rows, model.observation_space), memory, deterministic=True)
+        return best.reshape(*inputs.shape[:-1], *best.shape[1:])
+
+    return act
 
 
 def weights_of(model: BaseAlgorithm) -> Mapping[str, Array]:
@@ -69,7 +83,7 @@ def weights_of(model: BaseAlgorithm) -> Mapping[str, Array]:
     network: Any = model.q_net if isinstance(model, DQN) else model.policy
     arrays = {name: value.cpu().numpy() for name, value in network.state_dict().items()}
     if not isinstance(model, DQN):
-        arrays[SPACES] = spaces_of(model.observation_space, model.action_space)
+        arrays |= spaces_of(model.observation_space, model.action_space)
     return arrays | statistics(model.get_vec_normalize_env())
 
 

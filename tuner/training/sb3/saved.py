@@ -15,15 +15,21 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 
 from tuner.core.normalization import normalized
+from tuner.envs.actions import Actions
 from tuner.envs.image_encoder import ImageEncoder
 from tuner.hyperparameters import Hyperparameters
+from tuner.training.player import Act
 from tuner.training.saved.network_policy import STATISTICS, statistics_of
-from tuner.training.sb3.inputs import policy_arguments
+from tuner.training.sb3.arguments import policy_arguments
 
 Array = NDArray[Any]
 
-#: Name of the array that holds the shape of an observation, channels first, and the number of actions.
-SPACES = "spaces"
+#: Names of the array that holds the shape of an observation, channels first, and the number of actions, and of those
+#: that hold the bounds of continuous ones.
+SPACES, LOW, HIGH = "spaces", "actions.low", "actions.high"
+
+#: Arrays of a file that are not the network's.
+NOT_WEIGHTS = (SPACES, LOW, HIGH)
 
 
 @dataclass(frozen=True)
@@ -33,7 +39,7 @@ class SB3Policy:
     Attributes:
         network: The policy, on observations that are network input already.
         shape: (input size,), or (channels, height, width).
-        n_actions: Number of actions.
+        n_actions: Number of actions, or of numbers in a continuous one.
         statistics: (mean, variance), ``[input_size]`` each, that inputs are normalised by; None where they are not.
     """
 
@@ -48,17 +54,32 @@ class SB3Policy:
         return int(np.prod(self.shape))
 
     def act(self, inputs: Array) -> Array:
-        """Return greedy action indices ``[...]`` (from 0) for network inputs ``[..., input_size]``."""
-        rows = inputs if self.statistics is None else normalized(inputs, *self.statistics)
-        best, _ = self.network.predict(np.asarray(rows, np.float32).reshape(-1, *self.shape), deterministic=True)
-        return best.reshape(inputs.shape[:-1])
+        """Return greedy actions for network inputs ``[..., input_size]``: indices ``[...]``, or ``[..., *shape]``.
+
+        At the first step of episodes, where the policy remembers.
+        """
+        return self.begin()(inputs)
+
+    def begin(self) -> Act:
+        """Return greedy play from the first step of episodes on."""
+        memory: Any = None  # of a policy that has one
+
+        def act(inputs: Array) -> Array:
+            nonlocal memory
+            rows = inputs if self.statistics is None else normalized(inputs, *self.statistics)
+            seen = np.asarray(rows, np.float32).reshape(-1, *self.shape)
+            best, memory = self.network.predict(seen, memory, deterministic=True)
+            return best.reshape(*inputs.shape[:-1], *best.shape[1:])
+
+        return act
 
 
-def spaces_of(observation: spaces.Space[Any], action: spaces.Space[Any]) -> Array:
+def spaces_of(observation: spaces.Space[Any], action: spaces.Space[Any]) -> dict[str, Array]:
     """Return what :func:`sb3_policy` has to know of the spaces that a policy was trained on."""
-    assert isinstance(action, spaces.Discrete)
+    assert isinstance(action, spaces.Discrete | spaces.Box)
     shape = (int(observation.n),) if isinstance(observation, spaces.Discrete) else observation.shape
-    return np.array([*(shape or ()), int(action.n)], np.float32)
+    found = {SPACES: np.array([*(shape or ()), Actions(action).n], np.float32)}
+    return found | ({LOW: action.low, HIGH: action.high} if isinstance(action, spaces.Box) else {})
 
 
 def sb3_policy(arrays: Mapping[str, Array], hyperparameters: Hyperparameters) -> SB3Policy:
@@ -74,9 +95,15 @@ def sb3_policy(arrays: Mapping[str, Array], hyperparameters: Hyperparameters) ->
     space = spaces.Box(0 if image else -np.inf, 1 if image else np.inf, tuple(shape), np.float32)
     module, _, name = hyperparameters.sb3_class.rpartition(".")
     trainer: type[BaseAlgorithm] = getattr(importlib.import_module(module), name)
-    arguments = policy_arguments(encoder, hyperparameters.to_mapping().get("net_arch"))
+    arguments = policy_arguments(hyperparameters, encoder)
     kind = trainer.policy_aliases[arguments["policy"]]
-    network: Any = kind(space, spaces.Discrete(n_actions), lambda _: 0.0, **arguments["policy_kwargs"])
-    own = {n: torch.as_tensor(a) for n, a in arrays.items() if n != SPACES and not n.startswith(STATISTICS)}
+    actions: spaces.Space[Any] = spaces.Discrete(n_actions)
+    if LOW in arrays:
+        actions = spaces.Box(arrays[LOW].astype(np.float32), arrays[HIGH].astype(np.float32), dtype=np.float32)
+    kwargs = arguments["policy_kwargs"]
+    if getattr(hyperparameters, "use_sde", False):
+        kwargs["use_sde"] = True
+    network: Any = kind(space, actions, lambda _: 0.0, **kwargs)
+    own = {n: torch.as_tensor(a) for n, a in arrays.items() if n not in NOT_WEIGHTS and not n.startswith(STATISTICS)}
     network.load_state_dict(own)
     return SB3Policy(network, tuple(shape), n_actions, statistics_of(arrays))

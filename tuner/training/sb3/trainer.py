@@ -11,6 +11,7 @@ import contextlib
 import functools
 import math
 import time
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +20,7 @@ import numpy as np
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv
 
@@ -27,12 +29,13 @@ from tuner.contract.outcome import EvalPoint, Outcome, OutcomeKind, described
 from tuner.contract.roles import Dispatcher, EndObserver, RunObserver, close_observer
 from tuner.contract.spec import RunSpec
 from tuner.envs.encoders import encoder_for
-from tuner.envs.make import make
+from tuner.envs.make import AnyEnv, make
 from tuner.errors import DivergedError
 from tuner.training.evaluation import Evaluator
+from tuner.training.sb3.arguments import constructor_arguments, noise_arguments
 from tuner.training.sb3.global_streams import global_streams_kept
-from tuner.training.sb3.inputs import constructor_arguments, for_sb3, normalized, what_is_normalized
-from tuner.training.sb3.models import after_training_calls, epsilon_now, greedy_actions, model_class, weights_of
+from tuner.training.sb3.inputs import for_sb3, normalized, what_is_normalized
+from tuner.training.sb3.models import after_training_calls, epsilon_now, greedy, model_class, weights_of
 
 
 class SB3Trainer:
@@ -65,6 +68,8 @@ class SB3Trainer:
                 if run.seam_error is not None:  # the dispatcher broke, not the run
                     raise run.seam_error from None
                 kind, (reason, detail) = "failed", described(error)
+                if run.has_diverged():  # a distribution refuses weights that are no numbers
+                    kind, reason, detail = "diverged", f"weights are not finite at step {run.step}", ""
             if self._observer is not None and run.model is not None:
                 self._observer.on_end(spec.run_id, weights_of(run.model))
         return Outcome(spec.run_id, kind, run.step, run.elapsed_s, reason, detail)
@@ -86,19 +91,33 @@ def build_model(
         seeded: Whether it seeds the process, the environment and its spaces. What only holds weights must not: spaces
             may be an attribute of the environment's class, shared with one that is training.
     """
-    env = make(spec.env, training=True)
-    resources.callback(env.close)
-    encoder = encoder_for(env.observation_space, spec.rules.picture_scale)
+    envs: list[AnyEnv] = []
+    for _ in range(getattr(spec.hyperparameters, "n_envs", 1)):
+        envs.append(make(spec.env, training=True))
+        resources.callback(envs[-1].close)
+    encoder = encoder_for(envs[0].observation_space, spec.rules.picture_scale)
     arguments = constructor_arguments(spec.hyperparameters, spec.n_timesteps, encoder)
-    seen = for_sb3(env, encoder, normalizing=any(what_is_normalized(spec.hyperparameters, encoder)))
-    vectorized = normalized(DummyVecEnv([lambda: Monitor(seen)]), spec.hyperparameters, encoder)
+    normalizing = any(what_is_normalized(spec.hyperparameters, encoder))
+    seen = [Monitor(for_sb3(env, encoder, normalizing=normalizing)) for env in envs]
+    arguments |= noise_arguments(spec.hyperparameters, seen[0].action_space)
+    # A list of functions, each of which returns its own: a DummyVecEnv refuses one environment twice.
+    vectorized = normalized(
+        DummyVecEnv([functools.partial(_itself, one) for one in seen]), spec.hyperparameters, encoder
+    )
     kind = kind or model_class(spec.hyperparameters)
-    model = kind(env=vectorized, seed=spec.seed if seeded else None, device=spec.device, **arguments)
+    with warnings.catch_warnings():
+        # A rollout that minibatches do not divide, and networks that a CPU trains faster: the search's to find out.
+        warnings.filterwarnings("ignore", category=UserWarning, module="stable_baselines3")
+        model = kind(env=vectorized, seed=spec.seed if seeded else None, device=spec.device, **arguments)
     if not seeded:
         return model
     # After the constructor, which seeds the environment with the model's seed.
     vectorized.seed(int(seeding.stream(spec.seed, "environment").integers(2**31)))
     return model
+
+
+def _itself(env: Monitor[Any, Any]) -> Monitor[Any, Any]:
+    return env
 
 
 @dataclass
@@ -133,36 +152,46 @@ class _Run:
         self.model = model
         self._evaluator = Evaluator(self.spec.env, self.spec.evaluation, self.spec.rules.picture_scale)
         resources.callback(self._evaluator.close)
+        model.set_logger(Logger(None, []))  # its own would leave an empty folder behind
         after_training_calls(model, self._trained)
         with np.errstate(all="ignore"):  # divergence is an outcome, found by looking at the numbers
             model.learn(total_timesteps=self.spec.n_timesteps, callback=_EveryStep(self._stepped))
 
     def _stepped(self, model: BaseAlgorithm, local: Mapping[str, Any]) -> bool:
-        """Look at the step just taken (before it is stored); return whether to go on."""
-        self.step = model.num_timesteps
-        done, info = bool(local["dones"][0]), local["infos"][0]
-        following = info["terminal_observation"] if done else local["new_obs"]
-        if not math.isfinite(local["rewards"][0]):
-            raise DivergedError(f"reward is not finite at step {self.step}")
-        if not np.isfinite(following).all():
-            raise DivergedError(f"observation is not finite at step {self.step}")
-        if done:
-            episode = info["episode"]
-            self._train_returns.append(float(episode["r"]))
-            if self._close_observer is not None:
-                self._close_observer.on_episode(self.spec.run_id, self.step, float(episode["r"]), int(episode["l"]))
-        return self.step != self.spec.grid[self._points] or self._at_grid(model)
+        """Look at the steps just taken (before they are stored), one of each environment; return whether to go on."""
+        self.step = min(model.num_timesteps, self.spec.n_timesteps)
+        for i, info in enumerate(local["infos"]):
+            done = bool(local["dones"][i])
+            following = info["terminal_observation"] if done else local["new_obs"][i]
+            if not math.isfinite(local["rewards"][i]):
+                raise DivergedError(f"reward is not finite at step {self.step}")
+            if not np.isfinite(following).all():
+                raise DivergedError(f"observation is not finite at step {self.step}")
+            if done:
+                episode = info["episode"]
+                self._train_returns.append(float(episode["r"]))
+                if self._close_observer is not None:
+                    self._close_observer.on_episode(self.spec.run_id, self.step, float(episode["r"]), int(episode["l"]))
+        while self.step >= self.spec.grid[self._points]:  # several environments may step over it
+            if not self._at_grid(model):
+                return False
+        return True
+
+    def has_diverged(self) -> bool:
+        """Return whether weights are no finite numbers."""
+        parameters = () if self.model is None else self.model.policy.parameters()
+        return not all(bool(torch.isfinite(parameter).all()) for parameter in parameters)
 
     def _at_grid(self, model: BaseAlgorithm) -> bool:
-        for parameter in model.policy.parameters():
-            if not torch.isfinite(parameter).all():
-                raise DivergedError(f"weights are not finite at step {self.step}")
+        self.step = self.spec.grid[self._points]
+        if self.has_diverged():
+            raise DivergedError(f"weights are not finite at step {self.step}")
         with global_streams_kept():  # neither evaluation nor whoever reads the report may move the run's streams
             assert self._evaluator is not None
             started = time.perf_counter()
             ((returns, lengths),) = self._evaluator.evaluate(
                 [self.spec.evaluation_seed_at(self.step)],
-                functools.partial(greedy_actions, model),
+                greedy(model),
                 self.spec.episodes_at(self.step),
             )
             if not np.isfinite(returns).all():
@@ -206,8 +235,9 @@ class _Run:
                 if not math.isfinite(value):
                     raise DivergedError(f"{name} is {value} at step {self.step}")
                 values.append(value)
-        if self._close_observer is not None and loss is not None and q_value is not None:
-            self._close_observer.on_update(self.spec.run_id, self.step, loss, q_value, epsilon_now(model) or 0.0)
+        if self._close_observer is not None and loss is not None:
+            known = [math.nan if value is None else value for value in (q_value, epsilon_now(model))]
+            self._close_observer.on_update(self.spec.run_id, self.step, loss, *known)
 
 
 class _EveryStep(BaseCallback):

@@ -43,7 +43,7 @@ from tuner.training.sb3.global_streams import global_streams_kept
 from tuner.training.sb3.inputs import SmallCNN
 from tuner.training.sb3.models import model_class
 from tuner.training.sb3.read_zip import ABOUT
-from tuner.training.sb3.saved import SPACES
+from tuner.training.sb3.saved import NOT_WEIGHTS
 from tuner.training.sb3.trainer import build_model
 
 Array = NDArray[Any]
@@ -182,7 +182,11 @@ def _told(spec: RunSpec) -> Mapping[str, Any]:
 
 def _fill(made: BaseAlgorithm, weights: Mapping[str, Array], training: _Training | None) -> None:
     """Give a fresh model its networks and its optimizer."""
-    own = {n: torch.as_tensor(a.copy()) for n, a in weights.items() if n != SPACES and not n.startswith(STATISTICS)}
+    own = {
+        n: torch.as_tensor(a.copy())
+        for n, a in weights.items()
+        if n not in NOT_WEIGHTS and not n.startswith(STATISTICS)
+    }
     if not isinstance(made, DQN):
         made.policy.load_state_dict(own)
         return
@@ -233,7 +237,11 @@ def _set_statistics(
 
 def _notes(made: BaseAlgorithm, *, whole: bool) -> list[str]:
     found = ["The replay memory is not in it: Stable-Baselines3 keeps that in a file of its own."]
-    if not whole:
+    if not hasattr(made, "replay_buffer"):
+        found = []
+    if not isinstance(made, DQN):
+        found.append("The optimizer, and what else is learned beside the networks, begins afresh.")
+    elif not whole:
         found.append(
             f"No {CHECKPOINT} of this model: the target network is the network, and the optimizer begins afresh."
         )
