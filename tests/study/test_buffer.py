@@ -1,8 +1,10 @@
 """The buffered storage: the rows that Optuna writes, in fewer transactions; a trial is finished whole or not at all."""
 
+import gc
 import sqlite3
 
 import optuna
+import psutil
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -93,6 +95,20 @@ def test_the_rows_are_those_that_optuna_writes(new_storage, writer):
     for mine, theirs in zip(backend.get_all_trials(study), plain.get_all_trials(plain_study), strict=True):
         for moment in ("datetime_start", "datetime_complete"):
             assert abs(getattr(mine, moment) - getattr(theirs, moment)).total_seconds() < 60
+
+
+@pytest.mark.parametrize("writer", [row_writer, ApiWriter])
+def test_a_study_that_is_let_go_of_lets_go_of_its_database(new_storage, writer):
+    def opened():
+        gc.collect()
+        return [file.path for file in psutil.Process().open_files() if file.path.startswith(str(path))]
+
+    path, backend, study = new_storage("s")
+    buffered = BufferedStorage(backend, study, exclusive=True, writer=writer(backend))
+    play(buffered, study, buffered.flush)
+    assert opened()
+    del backend, buffered
+    assert opened() == []
 
 
 @pytest.mark.parametrize("exclusive", [True, False])

@@ -9,7 +9,6 @@ different (:func:`row_writer` finds out beforehand) everything goes through the 
 from __future__ import annotations
 
 import contextlib
-import functools
 import importlib
 import json
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -104,6 +103,7 @@ class TableWriter:
             "system": models.TrialSystemAttributeModel.__table__,
         }
         self._value_to_stored = models.TrialValueModel.value_to_stored_repr
+        self._upserts: dict[str, Any] = {}
         self._report_to_stored = models.TrialIntermediateValueModel.intermediate_value_to_stored_repr
 
     def create(self, study_id: int) -> FrozenTrial:
@@ -207,8 +207,14 @@ class TableWriter:
             values = [{"trial_id": trial_id, key_column: key, **row} for key, row in rows.items()]
             connection.execute(self._upsert_into(table, key_column), values)
 
-    @functools.cache  # noqa: B019 (a writer lives as long as its study; making a statement takes longer than running it)
     def _upsert_into(self, table: Any, key_column: str) -> Any:
+        # Kept, as making one takes longer than running it; by the writer, as a cache of the function's would keep each
+        # writer for good, and with it the connections to its database.
+        if table.name not in self._upserts:
+            self._upserts[table.name] = self._new_upsert(table, key_column)
+        return self._upserts[table.name]
+
+    def _new_upsert(self, table: Any, key_column: str) -> Any:
         keys = ["trial_id", key_column]
         statement = self._insert(table)
         others = [c.name for c in table.columns if not c.primary_key and c.name not in keys]
