@@ -69,7 +69,7 @@ def video() -> None:
 
 def paper() -> None:
     """Print a study."""
-    study("printed")
+    study("printed", "--confirm 1 --confirm-seeds 3 --confirm-budget 9")
     tune("paper printed -o paper")
     assert glob.glob("paper/**/*.pdf", recursive=True)
 
