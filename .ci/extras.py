@@ -126,6 +126,11 @@ def hub() -> None:
         assert ("dqn-CartPole-v1.zip", "lfsFile") in server.commits[0], server.commits
 
 
+def contrib() -> None:
+    """Train an algorithm of sb3-contrib's."""
+    tune(f"train --env CartPole-v1 --algo qrdqn {SMALL} -o quantiles")
+
+
 def docs() -> None:
     """Build the site."""
     out = Path("site").absolute()
@@ -162,6 +167,7 @@ USES: dict[str, tuple[tuple[str, ...], Callable[[], None]]] = {
     "postgres": (("psycopg",), postgres),
     "tensorboard": (("tensorboard",), tensorboard),
     "hub": (("huggingface_hub",), hub),
+    "contrib": (("sb3_contrib",), contrib),
     "docs": (("mkdocs", "material", "mkdocstrings"), docs),
     "test": (("pytest", "hypothesis", "xdist", "mypy", "hatchling"), test),
     "all": ((), lambda: None),  # the others together

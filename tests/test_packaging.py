@@ -1,5 +1,6 @@
 """What is built is what is needed, and it works away from the checkout."""
 
+import runpy
 import subprocess
 import sys
 import zipfile
@@ -84,6 +85,7 @@ def test_every_extra_is_known_to_the_doctor_and_part_of_all():
     assert EXTRAS.keys() == for_users
     (everything,) = extras["all"]
     assert set(everything.removeprefix("tune-dqn[").removesuffix("]").split(",")) == for_users
+    assert runpy.run_path(str(ROOT / ".ci" / "extras.py"))["USES"].keys() == extras.keys(), "what .ci/package uses"
 
 
 def test_the_workflow_example_runs_what_continuous_integration_runs():
