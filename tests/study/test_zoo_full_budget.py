@@ -38,7 +38,7 @@ CartPole-v1:
 
 SMALL = {
     "env": "CartPole-v1", "steps": 300, "evaluations": 3, "eval_episodes": 2, "pruner": "none", "startup_trials": 3,
-    "study": "s", "prior": "none", "trials": 30,
+    "study": "s", "prior": "none", "trials": 30, "confirm_budget": 1.5,
 }  # fmt: skip
 
 
@@ -84,6 +84,10 @@ def confirm(executor=None, **settings):
     return tuner.api.confirm("s", settings=settings, executor=executor or FakeExecutor(lanes=4)).data
 
 
+def runs(found):
+    return {(c.key, r.phase, r.replicate): (r.outcome, r.curve) for c in found.contestants for r in c.runs}
+
+
 def by_role(data):
     return {c.role: c for c in data.confirmation.contestants}
 
@@ -96,7 +100,7 @@ def test_rl_zoos_runs_have_their_own_grid_and_the_others_keep_the_searchs(full, 
     rest = [r for c in confirmation.contestants if c.role != "zoo" for r in c.runs]
     assert {tuple(p.step for p in r.curve) for r in rest} == {(100, 200, 300)}
     assert all(r.steps == 900 for r in zoo.runs)
-    assert confirmation.steps_spent <= confirmation.searched_steps
+    assert confirmation.steps_spent <= 1.5 * confirmation.searched_steps
     assert {spec.n_timesteps for spec in worlds[2]} == {300, 900}
 
 
@@ -104,14 +108,14 @@ def test_the_flag_is_free_keeps_every_other_run_and_leaves_fewer_seeds_in_the_sa
     def seeds(data):
         return len(by_role(data)["zoo"].phase("verdict"))
 
-    short = confirm()
+    short = confirm(confirm=1)  # without a selection, on which a dearer verdict leaves less
     again = FakeExecutor(lanes=4)
-    longer = confirm(again, zoo_full_budget=True)
+    longer = confirm(again, confirm=1, zoo_full_budget=True)
     assert by_role(short)["zoo"].key != by_role(longer)["zoo"].key
     assert {spec.n_timesteps for spec in again.taken} == {900}
     assert 3 <= seeds(longer) < seeds(short)
     back = FakeExecutor(lanes=4)
-    assert confirm(back).confirmation == short.confirmation
+    assert confirm(back, confirm=1).confirmation == short.confirmation
     assert back.taken == []
 
 
@@ -120,9 +124,6 @@ def test_an_interrupted_stage_with_two_budgets_goes_on_as_if_it_had_not_been(ful
     halted = load("s").confirmation
     assert not halted.complete
     again = confirm(zoo_full_budget=True).confirmation
-
-    def runs(found):
-        return {(c.key, r.phase, r.replicate): (r.outcome, r.curve) for c in found.contestants for r in c.runs}
 
     assert runs(again) == runs(full.confirmation) and again.winner_key == full.confirmation.winner_key
 
@@ -154,7 +155,7 @@ def test_until_it_is_sure_a_longer_run_counts_as_its_share():
     results: dict[Job, float] = {}
     until = Until(0.95, seeds=40, runs=40)
     while wanted := judge(["w", "zoo"], None, results, until, {"zoo": 3.0}).wanted:
-        results |= {job: float(job.replicate % 7) * (1 if job.key == "w" else -1) for job in wanted}
+        results |= {job: float(job.replicate % 7) for job in wanted}
     assert sum(3 if job.key == "zoo" else 1 for job in results) == 40
 
 
