@@ -1,15 +1,18 @@
-"""How often a confidence sequence is wrong at any look, and after how many runs it is sure.
+"""How often what looks after every run is wrong at any look, and after how many runs it is sure.
 
-    python benchmarks/sequence_coverage.py [--repeats 20000] [--looks 50]
+    python benchmarks/sequence_coverage.py [--repeats 20000] [--looks 50] [--plans 10 20 50]
 
 A study looks after every run, `--looks` times; a sequence errs where the true mean lies outside at any of these looks
 (level 0.95: it may in 5 % of the studies). Single scores: bounded ones by `betting_capital`, among them some that pile
 up at a ceiling as DQN's returns do; normal ones of several units by `normal_capital`. Differences of two settings on
-the same seeds: likewise. Then what neither promises: the normal sequence on bounded scores that are far from normal,
-and the t interval looked at after every run from the third on.
+the same seeds: likewise. The rank test that `--until` goes by errs where it names a winner of two settings that are
+alike at any look of a plan of so many runs. Then what neither promises: the normal sequence on bounded scores that are
+far from normal, ranks where means are equal and the scores' distributions are not, and the t interval looked at after
+every run from the third on.
 
-Runs needed: medians over studies of the first look at which zero is excluded, beside the fixed number of pairs at which
-a two-sided paired t test has a power of 80 %; at level 0.95, and at 1 - 0.05/3 as for three baselines.
+Runs needed: medians over studies of the first look that is sure, beside the fixed number of pairs at which a two-sided
+paired t test has a power of 80 %; at level 0.95, and at 1 - 0.05/3 as for three baselines. Then the rank test of a plan
+beside a single look at its end, both at level 0.95: how often they tell, and how often they say the same.
 """
 
 from __future__ import annotations
@@ -20,10 +23,11 @@ import time
 from collections.abc import Callable
 
 import numpy as np
-from scipy.stats import nct, t
+from scipy.stats import nct, norm, t
 
 from tuner import seeding
 from tuner.core.confidence_sequence import betting_capital, normal_capital
+from tuner.core.sequential_ranks import corridor, height, normal_score
 from tuner.core.statistics import share_interval
 
 FLOOR, CEILING = 0.0, 500.0
@@ -79,7 +83,26 @@ def peeking_t(x: np.ndarray, mean: float) -> np.ndarray:
     return outside[:, 2:].any(axis=-1)
 
 
-def validity(repeats: int, looks: int) -> None:
+def rank_scores(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return the rank test's normal score after each run, in units of the corridor, [studies, looks]."""
+    studies, looks = x.shape
+    won, found = np.zeros(studies, dtype=np.int64), np.zeros((studies, looks))  # twice the pairs won
+    for n in range(1, looks + 1):
+        new, other, before, theirs = x[:, n - 1 : n], y[:, n - 1 : n], x[:, : n - 1], y[:, : n - 1]
+        for left, right in ((new, theirs), (before, other), (new, other)):
+            won += (2 * (left > right) + (left == right)).sum(axis=1)
+        if math.isfinite(high := corridor(n, looks)):
+            scores = np.array([normal_score(twice / (2 * n * n), n) for twice in range(2 * n * n + 1)])
+            found[:, n - 1] = scores[won] / high
+    return found
+
+
+def ranks_err(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return for each study whether the rank test names a winner at any look, [studies]."""
+    return (np.abs(rank_scores(x, y)) >= height(1 - LEVEL, x.shape[-1])).any(axis=-1)
+
+
+def validity(repeats: int, looks: int, plans: list[int]) -> None:
     shape = (repeats, looks)
     print("| scores | sequence | wrong at any look |\n|---|---|---|")
     for name, sample in BOUNDED.items():
@@ -94,6 +117,12 @@ def validity(repeats: int, looks: int) -> None:
         y = seeding.stream(4, name).normal(mean, deviation, shape)
         row(f"normal, {name}", "normal", errs(normal_capital(x, mean)))
         row(f"normal, {name}, difference of two alike", "normal", errs(normal_capital(x - y)))
+    for plan in plans:
+        for name, sample in BOUNDED.items():
+            x, y = (sample(seeding.stream(source, f"{name} {plan}"), (repeats, plan)) for source in (1, 2))
+            row(f"{name}, two alike", f"ranks, {plan} runs planned", ranks_err(x, y))
+        x, y = (seeding.stream(source, f"ranks {plan}").normal(size=(repeats, plan)) for source in (3, 4))
+        row("normal, two alike", f"ranks, {plan} runs planned", ranks_err(x, y))
     print("\nWhat is not promised:\n\n| scores | interval | wrong at any look |\n|---|---|---|")
     for name, sample in BOUNDED.items():
         truth = float(sample(seeding.stream(0, f"truth {name}"), (8_000_000,)).mean())
@@ -104,6 +133,10 @@ def validity(repeats: int, looks: int) -> None:
     x = mixture(0.85)(seeding.stream(1, "85 % solve"), shape)
     row("85 % solve less a steady one of the same mean, from the fifth look on", "normal",
         errs(normal_capital(x, steady)[:, 4:]))  # fmt: skip
+    for plan in plans:
+        x = mixture(0.85)(seeding.stream(1, f"85 % solve {plan}"), (repeats, plan))
+        row("85 % solve beside a steady one of the same mean", f"ranks, {plan} runs planned",
+            ranks_err(x, np.full_like(x, steady)))  # fmt: skip
     x = seeding.stream(3, "peeking").normal(0, 1, shape)
     row("normal", "t interval, looked at every time", peeking_t(x, 0.0))
 
@@ -129,14 +162,49 @@ def runs_needed(repeats: int) -> None:
         print(f"| {effect:g} | {fixed} | {first:g} | {first / fixed:.2f} | {corrected:g} |", flush=True)
 
 
+def ranks_needed(repeats: int, plans: list[int]) -> None:
+    names = " | ".join(f"ranks, {plan} planned" for plan in plans)
+    print(f"\n| true difference, in deviations | t test of 80 % power | {names} |\n|---:|---:|{'---:|' * len(plans)}")
+    for effect in (0.5, 1.0, 1.5, 2.0, 5.0):
+        medians = []
+        for plan in plans:
+            x, y = (seeding.stream(source, f"{effect} {plan}").normal(size=(repeats, plan)) for source in (5, 6))
+            sure = np.abs(rank_scores(x + effect * math.sqrt(2), y)) >= height(1 - LEVEL, plan)
+            first = np.where(sure.any(axis=-1), sure.argmax(axis=-1) + 1.0, np.inf)
+            medians.append(f"{np.median(first):g}" if np.isfinite(np.median(first)) else "not in most studies")
+        print(f"| {effect:g} | {runs_of_t_test(effect)} | {' | '.join(medians)} |", flush=True)
+
+
+def beside_one_look(repeats: int, plan: int) -> None:
+    pairs: dict[str, tuple[Sampler, Sampler]] = {"half solve, two alike": (mixture(0.5), mixture(0.5))}
+    for more, fewer in ((0.7, 0.5), (0.8, 0.4), (0.9, 0.3)):
+        pairs[f"{more:.0%} and {fewer:.0%} solve"] = mixture(more), mixture(fewer)
+    for effect in (0.4, 0.9, 1.3):
+        pairs[f"normal, {effect:g} deviations apart"] = (
+            lambda rng, shape, effect=effect: rng.normal(effect, 1, shape),
+            lambda rng, shape: rng.normal(0, 1, shape),
+        )
+    print(f"\n| {plan} runs planned | one look tells | ranks tell | the same | mean runs |\n|---|---:|---:|---:|---:|")
+    for name, (better, worse) in pairs.items():
+        x, y = (f(seeding.stream(i, f"{name} {plan}"), (repeats, plan)) for i, f in ((7, better), (8, worse)))
+        scores = rank_scores(x, y)
+        sure = np.abs(scores) >= height(1 - LEVEL, plan)
+        once, ever = np.abs(scores[:, -1]) >= norm.isf((1 - LEVEL) / 2), sure.any(axis=-1)
+        runs = np.where(ever, sure.argmax(axis=-1) + 1, plan)
+        print(f"| {name} | {once.mean():.1%} | {ever.mean():.1%} | {(once == ever).mean():.1%} | {runs.mean():.1f} |")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=20_000)
     parser.add_argument("--looks", type=int, default=50)
+    parser.add_argument("--plans", type=int, nargs="+", default=[10, 20, 50], help="runs planned, of the rank test")
     options = parser.parse_args()
     started = time.process_time()
-    validity(options.repeats, options.looks)
+    validity(options.repeats, options.looks, options.plans)
     runs_needed(options.repeats)
+    ranks_needed(options.repeats, options.plans)
+    beside_one_look(options.repeats, 20)
     print(f"\n({options.repeats} studies, {time.process_time() - started:.0f} s of processor time)")
 
 

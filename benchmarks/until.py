@@ -8,8 +8,9 @@ seeds. What `--until` ends with is replayed from these runs: its seeds are the f
 search is confirmed with `--until` in truth, on a copy of its database, and has to come out as replayed. The favourite
 alone is confirmed (`--confirm 1`), so that choosing among finalists, which is the same either way, costs nothing here.
 
-Printed for each study are the training steps of both verdicts and their conclusions. By a fixed number of seeds a
-conclusion is a rank test's with its interval, by `--until` a confidence sequence's, so the two may differ. What has
+Printed for each study are the training steps of both verdicts and their conclusions. Both are a rank test's: by a
+fixed number of seeds of one look and each comparison by itself, by `--until` of all looks and comparisons together, so
+the two may differ. What has
 been trained is kept in FOLDER, and the same command carries on. Nothing here depends on the clock.
 """
 

@@ -114,9 +114,9 @@ class Runs:
 
     def _spec(self, setting: Contestant, job: Job, number: int, late_episodes: int | None) -> RunSpec:
         spec = dataclasses.replace(spec_of(self._plan, setting, job), run_id=RunId(number))
-        evaluation = spec.evaluation
-        if late_episodes is not None:
-            evaluation = dataclasses.replace(evaluation, late_episodes=late_episodes)
+        late = late_episodes or spec.evaluation.late_episodes
+        # No score looks at the evaluations before the last third, and no training feels them.
+        evaluation = dataclasses.replace(spec.evaluation, episodes=1, late_episodes=late)
         return dataclasses.replace(spec, evaluation=evaluation)
 
 

@@ -17,7 +17,6 @@ from tuner.core.confidence_sequence import (
     betting_interval,
     normal_capital,
     normal_sequence,
-    runs_needed,
 )
 
 SAMPLE = [0.3, 1.9, 0.8, 1.1, -0.4, 2.2, 0.9, 1.4]
@@ -63,19 +62,6 @@ def test_scores_that_all_equal_exclude_every_other_mean_once_there_are_enough_an
     low, high = normal_sequence([3.0] * 6, 0.95)
     assert (low[0], low[-1], high[-1]) == (-math.inf, 3.0, 3.0)
     assert not normal_capital([3.0] * 50, 3.0).any()
-
-
-@pytest.mark.parametrize(("mean", "deviation", "level"), [(1.0, 1.0, 0.95), (40.0, 100.0, 0.9833), (-5.0, 1.0, 0.95)])
-def test_the_runs_that_are_needed_are_where_the_sequence_of_such_a_sample_first_excludes_zero(mean, deviation, level):
-    def excluded(n):
-        x = np.random.default_rng(n).normal(size=n)
-        x = (x - x.mean()) / x.std(ddof=1) * deviation + mean
-        low, high = normal_sequence(x, level)
-        return not low[-1] <= 0 <= high[-1]
-
-    found = runs_needed(mean, deviation, level)
-    assert excluded(found) and not excluded(found - 1)
-    assert runs_needed(0.0, deviation, level, most=500) is None
 
 
 def naive_capital(scores, mean, low, high, level):

@@ -5,7 +5,6 @@ import dataclasses
 import factory
 import pytest
 
-from tuner.core.confidence_sequence import runs_needed
 from tuner.report.numbers.evidence import evidence
 from tuner.report.numbers.more_seeds import more_seeds, paired_scores
 from tuner.report.pages.dashboard import dashboard_note
@@ -13,7 +12,11 @@ from tuner.report.tables.evidence import evidence_view
 from tuner.report.words.evidence import verdict
 from tuner.report.words.in_short import in_short
 from tuner.report.words.more_seeds import more_seeds_lines
-from tuner.result.sequential import Until, standing
+from tuner.result.sequential import Until, standing, told
+
+
+def zoo_key(data):
+    return next(b.key for b in data.confirmation.baselines if b.role == "zoo")
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +27,10 @@ def data():
 def until(data, bounds=None):
     found = data.confirmation
     ours = found.scores(found.winner, "verdict")
-    standings = {b.key: standing(ours, found.scores(b, "verdict"), 1 - 0.05 / 3, bounds) for b in found.baselines}
+    standings = {
+        b.key: standing(ours, found.scores(b, "verdict"), 1 - 0.05 / 3, bounds, (10,)) for b in found.baselines
+    }
+    standings = told(standings, 3, 0.95, (10,))
     return dataclasses.replace(
         data, confirmation=dataclasses.replace(found, until=Until(0.95, 10, 40, bounds), standings=standings)
     )
@@ -45,7 +51,7 @@ def test_what_is_sure_and_what_it_rests_on_is_said_on_the_dashboard_too(data):
     assert "It is ahead of the algorithm's defaults" in note and "sure after 10 seeds" in note
     short = " ".join(in_short(until(data), evidence(until(data))))
     assert "Better than defaults (sure after 10 seeds)" in short and "cannot be told from RL Zoo." in short
-    assert "the means, for all comparisons together and at every look" in note
+    assert "for all comparisons together and at every look" in note
     assert "differences of two runs of a seed are normal" in note
 
 
@@ -55,7 +61,7 @@ def test_what_more_seeds_would_decide_is_the_first_look_at_which_such_a_sample_i
     assert rows["defaults"]["sure_after"] == 10
     zoo = rows["zoo"]
     assert zoo["sure_after"] is None
-    assert zoo["seeds_needed"] == runs_needed(zoo["mean"], zoo["deviation"], 1 - 0.05 / 3) > 10
+    assert zoo["seeds_needed"] == until(data).confirmation.standings[zoo_key(data)].seeds_needed((10,)) > 10
     lines = more_seeds_lines(found, "s")
     assert f"about {zoo['seeds_needed'] - 10:,} more of both would decide it" in " ".join(lines)
     assert f"tune confirm s --until 0.95 --confirm-seeds {zoo['seeds_needed']} --confirm-budget" in lines[-2]

@@ -11,15 +11,17 @@ from hypothesis import strategies as st
 from study_fakes import FakeExecutor, make_plan, search
 
 from tuner.core.confidence_sequence import betting_interval, normal_sequence
+from tuner.core.multiple_comparisons import holm
+from tuner.core.sequential_ranks import FIRST_LOOK, corridor, height, leaves, normal_score, probability
 from tuner.errors import InputError
 from tuner.plan.recipe import StudyRecipe
 from tuner.report.numbers.evidence import evidence
 from tuner.report.words.evidence import verdict as sentences
-from tuner.result.sequential import Until, standing, standing_text
+from tuner.result.sequential import SPENT, Until, planned, standing, standing_text, told
 from tuner.study.confirm.budget import Allocation
 from tuner.study.confirm.schedule import WORST, Job
 from tuner.study.confirm.stage import ConfirmStage
-from tuner.study.confirm.verdict import FIRST_LOOK, verdict
+from tuner.study.confirm.verdict import verdict
 from tuner.study.reading.study import load
 from tuner.study.search.progress import NoProgress
 
@@ -44,21 +46,63 @@ def noisy(means, spread=10.0):
 def test_a_baseline_that_is_decided_trains_no_more_and_its_runs_go_to_the_undecided():
     until = Until(0.95, 40, 30)
     results, state = play(noisy({"w": 500, "a": 9, "b": 499}), until)
-    assert state.seeds == {"w": 12, "a": FIRST_LOOK, "b": 12}  # 5 * 3 + 7 * 2 = 29 of 30 runs
+    assert state.seeds == {"w": 11, "a": 7, "b": 11}  # 7 * 3 + 4 * 2 = 29 of 30 runs
     assert state.standings["a"].result == "better"
-    assert standing_text("the defaults", state.standings["a"]) == "ahead of the defaults, sure after 5 seeds"
-    assert standing_text("RL Zoo", state.standings["b"]) == "not sure of RL Zoo after 12 seeds"
-    assert {job.replicate for job in results if job.key == "a"} == set(range(FIRST_LOOK))
+    assert standing_text("the defaults", state.standings["a"]) == "ahead of the defaults, sure after 7 seeds"
+    assert standing_text("RL Zoo", state.standings["b"]) == "not sure of RL Zoo after 11 seeds"
+    assert {job.replicate for job in results if job.key == "a"} == set(range(7))
 
 
 def test_a_verdict_ends_with_the_look_at_which_the_last_comparison_is_sure():
-    results, state = play(noisy({"w": 500, "a": 478, "b": 9}), Until(0.95, 100, 300))
+    results, state = play(noisy({"w": 500, "a": 485, "b": 9}), Until(0.95, 100, 300))
     n = state.seeds["w"]
-    assert FIRST_LOOK < n < 100
+    assert FIRST_LOOK < state.seeds["b"] < n < 100
     ours, theirs = ([results[Job(key, "verdict", r)] for r in range(n)] for key in "wa")
+    scores = [
+        normal_score(probability(ours[:k], theirs[:k]), k) / corridor(k, 100) for k in range(state.seeds["b"], n + 1)
+    ]
+    limit = height(SPENT * 0.05, 100)  # all of the chance of error: b is told
+    assert max(scores[:-1]) < limit <= scores[-1]
     low, _ = normal_sequence([a - b for a, b in zip(ours, theirs, strict=True)], 1 - 0.05 / 2)
-    assert (low[FIRST_LOOK - 1 : -1] <= 0).all() and low[-1] > 0
     assert state.standings["a"].low == pytest.approx(low[-1])
+
+
+@given(st.lists(st.lists(st.integers(0, 9), min_size=12, max_size=12), min_size=1, max_size=4), st.floats(0.6, 0.99))
+def test_what_is_told_is_what_holms_correction_rejects(others, level):
+    ours = [4, 9, 5, 8, 7, 6, 9, 5, 8, 7, 9, 6]
+    standings = {f"{i}": standing(ours, theirs, level, plans=(12,)) for i, theirs in enumerate(others)}
+    p_values = [leaves(abs(s.heights[0]), 12) / SPENT for s in standings.values()]
+    found = told(standings, len(others), level, (12,))
+    for each, p in zip(found.values(), holm([min(p, 1.0) for p in p_values]), strict=True):
+        if abs(p - (1 - level)) > 1e-5:
+            assert each.decided == (p < 1 - level)
+        assert each.result in (("better" if each.heights[0] > 0 else "worse"), "undecided", "tie")
+
+
+def test_seeds_that_are_planned_once_results_are_seen_spend_a_tenth_of_what_is_left():
+    assert planned((), 10) == (10,)
+    assert planned((10,), 8) == planned((10,), 10) == (10,)
+    assert planned((10,), 40) == (10, 40)
+    ours, theirs = [*range(10), *[50] * 30], [*range(10), *[0] * 30]
+    found = standing(ours, theirs, 0.95, plans=(10, 40))
+    assert found.heights[0] == 0 and found.heights[1] > height(0.1 * SPENT * 0.05, 40)
+    assert told({"a": found}, 1, 0.95, (10, 40))["a"].result == "better"
+    assert (
+        told(
+            {"a": dataclasses.replace(found, heights=(0.0, height(0.1 * SPENT * 0.05, 40) - 1e-3))}, 1, 0.95, (10, 40)
+        )["a"].result
+        == "undecided"
+    )
+
+
+def test_the_seeds_that_are_needed_decide_it_where_the_share_of_won_pairs_stays():
+    found = standing([2.0, 2.0, 2.0, 2.0, 0.0] * 2, [1.0] * 10, 0.95, plans=(20,))
+    needed = found.seeds_needed((20,))
+    limit = height(SPENT * 0.05, 20)
+    assert normal_score(0.8, needed) >= limit * corridor(needed, 20)
+    assert needed == 11 or normal_score(0.8, needed - 1) < limit * corridor(needed - 1, 20)
+    assert found.seeds_needed((10,)) > 10
+    assert standing([1.0, 2.0], [2.0, 1.0], 0.95).seeds_needed((2,)) is None
 
 
 @settings(max_examples=30)
@@ -175,6 +219,26 @@ def test_an_interrupted_verdict_goes_on_to_the_same_seeds_and_is_told_while_it_r
     }  # fmt: skip
     text = " ".join(sentences(numbers))
     assert "sure after" in text and "at every look" in text and "95 % interval" not in text
+
+
+def test_more_seeds_than_were_planned_are_a_plan_of_their_own_and_fewer_are_not(plan):
+    stage = stage_of(plan)
+    first = stage.allocation.verdict_seeds  # what the budget pays for
+    assert stage.until.plans == (first, 10) and first < 10
+    train(stage)
+    assert load(plan.name, plan.storage).confirmation.until.plans == (first, 10)
+    assert stage_of(plan, confirm_seeds=8).until.plans == (first, 10)
+    more = stage_of(plan, confirm_seeds=25)
+    assert (more.until.seeds, more.until.plans) == (25, (first, 10, 25))
+    train(more)
+    assert load(plan.name, plan.storage).confirmation.until.plans == (first, 10, 25)
+
+
+def test_a_verdict_of_a_fixed_number_of_seeds_was_a_look_too(plan):
+    train(stage_of(plan, until=None))
+    seeds = load(plan.name, plan.storage).confirmation.seeds
+    assert stage_of(plan, confirm_seeds=seeds).until.plans == (seeds,)
+    assert stage_of(plan, confirm_seeds=25).until.plans == (seeds, 25)
 
 
 def test_a_fixed_number_of_seeds_is_what_it_was_without_until(plan):

@@ -91,24 +91,6 @@ def _reach(n: int, level: float) -> float:
     return math.sqrt((ratio - 1) / (1 - ratio * kept)) if ratio * kept < 1 else math.inf
 
 
-def runs_needed(mean: float, deviation: float, level: float, most: int = 10_000) -> int | None:
-    """Return after how many scores the normal sequence excludes zero, were mean and spread as given.
-
-    Args:
-        mean: Mean of the scores.
-        deviation: Their standard deviation (that of n - 1).
-        level: As for :func:`normal_sequence`.
-        most: Where to stop looking.
-
-    Returns:
-        The number; None where it is more than ``most``.
-    """
-    for n in range(2, most + 1):
-        if abs(mean) > deviation * math.sqrt((n - 1) / n) * _reach(n, level):
-            return n
-    return None
-
-
 def betting_capital(scores: ArrayLike, mean: ArrayLike, bounds: tuple[float, float], level: float) -> Floats:
     """Return the logarithm of the capital won against ``mean`` after each score of a bounded sample.
 

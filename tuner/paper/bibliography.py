@@ -112,6 +112,11 @@ ENTRIES: dict[str, tuple[str, dict[str, str]]] = {
         "title": "{Gymnasium}: A Standard Interface for Reinforcement Learning Environments", "year": "2024",
         "howpublished": "arXiv:2407.17032",
     }),
+    "obrien1979": ("article", {
+        "author": "O'Brien, Peter C. and Fleming, Thomas R.",
+        "title": "A Multiple Testing Procedure for Clinical Trials", "journal": "Biometrics",
+        "volume": "35", "number": "3", "pages": "549--556", "year": "1979", "doi": "10.2307/2530245",
+    }),
     "tune": ("misc", {
         "author": "{The tune-dqn authors}",
         "title": "{tune}: Hyperparameter optimization for Deep {Q}-learning", "year": "2026",

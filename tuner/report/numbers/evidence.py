@@ -114,10 +114,11 @@ def _comparisons(confirmation: Confirmation, objectives: Sequence[str]) -> list[
     if winner is None:
         return []
     found = []
+    plans = () if confirmation.until is None else confirmation.until.looks_of
     for baseline in confirmation.baselines:
         scores = {}
         sequence = confirmation.standings.get(baseline.key)
-        # What ended the verdict is sure by its own score alone.
+        # What ended the verdict is sure by that score alone.
         for objective in objectives if confirmation.until is None else (confirmation.objective,):
             ours = confirmation.scores(winner, "verdict", objective)
             theirs = confirmation.scores(baseline, "verdict", objective)
@@ -130,7 +131,7 @@ def _comparisons(confirmation: Confirmation, objectives: Sequence[str]) -> list[
                 }
         if scores:
             row = {"with": baseline.key, "role": baseline.role, "name": baseline.name, "scores": scores}
-            found.append({**row, "sequence": None if sequence is None else standing_numbers(sequence)})
+            found.append({**row, "sequence": None if sequence is None else standing_numbers(sequence, plans)})
     return found
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from tuner.report.numbers.sequential import standing_numbers
 from tuner.result.confirmation import Confirmation, Contestant
-from tuner.result.sequential import of_each, standing
+from tuner.result.sequential import of_each, standing, told
 from tuner.result.study import StudyData
 
 #: Level where none was asked for.
@@ -16,8 +16,8 @@ LEVEL = 0.95
 def more_seeds(data: StudyData, level: float | None = None) -> dict[str, Any] | None:
     """Return where the winner stands beside each baseline and what would decide it; None before there is a verdict.
 
-    Seeds are counted by sequences that hold at every look, for all comparisons together (``--until``): means and
-    standard deviations of the differences are taken to stay as they are.
+    Seeds are counted by what ``--until`` goes by, for all comparisons together and at every look: the shares of pairs
+    that the winner wins are taken to stay as they are.
 
     Args:
         data: The study.
@@ -34,15 +34,22 @@ def more_seeds(data: StudyData, level: float | None = None) -> dict[str, Any] | 
     until = confirmation.until
     whole = level or (until.level if until is not None else LEVEL)
     baselines = [c for c in confirmation.baselines if c.key != confirmation.winner_key]
-    rows = []
+    bounds = until.bounds if until is not None else None
+    plans = until.looks_of if until is not None else (confirmation.seeds,)
+    standings = {}
     for baseline in baselines:
         pairs = paired_scores(confirmation, confirmation.winner, baseline)
-        bounds = until.bounds if until is not None else None
-        found = standing([a for a, _ in pairs], [b for _, b in pairs], of_each(whole, len(baselines)), bounds)
+        ours, theirs = [a for a, _ in pairs], [b for _, b in pairs]
+        found = standing(ours, theirs, of_each(whole, len(baselines)), bounds, plans)
         if found is not None:
+            standings[baseline.key] = found
+    standings = told(standings, len(baselines), whole, plans)
+    rows = []
+    for baseline in baselines:
+        if baseline.key in standings:
             steps = confirmation.steps_of(baseline)
             about = {"name": baseline.name, "role": baseline.role, "backend": baseline.backend, "n_timesteps": steps}
-            rows.append({**about, **standing_numbers(found)})
+            rows.append({**about, **standing_numbers(standings[baseline.key], plans)})
     if not rows:
         return None
     return {

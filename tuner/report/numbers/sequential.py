@@ -1,9 +1,9 @@
-"""The numbers of a verdict that went on until it was sure (``--until``): sequences of means, valid at every look."""
+"""The numbers of a verdict that went on until it was sure (``--until``): what holds at every look."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tuner.core.confidence_sequence import betting_interval
@@ -14,8 +14,9 @@ from tuner.result.sequential import Standing, within
 def until(confirmation: Confirmation) -> dict[str, Any] | None:
     """Return what ended the verdict; None where its number of seeds was fixed.
 
-    Keys: ``level``, ``each`` (of one comparison), ``seeds`` (of each, at most), ``bounds``, ``bounds_hold`` (None
-    without bounds) and ``estimand``.
+    Keys: ``level``, ``each`` (of one comparison's sequence), ``seeds`` (of each, at most), ``plans`` (seeds that were
+    planned, the first plan first), ``bounds``, ``bounds_hold`` (None without bounds) and ``estimands``: what is told by
+    ``result`` and what ``low`` and ``high`` bound.
     """
     asked = confirmation.until
     if asked is None:
@@ -26,21 +27,29 @@ def until(confirmation: Confirmation) -> dict[str, Any] | None:
         "level": asked.level,
         "each": asked.each(len(baselines)),
         "seeds": asked.seeds,
+        "plans": list(asked.looks_of),
         "bounds": None if asked.bounds is None else list(asked.bounds),
         "bounds_hold": None if asked.bounds is None else within(asked.bounds, everyone),
-        "estimand": "mean",
+        "estimands": {"result": "probability of improvement", "interval": "mean difference"},
     }
 
 
-def standing_numbers(found: Standing) -> dict[str, Any]:
-    """Return a comparison as plain data, with ``seeds_needed``: in all, were mean and spread to stay; None past 10,000.
+def standing_numbers(found: Standing, plans: Sequence[int]) -> dict[str, Any]:
+    """Return a comparison as plain data, with ``seeds_needed``: in all, were the share of won pairs to stay.
 
-    Keys: those of :class:`~tuner.result.sequential.Standing`, and ``sure_after`` (seeds, or None).
+    Keys: those of :class:`~tuner.result.sequential.Standing` but ``heights``, and ``sure_after`` (seeds, or None).
+    ``seeds_needed`` is None past 10,000.
+
+    Args:
+        found: The comparison.
+        plans: Seeds that were planned.
     """
+    numbers = dataclasses.asdict(found)
+    del numbers["heights"]
     return {
-        **dataclasses.asdict(found),
+        **numbers,
         "sure_after": found.n if found.decided else None,
-        "seeds_needed": found.n if found.decided else found.seeds_needed(),
+        "seeds_needed": found.n if found.decided else found.seeds_needed(plans),
     }
 
 

@@ -20,8 +20,8 @@ def more_seeds_lines(found: Mapping[str, Any], study: str) -> list[str]:
     """
     lines = [_line(row, found["n_timesteps"]) for row in found["comparisons"]]
     lines.append(
-        f"By means over seeds, at {found['level']:g} for all comparisons together and at every look, the differences "
-        "taken for normal, were their mean and spread to stay as they are."
+        f"By a rank test, at {found['level']:g} for all comparisons together and at every look, were the shares of "
+        "pairs of runs in which the winner does better to stay as they are."
     )
     open_ones = [row["seeds_needed"] for row in found["comparisons"] if row["sure_after"] is None]
     wanted = [needed for needed in open_ones if needed is not None and needed <= MOST_SEEDS]
@@ -40,8 +40,7 @@ def more_seeds_lines(found: Mapping[str, Any], study: str) -> list[str]:
 def _line(row: Mapping[str, Any], n_timesteps: int) -> str:
     title, seeds = sentence(contestant_title(row)), counted(row["n"], "seed")
     gap = f"mean difference {number(round(row['mean'], 9), 3)}"
-    if row["deviation"] is not None:
-        gap += f", standard deviation {number(row['deviation'], 3)}"
+    gap += f", better in {number(round(row['probability'], 9), 2)} of all pairs of runs"
     if row["sure_after"] is not None:
         how = "ahead of it" if row["result"] == "better" else "behind it"
         return f"{title}: decided, the winner is {how} ({gap} over {seeds})."

@@ -1,4 +1,4 @@
-"""A verdict that went on until it was sure, in plain words: what is bounded, how far it holds, what it assumes."""
+"""A verdict that went on until it was sure, in plain words: what is told, how far it holds, what it assumes."""
 
 from __future__ import annotations
 
@@ -41,7 +41,8 @@ def needed_text(found: Mapping[str, Any]) -> str:
     if needed is None:
         return "; no number of seeds worth training would decide it"
     more = max(needed - found["n"], 1)
-    return f"; about {more:,} more would decide it, were mean and spread to stay as they are"
+    share = number(round(found["probability"], 9), 2)
+    return f"; about {more:,} more would decide it, were it to do better in {share} of all pairs of runs as it does now"
 
 
 def basis_sentences(found: Mapping[str, Any] | None) -> list[str]:
@@ -54,15 +55,17 @@ def basis_sentences(found: Mapping[str, Any] | None) -> list[str]:
         return []
     if found["bounds_hold"]:
         low, high = (number(end) for end in found["bounds"])
-        basis = f"nothing but that returns lie between {low} and {high} (--return-range)"
+        basis = f"assume nothing but that returns lie between {low} and {high} (--return-range)"
     else:
         basis = (
-            "that the differences of two runs of a seed are normal; a failure too rare to have been seen may mislead it"
+            "assume that the differences of two runs of a seed are normal; a failure too rare to have been seen may "
+            "mislead them"
         )
     sentences = [
         f"Seeds went on until each comparison was sure at {found['level']:g}, or had {found['seeds']} seeds, or the "
-        f"budget was spent; that holds for the means, for all comparisons together and at every look, and "
-        f"assumes {basis}."
+        "budget was spent. Sure is who does better in most pairs of runs, by a rank test for all comparisons together "
+        f"and at every look, whatever the scores' distribution. The differences of means hold at every look too, and "
+        f"{basis}."
     ]
     if found["bounds_hold"] is False:
         low, high = (number(end) for end in found["bounds"])

@@ -17,8 +17,8 @@ from tuner.hyperparameters import BACKENDS, Backend, algorithm_class, from_mappi
 from tuner.plan.cost import work
 from tuner.plan.naming import confirm_name
 from tuner.plan.resolve import StudyPlan
-from tuner.result.confirmation import Contestant, Phase
-from tuner.result.sequential import Until
+from tuner.result.confirmation import Confirmation, Contestant, Phase
+from tuner.result.sequential import Until, planned
 from tuner.result.study import StudyData
 from tuner.study.confirm.affordable import affordable
 from tuner.study.confirm.ahead import Way, ways
@@ -89,12 +89,13 @@ class ConfirmStage:
         known = against
         self._works = {c.key: self._work_of(c.hyperparameters, c.n_timesteps) for c in (*found, *against)}
         self._seconds: Mapping[str, float] = {}
-        self._select_share = 0.0
+        self._select_share, paid_for = 0.0, recipe.confirm_seeds
         if ends is not None and found:
             fits = affordable(plan, data, found, against, ends - clock())
             found, against, self._seconds = fits.finalists, fits.baselines, fits.seconds
             self.allocation, self._select_share = fits.allocation(recipe.confirm_seeds, len(found))
             if self.allocation is not None:  # the clock says how many of these there are
+                paid_for = self.allocation.verdict_seeds
                 self.allocation = dataclasses.replace(self.allocation, verdict_seeds=recipe.confirm_seeds)
         else:
             self.allocation = allocate(
@@ -108,22 +109,29 @@ class ConfirmStage:
             )
             limits = [Limit(recipe.confirm_budget * spent, *works), Limit(self.runs * float(plan.grid[-1]), *steps)]
             self.allocation = within_cost(self.runs, limits, twins=twins, seeds=recipe.confirm_seeds)
+            paid_for = self.allocation.verdict_seeds if self.allocation is not None else paid_for
         if self.allocation is not None:
             found, against = found[: self.allocation.finalists], against[: self.allocation.baselines - twins]
         self.contestants = (*found, *against)
         self._left = TimeLeft(self._expect(data), worked(data, plan.workers), plan.workers, clock)
         self._ways: tuple[object, list[Way]] = (None, [])
         self._lengths = lengths_of(self.contestants, plan.grid)
-        self.until = self._until()
+        self._paid_for = paid_for
+        self.until = self._until(data.confirmation)
         self._left_out = [c.title for c in known if c not in against]
 
-    def _until(self) -> Until | None:
+    def _until(self, before: Confirmation | None) -> Until | None:
         recipe, shared = self._recipe, self.allocation
         if recipe.until is None or shared is None:
             return None
         beside = [1.0] * (1 + shared.baselines - len(self._lengths))
         runs = math.ceil(shared.verdict_seeds * sum((*beside, *self._lengths.values())) - 1e-9)
-        return Until(recipe.until, recipe.confirm_seeds, runs, recipe.returns_within())
+        seen: Sequence[int] = ()  # seeds that were planned before, a fixed number too once its results were there
+        if before is not None:
+            seen = before.until.looks_of if before.until is not None else [before.seeds] * before.complete
+        # What the budget pays for is planned first: the last look is to be one that there will be.
+        plans = planned(planned(seen, min(self._paid_for, recipe.confirm_seeds)), recipe.confirm_seeds)
+        return Until(recipe.until, recipe.confirm_seeds, runs, recipe.returns_within(), plans)
 
     def _work_of(self, hyperparameters: Mapping[str, Any], steps: int | None = None) -> float:
         """Return what a run costs beside another: by its settings alone, as a clock's word would differ every time."""

@@ -9,12 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from tuner.result.sequential import Standing, Until, standing
+from tuner.core.sequential_ranks import FIRST_LOOK
+from tuner.result.sequential import Standing, Until, standing, told
 from tuner.study.confirm.budget import Allocation
 from tuner.study.confirm.schedule import WORST, Job
-
-#: Verdict seeds of each before ``--until`` looks for the first time: of fewer, a normal sequence knows too little.
-FIRST_LOOK = 5
 
 
 @dataclass(frozen=True)
@@ -79,9 +77,11 @@ def _until_sure(
         seeds, spent = seeds + more, spent + more * seed_runs
         counted |= dict.fromkeys(training, seeds)
         for key in going:
-            found = standing(*_pairs(winner, key, training, seeds, until, results), level, until.bounds)
+            pairs = _pairs(winner, key, training, seeds, until, results)
+            found = standing(*pairs, level, until.bounds, until.looks_of)
             if found is not None:
                 standings[key] = found
+        standings = told(standings, len(others), until.level, until.looks_of)
     return Verdict((), counted, standings)
 
 

@@ -84,7 +84,8 @@ def until_of(stored: Mapping[str, Any] | None) -> Until | None:
     if stored is None:
         return None
     bounds = stored["bounds"]
-    return Until(**{**stored, "bounds": None if bounds is None else (bounds[0], bounds[1])})
+    plans = tuple(int(seeds) for seeds in stored.get("plans", ()))
+    return Until(**{**stored, "bounds": None if bounds is None else (bounds[0], bounds[1]), "plans": plans})
 
 
 def tied(selection: Selection, results: Mapping[Job, float | None], choice: Choice = MEAN) -> list[str]:
