@@ -76,12 +76,12 @@ def paper() -> None:
 
 def fqi() -> None:
     """Fit Q-functions."""
-    tune(f"train --env CartPole-v1 --algo fqi {SMALL} -o fitted")
+    tune("train --env CartPole-v1 --algo fqi --steps 2 --set n_transitions=200 --eval-episodes 1 --quiet -o fitted")
 
 
 def ray() -> None:
     """Run a study on a Ray of this machine."""
-    study("on-ray", "--executor ray --workers 1")
+    study("on-ray", "--executor ray --ray-address local --workers 1")
 
 
 def postgres() -> None:
