@@ -28,6 +28,7 @@ from tuner.study.confirm import fingerprint as fingerprints
 from tuner.study.confirm import ledger
 from tuner.study.confirm.fingerprint import fingerprint
 from tuner.study.confirm.reuse import known_beforehand
+from tuner.study.search import provenance
 
 SMALL = {
     "env": "CartPole-v1", "steps": 300, "evaluations": 3, "eval_episodes": 2, "pruner": "none", "startup_trials": 3,
@@ -195,8 +196,21 @@ def test_another_processor_or_numeric_path_changes_the_fingerprint_and_a_gpu_has
     assert fingerprint(plan, dataclasses.replace(spec, device="cuda")) is None
     cluster = dataclasses.replace(plan.recipe, executor="ray", ray_address="h:1")
     assert fingerprint(dataclasses.replace(plan, recipe=cluster), spec) is None
-    monkeypatch.setattr(fingerprints, "hardware", lambda: {"system": "Linux", "cpu": "another"})
+    monkeypatch.setattr(fingerprints, "machine", lambda: {"system": "Linux", "cpu": "another"})
     assert fingerprint(plan, spec) != before
+
+
+def test_the_processor_is_looked_up_once_however_many_runs_there_are(monkeypatch):
+    looks = []
+    monkeypatch.setattr(provenance, "_cpu_model", lambda: looks.append(1) or "one")
+    provenance.machine.cache_clear()
+    try:
+        plan, spec = plan_and_spec()
+        found = {fingerprint(plan, dataclasses.replace(spec, seed=seed)) for seed in range(3)}
+        assert len(found) == 3
+    finally:
+        provenance.machine.cache_clear()
+    assert len(looks) == 1
 
 
 def test_the_files_of_an_environment_of_one_s_own_are_in_the_fingerprint():

@@ -17,7 +17,7 @@ from tuner.contract.spec import RunSpec
 from tuner.envs.source import source_digest
 from tuner.envs.spec import EnvSpec
 from tuner.plan.resolve import StudyPlan
-from tuner.study.search.provenance import hardware
+from tuner.study.search.provenance import machine
 from tuner.training.versions import package_versions
 
 #: Beside :data:`tuner.training.versions.PACKAGES`: what compiles, fits or plays.
@@ -48,14 +48,14 @@ def circumstances(plan: StudyPlan, spec: RunSpec) -> str:
         plan: The study that trains it.
         spec: The run.
     """
-    machine = hardware()
+    here = machine()
     parts = {
         "algorithm": spec.algorithm,
         "spec": spec.signature(),
         "numeric_path": dataclasses.replace(plan, backend=spec.backend).numeric_path,
         "source": source_digest(spec.env),
         "versions": _versions(spec.env),
-        "machine": [machine["system"], machine["cpu"]],
+        "machine": [here["system"], here["cpu"]],
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 

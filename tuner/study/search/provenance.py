@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import platform
 import subprocess
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -45,11 +47,16 @@ def hardware() -> dict[str, Any]:
     """Return processor, cores and memory of this machine."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return {
-        "system": f"{platform.system()} {platform.machine()}",
-        "cpu": _cpu_model(),
+        **machine(),
         "cores": cores,
         "memory_gb": round(psutil.virtual_memory().total / 2**30, 1),
     }
+
+
+@functools.cache
+def machine() -> Mapping[str, str]:
+    """Return ``system`` and ``cpu``, which are the same for as long as this process lives."""
+    return {"system": f"{platform.system()} {platform.machine()}", "cpu": _cpu_model()}
 
 
 def _cpu_model() -> str:
