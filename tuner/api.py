@@ -87,7 +87,7 @@ def run(
         recipe = plan.recipe
     refuse_what_cannot_fit(plan)
     check_writable(plan.report, f"--report-dir {plan.reports}")
-    events = _events(plan, progress)
+    events = run_events(plan, progress)
     if recipe.record:
         check_can_be_filmed(plan.env)
     with study_lock(_lock_database(plan), plan.name):
@@ -152,7 +152,7 @@ def confirm(
     plan = plan_again(stored, storage or default_storage(), settings or {})
     refuse_what_cannot_fit(plan)
     check_writable(plan.report, f"--report-dir {plan.reports}")
-    events = _events(plan, progress)
+    events = run_events(plan, progress)
     with study_lock(_lock_database(plan), plan.name):
         watched = Watched(plan.storage, plan.name)
         stage = ConfirmStage(plan, load(plan.name, plan.storage))
@@ -201,7 +201,7 @@ def _lock_database(plan: StudyPlan) -> Path | None:
     return path
 
 
-def _events(plan: StudyPlan, progress: ProgressListener) -> RunEvents | None:
+def run_events(plan: StudyPlan, progress: ProgressListener) -> RunEvents | None:
     """Return what writes event files, where they are asked for and can be written."""
     if plan.recipe.tensorboard is None:
         return None

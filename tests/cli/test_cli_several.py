@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 from cli_shell import tune
+from event_files import Events
 
 from tuner.cli import several_command
 from tuner.cli.several_command import _write_exports
@@ -22,6 +23,7 @@ from tuner.result.curve import CurvePoint
 from tuner.study.confirm import ledger
 from tuner.study.store.database import sqlite_path
 from tuner.study.store.locks import lock_owner
+from tuner.training.saved.model_files import load_model
 from tuner.zoo.read import read_config
 
 SEARCH = (
@@ -41,7 +43,7 @@ def test_a_search_for_several_environments_judges_one_setting_on_each_and_on_one
 ):
     monkeypatch.setattr(ledger, "LATE_EPISODES", 1)
     monkeypatch.setattr(statistics, "RESAMPLES", 200)
-    first = tune(*SEARCH)
+    first = tune(*SEARCH, "--tensorboard", "events")
     assert first.code == 0, first.err
     document = json.loads(Path("reports/j/several.json").read_text())
     assert [(row["env"], row["held_out"]) for row in document["environments"]] == [
@@ -55,6 +57,17 @@ def test_a_search_for_several_environments_judges_one_setting_on_each_and_on_one
     page = Path("reports/j/several.html").read_text()
     assert "Taxi-v4, not seen by the search" in page
     trained = Path("reports/j/runs.jsonl").read_text()
+    for row in document["environments"]:
+        scores = row["settings"][OURS]["scores"]
+        agents = [load_model(Path("reports/j/agents") / row["env"] / place) for place in ("best", "median")]
+        for agent, score in zip(agents, (max(scores), sorted(scores)[1]), strict=True):
+            assert agent.spec.env.id == row["env"]
+            late = [sum(p.returns) / len(p.returns) for p in agent.evaluations[-1:]]
+            assert sum(late) / len(late) == pytest.approx(score)
+        assert f"Agents for {row['env']}: reports/j/agents/{row['env']}/best (the best of 3" in first.out
+    assert Events("events/j.FrozenLake-v1/trial-0000").steps("eval/mean_reward") == [25, 50]
+    verdict = list(Path("events/j.holdout/confirm").glob("*/verdict-seed-0"))
+    assert len(verdict) == 2 and Events(verdict[0]).steps("eval/mean_reward") == [25, 50]
     again = tune(*SEARCH)
     assert again.code == 0, again.err
     assert Path("reports/j/runs.jsonl").read_text() == trained, "the same command trains nothing more"
@@ -67,7 +80,7 @@ def test_a_search_for_several_environments_judges_one_setting_on_each_and_on_one
 def test_nobody_else_runs_the_studies_until_the_last_verdict_is_there(in_tmp, monkeypatch):
     seen = []
 
-    def settle(plan, found, folder):
+    def settle(plan, found, folder, events):
         seen.append([lock_owner(sqlite_path(one.storage), one.name) for one in plan.members])
         shell = tune(*SEARCH)
         assert shell.code == 2 and "is being run by" in shell.err

@@ -13,6 +13,7 @@ from tuner.cli.recipe_flags import add_field, settings
 from tuner.errors import InputError
 
 if TYPE_CHECKING:
+    from tuner.result.agents import KeptAgent, Place
     from tuner.result.study import StudyData
     from tuner.study_result import StudyResult
 
@@ -118,9 +119,12 @@ def agent_lines(result: StudyResult) -> list[str]:
         ]
     from tuner.report.words.agents import agent_code
 
-    of = next(iter(result.agents.values())).runs
-    shown = [
-        f"{agent.folder} (the {place} of {of}, score {decimal(agent.score)})" for place, agent in result.agents.items()
-    ]
     code = agent_code(next(iter(result.agents.values())), result.data).replace("\n", "; ")
-    return [f"Agents: {', '.join(shown)}", f"Use it: {code}"]
+    return [f"Agents: {kept_text(result.agents)}", f"Use it: {code}"]
+
+
+def kept_text(agents: Mapping[Place, KeptAgent]) -> str:
+    """Return where kept agents lie and what they score, in a line."""
+    return ", ".join(
+        f"{agent.folder} (the {place} of {agent.runs}, score {decimal(agent.score)})" for place, agent in agents.items()
+    )

@@ -9,12 +9,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tuner.cli.confirm_command import kept_text
 from tuner.cli.console import INTERRUPTED, aligned, say
 from tuner.cli.paired_runs import train_missing
 from tuner.cli.progress import progress_view
 from tuner.durable import check_writable, replace_file
-from tuner.errors import StudyFailedError
+from tuner.errors import StudyFailedError, StudyLockedError
 from tuner.plan.naming import file_name, safe_name
+from tuner.result.agents import AGENTS
+from tuner.text import plain
 
 if TYPE_CHECKING:
     from tuner.contract.spec import RunSpec
@@ -22,9 +25,13 @@ if TYPE_CHECKING:
     from tuner.plan.resolve import StudyPlan
     from tuner.plan.several import SeveralPlan
     from tuner.report.numbers.several import Runs
+    from tuner.result.agents import KeptAgent, Place
     from tuner.result.confirmation import ConfirmRun, Contestant, Phase
     from tuner.result.study import StudyData
+    from tuner.study.search.progress import ProgressListener
+    from tuner.study.search.run_events import RunEvents
     from tuner.study.search.supervisor import Ending
+    from tuner.study.store.locks import Claim
 
 
 def run_several(recipe: StudyRecipe, *, dry_run: bool) -> int:
@@ -32,7 +39,7 @@ def run_several(recipe: StudyRecipe, *, dry_run: bool) -> int:
     from tuner.plan.cost import refuse_what_cannot_fit
     from tuner.plan.several import plan_several
     from tuner.study.store.database import sqlite_path
-    from tuner.study.store.locks import study_lock
+    from tuner.study.store.locks import advisory_lock, study_lock
 
     plan = plan_several(recipe)
     if dry_run:
@@ -49,14 +56,23 @@ def run_several(recipe: StudyRecipe, *, dry_run: bool) -> int:
     with contextlib.ExitStack() as locks:
         for one in plan.members:
             locks.enter_context(study_lock(database, one.name))
-        return _run(plan, folder)
+        claim = locks.enter_context(advisory_lock(plan.members[0].storage, plan.name))
+        if not claim:
+            raise StudyLockedError(
+                f"Another process trains '{plan.name}': of several environments one supervisor trains all. Wait for "
+                "it, stop it, or start another with --study NEW."
+            )
+        return _run(plan, folder, claim)
 
 
-def _run(plan: SeveralPlan, folder: Path) -> int:
+def _run(plan: SeveralPlan, folder: Path, claim: Claim) -> int:
     """Search, choose and judge, with the studies' locks held."""
+    from tuner.api import run_events
     from tuner.study.reading.study import load
 
-    ending, failure = _search(plan)
+    progress = progress_view(quiet=plan.recipe.quiet)
+    events = {one.name: made for one in _everywhere(plan) if (made := run_events(one, progress)) is not None}
+    ending, failure = _search(plan, claim, progress, events)
     found = {one.env.id: load(one.name, one.storage) for one in plan.members}
     _write_member_reports(plan, found)
     if failure is not None:
@@ -66,13 +82,16 @@ def _run(plan: SeveralPlan, folder: Path) -> int:
         say(f"{why}; every finished trial is kept, and the same command carries on.")
         return INTERRUPTED if ending == "interrupted" else 0
     folder.mkdir(parents=True, exist_ok=True)
-    return _settle_on_one(plan, found, folder)
+    return _settle_on_one(plan, found, folder, events)
 
 
-def _search(plan: SeveralPlan) -> tuple[Ending, StudyFailedError | None]:
+def _search(
+    plan: SeveralPlan, claim: Claim, progress: ProgressListener, events: Mapping[str, RunEvents]
+) -> tuple[Ending, StudyFailedError | None]:
     from tuner.api import drive
     from tuner.envs.source import source_digest
     from tuner.execution.choose import make_executor
+    from tuner.study.reading.study import load
     from tuner.study.search.provenance import provenance
     from tuner.study.search.several import open_several
 
@@ -82,11 +101,14 @@ def _search(plan: SeveralPlan) -> tuple[Ending, StudyFailedError | None]:
         source = source_digest(one.env)
         return found if source is None else {**found, "env_source": source}
 
-    progress = progress_view(quiet=plan.recipe.quiet)
     for one in plan.members:
         for line in one.notes:
             progress.note(f"{one.env.id}: {line}")
-    supervisor = open_several(plan, story, progress)
+    supervisor = open_several(plan, story, progress, events)
+    claim.on_lost = supervisor.interrupt
+    for one in plan.members:
+        if one.name in events:  # what ended before the flag was given
+            events[one.name].fill(load(one.name, one.storage))
     if supervisor.over:
         return supervisor.close(), None
     return drive(supervisor, make_executor(plan.members[0]), progress)
@@ -129,7 +151,9 @@ def _finalists(plan: SeveralPlan, found: Mapping[str, StudyData]) -> dict[str, t
     return {key: (settings[key], means[key]) for key in ordered}
 
 
-def _settle_on_one(plan: SeveralPlan, found: Mapping[str, StudyData], folder: Path) -> int:
+def _settle_on_one(
+    plan: SeveralPlan, found: Mapping[str, StudyData], folder: Path, events: Mapping[str, RunEvents]
+) -> int:
     """Choose among the finalists, judge the setting, write page and export."""
     from tuner.report.numbers.several import chosen
     from tuner.study.confirm.budget import allocate
@@ -156,20 +180,20 @@ def _settle_on_one(plan: SeveralPlan, found: Mapping[str, StudyData], folder: Pa
         )
         winner = next(iter(ranked.values()))[0]
         say(f"The best mean rank in the search, not trained again ({why}): {winner.name}.")
-        _finish(plan, winner, folder, document=None)
+        _finish(plan, winner, folder, None, {})
         return 0
     finalists = [contestant for contestant, _ in list(ranked.values())[: shared.finalists]]
     winner = finalists[0]
     fresh: dict[str, float] = {}
     if shared.select_runs:
         each = shared.select_runs // shared.finalists
-        selected = _train(plan, [(one, finalists) for one in plan.members], "select", each, folder)
+        selected = _train(plan, [(one, finalists) for one in plan.members], "select", each, folder, events)
         if selected is None:
             return _interrupted()
         key, fresh = chosen(selected, objective, choice_of(recipe.objective).value)
         winner = next(c for c in finalists if c.key == key)
     against = [(one, [winner, *fixed_baselines(one.algorithm, one.env.id, one.backend)]) for one in _everywhere(plan)]
-    judged = _train(plan, against, "verdict", shared.verdict_seeds, folder)
+    judged = _train(plan, against, "verdict", shared.verdict_seeds, folder, events, keep=winner)
     if judged is None:
         return _interrupted()
     document = _document(plan, winner, judged, against, objective)
@@ -183,7 +207,7 @@ def _settle_on_one(plan: SeveralPlan, found: Mapping[str, StudyData], folder: Pa
         }
         for c in finalists
     ]
-    _finish(plan, winner, folder, document)
+    _finish(plan, winner, folder, document, _agents(plan, winner, judged, objective, folder))
     return 0
 
 
@@ -202,8 +226,19 @@ def _train(
     phase: Phase,
     seeds: int,
     folder: Path,
+    events: Mapping[str, RunEvents],
+    keep: Contestant | None = None,
 ) -> dict[str, dict[str, list[ConfirmRun]]] | None:
     """Return the runs of each setting in each environment, training those that the folder does not hold.
+
+    Args:
+        plan: All environments.
+        settings: Which are trained in each.
+        phase: What for.
+        seeds: Of each setting.
+        folder: Holds the runs.
+        events: Writes event files, by the study's name.
+        keep: The setting whose models are kept.
 
     Returns:
         Environment to key to runs in order of seeds; None when interrupted.
@@ -211,23 +246,48 @@ def _train(
     from tuner.contract.spec import RunId
     from tuner.study.confirm.ledger import spec_of
     from tuner.study.confirm.schedule import Job
+    from tuner.study.upkeep.keep_agents import models_folder
 
     places = [(one, contestant) for one, members in settings for contestant in members]
     every: list[list[RunSpec]] = [
         [
-            dataclasses.replace(spec_of(one, contestant, Job(contestant.key, phase, r)), run_id=RunId(place, r))
+            dataclasses.replace(
+                spec_of(one, contestant, Job(contestant.key, phase, r)), run_id=RunId(place, r), keep=contestant is keep
+            )
             for r in range(seeds)
         ]
         for place, (one, contestant) in enumerate(places)
     ]
     what = "finalists" if phase == "select" else "verdict"
-    trained = train_missing(f"{plan.name}, {what}", plan.members[0], every, folder)
+    models = models_folder(folder) if keep is not None else None
+    trained = train_missing(f"{plan.name}, {what}", plan.members[0], every, folder, models)
     if trained is None:
         return None
     found: dict[str, dict[str, list[ConfirmRun]]] = {}
     for (one, contestant), runs in zip(places, trained, strict=True):
         found.setdefault(one.env.id, {}).setdefault(contestant.key, runs)
+        if one.name in events:
+            mine = tuple(dataclasses.replace(run, phase=phase) for run in runs)
+            events[one.name].fill_trained([dataclasses.replace(contestant, runs=mine)], plan.recipe.objective)
     return found
+
+
+def _agents(
+    plan: SeveralPlan, winner: Contestant, judged: Runs, objective: str, folder: Path
+) -> dict[str, Mapping[Place, KeptAgent]]:
+    """Return the setting's best and median agent in each environment, as far as their models are there."""
+    from tuner.study.upkeep.keep_agents import keep_agents_of, models_folder
+
+    return {
+        one.env.id: keep_agents_of(
+            dataclasses.replace(winner, runs=tuple(judged[one.env.id][winner.key])),
+            one.env,
+            objective,
+            models_folder(folder),
+            folder / AGENTS / safe_name(one.env.id),
+        )
+        for one in _everywhere(plan)
+    }
 
 
 def _document(
@@ -261,20 +321,34 @@ def _document(
     }
 
 
-def _finish(plan: SeveralPlan, winner: Contestant, folder: Path, document: dict[str, Any] | None) -> None:
-    """Write the export and, where there is a verdict, the page; say what was found."""
+def _finish(
+    plan: SeveralPlan,
+    winner: Contestant,
+    folder: Path,
+    document: dict[str, Any] | None,
+    agents: Mapping[str, Mapping[Place, KeptAgent]],
+) -> None:
+    """Write the export and, where there is a verdict, the page and the agents' zips; say what was found."""
     from tuner.report.pages.several import write_several
     from tuner.report.words.several import several_sentences
-    from tuner.text import plain
+    from tuner.study.upkeep.agent_zips import zips_written
 
     folder.mkdir(parents=True, exist_ok=True)
-    exports = _write_exports(plan, winner, folder)
+    progress = progress_view(quiet=plan.recipe.quiet)
+    document = None if document is None else plain(document)
+    with contextlib.ExitStack() as written:
+        for one in _everywhere(plan):
+            written.enter_context(zips_written(one, agents.get(one.env.id, {}), progress))
+        exports = _write_exports(plan, winner, folder)
+        page = None if document is None else write_several(document, folder)
     if document is not None:
-        document = plain(document)
         say("\n".join(several_sentences(document)))
     say("\n".join([f"Values of {winner.name}:", *aligned(dict(winner.hyperparameters))]))
-    if document is not None:
-        say(f"Report: {write_several(document, folder)}")
+    for env, kept in agents.items():
+        if kept:
+            say(f"Agents for {env}: {kept_text(kept)}")
+    if page is not None:
+        say(f"Report: {page}")
     say("\n".join(f"Export: {path}" for path in exports))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from typing import Any
 
 from tuner.errors import InputError
 from tuner.plan.known import known_settings
@@ -11,16 +12,19 @@ from tuner.plan.naming import member_suffix, safe_name, study_name
 from tuner.plan.recipe import StudyRecipe, check_study_name, flag
 from tuner.plan.resolve import StudyPlan, plan_study, space_name
 from tuner.space.model import SearchSpace
-from tuner.storage_url import default_storage
 
 #: Characters of a name of several studies at most: each adds its environment's.
 LONGEST_NAME = 80
 
-#: Settings that one environment's study has and several do not, with the value that leaves them out.
-_LEFT_OUT = {
-    "within": None, "until": None, "confirm_backend": None, "record": False, "audit_pruning": False,
-    "zoo_full_budget": False, "tensorboard": None,
-}  # fmt: skip
+#: Settings that one environment's study has and several do not: the value that leaves them out, and what to do instead.
+_LEFT_OUT: dict[str, tuple[Any, str]] = {
+    "within": (None, "Say --trials and --steps; --timeout ends a search, and the same command carries on."),
+    "until": (None, "Say how many seeds judge with --confirm-seeds."),
+    "confirm_backend": (None, "Leave it out: --backend trains the verdict, too."),
+    "record": (False, "Leave it out, and film a kept agent: tune record DIR."),
+    "audit_pruning": (False, "Leave it out: of several no run is stopped."),
+    "zoo_full_budget": (False, "Leave it out, and compare on each: tune compare FILE.yaml --env ID."),
+}
 
 
 @dataclass(frozen=True)
@@ -98,9 +102,9 @@ def _check(recipe: StudyRecipe) -> None:
         raise InputError(f"--env must name each environment once, got {repeated} twice.")
     if len({safe_name(env) for env in everywhere}) < len(everywhere):
         raise InputError("--env: two of the names differ only in characters that no file name has. Rename one.")
-    for name, out in _LEFT_OUT.items():
+    for name, (out, instead) in _LEFT_OUT.items():
         if getattr(recipe, name) != out:
-            raise InputError(f"{flag(name)} is for one environment, and several --env are given. Leave it out.")
+            raise InputError(f"{flag(name)} is for one environment, and several --env are given. {instead}")
     if recipe.pruner not in ("median", "none"):
         raise InputError(
             f"--pruner {recipe.pruner} is for one environment: of several no run is stopped. Leave it out."
@@ -109,10 +113,6 @@ def _check(recipe: StudyRecipe) -> None:
         raise InputError("--sampler grid is for one environment, and several --env are given. Use tpe, gp or random.")
     if recipe.executor == "ray":
         raise InputError("--executor ray is for one environment, and several --env are given. Use processes.")
-    if not (recipe.storage or default_storage()).startswith("sqlite"):
-        raise InputError(
-            "Several --env need a SQLite file: one supervisor trains all of them. Give --storage sqlite:///FILE."
-        )
 
 
 def _holdouts(recipe: StudyRecipe) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from tuner.contract.outcome import EvalPoint
 from tuner.contract.spec import RunId
 from tuner.plan.naming import file_name, safe_name
+from tuner.result.confirmation import Contestant
 from tuner.result.study import StudyData
 from tuner.study.search.open_trials import OpenTrial, Run
 from tuner.study.search.trial import TrialEnd
@@ -90,12 +91,23 @@ class RunEvents:
             for replicate, curve in trial.curves.items():
                 place = _of_seed(trial_folder(first), replicate, len(trial.seeds))
                 self._write_whole(place, trial_folder(first), values, curve, trial.score, trial.outcome)
-        confirmation = data.confirmation
-        for contestant in confirmation.contestants if confirmation is not None else ():
+        if data.confirmation is not None:
+            self._fill_trained(data.confirmation.contestants, data.confirmation.objective)
+
+    def fill_trained(self, contestants: Iterable[Contestant], objective: str) -> None:
+        """Write the runs of settings that were trained again, likewise.
+
+        Args:
+            contestants: With their runs.
+            objective: What gives a run its score.
+        """
+        self._try(lambda: self._fill_trained(contestants, objective))
+
+    def _fill_trained(self, contestants: Iterable[Contestant], objective: str) -> None:
+        for contestant in contestants:
             for run in contestant.runs:
-                assert confirmation is not None
                 place = confirm_folder(contestant.name, run.phase, run.replicate)
-                score = run.score(confirmation.objective)
+                score = run.score(objective)
                 self._write_whole(place, place, contestant.hyperparameters, run.curve, score, run.outcome)
 
     def _write_whole(

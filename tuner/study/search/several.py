@@ -22,6 +22,7 @@ from tuner.plan.several import SeveralPlan
 from tuner.study.sampling.samplers import SeededByTrial, make_sampler
 from tuner.study.search.open_study import open_study
 from tuner.study.search.progress import NoProgress, PacedDrawing, ProgressListener, Snapshot
+from tuner.study.search.run_events import RunEvents
 from tuner.study.search.shared import Member, SharedProposals
 from tuner.study.search.supervisor import STOPPING, Ending, StudySupervisor
 from tuner.text import number
@@ -203,7 +204,10 @@ class _NotesOnly(NoProgress):
 
 
 def open_several(
-    plan: SeveralPlan, provenance: Callable[[StudyPlan], Mapping[str, Any]], progress: ProgressListener
+    plan: SeveralPlan,
+    provenance: Callable[[StudyPlan], Mapping[str, Any]],
+    progress: ProgressListener,
+    events: Mapping[str, RunEvents] | None = None,
 ) -> SeveralSupervisor:
     """Create the studies of several environments or resume them.
 
@@ -211,6 +215,7 @@ def open_several(
         plan: All of them.
         provenance: What is stored with a new study, from its plan.
         progress: Draws them.
+        events: Writes event files, by the study's name; where there are none, nobody does.
 
     Raises:
         InputError: As :func:`~tuner.study.search.open_study.open_study`.
@@ -242,7 +247,11 @@ def open_several(
             )
         settled = opened.ledger.settle()
         supervisors[one.env.id] = StudySupervisor(
-            opened.plan, opened.ledger, settled, progress=_NotesOnly(progress, one.env.id)
+            opened.plan,
+            opened.ledger,
+            settled,
+            progress=_NotesOnly(progress, one.env.id),
+            events=(events or {}).get(one.name),
         )
     shared.restore([member.trials() for member in members])
     return SeveralSupervisor(supervisors, plan.name, progress)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from tuner.durable import replace_file
+from tuner.envs.spec import EnvSpec
 from tuner.errors import InputError
 from tuner.hyperparameters import from_mapping
 from tuner.result.agents import AGENTS, KeptAgent, Place, best_and_median
@@ -45,7 +46,37 @@ def keep_agents(confirmation: Confirmation | None, report: Path) -> dict[Place, 
             shutil.rmtree(path, ignore_errors=True)
         elif found[0] is winner:
             models[found[1].seed] = path
-    for place, run in best_and_median(winner, confirmation.objective).items():
+    _place(winner, confirmation.objective, models, folder)
+    return kept_agents(confirmation, report)
+
+
+def keep_agents_of(
+    winner: Contestant, env: EnvSpec, objective: str, runs: Path, folder: Path
+) -> dict[Place, KeptAgent]:
+    """Copy the best and the median agent of a setting's verdict in one of several environments, likewise.
+
+    Args:
+        winner: The setting, with its runs there.
+        env: The environment.
+        objective: What gives a run its score.
+        runs: Where workers have written models, those of other environments too.
+        folder: Gets ``best`` and ``median``.
+    """
+    models: dict[int, Path] = {}
+    for path in runs.glob("*"):
+        found = _run_of(path, (winner,), env)
+        if found is not None:
+            models[found[1].seed] = path
+    if models:
+        folder.mkdir(parents=True, exist_ok=True)
+    if folder.is_dir():
+        _place(winner, objective, models, folder)
+    return _kept(winner, objective, folder)
+
+
+def _place(winner: Contestant, objective: str, models: Mapping[int, Path], folder: Path) -> None:
+    """Copy the models of the best and the median seed into a folder, as far as they are there."""
+    for place, run in best_and_median(winner, objective).items():
         target, source = folder / place, models.get(run.seed)
         if _run_of(target, (winner,)) == (winner, run):
             continue
@@ -54,7 +85,6 @@ def keep_agents(confirmation: Confirmation | None, report: Path) -> dict[Place, 
                 _remove(target)
             else:
                 _copy(source, target)
-    return kept_agents(confirmation, report)
 
 
 def kept_agents(confirmation: Confirmation | None, report: Path) -> dict[Place, KeptAgent]:
@@ -67,18 +97,29 @@ def kept_agents(confirmation: Confirmation | None, report: Path) -> dict[Place, 
     winner = confirmation.winner if confirmation is not None else None
     if confirmation is None or winner is None or not confirmation.complete:
         return {}
+    return _kept(winner, confirmation.objective, report / AGENTS)
+
+
+def _kept(winner: Contestant, objective: str, folder: Path) -> dict[Place, KeptAgent]:
     kept: dict[Place, KeptAgent] = {}
-    for place, run in best_and_median(winner, confirmation.objective).items():
-        folder, score = report / AGENTS / place, run.score(confirmation.objective)
-        if score is not None and _run_of(folder, (winner,)) == (winner, run):
-            kept[place] = KeptAgent(folder, winner.trial, run.seed, score, len(winner.phase("verdict")), run.curve)
+    for place, run in best_and_median(winner, objective).items():
+        where, score = folder / place, run.score(objective)
+        if score is not None and _run_of(where, (winner,)) == (winner, run):
+            kept[place] = KeptAgent(where, winner.trial, run.seed, score, len(winner.phase("verdict")), run.curve)
     return kept
 
 
-def _run_of(folder: Path, contestants: Iterable[Contestant]) -> tuple[Contestant, ConfirmRun] | None:
-    """Return the verdict run that trained a model, that of its seed, setting and whole curve; None if there is none."""
+def _run_of(
+    folder: Path, contestants: Iterable[Contestant], env: EnvSpec | None = None
+) -> tuple[Contestant, ConfirmRun] | None:
+    """Return the verdict run that trained a model, that of its seed, setting and whole curve; None if there is none.
+
+    Nor where the model is of another environment than ``env``.
+    """
     with contextlib.suppress(InputError):
         model = load_model(folder)
+        if env is not None and model.spec.env != env:
+            return None
         spec, curve = model.spec, [(point.step, point.returns) for point in model.evaluations]
         for contestant in contestants:
             setting = from_mapping(spec.algorithm, contestant.hyperparameters)
