@@ -180,6 +180,13 @@ def test_a_native_only_option_is_written_in_our_schema_with_the_reason(data, tmp
     assert (config.env, config.n_timesteps) == ("X-v0", 500)
 
 
+def test_values_without_a_number_of_steps_take_the_one_that_is_asked_for(tmp_path):
+    (tmp_path / "a.yaml").write_text("X-v0:\n  learning_rate: 0.001\n")
+    assert read_config(tmp_path / "a.yaml", steps=700).n_timesteps == 700
+    with pytest.raises(InputError, match="n_timesteps is missing"):
+        read_config(tmp_path / "a.yaml")
+
+
 def test_trial_zero_can_be_exported_and_missing_ones_are_named(data):
     assert export_trial(data, 0).trial == 0
     with pytest.raises(InputError, match="no trial 9; its trials are 0 to 3"):

@@ -171,7 +171,7 @@ def read_values(asked: dict[str, Any], config_file: str | None) -> tuple[dict[st
     if config_file is not None:
         from tuner.zoo.read import read_config
 
-        config = read_config(config_file, asked.get("env"), algorithm)
+        config = read_config(config_file, asked.get("env"), algorithm, asked.get("steps"))
         asked, values = over(_surroundings(config), asked), config.hyperparameters
         if asked["algo"] != config.algorithm:
             raise InputError(f"{config_file} is for {config.algorithm}, but --algo is {algorithm}.")

@@ -54,13 +54,14 @@ class Config(NamedTuple):
     pixels: bool = False
 
 
-def read_config(path: Path | str, env: str | None = None, algorithm: str = "dqn") -> Config:
+def read_config(path: Path | str, env: str | None = None, algorithm: str = "dqn", steps: int | None = None) -> Config:
     """Read settings.
 
     Args:
         path: A YAML in RL Zoo's format or in our own.
         env: Which environment of a file that holds several; None where there is one.
         algorithm: Whose settings they are where the file does not say, as RL Zoo's do not.
+        steps: For how long to train where a file in RL Zoo's format does not say; None: it has to.
 
     Raises:
         InputError: The file cannot be read, lacks something, or holds what cannot be trained; one line says which.
@@ -69,7 +70,7 @@ def read_config(path: Path | str, env: str | None = None, algorithm: str = "dqn"
     if not isinstance(content, dict) or not content:
         raise InputError(f"{path}: expected a mapping from an environment id to its settings.")
     try:
-        return _read_own(content, env) if "schema" in content else _read_zoo(content, env, algorithm)
+        return _read_own(content, env) if "schema" in content else _read_zoo(content, env, algorithm, steps)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
 
@@ -92,15 +93,15 @@ def _read_own(content: Mapping[str, Any], env: str | None) -> Config:
     return Config(env or str(content["env"]), steps, algorithm, checked, _mapping(content, "env_kwargs"), pixels=pixels)
 
 
-def _read_zoo(content: Mapping[str, Any], env: str | None, algorithm: str) -> Config:
+def _read_zoo(content: Mapping[str, Any], env: str | None, algorithm: str, otherwise: int | None) -> Config:
     theirs = {name: value for name, value in content.items() if not str(name).startswith(OWN)}
     env, settings, key = _choose(theirs, env, algorithm)
     if not isinstance(settings, dict):
         raise InputError(f"{env}: must be a mapping of settings.")
     settings, kept = dict(settings), _mapping(content, f"{OWN}{key}")
-    if "n_timesteps" not in settings:
+    if "n_timesteps" not in settings and otherwise is None:
         raise InputError(f"{env}: n_timesteps is missing; write for example n_timesteps: 50000.")
-    steps = _steps(settings.pop("n_timesteps"))
+    steps = _steps(settings.pop("n_timesteps", otherwise))
     if isinstance(policy := settings.get("policy"), str):
         settings["policy"] = policy.replace(algorithm_class(algorithm).policy_suffix, "Policy")
     settings, env_kwargs = from_zoo(env, settings)
