@@ -54,7 +54,9 @@ def test_all_settings_train_in_one_batch_on_the_same_seeds_and_episodes(folder, 
     assert found["settings"][0]["seeds"] == found["settings"][1]["seeds"]
     assert found["words"][0] in shell.out
     assert "| plain | 0.99 | 64x64 |" in (where / "comparison.md").read_text()
-    assert "<h1>DQN on CartPole-v1: 2 settings</h1>" in (where / "comparison.html").read_text()
+    assert (
+        '<h1>DQN on <span class="whole">CartPole-v1:</span> 2 settings</h1>' in (where / "comparison.html").read_text()
+    )
 
 
 def test_more_seeds_and_more_values_train_only_what_is_missing(folder, batches):

@@ -205,5 +205,5 @@ def test_two_fields_make_a_heat_map_with_each_pair_in_its_place():
     assert [list(row) for row in heat.z] == [[values[f"{lr} {b}"] for lr in (1e-4, 1e-3)] for b in (32, 64, 128)]
     assert list(sections[1].titles.values()) == ["batch_size 32", "batch_size 64", "batch_size 128"]
     page = render_settings(found, "sweep")
-    assert "<h1>DQN on CartPole-v1: what learning_rate and batch_size do</h1>" in page
+    assert '<h1>DQN on <span class="whole">CartPole-v1:</span> what learning_rate and batch_size do</h1>' in page
     assert page.count('data-figure="curves-') == 3

@@ -44,6 +44,7 @@ def render_board(document: Mapping[str, Any]) -> str:
     rows = document["rows"]
     judged = [row for row in rows if row["verdict"] is not None]
     environments = {row["environment"] for row in rows}
+    filmed = any(row.get("film") for row in rows)
     verdicts = counted(len(judged), "verdict")
     return render_template(
         "board.html.j2",
@@ -54,14 +55,15 @@ def render_board(document: Mapping[str, Any]) -> str:
             "studies of one environment, whatever their budgets: look at the steps of a run beside it. A score in "
             "brackets is one run's in a search, the luckiest of many.",
             "columns": ["environment", "rank", "score", "seeds", *(SHORT[role] for role in BASELINES), "solved",
-                        "study", "film", "algorithm", "steps of a run", "steps spent", "training"],
-            "rows": [_row(row, sum(_place(other) == _place(row) for other in judged) > 1) for row in rows],
+                        "study", *(["film"] if filmed else []), "algorithm", "steps of a run", "steps spent",
+                        "training"],
+            "rows": [_row(row, sum(_place(other) == _place(row) for other in judged) > 1, filmed) for row in rows],
             "settings": [(_name(row), _setting(row)) for row in rows if row["setting"]],
         },
     )  # fmt: skip
 
 
-def _row(row: Mapping[str, Any], contested: bool) -> dict[str, Any]:
+def _row(row: Mapping[str, Any], contested: bool, filmed: bool) -> dict[str, Any]:
     verdict, against = row["verdict"], row["against"]
     score = "" if row["search_score"] is None else f"[{number(round_like(row['search_score']), 3)}]"
     cells = [
@@ -72,11 +74,11 @@ def _row(row: Mapping[str, Any], contested: bool) -> dict[str, Any]:
         *(_beside(against.get(role)) for role in BASELINES),
         _cell("" if row["reached"] is None else f"{row['reached']:.0%} of seeds", row["reached"]),
         {**_cell(row["study"]), "link": row.get("page")},
-        {**_cell("film" if row.get("film") else ""), "link": row.get("film")},
+        *([{**_cell("film" if row.get("film") else ""), "link": row.get("film")}] if filmed else []),
         _cell(f"{row['algorithm']}, {row['backend']}"),
         _cell("" if row["steps"] is None else f"{row['steps']:,}", row["steps"]),
         _cell(f"{row['steps_spent']:,}", row["steps_spent"]),
-        _cell(duration(row["training_s"]), row["training_s"]),
+        _cell(duration(row["training_s"]).replace(" ", "\N{NO-BREAK SPACE}"), row["training_s"]),
     ]
     return {"cells": cells, "best": row["rank"] == 1 and contested}
 

@@ -33,6 +33,7 @@ def render_template(template: str, figures_json: Mapping[str, Any], context: Map
     )
     environment.tests["grouped"] = lambda key, group: key.startswith(f"{group}-")
     environment.filters["breakable"] = _breakable
+    environment.filters["whole"] = _whole
     # Markup only for our own files and for JSON that cannot leave its script element.
     inlined = {
         "style": Markup((TEMPLATES / "style.css").read_text(encoding="utf-8")),
@@ -47,6 +48,12 @@ def render_template(template: str, figures_json: Mapping[str, Any], context: Map
 def _breakable(text: str) -> Markup:
     """Return a text that may go on in a new line behind each underline and slash."""
     return escape(printable(text)).replace("_", Markup("_<wbr>")).replace("/", Markup("/<wbr>"))
+
+
+def _whole(text: str) -> Markup:
+    """Return a text in which wide pages break no word at its hyphens: an environment's name stays in one piece."""
+    span = Markup('<span class="whole">%s</span>')
+    return Markup(" ").join(span % word if "-" in word else escape(word) for word in printable(text).split(" "))
 
 
 def replace_file(path: Path, text: str) -> None:
