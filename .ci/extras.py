@@ -128,7 +128,7 @@ def hub() -> None:
 
 def contrib() -> None:
     """Train an algorithm of sb3-contrib's."""
-    tune(f"train --env CartPole-v1 --algo qrdqn {SMALL} -o quantiles")
+    tune(f"train --env CartPole-v1 --algo qrdqn --backend sb3 {SMALL} -o quantiles")
 
 
 def docs() -> None:
