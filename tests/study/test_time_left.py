@@ -175,6 +175,19 @@ def test_expected_seconds_are_those_of_training_and_of_the_further_evaluations()
     assert found["d"] == pytest.approx([10.0 + 0.001 * 75 * n for n in (10, 10, late)])  # the middling of 20 to 200
 
 
+def test_a_trial_that_waited_for_its_worker_to_be_ready_is_not_expected_to_wait_again():
+    def trial(number, seconds):
+        curve = (CurvePoint(100, (1.0,), {}, 1),)
+        row = TrialRow(number, "COMPLETE", "completed", 1.0, {}, {}, {0: curve}, {0: 1}, 100, seconds, None, None)
+        return row, 1.0
+
+    trials = {0: trial(0, 30.0), 1: trial(1, 2.0), 2: trial(2, 4.0)}
+    who = [Contestant(f"{n}", "finalist", f"trial {n}", n, "native", {}) for n in trials]
+    spec = RunSpec(RunId(0), EnvSpec("X-v0"), "native", DQNHyperparameters(), 0, (100,), EvaluationSpec(1, 0, 500))
+    found = expected_seconds(who, dict.fromkeys("012", spec), dict.fromkeys("012", 1.0), trials)
+    assert found == {"0": (12.0,), "1": (2.0,), "2": (4.0,)}
+
+
 def test_workers_take_longer_than_their_runs_as_the_search_and_then_the_stage_have_shown():
     now = 0.0
     pace = Pace((120.0, 100.0), 2, lambda: now)

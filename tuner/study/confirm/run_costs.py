@@ -14,6 +14,10 @@ from tuner.contract.spec import RunSpec
 from tuner.result.confirmation import Contestant
 from tuner.result.study import StudyData, TrialRow
 
+#: A trial's training is not taken for longer than so many times what its computing takes in the middling one: a
+#: worker's first runs waited for code to be compiled and loaded.
+MOST_OF_COMPUTING = 3.0
+
 
 def expected_seconds(
     contestants: Sequence[Contestant],
@@ -46,7 +50,7 @@ def expected_seconds(
         steps = [usual * spec.episodes_at(step) for step in spec.grid]
         if contestant.trial is not None and contestant.trial in trials:
             trial, done = trials[contestant.trial]
-            trains = (trial.duration_s - trial.evaluation_s) * work / done
+            trains = min((trial.duration_s - trial.evaluation_s) * work / done, MOST_OF_COMPUTING * trains)
             rate = trial.evaluation_s / max(_evaluation_steps(trial), 1.0)
             steps = _steps_of_evaluations(trial, spec)
         intervals = [after - before for before, after in itertools.pairwise((0, *spec.grid))]
