@@ -93,6 +93,8 @@ def test_the_dashboard_serves_the_film(recipe):
 
     study = optuna.load_study(study_name=result.name, storage=open_storage(recipe.storage, create=False))
     environ["PATH_INFO"] = f"/artifacts/{study._study_id}/{key}"
-    body = b"".join(application(recipe.storage)(environ, lambda status, *_: answer.append(status)))
+    parts = application(recipe.storage)(environ, lambda status, *_: answer.append(status))
+    body = b"".join(parts)
+    parts.close()  # as a server does; the file is open until then
     assert answer[0].startswith("200"), answer
     assert body == (result.report.parent / "agent" / "video.mp4").read_bytes()

@@ -29,7 +29,8 @@ from tuner.plan.recipe_files import list_recipes, read_recipe, recipe_yaml
         ({"timeout": -1}, ["--timeout", "above 0"]),
         ({"timeout": "soon"}, ["--timeout", "2h30m"]),
         ({"sampler": "tpee"}, ["--sampler", "tpe, random, gp, qmc", "Did you mean 'tpe'"]),
-        ({"algo": "ppo"}, ["--algo", "dqn", "'ppo'"]),
+        ({"algo": "pqo"}, ["--algo", "dqn", "'pqo'"]),
+        ({"algo": "ppo"}, ["--backend native trains", "dqn", "--algo ppo", "Use --backend sb3"]),
         ({"seed": -1}, ["--seed", "at least 0"]),
         ({"steps": 5, "evaluations": 6}, ["--evaluations", "--steps", "5", "6"]),
         ({"study": "../../x"}, ["--study", "../../x", "letters"]),
@@ -92,7 +93,7 @@ def test_free_settings_do_not_change_the_name_and_every_pinned_one_does():
         "space": "zoo", "set": {"gamma": 0.9}, "steps": 5, "evaluations": 5, "eval_episodes": 5, "seeds_per_trial": 2,
         "objective": "best", "sampler": "gp", "pruner": "none", "startup_trials": 3, "seed": 1, "env_arg": {"a": 1},
         "env_module": "m", "pixels": True, "prior": "none", "start_with": ("defaults",),
-        "envs": ("A-v0", "B-v0"), "holdout_env": "C-v0",
+        "envs": ("A-v0", "B-v0"), "holdout_env": "C-v0", "n_envs": 2,
     }  # fmt: skip
     assert set(changes) == {n for n in base.pinned() if n not in ("env", "algo", "backend")}
     names = {study_name(dataclasses.replace(base, **{k: v})) for k, v in changes.items()} | {study_name(base)}
