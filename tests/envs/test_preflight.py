@@ -1,5 +1,6 @@
 """The look at an environment before a study: a fault is named by its call; what it does to its process ends there."""
 
+import dataclasses
 import os
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium import spaces
+from gymnasium.envs.classic_control import CartPoleEnv
 from gymnasium.envs.registration import EnvSpec as EntrySpec
 
 from tuner.envs import preflight as preflight_module
@@ -14,6 +16,8 @@ from tuner.envs.encoders import encoder_for
 from tuner.envs.preflight import misfit, preflight
 from tuner.envs.spec import EnvSpec
 from tuner.errors import UnusableEnvironmentError
+from tuner.plan.recipe import StudyRecipe
+from tuner.plan.resolve import plan_study
 
 HEAD = """
 import os, sys, threading, time
@@ -136,6 +140,18 @@ def test_an_id_that_only_this_process_knows_is_explained(monkeypatch):
     monkeypatch.setitem(gym.registry, "OnlyHere-v0", EntrySpec("OnlyHere-v0", entry_point="__main__:Env"))
     with pytest.raises(UnusableEnvironmentError, match=r"registered in your script.*env_module='my_env.py'.*inline"):
         preflight(EnvSpec("OnlyHere-v0"), "dqn")
+
+
+def test_a_study_of_an_environment_of_ones_own_script_trains_in_that_process_and_says_so(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(gym.registry, "Mine-v7", EntrySpec("Mine-v7", CartPoleEnv, max_episode_steps=20))
+    recipe = StudyRecipe(env="Mine-v7", steps=200, trials=1, workers=2)
+    plan = plan_study(recipe, play=False)
+    assert (plan.recipe.executor, plan.workers) == ("inline", 1)
+    (said,) = [note for note in plan.notes if "Mine-v7 is registered in" in note]
+    assert "trains in this process, on one core" in said and "env_module=" in said
+    with pytest.raises(UnusableEnvironmentError, match=r"Mine-v7 is .*, or train here with executor='inline'"):
+        plan_study(dataclasses.replace(recipe, executor="ray"), play=False)
 
 
 def test_an_environment_is_looked_at_once_and_again_when_its_files_have_changed(tmp_path, monkeypatch):

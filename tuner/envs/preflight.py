@@ -32,6 +32,21 @@ STEPS = 20
 _LEADS_OUT = "Gymnasium's check_env() says more."
 
 
+class RegisteredHereError(UnusableEnvironmentError):
+    """An id that this process alone has registered.
+
+    Attributes:
+        where: Which of its code has, in words; and what to do so that workers know it, as the end of a sentence.
+    """
+
+    def __init__(self, env: str, where: str, way_out: str) -> None:
+        super().__init__(
+            f"{env} is registered in {where}, which workers do not import. {way_out}, or train here with "
+            "executor='inline'."
+        )
+        self.where, self.way_out = where, way_out
+
+
 def preflight(spec: EnvSpec, algorithm: str, *, inline: bool = False, play_from: int | None = None) -> EnvFacts:
     """Make the environment, reset it, take some random steps and close it; return what is known of it.
 
@@ -44,6 +59,7 @@ def preflight(spec: EnvSpec, algorithm: str, *, inline: bool = False, play_from:
         play_from: Seed of the first episode of random play, which comes after the look; None plays none.
 
     Raises:
+        RegisteredHereError: This process knows it, and a process of its own does not.
         UnusableEnvironmentError: A call raised, ended its process, did not come back, or returned what neither its
             spaces nor Gymnasium's API allow; one line names the call.
     """
@@ -64,7 +80,7 @@ def _look_in_child(spec: EnvSpec, algorithm: str, play_from: int | None, files: 
     return call_in_child(_look, spec, algorithm, play_from, subject=spec.id, first="gymnasium.make()")
 
 
-def _registered_only_here(spec: EnvSpec) -> UnusableEnvironmentError | None:
+def _registered_only_here(spec: EnvSpec) -> RegisteredHereError | None:
     """Return what to say of an unknown id that this process has registered all the same, else None."""
     entry = gymnasium.registry.get(spec.id.rpartition(":")[2])
     if entry is None or entry.entry_point is None:
@@ -72,9 +88,8 @@ def _registered_only_here(spec: EnvSpec) -> UnusableEnvironmentError | None:
     made_by = entry.entry_point
     module = made_by.partition(":")[0] if isinstance(made_by, str) else made_by.__module__
     where, file = ("your script", "my_env.py") if module == "__main__" else (f"this process ('{module}')", module)
-    return UnusableEnvironmentError(
-        f"{spec.id} is registered in {where}, which workers do not import. Put it into a module and give "
-        f"env_module='{file}' (--env-module {file}), or train here with executor='inline'."
+    return RegisteredHereError(
+        spec.id, where, f"Put it into a module and give env_module='{file}' (--env-module {file})"
     )
 
 

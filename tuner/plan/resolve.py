@@ -16,7 +16,7 @@ from tuner.contract.rules import CURRENT, Rules, native_path
 from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
 from tuner.envs.families import ATARI, MINATAR, family
 from tuner.envs.make import EnvFacts
-from tuner.envs.preflight import preflight
+from tuner.envs.preflight import RegisteredHereError, preflight
 from tuner.envs.spec import EnvSpec
 from tuner.errors import InputError
 from tuner.hyperparameters import ALGORITHMS, Backend, Hyperparameters, algorithm_class, field_infos
@@ -194,8 +194,9 @@ def plan_study(
     if needs := algorithm_class(recipe.algo).needs:
         require(needs[0], purpose=f"--algo {recipe.algo}", extra=needs[1])
     play_from = evaluation_seed(recipe.seed, "search", CURRENT.evaluation_seeds) if play else None
-    facts = preflight(env, recipe.algo, inline=recipe.executor == "inline", play_from=play_from)
-    space, notes = _space(recipe, facts)
+    recipe, facts, notes = _looked_at(recipe, env, play_from)
+    space, said = _space(recipe, facts)
+    notes += said
     known = known_settings(recipe, space, trials_of)
     if known.grid:
         recipe, note = _of_grid(recipe, space, len(known.grid))
@@ -227,6 +228,21 @@ def plan_study(
         notes=tuple(notes),
         known=known,
     )
+
+
+def _looked_at(recipe: StudyRecipe, env: EnvSpec, play_from: int | None) -> tuple[StudyRecipe, EnvFacts, list[str]]:
+    """Look at the environment; one that a notebook or script has registered itself trains in that very process."""
+    try:
+        return recipe, preflight(env, recipe.algo, inline=recipe.executor == "inline", play_from=play_from), []
+    except RegisteredHereError as error:
+        if recipe.executor != "processes":
+            raise
+        recipe = dataclasses.replace(recipe, executor="inline", workers=None).validated()
+        note = (
+            f"{env.id} is registered in {error.where}, which workers do not import: it trains in this process, on one "
+            f"core. {error.way_out} for more."
+        )
+        return recipe, preflight(env, recipe.algo, inline=True, play_from=play_from), [note]
 
 
 def _of_grid(recipe: StudyRecipe, space: SearchSpace, size: int) -> tuple[StudyRecipe, str]:
