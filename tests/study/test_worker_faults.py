@@ -9,7 +9,7 @@ import pytest
 from fault_trainer import FaultTrainer
 from study_fakes import make_plan, supervise
 
-from tuner.execution import pool
+from tuner.execution import worker_process
 from tuner.execution.processes import ProcessExecutor
 from tuner.study.reading.study import load
 
@@ -36,7 +36,7 @@ def test_runs_that_end_their_worker_fail_with_the_reason_and_the_study_goes_on(u
 
 
 def test_a_run_that_closes_its_workers_connection_fails_after_three_deaths(url, monkeypatch):
-    monkeypatch.setattr(pool, "LEAVE_S", 0.5)
+    monkeypatch.setattr(worker_process, "LEAVE_S", 0.5)
     plan = make_plan(url, trials=2, in_flight=2, sampler="random", pruner="none")
     data = run(plan, fates={1: "mute"})
     assert [t.outcome for t in data.trials] == ["completed", "failed"]
