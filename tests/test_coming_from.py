@@ -6,6 +6,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -54,7 +55,9 @@ def test_every_block_is_run_or_is_of_a_package_that_is_not_installed():
 
 
 @pytest.mark.slow
-def test_from_a_zoo_file_to_a_better_setting_back_in_the_zoo(in_tmp):
+def test_from_a_zoo_file_to_a_better_setting_back_in_the_zoo(in_tmp, monkeypatch):
+    # --within counts from the start of the process, and that of the tests has run for minutes.
+    monkeypatch.setattr("tuner.cli.run_command._process_began", time.monotonic)
     search, export, train = lines("zoo")
     shutil.copy(Path(rl_zoo3.__file__).parent / "hyperparams" / "dqn.yml", "dqn.yml")
     run(search, *SEARCH)
