@@ -22,7 +22,7 @@ def setting(share: float) -> DQNHyperparameters:
 def started(*windows: int, calls: int, path="numpy", device="cpu") -> DQNStack:
     """Return a stack whose lanes look back on so many of a run's training calls."""
     kind = {"numeric_path": path, "device": device}
-    stack = DQNStack(BoxEncoder(OBSERVATION), ACTIONS, setting(0.0), lanes=len(windows), capacity=2_000, **kind)
+    stack = DQNStack(BoxEncoder(OBSERVATION), ACTIONS, setting(0.0), lanes=len(windows), capacity=5_000, **kind)
     for lane, window in enumerate(windows):
         stack.start(lane, setting(window / calls), seed=11, n_timesteps=calls * TRAIN_FREQ)
     return stack
@@ -103,6 +103,16 @@ def test_a_run_goes_on_to_the_same_average(done):
     other.restore(1, saved)
     np.testing.assert_array_equal(train(whole, 0, 20, seed=4), train(other, 1, 20, seed=4))
     np.testing.assert_array_equal(whole.averaging.network(0), other.averaging.network(1))
+
+
+@pytest.mark.parametrize(("done", "before", "after"), [(3, 400, 10), (7, 10, 400), (40, 400, 10)])
+def test_a_run_that_goes_on_with_another_window_keeps_its_average(done, before, after):
+    old, new = started(before, calls=1_000), started(after, calls=1_000)
+    train(old, 0, done)
+    new.restore(0, {name: np.array(value) for name, value in old.snapshot(0).items()})
+    np.testing.assert_array_equal(new.averaging.network(0), old.averaging.network(0))
+    seen = train(new, 0, 1, seed=4)
+    assert np.isfinite(new.averaging.network(0)).all() and len(seen) == 1
 
 
 def test_a_state_that_was_kept_before_there_were_averages_goes_on():

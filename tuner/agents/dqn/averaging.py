@@ -38,8 +38,10 @@ class WeightAveraging:
         lanes = len(state.learning_rate)
         #: [K, P], from the first lane on that asks for an average.
         self._average: Any = None
-        self._windows = np.zeros(lanes)
-        self._calls = np.zeros(lanes, np.int64)
+        # Plain lists: each training call looks at them.
+        self._windows = [0.0] * lanes
+        self._periods = [1] * lanes
+        self._calls = [0] * lanes
 
     def start(self, lane: int, window: float) -> None:
         """Begin a new run.
@@ -49,6 +51,7 @@ class WeightAveraging:
             window: Training calls that the average looks back on; 0 for none.
         """
         self._windows[lane] = window
+        self._periods[lane] = max(round(window / SAMPLES), 1)  # training calls from one sample to the next
         self._calls[lane] = 0
         if window and self._average is None:
             self._average = self._state.zeros()
@@ -60,9 +63,9 @@ class WeightAveraging:
         for lane in lanes:
             if window := self._windows[lane]:
                 self._calls[lane] += 1
-                samples, rest = divmod(int(self._calls[lane]), _period(window))
+                samples, rest = divmod(self._calls[lane], self._periods[lane])
                 if not rest:
-                    share = max(1.0 / samples, min(_period(window) / float(window), 1.0))
+                    share = max(1.0 / samples, min(self._periods[lane] / window, 1.0))
                     change = self._state.online[lane] - self._average[lane]
                     change *= share
                     self._average[lane] += change
@@ -90,17 +93,15 @@ class WeightAveraging:
         return {"average": average, "calls": np.array(self._calls[lane])}
 
     def restore(self, lane: int, saved: Mapping[str, Array]) -> None:
-        """Go on from a snapshot; the lane was started for the same run. Nothing is kept of a run without an average."""
-        if saved and self._windows[lane]:
-            self._calls[lane] = int(saved["calls"])
-            if self._sampled(lane):
-                self._average[lane] = self._state.like(saved["average"])
+        """Go on from a snapshot; the lane was started for the same run, perhaps with another window."""
+        if not saved or not self._windows[lane]:
+            return
+        self._calls[lane] = int(saved["calls"])
+        if len(saved["average"]):
+            self._calls[lane] = max(self._calls[lane], self._periods[lane])
+            self._average[lane] = self._state.like(saved["average"])
+        else:  # no sample yet, nor here
+            self._calls[lane] = min(self._calls[lane], self._periods[lane] - 1)
 
     def _sampled(self, lane: int) -> bool:
-        window = self._windows[lane]
-        return bool(window) and int(self._calls[lane]) >= _period(window)
-
-
-def _period(window: float) -> int:
-    """Return how many training calls pass between two samples."""
-    return max(round(window / SAMPLES), 1)
+        return self._windows[lane] > 0 and self._calls[lane] >= self._periods[lane]
