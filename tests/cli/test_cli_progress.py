@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from tuner.cli.console import console
-from tuner.cli.progress import LiveProgress, PlainProgress, live_view, plain_line, progress_view
+from tuner.cli.progress import LiveProgress, PlainProgress, live_view, plain_line, progress_view, time_left
 from tuner.study.search.progress import BestTrial, NoProgress, RunningTrial, Snapshot
 
 PARAMS = {"learning_rate": 0.00123, "buffer_size": 50_000, "target_update_interval": 1510, "exploration_fraction": 0.3}
@@ -51,6 +51,20 @@ def test_the_live_view_says_what_matters():
         assert words in text
     for words in ("1,200 steps/s", "about 1m05s left", "1,000/2,000", "40.0"):
         assert words in text
+
+
+@pytest.mark.parametrize(
+    ("within", "words"),
+    [
+        (None, "about 1m40s left"),
+        ((71, 129), "about 1m40s left"),
+        ((69, 110), "1m09s to 1m50s left"),
+        ((90, 131), "1m30s to 2m11s left"),
+        ((30.2, 30.4), "about 30s left"),  # the whole ends then whatever happens
+    ],
+)
+def test_a_time_left_that_may_be_off_by_more_than_thirty_percent_is_a_range(within, words):
+    assert time_left(100.0, within) == words
 
 
 def test_trials_beyond_the_terminal_are_counted():

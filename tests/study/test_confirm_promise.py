@@ -111,14 +111,16 @@ def promises(url: str, seed: int, **settings) -> dict[float, float]:
     supervisor.close()
     stage, said = ConfirmStage(plan, load(plan.name, url), clock=cores), []
     for _, part in stage.passes({"numeric_path": "none"}, NoProgress()):
-        said.append((cores(), part.snapshot().eta_s))
-        cores.run(part, lambda part=part: said.append((cores(), part.snapshot().eta_s)))
+        said.append((cores(), part.snapshot()))
+        cores.run(part, lambda part=part: said.append((cores(), part.snapshot())))
         assert part.close() == "done"
     began, ended = said[0][0], cores()
     found = {}
     for share in (0.0, 0.25, 0.5, 0.75):
-        at, left = next(row for row in said if row[0] >= began + share * (ended - began))
-        found[share] = left / (ended - at)
+        at, seen = next(row for row in said if row[0] >= began + share * (ended - began))
+        low, high = seen.eta_range_s
+        assert low <= seen.eta_s <= high
+        found[share] = seen.eta_s / (ended - at)
     return found
 
 

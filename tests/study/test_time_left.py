@@ -144,9 +144,9 @@ def test_what_is_over_of_runs_in_training_is_not_left():
     left = TimeLeft({"a": (2.0, 2.0, 6.0)}, (0.0, 0.0), 1, lambda: 0.0)
     job = Job("a", "verdict", 0)
     way = Way(((job,),), ())
-    assert left.seconds([way], {}, {}) == 10.0
-    assert left.seconds([way], {}, {job: ()}) == 9.0  # half the way to its first evaluation
-    assert left.seconds([way], {}, {job: (2.0, 4.0)}) == pytest.approx(3.0)
+    assert left.seconds([way], {}, {}).mean == 10.0
+    assert left.seconds([way], {}, {job: ()}).mean == 9.0  # half the way to its first evaluation
+    assert left.seconds([way], {}, {job: (2.0, 4.0)}).mean == pytest.approx(3.0)
 
 
 def test_expected_seconds_are_those_of_training_and_of_the_further_evaluations():
@@ -203,3 +203,19 @@ def test_workers_take_longer_than_their_runs_as_the_search_and_then_the_stage_ha
     assert pace.overhead(10.0) == pytest.approx((40 * 1.2 + 250) / (40 + 175))
     assert Pace((9e9, 100.0), 2).overhead(1.0) == 1.6  # a night between two halves of a search
     assert Pace((0.0, 0.0), 2).overhead(1.0) == 1.0
+
+
+def test_the_time_left_is_a_range_from_the_shortest_way_at_full_speed_to_the_longest_slow_one():
+    left = TimeLeft({"a": (2.0,), "b": (5.0,)}, (0.0, 0.0), 1, lambda: 0.0)
+    ways = [Way(((Job(key, "verdict", 1),),), ()) for key in ("a", "b")]
+    assert left.seconds(ways, {}, {}) == pytest.approx((3.5, 2.0 / 1.4, 5.0 * 1.4))
+    assert left.seconds(ways, {}, {}).at_most(4.0) == pytest.approx((3.5, 2.0 / 1.4, 4.0))
+
+
+def test_the_range_narrows_as_a_settings_own_runs_are_measured():
+    left = TimeLeft({"a": (2.0,)}, (0.0, 0.0), 1, lambda: 0.0)
+    way = [Way(((Job("a", "verdict", 9),),), ())]
+    for runs in (0, 1, 2, 3):
+        mean, low, high = left.seconds(way, {Job("a", "verdict", seed): 2.0 for seed in range(runs)}, {})
+        off = 1 + 0.4 * 0.25 / (0.25 + runs)
+        assert (mean, low, high) == pytest.approx((2.0, 2.0 / off, 2.0 * off))

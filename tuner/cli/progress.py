@@ -20,6 +20,9 @@ REDRAW_S = 0.25
 #: Seconds between two lines of the plain view: after a finished trial, and when nothing has finished.
 PLAIN_S, PLAIN_IDLE_S = 10.0, 60.0
 
+#: How far off a time left may be and still be told as one number: within 30 %.
+SURE = 0.3
+
 #: Lines of the live view that are not running trials, with one spare so that the terminal never scrolls.
 OTHER_LINES = 9
 
@@ -101,8 +104,16 @@ def pace(snapshot: Snapshot) -> list[str]:
     parts = [f"{snapshot.steps_per_second:,.0f} {clock}/s"] if snapshot.steps else []
     parts.append(show_duration(snapshot.elapsed_s))
     if snapshot.eta_s is not None and snapshot.done < snapshot.trials:
-        parts.append(f"about {show_duration(snapshot.eta_s)} left")
+        parts.append(time_left(snapshot.eta_s, snapshot.eta_range_s))
     return parts
+
+
+def time_left(seconds: float, within: tuple[float, float] | None) -> str:
+    """Return the time left in words: what is expected, or from when to when where that would say too much."""
+    if within is None or (within[0] >= (1 - SURE) * seconds and within[1] <= (1 + SURE) * seconds):
+        return f"about {show_duration(seconds)} left"
+    low, high = map(show_duration, within)
+    return f"about {high} left" if low == high else f"{low} to {high} left"
 
 
 class LiveProgress:

@@ -19,6 +19,7 @@ from tuner.seeding import evaluation_seed, run_seed
 from tuner.study.confirm.contestants import grid_of
 from tuner.study.confirm.fingerprint import fingerprint
 from tuner.study.confirm.schedule import WORST, Job
+from tuner.study.search.progress import SecondsLeft
 from tuner.study.search.run_events import confirm_folder
 from tuner.study.search.trial import AskedTrial, TrialEnd
 from tuner.study.store import keys as attr
@@ -38,7 +39,7 @@ Standing = Callable[[Mapping[Job, float | None]], str]
 
 #: From results so far, the seconds that each run took, and those that each run in training has taken at each of its
 #: evaluations, to the seconds that are left.
-TimeLeft = Callable[[Mapping[Job, float | None], Mapping[Job, float], Mapping[Job, Sequence[float]]], float | None]
+TimeLeft = Callable[[Mapping[Job, float | None], Mapping[Job, float], Mapping[Job, Sequence[float]]], SecondsLeft]
 
 
 class ScheduleAsker:
@@ -116,7 +117,7 @@ class ScheduleAsker:
         """Return where the settings stand, in a line."""
         return self._standing(self._results)
 
-    def seconds_left(self, elapsed: Mapping[int, Sequence[float]]) -> float | None:
+    def seconds_left(self, elapsed: Mapping[int, Sequence[float]]) -> SecondsLeft | None:
         """Return how long the schedule still takes.
 
         Args:

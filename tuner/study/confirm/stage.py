@@ -34,7 +34,7 @@ from tuner.study.confirm.time_left import TimeLeft
 from tuner.study.confirm.verdict import Verdict, verdict
 from tuner.study.search.ledger import Ledger
 from tuner.study.search.open_study import buffer_study, is_exclusive
-from tuner.study.search.progress import ProgressListener
+from tuner.study.search.progress import ProgressListener, SecondsLeft
 from tuner.study.search.run_events import RunEvents
 from tuner.study.search.supervisor import StudySupervisor
 from tuner.study.store import keys as attr
@@ -303,9 +303,9 @@ class ConfirmStage:
 
     def _time_left(
         self, results: Mapping[Job, float | None], took: Mapping[Job, float], training: Mapping[Job, Sequence[float]]
-    ) -> float:
+    ) -> SecondsLeft:
         left = self._left.seconds(self._ahead(results), took, training)
-        return left if self._ends is None else min(left, max(self._ends - self._clock(), 0.0))
+        return left if self._ends is None else left.at_most(max(self._ends - self._clock(), 0.0))
 
     def _ahead(self, results: Mapping[Job, float | None]) -> list[Way]:
         """Return how the stage may go on; the same as long as nothing has ended."""

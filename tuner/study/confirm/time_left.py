@@ -8,8 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from statistics import fmean
 
 from tuner.study.confirm.ahead import Way
-from tuner.study.confirm.run_seconds import Expected, RunTime, seconds_to_evaluations
+from tuner.study.confirm.run_seconds import EXPECTATION, Expected, RunTime, seconds_to_evaluations
 from tuner.study.confirm.schedule import Job
+from tuner.study.search.progress import SecondsLeft
+
+#: By how much runs of a setting that has not run yet may be off. Measured: the first promise of twelve stages of half a
+#: minute was up to 1.4 times what they took (``benchmarks/confirm_promise.py``).
+FORESEEN_OFF = 0.4
 
 #: Workers are not taken for slower than this many times their runs: a search that was interrupted has gaps.
 MOST_OVERHEAD = 1.6
@@ -44,8 +49,10 @@ class TimeLeft:
         self._there = sum(took.values())
         self._pace = Pace(self._search, self._workers, self._clock)
 
-    def seconds(self, ways: Sequence[Way], took: Mapping[Job, float], training: Mapping[Job, Sequence[float]]) -> float:
-        """Return the seconds left.
+    def seconds(
+        self, ways: Sequence[Way], took: Mapping[Job, float], training: Mapping[Job, Sequence[float]]
+    ) -> SecondsLeft:
+        """Return the seconds left: the mean of the ways, the shortest with fast runs, the longest with slow ones.
 
         Args:
             ways: How it may go on, each as likely as the others.
@@ -66,8 +73,22 @@ class TimeLeft:
             ran += half + (elapsed[-1] if elapsed else 0.0)
         evaluated = sum(took.values()) > self._there or any(training.values())
         self._pace.see(len(training), ran, evaluated=evaluated)
-        left = fmean(seconds_left(each, way, begun, self._workers) for way in ways)
-        return left * self._pace.overhead(usual)
+        off, overhead = self._off(runs), self._pace.overhead(usual)
+        left = [seconds_left(each, way, begun, self._workers) for way in ways]
+        shortest, longest = (ways[left.index(some)] for some in (min(left), max(left)))
+        fast = {key: seconds / off[key] for key, seconds in each.items()}
+        slow = {key: seconds * off[key] for key, seconds in each.items()}
+        low = min(seconds_left(fast, shortest, begun, self._workers), min(left))
+        high = max(seconds_left(slow, longest, begun, self._workers), max(left))
+        return SecondsLeft(overhead * fmean(left), overhead * low, overhead * high)
+
+    def _off(self, runs: Mapping[Job, RunTime]) -> dict[str, float]:
+        """Return how many times faster or slower each setting may be than is thought: the less, the more has run."""
+        ran = dict.fromkeys(self._expected, 0.0)
+        for job, run in runs.items():
+            if job.key in ran:
+                ran[job.key] += 1.0 if run.whole is not None else len(run.elapsed) / len(self._expected[job.key])
+        return {key: 1 + FORESEEN_OFF * EXPECTATION / (EXPECTATION + share) for key, share in ran.items()}
 
 
 def seconds_left(each: Mapping[str, float], way: Way, begun: Mapping[Job, float], workers: int) -> float:

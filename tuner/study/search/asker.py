@@ -11,6 +11,7 @@ from tuner.errors import InputError
 from tuner.seeding import run_seed
 from tuner.space.model import SearchSpace
 from tuner.study.sampling.samplers import point_of
+from tuner.study.search.progress import SecondsLeft
 from tuner.study.search.run_events import trial_folder
 from tuner.study.search.trial import AskedTrial, TrialEnd
 from tuner.study.store import keys as attr
@@ -39,7 +40,7 @@ class Asker(Protocol):
         """Return where a schedule's settings stand, in a line; empty where trials are searched."""
         ...
 
-    def seconds_left(self, elapsed: Mapping[int, Sequence[float]]) -> float | None:
+    def seconds_left(self, elapsed: Mapping[int, Sequence[float]]) -> SecondsLeft | None:
         """Return how long a schedule still takes; None where there is none."""
         ...
 

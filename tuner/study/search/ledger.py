@@ -25,7 +25,7 @@ from tuner.errors import StorageLostError
 from tuner.study.sampling.samplers import point_of
 from tuner.study.search.asker import Asker
 from tuner.study.search.median_pruner import MedianMemory
-from tuner.study.search.progress import BestTrial
+from tuner.study.search.progress import BestTrial, SecondsLeft
 from tuner.study.search.pruners import PruningRule
 from tuner.study.search.trial import AskedTrial, Settled, TrialEnd
 from tuner.study.store import keys as attr
@@ -132,7 +132,7 @@ class Ledger:
         """Where a schedule's settings stand, in a line; empty in a search."""
         return "" if self.asker is None else self.asker.standing()
 
-    def seconds_left(self, elapsed: Mapping[int, Sequence[float]]) -> float | None:
+    def seconds_left(self, elapsed: Mapping[int, Sequence[float]]) -> SecondsLeft | None:
         """Return how long a schedule still takes; None in a search.
 
         Args:

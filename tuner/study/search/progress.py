@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from tuner.contract.objective import rank
 from tuner.text import printable
@@ -50,6 +50,24 @@ class BestTrial:
         return rank(self.score, self.curve_mean, self.number)
 
 
+class SecondsLeft(NamedTuple):
+    """How long something still takes.
+
+    Attributes:
+        mean: Seconds, as expected.
+        low: If it goes as fast as it may.
+        high: If it goes as slowly as it may.
+    """
+
+    mean: float
+    low: float
+    high: float
+
+    def at_most(self, seconds: float) -> SecondsLeft:
+        """Return the same where it ends in so many seconds whatever happens."""
+        return SecondsLeft(*(min(value, seconds) for value in self))
+
+
 @dataclass(frozen=True)
 class Snapshot:
     """A study at one moment.
@@ -63,7 +81,8 @@ class Snapshot:
         best: The best completed trial so far.
         steps: Environment steps evaluated by this process.
         elapsed_s: Seconds since this process began the search.
-        eta_s: Seconds left by the pace so far, or None while unknown.
+        eta_s: Seconds left, by the pace so far or by a schedule; None while unknown.
+        eta_range_s: The same if all goes as fast and as slowly as it may, where a schedule knows both.
         unit: What is counted: ``trial``, or ``run`` in the confirm stage.
         clock: What steps are: what runs of its algorithm count.
         standing: Where settings stand in the confirm stage, in a line; a run that was good says nothing there.
@@ -78,6 +97,7 @@ class Snapshot:
     steps: int
     elapsed_s: float
     eta_s: float | None = field(default=None)
+    eta_range_s: tuple[float, float] | None = None
     unit: str = "trial"
     clock: str = "environment steps"
     standing: str = ""

@@ -219,8 +219,8 @@ class StudySupervisor:
         elapsed = self._clock() - self._start
         seen = self._tally.snapshot(self._plan.name, running, self._steps, elapsed, self._plan.unit, self._plan.clock)
         left = self._ledger.seconds_left({trial.asked.number: trial.elapsed_s for trial in self._open})
-        eta_s = seen.eta_s if left is None else left
-        return dataclasses.replace(seen, standing=self._ledger.standing, eta_s=eta_s)
+        seen = dataclasses.replace(seen, standing=self._ledger.standing)
+        return seen if left is None else dataclasses.replace(seen, eta_s=left.mean, eta_range_s=(left.low, left.high))
 
     # Work to hand out.
 
