@@ -23,6 +23,24 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in text)
 
 
+def env_changes(settings: Mapping[str, Any]) -> str:
+    """Return how an agent meets an environment other than it is, in words: ``actions in 5 steps a dimension``.
+
+    Args:
+        settings: Of a recipe, or what is done to an environment; what is missing or None is not done.
+    """
+    words = []
+    if (steps := settings.get("discretize")) is not None:
+        words.append(f"actions in {steps} steps a dimension")
+    return ", ".join(words)
+
+
+def env_title(settings: Mapping[str, Any]) -> str:
+    """Return the ``env`` of a recipe or a run, with how it is met: ``Pendulum-v1 (actions in 5 steps a dimension)``."""
+    changes = env_changes(settings)
+    return f"{settings.get('env') or ''}" + (f" ({changes})" if changes else "")
+
+
 def number(value: float | None, digits: int = 4) -> str:
     """Return ``value`` with ``digits`` significant digits, integers of any size in full with thousands separated.
 

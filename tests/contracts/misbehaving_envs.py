@@ -14,6 +14,7 @@ class Misbehaving(gym.Env):
             step), or nothing.
         at: Step of this instance, over all its episodes.
         start: Smallest action.
+        continuous: Whether actions are two numbers instead, whatever the smallest.
     """
 
     metadata = {"render_modes": []}  # noqa: RUF012
@@ -21,9 +22,11 @@ class Misbehaving(gym.Env):
     #: Instances made and not closed.
     unclosed = 0
 
-    def __init__(self, how: str = "", at: int = 0, start: int = 0) -> None:
+    def __init__(self, how: str = "", at: int = 0, start: int = 0, continuous: bool = False) -> None:
         self.observation_space = gym.spaces.Box(-10, 10, (2,), np.float32)
         self.action_space = gym.spaces.Discrete(2, start=start)
+        if continuous:
+            self.action_space = gym.spaces.Box(start - 1, start + 1, (2,), np.float32)
         self.how, self.at, self.total, self.steps = how, at, 0, 0
         Misbehaving.unclosed += 1
 

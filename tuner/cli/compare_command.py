@@ -37,6 +37,7 @@ COMPARE_SETTINGS = {
     "seed": "Source of all randomness (default: 0)",
     "env_arg": None,
     "env_module": None,
+    "discretize": None,
     "device": None,
     "workers": None,
     "lanes": "Native runs trained together in each worker",

@@ -130,7 +130,8 @@ def plan_lines(plan: StudyPlan, costs: Mapping[str, str], known: str = "") -> li
     facts = {
         "study": plan.name,
         "storage": mask(plan.storage),
-        "environment": f"{recipe.env}: {plan.facts.observation}, {plan.facts.actions}",
+        "environment": f"{recipe.env}: {plan.facts.observation}, {plan.facts.actions}"
+        + (f" ({plan.facts.changes})" if plan.facts.changes else ""),
         "trainer": f"{recipe.algo}, {recipe.backend}, {plan.numeric_path}",
         "search": f"{recipe.trials} trials{seeds}, sampler {recipe.sampler}, pruner {recipe.pruner}, "
         f"objective {recipe.objective}, seed {recipe.seed}",

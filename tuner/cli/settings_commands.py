@@ -40,6 +40,7 @@ SWEEP_SETTINGS = {
     "env_arg": None,
     "env_module": None,
     "pixels": None,
+    "discretize": None,
     "device": None,
     "workers": None,
     "lanes": "Native runs trained together in each worker",
@@ -106,6 +107,7 @@ def compare_settings(
     first = specs[0][0]
     run = {
         "env": first.env.id,
+        **first.env.changes(),
         "algorithm": plan.algorithm,
         "backend": plan.backend,
         "clock": plan.clock,
@@ -171,6 +173,7 @@ _SAME = {
     "steps": "Say --steps N for all.",
     "env_arg": "Say --env-arg KEY=VALUE for all.",
     "pixels": "Compare files that agree.",
+    "discretize": "Say --discretize N for all.",
 }
 
 

@@ -21,7 +21,7 @@ from tuner.errors import InputError
 from tuner.plan.naming import file_name
 from tuner.result.agents import AGENTS, KeptAgent, Place, best_and_median
 from tuner.storage_url import default_storage, mask
-from tuner.text import plain
+from tuner.text import env_title, plain
 
 if TYPE_CHECKING:
     from tuner.result.study import StudyData
@@ -131,7 +131,7 @@ def _summary(data: StudyData) -> list[str]:
     running = data.count("running")
     facts: dict[str, str] = {"study": data.name}
     if recipe:
-        facts["environment"] = str(recipe.get("env", ""))
+        facts["environment"] = env_title(recipe)
         facts["trainer"] = f"{recipe.get('algo', '')}, {recipe.get('backend', '')}"
         facts["search"] = f"space {recipe.get('space')}, sampler {recipe.get('sampler')}, pruner {recipe.get('pruner')}"
     if data.grid:

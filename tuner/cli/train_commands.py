@@ -42,6 +42,7 @@ TRAIN_SETTINGS = {
     "env_arg": None,
     "env_module": None,
     "pixels": None,
+    "discretize": None,
     "device": None,
     "tensorboard": "Folder for TensorBoard's event files: its own, named as the model's, is made in it",
     "quiet": None,
@@ -214,6 +215,7 @@ def _surroundings(config: Config) -> dict[str, Any]:
         "algo": config.algorithm,
         "env_arg": config.env_kwargs,
         "pixels": config.pixels,
+        "discretize": config.discretize,
     }
 
 

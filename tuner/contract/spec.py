@@ -94,6 +94,7 @@ class RunSpec:
         """Return what was trained, as plain data for a reader."""
         return {
             "env": self.env.id,
+            **self.env.changes(),
             "algorithm": self.algorithm,
             "backend": self.backend,
             "seed": self.seed,
@@ -107,7 +108,8 @@ class RunSpec:
         Its number is left out. Packages, arithmetic and processor are not part of a spec.
         """
         plain = asdict(replace(self, alone=False, keep=False))
-        values = plain | {"run_id": None, "hyperparameters": self.hyperparameters.to_mapping()}
+        env, hyperparameters = self.env.to_mapping(), self.hyperparameters.to_mapping()
+        values = plain | {"run_id": None, "env": env, "hyperparameters": hyperparameters}
         return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()[:24]
 
     def episodes_at(self, step: int) -> int:

@@ -9,7 +9,7 @@ import contextlib
 import difflib
 import inspect as signatures
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -21,6 +21,7 @@ from gymnasium.error import DependencyNotInstalled
 
 from tuner.envs.actions import Actions, unusable
 from tuner.envs.atari import AtariGame, AtariSettings
+from tuner.envs.discrete_actions import CONTINUOUS, USUAL_STEPS, DiscreteActions, most_steps
 from tuner.envs.encoders import Encoder, check_size, encoder_for
 from tuner.envs.families import ATARI, bring, family
 from tuner.envs.needs_wrapper import needs_wrapper
@@ -30,7 +31,7 @@ from tuner.envs.spec import EnvSpec
 from tuner.envs.successors import explain_unknown
 from tuner.errors import UnknownEnvironmentError, UnusableEnvironmentError
 from tuner.hyperparameters import ALGORITHMS, algorithm_class
-from tuner.text import counted
+from tuner.text import counted, env_changes
 
 #: Cap on an evaluation episode, in steps, where the environment has no limit of its own.
 DEFAULT_EVAL_MAX_STEPS = 1_000
@@ -108,11 +109,16 @@ class EnvFacts:
             return counted(self.n_actions, "action")
         return f"actions of {counted(self.n_actions, 'number')}"
 
+    @property
+    def changes(self) -> str:
+        """How it is met other than it is, in words (:func:`tuner.text.env_changes`); empty where it is not."""
+        return env_changes(self.preprocessing)
+
 
 def make(spec: EnvSpec, render_mode: str | None = None, *, training: bool = False) -> AnyEnv:
     """Make the environment, with its own time limit and without Gymnasium's per-step checks.
 
-    Atari games and ``spec.pixels`` come with their preprocessing.
+    Atari games, ``spec.pixels`` and ``spec.discretize`` come with their preprocessing.
 
     Args:
         spec: Its name.
@@ -123,6 +129,14 @@ def make(spec: EnvSpec, render_mode: str | None = None, *, training: bool = Fals
         UnusableEnvironmentError: Unknown or outdated id, missing package, bad argument, broken module.
         MissingExtraError: The environment's package is not installed.
     """
+    env = _made(spec, render_mode, training=training)
+    try:
+        return env if spec.discretize is None else DiscreteActions(env, spec.discretize)
+    except UnusableEnvironmentError as error:
+        raise UnusableEnvironmentError(f"{spec.id}: {error}") from error
+
+
+def _made(spec: EnvSpec, render_mode: str | None, *, training: bool) -> AnyEnv:
     prefix, _, env_id = spec.id.rpartition(":")
     kwargs = spec.arguments()
     if render_mode is not None or spec.pixels:
@@ -212,13 +226,18 @@ def _facts(env: AnyEnv, spec: EnvSpec, algorithm: str) -> EnvFacts:
     limit = _step_limit(env)
     preprocessing = dict(_preprocessing(env))
     takes = algorithm_class(algorithm).actions
-    if type(action_space).__name__ not in takes or not isinstance(action_space, spaces.Discrete | spaces.Box):
+    if spec.discretize is not None and "Discrete" not in takes:
         raise UnusableEnvironmentError(
-            f"{algorithm.upper()} needs a {' or '.join(takes)} action space; {spec.id} has {_short(action_space)}."
-            f"{_who_takes(action_space)}"
+            f"--discretize makes continuous actions discrete, and {algorithm.upper()} needs continuous ones. "
+            "Leave it out."
         )
     if why := unusable(action_space):
         raise UnusableEnvironmentError(f"{spec.id}: {why}.")
+    if type(action_space).__name__ not in takes or not isinstance(action_space, spaces.Discrete | spaces.Box):
+        raise UnusableEnvironmentError(
+            f"{algorithm.upper()} needs a {' or '.join(takes)} action space; {spec.id} has {_short(action_space)}."
+            f"{_who_takes(action_space, takes)}"
+        )
     try:
         encoder = encoder_for(observation_space)
         if isinstance(observation_space, spaces.Discrete) and not algorithm_class(algorithm).tabular:
@@ -245,8 +264,10 @@ def _facts(env: AnyEnv, spec: EnvSpec, algorithm: str) -> EnvFacts:
     )
 
 
-def _who_takes(space: spaces.Space[Any]) -> str:
+def _who_takes(space: spaces.Space[Any], takes: Collection[str]) -> str:
     """Return which algorithms act in a space, as an instruction; empty where none does."""
+    if isinstance(space, spaces.Box) and "Discrete" in takes and (steps := min(most_steps(space), USUAL_STEPS)) > 1:
+        return f" Use --discretize {steps} to cut each number into {steps} steps, or {CONTINUOUS}."
     able = [cls for cls in ALGORITHMS.values() if type(space).__name__ in cls.actions]
     for backend, named in (("", [c for c in able if c.native]), ("--backend sb3 ", [c for c in able if not c.native])):
         if named:
@@ -295,13 +316,16 @@ def _step_limit(env: AnyEnv) -> int | None:
 
 def _preprocessing(env: AnyEnv) -> Mapping[str, Any]:
     """Return the settings of the preprocessing among the wrappers."""
+    found: dict[str, Any] = {}
     while isinstance(env, gymnasium.Wrapper):
         if isinstance(env, AtariGame):
-            return env.settings.to_mapping()
+            return found | env.settings.to_mapping()
         if isinstance(env, Pixels):
-            return PIXEL_SETTINGS
+            return found | PIXEL_SETTINGS
+        if isinstance(env, DiscreteActions):
+            found["discretize"] = env.steps
         env = env.env
-    return {}
+    return found
 
 
 def _eval_max_steps(env: AnyEnv, limit: int | None) -> int:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 #: Levels that an argument's lists and mappings may be nested.
 MAX_DEPTH = 20
+
+
+#: Fields that version 0.1.0 did not have.
+_LATER = ("discretize",)
 
 
 class FrozenDict(dict[str, Any]):
@@ -27,12 +31,22 @@ class EnvSpec:
         kwargs: Keyword arguments as :func:`frozen` gives them, so that the spec can be hashed.
         module: File or module to import first (``--env-module``), or None.
         pixels: Observe rendered frames instead of the state.
+        discretize: Steps that each dimension of a continuous action space is cut into, >= 2; None: as it is.
     """
 
     id: str
     kwargs: tuple[tuple[str, Any], ...] = ()
     module: str | None = None
     pixels: bool = False
+    discretize: int | None = None
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return plain data, without what has come since version 0.1.0 and is off: older names stay as they were."""
+        return {name: value for name, value in asdict(self).items() if value is not None or name not in _LATER}
+
+    def changes(self) -> dict[str, Any]:
+        """Return how an agent meets it other than it is, without what is off; keys are those of a recipe."""
+        return {name: getattr(self, name) for name in _LATER if getattr(self, name) is not None}
 
     def arguments(self) -> dict[str, Any]:
         """Return the keyword arguments: lists as tuples, mappings (and lists in them) the receiver's own to change."""

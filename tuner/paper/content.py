@@ -10,7 +10,7 @@ from tuner.errors import InputError
 from tuner.report.pages.comparison import TITLES
 from tuner.report.tables.evidence import ordered, titled_curves
 from tuner.report.words.evidence import contestant_title
-from tuner.text import typed_text
+from tuner.text import env_title, typed_text
 
 Kind = Literal["study", "backends", "settings"]
 
@@ -148,7 +148,7 @@ def _of_study(document: Mapping[str, Any]) -> Paper:
     ]
     return Paper(
         kind="study",
-        env=recipe["env"],
+        env=env_title(recipe),
         algorithm=recipe["algo"],
         backends=list(dict.fromkeys(row["backend"] for row in ordered(found))),
         objective=found["objective"],
@@ -202,7 +202,7 @@ def _of_comparison(document: Mapping[str, Any]) -> Paper:
         kind, backends, differences = "settings", [run["backend"]], f"its own minus that of {groups[0].title}"
     return Paper(
         kind=kind,  # type: ignore[arg-type]  # one of the two above
-        env=run["env"],
+        env=env_title(run),
         algorithm=run["algorithm"],
         backends=backends,
         objective=objective,

@@ -87,6 +87,9 @@ class StudyRecipe:
     )
     env_module: str | None = declare(None, "File or module that registers the environment.", pinned=True)
     pixels: bool = declare(False, "Observe rendered frames instead of the state.", kind="bool", pinned=True)
+    discretize: int | None = declare(
+        None, "Steps that each number of continuous actions is cut into.", kind="int", low=2, high=1_000, pinned=True
+    )
     envs: tuple[str, ...] = declare((), "Environments that one setting is searched for.", kind="texts", pinned=True)
     holdout_env: str | None = declare(
         None, "Judge the setting found on an environment that the search does not see.", pinned=True
@@ -216,7 +219,9 @@ class StudyRecipe:
             kwargs = frozen(self.env_arg)
         except ValueError as error:
             raise InputError(f"--env-arg: {error}.") from None
-        return EnvSpec(id=self.env, kwargs=kwargs, module=self.env_module, pixels=self.pixels)
+        return EnvSpec(
+            id=self.env, kwargs=kwargs, module=self.env_module, pixels=self.pixels, discretize=self.discretize
+        )
 
 
 #: Every setting by name: its rule, its help, whether it is pinned.

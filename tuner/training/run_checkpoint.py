@@ -197,7 +197,7 @@ def read_arrays(path: Path, max_bytes: int = MAX_BYTES) -> dict[str, Array]:
 def fingerprint(spec: RunSpec) -> str:
     """Return a name for all that a run's numbers depend on, its place in the study left out."""
     value = {
-        "env": asdict(spec.env),
+        "env": spec.env.to_mapping(),
         "backend": spec.backend,
         "algorithm": spec.algorithm,
         "hyperparameters": _told(spec.hyperparameters),

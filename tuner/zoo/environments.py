@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from tuner.errors import InputError
 
 ATARI_WRAPPER = "stable_baselines3.common.atari_wrappers.AtariWrapper"
 FLATTEN_WRAPPER = "gymnasium.wrappers.FlattenObservation"
+DISCRETIZE_WRAPPER = "tuner.envs.discrete_actions.DiscreteActions"
 
 #: Smallest image that Stable-Baselines3's CnnPolicy takes.
 MIN_IMAGE = 36
@@ -49,11 +50,27 @@ def to_zoo(
         settings["policy"] = "CnnPolicy"
     elif "flattened" in preprocessing or (normalizing and "encoded" in preprocessing):
         settings["env_wrapper"] = [FLATTEN_WRAPPER]
+    if steps := preprocessing.get("discretize"):
+        settings["env_wrapper"] = [*settings.get("env_wrapper", ()), {DISCRETIZE_WRAPPER: {"steps": steps}}]
     return settings | ({"env_kwargs": kwargs} if kwargs else {}), ""
 
 
-def from_zoo(env: str, settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return (settings without what :func:`to_zoo` writes, keyword arguments of the environment).
+class FromZoo(NamedTuple):
+    """Settings of RL Zoo, what surrounds them told apart.
+
+    Attributes:
+        settings: Without what :func:`to_zoo` writes.
+        env_kwargs: Keyword arguments of the environment.
+        discretize: Steps that each dimension of its actions is cut into, or None.
+    """
+
+    settings: dict[str, Any]
+    env_kwargs: dict[str, Any]
+    discretize: int | None
+
+
+def from_zoo(env: str, settings: Mapping[str, Any]) -> FromZoo:
+    """Return what :func:`to_zoo` has written, read back.
 
     Raises:
         InputError: A wrapper or policy stands for something that is done differently here.
@@ -65,6 +82,10 @@ def from_zoo(env: str, settings: Mapping[str, Any]) -> tuple[dict[str, Any], dic
     kwargs = dict(kwargs)
     wrappers = rest.get("env_wrapper")
     names = wrappers if isinstance(wrappers, list) else [wrappers]
+    discretize = None
+    if names and (last := _split(names[-1]))[0] == DISCRETIZE_WRAPPER:
+        discretize, names = _steps(env, last[1]), names[:-1]
+        rest["env_wrapper"] = names or None
     wrapper, arguments = _split(names[0] if len(names) == 1 else None)
     policy = rest.pop("policy", "MlpPolicy")
     if wrapper == ATARI_WRAPPER and rest.get("frame_stack") == 4 and set(arguments) <= {"frame_skip"}:
@@ -78,7 +99,14 @@ def from_zoo(env: str, settings: Mapping[str, Any]) -> tuple[dict[str, Any], dic
         raise InputError(f"{env}: policy must be MlpPolicy or CnnPolicy, got {policy!r}.")
     if policy == "CnnPolicy" and rest.get("policy_kwargs") is None:
         rest["policy_kwargs"] = {"net_arch": []}
-    return rest, kwargs
+    return FromZoo(rest, kwargs, discretize)
+
+
+def _steps(env: str, arguments: Mapping[str, Any]) -> int:
+    steps = arguments.get("steps")
+    if set(arguments) != {"steps"} or type(steps) is not int or steps < 2:
+        raise InputError(f"{env}: {DISCRETIZE_WRAPPER} takes steps, a whole number of at least 2, got {arguments!r}.")
+    return steps
 
 
 def _split(wrapper: Any) -> tuple[str, dict[str, Any]]:

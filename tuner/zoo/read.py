@@ -43,6 +43,7 @@ class Config(NamedTuple):
         env_kwargs: Keyword arguments of the environment.
         key: Under which name RL Zoo's file holds the settings: the environment's, or ``default``.
         pixels: Whether it is seen through its rendered frames.
+        discretize: Steps that each dimension of continuous actions is cut into, or None.
     """
 
     env: str
@@ -52,6 +53,7 @@ class Config(NamedTuple):
     env_kwargs: dict[str, Any]
     key: str = ""
     pixels: bool = False
+    discretize: int | None = None
 
 
 def read_config(path: Path | str, env: str | None = None, algorithm: str = "dqn", steps: int | None = None) -> Config:
@@ -90,7 +92,11 @@ def _read_own(content: Mapping[str, Any], env: str | None) -> Config:
     pixels = content.get("pixels", False)
     if not isinstance(pixels, bool):
         raise InputError(f"pixels: must be true or false, got {pixels!r}.")
-    return Config(env or str(content["env"]), steps, algorithm, checked, _mapping(content, "env_kwargs"), pixels=pixels)
+    discretize = content.get("discretize")
+    if discretize is not None and (type(discretize) is not int or discretize < 2):
+        raise InputError(f"discretize: must be a whole number of at least 2, got {discretize!r}.")
+    kwargs = _mapping(content, "env_kwargs")
+    return Config(env or str(content["env"]), steps, algorithm, checked, kwargs, pixels=pixels, discretize=discretize)
 
 
 def _read_zoo(content: Mapping[str, Any], env: str | None, algorithm: str, otherwise: int | None) -> Config:
@@ -104,7 +110,7 @@ def _read_zoo(content: Mapping[str, Any], env: str | None, algorithm: str, other
     steps = _steps(settings.pop("n_timesteps", otherwise))
     if isinstance(policy := settings.get("policy"), str):
         settings["policy"] = policy.replace(algorithm_class(algorithm).policy_suffix, "Policy")
-    settings, env_kwargs = from_zoo(env, settings)
+    settings, env_kwargs, discretize = from_zoo(env, settings)
     infos = field_infos(algorithm_class(algorithm))
     for name, harmless in _UNSUPPORTED.items():
         if name in infos:
@@ -120,7 +126,8 @@ def _read_zoo(content: Mapping[str, Any], env: str | None, algorithm: str, other
     normalization = {name: on for name, on in asked.items() if on or name in wrapped}
     values = {n: _plain(env, n, value) for n, value in settings.items() if n != "policy_kwargs"} | normalization
     values |= _policy_kwargs(env, settings.get("policy_kwargs"), infos)
-    return Config(env, steps, algorithm, from_mapping(algorithm, values | kept).to_mapping(), env_kwargs, key)
+    checked = from_mapping(algorithm, values | kept).to_mapping()
+    return Config(env, steps, algorithm, checked, env_kwargs, key, discretize=discretize)
 
 
 def _choose(content: Mapping[str, Any], env: str | None, algorithm: str) -> tuple[str, Any, str]:

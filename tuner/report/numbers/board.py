@@ -16,6 +16,9 @@ _KINDS = ("interval", "tie", "constant", "single", "sequential")
 #: Integers from here on are nobody's, and floats cannot hold them.
 _TOO_LARGE = 2**63
 
+#: Settings of a recipe that change how an environment is met -> what a board calls them beside its arguments.
+_CHANGES = {"discretize": "--discretize"}
+
 #: Baselines that a board has a column for.
 BASELINES = ("defaults", "zoo")
 
@@ -46,7 +49,7 @@ def _row_of(document: Mapping[str, Any], source: str) -> dict[str, Any]:
     recipe, grid, best = study["recipe"], study["grid"], summary["best"]
     row: dict[str, Any] = {
         "environment": _text(recipe["env"]),
-        "arguments": {str(name): value for name, value in dict(recipe.get("env_arg") or {}).items()},
+        "arguments": {str(name): value for name, value in dict(recipe.get("env_arg") or {}).items()} | _changes(recipe),
         "study": _text(study["name"]),
         "algorithm": _text(recipe["algo"]),
         "backend": _text(recipe["backend"]),
@@ -88,8 +91,8 @@ def _row_of(document: Mapping[str, Any], source: str) -> dict[str, Any]:
 def ranked(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return rows by environment, the best verdict first, with their ``rank`` among those of one environment.
 
-    The same environment is the same id and arguments. A study without a verdict comes after those that have one, and
-    has no rank: the highest score of a search is luck as well.
+    The same environment is the same id and arguments, met in the same way. A study without a verdict comes after those
+    that have one, and has no rank: the highest score of a search is luck as well.
     """
     ordered = sorted(rows, key=lambda row: (*_place(row), _order(row), row["study"], row["source"]))
     found: list[dict[str, Any]] = []
@@ -101,6 +104,11 @@ def ranked(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 def _place(row: Mapping[str, Any]) -> tuple[str, str]:
     return row["environment"], str(sorted(row["arguments"].items()))
+
+
+def _changes(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how an environment is met other than it is."""
+    return {flag: _count(recipe[name]) for name, flag in _CHANGES.items() if recipe.get(name) is not None}
 
 
 def _order(row: Mapping[str, Any]) -> tuple[bool, float]:

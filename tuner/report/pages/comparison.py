@@ -18,7 +18,7 @@ from tuner.report.tables.trials import Cell, provenance_rows
 from tuner.report.words.evidence import caption, interval_text, probability_text, range_text, round_like
 from tuner.report.words.search import ALGORITHM_NAMES, KeyNumber
 from tuner.result.confirmation import ConfirmRun
-from tuner.text import counted, number, plain
+from tuner.text import counted, env_title, number, plain
 
 #: Raised when a key of ``comparison.json`` changes its meaning or goes away.
 SCHEMA_VERSION = 1
@@ -114,7 +114,7 @@ def render_comparison(document: Mapping[str, Any]) -> str:
         "comparison.html.j2",
         {key: plain(figure.to_plotly_json()) for key, figure in shown.items()},
         {
-            "headline": f"{algorithm} on {run['env']}: native against Stable-Baselines3",
+            "headline": f"{algorithm} on {env_title(run)}: native against Stable-Baselines3",
             "lead": f"The same hyperparameters, {run['n_timesteps']:,} environment steps each, trained by both "
             f"backends with {counted(run['seeds'], 'seed')} and judged on the same evaluation episodes.",
             "words": document["words"],

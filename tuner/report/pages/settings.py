@@ -18,7 +18,7 @@ from tuner.report.words.comparison import settings_words
 from tuner.report.words.evidence import BACKEND_NAMES
 from tuner.report.words.search import ALGORITHM_NAMES, KeyNumber
 from tuner.result.confirmation import ConfirmRun
-from tuner.text import counted, duration, listed, plain
+from tuner.text import counted, duration, env_title, listed, plain
 
 #: Raised when a key of the JSON changes its meaning or goes away.
 SCHEMA_VERSION = 1
@@ -97,7 +97,7 @@ def render_settings(document: Mapping[str, Any], page: Page) -> str:
         {key: plain(figure.to_plotly_json()) for section in sections for key, figure in section.figures.items()},
         {
             "eyebrow": page.capitalize(),
-            "headline": f"{algorithm} on {run['env']}: {heading}",
+            "headline": f"{algorithm} on {env_title(run)}: {heading}",
             "lead": f"Each setting is trained for {run['n_timesteps']:,} {run['clock']} by "
             f"{BACKEND_NAMES.get(run['backend'], run['backend'])} with the same {counted(run['seeds'], 'seed')} and "
             "judged on the same evaluation episodes.",

@@ -18,7 +18,7 @@ from tuner.report.tables.trials import provenance_rows
 from tuner.report.words.evidence import BACKEND_NAMES
 from tuner.report.words.in_short import nothing_learned
 from tuner.report.words.search import ALGORITHM_NAMES, KeyNumber
-from tuner.text import number, plain
+from tuner.text import env_title, number, plain
 
 #: Raised when a key of ``training.json`` changes its meaning or goes away.
 SCHEMA_VERSION = 1
@@ -93,7 +93,7 @@ def render_training(
         "training.html.j2",
         {key: plain(figure.to_plotly_json()) for key, (figure, _) in shown.items()},
         {
-            "headline": f"{algorithm} on {run['env']}",
+            "headline": f"{algorithm} on {env_title(run)}",
             "nothing_learned": nothing_learned(means, random_mean),
             "lead": f"One training of {run['n_timesteps']:,} environment steps by {backend}, with seed {run['seed']}.",
             "key_numbers": _key_numbers(document, steps, means),

@@ -13,7 +13,7 @@ from tuner.report.numbers.trials import wall_seconds
 from tuner.report.words.caution import caution
 from tuner.report.words.evidence import BACKEND_NAMES, range_text
 from tuner.result.study import StudyData
-from tuner.text import counted, duration, large, listed, number
+from tuner.text import counted, duration, env_title, large, listed, number
 
 ALGORITHM_NAMES = {name: cls.title for name, cls in ALGORITHMS.items()}
 OBJECTIVE_NAMES = {
@@ -222,7 +222,7 @@ def _searched(data: StudyData) -> str:
         budget = f" Each run takes {data.grid[-1]:,} {data.clock} and is evaluated {counted(len(data.grid), 'time')}."
     algorithm = ALGORITHM_NAMES.get(str(recipe.get("algo")), str(recipe.get("algo") or "the algorithm"))
     trials = counted(len(data.trials), "trial") if data.trials else "A search"
-    return f"{trials} of {algorithm} on {recipe.get('env') or data.name}{over}, trained by {backend}.{budget}"
+    return f"{trials} of {algorithm} on {env_title(recipe) or data.name}{over}, trained by {backend}.{budget}"
 
 
 def _went(data: StudyData) -> str:

@@ -7,7 +7,7 @@ named with the recorded field that explains it: a version, the threads, the devi
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -130,7 +130,7 @@ def _spec(
                 f"This study's environment comes from '{origin}', and importing that runs its code. "
                 f"If you trust it, add --env-module {origin}."
             )
-        env = type(env)(bare_id, env.kwargs, env_module, env.pixels)
+        env = replace(env, id=bare_id, module=env_module)
     inspect(env, recipe.algo)
     device = str(study.get(attr.PROVENANCE, {}).get("numeric_path", "")).rpartition("-")[2]
     return RunSpec(

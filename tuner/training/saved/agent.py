@@ -37,11 +37,14 @@ class _Ends(NamedTuple):
         encoder: From an observation to network input.
         policy: The policy, which fits it.
         start: The environment's action of index 0; None where actions are continuous.
+        table: The environment's own action of each index, ``[n_actions, *shape]``, where continuous ones were cut into
+            steps and the environment takes them as they are; else None.
     """
 
     encoder: Encoder
     policy: GreedyPolicy
     start: int | None
+    table: Array | None = None
 
 
 class Agent:
@@ -80,8 +83,8 @@ class Agent:
         Raises:
             InputError: The environment cannot be made or does not fit the agent, or this is no observation of it.
         """
-        action = self.act_many([observation])[0]
-        return action if self._ends.start is None else int(action)
+        action, ends = self.act_many([observation])[0], self._ends
+        return action if ends.start is None or ends.table is not None else int(action)
 
     def begin(self) -> None:
         """Forget the steps so far: an episode begins. Only an agent that remembers (``recurrent_ppo``) needs it."""
@@ -94,16 +97,20 @@ class Agent:
         N changes.
 
         Returns:
-            Integers [N], or continuous actions [N, *shape of one].
+            Integers [N], or continuous actions [N, *shape of one], those of an agent with ``--discretize`` too.
         """
         ends = self._ends
         if self._playing is None or self._playing[0] != len(observations):
             self._playing = len(observations), begun(ends.policy)
         actions = self._playing[1](self._inputs(observations))
+        if ends.table is not None:
+            return ends.table[actions]
         return actions if ends.start is None else np.asarray(actions + ends.start, np.int64)
 
     def q_values(self, observation: Any) -> NDArray[np.float64]:
         """Return the expected discounted return of each action by the agent's estimate, [n_actions].
+
+        With ``--discretize`` in the order of :func:`tuner.envs.discrete_actions.joint_actions`.
 
         Raises:
             InputError: It was trained by an algorithm without such values; or as for :meth:`act`.
@@ -139,12 +146,14 @@ class Agent:
     def make_env(self, render_mode: str | None = None) -> gymnasium.Env[Any, Any]:
         """Return the environment that it was trained in, preprocessing of frames included.
 
+        Its actions are its own, as :meth:`act` returns them: not cut into steps.
+
         Args:
             render_mode: As ``gymnasium.make`` takes it.
         """
         from tuner.envs.make import make
 
-        return make(self.env, render_mode)
+        return make(dataclasses.replace(self.env, discretize=None), render_mode)
 
     def evaluation(self, episodes: int, seed: int) -> EvaluationSpec:
         """Return how episodes are played: with the caps and the chance of a random action of its training.
@@ -180,15 +189,24 @@ class Agent:
     def _ends(self) -> _Ends:
         from gymnasium import spaces
 
+        from tuner.envs.discrete_actions import DiscreteActions, joint_actions
         from tuner.envs.encoders import encoder_for
 
+        steps, table = self.model.spec.env.discretize, None
         if self._given is not None:
             name = getattr(self._given.spec, "id", type(self._given.unwrapped).__name__)
             observations, actions = self._given.observation_space, self._given.action_space
+            if steps is not None and isinstance(actions, spaces.Box):
+                table = joint_actions(actions, steps)
+                actions = spaces.Discrete(len(table))
         else:
             from tuner.envs.make import inspect
 
-            facts = inspect(self.env, self.model.spec.algorithm)
+            def look(env: gymnasium.Env[Any, Any], encoder: Encoder) -> None:
+                nonlocal table
+                table = env.table if isinstance(env, DiscreteActions) else None
+
+            facts = inspect(self.env, self.model.spec.algorithm, look)
             name, observations, actions = self.env.id, facts.observation_space, facts.action_space
         encoder = encoder_for(observations, self.picture_scale)
         policy: GreedyPolicy = self.model.policy
@@ -202,7 +220,7 @@ class Agent:
                 f"The model in {self._folder} reads {policy.input_size} numbers and chooses among {policy.n_actions} "
                 f"actions; {name} has {fits[0]} and {fits[1]}. It was trained on another version of the environment."
             )
-        return _Ends(encoder, policy, None if continuous else int(getattr(actions, "start", 0)))
+        return _Ends(encoder, policy, None if continuous else int(getattr(actions, "start", 0)), table)
 
     def _inputs(self, observations: Sequence[Any]) -> Array:
         encoder = self._ends.encoder

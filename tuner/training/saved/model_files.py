@@ -170,7 +170,7 @@ def spec_to_plain(spec: RunSpec) -> dict[str, Any]:
     return {
         "algorithm": spec.algorithm,
         "backend": spec.backend,
-        "env": {**asdict(spec.env), "kwargs": spec.env.arguments()},
+        "env": {**spec.env.to_mapping(), "kwargs": spec.env.arguments()},
         "hyperparameters": spec.hyperparameters.to_mapping(),
         "seed": spec.seed,
         "grid": list(spec.grid),
@@ -202,7 +202,7 @@ def spec_from_plain(model: Mapping[str, Any]) -> RunSpec:
         raise ValueError(f"schedule_steps must be a whole number of at least 1, got {schedule!r}")
     return RunSpec(
         run_id=RunId(0),
-        env=EnvSpec(str(env["id"]), kwargs, module, bool(env["pixels"])),
+        env=EnvSpec(str(env["id"]), kwargs, module, bool(env["pixels"]), _steps(env.get("discretize"))),
         backend=model["backend"],
         hyperparameters=from_mapping(str(model["algorithm"]), model["hyperparameters"]),
         seed=int(model["seed"]),
@@ -211,6 +211,12 @@ def spec_from_plain(model: Mapping[str, Any]) -> RunSpec:
         rules=replace(CURRENT, picture_scale=rules_of(model).picture_scale),
         schedule_steps=schedule,
     )
+
+
+def _steps(value: Any) -> int | None:
+    if value is not None and not (type(value) is int and value >= 2):
+        raise ValueError(f"discretize must be a whole number of at least 2, got {value!r}")
+    return value
 
 
 def _arrays(raw: bytes) -> dict[str, Array]:
