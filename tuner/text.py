@@ -32,6 +32,8 @@ def env_changes(settings: Mapping[str, Any]) -> str:
     words = []
     if (steps := settings.get("discretize")) is not None:
         words.append(f"actions in {steps} steps a dimension")
+    if (last := settings.get("frame_stack")) is not None:
+        words.append(f"the last {last} observations at once")
     return ", ".join(words)
 
 

@@ -28,8 +28,8 @@ TRAINERS = [
     ("native", 1, "dqn", {}),
     ("native", 3, "dqn", {}),
     ("sb3", 1, "dqn", {}),
-    ("native", 3, "dqn", {"discretize": 4}),
-    ("sb3", 1, "dqn", {"discretize": 4}),
+    ("native", 3, "dqn", {"discretize": 4, "frame_stack": 2}),
+    ("sb3", 1, "dqn", {"discretize": 4, "frame_stack": 2}),
     ("native", 1, "q_learning", {}),
     ("native", 1, "q_learning", {"discretize": 4}),
 ]

@@ -316,7 +316,7 @@ CANARY = "__import__('pathlib').Path('CANARY').touch()"
         ("lerning_rate: 0.1", ["Did you mean 'learning_rate'"]),
         ("policy: CnnLstmPolicy", ["MlpPolicy"]),
         ("normalize: {norm_obs: true, clip_obs: 5.0}", ["normalize", "clip_obs"]),
-        ("frame_stack: 4", ["frame_stack"]),
+        ("frame_stack: 4.5", ["frame_stack", "whole number"]),
         ("env_wrapper: a.b", ["env_wrapper"]),
         ("train_freq: [1, episode]", ["train_freq"]),
         ("policy_kwargs: {activation_fn: x}", ["activation_fn"]),

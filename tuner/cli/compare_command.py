@@ -37,6 +37,7 @@ COMPARE_SETTINGS = {
     "seed": "Source of all randomness (default: 0)",
     "env_arg": None,
     "env_module": None,
+    "frame_stack": None,
     "discretize": None,
     "device": None,
     "workers": None,

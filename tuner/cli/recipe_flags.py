@@ -16,8 +16,8 @@ from tuner.storage_url import DEFAULT_STORAGE, STORAGE_VARIABLE
 #: Title in the help -> settings, in order.
 GROUPS: dict[str, tuple[str, ...]] = {
     "what to search": (
-        "env", "trials", "algo", "backend", "space", "set", "n_envs", "env_arg", "env_module", "pixels", "discretize",
-        "holdout_env",
+        "env", "trials", "algo", "backend", "space", "set", "n_envs", "env_arg", "env_module", "pixels", "frame_stack",
+        "discretize", "holdout_env",
     ),
     "each run": ("steps", "evaluations", "eval_episodes", "seeds_per_trial", "objective"),
     "how to search": (
@@ -44,6 +44,7 @@ DEFAULTS = {
     "n_envs": "the search space's",
     "env_module": "",
     "discretize": "",
+    "frame_stack": "",
     "study": "<algo>-<backend>-<env>",
     "storage": f"${STORAGE_VARIABLE}, else {DEFAULT_STORAGE}",
     "workers": "",

@@ -40,6 +40,7 @@ SWEEP_SETTINGS = {
     "env_arg": None,
     "env_module": None,
     "pixels": None,
+    "frame_stack": None,
     "discretize": None,
     "device": None,
     "workers": None,
@@ -173,6 +174,7 @@ _SAME = {
     "steps": "Say --steps N for all.",
     "env_arg": "Say --env-arg KEY=VALUE for all.",
     "pixels": "Compare files that agree.",
+    "frame_stack": "Say --frame-stack N for all.",
     "discretize": "Say --discretize N for all.",
 }
 

@@ -42,6 +42,7 @@ TRAIN_SETTINGS = {
     "env_arg": None,
     "env_module": None,
     "pixels": None,
+    "frame_stack": None,
     "discretize": None,
     "device": None,
     "tensorboard": "Folder for TensorBoard's event files: its own, named as the model's, is made in it",
@@ -215,6 +216,7 @@ def _surroundings(config: Config) -> dict[str, Any]:
         "algo": config.algorithm,
         "env_arg": config.env_kwargs,
         "pixels": config.pixels,
+        "frame_stack": config.frame_stack,
         "discretize": config.discretize,
     }
 

@@ -53,7 +53,7 @@ class DiscreteActions(gymnasium.ActionWrapper[Any, Any, Any]):
 
     def action(self, action: Any) -> Array:
         """Return the environment's own action, a copy: some environments write into what they are given."""
-        own: Array = self.table[action].copy()
+        own: Array = np.array(self.table[action])
         return own
 
 

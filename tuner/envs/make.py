@@ -29,6 +29,7 @@ from tuner.envs.pixels import PIXEL_SETTINGS, Pixels
 from tuner.envs.registration import draw_without_a_display, import_module, importable, one_line, quiet
 from tuner.envs.spec import EnvSpec
 from tuner.envs.successors import explain_unknown
+from tuner.envs.vector_stack import VectorStack
 from tuner.errors import UnknownEnvironmentError, UnusableEnvironmentError
 from tuner.hyperparameters import ALGORITHMS, algorithm_class
 from tuner.text import counted, env_changes
@@ -118,7 +119,7 @@ class EnvFacts:
 def make(spec: EnvSpec, render_mode: str | None = None, *, training: bool = False) -> AnyEnv:
     """Make the environment, with its own time limit and without Gymnasium's per-step checks.
 
-    Atari games, ``spec.pixels`` and ``spec.discretize`` come with their preprocessing.
+    Atari games and what the spec says (``pixels``, ``frame_stack``, ``discretize``) come with their preprocessing.
 
     Args:
         spec: Its name.
@@ -129,8 +130,12 @@ def make(spec: EnvSpec, render_mode: str | None = None, *, training: bool = Fals
         UnusableEnvironmentError: Unknown or outdated id, missing package, bad argument, broken module.
         MissingExtraError: The environment's package is not installed.
     """
+    if spec.frame_stack is not None and spec.pixels:
+        raise UnusableEnvironmentError(f"{spec.id}: --pixels shows the last frames already. Leave --frame-stack out.")
     env = _made(spec, render_mode, training=training)
     try:
+        if spec.frame_stack is not None:
+            env = VectorStack(env, spec.frame_stack)
         return env if spec.discretize is None else DiscreteActions(env, spec.discretize)
     except UnusableEnvironmentError as error:
         raise UnusableEnvironmentError(f"{spec.id}: {error}") from error
@@ -319,11 +324,13 @@ def _preprocessing(env: AnyEnv) -> Mapping[str, Any]:
     found: dict[str, Any] = {}
     while isinstance(env, gymnasium.Wrapper):
         if isinstance(env, AtariGame):
-            return found | env.settings.to_mapping()
+            return {**found, **env.settings.to_mapping()}
         if isinstance(env, Pixels):
-            return found | PIXEL_SETTINGS
+            return {**found, **PIXEL_SETTINGS}
         if isinstance(env, DiscreteActions):
             found["discretize"] = env.steps
+        if isinstance(env, VectorStack):
+            found["frame_stack"] = env.n
         env = env.env
     return found
 

@@ -9,6 +9,7 @@
 | ``tune/ProbeDiscount-v0`` | value flows back one step, discounted |
 | ``tune/ProbeTruncation-v0`` | a time limit does not cut the value off |
 | ``tune/ProbeIdentity-v0`` | Discrete observations, long episodes, actions that need not start at 0 |
+| ``tune/ProbeMemory-v0`` | what was seen a step before is there (with ``--frame-stack 2``, and never without) |
 | ``tune/ProbeOverestimation-v0`` | the largest of several uncertain values is too large; double Q-learning less so |
 
 ``make`` registers them by itself when an id begins with ``tune/``.
@@ -183,6 +184,41 @@ class ProbeIdentity(Probe):
         return self._start + self._state
 
 
+class ProbeMemory(Probe):
+    """Two steps, each shows -1 or 1 at random; the last pays 1 when the action points where the first one did, else -1.
+
+    Seen through its last two observations, :meth:`q_values` are its values: Q((0, s), a) = gamma and
+    Q((s, t), a) = s (2 a - 1). Whoever sees one at a time can earn no more than 0 on average.
+    """
+
+    #: The first alone, and both together.
+    observations: ClassVar[Array] = np.array([[0, -1], [0, 1], [-1, -1], [-1, 1], [1, -1], [1, 1]], np.float32)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._first, self._shown = 0.0, np.zeros(1, np.float32)
+
+    def q_values(self, gamma: float) -> Array:
+        """Return ``[6, 2]``, of the last two observations."""
+        first = self.observations[:, 0]
+        return np.where(first[:, None] == 0, gamma, np.stack([-first, first], axis=1)).astype(np.float64)
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """Show another observation, then end with the reward."""
+        if self._first == 0.0:
+            self._first = float(self._shown[0])
+            self._shown = self._draw()
+            return self._shown.copy(), 0.0, False, False, {}
+        return self._shown.copy(), self._first * (2.0 * int(action) - 1.0), True, False, {}
+
+    def _observe(self) -> Any:
+        self._first, self._shown = 0.0, self._draw()
+        return self._shown.copy()
+
+    def _draw(self) -> Array:
+        return np.array([self.np_random.choice((-1.0, 1.0))], np.float32)
+
+
 class ProbeOverestimation(Probe):
     """Two steps from -1 to 1; the second pays noise of mean 0 whichever of many actions is taken: Q(s, a) = 0.
 
@@ -226,6 +262,11 @@ PROBES: dict[str, tuple[type[Probe], int | None]] = {
     "tune/ProbeIdentity-v0": (ProbeIdentity, 100),
 }
 
+#: Probes that a single observation does not tell apart.
+HIDING_PROBES: dict[str, tuple[type[Probe], int | None]] = {
+    "tune/ProbeMemory-v0": (ProbeMemory, None),
+}
+
 #: Probes with noise in their rewards: values are learned on average only.
 NOISY_PROBES: dict[str, tuple[type[Probe], int | None]] = {
     "tune/ProbeOverestimation-v0": (ProbeOverestimation, None),
@@ -234,7 +275,7 @@ NOISY_PROBES: dict[str, tuple[type[Probe], int | None]] = {
 
 def register_probes() -> None:
     """Register every probe with Gymnasium; again does nothing."""
-    for probe_id, (entry_point, limit) in (PROBES | NOISY_PROBES).items():
+    for probe_id, (entry_point, limit) in (PROBES | HIDING_PROBES | NOISY_PROBES).items():
         if probe_id not in gymnasium.registry:
             gymnasium.register(
                 probe_id,

@@ -11,7 +11,7 @@ MAX_DEPTH = 20
 
 
 #: Fields that version 0.1.0 did not have.
-_LATER = ("discretize",)
+_LATER = ("discretize", "frame_stack")
 
 
 class FrozenDict(dict[str, Any]):
@@ -32,6 +32,7 @@ class EnvSpec:
         module: File or module to import first (``--env-module``), or None.
         pixels: Observe rendered frames instead of the state.
         discretize: Steps that each dimension of a continuous action space is cut into, >= 2; None: as it is.
+        frame_stack: Last observations that are seen as one, >= 2; None: each alone.
     """
 
     id: str
@@ -39,6 +40,7 @@ class EnvSpec:
     module: str | None = None
     pixels: bool = False
     discretize: int | None = None
+    frame_stack: int | None = None
 
     def to_mapping(self) -> dict[str, Any]:
         """Return plain data, without what has come since version 0.1.0 and is off: older names stay as they were."""

@@ -90,6 +90,9 @@ class StudyRecipe:
     discretize: int | None = declare(
         None, "Steps that each number of continuous actions is cut into.", kind="int", low=2, high=1_000, pinned=True
     )
+    frame_stack: int | None = declare(
+        None, "Last observations that are seen as one, of vectors.", kind="int", low=2, high=1_000, pinned=True
+    )
     envs: tuple[str, ...] = declare((), "Environments that one setting is searched for.", kind="texts", pinned=True)
     holdout_env: str | None = declare(
         None, "Judge the setting found on an environment that the search does not see.", pinned=True
@@ -219,9 +222,7 @@ class StudyRecipe:
             kwargs = frozen(self.env_arg)
         except ValueError as error:
             raise InputError(f"--env-arg: {error}.") from None
-        return EnvSpec(
-            id=self.env, kwargs=kwargs, module=self.env_module, pixels=self.pixels, discretize=self.discretize
-        )
+        return EnvSpec(self.env, kwargs, self.env_module, self.pixels, self.discretize, self.frame_stack)
 
 
 #: Every setting by name: its rule, its help, whether it is pinned.

@@ -11,6 +11,9 @@ ATARI_WRAPPER = "stable_baselines3.common.atari_wrappers.AtariWrapper"
 FLATTEN_WRAPPER = "gymnasium.wrappers.FlattenObservation"
 DISCRETIZE_WRAPPER = "tuner.envs.discrete_actions.DiscreteActions"
 
+#: Why stacked observations cannot be normalised in RL Zoo's form.
+STACKED_AND_NORMALIZED = "RL Zoo normalises observations (norm_obs) before it stacks them (frame_stack), not after."
+
 #: Smallest image that Stable-Baselines3's CnnPolicy takes.
 MIN_IMAGE = 36
 
@@ -50,6 +53,8 @@ def to_zoo(
         settings["policy"] = "CnnPolicy"
     elif "flattened" in preprocessing or (normalizing and "encoded" in preprocessing):
         settings["env_wrapper"] = [FLATTEN_WRAPPER]
+    if "frame_stack" in preprocessing:
+        settings["frame_stack"] = preprocessing["frame_stack"]
     if steps := preprocessing.get("discretize"):
         settings["env_wrapper"] = [*settings.get("env_wrapper", ()), {DISCRETIZE_WRAPPER: {"steps": steps}}]
     return settings | ({"env_kwargs": kwargs} if kwargs else {}), ""
@@ -62,11 +67,13 @@ class FromZoo(NamedTuple):
         settings: Without what :func:`to_zoo` writes.
         env_kwargs: Keyword arguments of the environment.
         discretize: Steps that each dimension of its actions is cut into, or None.
+        frame_stack: Last observations that are seen as one, or None.
     """
 
     settings: dict[str, Any]
     env_kwargs: dict[str, Any]
     discretize: int | None
+    frame_stack: int | None
 
 
 def from_zoo(env: str, settings: Mapping[str, Any]) -> FromZoo:
@@ -99,14 +106,27 @@ def from_zoo(env: str, settings: Mapping[str, Any]) -> FromZoo:
         raise InputError(f"{env}: policy must be MlpPolicy or CnnPolicy, got {policy!r}.")
     if policy == "CnnPolicy" and rest.get("policy_kwargs") is None:
         rest["policy_kwargs"] = {"net_arch": []}
-    return FromZoo(rest, kwargs, discretize)
+    frame_stack = None
+    if policy == "MlpPolicy" and rest.get("frame_stack") not in (None, 1):
+        frame_stack = whole_number_from_2(f"{env}: frame_stack", rest.pop("frame_stack"))
+    return FromZoo(rest, kwargs, discretize, frame_stack)
+
+
+def whole_number_from_2(name: str, value: Any) -> int:
+    """Return the number.
+
+    Raises:
+        InputError: It is none of at least 2.
+    """
+    if type(value) is not int or value < 2:
+        raise InputError(f"{name}: must be a whole number of at least 2, got {value!r}.")
+    return value
 
 
 def _steps(env: str, arguments: Mapping[str, Any]) -> int:
-    steps = arguments.get("steps")
-    if set(arguments) != {"steps"} or type(steps) is not int or steps < 2:
-        raise InputError(f"{env}: {DISCRETIZE_WRAPPER} takes steps, a whole number of at least 2, got {arguments!r}.")
-    return steps
+    if set(arguments) != {"steps"}:
+        raise InputError(f"{env}: {DISCRETIZE_WRAPPER} takes steps and nothing else, got {arguments!r}.")
+    return whole_number_from_2(f"{env}: {DISCRETIZE_WRAPPER}: steps", arguments["steps"])
 
 
 def _split(wrapper: Any) -> tuple[str, dict[str, Any]]:

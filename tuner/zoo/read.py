@@ -14,7 +14,7 @@ from tuner.envs.families import ATARI, family
 from tuner.errors import InputError, nearest
 from tuner.hyperparameters import ALGORITHMS, FieldInfo, algorithm_class, field_infos, from_mapping, spelled_out
 from tuner.plain_yaml import load
-from tuner.zoo.environments import from_zoo
+from tuner.zoo.environments import STACKED_AND_NORMALIZED, from_zoo, whole_number_from_2
 from tuner.zoo.literal import zoo_literal
 from tuner.zoo.write import NORMALIZE, OWN, SCHEMA, clock_key
 
@@ -44,6 +44,7 @@ class Config(NamedTuple):
         key: Under which name RL Zoo's file holds the settings: the environment's, or ``default``.
         pixels: Whether it is seen through its rendered frames.
         discretize: Steps that each dimension of continuous actions is cut into, or None.
+        frame_stack: Last observations that are seen as one, or None.
     """
 
     env: str
@@ -54,6 +55,7 @@ class Config(NamedTuple):
     key: str = ""
     pixels: bool = False
     discretize: int | None = None
+    frame_stack: int | None = None
 
 
 def read_config(path: Path | str, env: str | None = None, algorithm: str = "dqn", steps: int | None = None) -> Config:
@@ -92,11 +94,12 @@ def _read_own(content: Mapping[str, Any], env: str | None) -> Config:
     pixels = content.get("pixels", False)
     if not isinstance(pixels, bool):
         raise InputError(f"pixels: must be true or false, got {pixels!r}.")
-    discretize = content.get("discretize")
-    if discretize is not None and (type(discretize) is not int or discretize < 2):
-        raise InputError(f"discretize: must be a whole number of at least 2, got {discretize!r}.")
-    kwargs = _mapping(content, "env_kwargs")
-    return Config(env or str(content["env"]), steps, algorithm, checked, kwargs, pixels=pixels, discretize=discretize)
+    discretize, frame_stack = (
+        None if content.get(name) is None else whole_number_from_2(name, content[name])
+        for name in ("discretize", "frame_stack")
+    )
+    kwargs, env = _mapping(content, "env_kwargs"), env or str(content["env"])
+    return Config(env, steps, algorithm, checked, kwargs, "", pixels, discretize, frame_stack)
 
 
 def _read_zoo(content: Mapping[str, Any], env: str | None, algorithm: str, otherwise: int | None) -> Config:
@@ -110,7 +113,7 @@ def _read_zoo(content: Mapping[str, Any], env: str | None, algorithm: str, other
     steps = _steps(settings.pop("n_timesteps", otherwise))
     if isinstance(policy := settings.get("policy"), str):
         settings["policy"] = policy.replace(algorithm_class(algorithm).policy_suffix, "Policy")
-    settings, env_kwargs, discretize = from_zoo(env, settings)
+    settings, env_kwargs, discretize, frame_stack = from_zoo(env, settings)
     infos = field_infos(algorithm_class(algorithm))
     for name, harmless in _UNSUPPORTED.items():
         if name in infos:
@@ -127,7 +130,9 @@ def _read_zoo(content: Mapping[str, Any], env: str | None, algorithm: str, other
     values = {n: _plain(env, n, value) for n, value in settings.items() if n != "policy_kwargs"} | normalization
     values |= _policy_kwargs(env, settings.get("policy_kwargs"), infos)
     checked = from_mapping(algorithm, values | kept).to_mapping()
-    return Config(env, steps, algorithm, checked, env_kwargs, key, discretize=discretize)
+    if frame_stack is not None and asked.get("normalize_observations"):
+        raise InputError(f"{env}: {STACKED_AND_NORMALIZED} Take one of them out.")
+    return Config(env, steps, algorithm, checked, env_kwargs, key, discretize=discretize, frame_stack=frame_stack)
 
 
 def _choose(content: Mapping[str, Any], env: str | None, algorithm: str) -> tuple[str, Any, str]:

@@ -32,5 +32,7 @@ def zoo_config(env: str, algorithm: str = "dqn") -> Config | None:
     except InputError:  # not in the table, or with options that are not DQN's own
         return None
     # Its entry 'default', and entries that leave everything at its default, are tuned for nothing.
+    if config.frame_stack is not None:  # tuned for what nobody asked for here
+        return None
     untuned = config.key == "default" or config.hyperparameters == known().to_mapping()
     return None if untuned else config

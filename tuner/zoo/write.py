@@ -14,7 +14,7 @@ from tuner.errors import InputError
 from tuner.hyperparameters import Hyperparameters, algorithm_class, beyond_sb3, field_infos, from_mapping
 from tuner.hyperparameters.schedules import in_zoo_words
 from tuner.result.study import StudyData, TrialRow
-from tuner.zoo.environments import to_zoo
+from tuner.zoo.environments import STACKED_AND_NORMALIZED, to_zoo
 
 #: First key of our own schema, and its version.
 SCHEMA = "tune/1"
@@ -22,6 +22,9 @@ SCHEMA = "tune/1"
 #: What begins the name of an entry that keeps, beside an environment's, how its setting is evaluated here: RL Zoo reads
 #: no entry but that of the environment it trains.
 OWN = "tune/"
+
+#: What brings the wrapper that a file may name.
+PACKAGE = "tune-dqn"
 
 #: Activations to their names in ``torch.nn``.
 ACTIVATIONS = {"relu": "ReLU", "tanh": "Tanh", "elu": "ELU", "leaky_relu": "LeakyReLU"}
@@ -146,13 +149,15 @@ def _yaml(
             del arguments["normalize"]
     surroundings, unknown = to_zoo(preprocessing, env_kwargs, normalizing="normalize" in arguments)
     surroundings["policy"] = surroundings["policy"].replace("Policy", hyperparameters.policy_suffix)
+    if "frame_stack" in preprocessing and arguments.get("normalize", {}).get("norm_obs"):
+        unknown = STACKED_AND_NORMALIZED
     reason = _beyond_zoo(hyperparameters) or unknown
     module = ""
     if reason:
         extra: dict[str, Any] = {"env_kwargs": dict(env_kwargs)} if env_kwargs else {}
         if preprocessing.get("observation") == "rendered frames":
             extra["pixels"] = True
-        extra |= {name: preprocessing[name] for name in ("discretize",) if name in preprocessing}
+        extra |= {name: preprocessing[name] for name in ("discretize", "frame_stack") if name in preprocessing}
         content: dict[str, Any] = {
             "schema": SCHEMA,
             "algorithm": hyperparameters.algorithm,
@@ -169,6 +174,10 @@ def _yaml(
     text = yaml.safe_dump(content, sort_keys=False, allow_unicode=False, default_flow_style=None)
     if module and not reason:
         text += f"# RL Zoo needs --gym-packages {module}; tune train needs --env {env}\n"
+    if "discretize" in preprocessing and not reason:
+        text += (
+            f"# Actions are cut into {preprocessing['discretize']} steps: RL Zoo needs {PACKAGE} installed beside it\n"
+        )
     return (f"# Not in RL Zoo's format: {reason}\n{text}" if reason else text), not reason, reason
 
 

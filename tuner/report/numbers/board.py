@@ -17,7 +17,7 @@ _KINDS = ("interval", "tie", "constant", "single", "sequential")
 _TOO_LARGE = 2**63
 
 #: Settings of a recipe that change how an environment is met -> what a board calls them beside its arguments.
-_CHANGES = {"discretize": "--discretize"}
+_CHANGES = {"discretize": "--discretize", "frame_stack": "--frame-stack"}
 
 #: Baselines that a board has a column for.
 BASELINES = ("defaults", "zoo")

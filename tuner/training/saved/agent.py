@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from tuner.contract.outcome import describe
 from tuner.contract.spec import EvaluationSpec
+from tuner.envs.last_vectors import LastVectors
 from tuner.envs.spec import EnvSpec
 from tuner.errors import InputError
 from tuner.training.player import Act, begun
@@ -22,6 +23,7 @@ from tuner.training.saved.model_files import SavedModel, load_model
 
 if TYPE_CHECKING:
     import gymnasium
+    from gymnasium import spaces
 
     from tuner.envs.encoders import Encoder
     from tuner.hyperparameters import Hyperparameters
@@ -39,12 +41,15 @@ class _Ends(NamedTuple):
         start: The environment's action of index 0; None where actions are continuous.
         table: The environment's own action of each index, ``[n_actions, *shape]``, where continuous ones were cut into
             steps and the environment takes them as they are; else None.
+        stacks: How many of the environment's observations the policy sees as one; 1 where the environment stacks them
+            itself.
     """
 
     encoder: Encoder
     policy: GreedyPolicy
     start: int | None
     table: Array | None = None
+    stacks: int = 1
 
 
 class Agent:
@@ -68,6 +73,7 @@ class Agent:
         self._env_module = env_module
         self._given = env
         self._playing: tuple[int, Act] | None = None
+        self._seen = LastVectors(model.spec.env.frame_stack or 1)
 
     @property
     def hyperparameters(self) -> Hyperparameters:
@@ -87,14 +93,18 @@ class Agent:
         return action if ends.start is None or ends.table is not None else int(action)
 
     def begin(self) -> None:
-        """Forget the steps so far: an episode begins. Only an agent that remembers (``recurrent_ppo``) needs it."""
+        """Forget the steps so far: an episode begins.
+
+        Only an agent that remembers (``recurrent_ppo``, or with ``--frame-stack``) needs it.
+        """
         self._playing = None
+        self._seen.begin()
 
     def act_many(self, observations: Sequence[Any]) -> Array:
         """Return the best action for each of N observations, one pass through the network.
 
-        An agent that remembers (``recurrent_ppo``) takes each for the next step of one of N episodes, which begin where
-        N changes.
+        An agent that remembers (``recurrent_ppo``, or with ``--frame-stack``) takes each for the next step of one of N
+        episodes, which begin where N changes.
 
         Returns:
             Integers [N], or continuous actions [N, *shape of one], those of an agent with ``--discretize`` too.
@@ -102,7 +112,8 @@ class Agent:
         ends = self._ends
         if self._playing is None or self._playing[0] != len(observations):
             self._playing = len(observations), begun(ends.policy)
-        actions = self._playing[1](self._inputs(observations))
+        inputs = self._inputs(observations)
+        actions = self._playing[1](inputs if ends.stacks == 1 else self._seen.push(inputs))
         if ends.table is not None:
             return ends.table[actions]
         return actions if ends.start is None else np.asarray(actions + ends.start, np.int64)
@@ -110,7 +121,8 @@ class Agent:
     def q_values(self, observation: Any) -> NDArray[np.float64]:
         """Return the expected discounted return of each action by the agent's estimate, [n_actions].
 
-        With ``--discretize`` in the order of :func:`tuner.envs.discrete_actions.joint_actions`.
+        With ``--discretize`` in the order of :func:`tuner.envs.discrete_actions.joint_actions`; with ``--frame-stack``
+        of what comes after the observations that :meth:`act` was given, which this one does not join.
 
         Raises:
             InputError: It was trained by an algorithm without such values; or as for :meth:`act`.
@@ -118,7 +130,9 @@ class Agent:
         values = getattr(self._ends.policy, "q_values", None)
         if values is None:
             raise InputError(f"The model in {self._folder} was trained by {self.model.spec.algorithm}: no Q-values.")
-        return np.asarray(values(self._inputs([observation]))[0], np.float64)
+        inputs = self._inputs([observation])
+        seen = inputs if self._ends.stacks == 1 else self._seen.with_next(inputs)
+        return np.asarray(values(seen)[0], np.float64)
 
     def evaluate(self, episodes: int = 20, seed: int = 0) -> tuple[tuple[float, ...], tuple[int, ...]]:
         """Play whole episodes in environments of its own, as ``tune evaluate`` does.
@@ -146,14 +160,15 @@ class Agent:
     def make_env(self, render_mode: str | None = None) -> gymnasium.Env[Any, Any]:
         """Return the environment that it was trained in, preprocessing of frames included.
 
-        Its actions are its own, as :meth:`act` returns them: not cut into steps.
+        Its actions are its own, as :meth:`act` returns them, not cut into steps; and so are vectors that it shows, as
+        :meth:`act` takes them, not stacked.
 
         Args:
             render_mode: As ``gymnasium.make`` takes it.
         """
         from tuner.envs.make import make
 
-        return make(dataclasses.replace(self.env, discretize=None), render_mode)
+        return make(dataclasses.replace(self.env, discretize=None, frame_stack=None), render_mode)
 
     def evaluation(self, episodes: int, seed: int) -> EvaluationSpec:
         """Return how episodes are played: with the caps and the chance of a random action of its training.
@@ -189,38 +204,48 @@ class Agent:
     def _ends(self) -> _Ends:
         from gymnasium import spaces
 
-        from tuner.envs.discrete_actions import DiscreteActions, joint_actions
+        from tuner.envs.discrete_actions import joint_actions
         from tuner.envs.encoders import encoder_for
 
-        steps, table = self.model.spec.env.discretize, None
+        trained, table = self.model.spec.env, None
         if self._given is not None:
             name = getattr(self._given.spec, "id", type(self._given.unwrapped).__name__)
             observations, actions = self._given.observation_space, self._given.action_space
-            if steps is not None and isinstance(actions, spaces.Box):
-                table = joint_actions(actions, steps)
-                actions = spaces.Discrete(len(table))
         else:
-            from tuner.envs.make import inspect
-
-            def look(env: gymnasium.Env[Any, Any], encoder: Encoder) -> None:
-                nonlocal table
-                table = env.table if isinstance(env, DiscreteActions) else None
-
-            facts = inspect(self.env, self.model.spec.algorithm, look)
-            name, observations, actions = self.env.id, facts.observation_space, facts.action_space
+            name, (observations, actions) = self.env.id, self._own_spaces()
+        if trained.discretize is not None and isinstance(actions, spaces.Box):
+            table = joint_actions(actions, trained.discretize)
+            actions = spaces.Discrete(len(table))
         encoder = encoder_for(observations, self.picture_scale)
         policy: GreedyPolicy = self.model.policy
         if isinstance(policy, ImagePolicy) and encoder.image is not None:
             policy = policy.seeing(encoder.image) or policy
+        stacks = 1 if encoder.input_size == policy.input_size else trained.frame_stack or 1
         continuous = isinstance(actions, spaces.Box)
         n_actions = math.prod(actions.shape or ()) if continuous else int(getattr(actions, "n", 0))
-        fits = (encoder.input_size, n_actions)
+        fits = (encoder.input_size * stacks, n_actions)
         if fits != (policy.input_size, policy.n_actions):
             raise InputError(
                 f"The model in {self._folder} reads {policy.input_size} numbers and chooses among {policy.n_actions} "
                 f"actions; {name} has {fits[0]} and {fits[1]}. It was trained on another version of the environment."
             )
-        return _Ends(encoder, policy, None if continuous else int(getattr(actions, "start", 0)), table)
+        return _Ends(encoder, policy, None if continuous else int(getattr(actions, "start", 0)), table, stacks)
+
+    def _own_spaces(self) -> tuple[spaces.Space[Any], spaces.Space[Any]]:
+        """Return what the environment itself shows and takes: neither stacked nor cut into steps."""
+        from tuner.envs.discrete_actions import DiscreteActions
+        from tuner.envs.make import inspect, plain
+        from tuner.envs.vector_stack import VectorStack
+
+        found: list[spaces.Space[Any]] = []
+
+        def look(env: gymnasium.Env[Any, Any], encoder: Encoder) -> None:
+            while isinstance(env, DiscreteActions | VectorStack):
+                env = env.env
+            found.extend((plain(env.observation_space), plain(env.action_space)))
+
+        inspect(self.env, self.model.spec.algorithm, look)
+        return found[0], found[1]
 
     def _inputs(self, observations: Sequence[Any]) -> Array:
         encoder = self._ends.encoder

@@ -202,7 +202,13 @@ def spec_from_plain(model: Mapping[str, Any]) -> RunSpec:
         raise ValueError(f"schedule_steps must be a whole number of at least 1, got {schedule!r}")
     return RunSpec(
         run_id=RunId(0),
-        env=EnvSpec(str(env["id"]), kwargs, module, bool(env["pixels"]), _steps(env.get("discretize"))),
+        env=EnvSpec(
+            str(env["id"]),
+            kwargs,
+            module,
+            bool(env["pixels"]),
+            *(_count(env, name) for name in ("discretize", "frame_stack")),
+        ),
         backend=model["backend"],
         hyperparameters=from_mapping(str(model["algorithm"]), model["hyperparameters"]),
         seed=int(model["seed"]),
@@ -213,9 +219,10 @@ def spec_from_plain(model: Mapping[str, Any]) -> RunSpec:
     )
 
 
-def _steps(value: Any) -> int | None:
+def _count(env: Mapping[str, Any], name: str) -> int | None:
+    value = env.get(name)
     if value is not None and not (type(value) is int and value >= 2):
-        raise ValueError(f"discretize must be a whole number of at least 2, got {value!r}")
+        raise ValueError(f"{name} must be a whole number of at least 2, got {value!r}")
     return value
 
 
