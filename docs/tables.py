@@ -11,6 +11,8 @@ from pathlib import Path
 from tuner import errors
 from tuner.fields import FieldInfo
 from tuner.hyperparameters import ALGORITHMS
+from tuner.library.catalog import library_entries
+from tuner.library.words import markdown_list
 from tuner.plan.recipe import SETTINGS
 from tuner.result.study import StudyData, TrialRow
 from tuner.space.fields import default_text, markdown_table
@@ -62,9 +64,15 @@ def error_tree() -> str:
     return f"```\n{(errors.__doc__ or '').partition(chr(10) * 2)[2].strip()}\n```\n"
 
 
+def library() -> str:
+    """Return the library's table."""
+    return markdown_list(library_entries())
+
+
 #: Page -> its generated parts, by the names of their marks.
 PAGES: Mapping[str, Mapping[str, str]] = {
     "hyperparameters.md": {"hyperparameters": hyperparameters()},
+    "library.md": {"library": library()},
     "api.md": {
         "settings": settings(),
         "result": attributes(StudyResult),

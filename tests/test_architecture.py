@@ -22,6 +22,7 @@ FLOORS = [
     {"space", "agents", "contract"},
     {"training", "result"},
     {"zoo", "report"},
+    {"library"},
     {"plan"},
     {"execution", "study", "study_report", "paper", "publish"},
     {"study_result"},

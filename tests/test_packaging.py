@@ -39,6 +39,8 @@ def test_the_wheel_holds_spaces_recipes_templates_and_the_typing_mark(wheel):
     for folder, inner in (("search_spaces", "tuner/search_spaces"), ("studies", "tuner/studies")):
         for path in (ROOT / folder).rglob("*.yaml"):
             assert f"{inner}/{path.relative_to(ROOT / folder).as_posix()}" in inside
+    for path in (ROOT / "studies" / "library").rglob("*.*"):
+        assert f"tuner/studies/library/{path.relative_to(ROOT / 'studies' / 'library').as_posix()}" in inside
     templates = ROOT / "tuner" / "report" / "templates"
     for path in templates.rglob("*.*"):
         assert path.relative_to(ROOT).as_posix() in inside
@@ -61,7 +63,8 @@ def test_the_wheel_works_in_an_empty_folder(wheel, tmp_path):
         "from tuner.cli import forecast_lines; forecast_lines.cost_facts = lambda plan, need: {};"  # compiles anew here
         "from tuner.cli.app import main; tabular = '--algo q_learning --env FrozenLake-v1 --trials 2 --steps 200';"
         "sys.exit(main(['spaces', 'default']) or main(['--recipe', 'smoke', '--dry-run'])"
-        "or main([*tabular.split(), '--executor', 'inline', '--confirm', '0', '--study', 's']))"
+        "or main([*tabular.split(), '--executor', 'inline', '--confirm', '0', '--study', 's'])"
+        "or main(['settings']))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path / "site")],

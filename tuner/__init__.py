@@ -11,11 +11,22 @@ from tuner import errors
 if TYPE_CHECKING:
     from tuner.api import run
     from tuner.cli.notebook import progress
+    from tuner.library.catalog import load_setting
     from tuner.plan.recipe import StudyRecipe
     from tuner.study_result import StudyResult
     from tuner.training.saved.agent import Agent, load_agent
 
-__all__ = ["Agent", "StudyRecipe", "StudyResult", "__version__", "errors", "load_agent", "progress", "run"]
+__all__ = [
+    "Agent",
+    "StudyRecipe",
+    "StudyResult",
+    "__version__",
+    "errors",
+    "load_agent",
+    "load_setting",
+    "progress",
+    "run",
+]
 
 __version__ = "0.1.0"
 
@@ -25,6 +36,7 @@ _HOMES = {
     "StudyRecipe": "tuner.plan.recipe",
     "Agent": "tuner.training.saved.agent",
     "load_agent": "tuner.training.saved.agent",
+    "load_setting": "tuner.library.catalog",
     "progress": "tuner.cli.notebook",
 }
 

@@ -15,6 +15,7 @@ from tuner.errors import InputError, StudyFailedError, TunerError
 from tuner.execution.choose import interruptible, make_executor, with_workers
 from tuner.hyperparameters import from_mapping
 from tuner.plan.cost import refuse_what_cannot_fit
+from tuner.plan.known import library_note
 from tuner.plan.naming import confirm_name, file_name, study_name
 from tuner.plan.recipe import StudyRecipe
 from tuner.plan.resolve import StudyPlan, plan_study
@@ -213,7 +214,7 @@ def run_events(plan: StudyPlan, progress: ProgressListener) -> RunEvents | None:
 def _supervise(
     plan: StudyPlan, progress: ProgressListener, events: RunEvents | None
 ) -> tuple[StudyPlan, StudySupervisor]:
-    for line in plan.notes:
+    for line in filter(None, [*plan.notes, library_note(plan.recipe, plan.grid[-1])]):
         progress.note(line)
     story = provenance(numeric_path=plan.numeric_path)
     if plan.facts.preprocessing:

@@ -18,6 +18,7 @@ from tuner.cli import (
     dashboard,
     delete_command,
     doctor,
+    library_commands,
     paper_command,
     play_commands,
     publish_command,
@@ -28,6 +29,7 @@ from tuner.cli import (
     spaces_command,
     studies_commands,
     train_commands,
+    verify_command,
 )
 from tuner.cli.console import INTERRUPTED, fail_line, say
 from tuner.cli.discreet import given_arguments
@@ -44,6 +46,7 @@ tune finds good hyperparameters for Deep Q-learning on a Gymnasium environment, 
 
   tune --env CartPole-v1 --within 10m    search, verdict and report in ten minutes; the same command carries on
   tune list                              the studies that are there; tune show STUDY for one
+  tune settings                          tuned settings that are there already, each with its verdict
   tune train --env CartPole-v1           train one agent; --config FILE.yaml with settings of RL Zoo or a study
   tune sweep --env CartPole-v1 --vary learning_rate=1e-4,1e-3     what one knob does
   tune doctor                            what is installed and what is missing
@@ -97,6 +100,8 @@ def build_parser() -> OneLineParser:
         play_commands,
         compare_command,
         settings_commands,
+        library_commands,
+        verify_command,
         paper_command,
         publish_command,
         spaces_command,

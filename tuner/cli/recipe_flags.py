@@ -87,7 +87,7 @@ METAVARS = {
     "report_dir": "DIR",
     "tensorboard": "DIR",
     "prior": "packaged|none|PATH",
-    "start_with": "defaults|zoo|FILE",
+    "start_with": "defaults|zoo|library|FILE",
     "ray_address": "ADDRESS",
     "until": "P",
     "return_range": "LOW:HIGH",

@@ -123,6 +123,8 @@ def plan_lines(plan: StudyPlan, costs: Mapping[str, str], known: str = "") -> li
         costs: What it will cost, from :func:`tuner.cli.forecast_lines.cost_facts`.
         known: Which runs of the verdict earlier studies have trained, in a sentence.
     """
+    from tuner.plan.known import library_note
+
     recipe, budget = plan.recipe, plan.space.budget
     runs = plan.runs
     clock = plan.clock
@@ -155,7 +157,8 @@ def plan_lines(plan: StudyPlan, costs: Mapping[str, str], known: str = "") -> li
         lines += ["fixed", *aligned(plan.space.fixed)]
     if plan.space.derived:
         lines += ["derived", *aligned({n: range_text(r.to_mapping()) for n, r in plan.space.derived.items()})]
-    return [*lines, *filter(None, [known]), "Nothing was written: this was a dry run."]
+    said = [known, library_note(recipe, plan.grid[-1])]
+    return [*lines, *filter(None, said), "Nothing was written: this was a dry run."]
 
 
 def _baseline_facts(plan: StudyPlan) -> dict[str, str]:

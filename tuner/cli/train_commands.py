@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tuner.cli.console import INTERRUPTED, decimal, say
 from tuner.cli.parser import add_command
 from tuner.cli.recipe_flags import add_field, over, settings
+from tuner.cli.train_values import values_of
 from tuner.durable import check_writable
 from tuner.errors import InputError, StudyFailedError
 from tuner.hyperparameters import Hyperparameters, algorithm_class, field_infos, from_mapping
@@ -61,7 +62,10 @@ def add_to(commands: Any) -> None:
         add_field(train, name, _TRAIN, help)
         if name == "env":
             train.add_argument(
-                "--config", metavar="FILE", help="Values from a YAML: an export of tune, or RL Zoo's own file"
+                "--config",
+                metavar="FILE|library|defaults",
+                help="Values from a YAML: an export of tune, or RL Zoo's own file (default: the library's where it has "
+                "the environment and there is no --set, else the defaults)",
             )
     train.add_argument(
         "-o", "--output", metavar="DIR", help="Folder of the model (default: runs/<algo>-<backend>-<env>-seed<N>)"
@@ -86,7 +90,8 @@ def train_command(parsed: argparse.Namespace) -> int:
     asked = settings(parsed, _TRAIN)
     if parsed.continued is not None:
         return _continue(Path(parsed.continued), asked, parsed)
-    plan, hyperparameters = plan_training(asked, parsed.config)
+    config, source = values_of(asked, parsed.config)
+    plan, hyperparameters = plan_training(asked, config)
     seed = int(asked.get("seed", 0))
     spec = _run_spec(plan, hyperparameters, seed)
     recipe = plan.recipe
@@ -97,10 +102,8 @@ def train_command(parsed: argparse.Namespace) -> int:
     if not recipe.quiet:
         for line in plan.notes:
             say(line, stderr=True)
-        if parsed.config is None:
-            whose = "Stable-Baselines3's defaults" if algorithm_class(plan.algorithm).zoo_name() else "defaults"
-            fields = f"tune spaces --fields --algo {plan.algorithm}"
-            say(f"Values without --set are {whose} ({fields}); --config takes an export.", stderr=True)
+        if source:
+            say(source, stderr=True)
     return _train(spec, folder, plan.facts, until_solved=parsed.until_solved, quiet=recipe.quiet, events=events)
 
 

@@ -1,6 +1,7 @@
 """What a study knows before its first trial: settings to train first, and where good ones lay elsewhere.
 
-A study's environment plays no part in it, except where ``--start-with zoo`` asks for its own values.
+A study's environment plays no part in it, except where ``--start-with zoo`` or ``--start-with library`` asks for its
+own values.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from tuner.errors import InputError
 from tuner.hyperparameters import Hyperparameters, algorithm_class, beyond_sb3, from_mapping
@@ -22,6 +23,9 @@ from tuner.space.prior import load_prior, packaged_prior
 from tuner.zoo.read import read_config
 from tuner.zoo.tuned import zoo_values
 
+if TYPE_CHECKING:
+    from tuner.library.entry import Entry
+
 #: Packaged search spaces that the packaged prior is for: in others, what was good rests on fields that they fix.
 SPACES = ("default", "extended")
 
@@ -30,7 +34,7 @@ class Start(NamedTuple):
     """A setting that trains before the sampler proposes.
 
     Attributes:
-        name: Where it comes from: ``portfolio/NAME``, ``defaults``, ``zoo``, or a file.
+        name: Where it comes from: ``portfolio/NAME``, ``defaults``, ``zoo``, ``library``, or a file.
         params: What the study stores for it.
     """
 
@@ -123,17 +127,58 @@ def _named(word: str, recipe: StudyRecipe, trials_of: TrialsOf) -> dict[str, Hyp
                 f"--start-with zoo: RL Zoo has no tuned values for {recipe.env} with --algo {recipe.algo}."
             )
         return {word: from_mapping(recipe.algo, values)}
+    if word == "library":
+        return {word: _of_library(recipe)}
     try:
         settings = _of_file(Path(word), recipe, trials_of)
     except InputError as error:
         raise InputError(
-            f"--start-with {word}: {error} It takes defaults, zoo, a YAML in RL Zoo's or our own form or of an Optuna "
-            "study, or a report.json."
+            f"--start-with {word}: {error} It takes defaults, zoo, library, a YAML in RL Zoo's or our own form or of "
+            "an Optuna study, or a report.json."
         ) from error
     for setting in settings.values():
         if recipe.backend == "sb3" and (beyond := beyond_sb3(setting)):
             raise InputError(f"--start-with {word}: Stable-Baselines3 does not know {beyond[0]}. Use --backend native.")
     return {f"{word} {name}".rstrip(): setting for name, setting in settings.items()}
+
+
+def library_entry(recipe: StudyRecipe) -> Entry | None:
+    """Return the library's entry for a recipe's very environment and algorithm; None where it has none."""
+    from tuner.library.catalog import find_entry  # brings SciPy, which whoever only reads a plan can do without
+
+    module = recipe.env_module
+    return find_entry(recipe.env, recipe.env_arg, recipe.algo, pixels=recipe.pixels, env_module=module)
+
+
+def _of_library(recipe: StudyRecipe) -> Hyperparameters:
+    entry = library_entry(recipe)
+    if entry is None:
+        with_arguments = " with these arguments" if recipe.env_arg else ""
+        raise InputError(
+            f"--start-with library: the library has no setting of {recipe.algo} for {recipe.env}{with_arguments}. "
+            "Leave it out; tune settings lists all that it has."
+        )
+    if recipe.backend == "sb3" and (beyond := beyond_sb3(entry.hyperparameters)):
+        raise InputError(f"--start-with library: Stable-Baselines3 does not know {beyond[0]}. Use --backend native.")
+    return entry.hyperparameters
+
+
+def library_note(recipe: StudyRecipe, steps: int) -> str:
+    """Return that the library holds a verdict for a study's very environment and budget; empty where it does not.
+
+    Args:
+        recipe: The study's recipe.
+        steps: Environment steps of its runs.
+    """
+    entry = None if "library" in recipe.start_with else library_entry(recipe)
+    if entry is None or entry.n_timesteps != steps:
+        return ""
+    from tuner.library.words import verdict_text
+
+    return (
+        f"The library holds a verdict for this environment: {verdict_text(entry)} (--start-with library trains its "
+        "setting first)."
+    )
 
 
 def _of_file(path: Path, recipe: StudyRecipe, trials_of: TrialsOf) -> dict[str, Hyperparameters]:

@@ -71,7 +71,7 @@ class StudyRecipe:
     )
     start_with: tuple[str, ...] = declare(
         (),
-        "Settings to train first: defaults, zoo, a YAML of values or of an Optuna study, or a report.json.",
+        "Settings to train first: defaults, zoo, library, a YAML of values or of an Optuna study, or a report.json.",
         kind="texts",
         pinned=True,
     )

@@ -47,8 +47,8 @@ class TrialRow:
         spared_at: Step at which the pruner wanted to stop it, for a trial that was finished all the same
             (``--audit-pruning``); else None.
         source: What it comes from, where that was known before the study: ``portfolio/NAME``, ``prior``, ``defaults``,
-            ``zoo``, a file of ``--start-with``, or ``repeat`` for a second run of a setting that was level at the top;
-            empty for what the sampler proposed.
+            ``zoo``, ``library``, a file of ``--start-with``, or ``repeat`` for a second run of a setting that was level
+            at the top; empty for what the sampler proposed.
         continued_as: The trial that it goes on as, with the same values and seeds, where its process ended before it.
         evaluation_s: The seconds of ``duration_s`` that evaluations took; 0 in studies that did not note it.
     """

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from optuna.trial import FrozenTrial, Trial
 
-from tuner.contract.spec import RunId, RunSpec
+from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
 from tuner.hyperparameters import from_mapping
 from tuner.result.confirmation import ConfirmRun, Contestant
 from tuner.result.curve import CurvePoint
@@ -131,13 +131,21 @@ def spec_of(plan: StudyPlan, contestant: Contestant, job: Job) -> RunSpec:
     """Return one run of the stage: all but its number."""
     base, seed = plan.evaluation, run_seed(plan.seed, job.phase, 0, job.replicate)
     episodes = evaluation_seed(plan.seed, job.phase, plan.rules.evaluation_seeds, job.replicate)
-    late = max(LATE_EPISODES, base.episodes)
     return dataclasses.replace(
         plan.run_spec(RunId(0), from_mapping(plan.algorithm, contestant.hyperparameters), seed),
         backend=cast("Any", contestant.backend),
         grid=grid_of(plan, contestant),
-        evaluation=dataclasses.replace(base, late_episodes=late, seed=episodes),
+        evaluation=dataclasses.replace(base, late_episodes=late_episodes(base), seed=episodes),
     )
+
+
+def late_episodes(searched: EvaluationSpec) -> int:
+    """Return the episodes of a late evaluation in the confirm stage.
+
+    Args:
+        searched: How the search evaluates.
+    """
+    return max(LATE_EPISODES, searched.episodes)
 
 
 def about(job: Job, contestant: Contestant, spec: RunSpec, mark: str | None) -> dict[str, Any]:
