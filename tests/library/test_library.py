@@ -102,7 +102,7 @@ def test_the_api_gives_values_and_verdict(library):
 def test_the_head_says_verdict_seeds_baselines_cost_and_how_to_check():
     text = "\n".join(head_lines(ENTRY))
     for words in (
-        "0.45 (95 % interval", "10 seeds that no choice has seen: 101, 102", "defaults: 0, 10 seeds, beaten",
+        "0.45 (95 % interval", "10 seeds that no choice has seen:\n  101, 102", "defaults: 0, 10 seeds, beaten",
         "random play: 0.01", "0.2 core-hours", "tune-dqn 0.1.0 and torch 2.13.0", "Made by: tune --env FrozenLake-v1",
         "tune verify FrozenLake-v1",
     ):  # fmt: skip

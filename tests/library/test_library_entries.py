@@ -76,7 +76,7 @@ def test_the_list_names_every_entry_once():
 def test_the_file_for_rl_zoo_holds_every_environment_that_has_no_arguments():
     text = (library_folder() / ZOO).read_text(encoding="utf-8")
     assert text == zoo_yaml(ENTRIES)
-    named = {name for name in yaml.safe_load(text) if not name.startswith("tune/")}
+    named = {name for name in (yaml.safe_load(text) or {}) if not name.startswith("tune/")}
     assert named == {e.env for e in OF_ZOO if not e.env_kwargs}
 
 

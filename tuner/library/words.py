@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import textwrap
 
 from tuner.core.statistics import Estimate
 from tuner.library.entry import Entry, Judged
@@ -80,7 +81,8 @@ def head_lines(entry: Entry) -> list[str]:
     return [
         f"{entry.name}: a tuned setting of {entry.algorithm}, as tune settings lists it.",
         f"Verdict: {verdict}, interquartile mean of the score '{entry.objective}' over",
-        f"  {counted(len(seeds), 'seed')} that no choice has seen: {', '.join(seeds)}",
+        f"  {counted(len(seeds), 'seed')} that no choice has seen:",
+        *(f"  {line}" for line in textwrap.wrap(", ".join(seeds), 100)),
         "Beside it, on the same seeds:",
         *(f"  {beside_text(entry, baseline)}" for baseline in entry.baselines),
         *played,
