@@ -35,7 +35,7 @@ from tuner.library.catalog import library_entries, library_folder
 from tuner.library.entry import Entry
 from tuner.library.files import write_library
 from tuner.library.made import entry_of
-from tuner.library.names import entry_file, entry_name
+from tuner.library.names import changes_of, entry_file, entry_name
 from tuner.plan.command_lines import recipe_command
 from tuner.plan.recipe import StudyRecipe
 from tuner.storage_url import DEFAULT_STORAGE
@@ -62,7 +62,7 @@ class Search:
     @property
     def name(self) -> str:
         """What the entry is called."""
-        return entry_name(self.recipe.env, self.recipe.env_arg, pixels=self.recipe.pixels)
+        return entry_name(self.recipe.env, self.recipe.env_arg, changes_of(self.recipe.to_mapping()))
 
     @property
     def command(self) -> str:

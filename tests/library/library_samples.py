@@ -18,7 +18,7 @@ def judged(role, scores, algorithm="dqn", tuned_for=None, **values):
 
 
 ENTRY = Entry(
-    algorithm="dqn", backend="native", env="FrozenLake-v1", env_kwargs={}, pixels=False,
+    algorithm="dqn", backend="native", env="FrozenLake-v1", env_kwargs={}, changes={},
     preprocessing={"encoded": "Discrete"}, n_timesteps=300, evaluations=3, eval_episodes=2, objective="late", seed=0,
     random_play=0.01, command="tune --env FrozenLake-v1", made="2026-01-31",
     versions={"tune-dqn": "0.1.0", "torch": "2.13.0"}, processor="a processor", processor_s=720.0,

@@ -14,7 +14,7 @@ from tuner.errors import InputError
 from tuner.library.catalog import EVIDENCE, find_entry, library_entries, library_file, named_entry
 from tuner.library.files import write_library
 from tuner.library.made import entry_of
-from tuner.library.names import entry_file, entry_name
+from tuner.library.names import changes_of, entry_file, entry_name
 from tuner.library.words import head_lines, markdown_list, zoo_yaml
 from tuner.plan.known import known_settings, library_note
 from tuner.plan.recipe import StudyRecipe
@@ -35,17 +35,19 @@ SPACE = parse_space(
 
 
 def test_a_name_is_the_id_then_arguments_in_order():
-    assert entry_name("FrozenLake-v1", {}) == "FrozenLake-v1"
-    assert entry_name("FrozenLake-v1", {"map_name": "8x8", "is_slippery": False}) == (
+    assert entry_name("FrozenLake-v1", {}, {}) == "FrozenLake-v1"
+    assert entry_name("FrozenLake-v1", {"map_name": "8x8", "is_slippery": False}, {}) == (
         "FrozenLake-v1,is_slippery=false,map_name=8x8"
     )
-    assert entry_name("CartPole-v1", {}, pixels=True) == "CartPole-v1,pixels"
+    changes = changes_of(StudyRecipe(env="A-v0", pixels=True, frame_stack=4).to_mapping())
+    assert entry_name("A-v0", {}, changes) == "A-v0,frame_stack=4,pixels"
+    assert changes_of(StudyRecipe(env="A-v0").to_mapping()) == {}
 
 
 @settings(max_examples=50)
 @given(st.text(), st.dictionaries(st.text(), st.text() | st.integers() | st.lists(st.text())))
 def test_a_file_s_name_is_one_on_every_system(env, arguments):
-    assert re.fullmatch(r"[A-Za-z0-9._=,-]+", entry_file(entry_name(env, arguments)))
+    assert re.fullmatch(r"[A-Za-z0-9._=,-]+", entry_file(entry_name(env, arguments, {})))
 
 
 def test_what_is_written_is_read_again(library):
@@ -84,7 +86,7 @@ def test_the_very_environment_alone_is_found(library):
     assert find_entry("FrozenLake-v1", {"is_slippery": False}, "dqn").name == DRY.name
     assert find_entry("FrozenLake-v1", {"is_slippery": True}, "dqn") is None
     assert find_entry("FrozenLake-v1", {}, "q_learning") is None
-    assert find_entry("FrozenLake-v1", {}, "dqn", pixels=True) is None
+    assert find_entry("FrozenLake-v1", {}, "dqn", {"frame_stack": 4}) is None
     assert find_entry("FrozenLake-v1", {}, "dqn", env_module="mine.py") is None
     assert find_entry("FrozenLake-v1", {"desc": {1, 2}}, "dqn") is None
 

@@ -16,7 +16,7 @@ from tuner.core.statistics import iqm_interval
 from tuner.library.catalog import EVIDENCE, library_entries, library_file, library_folder
 from tuner.library.files import ZOO, evidence_json
 from tuner.library.made import FEWEST_SEEDS
-from tuner.library.names import entry_name
+from tuner.library.names import changes_of, entry_name
 from tuner.library.words import body_yaml, entry_yaml, zoo_yaml
 from tuner.study.confirm.contestants import setting_key
 from tuner.zoo.read import read_config
@@ -64,7 +64,7 @@ def test_the_command_of_an_entry_is_that_of_the_list_and_searches_its_environmen
     listed = runpy.run_path(str(ROOT / "benchmarks" / "library.py"))["searches"]()
     assert entry.command in [search.command for search in listed]
     recipe = recipe_of(build_parser().parse_args(shlex.split(entry.command)[1:]))
-    assert entry_name(recipe.env, recipe.env_arg, pixels=recipe.pixels) == entry.name
+    assert entry_name(recipe.env, recipe.env_arg, changes_of(recipe.to_mapping())) == entry.name
     assert (recipe.algo, recipe.seed, recipe.objective) == (entry.algorithm, entry.seed, entry.objective)
 
 

@@ -49,13 +49,14 @@ def values_of(asked: Mapping[str, Any], config: str | None) -> tuple[str | None,
 def _usable(asked: Mapping[str, Any]) -> tuple[Entry | None, str]:
     """Return the library's entry for what is asked for, or None and why there is none."""
     from tuner.library.catalog import find_entry
+    from tuner.library.names import changes_of
 
     recipe = StudyRecipe()
     env, algorithm = str(asked.get("env", "")), str(asked.get("algo", recipe.algo))
-    module, pixels = asked.get("env_module"), bool(asked.get("pixels"))
-    entry = find_entry(env, asked.get("env_arg", {}), algorithm, pixels=pixels, env_module=module)
+    changes = changes_of(asked)
+    entry = find_entry(env, asked.get("env_arg", {}), algorithm, changes, asked.get("env_module"))
     if entry is None:
-        with_arguments = " with these arguments" if asked.get("env_arg") else ""
+        with_arguments = " with these arguments" if asked.get("env_arg") or changes else ""
         return None, f"The library has no setting of {algorithm} for {env}{with_arguments}."
     backend = str(asked.get("backend", recipe.backend))
     if not trains(backend, entry.hyperparameters):

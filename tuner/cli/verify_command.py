@@ -180,5 +180,5 @@ def _surroundings(entry: Entry) -> dict[str, Any]:
         "evaluations": entry.evaluations,
         "eval_episodes": entry.eval_episodes,
         "env_arg": dict(entry.env_kwargs),
-        "pixels": entry.pixels,
+        **entry.changes,
     }

@@ -55,20 +55,29 @@ def library_file(entry: Entry) -> Path:
 
 
 def find_entry(
-    env: str, arguments: Mapping[str, Any], algorithm: str, *, pixels: bool = False, env_module: str | None = None
+    env: str,
+    arguments: Mapping[str, Any],
+    algorithm: str,
+    changes: Mapping[str, Any] | None = None,
+    env_module: str | None = None,
 ) -> Entry | None:
     """Return the library's entry for the very environment; None where it has none.
 
-    An environment that a user's module registers is another one, whatever its id.
+    Args:
+        env: Environment id.
+        arguments: Its keyword arguments.
+        algorithm: As ``--algo`` takes it.
+        changes: How it is met other than it is (:func:`~tuner.library.names.changes_of`).
+        env_module: What registers it; one that a user's module registers is another one, whatever its id.
     """
     try:
-        asked = (env, pixels, frozen(arguments))
+        asked = (env, dict(changes or {}), frozen(arguments))
     except ValueError:  # no plain data: whoever makes the environment says so
         return None
     if env_module is not None:
         return None
     every = library_entries(algorithm)
-    return next((e for e in every if (e.env, e.pixels, frozen(e.env_kwargs)) == asked), None)
+    return next((e for e in every if (e.env, dict(e.changes), frozen(e.env_kwargs)) == asked), None)
 
 
 def named_entry(name: str, algorithm: str = "dqn") -> Entry:
@@ -106,4 +115,4 @@ def load_setting(env: str, algorithm: str = "dqn", **env_kwargs: Any) -> Entry:
         InputError: The library has none; the message names the nearest.
     """
     found = find_entry(env, env_kwargs, algorithm)
-    return found if found is not None else named_entry(entry_name(env, env_kwargs), algorithm)
+    return found if found is not None else named_entry(entry_name(env, env_kwargs, {}), algorithm)

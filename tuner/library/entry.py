@@ -72,7 +72,7 @@ class Entry:
         backend: Who trained it.
         env: Environment id.
         env_kwargs: Keyword arguments of the environment.
-        pixels: Whether it is seen through rendered frames.
+        changes: How it is met other than it is, such as ``pixels`` (:data:`~tuner.library.names.CHANGES`).
         preprocessing: What is done to the environment, as exports need it.
         n_timesteps: Environment steps of a run.
         evaluations: Evaluations of a run.
@@ -93,7 +93,7 @@ class Entry:
     backend: str
     env: str
     env_kwargs: Mapping[str, Any]
-    pixels: bool
+    changes: Mapping[str, Any]
     preprocessing: Mapping[str, Any]
     n_timesteps: int
     evaluations: int
@@ -112,7 +112,7 @@ class Entry:
     @property
     def name(self) -> str:
         """What it is called."""
-        return entry_name(self.env, self.env_kwargs, pixels=self.pixels)
+        return entry_name(self.env, self.env_kwargs, self.changes)
 
     @property
     def own(self) -> Judged:

@@ -7,6 +7,7 @@ from typing import Any
 
 from tuner.errors import InputError
 from tuner.library.entry import Entry, Judged, LibraryRun
+from tuner.library.names import changes_of
 from tuner.result.confirmation import Confirmation, Contestant
 from tuner.result.study import StudyData
 
@@ -43,7 +44,7 @@ def entry_of(data: StudyData, *, command: str, made: str, processor_s: float) ->
         backend=winner.backend,
         env=str(recipe["env"]),
         env_kwargs=dict(recipe.get("env_arg") or {}),
-        pixels=bool(recipe.get("pixels")),
+        changes=changes_of(recipe),
         preprocessing=dict(provenance.get("preprocessing") or {}),
         n_timesteps=data.grid[-1],
         evaluations=len(data.grid),

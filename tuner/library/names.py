@@ -7,20 +7,26 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-#: Stands for ``--pixels`` in a name.
-PIXELS = "pixels"
+#: How an agent may meet an environment other than it is, by settings of a recipe.
+CHANGES = ("pixels", "discretize", "frame_stack")
 
 
-def entry_name(env: str, arguments: Mapping[str, Any], *, pixels: bool = False) -> str:
-    """Return ``FrozenLake-v1``, ``FrozenLake-v1,is_slippery=false`` or ``CartPole-v1,pixels``.
+def changes_of(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """Return which :data:`CHANGES` a recipe's settings ask for."""
+    return {name: recipe[name] for name in CHANGES if recipe.get(name) not in (None, False)}
+
+
+def entry_name(env: str, arguments: Mapping[str, Any], changes: Mapping[str, Any]) -> str:
+    """Return ``FrozenLake-v1``, ``FrozenLake-v1,is_slippery=false``, ``CartPole-v1,pixels``, ``X-v1,frame_stack=4``.
 
     Args:
         env: Environment id.
         arguments: Its keyword arguments, plain data; they stand in order of their names.
-        pixels: Whether it is seen through rendered frames.
+        changes: As :func:`changes_of` gives them.
     """
     words = [f"{name}={_word(value)}" for name, value in sorted(arguments.items())]
-    return ",".join([env, *words, *([PIXELS] if pixels else [])])
+    words += [name if value is True else f"{name}={_word(value)}" for name, value in sorted(changes.items())]
+    return ",".join([env, *words])
 
 
 def entry_file(name: str) -> str:

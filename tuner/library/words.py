@@ -7,7 +7,6 @@ import textwrap
 
 from tuner.core.statistics import Estimate
 from tuner.library.entry import Entry, Judged
-from tuner.library.names import entry_name
 from tuner.report.words.evidence import caption, interval_text, share_of_steps
 from tuner.text import NOTHING, counted, listed, number
 from tuner.zoo.write import setting_yaml
@@ -113,8 +112,10 @@ def zoo_yaml(entries: list[Entry]) -> str:
         "# on stands in the head of dqn/ID.yaml. Environments with arguments are in these files alone.",
     ]
     text = "\n".join(parts) + "\n"
-    for entry in entries:
+    seen = set()
+    for entry in sorted(entries, key=lambda e: (e.env, len(e.changes))):
         body, zoo = body_yaml(entry)
-        if zoo and entry.algorithm == "dqn" and entry.name == entry_name(entry.env, {}):
+        if zoo and entry.algorithm == "dqn" and not entry.env_kwargs and entry.env not in seen:
+            seen.add(entry.env)
             text += f"\n# {verdict_text(entry)}\n{body}"
     return text

@@ -145,9 +145,10 @@ def _named(word: str, recipe: StudyRecipe, trials_of: TrialsOf) -> dict[str, Hyp
 def library_entry(recipe: StudyRecipe) -> Entry | None:
     """Return the library's entry for a recipe's very environment and algorithm; None where it has none."""
     from tuner.library.catalog import find_entry  # brings SciPy, which whoever only reads a plan can do without
+    from tuner.library.names import changes_of
 
-    module = recipe.env_module
-    return find_entry(recipe.env, recipe.env_arg, recipe.algo, pixels=recipe.pixels, env_module=module)
+    changes = changes_of(recipe.to_mapping())
+    return find_entry(recipe.env, recipe.env_arg, recipe.algo, changes, recipe.env_module)
 
 
 def _of_library(recipe: StudyRecipe) -> Hyperparameters:
