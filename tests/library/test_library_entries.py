@@ -23,6 +23,7 @@ from tuner.zoo.read import read_config
 
 ROOT = Path(__file__).parents[2]
 ENTRIES = library_entries()
+LISTED = runpy.run_path(str(ROOT / "benchmarks" / "library.py"))["searches"]()
 OF_ZOO = [e for e in ENTRIES if e.algorithm == "dqn" and body_yaml(e)[1]]
 
 
@@ -61,15 +62,14 @@ def test_a_verdict_has_ten_seeds_or_more_and_baselines_on_the_same(entry):
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda e: e.name)
 def test_the_command_of_an_entry_is_that_of_the_list_and_searches_its_environment(entry):
-    listed = runpy.run_path(str(ROOT / "benchmarks" / "library.py"))["searches"]()
-    assert entry.command in [search.command for search in listed]
+    assert entry.command in [search.command for search in LISTED]
     recipe = recipe_of(build_parser().parse_args(shlex.split(entry.command)[1:]))
     assert entry_name(recipe.env, recipe.env_arg, changes_of(recipe.to_mapping())) == entry.name
     assert (recipe.algo, recipe.seed, recipe.objective) == (entry.algorithm, entry.seed, entry.objective)
 
 
 def test_the_list_names_every_entry_once():
-    names = [search.name for search in runpy.run_path(str(ROOT / "benchmarks" / "library.py"))["searches"]()]
+    names = [search.name for search in LISTED]
     assert len(set(names)) == len(names)
 
 
