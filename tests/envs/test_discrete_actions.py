@@ -98,8 +98,11 @@ def test_what_is_known_beforehand_says_what_is_done():
 @pytest.mark.parametrize(
     ("space", "line"),
     [
-        (spaces.Box(-1, 1, (6,)), "5^6 joint actions of 6 numbers, and at most 1,000 are taken. Use --discretize 3 or"),
-        (spaces.Box(-1, 1, (17,)), "5^17 joint actions of 17 numbers, and at most 1,000 are taken. Use --backend sb3"),
+        (spaces.Box(-1, 1, (6,)), "5^6 joint actions of 6 numbers, and at most 1,000 are taken. Use --discretize 3, "),
+        (
+            spaces.Box(-1, 1, (17,)),
+            "5^17 joint actions of 17 numbers, and at most 1,000 are taken. Use --algo sampled_dqn",
+        ),
         (spaces.Box(-np.inf, 1, (1,)), "must have finite bounds"),
         (spaces.Box(0, 255, (1,), np.uint8), "must be floating-point numbers, and they are uint8"),
         (spaces.Discrete(3), "--discretize needs continuous actions (Box), got Discrete. Leave it out."),
@@ -126,7 +129,7 @@ def test_the_way_out_that_is_named_is_the_largest_that_is_taken(dimensions):
         (PENDULUM, "sac", "--discretize makes continuous actions discrete, and SAC needs continuous ones."),
         (
             EnvSpec("Pendulum-v1"), "dqn", "Box(-2.0, 2.0, (1,), float32). "
-            "Use --discretize 5 to cut each number into 5 steps, or --backend sb3 --algo sac.",
+            "Use --discretize 5 to cut each number into 5 steps, --algo sampled_dqn, or --backend sb3 --algo sac.",
         ),
     ],
     ids=["discrete", "sac", "dqn"],

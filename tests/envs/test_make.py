@@ -50,7 +50,7 @@ def test_misspelt_atari_id_names_atari_ids() -> None:
 def test_continuous_actions_are_refused_with_the_space() -> None:
     assert refusal("Pendulum-v1") == (
         "DQN needs a Discrete action space; Pendulum-v1 has Box(-2.0, 2.0, (1,), float32). "
-        "Use --discretize 5 to cut each number into 5 steps, or --backend sb3 --algo sac."
+        "Use --discretize 5 to cut each number into 5 steps, --algo sampled_dqn, or --backend sb3 --algo sac."
     )
 
 

@@ -26,7 +26,7 @@ MAX_ACTIONS = 1_000
 USUAL_STEPS = 5
 
 #: Who acts in continuous spaces as they are.
-CONTINUOUS = "--backend sb3 --algo sac"
+CONTINUOUS = "--algo sampled_dqn, or --backend sb3 --algo sac"
 
 
 class DiscreteActions(gymnasium.ActionWrapper[Any, Any, Any]):
@@ -113,8 +113,8 @@ def _values(low: Array, high: Array, steps: int) -> Array:
 
 def _too_many(steps: int, dimensions: int) -> str:
     fewer = _most(dimensions)
-    ways = [f"--discretize {fewer}"] if fewer >= 2 else []
+    fits = f"--discretize {fewer}, " if fewer >= 2 else ""
     return (
         f"--discretize {steps} would be {steps}^{dimensions} joint actions of {counted(dimensions, 'number')}, and at "
-        f"most {MAX_ACTIONS:,} are taken. Use {' or '.join([*ways, CONTINUOUS])}."
+        f"most {MAX_ACTIONS:,} are taken. Use {fits}{CONTINUOUS}."
     )

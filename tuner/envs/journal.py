@@ -68,13 +68,14 @@ class Journal:
         """Note a stretch of steps, of which ``before_reset`` has seen the ends.
 
         Args:
-            actions: ``[T]`` action indices.
+            actions: ``[T]`` action indices, or continuous actions ``[T, *shape of one]``.
             ends: ``[T]`` whether the episode ended.
             next_observations: ``[T, size]`` as stored.
             rewards: ``[T]``.
         """
         marks = next_observations[:, :: _every(next_observations.shape[1])]
-        self._note(_Stretch(actions.astype(np.int32), ends.copy(), marks.copy(), rewards.copy()))
+        actions = actions.copy() if actions.dtype.kind == "f" else actions.astype(np.int32)
+        self._note(_Stretch(actions, ends.copy(), marks.copy(), rewards.copy()))
 
     def snapshot(self) -> dict[str, Array]:
         """Return what :meth:`repeat` needs."""
@@ -114,7 +115,7 @@ class Journal:
             self._starts = [(0, starts["0"])]
             current = stored(self._env.reset())
         every = _every(current.size)
-        for i, action in enumerate(actions.tolist()):
+        for i, action in enumerate(actions if actions.dtype.kind == "f" else actions.tolist()):
             observation, reward, terminated, truncated = self._env.step(action)
             current = stored(observation)
             mark = current[::every].astype(marks.dtype)

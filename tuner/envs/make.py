@@ -272,7 +272,7 @@ def _facts(env: AnyEnv, spec: EnvSpec, algorithm: str) -> EnvFacts:
 def _who_takes(space: spaces.Space[Any], takes: Collection[str]) -> str:
     """Return which algorithms act in a space, as an instruction; empty where none does."""
     if isinstance(space, spaces.Box) and "Discrete" in takes and (steps := min(most_steps(space), USUAL_STEPS)) > 1:
-        return f" Use --discretize {steps} to cut each number into {steps} steps, or {CONTINUOUS}."
+        return f" Use --discretize {steps} to cut each number into {steps} steps, {CONTINUOUS}."
     able = [cls for cls in ALGORITHMS.values() if type(space).__name__ in cls.actions]
     for backend, named in (("", [c for c in able if c.native]), ("--backend sb3 ", [c for c in able if not c.native])):
         if named:

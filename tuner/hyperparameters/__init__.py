@@ -26,6 +26,7 @@ from tuner.hyperparameters.base import Hyperparameters as Hyperparameters
 from tuner.hyperparameters.dqn import DQNHyperparameters as DQNHyperparameters
 from tuner.hyperparameters.fqi import FQIHyperparameters as FQIHyperparameters
 from tuner.hyperparameters.q_learning import QLearningHyperparameters as QLearningHyperparameters
+from tuner.hyperparameters.sampled_dqn import SampledDQNHyperparameters as SampledDQNHyperparameters
 from tuner.hyperparameters.schedules import spelled_out as spelled_out
 
 for _module in pkgutil.iter_modules(__path__):  # every file in this folder declares its algorithm
@@ -36,7 +37,9 @@ def _declared(base: type[Hyperparameters] = Hyperparameters) -> list[type[Hyperp
     return [found for cls in base.__subclasses__() for found in (cls, *_declared(cls))]
 
 
-_OWN: tuple[type[Hyperparameters], ...] = (DQNHyperparameters, QLearningHyperparameters, FQIHyperparameters)
+_OWN: tuple[type[Hyperparameters], ...] = (
+    DQNHyperparameters, QLearningHyperparameters, FQIHyperparameters, SampledDQNHyperparameters,
+)  # fmt: skip
 
 #: Algorithm name (as ``--algo`` takes it) to its dataclass; those with a trainer of our own first.
 ALGORITHMS: dict[str, type[Hyperparameters]] = {cls.algorithm: cls for cls in (*_OWN, *_declared()) if cls.algorithm}

@@ -53,6 +53,12 @@ ENTRIES: dict[str, tuple[str, dict[str, str]]] = {
         "journal": "Scandinavian Journal of Statistics",
         "volume": "6", "number": "2", "pages": "65--70", "year": "1979",
     }),
+    "kalashnikov2018": ("inproceedings", {
+        "author": "Kalashnikov, Dmitry and Irpan, Alex and Pastor, Peter and Ibarz, Julian and Herzog, Alexander and "
+        "others",
+        "title": "{QT-Opt}: Scalable Deep Reinforcement Learning for Vision-Based Robotic Manipulation",
+        "booktitle": "Conference on Robot Learning", "year": "2018",
+    }),
     "lai1976": ("article", {
         "author": "Lai, Tze Leung", "title": "On Confidence Sequences", "journal": "The Annals of Statistics",
         "volume": "4", "number": "2", "pages": "265--280", "year": "1976", "doi": "10.1214/aos/1176343406",

@@ -19,7 +19,7 @@ from tuner.text import counted, listed, number, typed_text
 _CITED = re.compile(r"\[((?:@\w+(?:; )?)+)\]")
 
 #: Algorithm to who is cited for it.
-_SOURCES = {"dqn": "mnih2015", "q_learning": "watkins1989", "fqi": "ernst2005"}
+_SOURCES = {"dqn": "mnih2015", "q_learning": "watkins1989", "fqi": "ernst2005", "sampled_dqn": "kalashnikov2018"}
 
 #: Field to (the value that is an idea of its own, what that is called, who is cited for it).
 _IDEAS: dict[str, tuple[Any, str, str]] = {

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from tuner.errors import InputError
 from tuner.hyperparameters import Hyperparameters, algorithm_class
-from tuner.training.cost.footprint import Footprint, of_data, of_dqn, of_sb3, of_table
+from tuner.training.cost.footprint import Footprint, of_data, of_dqn, of_pairs, of_sb3, of_table
 from tuner.training.saved.fitted_policy import fitted_policy
 from tuner.training.saved.network_policy import network_policy
+from tuner.training.saved.sampled_policy import sampled_policy
 from tuner.training.saved.table_policy import table_policy
 
 if TYPE_CHECKING:
@@ -86,6 +87,13 @@ def _fitted(lanes: int, observer: EndObserver | None, files: Checkpoints | None)
     return LoneTrainer(FittedRun, observer, files)
 
 
+def _sampled(lanes: int, observer: EndObserver | None, files: Checkpoints | None) -> Trainer:
+    from tuner.training.lone.sampled import SampledRun
+    from tuner.training.lone.trainer import LoneTrainer
+
+    return LoneTrainer(SampledRun, observer, files)
+
+
 def _nobody(lanes: int, observer: EndObserver | None, files: Checkpoints | None) -> Trainer:
     raise NotImplementedError("only Stable-Baselines3 trains it")
 
@@ -101,6 +109,7 @@ _OWN = {
     "dqn": Registered(_stack, network_policy, of_dqn, np.float32),
     "q_learning": Registered(_tabular, table_policy, of_table, np.float64),
     "fqi": Registered(_fitted, fitted_policy, of_data, np.float64),
+    "sampled_dqn": Registered(_sampled, sampled_policy, of_pairs, np.float32),
 }
 _ONLY_SB3 = Registered(_nobody, _sb3_policy, of_sb3, np.float32)
 

@@ -12,9 +12,16 @@ import psutil
 from gymnasium import spaces
 
 from tuner.agents.dqn.layout import network_layout
+from tuner.agents.sampled_dqn import layout_of
 from tuner.envs.discretiser import discretiser_for
 from tuner.envs.make import EnvFacts
-from tuner.hyperparameters import DQNHyperparameters, FQIHyperparameters, Hyperparameters, QLearningHyperparameters
+from tuner.hyperparameters import (
+    DQNHyperparameters,
+    FQIHyperparameters,
+    Hyperparameters,
+    QLearningHyperparameters,
+    SampledDQNHyperparameters,
+)
 from tuner.replay.frames import SPARE
 
 #: A stack's memory never reserves more transitions than this for a lane.
@@ -95,6 +102,15 @@ def of_dqn(hyperparameters: DQNHyperparameters, facts: EnvFacts, n_timesteps: in
     reserved = transitions if encoder.image is not None else min(n_timesteps, LARGEST_MEMORY)
     lane = 5 * 8  # two powers of Adam's betas, learning rate, bound on the norm, tau
     return Footprint(transitions, row, 4 * 4 * _parameters(hyperparameters, facts) + lane, reserved)
+
+
+def of_pairs(hyperparameters: SampledDQNHyperparameters, facts: EnvFacts, n_timesteps: int, backend: str) -> Footprint:
+    """Return what a run of a network of state and action holds."""
+    observation, action = facts.encoder.input_size, facts.n_actions
+    transitions = hyperparameters.stored_transitions(n_timesteps)
+    # Online and target network, two moments, a gradient and room to compute in.
+    network = 6 * 4 * layout_of(hyperparameters, observation, action).n_parameters
+    return Footprint(transitions, (2 * (observation + action) + 5) * 4, network, transitions)
 
 
 def of_sb3(hyperparameters: Hyperparameters, facts: EnvFacts, n_timesteps: int, backend: str = "sb3") -> Footprint:
