@@ -28,6 +28,7 @@ ELSEWHERE = {
 #: Public objects, documented from their docstrings.
 REFERENCE = ("tuner.api.run", "tuner.plan.recipe.StudyRecipe", "tuner.study_result.StudyResult",
              "tuner.cli.notebook.progress", "tuner.training.saved.agent.load_agent", "tuner.training.saved.agent.Agent",
+             "tuner.library.catalog.load_setting", "tuner.library.entry.Entry",
              "tuner.errors")  # fmt: skip
 
 _LINK = re.compile(r"(?<=\])\((?!\w+:|#)([^)#\s]*)(#[^)]*)?\)")

@@ -8,6 +8,7 @@ import pytest
 from cli_shell import tune
 from library.library_samples import DRY, ENTRY, TABLE, judged
 
+from tuner.cli import forecast_lines
 from tuner.hyperparameters import DQNHyperparameters
 from tuner.library import catalog
 from tuner.library.entry import LibraryRun
@@ -162,3 +163,20 @@ def test_new_seeds_are_none_of_the_evidence_s_and_what_is_trained_stays(library)
     assert [r["seed"] for r in json.loads(verify("--seeds", "2", "--json").out)["runs"]] == taken[1:3]
     other = json.loads(verify("--seeds", "2", "--seed", "7", "--json").out)
     assert not {run["seed"] for run in other["runs"]} & {run["seed"] for run in more["runs"]}
+
+
+def test_a_plan_and_a_search_say_that_there_is_a_verdict_and_one_that_asks_for_it_trains_it_first(monkeypatch):
+    monkeypatch.setattr(forecast_lines, "cost_facts", lambda plan, need: {})
+    search = ("--env", TABLE.env, "--algo", "q_learning", "--evaluations", "2", "--eval-episodes", "1", "--trials", "2")
+    said = "The library holds a verdict for this environment: -104 ("
+    assert said in tune(*search, "--steps", "90", "--dry-run").out
+    assert said not in tune(*search, "--steps", "80", "--dry-run").out
+    search = (*search, "--steps", "90", "--executor", "inline", "--confirm", "0")
+    shell = tune(*search, "--study", "plain")
+    assert shell.code == 0 and said in shell.err
+    shell = tune(*search, "--start-with", "library", "--study", "asked")
+    assert shell.code == 0 and said not in shell.err
+    first = json.loads(Path("reports/asked/report.json").read_text())["trials"][0]
+    assert (first["source"], first["hyperparameters"]["learning_rate"]) == ("library", 0.5)
+    others = json.loads(Path("reports/plain/report.json").read_text())["trials"]
+    assert "library" not in {trial["source"] for trial in others}
