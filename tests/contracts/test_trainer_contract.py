@@ -11,7 +11,7 @@ from contracts.fakes import Books
 
 from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
 from tuner.envs.spec import EnvSpec
-from tuner.hyperparameters import DQNHyperparameters, QLearningHyperparameters
+from tuner.hyperparameters import DQNHyperparameters, QLearningHyperparameters, SampledDQNHyperparameters
 from tuner.training.registry import make_trainer
 
 MODULE = str(Path(__file__).with_name("misbehaving_envs.py"))
@@ -23,6 +23,13 @@ SMALL = DQNHyperparameters(
 
 TABULAR = QLearningHyperparameters(exploration_fraction=0.5, bins=4)
 
+SAMPLED = SampledDQNHyperparameters(
+    batch_size=16, learning_starts=20, train_freq=7, gradient_steps=2, net_arch=(16,), sampled_actions=8,
+    exploration_fraction=0.5,
+)  # fmt: skip
+
+SETTINGS = {"dqn": SMALL, "q_learning": TABULAR, "sampled_dqn": SAMPLED}
+
 #: (backend, lanes, algorithm, how the environment is met)
 TRAINERS = [
     ("native", 1, "dqn", {}),
@@ -32,6 +39,7 @@ TRAINERS = [
     ("sb3", 1, "dqn", {"discretize": 4, "frame_stack": 2}),
     ("native", 1, "q_learning", {}),
     ("native", 1, "q_learning", {"discretize": 4}),
+    ("native", 1, "sampled_dqn", {}),
 ]
 
 
@@ -46,11 +54,12 @@ def backend(request):
 
 def spec(trial: int, backend, *, seed: int | None = None, grid=(50, 101, 160), **env_kwargs) -> RunSpec:
     name, _, algorithm, met = backend
-    env = EnvSpec("Pendulum-v1" if met else "CartPole-v1", **met)
+    continuous = bool(met) or algorithm == "sampled_dqn"
+    env = EnvSpec("Pendulum-v1" if continuous else "CartPole-v1", **met)
     if env_kwargs:
-        env_kwargs |= {"continuous": True} if met else {}
+        env_kwargs |= {"continuous": True} if continuous else {}
         env = EnvSpec("Misbehaving-v0", tuple(sorted(env_kwargs.items())), MODULE, **met)
-    hyperparameters = dataclasses.replace(SMALL if algorithm == "dqn" else TABULAR)
+    hyperparameters = SETTINGS[algorithm]
     return RunSpec(
         RunId(trial), env, name, hyperparameters, 7 + trial if seed is None else seed, grid,
         EvaluationSpec(episodes=2, seed=99, max_steps=30),
@@ -142,7 +151,7 @@ def test_what_is_not_finite_is_a_divergence_with_field_and_step(backend, field):
     assert desk.outcomes[RunId(1)].kind == "completed"
 
 
-@pytest.mark.parametrize("backend", [t for t in TRAINERS if t[2] == "dqn"], ids=name_of)  # float32 overflows
+@pytest.mark.parametrize("backend", [t for t in TRAINERS if t[2] != "q_learning"], ids=name_of)  # float32 overflows
 def test_a_loss_that_is_not_finite_is_a_divergence_and_the_next_run_goes_on(backend):
     # Training starts at the first multiple of train_freq = 7 above learning_starts = 20.
     desk = train(backend, [spec(0, backend, how="huge"), spec(1, backend, how="", at=0)])
