@@ -43,8 +43,8 @@ from tuner.study.reading.study import load
 
 HERE = Path(__file__).parent
 
-#: Flags by which a study is kept apart from the user's, and repeatable; they stand in no entry.
-OWN = ("--workers", "1", "--quiet")
+#: What makes a study repeatable bit for bit.
+ONE_WORKER = ("--workers", "1")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Search:
     @property
     def command(self) -> str:
         """The command that stands in the entry."""
-        return recipe_command(self.recipe, "", DEFAULT_STORAGE)
+        return f"{recipe_command(self.recipe, '', DEFAULT_STORAGE)} {' '.join(ONE_WORKER)}"
 
 
 def searches(path: Path = HERE / "library.yaml") -> list[Search]:
@@ -86,7 +86,7 @@ def make(search: Search, cache: Path) -> Entry:
     folder = (cache / search.recipe.algo / entry_file(search.name)).with_suffix("")
     folder.mkdir(parents=True, exist_ok=True)
     storage, study = f"sqlite:///{folder}/study.db", "library"
-    own = ["--storage", storage, "--study", study, "--report-dir", str(folder), *OWN]
+    own = ["--storage", storage, "--study", study, "--report-dir", str(folder), *ONE_WORKER, "--quiet"]
     costs = folder / "costs.jsonl"
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     try:
