@@ -1,4 +1,4 @@
-// Returns a sentence for each thing on the open page that is cut off, sticks out or lies over another.
+// Returns a sentence for each thing on the open page that is cut off, sticks out, lies over another or can't be read.
 (() => {
   // What a reader scrolls anyway may be wider inside than out, and a dot at an end of its track hangs into the margin.
   // A table may on a phone.
@@ -19,6 +19,7 @@
     const box = e.getBoundingClientRect();
     if (!scrolled(e) && (box.right > width + 1 || box.left < -1)) found.add(`${name(e)} sticks out of the window`);
   }
+  if (document.body.innerText.includes("\ufffd")) found.add("a character that nobody can read");
   for (const block of document.querySelectorAll(".copyable")) {
     const [button, text] = [".copy", "pre"].map((part) => block.querySelector(part).getBoundingClientRect());
     if (button.left < text.right - 1 && button.top < text.bottom - 1) found.add(`${name(block)} lies under its button`);

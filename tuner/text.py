@@ -13,14 +13,18 @@ from typing import Any
 NOTHING = "–"
 
 
+#: Not printable by Unicode's classes, but harmless: line break, tab, no-break spaces (wide and narrow).
+KEPT = "\n\t\u00a0\u202f"
+
+
 def printable(text: str) -> str:
     """Return text without what steers a terminal, hides or turns other text: control and format characters, surrogates.
 
-    Every text that leaves the program for people goes through here; line breaks and tabs stay.
+    Every text that leaves the program for people goes through here; line breaks, tabs and no-break spaces stay.
     """
     if text.isprintable():
         return text
-    return "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in text)
+    return "".join(c if c.isprintable() or c in KEPT else "\ufffd" for c in text)
 
 
 def env_changes(settings: Mapping[str, Any]) -> str:

@@ -49,6 +49,11 @@ def test_the_brief_evidence_is_all_that_a_row_says():
     assert {"luck", "curves"}.isdisjoint(brief["evidence"])
 
 
+def test_every_character_of_a_board_can_be_read():
+    board = render_board(board_document(ranked([board_row(document(factory.confirmed()), "here")])))
+    assert "\N{NO-BREAK SPACE}" in board and "\N{REPLACEMENT CHARACTER}" not in board
+
+
 def test_before_a_verdict_there_is_one_run_s_score_and_no_rank():
     (row,) = ranked([board_row(document(factory.cartpole()), "here")])
     assert row["verdict"] is None and row["rank"] is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -46,8 +47,9 @@ def render_template(template: str, figures_json: Mapping[str, Any], context: Map
 
 
 def _breakable(text: str) -> Markup:
-    """Return a text that may go on in a new line behind each underline and slash."""
-    return escape(printable(text)).replace("_", Markup("_<wbr>")).replace("/", Markup("/<wbr>"))
+    """Return a text that may go on in a new line behind each underline and slash, and behind dots between letters."""
+    escaped = escape(printable(text)).replace("_", Markup("_<wbr>")).replace("/", Markup("/<wbr>"))
+    return Markup(re.sub(r"(?<=[a-z])\.(?=[a-z])", ".<wbr>", escaped))
 
 
 def _whole(text: str) -> Markup:
