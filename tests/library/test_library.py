@@ -112,6 +112,16 @@ def test_the_head_says_verdict_seeds_baselines_cost_and_how_to_check():
     assert "tune verify CliffWalking-v1 --algo q_learning" in "\n".join(head_lines(TABLE))
 
 
+def test_what_runs_can_score_is_taken_from_the_whole_verdict():
+    def lowest(*worst):
+        entry = dataclasses.replace(ENTRY, settings=(judged("library", [1.0] * 10), judged("defaults", [*worst] * 5)))
+        return entry.predicted(10)
+
+    assert lowest(1.0, 1.0) == (1.0, 1.0)
+    low, high = lowest(0.0, 0.5)
+    assert low == pytest.approx(lowest(-1.0, 0.5)[0] / 2 + 0.5) and low < 1.0 == high
+
+
 def test_a_baseline_in_part_of_its_steps_says_so():
     short = dataclasses.replace(ENTRY, settings=(*ENTRY.settings, judged("zoo", [0.2] * 10, tuned_for=600)))
     assert "zoo: 0.2 in half of their steps, 10 seeds, not told apart" in "\n".join(head_lines(short))

@@ -141,10 +141,9 @@ class Entry:
     def predicted(self, runs: int) -> tuple[float, float]:
         """Return where the mean score of so many further runs lies with 95 %.
 
-        What runs there can score lies between the worst and the best that any setting, or random play, has.
+        What runs there score lies between the worst and the best of the whole verdict, baselines included.
         """
         seen = [score for judged in self.settings for score in judged.scores]
-        seen += [] if self.random_play is None else [self.random_play]
         return predicted_mean(self.own.scores, runs, (min(seen), max(seen)))
 
     def to_mapping(self) -> dict[str, Any]:
