@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import gymnasium
 import numpy as np
+from gymnasium import spaces
 from numpy.typing import NDArray
 
 from tuner.core.generators import generators_in, set_state, state_of
@@ -47,6 +48,8 @@ class Journal:
 
     def __init__(self, env: BareEnv) -> None:
         self._env = env
+        #: Whether actions are numbers of a Discrete space, which memories hold in floating point.
+        self._indices = isinstance(env.env.action_space, spaces.Discrete)
         self._generators = generators_in(env.env)
         self._game = _game(env.env)
         self._stretches: deque[_Stretch] = deque()
@@ -74,7 +77,7 @@ class Journal:
             rewards: ``[T]``.
         """
         marks = next_observations[:, :: _every(next_observations.shape[1])]
-        actions = actions.copy() if actions.dtype.kind == "f" else actions.astype(np.int32)
+        actions = actions.astype(np.int32) if self._indices else actions.copy()
         self._note(_Stretch(actions, ends.copy(), marks.copy(), rewards.copy()))
 
     def snapshot(self) -> dict[str, Array]:
@@ -115,7 +118,7 @@ class Journal:
             self._starts = [(0, starts["0"])]
             current = stored(self._env.reset())
         every = _every(current.size)
-        for i, action in enumerate(actions if actions.dtype.kind == "f" else actions.tolist()):
+        for i, action in enumerate(actions.tolist() if self._indices else actions):
             observation, reward, terminated, truncated = self._env.step(action)
             current = stored(observation)
             mark = current[::every].astype(marks.dtype)
