@@ -70,7 +70,7 @@ def first_values(seeds: int, **variant: bool) -> np.ndarray:
     layout = MLPLayout((1, 16, 16, head.n_outputs))
     inputs, buffers = append_one(np.array([[[-1.0]]], np.float32)), Activations(layout, 1, 1, np.float32)
     rows = [layout.from_state_dict(weights)[None] for weights in desk.weights.values()]
-    return np.array([head.q_values(forward(layout.matrices(row), inputs, buffers)).mean() for row in rows])
+    return np.array([head.q_values(forward(layout.network(row), inputs, buffers)).mean() for row in rows])
 
 
 def main() -> None:

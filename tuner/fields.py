@@ -40,7 +40,10 @@ class FieldInfo:
         unit: Unit of the value, or an empty string.
         scope: ``lane`` when lanes of one stack may differ, ``shape`` when they must agree.
         sb3: Whether Stable-Baselines3's algorithm has it.
+        native_choices: Those of ``choices`` that Stable-Baselines3 does not have, where it has the field.
         learned: Whether what is learned depends on it, not only what is evaluated and saved of it.
+        compiled: Whether compiled code trains with it on; else NumPy or torch does.
+        younger: Whether it came after runs and settings had names: at its default it has no part in them.
         place: Where Stable-Baselines3 takes it.
         unset: What Stable-Baselines3 and RL Zoo call None, such as ``auto``; empty where that is None.
         pinned: Whether it defines a study and cannot change when that is resumed.
@@ -57,7 +60,10 @@ class FieldInfo:
     unit: str = ""
     scope: Scope = "lane"
     sb3: bool = True
+    native_choices: tuple[str, ...] = ()
     learned: bool = True
+    compiled: bool = True
+    younger: bool = False
     place: Place = "constructor"
     unset: str = ""
     pinned: bool = False
@@ -72,6 +78,10 @@ class FieldInfo:
         low = f"{'above' if self.low_open else 'at least'} {_short(self.low)}"
         high = "" if math.isinf(self.high) else f" and at most {_short(self.high)}"
         return f"{_KINDS[self.kind]}{low}{high}"
+
+    def beyond_sb3(self, value: object) -> bool:
+        """Whether Stable-Baselines3 lacks this value of it, other than by default."""
+        return value in self.native_choices if self.sb3 else value != self.default
 
     def check(self, value: object, called: str = "") -> Any:
         """Return ``value`` in the field's own type, or raise.
@@ -145,7 +155,9 @@ def _short(number: float) -> str:
 def _hint(value: object) -> str:
     """Explain YAML 1.1's trap, ``1e-5`` without a dot is text, and a schedule where there is none."""
     if isinstance(value, str) and value.startswith("lin_"):
-        return " Write a number; lin_3e-4 is for the learning_rate of what --backend sb3 alone trains, such as ppo."
+        return (
+            " Write a number, or lin_ and a number in that range where the field has a schedule, as learning_rate has."
+        )
     try:
         number = float(value) if isinstance(value, str) else math.nan
     except ValueError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import numpy as np
 import torch
@@ -24,18 +25,29 @@ class NaiveDQN:
         self.optimizer = optimizer(self.q_net.parameters(), lr=self.h.learning_rate)
         self.memory: list[tuple] = []
 
-    @staticmethod
-    def _network(sizes: tuple[int, ...]) -> nn.Sequential:
+    def _network(self, sizes: tuple[int, ...]) -> nn.Sequential:
         layers: list[nn.Module] = []
-        for fan_in, fan_out in itertools.pairwise(sizes):
-            layers += [nn.Linear(fan_in, fan_out), nn.ReLU()]
-        return nn.Sequential(*layers[:-1]).double()
+        for fan_in, fan_out in itertools.pairwise(sizes[:-1]):
+            norm = [nn.LayerNorm(fan_out)] if self.h.layer_norm else []
+            layers += [nn.Linear(fan_in, fan_out), *norm, nn.ReLU()]
+        return nn.Sequential(*layers, nn.Linear(*sizes[-2:])).double()
+
+    def quantiles(self, network: nn.Sequential, s: torch.Tensor) -> torch.Tensor:
+        """Return [B, quantiles, actions]."""
+        outputs = network(s).unflatten(1, (self.h.quantiles, -1))
+        if not self.h.dueling:
+            return outputs
+        value, advantages = outputs.split([1, outputs.shape[2] - 1], dim=2)
+        return value + advantages - advantages.mean(dim=2, keepdim=True)
 
     def q_values(self, network: nn.Sequential, s: torch.Tensor) -> torch.Tensor:
-        if not self.h.dueling:
-            return network(s)
-        value, advantages = network(s).split([1, network[-1].out_features - 1], dim=1)
-        return value + advantages - advantages.mean(dim=1, keepdim=True)
+        return self.quantiles(network, s).mean(dim=1)
+
+    def set_learning_rate(self, progress: float) -> None:
+        """Take the step size for a share of the run that is over."""
+        schedule, rate = self.h.learning_rate_schedule, self.h.learning_rate
+        rate *= {"constant": 1, "linear": 1 - progress, "cosine": (1 + math.cos(math.pi * progress)) / 2}[schedule]
+        self.optimizer.param_groups[0]["lr"] = rate
 
     def remember(self, transition: tuple) -> None:
         """Keep (s, s2, r, discount, a, whether the episode ended here)."""
@@ -58,17 +70,35 @@ class NaiveDQN:
             torch.as_tensor(np.array([row[part] for row in batch]), dtype=torch.float64) for part in range(5)
         )
         with torch.no_grad():
-            next_q = self.q_values(self.target, s2)
-            if self.h.double_q:
-                best = self.q_values(self.q_net, s2).argmax(1, keepdim=True)
-                value = next_q.gather(1, best).squeeze(1)
+            next_q = self.quantiles(self.target, s2)
+            if self.h.munchausen:
+                tau, chooser = self.h.munchausen_tau, self.q_net if self.h.double_q else self.target
+                log_pi, before = (torch.log_softmax(self.q_values(chooser, seen) / tau, dim=1) for seen in (s2, s))
+                value = torch.stack(
+                    [(log_pi.exp() * (next_q[:, i] - tau * log_pi)).sum(dim=1) for i in range(self.h.quantiles)], dim=1
+                )
+                scaled = tau * before.gather(1, a.long().unsqueeze(1)).squeeze(1)
+                r = r + self.h.munchausen_alpha * scaled.clamp(self.h.munchausen_clip, 0)
+            elif self.h.double_q:
+                best = self.q_values(self.q_net, s2).argmax(1)
+                value = torch.stack([next_q[i, :, best[i]] for i in range(len(best))])
             else:
-                value = next_q.max(1).values
-            y = r + discount * value
-        q = self.q_values(self.q_net, s).gather(1, a.long().unsqueeze(1)).squeeze(1)
-        self.td_errors = (q - y).detach().numpy()
+                best = next_q.mean(dim=1).argmax(1)
+                value = torch.stack([next_q[i, :, best[i]] for i in range(len(best))])
+            y = r.unsqueeze(1) + discount.unsqueeze(1) * value
+        quantiles = self.quantiles(self.q_net, s)
+        q = torch.stack([quantiles[i, :, action] for i, action in enumerate(a.long())])
+        self.td_errors = (q.mean(dim=1) - y.mean(dim=1)).detach().numpy()
         criterion = nn.functional.smooth_l1_loss if self.h.loss == "huber" else nn.functional.mse_loss
-        losses = criterion(q, y, reduction="none")
+        if self.h.quantiles == 1:
+            losses = criterion(q, y, reduction="none").squeeze(1)
+        else:
+            losses = 0
+            for i in range(self.h.quantiles):
+                level = (i + 0.5) / self.h.quantiles
+                for j in range(self.h.quantiles):
+                    weight = (level - (y[:, j] < q[:, i]).double()).abs()
+                    losses = losses + weight * criterion(q[:, i], y[:, j], reduction="none") / self.h.quantiles
         loss = (losses if weights is None else losses * torch.as_tensor(weights)).mean()
         self.optimizer.zero_grad()
         loss.backward()

@@ -49,7 +49,7 @@ def test_updates_on_images_are_those_of_torch(optimizer, max_grad_norm):
     update = TorchUpdate(state, QHead(N_ACTIONS), hyperparameters)
     for _ in range(3):
         batch = minibatch(rng, lanes)
-        td_errors, _ = update(slice(0, lanes), batch)
+        td_errors, *_ = update(slice(0, lanes), batch)
         for lane, (online, target, descent) in enumerate(policies):
             part = Batch(*(torch.from_numpy(values[lane]) for values in batch))
             with torch.no_grad():
@@ -90,6 +90,7 @@ VARIANTS = [
     {},
     {"net_arch": (24,), "loss": "mse", "optimizer": "rmsprop"},
     {"double_q": True, "dueling": True, "n_steps": 3, "normalize_rewards": True},
+    {"net_arch": (24,), "layer_norm": True, "munchausen": True},
 ]
 
 

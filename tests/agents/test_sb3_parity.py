@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
 
 import gymnasium as gym
 import numpy as np
 import pytest
+import sb3_contrib.qrdqn.qrdqn as contrib_qrdqn
 import stable_baselines3.common.policies as sb3_policies
 import stable_baselines3.dqn.dqn as sb3_dqn
 import torch
+from sb3_contrib import QRDQN
+from sb3_contrib.common.utils import quantile_huber_loss
 from stable_baselines3 import DQN
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
@@ -21,7 +25,8 @@ from tuner.contract.grid import evaluation_grid
 from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
 from tuner.core.targets import td_target
 from tuner.envs.spec import EnvSpec
-from tuner.hyperparameters import DQNHyperparameters, field_infos
+from tuner.hyperparameters import DQNHyperparameters
+from tuner.training.sb3.arguments import constructor_arguments
 from tuner.training.sb3.inputs import statistics
 from tuner.training.stack.lane import LaneRun
 from tuner.training.stack.runner import StackRunner
@@ -66,6 +71,8 @@ CASES = {
                    "normalize_observations": True, "normalize_rewards": True},
     "normalised rewards, n-step": {"train_freq": 8, "gradient_steps": 4, "target_update_interval": 12,
                                    "learning_starts": 40, "buffer_size": 37, "n_steps": 3, "normalize_rewards": True},
+    "linear learning rate": {"train_freq": 5, "gradient_steps": 2, "target_update_interval": 11, "learning_starts": 9,
+                             "learning_rate_schedule": "linear"},
 }  # fmt: skip
 STEPS = 240
 
@@ -89,7 +96,14 @@ def hyperparameters(case: dict) -> DQNHyperparameters:
     )
 
 
-def trace_sb3(h: DQNHyperparameters, monkeypatch) -> tuple[dict, Trace]:
+def trace_sb3(h: DQNHyperparameters, monkeypatch, kind=DQN) -> tuple[dict, Trace]:
+    """Return the weights that Stable-Baselines3 begins with, and what it does.
+
+    Args:
+        h: Of the native agent, quantiles among them.
+        monkeypatch: Notes targets and losses.
+        kind: DQN, or sb3-contrib's QRDQN; its networks are renamed, and its Adam is the one with torch's epsilon.
+    """
     trace = Trace()
     original = sb3_policies.preprocess_obs
     monkeypatch.setattr(sb3_policies, "preprocess_obs", lambda *a, **k: original(*a, **k).double())
@@ -102,19 +116,30 @@ def trace_sb3(h: DQNHyperparameters, monkeypatch) -> tuple[dict, Trace]:
             trace.losses.append(loss.item())
             return loss
 
+    def quantile_loss(current, target, sum_over_quantiles):
+        trace.targets.append(target.detach().numpy().reshape(-1).copy())
+        loss = quantile_huber_loss(current, target, sum_over_quantiles=sum_over_quantiles)
+        trace.losses.append(loss.item())
+        return loss
+
     monkeypatch.setattr(sb3_dqn, "F", F)
+    monkeypatch.setattr(contrib_qrdqn, "quantile_huber_loss", quantile_loss)
     env = DummyVecEnv([lambda: gym.make("tune/Scripted-v0")])
     if h.normalize_observations or h.normalize_rewards:
         norm_obs, norm_reward = h.normalize_observations, h.normalize_rewards
         env = VecNormalize(env, norm_obs=norm_obs, norm_reward=norm_reward, gamma=h.gamma)
-    model = DQN(
-        "MlpPolicy", env, seed=3, policy_kwargs={"net_arch": list(h.net_arch)},
-        **{k: v for k, v in h.to_mapping().items()
-           if k not in ("net_arch", *h.wrapped) and field_infos(DQNHyperparameters)[k].sb3},
+    beside = {} if kind is DQN else {"n_quantiles": h.quantiles, "optimizer_class": torch.optim.Adam}
+    model = kind(
+        "MlpPolicy", env, seed=3, policy_kwargs={"net_arch": list(h.net_arch), **beside},
+        **{k: v for k, v in constructor_arguments(dataclasses.replace(h, quantiles=1), STEPS).items()
+           if k not in ("policy", "policy_kwargs", "buffer_size")}, buffer_size=h.buffer_size,
     )  # fmt: skip
     model.policy.double()
-    model.q_net_target.load_state_dict(model.q_net.state_dict())
-    initial = {k: v.numpy().copy() for k, v in model.q_net.state_dict().items()}
+    online, target = (
+        (model.q_net, model.q_net_target) if kind is DQN else (model.quantile_net, model.quantile_net_target)
+    )
+    target.load_state_dict(online.state_dict())
+    initial = {k: v.copy() for k, v in named(online).items()}
     get = model.replay_buffer._get_samples
 
     def recorded(index, env=None):
@@ -134,11 +159,13 @@ def trace_sb3(h: DQNHyperparameters, monkeypatch) -> tuple[dict, Trace]:
     # No later computation can tell, but the comparison of target networks below can.
     if STEPS % h.target_update_interval == 0:
         model._on_step()
-    trace.online = {k: v.numpy() for k, v in model.q_net.state_dict().items()} | statistics(
-        model.get_vec_normalize_env()
-    )
-    trace.target = {k: v.numpy() for k, v in model.q_net_target.state_dict().items()}
+    trace.online = named(online) | statistics(model.get_vec_normalize_env())
+    trace.target = named(target)
     return initial, trace
+
+
+def named(network: torch.nn.Module) -> dict:
+    return {k.replace("quantile_net", "q_net"): v.numpy() for k, v in network.state_dict().items()}
 
 
 def trace_lane(h: DQNHyperparameters, initial: dict, sb3: Trace, monkeypatch) -> Trace:
@@ -210,6 +237,14 @@ def compare(h: DQNHyperparameters, sb3: Trace, lane: Trace) -> None:
 def test_a_lane_does_what_stable_baselines3_does(case, monkeypatch):
     h = hyperparameters(CASES[case])
     initial, sb3 = trace_sb3(h, monkeypatch)
+    compare(h, sb3, trace_lane(h, initial, sb3, monkeypatch))
+
+
+@pytest.mark.parametrize("quantiles", [9])
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_a_lane_with_quantiles_does_what_sb3_contribs_qrdqn_does(case, quantiles, monkeypatch):
+    h = hyperparameters(CASES[case] | {"quantiles": quantiles})
+    initial, sb3 = trace_sb3(h, monkeypatch, QRDQN)
     compare(h, sb3, trace_lane(h, initial, sb3, monkeypatch))
 
 

@@ -7,7 +7,7 @@ from tuner.networks.mlp import Activations, MLPLayout, append_one, forward
 
 def outputs_of(flat, inputs):
     buffers = Activations(LAYOUT, len(flat), inputs.shape[1], flat.dtype)
-    return forward(LAYOUT.matrices(flat), append_one(inputs), buffers)
+    return forward(LAYOUT.network(flat), append_one(inputs), buffers)
 
 
 LAYOUT = MLPLayout((3, 7, 5, 2))

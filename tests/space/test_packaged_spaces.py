@@ -1,3 +1,4 @@
+import dataclasses
 import random
 from pathlib import Path
 from typing import Any
@@ -6,7 +7,7 @@ import pytest
 from rl_zoo3.hyperparams_opt import sample_dqn_params
 
 from tuner.errors import InputError, SpaceError
-from tuner.hyperparameters import algorithm_class, field_infos
+from tuner.hyperparameters import algorithm_class, beyond_sb3, field_infos
 from tuner.space.catalog import find_space, list_spaces, load_by_name, packaged_folder
 from tuner.space.fields import markdown_table
 from tuner.space.parse import parse_space
@@ -77,7 +78,7 @@ class ZooTrial:
         pass
 
 
-NAMES = {"default", "classic", "extended", "zoo", "atari", "minatar", "pixels"}
+NAMES = {"default", "classic", "extended", "rainbow", "zoo", "atari", "minatar", "pixels"}
 
 
 def test_the_packaged_spaces_are_there() -> None:
@@ -110,7 +111,7 @@ def test_the_default_space_searches_the_five_knobs_and_what_decides_besides() ->
     assert searched >= {"normalize_observations", "normalize_rewards"}
 
 
-@pytest.mark.parametrize("name", ["default", "classic", "extended"])
+@pytest.mark.parametrize("name", ["default", "classic", "extended", "rainbow"])
 def test_listed_environments_have_their_own_budget(name: str) -> None:
     assert set(SPACES[name].environments) == set(LISTED)
     assert all("n_timesteps" in override.budget for override in SPACES[name].environments.values())
@@ -143,7 +144,27 @@ def test_the_default_space_can_find_what_classic_fixes(field: str) -> None:
             assert default.search[field].low <= value <= default.search[field].high
 
 
-@pytest.mark.parametrize("name", ["default", "extended"])
+def test_rainbow_is_the_default_space_and_which_native_variants_to_use() -> None:
+    rainbow, default = SPACES["rainbow"], SPACES["default"]
+    for field, item in default.search.items():
+        assert dataclasses.replace(rainbow.search[field], when=()) == item
+    assert (rainbow.fixed, rainbow.budget, rainbow.derived) == (default.fixed, default.budget, default.derived)
+    infos = field_infos(algorithm_class("dqn"))
+    switches = {n for n, i in infos.items() if i.learned and not i.sb3 and (i.kind == "bool" or n == "quantiles")}
+    assert switches | {"learning_rate_schedule", "n_steps"} <= set(rainbow.search)
+    for name in switches | {"learning_rate_schedule"}:
+        assert infos[name].default in rainbow.search[name].choices
+
+
+def test_rainbow_leaves_stable_baselines3_what_it_has() -> None:
+    space, dropped = SPACES["rainbow"].for_sb3()
+    assert {"dueling", "munchausen", "layer_norm", "quantiles", "learning_rate_schedule=cosine"} <= set(dropped)
+    assert space.search["learning_rate_schedule"].choices == ("constant", "linear")
+    for seed in range(20):
+        assert beyond_sb3(space.resolve(space.sample(RandomSuggest(seed)))) == []
+
+
+@pytest.mark.parametrize("name", ["default", "extended", "rainbow"])
 @pytest.mark.parametrize("env_id", ZOO_TUNED)
 def test_tuned_values_of_rl_zoo_lie_inside_the_ranges(name: str, env_id: str) -> None:
     space = SPACES[name].for_environment(env_id)[0].clip_to_budget()

@@ -233,6 +233,15 @@ def test_native_options_leave_the_search_for_sb3() -> None:
     assert dropped == ("double_q",) and [d.field for d in kept.dimensions] == ["gamma"]
 
 
+def test_choices_that_only_the_native_agent_has_leave_the_search_for_sb3() -> None:
+    space = space_of({"gamma": GAMMA, "learning_rate_schedule": {"choices": ["constant", "linear", "cosine"]}})
+    kept, dropped = space.for_sb3()
+    assert dropped == ("learning_rate_schedule=cosine",)
+    assert kept.search["learning_rate_schedule"].choices == ("constant", "linear")
+    kept, _ = space_of({"gamma": GAMMA, "learning_rate_schedule": {"choices": ["cosine"]}}).for_sb3()
+    assert [d.field for d in kept.dimensions] == ["gamma"]
+
+
 def test_hash_sees_content_and_order_of_sampling_but_not_order_of_fixed() -> None:
     ranges = {"gamma": GAMMA, "tau": {"low": 0.1, "high": 0.5}}
     one = space_of(ranges, fixed={"batch_size": 1, "train_freq": 2})

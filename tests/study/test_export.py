@@ -180,6 +180,17 @@ def test_a_native_only_option_is_written_in_our_schema_with_the_reason(data, tmp
     assert (config.env, config.n_timesteps) == ("X-v0", 500)
 
 
+def test_a_linear_schedule_is_written_in_rl_zoos_words_and_a_cosine_in_our_schema(tmp_path):
+    path = tmp_path / "best.yaml"
+    for schedule in ("linear", "cosine"):
+        values = DQNHyperparameters(learning_rate=0.002, learning_rate_schedule=schedule)
+        path.write_text(config_yaml("X-v0", 500, values))
+        assert ("learning_rate: lin_0.002" in path.read_text()) == (schedule == "linear")
+        assert path.read_text().startswith("X-v0:") == (schedule == "linear")
+        assert read_config(path).hyperparameters == values.to_mapping()
+    assert "does not know learning_rate_schedule=cosine." in path.read_text()
+
+
 def test_values_without_a_number_of_steps_take_the_one_that_is_asked_for(tmp_path):
     (tmp_path / "a.yaml").write_text("X-v0:\n  learning_rate: 0.001\n")
     assert read_config(tmp_path / "a.yaml", steps=700).n_timesteps == 700
@@ -310,7 +321,8 @@ CANARY = "__import__('pathlib').Path('CANARY').touch()"
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("learning_rate: lin_0.001", ["learning_rate", "schedule", "'lin_0.001'"]),
+        ("learning_rate: func_0.001", ["learning_rate", "schedule", "'func_0.001'"]),
+        ("max_grad_norm: lin_5", ["max_grad_norm", "schedule", "'lin_5'"]),
         ("learning_rate: 1e-4", ["learning_rate", "0.0001", "text"]),
         ("learning_rate: -1.0", ["learning_rate", "above 0"]),
         ("lerning_rate: 0.1", ["Did you mean 'learning_rate'"]),

@@ -1,15 +1,47 @@
-"""Keys of settings, which stored confirm runs are found by."""
+"""Keys of settings and names of runs, which stored results are found by."""
 
 from __future__ import annotations
 
-from tuner.hyperparameters import DQNHyperparameters
+import dataclasses
+
+import pytest
+from training.desk import make_spec
+
+from tuner.hyperparameters import DQNHyperparameters, field_infos
 from tuner.study.confirm.contestants import setting_key
+from tuner.training.run_checkpoint import fingerprint
 
 
 def test_a_field_that_came_later_and_is_off_changes_no_key():
     values = DQNHyperparameters(learning_rate=0.003).to_mapping()
-    before = {name: value for name, value in values.items() if name != "weight_averaging"}
+    later = {"weight_averaging", *(name for name, info in field_infos(DQNHyperparameters).items() if info.younger)}
+    before = {name: value for name, value in values.items() if name not in later}
     assert before != values
     # As confirm stages stored it before there were averages.
     assert setting_key("native", "dqn", values) == setting_key("native", "dqn", before) == "0af7803812f4"
     assert setting_key("native", "dqn", values | {"weight_averaging": 0.1}) != setting_key("native", "dqn", values)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"learning_rate_schedule": "cosine"},
+        {"munchausen": True, "munchausen_tau": 0.1},
+        {"layer_norm": True},
+        {"quantiles": 8},
+    ],
+    ids=str,
+)
+def test_a_younger_field_names_a_run_only_where_it_is_on(changes):
+    spec = make_spec(0)
+    assert not {name for name, info in field_infos(DQNHyperparameters).items() if info.younger} & {
+        *spec.hyperparameters.named_mapping()
+    }
+    on = dataclasses.replace(spec.hyperparameters, **changes)
+    assert on.named_mapping() == spec.hyperparameters.named_mapping() | changes
+    other = dataclasses.replace(spec, hyperparameters=on)
+    assert other.signature() != spec.signature() == "d5e124cee2ed9e4e20ffb128"  # as before there were any
+    assert fingerprint(other) != fingerprint(spec)
+    assert setting_key("native", "dqn", on.to_mapping()) != setting_key(
+        "native", "dqn", DQNHyperparameters().to_mapping()
+    )

@@ -81,7 +81,9 @@ def test_a_linear_schedule_falls_to_nothing_at_the_end(field):
     assert isinstance(arguments[constant], float)
 
 
-@pytest.mark.parametrize(("algorithm", "text"), [("dqn", "lin_0.01"), ("ppo", "lin_much"), ("ppo", "lin_7")])
+@pytest.mark.parametrize(
+    ("algorithm", "text"), [("fqi", "lin_0.01"), ("dqn", "lin_2"), ("ppo", "lin_much"), ("ppo", "lin_7")]
+)
 def test_a_schedule_that_cannot_be_is_refused_in_a_line(algorithm, text):
     with pytest.raises(InputError, match="learning_rate must be above 0 and at most 1"):
         from_mapping(algorithm, {"learning_rate": text})

@@ -147,7 +147,7 @@ def learned_values(spec, weights, inputs) -> np.ndarray:
     layout = MLPLayout((inputs.shape[1], 16, 16, head.n_outputs))
     row = layout.from_state_dict(weights)[None]
     buffers = Activations(layout, 1, len(inputs), row.dtype)
-    return head.q_values(forward(layout.matrices(row), append_one(inputs[None].astype(row.dtype)), buffers)[0])
+    return head.q_values(forward(layout.network(row), append_one(inputs[None].astype(row.dtype)), buffers)[0])
 
 
 def first_values(seeds, **changes):

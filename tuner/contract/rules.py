@@ -71,8 +71,8 @@ def native_path(version: int, device: str, image: tuple[int, int, int] | None) -
 
     ==========  ==========================================================================
     version 1   NumPy for multilayer perceptrons on the CPU, else torch (version 0.1.0)
-    version 2   compiled code on the CPU for multilayer perceptrons (NumPy where replay is prioritised) and for images
-                below 36 x 36 (torch where replay is prioritised), else torch
+    version 2   compiled code on the CPU for multilayer perceptrons (NumPy where a field is on that this lacks, such as
+                prioritised replay) and for images below 36 x 36 (torch likewise), else torch
     ==========  ==========================================================================
 
     Args:

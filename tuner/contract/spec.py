@@ -108,7 +108,7 @@ class RunSpec:
         Its number is left out. Packages, arithmetic and processor are not part of a spec.
         """
         plain = asdict(replace(self, alone=False, keep=False))
-        env, hyperparameters = self.env.to_mapping(), self.hyperparameters.to_mapping()
+        env, hyperparameters = self.env.to_mapping(), self.hyperparameters.named_mapping()
         values = plain | {"run_id": None, "env": env, "hyperparameters": hyperparameters}
         return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()[:24]
 

@@ -8,6 +8,7 @@ size once.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +36,40 @@ def mse(td_error: Array) -> Array:
 def mse_slope(td_error: Array, out: Array | None = None) -> Array:
     """Return the derivative of :func:`mse`."""
     return np.multiply(td_error, 2, out=out)
+
+
+def quantile_errors(quantiles: Any, targets: Any) -> Any:
+    """Return ``u_ij = y_j - theta_i``, ``[..., N, M]``, of quantiles ``[..., N]`` and targets ``[..., M]``."""
+    return targets[..., None, :] - quantiles[..., :, None]
+
+
+def quantile_levels(n: int) -> Array:
+    """Return the levels of n quantiles, ``[n, 1]``: the middles of equal shares of probability."""
+    return ((np.arange(n) + 0.5) / n)[:, None]
+
+
+def quantile_loss(quantiles: Array, targets: Array, loss: str) -> tuple[Array, Array]:
+    r"""Return (the loss of quantile regression ``[...]``, its slope on each quantile ``[..., N]``).
+
+    For quantiles :math:`\theta_i` at the levels :math:`\hat\tau_i = (i + 1/2) / N`, counted from 0, and samples
+    :math:`y_j` of the target it is (Dabney et al. 2018)
+
+    .. math:: \sum_i \frac{1}{M} \sum_j |\hat\tau_i - 1\{u_{ij} < 0\}| \, L(u_{ij}), \quad
+              u_{ij} = y_j - \theta_i,
+
+    with L the Huber loss (kappa 1) in the paper.
+
+    Args:
+        quantiles: ``[..., N]``.
+        targets: ``[..., M]``.
+        loss: Name of L.
+    """
+    value, slope = LOSSES[loss]
+    errors = quantile_errors(quantiles, targets)
+    weights = np.abs(quantile_levels(quantiles.shape[-1]).astype(quantiles.dtype) - (errors < 0))
+    losses: Array = (weights * value(errors)).mean(axis=-1).sum(axis=-1)
+    slopes: Array = -(weights * slope(errors)).mean(axis=-1)
+    return losses, slopes
 
 
 #: Loss name to (loss, slope).

@@ -1,4 +1,4 @@
-"""Epsilon schedules: pure functions of the environment step, vectorised over steps."""
+"""Schedules of epsilon and of the step size: pure functions of the environment step, vectorised over steps."""
 
 from __future__ import annotations
 
@@ -43,6 +43,36 @@ def exponential(
         return np.full(progress.shape, final)
     decay = np.exp(-TIME_CONSTANTS * np.minimum(progress, fraction) / fraction)
     return np.where(progress > fraction, final, final + (initial - final) * decay)
+
+
+def cosine(step: ArrayLike, n_timesteps: int, initial: float) -> NDArray[np.float64]:
+    """Return a value after ``step`` environment steps that falls to 0 along half a cosine.
+
+    ``initial * (1 + cos(pi * p)) / 2`` with ``p = step / n_timesteps``, at most 1 (Loshchilov and Hutter 2017, without
+    restarts).
+
+    Args:
+        step: Environment steps taken, any shape.
+        n_timesteps: Budget of the run, > 0.
+        initial: Value at step 0.
+    """
+    return np.asarray(initial * (1.0 + np.cos(np.pi * np.minimum(_progress(step, n_timesteps), 1.0))) / 2.0)
+
+
+def step_size(schedule: str, step: int, n_timesteps: int, initial: float) -> float:
+    """Return the learning rate of a training call after ``step`` environment steps.
+
+    Args:
+        schedule: ``constant``, ``linear`` (Stable-Baselines3's, to 0 at the end) or ``cosine``.
+        step: Environment steps taken.
+        n_timesteps: Budget of the run, > 0.
+        initial: Learning rate at step 0.
+    """
+    if schedule == "constant":
+        return initial
+    if schedule == "linear":
+        return float(linear(step, n_timesteps, initial, 0.0, 1.0))
+    return float(cosine(step, n_timesteps, initial))
 
 
 def _progress(step: ArrayLike, n_timesteps: int) -> NDArray[np.float64]:

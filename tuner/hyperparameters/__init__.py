@@ -99,4 +99,4 @@ def trains(backend: str, hyperparameters: Hyperparameters) -> bool:
 def beyond_sb3(hyperparameters: Hyperparameters) -> list[str]:
     """Return the names of options in use without which Stable-Baselines3 would learn something else."""
     infos = field_infos(type(hyperparameters)).values()
-    return [i.name for i in infos if i.learned and not i.sb3 and getattr(hyperparameters, i.name) != i.default]
+    return [i.name for i in infos if i.learned and i.beyond_sb3(getattr(hyperparameters, i.name))]

@@ -79,6 +79,16 @@ class Hyperparameters:
         raw = {info.name: getattr(self, info.name) for info in field_infos(type(self)).values()}
         return {name: list(value) if isinstance(value, tuple) else value for name, value in raw.items()}
 
+    def named_mapping(self) -> dict[str, Any]:
+        """Return plain data that names a run or a setting: without younger fields at their defaults."""
+        infos = field_infos(type(self))
+        return {n: v for n, v in self.to_mapping().items() if not infos[n].younger or v != infos[n].default}
+
+    def compiles(self) -> bool:
+        """Whether compiled code, where there is any, trains these hyperparameters."""
+        infos = field_infos(type(self)).values()
+        return all(info.compiled or getattr(self, info.name) == info.default for info in infos)
+
     def shape(self) -> tuple[object, ...]:
         """Return the values that lanes of one stack must share."""
         infos = field_infos(type(self)).values()

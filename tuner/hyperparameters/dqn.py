@@ -33,6 +33,7 @@ class DQNHyperparameters(Hyperparameters):
         "learning_starts",
         "double_q",
         "prioritized",
+        "quantiles",
     )
     wrapped: ClassVar[tuple[str, ...]] = ("normalize_observations", "normalize_rewards")
 
@@ -152,6 +153,14 @@ class DQNHyperparameters(Hyperparameters):
     exploration_schedule: str = declare(
         "linear", "How epsilon falls.", kind="choice", choices=("linear", "exponential"), sb3=False
     )
+    learning_rate_schedule: str = declare(
+        "constant",
+        "How the step size goes over the run; linear (RL Zoo's lin_3e-4) and cosine fall to 0 at its end.",
+        choices=("constant", "linear", "cosine"),
+        native_choices=("cosine",),
+        place="schedule",
+        younger=True,
+    )
     double_q: bool = declare(
         False,
         "Choose the next action with the online network, value it with the target (van Hasselt et al. 2016).",
@@ -160,6 +169,64 @@ class DQNHyperparameters(Hyperparameters):
         sb3=False,
     )
 
+    layer_norm: bool = declare(
+        False,
+        "Normalise the layers of net_arch before their ReLU, with a gain and a bias that are learned (Ba et al. 2016).",
+        kind="bool",
+        scope="shape",
+        sb3=False,
+        younger=True,
+    )
+    quantiles: int = declare(
+        1,
+        "Quantiles of each action's return that are learned by quantile regression (Dabney et al. 2018); 1: its mean.",
+        kind="int",
+        low=1,
+        high=200,
+        unit="quantiles",
+        scope="shape",
+        sb3=False,
+        compiled=False,
+        younger=True,
+    )
+    munchausen: bool = declare(
+        False,
+        "Bootstrap from a softmax policy and add its log-probability to rewards: M-DQN (Vieillard et al. 2020).",
+        kind="bool",
+        scope="shape",
+        sb3=False,
+        younger=True,
+    )
+    munchausen_alpha: float = declare(
+        0.9,
+        "Share of the clipped log-probability that munchausen adds to rewards; 0 leaves soft DQN.",
+        kind="float",
+        low=0.0,
+        high=1.0,
+        sb3=False,
+        younger=True,
+    )
+    munchausen_tau: float = declare(
+        0.03,
+        "Temperature of munchausen's softmax policy: weight of its entropy.",
+        kind="float",
+        low=0.0,
+        low_open=True,
+        high=100.0,
+        unit="return",
+        sb3=False,
+        younger=True,
+    )
+    munchausen_clip: float = declare(
+        -1.0,
+        "Least log-probability, times munchausen_tau, that munchausen adds to a reward.",
+        kind="float",
+        low=-1e6,
+        high=0.0,
+        unit="reward",
+        sb3=False,
+        younger=True,
+    )
     dueling: bool = declare(
         False,
         "Read a state value and mean-subtracted advantages off the last hidden layer (Wang et al. 2016).",
@@ -173,6 +240,7 @@ class DQNHyperparameters(Hyperparameters):
         kind="bool",
         scope="shape",
         sb3=False,
+        compiled=False,
     )
     priority_alpha: float = declare(
         0.6, "How much priorities matter; 0 draws uniformly.", kind="float", low=0.0, high=1.0, sb3=False
@@ -197,6 +265,11 @@ class DQNHyperparameters(Hyperparameters):
         learned=False,
     )
 
+    def epsilon_course(self) -> tuple[str, float, float, float]:
+        """Return (schedule, initial epsilon, final epsilon, share of the run over which it falls)."""
+        ends = self.exploration_initial_eps, self.exploration_final_eps
+        return self.exploration_schedule, *ends, self.exploration_fraction
+
     def updates_per_call(self) -> int:
         """Gradient steps per training call with ``-1`` resolved as Stable-Baselines3 does."""
         return self.train_freq if self.gradient_steps < 0 else self.gradient_steps
@@ -215,6 +288,9 @@ class DQNHyperparameters(Hyperparameters):
     def work(self, network_bytes: int, n_timesteps: int) -> float:
         """Return a number that grows with the computing of a run: about proportional to its seconds on a CPU."""
         update = self.batch_size * network_bytes * (1.3 if self.double_q else 1.0) * (1.5 if self.prioritized else 1.0)
+        update *= (1.3 if self.munchausen else 1.0) * (1.2 if self.layer_norm else 1.0)
+        if self.quantiles > 1:
+            update += self.batch_size * (4e4 + 10 * self.quantiles**2)
         calls = max(n_timesteps - self.learning_starts, 0) / self.train_freq
         return calls * self.updates_per_call() * (update + FIXED_WORK) + calls * FIXED_WORK + n_timesteps * STEP_WORK
 

@@ -28,6 +28,12 @@ def scheduled(hyperparameters: Hyperparameters) -> list[str]:
     ]
 
 
+def fallen(hyperparameters: Hyperparameters) -> list[str]:
+    """Return the names of schedules by which a field is 0 from the end of the run on."""
+    infos = field_infos(type(hyperparameters)).values()
+    return [i.name for i in infos if i.place == "schedule" and getattr(hyperparameters, i.name) != "constant"]
+
+
 def spelled_out(cls: type[Hyperparameters], values: Mapping[str, Any]) -> dict[str, Any]:
     """Return values with ``lin_X`` as the two fields it stands for, where the algorithm has them."""
     found = dict(values)

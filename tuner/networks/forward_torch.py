@@ -6,22 +6,36 @@ import torch
 import torch.nn.functional as F  # noqa: N812  (torch's own name for it)
 
 from tuner.networks.conv import ConvLayout, Torso
+from tuner.networks.mlp import NORM_EPS, MLPLayout
 
 Views = list[tuple[torch.Tensor, torch.Tensor]]
 
 
-def outputs(layout: ConvLayout, views: Views, images: torch.Tensor) -> torch.Tensor:
-    """Return a network's outputs ``[K, B, n_outputs]``; arguments as for :func:`features`, all views of the layout."""
+def outputs(layout: MLPLayout | ConvLayout, views: Views, inputs: torch.Tensor) -> torch.Tensor:
+    """Return a network's outputs ``[K, B, n_outputs]``.
+
+    Args:
+        layout: The network's.
+        views: Its parameters as its layout's ``views`` returns them.
+        inputs: ``[K, B, in]``; images ``[K, B, channels, height, width]`` or flat, as for :func:`features`.
+    """
+    if isinstance(layout, MLPLayout):
+        return _perceptron(layout, views, inputs)
     first = len(layout.torso.convolutions) + 1
-    return perceptron(views[first:], features(layout.torso, views[:first], images))
+    images = inputs.reshape(*inputs.shape[:2], *layout.torso.image)
+    return _perceptron(layout.head, views[first:], features(layout.torso, views[:first], images))
 
 
-def perceptron(views: Views, inputs: torch.Tensor) -> torch.Tensor:
-    """Return the outputs ``[K, B, out]`` of linear layers for inputs ``[K, B, in]``; ReLU between layers."""
-    hidden = inputs
-    for i, (weight, bias) in enumerate(views):
+def _perceptron(layout: MLPLayout, views: Views, inputs: torch.Tensor) -> torch.Tensor:
+    """Return the outputs of linear layers, ReLU between them, normalised before it where the layout says so."""
+    hidden, layers = inputs, len(layout.layers)
+    norms = views[layers : layers + len(layout.normalized)]
+    for i, (weight, bias) in enumerate(views[:layers]):
         hidden = torch.baddbmm(bias, hidden, weight)
-        if i < len(views) - 1:
+        if norms and i < layers - 1:
+            gain, shift = norms[i]
+            hidden = F.layer_norm(hidden, hidden.shape[-1:], eps=NORM_EPS) * gain + shift
+        if i < layers - 1:
             hidden = torch.relu(hidden)
     return hidden
 

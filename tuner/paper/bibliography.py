@@ -127,6 +127,26 @@ ENTRIES: dict[str, tuple[str, dict[str, str]]] = {
         "author": "{The tune-dqn authors}",
         "title": "{tune}: Hyperparameter optimization for Deep {Q}-learning", "year": "2026",
     }),
+    "ba2016": ("misc", {
+        "author": "Ba, Jimmy Lei and Kiros, Jamie Ryan and Hinton, Geoffrey E.",
+        "title": "Layer Normalization", "year": "2016", "howpublished": "arXiv:1607.06450",
+    }),
+    "dabney2018": ("inproceedings", {
+        "author": "Dabney, Will and Rowland, Mark and Bellemare, Marc G. and Munos, R{\\'e}mi",
+        "title": "Distributional Reinforcement Learning with Quantile Regression",
+        "booktitle": "Proceedings of the AAAI Conference on Artificial Intelligence",
+        "volume": "32", "year": "2018",
+    }),
+    "loshchilov2017": ("inproceedings", {
+        "author": "Loshchilov, Ilya and Hutter, Frank",
+        "title": "{SGDR}: Stochastic Gradient Descent with Warm Restarts",
+        "booktitle": "International Conference on Learning Representations", "year": "2017",
+    }),
+    "vieillard2020": ("inproceedings", {
+        "author": "Vieillard, Nino and Pietquin, Olivier and Geist, Matthieu",
+        "title": "Munchausen Reinforcement Learning",
+        "booktitle": "Advances in Neural Information Processing Systems", "volume": "33", "year": "2020",
+    }),
     "vanhasselt2016": ("inproceedings", {
         "author": "van Hasselt, Hado and Guez, Arthur and Silver, David",
         "title": "Deep Reinforcement Learning with Double {Q}-learning",

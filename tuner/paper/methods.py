@@ -26,6 +26,9 @@ _IDEAS: dict[str, tuple[Any, str, str]] = {
     "double_q": (True, "double Q-learning", "vanhasselt2016"),
     "dueling": (True, "dueling heads", "wang2016"),
     "prioritized": (True, "prioritised replay", "schaul2016"),
+    "munchausen": (True, "Munchausen targets", "vieillard2020"),
+    "layer_norm": (True, "layer normalisation", "ba2016"),
+    "learning_rate_schedule": ("cosine", "a learning rate that falls along a cosine", "loshchilov2017"),
 }
 
 #: Sampler or pruner to its words.
@@ -93,6 +96,8 @@ def _training(paper: Paper) -> list[str]:
     ]
     if any((g.hyperparameters.get("n_steps") or 1) > 1 for g in paper.groups):
         ideas.append("n-step returns [@sutton1988]")
+    if any((g.hyperparameters.get("quantiles") or 1) > 1 for g in paper.groups):
+        ideas.append("quantile regression [@dabney2018]")
     if ideas:
         sentences.append(f"Used in some or all settings: {listed(ideas)}.")
     return [*sentences, "All hyperparameters are listed in a table of their own."]

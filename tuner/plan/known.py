@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tuner.library.entry import Entry
 
 #: Packaged search spaces that the packaged prior is for: in others, what was good rests on fields that they fix.
-SPACES = ("default", "extended")
+SPACES = ("default", "extended", "rainbow")
 
 
 class Start(NamedTuple):

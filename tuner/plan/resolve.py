@@ -279,7 +279,7 @@ def _space(recipe: StudyRecipe, facts: EnvFacts) -> tuple[SearchSpace, list[str]
         if dropped:
             notes.append(f"Stable-Baselines3 does not know {', '.join(dropped)}: not searched.")
         fixed = {**space.fixed, **asked}
-        beyond = [n for n, v in fixed.items() if not space.infos[n].sb3 and v != space.infos[n].default]
+        beyond = [n for n, v in fixed.items() if space.infos[n].beyond_sb3(v)]
         if beyond:
             raise InputError(
                 f"--backend sb3 does not know {beyond[0]}={fixed[beyond[0]]!r}. "

@@ -27,7 +27,7 @@ from tuner.hyperparameters import (
 from tuner.space.budget import Budget, Override, plain
 from tuner.space.clip import clipped
 from tuner.space.derived import RULES, Derived
-from tuner.space.ranges import Dimension, Range, Suggest, applies
+from tuner.space.ranges import Choice, Dimension, Range, Suggest, applies
 from tuner.space.text import read_text
 
 
@@ -134,15 +134,22 @@ class SearchSpace:
         return space._without_idle_helpers(self)
 
     def for_sb3(self) -> tuple[SearchSpace, tuple[str, ...]]:
-        """Return the space without ranges that Stable-Baselines3 does not know, and their names.
+        """Return the space without ranges and choices that Stable-Baselines3 does not know, and their names.
 
         Fixed values that learning does not depend on go without a word: its networks are evaluated as they are.
         """
         infos = self.infos
-        unknown = tuple(name for name in self.search if not infos[name].sb3)
+        unknown = [name for name in self.search if not infos[name].sb3]
         search = {name: item for name, item in self.search.items() if name not in unknown}
+        for name, item in search.items():
+            foreign = infos[name].native_choices
+            if isinstance(item, Choice) and set(foreign) & set(item.choices):
+                kept = tuple(choice for choice in item.choices if choice not in foreign)
+                search[name] = dataclasses.replace(item, choices=kept)
+                unknown += [f"{name}={choice}" for choice in item.choices if choice in foreign]
+        search = {name: item for name, item in search.items() if not isinstance(item, Choice) or item.choices}
         fixed = {name: value for name, value in self.fixed.items() if infos[name].sb3 or infos[name].learned}
-        return dataclasses.replace(self, search=search, fixed=fixed), unknown
+        return dataclasses.replace(self, search=search, fixed=fixed), tuple(unknown)
 
     def clip_to_budget(self) -> SearchSpace:
         """Return the space with ranges cut to what its budget makes meaningful (rules in :mod:`tuner.space.clip`).

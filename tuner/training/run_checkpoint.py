@@ -216,6 +216,6 @@ def fingerprint(spec: RunSpec) -> str:
 
 def _told(hyperparameters: Hyperparameters) -> dict[str, Any]:
     """Return plain data, without fields younger than version 0.1.0 at their defaults: its files have names without."""
-    infos, values = field_infos(type(hyperparameters)), hyperparameters.to_mapping()
+    infos, values = field_infos(type(hyperparameters)), hyperparameters.named_mapping()
     younger = {*hyperparameters.wrapped, *(info.name for info in infos.values() if not info.learned)}
     return {name: value for name, value in values.items() if name not in younger or value != infos[name].default}

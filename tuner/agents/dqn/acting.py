@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tuner.agents.dqn.state import LearnerState
 from tuner.networks.conv import ConvLayout
-from tuner.networks.mlp import Activations, append_one, forward
+from tuner.networks.mlp import Activations, Network, append_one, forward
 
 if TYPE_CHECKING:
     import torch
@@ -50,14 +50,14 @@ class VectorActing:
     def __init__(self, state: LearnerState) -> None:
         self._state = state
         self._buffers: dict[int, Activations] = {}
-        self._views: dict[tuple[int, int], list[Array]] = {}
+        self._views: dict[tuple[int, int], Network] = {}
 
     def outputs(self, lanes: slice, inputs: Array) -> Array:
         """See :class:`Acting`."""
         state, n = self._state, len(inputs)
         key = (lanes.start, lanes.stop)
         if key not in self._views:
-            self._views[key] = state.layout.matrices(state.online[lanes])
+            self._views[key] = state.layout.network(state.online[lanes])
         if n not in self._buffers:
             self._buffers[n] = Activations(state.layout, n, 1, state.online.dtype)
         return forward(self._views[key], inputs[:, None, :], self._buffers[n])[:, 0, :]
@@ -65,7 +65,7 @@ class VectorActing:
     def frozen(self, networks: Any) -> Callable[[Array], Array]:
         """See :class:`Acting`."""
         layout, dtype = self._state.layout, networks.dtype
-        matrices = layout.matrices(networks)
+        network = layout.network(networks)
         buffers: dict[int, Activations] = {}
 
         def outputs(inputs: Array) -> Array:
@@ -73,7 +73,7 @@ class VectorActing:
             if rows not in buffers:
                 buffers[rows] = Activations(layout, len(networks), rows, dtype)
             with_one = append_one(inputs.astype(dtype, copy=False))
-            return forward(matrices, with_one, buffers[rows])
+            return forward(network, with_one, buffers[rows])
 
         return outputs
 
@@ -108,6 +108,6 @@ class ImageActing:
 
         images = torch.from_numpy(np.ascontiguousarray(inputs)).to(row.dtype)
         with torch.no_grad():
-            found = outputs(self._layout, self._layout.views(row), images.view(1, -1, *self._layout.torso.image))
+            found = outputs(self._layout, self._layout.views(row), images[None])
         result: Array = found[0].numpy()
         return result

@@ -10,8 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from tuner.agents.dqn.state import LearnerState
-from tuner.networks.conv import ConvLayout
-from tuner.networks.forward_torch import outputs, perceptron
+from tuner.networks.forward_torch import outputs
 
 Array = NDArray[Any]
 
@@ -35,9 +34,6 @@ class DeviceActing:
         layout = self._state.layout
         with torch.no_grad():
             there = torch.from_numpy(np.ascontiguousarray(inputs)).to(rows)
-            if isinstance(layout, ConvLayout):
-                found = outputs(layout, layout.views(rows), there.view(*there.shape[:2], *layout.torso.image))
-            else:
-                found = perceptron(layout.views(rows), there)
+            found = outputs(layout, layout.views(rows), there)
         result: Array = found.cpu().numpy()
         return result

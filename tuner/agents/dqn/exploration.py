@@ -107,12 +107,6 @@ def epsilon(hyperparameters: DQNHyperparameters, steps: ArrayLike, n_timesteps: 
     Stable-Baselines3 sets its rate after each step, so the very first action (when ``learning_starts`` is 0) is
     greedy; so is ours.
     """
-    schedule = SCHEDULES[hyperparameters.exploration_schedule]
-    values = schedule(
-        steps,
-        n_timesteps,
-        hyperparameters.exploration_initial_eps,
-        hyperparameters.exploration_final_eps,
-        hyperparameters.exploration_fraction,
-    )
+    schedule, *course = hyperparameters.epsilon_course()
+    values = SCHEDULES[schedule](steps, n_timesteps, *course)
     return np.where(np.asarray(steps) == 0, 0.0, values)

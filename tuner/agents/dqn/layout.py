@@ -11,7 +11,7 @@ from tuner.networks.mlp import MLPLayout
 
 def q_head(hyperparameters: DQNHyperparameters, n_actions: int) -> QHead:
     """Return how a run's network outputs become Q-values."""
-    return QHead(n_actions, hyperparameters.dueling)
+    return QHead(n_actions, hyperparameters.dueling, hyperparameters.quantiles)
 
 
 def q_head_of(hyperparameters: DQNHyperparameters, n_outputs: int) -> QHead:
@@ -31,6 +31,7 @@ def network_layout(encoder: Encoder, hyperparameters: DQNHyperparameters, n_acti
     """Return where the parameters of a run's network lie."""
     outputs = q_head(hyperparameters, n_actions).n_outputs
     if encoder.image is None:
-        return MLPLayout((encoder.input_size, *hyperparameters.net_arch, outputs))
+        return MLPLayout((encoder.input_size, *hyperparameters.net_arch, outputs), hyperparameters.layer_norm)
     torso = Torso.for_image(encoder.image, encoder.scale, hyperparameters.cnn)
-    return ConvLayout(torso, MLPLayout((torso.features, *hyperparameters.net_arch, outputs)))
+    sizes = (torso.features, *hyperparameters.net_arch, outputs)
+    return ConvLayout(torso, MLPLayout(sizes, hyperparameters.layer_norm))

@@ -20,6 +20,7 @@ from tuner.agents.dqn.seams import Memory, NumericPath, Parts, TrainingCall
 from tuner.agents.dqn.state import LearnerState
 from tuner.agents.dqn.update import choose_update
 from tuner.core.named_arrays import joined, part_of
+from tuner.core.schedules import step_size
 from tuner.envs.encoders import Encoder
 from tuner.hyperparameters import DQNHyperparameters
 from tuner.replay.frames import FrameMemory
@@ -81,6 +82,8 @@ class DQNStack:
         #: Environment steps each lane has taken.
         self.clock = np.zeros(lanes, dtype=np.int64)
         self._runs: list[DQNHyperparameters] = [hyperparameters] * lanes
+        #: Environment steps that each lane's schedules are a share of.
+        self._over = [1] * lanes
         probe = np.zeros((1, *encoder.storage_shape), np.float32)
         self._stored_is_input = encoder.to_input(probe) is probe
         parts = Parts(self.state, self.memory, self._priorities, self.normalizer, encoder, self._head, self._inputs)
@@ -104,7 +107,7 @@ class DQNStack:
             schedule_steps: Environment steps that schedules are a share of; None takes the budget.
         """
         over = n_timesteps if schedule_steps is None else schedule_steps
-        self._runs[lane] = hyperparameters
+        self._runs[lane], self._over[lane] = hyperparameters, over
         self.clock[lane] = 0
         self.state.start(lane, hyperparameters, seeding.stream(seed, "network"))
         self.averaging.start(lane, hyperparameters.weight_averaging * over / hyperparameters.train_freq)
@@ -191,6 +194,12 @@ class DQNStack:
         Args:
             lanes: Increasing lane numbers.
         """
+        for lane in lanes:
+            run = self._runs[lane]
+            if run.learning_rate_schedule != "constant":
+                self.state.learning_rate[lane] = step_size(
+                    run.learning_rate_schedule, int(self.clock[lane]), self._over[lane], run.learning_rate
+                )
         found = self._update.learn(lanes, self._runs, self.clock)
         self.averaging.after_training_calls(lanes)
         return found

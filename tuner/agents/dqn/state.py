@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from tuner.hyperparameters import DQNHyperparameters
+from tuner.hyperparameters import DQNHyperparameters, field_infos
 from tuner.networks.conv import ConvLayout
 from tuner.networks.mlp import MLPLayout
 
@@ -16,6 +16,10 @@ Array = NDArray[Any]
 
 #: What a lane has of its own, by row.
 _OWN = ("online", "target", "first_moment", "second_moment")
+
+
+#: Fields that are a number of a lane's own, which an update may read.
+NUMBERS = tuple(i.name for i in field_infos(DQNHyperparameters).values() if i.kind == "float" and i.scope == "lane")
 
 
 class LearnerState:
@@ -31,6 +35,7 @@ class LearnerState:
         learning_rate: ``[K]``.
         max_grad_norm: ``[K]``.
         tau: ``[K]`` share taken over by a target update.
+        numbers: Field name to ``[K]``: every hyperparameter that is a number and a lane's own.
     """
 
     def __init__(self, layout: MLPLayout | ConvLayout, lanes: int, dtype: DTypeLike = np.float32) -> None:
@@ -45,6 +50,7 @@ class LearnerState:
         self.learning_rate = np.zeros(lanes)
         self.max_grad_norm = np.ones(lanes)
         self.tau = np.ones(lanes)
+        self.numbers = {name: np.ones(lanes) for name in NUMBERS}
 
     def start(self, lane: int, hyperparameters: DQNHyperparameters, rng: np.random.Generator) -> None:
         """Give a lane a fresh network, optimizer and step count."""
@@ -56,6 +62,8 @@ class LearnerState:
         self.learning_rate[lane] = hyperparameters.learning_rate
         self.max_grad_norm[lane] = hyperparameters.max_grad_norm
         self.tau[lane] = hyperparameters.tau
+        for name, values in self.numbers.items():
+            values[lane] = getattr(hyperparameters, name)
 
     def row(self, name: str, lane: int) -> Array:
         """Return a lane's row of an attribute; a view, to be used before the lane changes."""

@@ -43,8 +43,11 @@ class GradientStep(Protocol):
 
     def __call__(
         self, lanes: slice, batch: Batch, weights: Array | None = None, next_values: Array | None = None
-    ) -> tuple[Any, Any]:
-        """Take the step and return (temporal-difference errors, Q-values of the actions taken), ``[n, B]`` each."""
+    ) -> tuple[Any, Any, Any]:
+        """Take the step and return (temporal-difference errors, Q-values of the actions taken, losses).
+
+        All are ``[n, B]``; the losses are without importance weights, and None where they are the loss of the errors.
+        """
         ...
 
 
@@ -87,13 +90,21 @@ class SteppedUpdate:
         shape = (len(steps), max(steps), self._batch_size)
         minibatches = self._minibatches(block, steps, clock)
         td_errors, q_values = self.step.zeros(shape), self.step.zeros(shape)
+        own_losses: Any = None
         for step in range(max(steps)):
             # Lanes with fewer gradient steps drop out; the rest go on in groups of neighbours.
             for part in neighbours([i for i, count in enumerate(steps) if count > step]):
                 lanes = slice(block.start + part.start, block.start + part.stop)
-                td_errors[part, step], q_values[part, step] = self.step(lanes, *minibatches.draw(part, step))
+                found = self.step(lanes, *minibatches.draw(part, step))
+                td_errors[part, step], q_values[part, step] = found[:2]
+                if found[2] is not None:
+                    own_losses = self.step.zeros(shape) if own_losses is None else own_losses
+                    own_losses[part, step] = found[2]
                 minibatches.learned(part, step, td_errors[part, step])
-        losses = self._loss(self.step.to_host(td_errors))
+        if own_losses is None:
+            losses = self._loss(self.step.to_host(td_errors))
+        else:
+            losses = self.step.to_host(own_losses)
         if minibatches.weights is not None:
             losses *= minibatches.weights
         totals = losses.sum(axis=(1, 2)) / self._batch_size

@@ -66,17 +66,54 @@ def preferred(outputs, rows, n_outputs, dueling, chosen):
         chosen[row] = best - first
 
 
+@inner(fastmath=FAST)
+def soften(outputs, policy, rows, n_outputs, dueling, temperature, result):
+    """Write the value of each row under the softmax policy of other outputs, see ``core/munchausen.py``."""
+    for row in range(rows):
+        end = (row + 1) * n_outputs
+        first = end - n_outputs + (1 if dueling else 0)
+        best, total, base = policy[first], outputs.dtype.type(0), outputs.dtype.type(0)
+        for i in range(first + 1, end):
+            best = max(best, policy[i])
+        for i in range(first, end):
+            total += np.exp((policy[i] - best) / temperature)
+        scale = np.log(total)
+        if dueling:
+            for i in range(first, end):
+                base += outputs[i]
+            base = outputs[first - 1] - base / outputs.dtype.type(n_outputs - 1)
+        value = base
+        for i in range(first, end):
+            log_pi = (policy[i] - best) / temperature - scale
+            value += np.exp(log_pi) * (outputs[i] - temperature * log_pi)
+        result[row] = value
+
+
+@inner(fastmath=FAST)
+def bonus(policy, row, n_outputs, dueling, action, alpha, temperature, least):
+    """Return what a softmax policy adds to the reward of a row's action, see ``core/munchausen.py``."""
+    end = (row + 1) * n_outputs
+    first = end - n_outputs + (1 if dueling else 0)
+    best, total = policy[first], policy.dtype.type(0)
+    for i in range(first + 1, end):
+        best = max(best, policy[i])
+    for i in range(first, end):
+        total += np.exp((policy[i] - best) / temperature)
+    log_pi = (policy[first + action] - best) / temperature - np.log(total)
+    return alpha * max(temperature * log_pi, least)
+
+
 @njit(cache=True, error_model="numpy", nogil=True)
 def training_call(
     online, target, first, second, powers, learning_rate, max_norm, frames,
     memory, places, steps, batch, mean, variance, normalize, return_deviation,
-    pictures, n_convolved, sizes, hidden_at, size,
-    double_q, dueling, huber, adam, one_hot,
-    inputs, following, hidden, outputs, delta_out, deltas, gradient, panel, chosen, none, next_values, taken_values,
-    last, ahead,
+    pictures, n_convolved, network, size,
+    double_q, dueling, huber, adam, one_hot, munchausen, alpha, temperature, least,
+    inputs, following, outputs, delta_out, deltas, gradient, panel, chosen, none, next_values, taken_values,
+    last, ahead, added, policy,
 ):  # fmt: skip
     """Do one training call of one lane; return (sum of mean losses, sum of mean Q-values) over its gradient steps."""
-    width, n_outputs, nothing = sizes[0], sizes[-1], np.int64(0)
+    width, n_outputs, nothing = network.sizes[0], network.sizes[-1], np.int64(0)
     number, across = online.dtype.type, width + 1
     half, deviation = number(0.5), np.sqrt(variance + VARIANCE_EPS)
     after = size + 1  # where the next observation begins
@@ -97,10 +134,21 @@ def training_call(
                 waiting[count] = order
                 count += 1
             if count == rows or (count > 0 and order == steps * batch - 1):
-                forward(behind_target, sizes, following, count, hidden, hidden_at, outputs, panel)
-                values(outputs, count, n_outputs, dueling, none, next_values)
+                forward(behind_target, network, following, count, outputs, panel)
+                if munchausen:
+                    soften(outputs, outputs, count, n_outputs, dueling, temperature, next_values)
+                else:
+                    values(outputs, count, n_outputs, dueling, none, next_values)
                 for i in range(count):
                     ahead[waiting[i]] = next_values[i]
+                if munchausen:  # and the target network's policy where the action was taken
+                    for i in range(count):
+                        show(pictures, frames, memory, places[waiting[i]], nothing, size, width,
+                             following[i * across :], mean, deviation, normalize, one_hot, panel)  # fmt: skip
+                    forward(behind_target, network, following, count, outputs, panel)
+                    for i in range(count):
+                        action = int(memory[places[waiting[i]], 2 * size + 4])
+                        added[waiting[i]] = bonus(outputs, i, n_outputs, dueling, action, alpha, temperature, least)
                 count = nothing
     losses, q_values = 0.0, 0.0
     for step in range(steps):
@@ -114,10 +162,16 @@ def training_call(
                         show(pictures, frames, memory, drawn[i], after, size, width, following[i * across :],
                              mean, deviation, normalize, one_hot, panel)  # fmt: skip
                 seen_by = behind if turn == 0 else behind_target
-                forward(seen_by, sizes, following, batch, hidden, hidden_at, outputs, panel)
-                if turn == 0:
+                forward(seen_by, network, following, batch, outputs, panel)
+                if turn == 0 and munchausen:
+                    for i in range(batch * n_outputs):
+                        policy[i] = outputs[i]
+                elif turn == 0:
                     preferred(outputs, batch, n_outputs, dueling, chosen)
-            values(outputs, batch, n_outputs, dueling, chosen, next_values)
+            if munchausen:
+                soften(outputs, policy, batch, n_outputs, dueling, temperature, next_values)
+            else:
+                values(outputs, batch, n_outputs, dueling, chosen, next_values)
         else:
             for i in range(batch):
                 next_values[i] = ahead[last[drawn[i]]]
@@ -127,7 +181,7 @@ def training_call(
             show(pictures, frames, memory, drawn[i], nothing, size, width, inputs[i * across :],
                  mean, deviation, normalize, one_hot, panel)  # fmt: skip
             chosen[i] = int(memory[drawn[i], 2 * size + 4])
-        forward(behind, sizes, inputs, batch, hidden, hidden_at, outputs, panel)
+        forward(behind, network, inputs, batch, outputs, panel)
         values(outputs, batch, n_outputs, dueling, chosen, taken_values)
         loss, q_value = number(0), number(0)  # single precision overflows: that is how a run is seen to diverge
         for i in range(batch):
@@ -135,6 +189,10 @@ def training_call(
             reward = memory[row, 2 * size + 2]
             if return_deviation > 0:
                 reward = number(np.float32(min(max(reward / return_deviation, -CLIP), CLIP)))
+            if munchausen and double_q:
+                reward += bonus(outputs, i, n_outputs, dueling, chosen[i], alpha, temperature, least)
+            elif munchausen:
+                reward += added[last[row]]
             error = taken_values[i] - (reward + memory[row, 2 * size + 3] * next_values[i])
             away = abs(error)
             if huber:
@@ -155,8 +213,7 @@ def training_call(
         losses += loss / batch
         q_values += q_value / batch
         below = gradient[:0] if pictures is None else pictures.below
-        backward(behind, sizes, inputs, batch, hidden, hidden_at, delta_out, deltas, gradient[n_convolved:], panel,
-                 below)  # fmt: skip
+        backward(behind, network, inputs, batch, delta_out, deltas, gradient[n_convolved:], panel, below)
         if pictures is not None:
             for i in range(batch):
                 from_memory(pictures, frames, memory, drawn[i], nothing)

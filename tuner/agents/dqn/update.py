@@ -16,14 +16,15 @@ def choose_update(path: NumericPath, parts: Parts, hyperparameters: DQNHyperpara
 
     Args:
         path: The study's: ``torch`` (the reference, any device), ``numpy`` (multilayer perceptrons on the CPU) or
-            ``compiled`` (likewise, and one convolution; where replay is prioritised, it trains as ``numpy`` does).
+            ``compiled`` (likewise, and one convolution; with a field on that compiled code lacks, such as prioritised
+            replay, it trains as ``numpy`` does).
         parts: What it works on. Other convolutions and other devices take torch, whatever the path.
         hyperparameters: Any lane's; only fields that a stack shares are read.
     """
     layout = parts.state.layout
     small = not isinstance(layout, ConvLayout) or len(layout.torso.convolutions) == 1
     on_cpu = isinstance(parts.state.online, np.ndarray)
-    if path == "compiled" and small and on_cpu and parts.priorities is None:
+    if path == "compiled" and small and on_cpu and hyperparameters.compiles():
         from tuner.agents.dqn.update_compiled import compiled
 
         return compiled(parts, hyperparameters)

@@ -13,9 +13,9 @@ from tuner.agents.dqn.compiling import compiling
 from tuner.agents.dqn.products import PANEL
 from tuner.agents.dqn.seams import Parts, TrainingCall
 from tuner.agents.dqn.state import LearnerState
+from tuner.core.munchausen import MUNCHAUSEN
 from tuner.core.normalization import VARIANCE_EPS
 from tuner.hyperparameters import DQNHyperparameters
-from tuner.networks.conv import ConvLayout
 from tuner.networks.mlp import MLPLayout
 from tuner.replay.frames import FrameMemory
 from tuner.replay.ring import LaneRing
@@ -54,23 +54,23 @@ class CompiledUpdate:
         self._memory: LaneRing | FrameMemory = parts.memory
         self._parts, self._batch = parts, hyperparameters.batch_size
         layout, dtype = parts.state.layout, parts.state.dtype
-        sizes, n_convolved = perceptron_of(layout)
         rows, numbers = max(self._batch, AHEAD_ROWS), (self._memory.region(0).shape[1] - 5) // 2
-        hidden, hidden_at = hidden_layers(sizes, rows, dtype)
+        network, n_convolved = kernels.layers_of(layout, rows, dtype)
+        sizes = network.sizes.tolist()
         room = pictures.pictures_of(layout, parts.encoder.image[0] // numbers if parts.encoder.image else 0,
                                     self._batch, dtype)  # fmt: skip
-        self._network = (room, n_convolved, np.array(sizes), hidden_at, numbers)
+        self._network = (room, n_convolved, network, numbers)
         self._choices = (
             hyperparameters.double_q,
             hyperparameters.dueling,
             hyperparameters.loss == "huber",
             hyperparameters.optimizer == "adam",
             not parts.encoder.storage_shape,
+            hyperparameters.munchausen,
         )
         self._space = (
             np.zeros(self._batch * (sizes[0] + 1), dtype),  # inputs
             np.zeros((self._batch if hyperparameters.double_q else rows) * (sizes[0] + 1), dtype),  # following
-            hidden,
             np.zeros(rows * sizes[-1], dtype),  # outputs
             np.zeros(self._batch * sizes[-1], dtype),  # delta_out
             np.zeros((2, self._batch * max(sizes[-2] + 1, *sizes[1:])), dtype),  # deltas
@@ -82,7 +82,9 @@ class CompiledUpdate:
             np.zeros(self._batch, dtype),  # taken_values
         )
         self._last = np.empty(int(parts.memory.capacities.max()), np.int64)  # read where it was written only
-        self._ahead = np.empty(0, dtype)
+        #: Values of next states, and what is added to rewards, by order of drawing.
+        self._ahead = np.empty((2, 0), dtype)
+        self._policy = np.zeros(self._batch * sizes[-1], dtype)
 
     def learn(self, lanes: Sequence[int], runs: Sequence[DQNHyperparameters], clock: Array) -> dict[int, TrainingCall]:
         """See :class:`~tuner.agents.dqn.seams.Update`."""
@@ -101,18 +103,20 @@ class CompiledUpdate:
     def _call(self, lane: int, places: Array, steps: int) -> tuple[float, float]:
         """Do a lane's gradient steps on the transitions at ``places`` ``[steps * batch]``."""
         state, memory, normalizer = self._parts.state, self._memory, self._parts.normalizer
-        if len(self._ahead) < len(places):
-            self._ahead = np.empty(len(places), state.dtype)
+        if self._ahead.shape[1] < len(places):
+            self._ahead = np.empty((2, len(places)), state.dtype)
         rewards = normalizer.rewards[lane]
         deviation = float(np.sqrt(normalizer.return_variance[lane, 0] + VARIANCE_EPS)) if rewards else 0.0
         powers = state.beta_powers[:, lane].copy()
+        soft: Any = [state.dtype.type(state.numbers[name][lane]) for name in MUNCHAUSEN]
         loss, q_value = training_call.training_call(
             state.online[lane], state.target[lane], state.first_moment[lane], state.second_moment[lane], powers,
             float(state.learning_rate[lane]), float(state.max_grad_norm[lane]),
             memory.frames(lane) if isinstance(memory, FrameMemory) else NO_FRAMES,
             memory.region(lane), places, steps, self._batch,
             normalizer.mean[lane], normalizer.variance[lane], bool(normalizer.observations[lane]), deviation,
-            *self._network, *self._choices, *self._space, self._last, self._ahead,
+            *self._network, *self._choices, soft[0], soft[1], soft[2],
+            *self._space, self._last, self._ahead[0], self._ahead[1], self._policy,
         )  # fmt: skip
         state.beta_powers[:, lane] = powers
         return loss, q_value
@@ -123,12 +127,10 @@ class CompiledActing:
 
     def __init__(self, state: LearnerState) -> None:
         self._state = state
-        self._sizes, n_convolved = perceptron_of(state.layout)
-        room = pictures.pictures_of(state.layout, 1, 0, state.dtype)
-        self._network: tuple[Any, ...] = (room, n_convolved, np.array(self._sizes))
+        self._room = pictures.pictures_of(state.layout, 1, 0, state.dtype)
         self._panel = np.zeros(PANEL, state.dtype)
         #: By number of rows.
-        self._space: dict[int, tuple[Array, ...]] = {}
+        self._space: dict[int, tuple[Any, ...]] = {}
 
     def compile(self) -> None:
         """Compile what acts, or read it from the cache, by a call without inputs."""
@@ -145,25 +147,12 @@ class CompiledActing:
     def _outputs(self, networks: Array, inputs: Array) -> Array:
         """Return ``[n, rows, n_outputs]`` of networks ``[n, P]`` for inputs ``[n, rows, input_size]``."""
         inputs = np.ascontiguousarray(inputs, self._state.dtype)  # any other layout would be compiled anew
-        rows, n_outputs = inputs.shape[1], self._sizes[-1]
+        rows, n_outputs = inputs.shape[1], self._state.layout.sizes[-1]
         if rows not in self._space:
-            seen = np.zeros(rows * (self._sizes[0] + 1), self._state.dtype)
-            self._space[rows] = (seen, *hidden_layers(self._sizes, rows, self._state.dtype))
+            network, n_convolved = kernels.layers_of(self._state.layout, rows, self._state.dtype)
+            seen = np.zeros(rows * (int(network.sizes[0]) + 1), self._state.dtype)
+            self._space[rows] = n_convolved, network, seen
+        n_convolved, network, seen = self._space[rows]
         found = np.empty((len(inputs), rows * n_outputs), self._state.dtype)
-        arguments: tuple[Any, ...] = (*self._network, inputs, *self._space[rows], found, self._panel)
-        kernels.outputs(networks, *arguments)
+        kernels.outputs(networks, self._room, n_convolved, network, inputs, seen, found, self._panel)
         return found.reshape(len(inputs), rows, n_outputs)
-
-
-def perceptron_of(layout: MLPLayout | ConvLayout) -> tuple[tuple[int, ...], int]:
-    """Return the widths of a network's linear layers, and how many parameters come before them."""
-    if isinstance(layout, MLPLayout):
-        return layout.sizes, 0
-    sizes = (int(np.prod(layout.torso.seen)), *layout.sizes)
-    return sizes, layout.n_parameters - MLPLayout(sizes).n_parameters
-
-
-def hidden_layers(sizes: tuple[int, ...], rows: int, dtype: Any) -> tuple[Array, Array]:
-    """Return room for the hidden layers of some rows, ones in place, and where each begins."""
-    lengths = [rows * (width + 1) for width in sizes[1:-1]]
-    return np.ones(sum(lengths), dtype), np.cumsum([0, *lengths])[: len(lengths)].astype(np.int64)

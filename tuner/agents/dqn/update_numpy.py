@@ -15,15 +15,15 @@ from numpy.typing import NDArray
 
 from tuner.agents.dqn.optimizers import FusedAdam, adam, rmsprop
 from tuner.agents.dqn.state import LearnerState
-from tuner.core.losses import LOSSES
+from tuner.core.losses import LOSSES, quantile_loss
+from tuner.core.munchausen import MUNCHAUSEN, log_policy, munchausen_bonus, soft_value
 from tuner.core.targets import column_max, td_target
 from tuner.hyperparameters import DQNHyperparameters
 from tuner.networks.heads import QHead
-from tuner.networks.mlp import Activations, forward
+from tuner.networks.mlp import Activations, Backward, Network, forward
 from tuner.replay.ring import Batch
 
 Array = NDArray[Any]
-Matrices = list[Array]
 
 #: Parameters of a lane from which Adam's fused step pays.
 FUSED_PARAMETERS = 16_000
@@ -35,21 +35,16 @@ AHEAD_ROWS = 256
 class _Workspace:
     """Buffers for one number of lanes: contents last for one gradient step."""
 
-    def __init__(self, state: LearnerState, lanes: int, batch_size: int, n_actions: int) -> None:
+    def __init__(self, state: LearnerState, lanes: int, batch_size: int, n_actions: int, quantiles: int) -> None:
         dtype, layout = state.online.dtype, state.layout
         self.activations = Activations(layout, lanes, batch_size, dtype)
-        self.activations_transposed = [buffer.transpose(0, 2, 1) for buffer in self.activations.with_one]
-        # A delta has a column for the constant 1 below it too: unused, but whole buffers are multiplied faster.
-        self.deltas = [np.empty_like(buffer) for buffer in self.activations.with_one]
-        self.deltas_used = [delta[..., :-1] for delta in self.deltas]
-        self.masks = [np.empty(buffer.shape, bool) for buffer in self.activations.with_one]
-        self.output_delta = np.empty_like(self.activations.outputs[-1])
-        self.gradient = np.empty((lanes, layout.n_parameters), dtype)
+        self.backward = Backward(layout, self.activations)
+        self.gradient = self.backward.gradient
         self.gradient_row, self.gradient_column = self.gradient[:, None, :], self.gradient[:, :, None]
-        self.gradient_matrices: Matrices = layout.matrices(self.gradient)
         self.scratch = np.empty_like(self.gradient)
-        #: Where each row's Q-values begin among all of them.
+        #: Where each row's Q-values begin among all of them; and those of each of its quantiles.
         self.rows = np.arange(lanes * batch_size).reshape(lanes, batch_size) * n_actions
+        self.quantile_rows = self.rows[..., None] * quantiles + np.arange(quantiles) * n_actions
 
 
 class _LaneViews:
@@ -60,9 +55,13 @@ class _LaneViews:
         self.first_moment, self.second_moment = state.first_moment[lanes], state.second_moment[lanes]
         self.beta_powers = state.beta_powers[:, lanes]
         self.learning_rate, self.max_grad_norm = state.learning_rate[lanes], state.max_grad_norm[lanes]
-        self.online: Matrices = state.layout.matrices(self.parameters)
-        self.online_transposed = [matrix.transpose(0, 2, 1) for matrix in self.online]
-        self.target: Matrices = state.layout.matrices(state.target[lanes])
+        self.online: Network = state.layout.network(self.parameters)
+        self.target: Network = state.layout.network(state.target[lanes])
+        self._numbers = {name: values[lanes, None] for name, values in state.numbers.items()}  # [n, 1]
+
+    def number(self, name: str) -> Array:
+        """Return what a field is on each lane, ``[n, 1]``."""
+        return self._numbers[name].astype(self.parameters.dtype)
 
 
 class NumpyUpdate:
@@ -78,8 +77,8 @@ class NumpyUpdate:
         self._state = state
         self._head = head
         self._batch_size = hyperparameters.batch_size
-        self._double_q = hyperparameters.double_q
-        self._slope = LOSSES[hyperparameters.loss][1]
+        self._double_q, self._munchausen = hyperparameters.double_q, hyperparameters.munchausen
+        self._loss, self._slope = hyperparameters.loss, LOSSES[hyperparameters.loss][1]
         wide = state.layout.n_parameters >= FUSED_PARAMETERS and state.online.dtype == np.float32
         optimizer = hyperparameters.optimizer
         self._optimizer: Any = rmsprop if optimizer != "adam" else FusedAdam() if wide else adam
@@ -92,9 +91,10 @@ class NumpyUpdate:
         """From (lane, next observations ``[N, in + 1]``) to their values ``[N]``, once for a whole training call.
 
         The target network stands still during a call, so a transition drawn twice has one value. None in double
-        Q-learning, where the online network has its say, and that moves.
+        Q-learning, where the online network has its say, and that moves; of soft values; and of quantiles.
         """
-        return None if self._double_q else self._target_values
+        plain = self._head.quantiles == 1 and not self._double_q and not self._munchausen
+        return self._target_values if plain else None
 
     def _target_values(self, lane: int, inputs: Array) -> Array:
         """Return the target network's values of a lane's next observations, all at once.
@@ -127,7 +127,7 @@ class NumpyUpdate:
 
     def __call__(
         self, lanes: slice, batch: Batch, weights: Array | None = None, next_values: Array | None = None
-    ) -> tuple[Array, Array]:
+    ) -> tuple[Array, Array, Array | None]:
         """Take one gradient step on each of some neighbouring lanes.
 
         Args:
@@ -138,29 +138,72 @@ class NumpyUpdate:
             next_values: ``[n, B]`` values of the next observations, from :meth:`next_values`; None computes them here.
 
         Returns:
-            (temporal-difference errors ``Q(s, a) - target``, Q-values of the actions taken), both ``[n, B]`` and from
-            before the step.
+            (temporal-difference errors ``Q(s, a) - target``, Q-values of the actions taken, losses where they are not
+            those of the errors), ``[n, B]`` and from before the step.
         """
         work, views = self._buffers(lanes)
+        rewards = batch.rewards
+        if self._munchausen:
+            rewards = rewards + self._bonus(views, batch, work)
+        if self._head.quantiles > 1:
+            return self._quantile_step(views, batch, rewards, weights, work)
         if next_values is None:
             next_values = self._next_values(views, batch.next_observations, work)
-        targets = td_target(batch.rewards, batch.discounts, next_values)
+        targets = td_target(rewards, batch.discounts, next_values)
 
         q_values = self._head.q_values(forward(views.online, batch.observations, work.activations))
         taken = work.rows + batch.actions  # index of each taken action in the flattened q_values
         q_taken = q_values.reshape(-1).take(taken)
         td_error = q_taken - targets
+        self._descend(views, batch, taken, self._slope(td_error), weights, work)
+        return td_error, q_taken, None
 
-        slope = self._slope(td_error)
+    def _quantile_step(
+        self, views: _LaneViews, batch: Batch, rewards: Array, weights: Array | None, work: _Workspace
+    ) -> tuple[Array, Array, Array]:
+        """Take the step of quantile regression towards ``r + discount * theta_j(s', a')`` for each quantile j."""
+        head, activations = self._head, work.activations
+        if self._munchausen:
+            log_pi = self._log_policy(views, batch.next_observations, work)[..., None, :]
+            values = head.quantile_values(forward(views.target, batch.next_observations, activations))
+            following = soft_value(values, log_pi, views.number("munchausen_tau")[..., None, None], np)
+        else:
+            if self._double_q:
+                best = head.preferences(forward(views.online, batch.next_observations, activations)).argmax(axis=-1)
+            outputs = forward(views.target, batch.next_observations, activations)
+            if not self._double_q:
+                best = head.preferences(outputs).argmax(axis=-1)
+            following = head.quantile_values(outputs).reshape(-1).take(work.quantile_rows + best[..., None])
+        shape = following.shape
+        targets = td_target(
+            np.broadcast_to(rewards[..., None], shape), np.broadcast_to(batch.discounts[..., None], shape), following
+        )
+        values = head.quantile_values(forward(views.online, batch.observations, activations))
+        taken = work.quantile_rows + batch.actions[..., None]
+        quantiles = values.reshape(-1).take(taken)
+        losses, slopes = quantile_loss(quantiles, targets, self._loss)
+        self._descend(views, batch, taken, slopes, weights, work)
+        q_taken = quantiles.mean(axis=-1)
+        return q_taken - targets.mean(axis=-1), q_taken, losses
+
+    def _descend(
+        self, views: _LaneViews, batch: Batch, taken: Array, slope: Array, weights: Array | None, work: _Workspace
+    ) -> None:
+        """Take the step of a loss whose slope on what the head makes of the actions taken is ``slope``."""
         slope /= self._batch_size
         if weights is not None:
-            slope *= weights
-        self._backward(views, batch.observations, taken, slope, work)
+            slope *= weights.reshape(*weights.shape, *[1] * (slope.ndim - weights.ndim))
+        self._head.spread(slope, taken, work.backward.output_delta)
+        work.backward(views.online, batch.observations)
         self._step(views, work)
-        return td_error, q_taken
 
     def _next_values(self, views: _LaneViews, inputs: Array, work: _Workspace) -> Array:
         head = self._head
+        if self._munchausen:
+            log_pi = self._log_policy(views, inputs, work)
+            q_values = head.q_values(forward(views.target, inputs, work.activations))
+            soft: Array = soft_value(q_values, log_pi, views.number("munchausen_tau")[..., None], np)
+            return soft
         if not self._double_q:
             best_value: Array = column_max(head.q_values(forward(views.target, inputs, work.activations)), np.maximum)
             return best_value.copy()  # it may be a view of the buffer that the next forward pass overwrites
@@ -169,18 +212,19 @@ class NumpyUpdate:
         chosen: Array = head.q_values(forward(views.target, inputs, work.activations)).reshape(-1).take(best)
         return chosen
 
-    def _backward(self, views: _LaneViews, inputs: Array, taken: Array, slope: Array, work: _Workspace) -> None:
-        """Write the gradient of the mean loss into ``work.gradient``."""
-        delta = work.output_delta
-        self._head.spread(slope, taken, delta)
-        for i in range(len(views.online) - 1, 0, -1):
-            np.matmul(work.activations_transposed[i - 1], delta, out=work.gradient_matrices[i])
-            below = work.deltas[i - 1]
-            np.matmul(delta, views.online_transposed[i], out=below)
-            np.greater(work.activations.with_one[i - 1], 0, out=work.masks[i - 1])
-            np.multiply(below, work.masks[i - 1], out=below)
-            delta = work.deltas_used[i - 1]
-        np.matmul(inputs.transpose(0, 2, 1), delta, out=work.gradient_matrices[0])
+    def _bonus(self, views: _LaneViews, batch: Batch, work: _Workspace) -> Array:
+        """Return what Munchausen's target adds to the rewards, ``[n, B]``."""
+        alpha, temperature, least = map(views.number, MUNCHAUSEN)
+        taken = self._log_policy(views, batch.observations, work).reshape(-1).take(work.rows + batch.actions)
+        bonus: Array = munchausen_bonus(taken, alpha, temperature, least, np)
+        return bonus
+
+    def _log_policy(self, views: _LaneViews, inputs: Array, work: _Workspace) -> Array:
+        """Return the log-probabilities ``[n, B, n_actions]`` of the softmax policy that a target's value is of."""
+        temperature = views.number("munchausen_tau")[..., None]
+        network = views.online if self._double_q else views.target
+        log_pi: Array = log_policy(self._head.preferences(forward(network, inputs, work.activations)), temperature, np)
+        return log_pi
 
     def _step(self, views: _LaneViews, work: _Workspace) -> None:
         gradient = work.gradient
@@ -203,7 +247,9 @@ class NumpyUpdate:
     def _buffers(self, lanes: slice) -> tuple[_Workspace, _LaneViews]:
         n, key = lanes.stop - lanes.start, (lanes.start, lanes.stop)
         if n not in self._workspaces:
-            self._workspaces[n] = _Workspace(self._state, n, self._batch_size, self._head.n_actions)
+            self._workspaces[n] = _Workspace(
+                self._state, n, self._batch_size, self._head.n_actions, self._head.quantiles
+            )
         if key not in self._views:
             self._views[key] = _LaneViews(self._state, lanes)
         return self._workspaces[n], self._views[key]

@@ -17,10 +17,12 @@ from numpy.typing import NDArray
 from tuner.agents.dqn.optimizers import BETA1, BETA2, RMS_ALPHA, RMS_EPS, adam_step
 from tuner.agents.dqn.state import LearnerState
 from tuner.agents.dqn.step_torch import LaneParts, adam, clip, rmsprop
+from tuner.core.losses import quantile_errors, quantile_levels
+from tuner.core.munchausen import MUNCHAUSEN, log_policy, munchausen_bonus, soft_value
 from tuner.core.targets import column_max, td_target
 from tuner.hyperparameters import DQNHyperparameters
 from tuner.networks.conv import ConvLayout
-from tuner.networks.forward_torch import Views, outputs, perceptron
+from tuner.networks.forward_torch import Views, outputs
 from tuner.networks.heads import QHead
 from tuner.replay.ring import Batch
 
@@ -63,7 +65,7 @@ class TorchUpdate:
 
     def __call__(
         self, lanes: slice, batch: Batch, weights: Array | None = None, next_values: Array | None = None
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
         """Take one gradient step on each of some neighbouring lanes; see ``NumpyUpdate``."""
         batch = self.prepare(batch)  # costs nothing where it has been done
         observations, next_observations = batch.observations, batch.next_observations
@@ -73,16 +75,43 @@ class TorchUpdate:
         online = [(w.detach().requires_grad_(), b.detach().requires_grad_())
                   for w, b in layout.views(self._rows["online"][lanes])]  # fmt: skip
         with torch.no_grad():
-            next_q = self._q_values(layout.views(self._rows["target"][lanes]), next_observations)
-            if self._hyperparameters.double_q:
+            target = layout.views(self._rows["target"][lanes])
+            # [n, B, n_actions]; of quantiles [n, B, quantiles, n_actions], each valued under one policy.
+            next_q = self._values(target, next_observations)
+            if self._hyperparameters.munchausen:
+                alpha, tau, least = (self._number(name, lanes) for name in MUNCHAUSEN)
+                chooser = online if self._hyperparameters.double_q else target
+                log_pi, before = (
+                    log_policy(self._head.preferences(self._forward(chooser, seen)), tau[..., None], torch)
+                    for seen in (next_observations, observations)
+                )
+                log_pi, temperature = self._by_quantile(log_pi), self._by_quantile(tau[..., None])
+                values = soft_value(next_q, log_pi, temperature, torch)
+                taken = before.gather(-1, actions).squeeze(-1)
+                rewards = rewards + munchausen_bonus(taken, alpha, tau, least, torch)
+            elif self._hyperparameters.double_q:
                 best = self._head.preferences(self._forward(online, next_observations)).argmax(-1, keepdim=True)
-                values = next_q.gather(-1, best).squeeze(-1)
+                values = self._of(next_q, best)
+            elif self._head.quantiles > 1:
+                values = self._of(next_q, next_q.mean(-2).argmax(-1, keepdim=True))
             else:
                 values = column_max(next_q, torch.maximum)
+            if self._head.quantiles > 1:
+                rewards, discounts = (part.unsqueeze(-1).expand(values.shape) for part in (rewards, discounts))
             targets = td_target(rewards, discounts, values)
-        q_taken = self._q_values(online, observations).gather(-1, actions).squeeze(-1)
+        taken = self._of(self._values(online, observations), actions)
         criterion = F.smooth_l1_loss if self._hyperparameters.loss == "huber" else F.mse_loss
-        losses = criterion(q_taken, targets, reduction="none")
+        own: torch.Tensor | None = None
+        if self._head.quantiles > 1:
+            levels = torch.from_numpy(quantile_levels(self._head.quantiles)).to(taken)
+            errors = quantile_errors(taken, targets)
+            shares = (levels - (errors < 0).to(levels)).abs()
+            losses = (shares * criterion(errors, torch.zeros_like(errors), reduction="none")).mean(-1).sum(-1)
+            own = losses.detach()
+            q_taken, targets = taken.mean(-1), targets.mean(-1)
+        else:
+            q_taken = taken
+            losses = criterion(q_taken, targets, reduction="none")
         if weights is not None:
             losses = losses * torch.as_tensor(weights, device=self._device)
         losses = losses.mean(dim=1)
@@ -93,17 +122,32 @@ class TorchUpdate:
                 self._step_by_part(lanes, gradients)
             else:
                 self._step(lanes, torch.cat([gradient.flatten(1) for gradient in gradients], dim=1))
-        return q_taken.detach() - targets, q_taken.detach()
+        return q_taken.detach() - targets, q_taken.detach(), own
 
-    def _q_values(self, views: Views, observations: torch.Tensor) -> torch.Tensor:
-        q_values: torch.Tensor = self._head.q_values(self._forward(views, observations))
-        return q_values
+    def _number(self, name: str, lanes: slice) -> torch.Tensor:
+        """Return what a field is on each lane, ``[n, 1]``."""
+        return torch.as_tensor(self._state.numbers[name][lanes, None]).to(self._rows["online"])
+
+    def _values(self, views: Views, observations: torch.Tensor) -> torch.Tensor:
+        """Return Q-values ``[n, B, n_actions]``, or their quantiles ``[n, B, quantiles, n_actions]``."""
+        found = self._forward(views, observations)
+        values: torch.Tensor = (
+            self._head.q_values(found) if self._head.quantiles == 1 else self._head.quantile_values(found)
+        )
+        return values
+
+    def _of(self, values: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
+        """Return what values say of actions ``[n, B, 1]``: ``[n, B]``, or ``[n, B, quantiles]``."""
+        actions = self._by_quantile(actions)
+        return values.gather(-1, actions.expand(*values.shape[:-1], 1)).squeeze(-1)
+
+    def _by_quantile(self, numbers: torch.Tensor) -> torch.Tensor:
+        """Return numbers ``[n, B, m]`` as ``[n, B, 1, m]`` where there are quantiles."""
+        return numbers.unsqueeze(-2) if self._head.quantiles > 1 else numbers
 
     def _forward(self, views: Views, observations: torch.Tensor) -> torch.Tensor:
         layout = self._state.layout
-        if isinstance(layout, ConvLayout):
-            return outputs(layout, views, observations)
-        return perceptron(views, observations[..., :-1])
+        return outputs(layout, views, observations if isinstance(layout, ConvLayout) else observations[..., :-1])
 
     def _step(self, lanes: slice, gradient: torch.Tensor) -> None:
         state = self._state

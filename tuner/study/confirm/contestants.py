@@ -22,11 +22,12 @@ def setting_key(backend: str, algorithm: str, hyperparameters: Mapping[str, Any]
     """Return what stands for a setting: equal settings on one backend have equal keys, and share their runs.
 
     One that trains for ``steps`` of its own has a key of its own: its runs are no runs of the same values in others.
-    Fields that learning does not depend on came after there were keys: at their defaults they have no part in them.
+    Younger fields, and those that learning does not depend on, came after there were keys: at their defaults they have
+    no part in them.
     """
     own = [] if steps is None else [steps]
     infos = field_infos(algorithm_class(algorithm))
-    younger = {name for name, info in infos.items() if not info.learned}
+    younger = {name for name, info in infos.items() if info.younger or not info.learned}
     values = {n: v for n, v in hyperparameters.items() if n not in younger or v != infos[n].default}
     text = json.dumps([backend, algorithm, values, *own], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -23,6 +23,7 @@ from tuner.contract.spec import RunSpec
 from tuner.core.named_arrays import joined, part_of
 from tuner.errors import InputError
 from tuner.hyperparameters import Hyperparameters, from_mapping
+from tuner.hyperparameters.schedules import fallen
 from tuner.training.run_checkpoint import COST_FACTOR, MAX_BYTES, read_arrays, write_arrays
 from tuner.training.saved.model_files import MODEL, in_a_line, spec_from_plain, spec_to_plain
 
@@ -61,7 +62,8 @@ class Begun:
         """Return the run with another budget.
 
         Its evaluations go on in their old interval. Schedules stay what they were: shares of the steps it was first
-        given. A new ``exploration_fraction`` is a share of ``total``, and so are all schedules then.
+        given. A new ``exploration_fraction`` is a share of ``total``, and so are all schedules then. A step size that
+        has fallen to 0 by then would learn nothing more: that is refused.
 
         Args:
             total: Environment steps in all, those before included.
@@ -80,11 +82,17 @@ class Begun:
         while grid[-1] + spec.grid[0] < total:
             grid.append(grid[-1] + spec.grid[0])
         over = total if "exploration_fraction" in given else spec.schedules_over
+        hyperparameters = _changed(spec.hyperparameters, given)
+        if over < total and (ended := fallen(hyperparameters)):
+            raise InputError(
+                f"{ended[0]}={getattr(hyperparameters, ended[0])} is 0 from step {over:,} on. Add --set {ended[0]}="
+                f"constant, or --set exploration_fraction=F: all schedules are then shares of the {total:,} steps."
+            )
         return replace(
             spec,
             grid=(*grid, total),
             schedule_steps=None if over == total else over,
-            hyperparameters=_changed(spec.hyperparameters, given),
+            hyperparameters=hyperparameters,
         )
 
 

@@ -34,26 +34,38 @@ def network_policy(arrays: Mapping[str, Array], hyperparameters: DQNHyperparamet
 def _head(arrays: Mapping[str, Array], hyperparameters: DQNHyperparameters) -> Policy:
     statistics = statistics_of(arrays)
     arrays = {name: array for name, array in arrays.items() if not name.startswith(STATISTICS)}
-    layers: list[tuple[Array, Array]] = []
+    layers: list[tuple[Array, ...]] = []
+    apart = 3 if hyperparameters.layer_norm else 2
     for i in range(len(hyperparameters.net_arch) + 1):
-        weight, bias = arrays[f"q_net.{2 * i}.weight"], arrays[f"q_net.{2 * i}.bias"]
-        if weight.dtype != np.float32 or bias.dtype != np.float32:
-            raise ValueError(f"q_net.{2 * i} is not float32")
+        weight, bias = _part(arrays, f"q_net.{apart * i}")
         if weight.ndim != 2 or 0 in weight.shape or bias.shape != weight.shape[:1]:
-            raise ValueError(f"q_net.{2 * i} has shapes {weight.shape} and {bias.shape}")
+            raise ValueError(f"q_net.{apart * i} has shapes {weight.shape} and {bias.shape}")
         if layers and weight.shape[1] != layers[-1][1].shape[0]:
-            raise ValueError(f"q_net.{2 * i} does not fit the layer before it")
-        if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
-            raise ValueError(f"q_net.{2 * i} is not finite")
-        layers.append((np.ascontiguousarray(weight.T), bias))
-    if len(arrays) != 2 * len(layers):
-        raise ValueError(f"{len(arrays)} arrays instead of {2 * len(layers)}")
-    hidden = tuple(bias.shape[0] for _, bias in layers[:-1])
+            raise ValueError(f"q_net.{apart * i} does not fit the layer before it")
+        layer: tuple[Array, ...] = (np.ascontiguousarray(weight.T), bias)
+        if hyperparameters.layer_norm and i < len(hyperparameters.net_arch):
+            norm = _part(arrays, f"q_net.{apart * i + 1}")
+            if not norm[0].shape == norm[1].shape == bias.shape:
+                raise ValueError(f"q_net.{apart * i + 1} does not fit the layer before it")
+            layer += norm
+        layers.append(layer)
+    if len(arrays) != sum(map(len, layers)):
+        raise ValueError(f"{len(arrays)} arrays instead of {sum(map(len, layers))}")
+    hidden = tuple(layer[1].shape[0] for layer in layers[:-1])
     if hidden != hyperparameters.net_arch:
         raise ValueError(f"hidden layers are {hidden}, net_arch says {hyperparameters.net_arch}")
     if statistics is not None and statistics[0].shape != layers[0][0].shape[:1]:
         raise ValueError(f"obs_rms.mean has shape {statistics[0].shape}, the network reads {layers[0][0].shape[0]}")
     return Policy(tuple(layers), q_head_of(hyperparameters, layers[-1][1].shape[0]), statistics)
+
+
+def _part(arrays: Mapping[str, Array], name: str) -> tuple[Array, Array]:
+    weight, bias = arrays[f"{name}.weight"], arrays[f"{name}.bias"]
+    if weight.dtype != np.float32 or bias.dtype != np.float32:
+        raise ValueError(f"{name} is not float32")
+    if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
+        raise ValueError(f"{name} is not finite")
+    return weight, bias
 
 
 def statistics_of(arrays: Mapping[str, Array]) -> tuple[Array, Array] | None:

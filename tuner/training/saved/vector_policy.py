@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from tuner.core.normalization import normalized
 from tuner.networks.heads import QHead
+from tuner.networks.mlp import outputs_of
 
 Array = NDArray[Any]
 
@@ -24,7 +25,7 @@ class Policy:
         statistics: (mean, variance), ``[in]`` float64 each, that inputs are normalised by; None where they are not.
     """
 
-    layers: tuple[tuple[Array, Array], ...]
+    layers: tuple[tuple[Array, ...], ...]
     head: QHead
     statistics: tuple[Array, Array] | None = None
 
@@ -51,9 +52,4 @@ class Policy:
     def _outputs(self, inputs: Array) -> Array:
         if self.statistics is not None:
             inputs = normalized(inputs, *self.statistics)
-        hidden = np.asarray(inputs, np.float32)
-        for i, (weight, bias) in enumerate(self.layers):
-            hidden = hidden @ weight + bias
-            if i < len(self.layers) - 1:
-                hidden = np.maximum(hidden, 0)
-        return hidden
+        return outputs_of(self.layers, np.asarray(inputs, np.float32))

@@ -65,7 +65,7 @@ class StackRunner:
             probe.close()
         hyperparameters: Any = example.hyperparameters
         path = numeric_path or native_path(example.rules.update_path, example.device, self._encoder.image)
-        if self._encoder.image is not None and (path != "compiled" or hyperparameters.prioritized):
+        if self._encoder.image is not None and (path != "compiled" or not hyperparameters.compiles()):
             import torch  # all others do without
 
             torch.set_num_threads(threads)
