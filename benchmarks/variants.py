@@ -25,6 +25,7 @@ VARIANTS = {
     "layer norm": {"layer_norm": True},
     "quantiles (16)": {"quantiles": 16},
     "quantiles (50)": {"quantiles": 50},
+    "noisy": {"noisy": True},
     "all four": {"double_q": True, "dueling": True, "n_steps": 3, "prioritized": True},
 }
 ZOO = {"learning_rate": 2.3e-3, "batch_size": 64, "buffer_size": 100_000, "learning_starts": 1000, "train_freq": 256,

@@ -158,7 +158,9 @@ def test_rainbow_is_the_default_space_and_which_native_variants_to_use() -> None
 
 def test_rainbow_leaves_stable_baselines3_what_it_has() -> None:
     space, dropped = SPACES["rainbow"].for_sb3()
-    assert {"dueling", "munchausen", "layer_norm", "quantiles", "learning_rate_schedule=cosine"} <= set(dropped)
+    assert {"noisy", "dueling", "munchausen", "layer_norm", "quantiles", "learning_rate_schedule=cosine"} <= set(
+        dropped
+    )
     assert space.search["learning_rate_schedule"].choices == ("constant", "linear")
     for seed in range(20):
         assert beyond_sb3(space.resolve(space.sample(RandomSuggest(seed)))) == []

@@ -29,6 +29,7 @@ def test_a_field_that_came_later_and_is_off_changes_no_key():
         {"munchausen": True, "munchausen_tau": 0.1},
         {"layer_norm": True},
         {"quantiles": 8},
+        {"noisy": True},
     ],
     ids=str,
 )

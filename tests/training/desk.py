@@ -26,6 +26,16 @@ MIXED = [
     {"prioritized": True, "dueling": True, "n_steps": 4, "train_freq": 2, "gradient_steps": 1},
     {"normalize_observations": True, "normalize_rewards": True},
     {"normalize_observations": True, "prioritized": True, "dueling": True, "train_freq": 5},
+    {"learning_rate_schedule": "cosine"},
+    {"learning_rate_schedule": "linear", "train_freq": 5},
+    {"munchausen": True, "munchausen_tau": 0.2},
+    {"munchausen": True, "double_q": True, "prioritized": True, "munchausen_alpha": 0.5},
+    {"layer_norm": True},
+    {"layer_norm": True, "prioritized": True, "munchausen": True, "train_freq": 5},
+    {"quantiles": 4, "normalize_observations": True},
+    {"noisy": True, "learning_starts": 0},
+    {"noisy": True, "prioritized": True, "dueling": True, "layer_norm": True, "train_freq": 5, "noisy_sigma": 0.1},
+    {"quantiles": 3, "prioritized": True, "munchausen": True, "dueling": True, "n_steps": 2},
 ]
 
 

@@ -115,6 +115,47 @@ def test_a_normalised_policy_is_saved_with_its_statistics_and_acts_as_the_lane_d
     assert found == (last.returns, last.lengths), "the last evaluation, played again from the file"
 
 
+VARIANTS = [
+    {"layer_norm": True},
+    {"layer_norm": True, "dueling": True, "munchausen": True, "net_arch": (7,)},
+    {"quantiles": 6, "dueling": True},
+    {"noisy": True, "layer_norm": True},
+]
+
+
+def last_weights(spec):
+    desk = Desk([spec])
+    NativeTrainer(1, observer=desk).train(desk)
+    return desk.weights[spec.run_id], desk.points[spec.run_id][-1]
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=str)
+def test_a_variant_plays_from_its_file_as_it_was_evaluated(variant, tmp_path):
+    spec = make_spec(0, steps=400, evaluations=2, weight_averaging=0.2, **variant)
+    weights, last = last_weights(spec)
+    save_model(tmp_path, spec, weights)
+    evaluator = Evaluator(spec.env, spec.evaluation)
+    seed = spec.evaluation_seed_at(spec.n_timesteps)
+    (found,) = evaluator.evaluate([seed], load_model(tmp_path).policy.act)
+    evaluator.close()
+    assert found == (last.returns, last.lengths)
+
+
+@pytest.mark.parametrize(
+    ("name", "array"), [("q_net.1.weight", None), ("q_net.1.bias", np.zeros(15, np.float32)), ("q_net.4.bias", "nan")]
+)
+def test_a_network_whose_normalisation_does_not_fit_is_refused(name, array, tmp_path):
+    spec = make_spec(0, steps=60, evaluations=1, layer_norm=True)
+    weights = dict(last_weights(spec)[0])
+    if array is None:
+        del weights[name]
+    else:
+        weights[name] = np.full(16, np.nan, np.float32) if isinstance(array, str) else array
+    save_model(tmp_path, spec, weights)
+    with pytest.raises(InputError, match=r"weights.npz does not hold a network"):
+        load_model(tmp_path)
+
+
 def test_other_files_in_the_folder_stay_and_no_temporary_ones_remain(folder):
     (folder / "training.html").write_text("plot")
     save_model(folder, SPEC, network(seed=9))

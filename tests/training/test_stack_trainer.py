@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from training.desk import MIXED, Desk, make_spec
 
+from tuner.agents.dqn.layout import q_head_of
 from tuner.contract.rules import CURRENT
 from tuner.contract.spec import RunId
 from tuner.envs.probe import PROBES
-from tuner.networks.heads import QHead
 from tuner.networks.mlp import Activations, MLPLayout, append_one, forward
 from tuner.training.stack.trainer import NativeTrainer
 
@@ -110,6 +110,12 @@ def test_the_torch_path_trains_the_same_run_within_rounding():
         {"dueling": True, "n_steps": 3},
         {"prioritized": True},
         {"prioritized": True, "dueling": True, "double_q": True, "n_steps": 2},
+        {"learning_rate_schedule": "cosine"},
+        {"layer_norm": True},
+        {"layer_norm": True, "prioritized": True, "dueling": True},
+        {"quantiles": 5},
+        {"noisy": True, "noisy_sigma": 0.2},
+        {"quantiles": 3, "prioritized": True, "dueling": True, "double_q": True},
     ],
     ids=str,
 )
@@ -142,9 +148,8 @@ def check_q_values(env, gamma, steps, **changes) -> Desk:
 def learned_values(spec, weights, inputs) -> np.ndarray:
     """Return the Q-values of network inputs, by the weights a run ended with."""
     last = max(weights, key=lambda name: int(name.split(".")[1]))
-    dueling = spec.hyperparameters.dueling
-    head = QHead(len(weights[last]) - dueling, dueling)
-    layout = MLPLayout((inputs.shape[1], 16, 16, head.n_outputs))
+    head = q_head_of(spec.hyperparameters, len(weights[last]))
+    layout = MLPLayout((inputs.shape[1], 16, 16, head.n_outputs), spec.hyperparameters.layer_norm)
     row = layout.from_state_dict(weights)[None]
     buffers = Activations(layout, 1, len(inputs), row.dtype)
     return head.q_values(forward(layout.network(row), append_one(inputs[None].astype(row.dtype)), buffers)[0])
@@ -176,6 +181,37 @@ def test_double_q_learning_overestimates_less(variant):
 @pytest.mark.parametrize("variant", [{"double_q": True}, {"dueling": True}, {"prioritized": True}], ids=str)
 def test_every_variant_learns_the_identity_probes_values(variant):
     check_q_values("tune/ProbeIdentity-v0", 0.4, steps=4000, **variant)
+
+
+@pytest.mark.parametrize("tau", [0.1, 0.5])
+@pytest.mark.parametrize("variant", [{}, {"double_q": True}, {"prioritized": True, "dueling": True}], ids=str)
+def test_munchausen_learns_what_its_equation_says(variant, tau):
+    """Two equal actions have log pi = -log 2: entropy is worth tau log 2 in the next state, and alpha of it is lost."""
+    alpha, gamma, entropy = 0.5, 0.5, tau * np.log(2)
+    changes = {"munchausen": True, "munchausen_tau": tau, "munchausen_alpha": alpha, "learning_rate": 5e-3}
+    changes |= {"exploration_final_eps": 0.5, "gamma": gamma, **variant}
+    for env, expected in (
+        ("tune/ProbeDiscount-v0", [gamma * (1 + (1 - alpha) * entropy) - alpha * entropy, 1 - alpha * entropy]),
+        ("tune/ProbeTruncation-v0", [(1 + (gamma - alpha) * entropy) / (1 - gamma)]),
+    ):
+        spec = make_spec(0, env, 1500, **changes)
+        learned = learned_values(spec, train([spec], 1).weights[RunId(0)], PROBES[env][0]().observations)
+        np.testing.assert_allclose(learned, np.transpose([expected] * 2), atol=0.03)
+
+
+def test_munchausen_tells_actions_apart_by_more_than_their_rewards():
+    """The identity probe's fixed point, by iterating the equation: a right answer's lead grows by 1 / (1 - alpha)."""
+    alpha, tau, gamma = 0.5, 0.5, 0.4
+    q = np.eye(4)
+    for _ in range(500):
+        log_pi = q / tau - np.log(np.exp(q / tau).sum(axis=1, keepdims=True))
+        q = np.eye(4) + alpha * tau * log_pi + gamma * (np.exp(log_pi) * (q - tau * log_pi)).sum(axis=1).mean()
+    changes = {"munchausen": True, "munchausen_tau": tau, "munchausen_alpha": alpha, "munchausen_clip": -9.0}
+    changes |= {"learning_rate": 5e-3, "exploration_final_eps": 0.5, "gamma": gamma}
+    spec = make_spec(0, "tune/ProbeIdentity-v0", 4000, **changes)
+    learned = learned_values(spec, train([spec], 1).weights[RunId(0)], np.eye(4))
+    assert q[0, 0] - q[0, 1] == pytest.approx(1 / (1 - alpha))
+    np.testing.assert_allclose(learned, q, atol=0.1)
 
 
 @pytest.mark.parametrize("variant", [{}, {"double_q": True, "dueling": True, "prioritized": True}], ids=str)

@@ -189,6 +189,25 @@ class DQNHyperparameters(Hyperparameters):
         compiled=False,
         younger=True,
     )
+    noisy: bool = declare(
+        False,
+        "Explore by noise on weights, its size learned (Fortunato et al. 2018); epsilon is 0, whatever is said of it.",
+        kind="bool",
+        scope="shape",
+        sb3=False,
+        compiled=False,
+        younger=True,
+    )
+    noisy_sigma: float = declare(
+        0.5,
+        "Size of that noise at first, times the root of a layer's inputs.",
+        kind="float",
+        low=0.0,
+        high=10.0,
+        scope="shape",
+        sb3=False,
+        younger=True,
+    )
     munchausen: bool = declare(
         False,
         "Bootstrap from a softmax policy and add its log-probability to rewards: M-DQN (Vieillard et al. 2020).",
@@ -267,7 +286,7 @@ class DQNHyperparameters(Hyperparameters):
 
     def epsilon_course(self) -> tuple[str, float, float, float]:
         """Return (schedule, initial epsilon, final epsilon, share of the run over which it falls)."""
-        ends = self.exploration_initial_eps, self.exploration_final_eps
+        ends = (0.0, 0.0) if self.noisy else (self.exploration_initial_eps, self.exploration_final_eps)
         return self.exploration_schedule, *ends, self.exploration_fraction
 
     def updates_per_call(self) -> int:
@@ -289,6 +308,7 @@ class DQNHyperparameters(Hyperparameters):
         """Return a number that grows with the computing of a run: about proportional to its seconds on a CPU."""
         update = self.batch_size * network_bytes * (1.3 if self.double_q else 1.0) * (1.5 if self.prioritized else 1.0)
         update *= (1.3 if self.munchausen else 1.0) * (1.2 if self.layer_norm else 1.0)
+        update *= 1.5 if self.noisy else 1.0
         if self.quantiles > 1:
             update += self.batch_size * (4e4 + 10 * self.quantiles**2)
         calls = max(n_timesteps - self.learning_starts, 0) / self.train_freq

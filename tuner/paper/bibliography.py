@@ -137,6 +137,11 @@ ENTRIES: dict[str, tuple[str, dict[str, str]]] = {
         "booktitle": "Proceedings of the AAAI Conference on Artificial Intelligence",
         "volume": "32", "year": "2018",
     }),
+    "fortunato2018": ("inproceedings", {
+        "author": "Fortunato, Meire and Azar, Mohammad Gheshlaghi and Piot, Bilal and Menick, Jacob and others",
+        "title": "Noisy Networks for Exploration",
+        "booktitle": "International Conference on Learning Representations", "year": "2018",
+    }),
     "loshchilov2017": ("inproceedings", {
         "author": "Loshchilov, Ilya and Hutter, Frank",
         "title": "{SGDR}: Stochastic Gradient Descent with Warm Restarts",

@@ -27,6 +27,7 @@ _IDEAS: dict[str, tuple[Any, str, str]] = {
     "dueling": (True, "dueling heads", "wang2016"),
     "prioritized": (True, "prioritised replay", "schaul2016"),
     "munchausen": (True, "Munchausen targets", "vieillard2020"),
+    "noisy": (True, "noisy networks", "fortunato2018"),
     "layer_norm": (True, "layer normalisation", "ba2016"),
     "learning_rate_schedule": ("cosine", "a learning rate that falls along a cosine", "loshchilov2017"),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tuner.agents.dqn.noise import NoisyLayout
 from tuner.envs.encoders import Encoder
 from tuner.hyperparameters import DQNHyperparameters
 from tuner.networks.conv import ConvLayout, Torso
@@ -31,7 +32,12 @@ def network_layout(encoder: Encoder, hyperparameters: DQNHyperparameters, n_acti
     """Return where the parameters of a run's network lie."""
     outputs = q_head(hyperparameters, n_actions).n_outputs
     if encoder.image is None:
-        return MLPLayout((encoder.input_size, *hyperparameters.net_arch, outputs), hyperparameters.layer_norm)
+        return _perceptron((encoder.input_size, *hyperparameters.net_arch, outputs), hyperparameters)
     torso = Torso.for_image(encoder.image, encoder.scale, hyperparameters.cnn)
-    sizes = (torso.features, *hyperparameters.net_arch, outputs)
-    return ConvLayout(torso, MLPLayout(sizes, hyperparameters.layer_norm))
+    return ConvLayout(torso, _perceptron((torso.features, *hyperparameters.net_arch, outputs), hyperparameters))
+
+
+def _perceptron(sizes: tuple[int, ...], hyperparameters: DQNHyperparameters) -> MLPLayout:
+    if hyperparameters.noisy:
+        return NoisyLayout(sizes, hyperparameters.layer_norm, hyperparameters.noisy_sigma)
+    return MLPLayout(sizes, hyperparameters.layer_norm)

@@ -13,9 +13,11 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from tuner import seeding
+from tuner.agents.dqn.acting import acting_for
 from tuner.agents.dqn.averaging import WeightAveraging
 from tuner.agents.dqn.exploration import LaneExploration
 from tuner.agents.dqn.layout import network_layout, q_head
+from tuner.agents.dqn.noise import noise_of
 from tuner.agents.dqn.seams import Memory, NumericPath, Parts, TrainingCall
 from tuner.agents.dqn.state import LearnerState
 from tuner.agents.dqn.update import choose_update
@@ -69,6 +71,7 @@ class DQNStack:
             from tuner.agents.dqn.state_device import DeviceLearnerState
 
             self.state = DeviceLearnerState(layout, lanes, device, dtype)
+        self._noise = self.state.noise = noise_of(self.state)
         self.averaging = WeightAveraging(self.state)
         self.normalizer = LaneNormalizer(lanes, int(np.prod(encoder.storage_shape)))
         self.memory: Memory
@@ -88,6 +91,9 @@ class DQNStack:
         self._stored_is_input = encoder.to_input(probe) is probe
         parts = Parts(self.state, self.memory, self._priorities, self.normalizer, encoder, self._head, self._inputs)
         self._acting, self._update = choose_update(numeric_path, parts, hyperparameters)
+        #: What explores: the same, but where noise does.
+        shown: Any = self._noise  # it has rows, and where their parts lie, as the state has
+        self._exploring = self._acting if shown is None else acting_for(shown)
 
     def start(
         self,
@@ -116,6 +122,8 @@ class DQNStack:
         observations = hyperparameters.normalize_observations and self._encoder.normalizable
         self.normalizer.start(lane, observations, hyperparameters.normalize_rewards, hyperparameters.gamma)
         self._n_step.start(lane, hyperparameters.n_steps)
+        if self._noise is not None:
+            self._noise.start(lane, seeding.stream(seed, "acting noise"), seeding.stream(seed, "learning noise"))
         if self._priorities is not None:
             alpha, beta = hyperparameters.priority_alpha, hyperparameters.priority_beta
             self._priorities.start(lane, alpha, beta, over)
@@ -139,6 +147,7 @@ class DQNStack:
             "memory": self.memory,
             "exploration": self.exploration,
             "n_step": self._n_step,
+            "noise": self._noise,
             "normalizer": self.normalizer,
             "priorities": self._priorities,
         }
@@ -157,10 +166,12 @@ class DQNStack:
             explores: ``[n]`` from :meth:`explore`, for this step.
             random_actions: ``[n]`` likewise.
         """
+        if self._noise is not None:
+            self._noise.act(lanes)  # at each step, whatever the neighbours do
         if explores.all():
             return random_actions
         inputs = self._inputs(self.normalizer.inputs(lanes, observations))
-        outputs = self._head.preferences(self._acting.outputs(lanes, inputs))
+        outputs = self._head.preferences(self._exploring.outputs(lanes, inputs))
         return np.where(explores, random_actions, outputs.argmax(axis=-1))
 
     def observe(self, lane: int, rows: Array, ends: Array | None = None) -> None:

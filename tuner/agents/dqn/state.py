@@ -35,6 +35,7 @@ class LearnerState:
         learning_rate: ``[K]``.
         max_grad_norm: ``[K]``.
         tau: ``[K]`` share taken over by a target update.
+        noise: What noisy networks draw (:class:`~tuner.agents.dqn.noise.LaneNoise`); None of others.
         numbers: Field name to ``[K]``: every hyperparameter that is a number and a lane's own.
     """
 
@@ -50,6 +51,7 @@ class LearnerState:
         self.learning_rate = np.zeros(lanes)
         self.max_grad_norm = np.ones(lanes)
         self.tau = np.ones(lanes)
+        self.noise: Any = None
         self.numbers = {name: np.ones(lanes) for name in NUMBERS}
 
     def start(self, lane: int, hyperparameters: DQNHyperparameters, rng: np.random.Generator) -> None:

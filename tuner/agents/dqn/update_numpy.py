@@ -42,6 +42,8 @@ class _Workspace:
         self.gradient = self.backward.gradient
         self.gradient_row, self.gradient_column = self.gradient[:, None, :], self.gradient[:, :, None]
         self.scratch = np.empty_like(self.gradient)
+        #: Of the online network in this step, where it is noisy.
+        self.noise = self.gradient[:, :0]
         #: Where each row's Q-values begin among all of them; and those of each of its quantiles.
         self.rows = np.arange(lanes * batch_size).reshape(lanes, batch_size) * n_actions
         self.quantile_rows = self.rows[..., None] * quantiles + np.arange(quantiles) * n_actions
@@ -55,9 +57,14 @@ class _LaneViews:
         self.first_moment, self.second_moment = state.first_moment[lanes], state.second_moment[lanes]
         self.beta_powers = state.beta_powers[:, lanes]
         self.learning_rate, self.max_grad_norm = state.learning_rate[lanes], state.max_grad_norm[lanes]
+        self.targets = state.target[lanes]
         self.online: Network = state.layout.network(self.parameters)
-        self.target: Network = state.layout.network(state.target[lanes])
+        self.target: Network = state.layout.network(self.targets)
         self._numbers = {name: values[lanes, None] for name, values in state.numbers.items()}  # [n, 1]
+
+    def show(self, online: Array, target: Array, layout: Any) -> None:
+        """Let passes go through these rows instead of the state's."""
+        self.online, self.target = layout.network(online), layout.network(target)
 
     def number(self, name: str) -> Array:
         """Return what a field is on each lane, ``[n, 1]``."""
@@ -91,9 +98,11 @@ class NumpyUpdate:
         """From (lane, next observations ``[N, in + 1]``) to their values ``[N]``, once for a whole training call.
 
         The target network stands still during a call, so a transition drawn twice has one value. None in double
-        Q-learning, where the online network has its say, and that moves; of soft values; and of quantiles.
+        Q-learning, where the online network has its say, and that moves; of soft values; of quantiles; and with
+        noise, which each step draws anew.
         """
         plain = self._head.quantiles == 1 and not self._double_q and not self._munchausen
+        plain = plain and self._state.noise is None
         return self._target_values if plain else None
 
     def _target_values(self, lane: int, inputs: Array) -> Array:
@@ -142,6 +151,12 @@ class NumpyUpdate:
             those of the errors), ``[n, B]`` and from before the step.
         """
         work, views = self._buffers(lanes)
+        noise = self._state.noise
+        if noise is not None:
+            drawn, of_target = noise.draw(lanes)
+            online, target = noise.shown(views.parameters, drawn), noise.shown(views.targets, of_target)
+            views.show(online, target, self._state.layout)
+            work.noise = drawn
         rewards = batch.rewards
         if self._munchausen:
             rewards = rewards + self._bonus(views, batch, work)
@@ -195,6 +210,8 @@ class NumpyUpdate:
             slope *= weights.reshape(*weights.shape, *[1] * (slope.ndim - weights.ndim))
         self._head.spread(slope, taken, work.backward.output_delta)
         work.backward(views.online, batch.observations)
+        if self._state.noise is not None:
+            self._state.noise.chain(work.gradient, work.noise)
         self._step(views, work)
 
     def _next_values(self, views: _LaneViews, inputs: Array, work: _Workspace) -> Array:

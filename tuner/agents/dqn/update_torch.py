@@ -76,21 +76,26 @@ class TorchUpdate:
                   for w, b in layout.views(self._rows["online"][lanes])]  # fmt: skip
         with torch.no_grad():
             target = layout.views(self._rows["target"][lanes])
+            if self._state.noise is not None:
+                drawn, of_target = (torch.from_numpy(part).to(online[0][0]) for part in self._state.noise.draw(lanes))
+                target = self._state.noise.shown_views(target, of_target)
+        seen = online if self._state.noise is None else self._state.noise.shown_views(online, drawn)
+        with torch.no_grad():
             # [n, B, n_actions]; of quantiles [n, B, quantiles, n_actions], each valued under one policy.
             next_q = self._values(target, next_observations)
             if self._hyperparameters.munchausen:
                 alpha, tau, least = (self._number(name, lanes) for name in MUNCHAUSEN)
-                chooser = online if self._hyperparameters.double_q else target
+                chooser = seen if self._hyperparameters.double_q else target
                 log_pi, before = (
-                    log_policy(self._head.preferences(self._forward(chooser, seen)), tau[..., None], torch)
-                    for seen in (next_observations, observations)
+                    log_policy(self._head.preferences(self._forward(chooser, inputs)), tau[..., None], torch)
+                    for inputs in (next_observations, observations)
                 )
                 log_pi, temperature = self._by_quantile(log_pi), self._by_quantile(tau[..., None])
                 values = soft_value(next_q, log_pi, temperature, torch)
                 taken = before.gather(-1, actions).squeeze(-1)
                 rewards = rewards + munchausen_bonus(taken, alpha, tau, least, torch)
             elif self._hyperparameters.double_q:
-                best = self._head.preferences(self._forward(online, next_observations)).argmax(-1, keepdim=True)
+                best = self._head.preferences(self._forward(seen, next_observations)).argmax(-1, keepdim=True)
                 values = self._of(next_q, best)
             elif self._head.quantiles > 1:
                 values = self._of(next_q, next_q.mean(-2).argmax(-1, keepdim=True))
@@ -99,7 +104,7 @@ class TorchUpdate:
             if self._head.quantiles > 1:
                 rewards, discounts = (part.unsqueeze(-1).expand(values.shape) for part in (rewards, discounts))
             targets = td_target(rewards, discounts, values)
-        taken = self._of(self._values(online, observations), actions)
+        taken = self._of(self._values(seen, observations), actions)
         criterion = F.smooth_l1_loss if self._hyperparameters.loss == "huber" else F.mse_loss
         own: torch.Tensor | None = None
         if self._head.quantiles > 1:
