@@ -27,11 +27,26 @@ VARIANTS = [
     {"dueling": True},
     {"n_steps": 3},
     {"dueling": True, "double_q": True, "n_steps": 5, "loss": "mse"},
+    {"learning_rate_schedule": "linear"},
+    {"learning_rate_schedule": "cosine", "optimizer": "rmsprop"},
+    {"munchausen": True},
+    {"munchausen": True, "munchausen_tau": 2.0, "munchausen_alpha": 0.4, "dueling": True, "n_steps": 3},
+    {"munchausen": True, "munchausen_tau": 2.0, "munchausen_clip": -3.0, "double_q": True, "loss": "mse"},
+    {"layer_norm": True},
+    {"layer_norm": True, "dueling": True, "double_q": True, "munchausen": True},
+]
+UNCOMPILED = [
+    {"quantiles": 5},
+    {"quantiles": 2, "double_q": True, "dueling": True, "n_steps": 3},
+    {"quantiles": 7, "munchausen": True, "munchausen_tau": 1.0, "loss": "mse"},
 ]
 PRIORITIZED = [
     {"prioritized": True},
     {"prioritized": True, "priority_alpha": 1.0, "priority_beta": 1.0, "loss": "mse"},
     {"prioritized": True, "dueling": True, "double_q": True, "n_steps": 3, "gradient_steps": -1},
+    {"prioritized": True, "munchausen": True, "double_q": True, "munchausen_tau": 1.0},
+    {"prioritized": True, "layer_norm": True, "n_steps": 2},
+    {"prioritized": True, "quantiles": 4, "dueling": True, "layer_norm": True},
 ]
 
 
@@ -101,12 +116,12 @@ class NaivePriorities:
 
 # Double precision of the compiled update serves this test alone, and takes half a minute to compile.
 @pytest.mark.parametrize("path", ["numpy", "torch", pytest.param("compiled", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("variant", VARIANTS + PRIORITIZED, ids=str)
+@pytest.mark.parametrize("variant", VARIANTS + UNCOMPILED + PRIORITIZED, ids=str)
 def test_a_lane_equals_the_naive_twin(variant, path, monkeypatch):
     h = DQNHyperparameters(**{**BASE, "target_update_interval": 5, "buffer_size": 50, **variant})
     stack = make_stack(h, path=path, dtype=np.float64)
     stack.start(0, h, seed=7, n_timesteps=400)
-    sizes = (OBSERVATION, *h.net_arch, ACTIONS + h.dueling)
+    sizes = (OBSERVATION, *h.net_arch, (ACTIONS + h.dueling) * h.quantiles)
     twin, priorities = NaiveDQN(sizes, h, dict(stack.weights(0))), NaivePriorities(h, 400)
     drawn: list[np.ndarray] = []
     uniforms = stack.memory.uniforms
@@ -126,6 +141,7 @@ def test_a_lane_equals_the_naive_twin(variant, path, monkeypatch):
             if t % h.target_update_interval == 0:
                 twin.update_target()
         loss, _ = stack.learn([0])[0]
+        twin.set_learning_rate((begin + 8) / 400)
         size = len(twin.memory)
         oldest = stack.memory.positions[0] if size == 50 else 0
         twin_losses = []
@@ -157,7 +173,7 @@ def test_prioritised_replay_with_alpha_0_is_uniform_replay_bit_for_bit(variant, 
 
 
 @pytest.mark.parametrize("path", ["numpy", "compiled"])
-@pytest.mark.parametrize("variant", VARIANTS + PRIORITIZED, ids=str)
+@pytest.mark.parametrize("variant", VARIANTS + UNCOMPILED + PRIORITIZED, ids=str)
 def test_the_fast_update_stays_within_1e_6_of_the_reference(variant, path):
     h = DQNHyperparameters(**{**BASE, **variant})
     fast, reference = make_stack(h, path=path), make_stack(h, path="torch")
@@ -169,7 +185,18 @@ def test_the_fast_update_stays_within_1e_6_of_the_reference(variant, path):
     assert np.abs(fast.state.online - reference.state.online).max() / scale < 1e-6 * h.updates_per_call() * 2
 
 
-@pytest.mark.parametrize("shared", [{}, {"prioritized": True, "dueling": True}], ids=str)
+@pytest.mark.parametrize(
+    "shared",
+    [
+        {},
+        {"prioritized": True, "dueling": True},
+        {"munchausen": True, "prioritized": True},
+        {"layer_norm": True, "net_arch": (12, 1, 8)},
+        {"quantiles": 6, "double_q": True},
+        {"noisy": True, "layer_norm": True},
+    ],
+    ids=str,
+)
 @pytest.mark.parametrize("path", ["numpy", "torch"])
 @pytest.mark.parametrize("lanes", [2, 5, 11])
 def test_a_lane_is_bit_equal_alone_and_among_neighbours(lanes, path, shared):
@@ -181,6 +208,9 @@ def test_a_lane_is_bit_equal_alone_and_among_neighbours(lanes, path, shared):
                 "n_steps": (1, 3)[i % 2],
                 "priority_alpha": 0.2 + 0.07 * i,
                 "learning_rate": 1e-3 * (i + 1),
+                "learning_rate_schedule": ("constant", "linear", "cosine")[i % 3],
+                "munchausen_tau": 0.3 + i / 7,
+                "munchausen_alpha": 0.9 - i / 20,
                 "gradient_steps": (4, 1, -1, 2)[i % 4],
                 "buffer_size": 30 + 17 * i,
                 "tau": (1.0, 0.2)[i % 2],
@@ -272,7 +302,16 @@ def test_a_compiled_update_equals_numpys_within_a_millionth_in_single_precision(
         np.testing.assert_allclose(compiled.state.online, twin.state.online, rtol=0, atol=1e-6 * size)
 
 
-@pytest.mark.parametrize("variant", [{}, {"double_q": True, "dueling": True}], ids=str)
+@pytest.mark.parametrize(
+    "variant",
+    [
+        {},
+        {"double_q": True, "dueling": True},
+        {"munchausen": True, "learning_rate_schedule": "linear"},
+        {"layer_norm": True},
+    ],
+    ids=str,
+)
 def test_a_compiled_lane_is_bit_equal_whatever_trains_beside_it(variant):
     h = DQNHyperparameters(**{**BASE, **variant, "net_arch": (64, 31)})
     other = dataclasses.replace(h, learning_rate=0.9, gradient_steps=7, normalize_rewards=True)

@@ -19,6 +19,8 @@ from tuner.training.stack.trainer import NativeTrainer
 NO_CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no CUDA device")
 CUDA = pytest.param("cuda", marks=NO_CUDA)
 DEVICES = ["cpu:0", CUDA]
+MORE = {"dueling": True, "double_q": True, "prioritized": True}
+LATER = {"munchausen": True, "layer_norm": True, "quantiles": 4, "learning_rate_schedule": "cosine"}
 IMAGES = {"net_arch": (), "buffer_size": 150, "learning_starts": 60, "train_freq": 4, "gradient_steps": 1}
 
 
@@ -63,7 +65,7 @@ def test_a_stack_of_every_kind_of_run_trains_as_the_reference(device):
 
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("optimizer", ["adam", "rmsprop"])
-@pytest.mark.parametrize("variant", [{}, {"dueling": True, "double_q": True, "prioritized": True}], ids=str)
+@pytest.mark.parametrize("variant", [{}, MORE, LATER, {"noisy": True}], ids=str)
 def test_images_train_as_on_the_cpu(device, optimizer, variant):
     specs = images(range(3), optimizer=optimizer, max_grad_norm=0.5, **variant)
     assert_same(device, train(specs, 2, numeric_path="torch"), train(on(device, specs), 2))

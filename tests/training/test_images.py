@@ -39,8 +39,13 @@ def assert_same_run(one, other, run_id):
 
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"dueling": True, "double_q": True, "prioritized": True, "n_steps": 3, "gradient_steps": 2}],
-    ids=["plain", "every variant"],
+    [
+        {},
+        {"dueling": True, "double_q": True, "prioritized": True, "n_steps": 3, "gradient_steps": 2},
+        {"quantiles": 4, "layer_norm": True, "net_arch": (12,), "munchausen": True},
+        {"noisy": True, "net_arch": (12,)},
+    ],
+    ids=["plain", "every variant", "what came later", "noisy"],
 )
 def test_a_run_on_images_is_bit_equal_alone_and_in_a_stack(changes):
     alone = train([spec(1, **changes)], 1)
@@ -60,8 +65,9 @@ def test_a_run_on_frames_is_bit_equal_alone_and_in_a_stack(env, cnn):
     assert_same_run(alone, train(both, 2), RunId(1))
 
 
-def test_the_saved_network_plays_as_the_trained_one(tmp_path):
-    run = spec(3, EnvSpec("MinAtar/Asterix-v1"), dueling=True, net_arch=(16,))
+@pytest.mark.parametrize("variant", [{}, {"layer_norm": True}, {"quantiles": 3}, {"noisy": True}], ids=str)
+def test_the_saved_network_plays_as_the_trained_one(variant, tmp_path):
+    run = spec(3, EnvSpec("MinAtar/Asterix-v1"), dueling=True, net_arch=(16,), **variant)
     run = dataclasses.replace(run, evaluation=EvaluationSpec(4, 77, 100))  # an episode of Breakout is like the other
     desk = train([run], 1)
     save_model(tmp_path, run, desk.weights[run.run_id], desk.points[run.run_id])

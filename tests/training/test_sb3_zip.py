@@ -170,7 +170,19 @@ def test_without_a_checkpoint_the_target_is_the_network_and_it_is_said(tmp_path)
     assert any("optimizer begins afresh" in line for line in written.notes)
 
 
-@pytest.mark.parametrize("changes", [{"dueling": True}, {"prioritized": True}, {"optimizer": "rmsprop"}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"dueling": True},
+        {"prioritized": True},
+        {"optimizer": "rmsprop"},
+        {"learning_rate_schedule": "cosine"},
+        {"munchausen": True},
+        {"layer_norm": True},
+        {"quantiles": 8},
+        {"noisy": True},
+    ],
+)
 def test_what_stable_baselines3_lacks_is_one_line_and_no_file(changes, tmp_path):
     save(spec(**changes), tmp_path)
     with pytest.raises(InputError, match=f"has no {next(iter(changes))}="):
