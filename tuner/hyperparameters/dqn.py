@@ -310,7 +310,7 @@ class DQNHyperparameters(Hyperparameters):
         update *= (1.3 if self.munchausen else 1.0) * (1.2 if self.layer_norm else 1.0)
         update *= 1.5 if self.noisy else 1.0
         if self.quantiles > 1:
-            update += self.batch_size * (4e4 + 10 * self.quantiles**2)
+            update += self.batch_size * 4e3 * self.quantiles**2  # each quantile against each of the target's
         calls = max(n_timesteps - self.learning_starts, 0) / self.train_freq
         return calls * self.updates_per_call() * (update + FIXED_WORK) + calls * FIXED_WORK + n_timesteps * STEP_WORK
 
