@@ -198,6 +198,7 @@ def test_what_the_memory_does_not_hold_may_change(short):
         (("--steps", "900", "--set", "gamma=0.9"), ["--set gamma", "keeps it", "learning_rate"]),
         (("--steps", "900", "--set", "net_arch=8"), ["--set net_arch"]),
         (("--steps", "900", "--set", "gama=0.9"), ["gama"]),
+        (("--steps", "900", "--set", "learning_rate_schedule=linear"), ["0 from step 600 on", "exploration_fraction"]),
         (("--steps", "900", "--env", "Acrobot-v1"), ["--env does not go with --continue"]),
         (("--steps", "900", "--seed", "3"), ["--seed does not go with --continue"]),
         (("--steps", "900", "--config", "best.yaml"), ["--config does not go with --continue"]),
