@@ -50,9 +50,9 @@ def test_any_text_is_a_plain_value_or_an_error(text):
     try:
         value = read_value(text)
     except ValueError:
-        assert text[:1] in ("[", "'", '"')
+        assert text[:1] in ("[", "{", "'", '"')
     else:
-        assert value is None or isinstance(value, bool | int | float | str | list)
+        assert value is None or isinstance(value, bool | int | float | str | list | dict)
 
 
 @pytest.mark.parametrize("pair", ["gamma", "=3", " =3", ""])

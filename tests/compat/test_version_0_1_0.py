@@ -12,6 +12,7 @@ import pytest
 from old_files import URL, V0_1_0, report_of, unpack_database
 
 from tuner.cli.app import main
+from tuner.hyperparameters import algorithm_class, field_infos
 from tuner.study.reading.study import load
 from tuner.training import run_checkpoint
 from tuner.training.run_checkpoint import RunCheckpoints
@@ -233,7 +234,6 @@ def test_train_takes_its_yaml(old, capsys, name, env):
     assert main(["train", "--env", env, "--config", "best.yaml", "--steps", "200", "--quiet", "-o", "model"]) == 0
     trained = json.loads(Path("model/model.json").read_text())["hyperparameters"]
     younger = [name for name in trained if name not in chosen]  # fields that 0.1.0 did not know are off
-    assert set(younger) <= {"normalize_observations", "normalize_rewards", "weight_averaging"} and not any(
-        trained[n] for n in younger
-    )
+    infos = field_infos(algorithm_class("q_learning" if name == "lake" else "dqn"))
+    assert {name: trained[name] for name in younger} == {name: infos[name].default for name in younger}
     assert {name: trained[name] for name in chosen} == chosen

@@ -13,6 +13,7 @@ import yaml
 from tuner.cli.app import build_parser
 from tuner.cli.run_command import recipe_of
 from tuner.core.statistics import iqm_interval
+from tuner.hyperparameters import from_mapping
 from tuner.library.catalog import EVIDENCE, library_entries, library_file, library_folder
 from tuner.library.files import ZOO, evidence_json
 from tuner.library.made import FEWEST_SEEDS
@@ -45,7 +46,7 @@ def test_a_file_is_what_its_evidence_says_number_by_number(entry):
     estimate = iqm_interval([run.score for run in entry.own.runs])
     assert entry.verdict == estimate
     config = read_config(library_file(entry))
-    assert config.hyperparameters == dict(entry.own.hyperparameters)
+    assert config.hyperparameters == from_mapping(entry.algorithm, entry.own.hyperparameters).to_mapping()
     assert (config.env, config.n_timesteps, config.env_kwargs) == (entry.env, entry.n_timesteps, dict(entry.env_kwargs))
 
 

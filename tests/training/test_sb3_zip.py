@@ -21,6 +21,9 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 from test_single import Keeper, save, spec
 
 import tuner
+from tuner.cli.app import main
+from tuner.envs.discrete_actions import DiscreteActions
+from tuner.envs.vector_stack import VectorStack
 from tuner.errors import InputError
 from tuner.training.saved.checkpoint import TrainingCheckpoint, load_checkpoint
 from tuner.training.saved.model_files import load_model, save_model
@@ -210,6 +213,26 @@ def foreign(tmp_path_factory):
     model.learn(60)
     model.save(path)
     return path, model
+
+
+def test_a_zip_of_cut_actions_and_stacked_observations_plays_when_both_are_said(tmp_path, capsys):
+    made = VectorStack(DiscreteActions(gymnasium.make("Pendulum-v1"), 5), 2)
+    model = DQN("MlpPolicy", made, policy_kwargs={"net_arch": [8]}, seed=4)
+    model.save(path := tmp_path / "model.zip")
+    agent = tuner.load_agent(path, env="Pendulum-v1", discretize=5, frame_stack=2)
+    observation, _ = made.reset(seed=3)
+    for _ in range(5):  # the agent takes what the bare environment shows, and answers in its actions
+        chosen, _ = model.predict(observation, deterministic=True)
+        np.testing.assert_array_equal(agent.act(observation[3:]), np.linspace(-2, 2, 5, dtype=np.float32)[[chosen]])
+        observation, *_ = made.step(chosen)
+    words = ["--env", "Pendulum-v1", "--discretize", "5", "--frame-stack", "2", "--episodes", "1"]
+    assert main(["evaluate", str(path), *words]) == 0
+    assert "200.0 steps" in capsys.readouterr().out
+    assert main(["evaluate", str(path), *words[:2]]) == 2
+    assert "--discretize 5" in capsys.readouterr().err
+    trained(tmp_path / "folder", spec())
+    with pytest.raises(InputError, match="go with a zip"):
+        tuner.load_agent(tmp_path / "folder", discretize=5)
 
 
 def test_a_zip_of_stable_baselines3_plays_as_it_does_there(foreign):

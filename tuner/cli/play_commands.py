@@ -30,6 +30,8 @@ def add_to(commands: Any) -> None:
         played.add_argument("--best", action="store_true", help="Play the model of the best evaluation, not the last")
         played.add_argument("--env", metavar="ID", help="Environment of a zip, which does not name its own")
         played.add_argument("--env-module", metavar="FILE|NAME", help="File or module that registers the environment")
+        played.add_argument("--discretize", metavar="N", help="Steps of each number of a zip's continuous actions")
+        played.add_argument("--frame-stack", metavar="N", help="How many observations a zip sees at once")
     for filmed in (film, enjoy):
         filmed.add_argument("-o", "--output", metavar="DIR", help="Folder of the film (default: the model's)")
 
@@ -86,7 +88,10 @@ def _display() -> bool:
 def _agent(parsed: argparse.Namespace) -> Agent:
     from tuner.training.saved.agent import load_agent
 
-    agent = load_agent(parsed.folder, env_module=parsed.env_module, env=parsed.env, best=parsed.best)
+    steps = None if parsed.discretize is None else whole_number(parsed.discretize, "--discretize", 2, 1_000)
+    frames = None if parsed.frame_stack is None else whole_number(parsed.frame_stack, "--frame-stack", 2, 1_000)
+    how = {"env_module": parsed.env_module, "env": parsed.env, "best": parsed.best}
+    agent = load_agent(parsed.folder, **how, discretize=steps, frame_stack=frames)
     if agent.model.left_out:
         say(f"Not read from {parsed.folder}: {', '.join(agent.model.left_out)}.", stderr=True)
     return agent

@@ -280,6 +280,8 @@ def load_agent(
     env_module: str | None = None,
     env: gymnasium.Env[Any, Any] | str | None = None,
     best: bool = False,
+    discretize: int | None = None,
+    frame_stack: int | None = None,
 ) -> Agent:
     """Return the agent that ``tune train`` saved in a folder, or that Stable-Baselines3's DQN saved as a zip.
 
@@ -290,19 +292,33 @@ def load_agent(
         env: The environment itself, where it is there already: its spaces say how observations are read. For a zip,
             which does not say what it plays, an id does as well.
         best: Whether to take the agent of the best evaluation, not that of the last step.
+        discretize: With a zip and an id: steps of each number of a continuous action, as in training.
+        frame_stack: Likewise: how many observations it sees at once.
 
     Raises:
-        InputError: The folder holds no model, or a damaged one; or an id comes with a folder, which names its own.
+        InputError: The folder holds no model, or a damaged one; or an id, or how it is met, comes with a folder, which
+            names its own.
     """
     path = Path(folder)
     if path.suffix == ".zip" and not path.is_dir():
-        return Agent(_from_zip(path, env, env_module), path, env_module, None if isinstance(env, str) else env)
+        made = _from_zip(path, env, env_module, discretize, frame_stack)
+        return Agent(made, path, env_module, None if isinstance(env, str) else env)
+    if discretize is not None or frame_stack is not None:
+        raise InputError(
+            f"The model in {folder} knows its actions and frames; --discretize and --frame-stack go with a zip."
+        )
     if isinstance(env, str):
         raise InputError(f"The model in {folder} names its environment; --env goes with a zip of Stable-Baselines3.")
     return Agent(load_model(path, best=best), path, env_module, env)
 
 
-def _from_zip(path: Path, env: gymnasium.Env[Any, Any] | str | None, module: str | None) -> SavedModel:
+def _from_zip(
+    path: Path,
+    env: gymnasium.Env[Any, Any] | str | None,
+    module: str | None,
+    discretize: int | None,
+    frame_stack: int | None,
+) -> SavedModel:
     from tuner.envs.families import ATARI, family
     from tuner.envs.make import inspect
     from tuner.training.sb3.read_zip import read_zip
@@ -310,7 +326,7 @@ def _from_zip(path: Path, env: gymnasium.Env[Any, Any] | str | None, module: str
     if env is None:
         return read_zip(path)
     if isinstance(env, str):
-        spec = EnvSpec(env, module=module)
+        spec = EnvSpec(env, module=module, discretize=discretize, frame_stack=frame_stack)
         cap = inspect(spec, "dqn").eval_max_steps
     else:
         spec = EnvSpec(getattr(env.spec, "id", type(env.unwrapped).__name__))
