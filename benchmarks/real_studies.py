@@ -1,6 +1,6 @@
 """Whole studies as a user runs them: what the exported setting is worth on fresh seeds, beside the baselines.
 
-    python benchmarks/real_studies.py --confirm-seeds 20 --blind --envs CartPole-v1 MountainCar-v0 --seeds 0 1 2
+    python benchmarks/real_studies.py --confirm-seeds 20 --confirm-budget 2 --blind --envs CartPole-v1 --seeds 0 1 2
     python benchmarks/real_studies.py --within 60s [--blind]
 
 Each study is one ``tune`` command on two cores. With ``--blind`` its portfolio and prior are made from
@@ -53,6 +53,8 @@ def study(env: str, seed: int, options: argparse.Namespace, folder: Path) -> str
     command = [sys.executable, "-m", "tuner", "--env", env, "--seed", str(seed), "--workers", str(CORES), "--quiet"]
     command += ["--storage", "sqlite:///tuner.db", "--confirm-seeds", str(options.confirm_seeds)]
     command += ["--within", options.within] if options.within else ["--trials", str(options.trials)]
+    if options.confirm_budget:
+        command += ["--confirm-budget", options.confirm_budget]
     if env.startswith("lab/"):
         command += ["--env-module", str(HERE / "lab" / "environments.py")]
     if options.blind:
@@ -97,6 +99,7 @@ def main() -> None:
     parser.add_argument("--within", help="how long a command may take; else --trials")
     parser.add_argument("--trials", type=int, default=100)
     parser.add_argument("--confirm-seeds", type=int, default=10)
+    parser.add_argument("--confirm-budget", help="as tune takes it: what so many seeds of every contestant need")
     parser.add_argument("--seeds", nargs="*", type=int, default=[0], help="study seeds")
     parser.add_argument("--envs", nargs="*", default=list(ENVS))
     parser.add_argument("--blind", action="store_true", help="leave the family out of portfolio and prior")
