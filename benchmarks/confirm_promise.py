@@ -4,7 +4,7 @@
 
 Small studies, searched and confirmed. Printed for each: the seconds that the confirm stage took, and at its start,
 after a quarter, half and three quarters of its runs what it said was left, divided by what was. 1 is right; 0.7 to 1.3
-is within 30 %. Where it said a range, that stands in brackets, and holds if 1 lies in it, give or take 30 %.
+is within 30 %. Where it said a range, that stands in brackets, and holds if 1 lies in it.
 The first is made before anything of the stage has run, from what the search's training and evaluations took; then each
 setting's own runs tell. Selecting may end sooner than it may last, so that more is promised than taken.
 """
@@ -50,7 +50,7 @@ def ratio(said: tuple[float, float, float], left: float) -> tuple[str, bool]:
     mean, low, high = said
     if time_left(mean, (low, high)).startswith("about"):
         return f"{mean / left:.2f}", (1 - SURE) * left <= mean <= (1 + SURE) * left
-    return f"[{low / left:.2f}, {high / left:.2f}]", (1 - SURE) * low <= left <= (1 + SURE) * high
+    return f"[{low / left:.2f}, {high / left:.2f}]", low <= left <= high
 
 
 def main() -> None:

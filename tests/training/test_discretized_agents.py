@@ -6,9 +6,9 @@ import gymnasium
 import numpy as np
 import pytest
 from test_agent import play
-from test_run_checkpoint import assert_same, spy_on_restoring, train, train_until_killed
+from test_run_checkpoint import assert_go_on_and_feel_no_neighbours
 from test_single import save, spec
-from training.desk import Desk, make_spec
+from training.desk import make_spec
 
 import tuner
 from tuner.envs.discrete_actions import DiscreteActions
@@ -44,16 +44,7 @@ def test_an_agent_acts_in_the_bare_environment_and_earns_what_its_evaluation_say
 def test_runs_go_on_bit_for_bit_and_do_not_feel_their_neighbours(tmp_path, monkeypatch):
     made = [make_spec(i, "Pendulum-v1", **changes) for i, changes in enumerate(({}, {"prioritized": True}, {}))]
     specs = [dataclasses.replace(one, env=EnvSpec("Pendulum-v1", discretize=3 + i % 2)) for i, one in enumerate(made)]
-    whole = Desk([])
-    for one in specs:
-        alone = train([one], 1)
-        whole.points |= alone.points
-        whole.weights |= alone.weights
-    assert_same(whole, train(specs, 3))
-    train_until_killed(specs, 3, tmp_path, 1)
-    restored = spy_on_restoring(monkeypatch)
-    assert_same(whole, train(specs[::-1], 2, tmp_path))
-    assert restored == [True] * 3, "it started over"
+    assert_go_on_and_feel_no_neighbours(specs, tmp_path, monkeypatch)
 
 
 def test_a_table_has_a_column_for_each_joint_action(tmp_path):

@@ -148,6 +148,20 @@ def spy_on_restoring(monkeypatch):
     return answers
 
 
+def assert_go_on_and_feel_no_neighbours(specs, folder, monkeypatch):
+    """Alone, side by side, and killed and carried on in another order and in fewer lanes, runs are the same."""
+    whole = Desk([])
+    for one in specs:
+        alone = train([one], 1)
+        whole.points |= alone.points
+        whole.weights |= alone.weights
+    assert_same(whole, train(specs, len(specs)))
+    train_until_killed(specs, len(specs), folder, 1)
+    restored = spy_on_restoring(monkeypatch)
+    assert_same(whole, train(specs[::-1], len(specs) - 1, folder))
+    assert restored == [True] * len(specs), "it started over"
+
+
 @pytest.mark.parametrize("rounds", [1, 3])
 @pytest.mark.parametrize(
     ("env", "hyperparameters"),

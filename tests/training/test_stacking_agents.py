@@ -6,7 +6,7 @@ import gymnasium
 import numpy as np
 import pytest
 from test_agent import play
-from test_run_checkpoint import assert_same, spy_on_restoring, train, train_until_killed
+from test_run_checkpoint import assert_go_on_and_feel_no_neighbours
 from test_single import save, spec
 from training.desk import Desk, make_spec
 
@@ -82,16 +82,7 @@ def test_several_episodes_side_by_side_are_remembered_apart(tmp_path):
 def test_runs_go_on_bit_for_bit_and_do_not_feel_their_neighbours(tmp_path, monkeypatch):
     made = [make_spec(i, **changes) for i, changes in enumerate(({}, {"n_steps": 3}, {}))]
     specs = [dataclasses.replace(one, env=EnvSpec("CartPole-v1", frame_stack=2 + i % 2)) for i, one in enumerate(made)]
-    whole = Desk([])
-    for one in specs:
-        alone = train([one], 1)
-        whole.points |= alone.points
-        whole.weights |= alone.weights
-    assert_same(whole, train(specs, 3))
-    train_until_killed(specs, 3, tmp_path, 1)
-    restored = spy_on_restoring(monkeypatch)
-    assert_same(whole, train(specs[::-1], 2, tmp_path))
-    assert restored == [True] * 3, "it started over"
+    assert_go_on_and_feel_no_neighbours(specs, tmp_path, monkeypatch)
 
 
 def test_both_backends_see_the_same(tmp_path):

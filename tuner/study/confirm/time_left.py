@@ -12,8 +12,9 @@ from tuner.study.confirm.run_seconds import EXPECTATION, Expected, RunTime, seco
 from tuner.study.confirm.schedule import Job
 from tuner.study.search.progress import SecondsLeft
 
-#: By how much runs of a setting that has not run yet may be off. Measured: the first promise of twelve stages of half a
-#: minute was up to 1.4 times what they took (``benchmarks/confirm_promise.py``).
+#: By how much runs of a setting that has not run yet may be off. Measured: the first promises of five stages of half a
+#: minute were 0.79 to 1.35 times what these took (``benchmarks/confirm_promise.py --seeds 10 11 12`` without the first
+#: command, which compiled).
 FORESEEN_OFF = 0.4
 
 #: Workers are not taken for slower than this many times their runs: a search that was interrupted has gaps.
