@@ -1,8 +1,15 @@
 """Workers and lanes for environments whose own steps take most of the time."""
 
+import dataclasses
+
 import pytest
 
-from tuner.plan.advice import StepTimes, advice
+from tuner.cli.forecast_lines import cost_facts
+from tuner.plan import cost
+from tuner.plan.advice import StepTimes, advice, environment_share, limit
+from tuner.plan.recipe import StudyRecipe
+from tuner.plan.resolve import plan_study
+from tuner.training.cost import timing
 
 TWO = {"cores": 2, "runs": 100, "workers": 2, "lanes": 6}
 
@@ -34,3 +41,78 @@ def test_steps_that_compute_leave_the_workers_as_they_are():
 
 def test_quick_environments_get_no_advice():
     assert advice(StepTimes(100.0, 10.0, 20.0), **TWO) == ""
+
+
+# -- where the environment is the limit -------------------------------------------------------------------------------
+
+SLEEPY = """
+import time
+import gymnasium, numpy as np
+
+class Sleepy(gymnasium.Env):
+    observation_space = gymnasium.spaces.Box(-1, 1, (2,), np.float32)
+    action_space = gymnasium.spaces.Discrete(2)
+    def __init__(self, seconds):
+        self.seconds = seconds
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.t = 0
+        return np.zeros(2, np.float32), {}
+    def step(self, action):
+        self.t += 1
+        time.sleep(self.seconds)
+        return np.zeros(2, np.float32), 1.0, self.t == 10, False, {}
+
+gymnasium.register("Sleepy-v0", Sleepy, max_episode_steps=10)
+"""
+
+
+def test_half_of_the_training_is_where_the_environment_becomes_the_limit():
+    quick = {"waits": False, "cores": 2, "workers": 2}
+    assert limit(0.49, **quick) == ""
+    assert limit(0.71, **quick) == (
+        "the environment: its own steps take 71% of the training; "
+        "other settings or more lanes save little, more cores do"
+    )
+    assert limit(0.5, **{**quick, "workers": 1}).endswith("more --workers do")
+    assert limit(0.5, **{**quick, "waits": True}).endswith("more --workers do")
+
+
+def test_the_share_is_that_of_the_middling_settings_step(monkeypatch):
+    """Timed are settings of growing work; the environment's step is random play's, without the runner's loop."""
+    plan = plan_study(StudyRecipe(env="CartPole-v1", workers=1, lanes=2, executor="inline"))
+    facts = dataclasses.replace(plan.facts, random_play=dataclasses.replace(plan.facts.random_play, step_s=3e-5))
+    plan = dataclasses.replace(plan, facts=facts)
+    order = [setting.costly_values() for setting in cost.typical(plan)]
+
+    def timed(plan, runs):
+        values = [spec.hyperparameters.costly_values() for spec, _ in runs]
+        steps_s = [1e-5 * (1 + order.index(value)) if value in order else 1.0 for value in values]
+        return [timing.RunCosts(0.0, step_s, 0.0, 1e-6) for step_s in steps_s]
+
+    monkeypatch.setattr(cost, "time_runs", timed)
+    known = cost.forecast(plan)
+    assert known.step_s == pytest.approx(1e-5 * (1 + order.index(order[len(order) // 2])))
+    assert environment_share(plan, known) == pytest.approx(3e-5 / known.step_s)
+    alone = dataclasses.replace(facts, random_play=None)
+    assert environment_share(dataclasses.replace(plan, facts=alone), known) == 0.0
+
+
+@pytest.mark.parametrize("seconds", [0.0005, 0.0], ids=["slow", "fast"])
+def test_a_dry_run_says_so_of_a_slow_environment_alone(seconds, tmp_path, monkeypatch):
+    (tmp_path / "sleepy.py").write_text(SLEEPY)
+    env = {"env": "Sleepy-v0", "env_module": str(tmp_path / "sleepy.py"), "env_arg": {"seconds": seconds}}
+    plan = plan_study(StudyRecipe(**env, executor="inline", workers=1, lanes=1, trials=2, steps=100, space="classic"))
+    played = plan.facts.random_play
+    learning = timing.RunCosts(0.0, played.step_s + 0.0002, 0.0, 1e-6)
+    monkeypatch.setattr(cost, "time_runs", lambda plan, runs: [learning] * len(runs))
+    said = cost_facts(plan, cost.memory_need(plan))
+    if not seconds:
+        assert "limit" not in said
+        return
+    share = played.step_s / (played.step_s + 0.0002)
+    assert share > 0.7
+    assert said["limit"] == (
+        f"the environment: its own steps take {share:.0%} of the training; "
+        "other settings or more lanes save little, more --workers do"
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tuner.contract.outcome import describe
 from tuner.durations import show_duration
-from tuner.plan.advice import advice, step_times
+from tuner.plan.advice import advice, environment_share, limit, step_times
 from tuner.plan.cost import Forecast, MemoryNeed, evaluation_steps, forecast, largest_saving, show_bytes
 from tuner.plan.resolve import StudyPlan, available_cores
 from tuner.training.cost.footprint import available_bytes
@@ -23,7 +23,7 @@ def cost_facts(plan: StudyPlan, need: MemoryNeed) -> dict[str, str]:
         facts["pruning"] = f"saves up to {saving:.0%} of the training steps"
     try:
         known = forecast(plan)
-        facts |= _time_facts(plan, known) | _advice_facts(plan, known)
+        facts |= _time_facts(plan, known) | _limit_facts(plan, known) | _advice_facts(plan, known)
     except Exception as error:  # the environment's own code runs here, and a plan is still worth reading
         facts["time"] = f"not known: {describe(error)}"
     return facts | {"memory": _memory_text(need)}
@@ -59,6 +59,19 @@ def _time_facts(plan: StudyPlan, known: Forecast) -> dict[str, str]:
             f"(room for about {middle:,}; {low:,} to {high:,})"
         )
     return facts
+
+
+def _limit_facts(plan: StudyPlan, known: Forecast) -> dict[str, str]:
+    played = plan.facts.random_play
+    if played is None:
+        return {}
+    found = limit(
+        environment_share(plan, known),
+        waits=played.computing_s < played.step_s / 2,
+        cores=available_cores() if plan.trains_here else plan.workers + 1,  # other machines have more
+        workers=plan.workers,
+    )
+    return {"limit": found} if found else {}
 
 
 def _advice_facts(plan: StudyPlan, known: Forecast) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from tuner.hyperparameters import Hyperparameters
 from tuner.plan.cost import Forecast, evaluation_steps
 from tuner.plan.resolve import StudyPlan, available_cores
 
@@ -12,7 +13,8 @@ from tuner.plan.resolve import StudyPlan, available_cores
 MOST_FOR_A_CORE = 8
 
 #: A run has to wait for this share of its time before more workers than cores are worth their memory, and its
-#: environment has to compute for this share before lanes gain nothing.
+#: environment has to compute for this share before lanes gain nothing; of a training step it has to take this share to
+#: be called the limit.
 SHARE = 0.5
 
 
@@ -71,3 +73,33 @@ def advice(times: StepTimes, *, cores: int, runs: int, workers: int, lanes: int)
             "a run's time, which lanes do not share; with fewer trials in flight proposals learn from more results"
         )
     return ""
+
+
+def environment_share(plan: StudyPlan, known: Forecast) -> float:
+    """Return the share of training, in [0, 1], that the environment's own steps take of the middling setting.
+
+    Random play steps the environment and nothing else, so the runner's loop does not count. 0 where nobody has timed
+    it, and where a run's clock does not count environment steps.
+    """
+    played = plan.facts.random_play
+    if played is None or plan.clock != Hyperparameters.clock:
+        return 0.0
+    return min(played.step_s / max(known.step_s, played.step_s, 1e-9), 1.0)
+
+
+def limit(share: float, *, waits: bool, cores: int, workers: int) -> str:
+    """Return that the environment is the limit, and what saves time then; empty where it is not.
+
+    Args:
+        share: From :func:`environment_share`.
+        waits: Whether its steps mostly wait, so that a core serves several.
+        cores: There are.
+        workers: Planned.
+    """
+    if share < SHARE:
+        return ""
+    faster = "more --workers do" if waits or workers < cores else "more cores do"
+    return (
+        f"the environment: its own steps take {share:.0%} of the training; other settings or more lanes save little, "
+        f"{faster}"
+    )

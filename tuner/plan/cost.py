@@ -93,6 +93,7 @@ class Forecast:
         run_s: (mean, least, most) seconds of a run, at the expected length, over the settings timed.
         settings: How many settings were timed.
         lengths: Steps of an evaluation episode that the three paces are for.
+        step_s: Seconds of a worker for a training step of the middling setting, on one of its lanes.
     """
 
     short: Pace
@@ -101,6 +102,7 @@ class Forecast:
     run_s: tuple[float, float, float]
     settings: int
     lengths: tuple[float, float, float]
+    step_s: float
 
 
 @dataclass(frozen=True)
@@ -187,7 +189,8 @@ def forecast(plan: StudyPlan) -> Forecast:
     short, expected, long = map(pace, shares)
     spread = (expected.full_s / lanes, min(runs_s), max(runs_s))
     low, middle, high = (share * plan.evaluation.max_steps for share in shares)
-    return Forecast(short, expected, long, spread, len(costs), (low, middle, high))
+    _, _, middling = weights[len(weights) // 2]
+    return Forecast(short, expected, long, spread, len(costs), (low, middle, high), middling.step_s)
 
 
 def episode_shares(plan: StudyPlan) -> tuple[float, float, float]:
