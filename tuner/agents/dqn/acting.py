@@ -1,7 +1,11 @@
-"""The online network's outputs while acting and evaluating: vectors in NumPy, images and devices in torch."""
+"""The online network's outputs while acting and evaluating: vectors in NumPy, images in torch.
+
+Where a device trains, large stacks and images act there, small stacks of perceptrons here.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -34,13 +38,26 @@ class Acting(Protocol):
         ...
 
 
-def acting_for(state: LearnerState) -> Acting:
-    """Return the forward passes for a state's networks."""
-    if not isinstance(state.online, np.ndarray):
-        from tuner.agents.dqn.acting_device import DeviceActing
+#: Parameters of all lanes up to which a stack that trains on a device acts on the host: they fit into a core's cache,
+#: where a forward pass takes less than the launches of one, the inputs' way there and the outputs' way back.
+HOST_PARAMETERS = 2**18
 
-        return DeviceActing(state)
+
+def acting_for(state: LearnerState, *, changing: bool = False) -> Acting:
+    """Return the forward passes for a state's networks.
+
+    Args:
+        state: Its rows, and what knows where these lie.
+        changing: Whether the rows change with each step, so that they stay where they are.
+    """
     layout = state.layout
+    if not isinstance(state.online, np.ndarray):
+        large = math.prod(state.online.shape) > HOST_PARAMETERS
+        if changing or large or isinstance(layout, ConvLayout):
+            from tuner.agents.dqn.acting_device import DeviceActing
+
+            return DeviceActing(state)
+        return VectorActing(state)
     return ImageActing(state, layout) if isinstance(layout, ConvLayout) else VectorActing(state)
 
 
@@ -55,15 +72,17 @@ class VectorActing:
     def outputs(self, lanes: slice, inputs: Array) -> Array:
         """See :class:`Acting`."""
         state, n = self._state, len(inputs)
+        online = state.online_here()
         key = (lanes.start, lanes.stop)
         if key not in self._views:
-            self._views[key] = state.layout.network(state.online[lanes])
+            self._views[key] = state.layout.network(online[lanes])
         if n not in self._buffers:
-            self._buffers[n] = Activations(state.layout, n, 1, state.online.dtype)
+            self._buffers[n] = Activations(state.layout, n, 1, online.dtype)
         return forward(self._views[key], inputs[:, None, :], self._buffers[n])[:, 0, :]
 
     def frozen(self, networks: Any) -> Callable[[Array], Array]:
         """See :class:`Acting`."""
+        networks = self._state.here(networks)
         layout, dtype = self._state.layout, networks.dtype
         network = layout.network(networks)
         buffers: dict[int, Activations] = {}

@@ -111,11 +111,12 @@ class UniformMinibatches:
                 self._next_values[i, :count] = value(lane, inputs(flat[taken]))[which].reshape(count, batch_size)
         batches = memory.unpack(rows)
         batches = batches._replace(actions=batches.actions.astype(np.int64))
-        self._batches = prepare(batches) if prepare is not None else batches
+        #: All of them, ``[n, G, B, ...]``.
+        self.batches = prepare(batches) if prepare is not None else batches
 
     def draw(self, part: slice, step: int) -> Drawn:
         """Return the minibatches of a gradient step."""
-        batches = self._batches
+        batches = self.batches
         batch = Batch(
             self._inputs(batches.observations[part, step]),
             self._inputs(batches.next_observations[part, step]),

@@ -90,6 +90,11 @@ class LaneNoise:
         lanes = len(state.learning_rate)
         self._streams: list[tuple[np.random.Generator, ...]] = [()] * lanes
 
+    def online_here(self) -> Array:
+        """Return :attr:`online`, which is an array where what acts asks for it."""
+        online: Array = self.online
+        return online
+
     def start(self, lane: int, acting: np.random.Generator, learning: np.random.Generator) -> None:
         """Begin a new run with streams of its own."""
         self._streams[lane] = acting, learning

@@ -93,7 +93,7 @@ class DQNStack:
         self._acting, self._update = choose_update(numeric_path, parts, hyperparameters)
         #: What explores: the same, but where noise does.
         shown: Any = self._noise  # it has rows, and where their parts lie, as the state has
-        self._exploring = self._acting if shown is None else acting_for(shown)
+        self._exploring = self._acting if shown is None else acting_for(shown, changing=True)
 
     def start(
         self,

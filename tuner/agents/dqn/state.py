@@ -105,6 +105,19 @@ class LearnerState:
         """Return zeros of the networks' shape ``[K, P]``, where these are kept."""
         return self._zeros(tuple(self.online.shape))
 
+    def online_changed(self) -> None:
+        """Take note that gradient steps have changed online networks."""
+
+    def online_here(self) -> Array:
+        """Return the online networks ``[K, P]`` where actions are chosen: one array, to be read only."""
+        online: Array = self.online
+        return online
+
+    def here(self, rows: Any) -> Array:
+        """Return rows that are kept as the state's own as an array."""
+        found: Array = rows
+        return found
+
     def like(self, values: Array) -> Any:
         """Return values as rows are kept here."""
         return values

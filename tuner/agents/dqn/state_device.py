@@ -27,6 +27,9 @@ class DeviceLearnerState(LearnerState):
 
     def __init__(self, layout: MLPLayout | ConvLayout, lanes: int, device: str, dtype: DTypeLike = np.float32) -> None:
         self._device = torch.device(device)
+        #: The online networks on the host, from the first time that they are asked for, and whether they are current.
+        self._host: torch.Tensor | None = None
+        self._is_current = False
         super().__init__(layout, lanes, dtype)
 
     def _zeros(self, shape: tuple[int, ...]) -> Any:
@@ -36,6 +39,30 @@ class DeviceLearnerState(LearnerState):
         """Return a copy of a lane's row."""
         values: Array = getattr(self, name)[lane].cpu().numpy()
         return values
+
+    def online_changed(self) -> None:
+        """Take note that gradient steps have changed online networks."""
+        self._is_current = False
+
+    def online_here(self) -> Array:
+        """Return the online networks on the host: one transfer for all lanes, after they have changed only."""
+        if self._host is None:
+            pinned = self._device.type == "cuda"
+            self._host = torch.empty(self.online.shape, dtype=self.online.dtype, pin_memory=pinned)
+        if not self._is_current:
+            self._host.copy_(self.online)
+            self._is_current = True
+        return self._host.numpy()
+
+    def here(self, rows: torch.Tensor) -> Array:
+        """Return rows on the host."""
+        found: Array = rows.cpu().numpy()
+        return found
+
+    def _put(self, name: str, lane: int, values: Array) -> None:
+        super()._put(name, lane, values)
+        if name == "online":
+            self.online_changed()
 
     def like(self, values: Array) -> Any:
         """Return values as a tensor on the device."""

@@ -1,4 +1,4 @@
-"""Training calls one gradient step at a time, neighbouring lanes together as batched products."""
+"""Training calls of neighbouring lanes together, as batched products: one gradient step at a time, or whole."""
 
 from __future__ import annotations
 
@@ -27,6 +27,14 @@ class GradientStep(Protocol):
     @property
     def next_values(self) -> Callable[[int, Array], Array] | None:
         """From (lane, next observations) to their values, once for a whole training call; None where it cannot be."""
+        ...
+
+    @property
+    def whole_call(self) -> Callable[[slice, Batch], Sequence[Any]] | None:
+        """From (lanes, minibatches ``[n, G, B, ...]``) to what G gradient steps return, ``[n, G, B]`` on the host.
+
+        None where steps are taken one by one. The results are good until the next call.
+        """
         ...
 
     def prepare(self, batches: Batch) -> Batch:
@@ -69,6 +77,9 @@ class SteppedUpdate:
         self._block = max(1, min(8, BLOCK_PARAMETERS // n_parameters)) if on_cpu else lanes
         probe = np.zeros((1, parts.memory.observation_size + 1), parts.memory.dtype)
         self._stored_is_input = parts.to_input(probe) is probe
+        #: Whether minibatches are known before a call and lie in memory as the network reads them.
+        uniform = parts.priorities is None and isinstance(parts.memory, LaneRing)
+        self._rows_are_input = uniform and self._stored_is_input
 
     def learn(self, lanes: Sequence[int], runs: Sequence[DQNHyperparameters], clock: Array) -> dict[int, TrainingCall]:
         """See :class:`~tuner.agents.dqn.seams.Update`."""
@@ -79,6 +90,7 @@ class SteppedUpdate:
             for i, lane in enumerate(range(block.start, block.stop)):
                 if steps[i]:
                     means[lane] = TrainingCall(float(losses[i]) / steps[i], float(q_values[i]) / steps[i])
+        self._parts.state.online_changed()
         return means
 
     def _learn_block(self, block: slice, steps: Sequence[int], clock: Array) -> tuple[Array, Array]:
@@ -87,8 +99,25 @@ class SteppedUpdate:
         Returns:
             (sum of losses ``[n]``, sum of mean Q-values ``[n]``) over the gradient steps.
         """
+        whole = self.step.whole_call
+        weights: Array | None = None
+        if whole is not None and self._rows_are_input and min(steps) == max(steps) > 0:
+            found = whole(block, self._uniform(block, steps, None).batches)
+        else:
+            minibatches = self._minibatches(block, steps, clock)
+            there = self._one_by_one(block, steps, minibatches)
+            found = [None if part is None else self.step.to_host(part) for part in there]
+            weights = minibatches.weights
+        td_errors, q_values, own_losses = found
+        losses = self._loss(td_errors) if own_losses is None else own_losses
+        if weights is not None:
+            losses *= weights
+        totals = losses.sum(axis=(1, 2)) / self._batch_size
+        return totals, q_values.sum(axis=(1, 2)) / self._batch_size
+
+    def _one_by_one(self, block: slice, steps: Sequence[int], minibatches: Minibatches) -> tuple[Any, Any, Any]:
+        """Take the gradient steps and return what they did, ``[n, G, B]``, where it was computed."""
         shape = (len(steps), max(steps), self._batch_size)
-        minibatches = self._minibatches(block, steps, clock)
         td_errors, q_values = self.step.zeros(shape), self.step.zeros(shape)
         own_losses: Any = None
         for step in range(max(steps)):
@@ -101,14 +130,7 @@ class SteppedUpdate:
                     own_losses = self.step.zeros(shape) if own_losses is None else own_losses
                     own_losses[part, step] = found[2]
                 minibatches.learned(part, step, td_errors[part, step])
-        if own_losses is None:
-            losses = self._loss(self.step.to_host(td_errors))
-        else:
-            losses = self.step.to_host(own_losses)
-        if minibatches.weights is not None:
-            losses *= minibatches.weights
-        totals = losses.sum(axis=(1, 2)) / self._batch_size
-        return totals, self.step.to_host(q_values).sum(axis=(1, 2)) / self._batch_size
+        return td_errors, q_values, own_losses
 
     def _minibatches(self, block: slice, steps: Sequence[int], clock: Array) -> Minibatches:
         parts, step, size = self._parts, self.step, self._batch_size
@@ -119,9 +141,16 @@ class SteppedUpdate:
             )
         if isinstance(memory, FrameMemory):
             return GatheredMinibatches(memory, block, steps, size)
+        return self._uniform(block, steps, step.prepare if self._stored_is_input else None)
+
+    def _uniform(
+        self, block: slice, steps: Sequence[int], prepare: Callable[[Batch], Batch] | None
+    ) -> UniformMinibatches:
+        parts, memory = self._parts, self._parts.memory
         assert isinstance(memory, LaneRing)
-        prepare = step.prepare if self._stored_is_input else None
-        return UniformMinibatches(memory, block, steps, size, parts.to_input, prepare, step.next_values)
+        return UniformMinibatches(
+            memory, block, steps, self._batch_size, parts.to_input, prepare, self.step.next_values
+        )
 
 
 def neighbours(lanes: Sequence[int], most: int | None = None) -> list[slice]:

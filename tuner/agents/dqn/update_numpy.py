@@ -93,6 +93,9 @@ class NumpyUpdate:
         self._views: dict[tuple[int, int], _LaneViews] = {}
         self._ahead: Activations | None = None
 
+    #: Gradient steps are taken one by one.
+    whole_call = None
+
     @property
     def next_values(self) -> Callable[[int, Array], Array] | None:
         """From (lane, next observations ``[N, in + 1]``) to their values ``[N]``, once for a whole training call.

@@ -6,7 +6,7 @@ arrays, and tensors on a device are taken as they are.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812  (torch's own name for it)
 from numpy.typing import NDArray
 
+from tuner.agents.dqn.captured import TrainingCalls
 from tuner.agents.dqn.optimizers import BETA1, BETA2, RMS_ALPHA, RMS_EPS, adam_step
 from tuner.agents.dqn.state import LearnerState
 from tuner.agents.dqn.step_torch import LaneParts, adam, clip, rmsprop
@@ -50,6 +51,28 @@ class TorchUpdate:
         self._hyperparameters = hyperparameters
         self._rows: dict[str, torch.Tensor] = {name: torch.as_tensor(getattr(state, name)) for name in _ROWS}
         self._device = self._rows["online"].device
+        #: Levels of quantiles, ``[quantiles, 1]``.
+        self._levels = torch.from_numpy(quantile_levels(head.quantiles)).to(self._rows["online"])
+        #: Whole training calls; images, whose convolutions are the work, and noise, drawn here, step by step.
+        self.calls: TrainingCalls | None = None
+        if not (
+            isinstance(state.online, np.ndarray) or isinstance(state.layout, ConvLayout) or state.noise is not None
+        ):
+            self.calls = TrainingCalls(self._step_of_call, self._rows["online"], 2 + (head.quantiles > 1))
+
+    @property
+    def whole_call(self) -> Callable[[slice, Batch], Sequence[Any]] | None:
+        """See :class:`~tuner.agents.dqn.stepped.GradientStep`."""
+        return None if self.calls is None else self._whole_call
+
+    def _whole_call(self, lanes: slice, batches: Batch) -> Sequence[Any]:
+        assert self.calls is not None
+        found = self.calls(lanes, batches, self._numbers(lanes, batches.actions.shape[1]))
+        return (*found, None)[:3]  # without quantiles there are no losses of their own
+
+    def _step_of_call(self, lanes: slice, batch: Batch, numbers: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        found = self._gradient_step(lanes, batch, numbers)
+        return tuple(part for part in found if part is not None)
 
     def prepare(self, batches: Batch) -> Batch:
         """Return all minibatches of a training call as tensors on the device."""
@@ -68,6 +91,44 @@ class TorchUpdate:
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
         """Take one gradient step on each of some neighbouring lanes; see ``NumpyUpdate``."""
         batch = self.prepare(batch)  # costs nothing where it has been done
+        numbers = torch.from_numpy(self._numbers(lanes, 1)[0])
+        if self._hyperparameters.munchausen or not isinstance(self._state.layout, ConvLayout):  # else nobody reads them
+            numbers = numbers.to(self._rows["online"])  # in one copy
+        shares = None if weights is None else torch.as_tensor(weights, device=self._device)
+        return self._gradient_step(lanes, batch, numbers, shares)
+
+    def _numbers(self, lanes: slice, steps: int) -> Array:
+        """Return what each gradient step needs one number of for each lane, ``[steps, 6, n]``, and count the steps.
+
+        They are the bound on the gradient's norm, step size and epsilon (images take these from the state, part by
+        part), and Munchausen's three.
+        """
+        state = self._state
+        found = np.zeros((steps, 3 + len(MUNCHAUSEN), lanes.stop - lanes.start))
+        for row, name in enumerate(MUNCHAUSEN, start=3):
+            found[:, row] = state.numbers[name][lanes]
+        if isinstance(state.layout, ConvLayout):
+            return found
+        found[:, 0], found[:, 1], found[:, 2] = state.max_grad_norm[lanes], state.learning_rate[lanes], RMS_EPS
+        if self._hyperparameters.optimizer == "adam":
+            for step in found:
+                step[1:3] = adam_step(state.beta_powers[:, lanes], state.learning_rate[lanes])
+        return found
+
+    def _gradient_step(
+        self, lanes: slice, batch: Batch, numbers: torch.Tensor, weights: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
+        """Take the step: of vectors a function of tensors on the device alone, so that it can be captured.
+
+        Args:
+            lanes: n lanes.
+            batch: As tensors.
+            numbers: ``[6, n]`` from :meth:`_numbers`.
+            weights: ``[n, B]`` importance weights.
+
+        Returns:
+            See :class:`~tuner.agents.dqn.stepped.GradientStep`.
+        """
         observations, next_observations = batch.observations, batch.next_observations
         rewards, discounts, actions = batch.rewards, batch.discounts, batch.actions.unsqueeze(-1)
         layout = self._state.layout
@@ -84,7 +145,7 @@ class TorchUpdate:
             # [n, B, n_actions]; of quantiles [n, B, quantiles, n_actions], each valued under one policy.
             next_q = self._values(target, next_observations)
             if self._hyperparameters.munchausen:
-                alpha, tau, least = (self._number(name, lanes) for name in MUNCHAUSEN)
+                alpha, tau, least = numbers[3:, :, None]
                 chooser = seen if self._hyperparameters.double_q else target
                 log_pi, before = (
                     log_policy(self._head.preferences(self._forward(chooser, inputs)), tau[..., None], torch)
@@ -108,9 +169,8 @@ class TorchUpdate:
         criterion = F.smooth_l1_loss if self._hyperparameters.loss == "huber" else F.mse_loss
         own: torch.Tensor | None = None
         if self._head.quantiles > 1:
-            levels = torch.from_numpy(quantile_levels(self._head.quantiles)).to(taken)
             errors = quantile_errors(taken, targets)
-            shares = (levels - (errors < 0).to(levels)).abs()
+            shares = (self._levels - (errors < 0).to(taken)).abs()
             losses = (shares * criterion(errors, torch.zeros_like(errors), reduction="none")).mean(-1).sum(-1)
             own = losses.detach()
             q_taken, targets = taken.mean(-1), targets.mean(-1)
@@ -118,7 +178,7 @@ class TorchUpdate:
             q_taken = taken
             losses = criterion(q_taken, targets, reduction="none")
         if weights is not None:
-            losses = losses * torch.as_tensor(weights, device=self._device)
+            losses = losses * weights
         losses = losses.mean(dim=1)
         # Lanes share no parameters, so the gradient of the sum is each lane's own gradient.
         gradients = torch.autograd.grad(losses.sum(), [part for layer in online for part in layer])
@@ -126,12 +186,8 @@ class TorchUpdate:
             if isinstance(layout, ConvLayout):
                 self._step_by_part(lanes, gradients)
             else:
-                self._step(lanes, torch.cat([gradient.flatten(1) for gradient in gradients], dim=1))
+                self._step(lanes, torch.cat([gradient.flatten(1) for gradient in gradients], dim=1), numbers)
         return q_taken.detach() - targets, q_taken.detach(), own
-
-    def _number(self, name: str, lanes: slice) -> torch.Tensor:
-        """Return what a field is on each lane, ``[n, 1]``."""
-        return torch.as_tensor(self._state.numbers[name][lanes, None]).to(self._rows["online"])
 
     def _values(self, views: Views, observations: torch.Tensor) -> torch.Tensor:
         """Return Q-values ``[n, B, n_actions]``, or their quantiles ``[n, B, quantiles, n_actions]``."""
@@ -154,19 +210,12 @@ class TorchUpdate:
         layout = self._state.layout
         return outputs(layout, views, observations if isinstance(layout, ConvLayout) else observations[..., :-1])
 
-    def _step(self, lanes: slice, gradient: torch.Tensor) -> None:
-        state = self._state
+    def _step(self, lanes: slice, gradient: torch.Tensor, numbers: torch.Tensor) -> None:
         online, second = self._rows["online"][lanes], self._rows["second_moment"][lanes]
-        is_adam = self._hyperparameters.optimizer == "adam"
-        step_size, epsilon = state.learning_rate[lanes], np.full(len(gradient), RMS_EPS)
-        if is_adam:
-            step_size, epsilon = adam_step(state.beta_powers[:, lanes], step_size)
-        # One copy to the device for what each lane has one number of.
-        numbers = torch.from_numpy(np.stack([state.max_grad_norm[lanes], step_size, epsilon])).to(gradient)
-        bound, steps, least = numbers[:, :, None]
+        bound, steps, least = numbers[:3, :, None]
         norm = torch.linalg.vector_norm(gradient, dim=1, keepdim=True)
         gradient *= (bound / (norm + 1e-6)).clamp(max=1.0)
-        if is_adam:
+        if self._hyperparameters.optimizer == "adam":
             first = self._rows["first_moment"][lanes]
             first.mul_(BETA1).add_(gradient)
             second.mul_(BETA2).addcmul_(gradient, gradient)
