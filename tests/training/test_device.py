@@ -58,7 +58,7 @@ def assert_same(device, reference, there):
 @pytest.mark.parametrize("device", DEVICES)
 def test_a_stack_of_every_kind_of_run_trains_as_the_reference(device):
     # A mixed target (tau) is computed in double precision on the CPU alone.
-    specs = [make_spec(i, **changes | {"tau": 1.0}) for i, changes in enumerate(MIXED)]
+    specs = [make_spec(i, steps=300, **changes | {"tau": 1.0}) for i, changes in enumerate(MIXED)]
     reference = train(specs, 3, numeric_path="torch")
     assert_same(device, reference, train(on(device, specs), 3))
 
