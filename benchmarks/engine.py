@@ -1,6 +1,6 @@
 """Lane-steps per second of processor time: this version, another checkout of it, and Stable-Baselines3, in pairs.
 
-    python benchmarks/engine.py [--pairs 5] [--rows ...] [--other PYTHON] [--without-sb3]
+    python benchmarks/engine.py [--pairs 5] [--rows ...] [--other PYTHON] [--without-sb3] [--memory]
 
 Every side trains CartPole-v1 without evaluations, interleaved pair by pair, each in a process of its own with one
 thread, pinned to one core, timed after a short run that loads what there is to load; ratios are medians over pairs.
@@ -10,7 +10,9 @@ clock, so that other work on the machine moves a ratio little.
 Rows: ``single64``, ``single256``, ``stack64`` and ``stack256`` are RL Zoo's values as in `throughput.py`; ``defaults1``
 and ``defaults16`` DQN's defaults (batch 32, a gradient step every fourth step); ``mixed`` sixteen settings of sixteen
 shapes, drawn from the wide space, in one worker. ``uniform`` prints instead what ``mixed`` reaches of the rate of the
-same settings, each in a uniform stack of sixteen.
+same settings, each in a uniform stack of sixteen. ``minatar`` is MinAtar/Breakout-v1 with the settings of
+`learning.py`, one lane; Stable-Baselines3 has the same network there. ``--memory`` prints the processes' peak of
+resident memory in MiB instead, and its ratios: below 1 is less than the other side.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import resource
 import statistics
 import subprocess
 import sys
@@ -30,6 +33,12 @@ ZOO = {
     "exploration_final_eps": 0.04,
 }  # fmt: skip
 DEFAULTS = {"learning_starts": 1000, "buffer_size": 100_000}
+#: As `learning.py`'s, but for a shorter warm-up: what is compared is learning.
+MINATAR = {
+    "learning_rate": 5e-4, "buffer_size": 100_000, "learning_starts": 500, "batch_size": 32, "train_freq": 4,
+    "gradient_steps": 2, "target_update_interval": 1000, "exploration_fraction": 0.2, "exploration_final_eps": 0.02,
+    "net_arch": (),
+}  # fmt: skip
 
 
 def mixed() -> list[dict[str, Any]]:
@@ -56,15 +65,29 @@ def row(name: str) -> list[dict[str, Any]]:
         width = int(name[-3:] if name.endswith("256") else name[-2:])
         lanes = 1 if name.startswith("single") else 16
         return [{**ZOO, "net_arch": (width, width)}] * lanes
+    if name == "minatar":
+        return [MINATAR]
     return mixed() if name == "mixed" else [DEFAULTS] * int(name.removeprefix("defaults"))
 
 
-ROWS = ("single64", "single256", "stack64", "stack256", "defaults1", "defaults16", "mixed", "uniform")
+ROWS = ("single64", "single256", "stack64", "stack256", "defaults1", "defaults16", "mixed", "minatar", "uniform")
 #: Environment steps of each lane.
-STEPS = {"single64": 12_000, "single256": 4_000, "stack64": 4_000, "stack256": 2_000, "defaults1": 12_000}
+STEPS = {
+    "single64": 12_000,
+    "single256": 4_000,
+    "stack64": 4_000,
+    "stack256": 2_000,
+    "defaults1": 12_000,
+    "minatar": 4_000,
+}
 
 
-def native(settings: list[dict[str, Any]], steps: int) -> float:
+def env_id(name: str) -> str:
+    """Return what a row trains on."""
+    return "MinAtar/Breakout-v1" if name == "minatar" else "CartPole-v1"
+
+
+def native(settings: list[dict[str, Any]], steps: int, env: str = "CartPole-v1") -> float:
     """Return lane-steps per second of processor time, of this checkout or of version 0.1.0."""
     import torch
 
@@ -88,7 +111,7 @@ def native(settings: list[dict[str, Any]], steps: int) -> float:
         def __init__(self, steps: int) -> None:
             evaluation = EvaluationSpec(episodes=1, seed=0, max_steps=1)  # the seam wants one; one step costs nothing
             self.specs = [
-                RunSpec(RunId(i), EnvSpec("CartPole-v1"), "native", DQNHyperparameters(**s), i, (steps,), evaluation)
+                RunSpec(RunId(i), EnvSpec(env), "native", DQNHyperparameters(**s), i, (steps,), evaluation)
                 for i, s in enumerate(settings)
             ]
 
@@ -127,20 +150,59 @@ def sb3(settings: list[dict[str, Any]], steps: int) -> float:
     return len(settings) * steps / spent
 
 
-def measure(python: str, side: str, name: str) -> float:
-    """Run one side in a fresh process."""
+def sb3_images(settings: list[dict[str, Any]], steps: int, env: str) -> float:
+    """Return the same of our adapter, which gives Stable-Baselines3 the native agent's network."""
+    import torch
+
+    from tuner.contract.roles import DONE
+    from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
+    from tuner.envs.spec import EnvSpec
+    from tuner.hyperparameters import DQNHyperparameters
+    from tuner.training.registry import make_trainer
+
+    torch.set_num_threads(1)
+    evaluation = EvaluationSpec(episodes=1, seed=0, max_steps=1)
+    (setting,) = settings
+
+    class Queue:
+        def __init__(self, steps: int) -> None:
+            hyperparameters = DQNHyperparameters(**setting)
+            self.specs = [RunSpec(RunId(0), EnvSpec(env), "sb3", hyperparameters, 0, (steps,), evaluation)]
+
+        def take(self, open_shapes: Any, *, block: bool) -> Any:
+            return self.specs.pop() if self.specs else DONE
+
+        def report(self, points: Any) -> frozenset[Any]:
+            return frozenset()
+
+        def finish(self, outcome: Any) -> None:
+            assert outcome.kind == "completed", outcome
+
+        def tick(self) -> None:
+            pass
+
+    make_trainer("sb3", "dqn", 1).train(Queue(600))
+    started = time.process_time()
+    make_trainer("sb3", "dqn", 1).train(Queue(steps))
+    return steps / (time.process_time() - started)
+
+
+def measure(python: str, side: str, name: str, *, memory: bool = False) -> float:
+    """Run one side in a fresh process; return its rate, or the MiB that it held at its peak."""
     env = {**os.environ, **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")}
     command = [python, __file__, "--child", side, name]
-    return float(subprocess.run(command, env=env, stdout=subprocess.PIPE, text=True, check=True).stdout)
+    rate, mebibytes = subprocess.run(command, env=env, stdout=subprocess.PIPE, text=True, check=True).stdout.split()
+    return float(mebibytes if memory else rate)
 
 
 def main() -> None:
     """Measure the rows asked for and print a Markdown table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=int, default=5)
-    parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS[:-1]))
+    parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS[:-2]))
     parser.add_argument("--other", metavar="PYTHON")
     parser.add_argument("--without-sb3", action="store_true")
+    parser.add_argument("--memory", action="store_true")
     parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
@@ -148,7 +210,11 @@ def main() -> None:
         if hasattr(os, "sched_setaffinity"):
             os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
         steps = STEPS.get(name, 2_500)
-        print((native if side == "native" else sb3)(row(name), steps))
+        if side == "native":
+            rate = native(row(name), steps, env_id(name))
+        else:
+            rate = sb3_images(row(name), steps, env_id(name)) if name == "minatar" else sb3(row(name), steps)
+        print(rate, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
         return
     sides = {"this": (sys.executable, "native")}
     sides |= {"other": (options.other, "native")} if options.other else {}
@@ -167,7 +233,7 @@ def main() -> None:
         rates: dict[str, list[float]] = {side: [] for side in sides}
         for _ in range(options.pairs):
             for side, (python, kind) in sides.items():
-                rates[side].append(measure(python, kind, name))
+                rates[side].append(measure(python, kind, name, memory=options.memory))
         cells = [f"{statistics.median(found):,.0f}" for found in rates.values()]
         for found in list(rates.values())[1:]:
             ratios = [mine / theirs for mine, theirs in zip(rates["this"], found, strict=True)]

@@ -2,6 +2,7 @@
 
     python benchmarks/real_studies.py --confirm-seeds 20 --confirm-budget 2 --blind --envs CartPole-v1 --seeds 0 1 2
     python benchmarks/real_studies.py --within 60s [--blind]
+    python benchmarks/real_studies.py --envs CartPole-v1 --trials 20 --confirm-seeds 10 --flags "--backend sb3 --algo ppo"
 
 Each study is one ``tune`` command on two cores. With ``--blind`` its portfolio and prior are made from
 ``benchmarks/lab/table`` without the environment's family, RL Zoo's values for that family among what is left out.
@@ -14,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -55,6 +57,7 @@ def study(env: str, seed: int, options: argparse.Namespace, folder: Path) -> str
     command += ["--within", options.within] if options.within else ["--trials", str(options.trials)]
     if options.confirm_budget:
         command += ["--confirm-budget", options.confirm_budget]
+    command += shlex.split(options.flags)
     if env.startswith("lab/"):
         command += ["--env-module", str(HERE / "lab" / "environments.py")]
     if options.blind:
@@ -102,6 +105,7 @@ def main() -> None:
     parser.add_argument("--confirm-budget", help="as tune takes it: what so many seeds of every contestant need")
     parser.add_argument("--seeds", nargs="*", type=int, default=[0], help="study seeds")
     parser.add_argument("--envs", nargs="*", default=list(ENVS))
+    parser.add_argument("--flags", default="", help="more flags for every study")
     parser.add_argument("--blind", action="store_true", help="leave the family out of portfolio and prior")
     parser.add_argument("--keep", type=Path, help="folder for the studies, to go on with and to look at")
     options = parser.parse_args()

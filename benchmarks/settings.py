@@ -1,14 +1,15 @@
 """One fixed list of settings, trained to the end: the native backend against Stable-Baselines3, two cores each.
 
-    python benchmarks/settings.py --space default [--pairs 5] [--settings 20] [--steps 50000]
-    python benchmarks/settings.py --space zoo [--pairs 5] [--settings 20] [--steps 50000]
+    python benchmarks/settings.py --space default|classic|zoo [--pairs 5] [--settings 20] [--steps 50000]
+    python benchmarks/settings.py --space tuned --env LunarLander-v3 --settings 4 --steps 20000
 
 The settings are drawn once from the space, for CartPole-v1, and trained with the space's budget and evaluations by
 two workers with one thread each; ``--steps`` shortens the runs, evaluated as often, and leaves the settings as they
 are. Nothing is pruned. The sides take turns; the figure is the median over pairs of the ratio of wall times, the start
-and end of the workers included.
+and end of the workers included. What Stable-Baselines3 has not (double Q-learning, averaged weights) is off on both
+sides. ``tuned`` trains RL Zoo's tuned values of ``--env``, each time with another seed.
 
-A stack shares batch size and network, so ``default`` fills lanes, while of the ``zoo`` space hardly two settings share
+A stack shares batch size and network, so ``classic`` fills lanes, while of the wide spaces hardly two settings share
 one and the matrix products decide. There each setting has a line of its own: its ratio (from the runs' own accounted
 seconds per environment step, medians over pairs) beside the highest ratio that a core allows, which is the time of
 Stable-Baselines3 over the run's flop bound: flops of its matrix products, evaluations left out, at the peak that a
@@ -18,6 +19,7 @@ loop of large matrix products reached on one core in the same session. Longest b
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import functools
 import itertools
 import os
@@ -43,9 +45,11 @@ from tuner.execution.worker_process import ONE_THREAD
 from tuner.hyperparameters import DQNHyperparameters
 from tuner.space.catalog import load_by_name
 from tuner.training.registry import make_trainer
+from tuner.zoo.tuned import zoo_values
 
 ENV = "CartPole-v1"
-OBSERVATION_SIZE, N_ACTIONS = 4, 2
+#: Environment -> (length of an observation, number of actions).
+SIZES = {"CartPole-v1": (4, 2), "LunarLander-v3": (8, 4)}
 
 #: Worker processes of each side, one core each.
 WORKERS = 2
@@ -90,22 +94,29 @@ class Desk:
         return True
 
 
-def draw(space_name: str, count: int) -> tuple[list[DQNHyperparameters], tuple[int, int, int]]:
+def draw(space_name: str, count: int, env: str = ENV) -> tuple[list[DQNHyperparameters], tuple[int, int, int]]:
     """Return the settings, the same in every run, and the space's (steps, evaluations, episodes)."""
-    space, _ = load_by_name(space_name, "dqn").for_environment(ENV)
+    space, _ = load_by_name("default" if space_name == "tuned" else space_name, "dqn").for_environment(env)
     space, rng = space.clip_to_budget(), seeding.stream(0, f"settings {space_name}")
     budget = space.budget
-    drawn = [space.resolve(space.sample(Draw(rng))) for _ in range(count)]
+    if space_name == "tuned":
+        values = zoo_values(env)
+        assert values is not None, f"RL Zoo has no tuned values for {env}"
+        drawn = [DQNHyperparameters(**values)] * count
+    else:
+        drawn = [space.resolve(space.sample(Draw(rng))) for _ in range(count)]
+    drawn = [dataclasses.replace(setting, double_q=False, weight_averaging=0.0) for setting in drawn]
     return drawn, (budget.n_timesteps, budget.evaluations, budget.eval_episodes)
 
 
-def flops(setting: DQNHyperparameters, n_timesteps: int) -> float:
+def flops(setting: DQNHyperparameters, n_timesteps: int, env: str = ENV) -> float:
     """Return the floating-point operations of a run's matrix products: gradient steps, and acting.
 
     A product of [m, k] and [k, n] costs 2 m k n. A gradient step takes the target's forward pass, the online forward
     pass and the weights' gradients through every layer, and the deltas through every layer but the first.
     """
-    sizes = (OBSERVATION_SIZE, *setting.net_arch, N_ACTIONS)
+    observation_size, n_actions = SIZES[env]
+    sizes = (observation_size, *setting.net_arch, n_actions)
     products = [2 * fan_in * fan_out for fan_in, fan_out in itertools.pairwise(sizes)]
     step = setting.batch_size * (3 * sum(products) + sum(products[1:]))
     # A training call comes with every train_freq steps, strictly after learning_starts, not after the last evaluation.
@@ -142,19 +153,23 @@ def train(backend: str, specs: Sequence[RunSpec], lanes: int) -> tuple[float, De
     return seconds, desk
 
 
-def run_specs(backend: str, drawn: Sequence[DQNHyperparameters], budget: tuple[int, int, int]) -> list[RunSpec]:
+def run_specs(
+    backend: str, drawn: Sequence[DQNHyperparameters], budget: tuple[int, int, int], env_id: str
+) -> list[RunSpec]:
     """Return one run of each setting, longest flop bound first."""
     n_timesteps, evaluations, episodes = budget
-    env = EnvSpec(ENV)
+    env = EnvSpec(env_id)
     evaluation = EvaluationSpec(episodes, seeding.evaluation_seed(0, "search", 1), inspect(env, "dqn").eval_max_steps)
     grid = evaluation_grid(n_timesteps, evaluations)
-    order = sorted(range(len(drawn)), key=lambda i: -flops(drawn[i], n_timesteps))
+    order = sorted(range(len(drawn)), key=lambda i: -flops(drawn[i], n_timesteps, env_id))
     return [
         RunSpec(RunId(i), env, backend, drawn[i], seeding.run_seed(0, "search", i, 0), grid, evaluation) for i in order
     ]
 
 
-def print_settings(drawn: Sequence[DQNHyperparameters], pairs: Sequence[dict[str, Desk]], gflops: float) -> None:
+def print_settings(
+    drawn: Sequence[DQNHyperparameters], pairs: Sequence[dict[str, Desk]], gflops: float, env: str
+) -> None:
     """Print each setting's ratio beside its flop bound."""
     print(
         "\n| batch | network | train_freq / gradient_steps | sb3 | native | ratio | ratio at the bound | of the peak |"
@@ -167,7 +182,7 @@ def print_settings(drawn: Sequence[DQNHyperparameters], pairs: Sequence[dict[str
             for side in ("sb3", "native")
         )
         steps = max(pair["native"].outcomes[RunId(i)].steps for pair in pairs)
-        bound = flops(setting, steps) / steps / (gflops * 1e3)
+        bound = flops(setting, steps, env) / steps / (gflops * 1e3)
         network = "x".join(map(str, setting.net_arch))
         print(
             f"| {setting.batch_size} | {network} | {setting.train_freq} / {setting.gradient_steps} | {sb3:,.0f} us "
@@ -179,11 +194,14 @@ def print_settings(drawn: Sequence[DQNHyperparameters], pairs: Sequence[dict[str
 def main() -> None:
     """Train the list on both sides in turns and print the ratios."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--space", choices=("default", "zoo"), default="default")
+    parser.add_argument("--space", choices=("default", "classic", "zoo", "tuned"), default="default")
+    parser.add_argument("--env", choices=SIZES, default=ENV)
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--settings", type=int, default=20)
     parser.add_argument("--steps", type=int, help="environment steps of each run (default: the space's)")
-    parser.add_argument("--lanes", type=int, help="native lanes of each worker (default: all settings at once; zoo: 1)")
+    parser.add_argument(
+        "--lanes", type=int, help="native lanes of each worker (default: 1; classic: all settings at once)"
+    )
     parser.add_argument("--peak", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.peak:
@@ -191,20 +209,20 @@ def main() -> None:
         return
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:WORKERS])
-    lanes = options.lanes or (1 if options.space == "zoo" else -(-options.settings // WORKERS))
-    drawn, (n_timesteps, evaluations, episodes) = draw(options.space, options.settings)
+    lanes = options.lanes or (-(-options.settings // WORKERS) if options.space == "classic" else 1)
+    drawn, (n_timesteps, evaluations, episodes) = draw(options.space, options.settings, options.env)
     steps = options.steps or n_timesteps
     budget = (steps, max(1, round(evaluations * steps / n_timesteps)), episodes)
     print(
-        f"{len(drawn)} settings of '{options.space}', {steps:,} steps and {budget[1]} evaluations of {episodes} "
-        f"episodes each; {WORKERS} workers, native with {lanes} lanes each"
+        f"{options.env}, {len(drawn)} settings of '{options.space}', {steps:,} steps and {budget[1]} evaluations "
+        f"of {episodes} episodes each; {WORKERS} workers, native with {lanes} lanes each"
     )
     print("\n| pair | sb3 | native | ratio | diverged (sb3, native) |\n|---:|---:|---:|---:|---|")
     ratios, pairs, gflops = [], [], 0.0
     for pair in range(1, options.pairs + 1):
         gflops = max(gflops, measured_peak())
-        sb3, sb3_desk = train("sb3", run_specs("sb3", drawn, budget), 1)
-        native, native_desk = train("native", run_specs("native", drawn, budget), lanes)
+        sb3, sb3_desk = train("sb3", run_specs("sb3", drawn, budget, options.env), 1)
+        native, native_desk = train("native", run_specs("native", drawn, budget, options.env), lanes)
         ratios.append(sb3 / native)
         pairs.append({"sb3": sb3_desk, "native": native_desk})
         diverged = [Counter(o.kind for o in d.outcomes.values())["diverged"] for d in (sb3_desk, native_desk)]
@@ -212,13 +230,13 @@ def main() -> None:
             f"| {pair} | {sb3:.1f} s | {native:.1f} s | {ratios[-1]:.2f} | {diverged[0]}, {diverged[1]} |", flush=True
         )
     print(f"\nmedian ratio {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
-    work = sum(flops(setting, steps) for setting in drawn)
+    work = sum(flops(setting, steps, options.env) for setting in drawn)
     print(
         f"matrix products: {work / 1e12:.2f} TFLOP; peak {gflops:.0f} GFLOP/s a core, so at least "
         f"{work / gflops / 1e9 / WORKERS:.1f} s on {WORKERS} cores"
     )
-    if options.space == "zoo":
-        print_settings(drawn, pairs, gflops)
+    if options.space != "classic":
+        print_settings(drawn, pairs, gflops, options.env)
 
 
 if __name__ == "__main__":

@@ -37,6 +37,8 @@ ZOO = {
     "exploration_fraction": 0.16,
     "exploration_final_eps": 0.04,
 }
+#: The core that one process is pinned to: the last one, since the first serves interrupts.
+ONE = max(os.sched_getaffinity(0))
 #: Row name -> (hidden width, lanes of the native side, rivals).
 ROWS = {
     "stack64": (64, 16, ("sb3",)),
@@ -142,8 +144,8 @@ def main() -> None:
                 continue
             pairs = []
             for _ in range(options.pairs):
-                mine = measure("native", width, lanes, options.steps, (0, 1) if row == "workers" else (0,))
-                theirs = measure(rival, width, lanes if rival == "native" else 1, options.steps, (0,))
+                mine = measure("native", width, lanes, options.steps, (0, 1) if row == "workers" else (ONE,))
+                theirs = measure(rival, width, lanes if rival == "native" else 1, options.steps, (ONE,))
                 pairs.append((mine, theirs))
             ratios = [mine / theirs for mine, theirs in pairs]
             mine, theirs = (statistics.median(side) for side in zip(*pairs, strict=True))
