@@ -2,7 +2,7 @@
 
     python benchmarks/real_studies.py --confirm-seeds 20 --confirm-budget 2 --blind --envs CartPole-v1 --seeds 0 1 2
     python benchmarks/real_studies.py --within 60s [--blind]
-    python benchmarks/real_studies.py --envs CartPole-v1 --trials 20 --confirm-seeds 10 --flags "--backend sb3 --algo ppo"
+    python benchmarks/real_studies.py --envs CartPole-v1 --trials 20 --flags "--backend sb3 --algo ppo"
 
 Each study is one ``tune`` command on two cores. With ``--blind`` its portfolio and prior are made from
 ``benchmarks/lab/table`` without the environment's family, RL Zoo's values for that family among what is left out.
