@@ -1,4 +1,8 @@
-"""Products of small matrices in compiled code: tiles of vectors that stay in registers (Goto and van de Geijn 2008)."""
+"""Products of small matrices in compiled code: tiles of vectors that stay in registers (Goto and van de Geijn 2008).
+
+Whatever the tile's width, a number of a tile is summed over k in order, a fused multiplication and addition at a time:
+processors with longer registers take wider tiles and come to the same bits.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +10,15 @@ import functools
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
+from llvmlite import binding, ir
 from numba import njit, types
 from numba.extending import intrinsic
 
-#: Numbers of a vector in the products. Where registers are shorter, the compiler takes two.
+#: Numbers of the shortest vector in the products. Where registers are shorter, the compiler takes two.
 VECTOR = 8
+
+#: Numbers of the longest: those of AVX-512's registers, of which there are 32; with 16 shorter ones, eight.
+LONG = 16 if binding.get_host_cpu_features().get("avx512f") else VECTOR
 
 #: Rows of the second factor that are multiplied at a time: a panel of them stays in the first cache.
 DEPTH = 256
@@ -20,7 +27,11 @@ DEPTH = 256
 CACHED = 8192
 
 #: Numbers of such a panel.
-PANEL = DEPTH * 2 * VECTOR
+PANEL = DEPTH * 2 * LONG
+
+#: Makes a place in a flat array unsigned: it needs no look whether it counts from the end and, unlike a slice, no count
+#: of who holds the array, which for short lines took a tenth of a gradient step.
+unsigned = np.uint64
 
 #: Whether a product is added to what is there, or written: as variables, since literals would be compiled each anew.
 ADD, NEW = np.int64(1), np.int64(0)
@@ -48,8 +59,8 @@ def _call_whole(typingctx):
 call_whole: Any = _call_whole
 
 
-def _tile_of(rows: int, vectors: int) -> Any:
-    """Return a function that writes, or adds, ``rows`` x ``vectors * VECTOR`` numbers of a product."""
+def _tile_of(rows: int, vectors: int, length: int) -> Any:
+    """Return a function that writes, or adds, ``rows`` x ``vectors * length`` numbers of a product."""
 
     @intrinsic
     def tile(typingctx, a, a_at, a_row, a_step, b, b_at, b_row, c, c_at, c_row, depth, add):
@@ -59,12 +70,12 @@ def _tile_of(rows: int, vectors: int) -> Any:
             for kind, array in ((signature.args[0], a), (signature.args[4], b), (signature.args[7], c)):
                 starts.append(context.make_array(kind)(context, builder, array).data)
             number = context.get_value_type(signature.args[0].dtype)
-            vector = ir.VectorType(number, VECTOR)
+            vector = ir.VectorType(number, length)
             whole = ir.IntType(64)
-            name = f"llvm.fmuladd.v{VECTOR}f{signature.args[0].dtype.bitwidth}"
+            name = f"llvm.fmuladd.v{length}f{signature.args[0].dtype.bitwidth}"
             found = builder.module.globals.get(name)
             fused = found or ir.Function(builder.module, ir.FunctionType(vector, [vector] * 3), name)
-            lanes = ir.Constant(ir.VectorType(ir.IntType(32), VECTOR), [0] * VECTOR)
+            lanes = ir.Constant(ir.VectorType(ir.IntType(32), length), [0] * length)
             size = signature.args[0].dtype.bitwidth // 8
 
             def vector_at(start, index):
@@ -77,9 +88,9 @@ def _tile_of(rows: int, vectors: int) -> Any:
             places = []
             for row in range(rows):
                 there = builder.add(c_at, builder.mul(c_row, ir.Constant(whole, row)))
-                places.append([vector_at(starts[2], builder.add(there, ir.Constant(whole, VECTOR * v)))
+                places.append([vector_at(starts[2], builder.add(there, ir.Constant(whole, length * v)))
                                for v in range(vectors)])  # fmt: skip
-            zero = ir.Constant(vector, [0.0] * VECTOR)
+            zero = ir.Constant(vector, [0.0] * length)
             from_zero, from_c = builder.append_basic_block("from_zero"), builder.append_basic_block("from_c")
             body, after = builder.append_basic_block("depth"), builder.append_basic_block("done")
             builder.cbranch(builder.trunc(add, ir.IntType(1)), from_c, from_zero)
@@ -95,7 +106,7 @@ def _tile_of(rows: int, vectors: int) -> Any:
             sums = [[builder.phi(vector) for _ in range(vectors)] for _ in range(rows)]
             here = builder.add(b_at, builder.mul(at, b_row))
             factors = [
-                builder.load(vector_at(starts[1], builder.add(here, ir.Constant(whole, VECTOR * v))), align=size)
+                builder.load(vector_at(starts[1], builder.add(here, ir.Constant(whole, length * v))), align=size)
                 for v in range(vectors)
             ]
             grown = []
@@ -125,8 +136,13 @@ def _tile_of(rows: int, vectors: int) -> Any:
     return tile
 
 
-_tile_6_2, _tile_4_2, _tile_1_2 = _tile_of(6, 2), _tile_of(4, 2), _tile_of(1, 2)
-_tile_6_1, _tile_4_1, _tile_1_1 = _tile_of(6, 1), _tile_of(4, 1), _tile_of(1, 1)
+_tile_6_8, _tile_4_8, _tile_1_8 = _tile_of(6, 1, VECTOR), _tile_of(4, 1, VECTOR), _tile_of(1, 1, VECTOR)
+if LONG > VECTOR:
+    _tile_6_16, _tile_4_16, _tile_1_16 = _tile_of(6, 1, LONG), _tile_of(4, 1, LONG), _tile_of(1, 1, LONG)
+    _tile_6_32, _tile_4_32, _tile_1_32 = _tile_of(6, 2, LONG), _tile_of(4, 2, LONG), _tile_of(1, 2, LONG)
+else:
+    _tile_6_16, _tile_4_16, _tile_1_16 = _tile_of(6, 2, VECTOR), _tile_of(4, 2, VECTOR), _tile_of(1, 2, VECTOR)
+    _tile_6_32, _tile_4_32, _tile_1_32 = _tile_6_16, _tile_4_16, _tile_1_16  # never called
 
 
 @intrinsic
@@ -226,24 +242,33 @@ def product(a, a_row, a_step, b, b_row, b_step, c, c_row, rows, columns, depth, 
         i = j = 0
         while j + VECTOR <= columns and i < rows:
             left, here, there = rows - i, i * a_row + begin * a_step, i * c_row + j
-            wide, tall = j + 2 * VECTOR <= columns, 6 if left >= 6 and left != 8 else 4 if left >= 4 else 1
-            width, at = 2 * VECTOR if wide else VECTOR, begin * b_row + j * b_step
+            tall = 6 if left >= 6 and left != 8 else 4 if left >= 4 else 1
+            width = VECTOR if j + 16 > columns else 32 if LONG > VECTOR and j + 32 <= columns else 16
+            at = begin * b_row + j * b_step
             if packed and i == 0:
                 _pack(b, at, b_row, b_step, panel, width, deep)
             source, source_at, source_row = (panel, 0, width) if packed else (b, at, b_row)
-            if wide:
+            if width == 32:
                 if tall == 6:
-                    _tile_6_2(a, here, a_row, a_step, source, source_at, source_row, c, there, c_row, deep, more)
+                    _tile_6_32(a, here, a_row, a_step, source, source_at, source_row, c, there, c_row, deep, more)
                 elif tall == 4:
-                    _tile_4_2(a, here, a_row, a_step, source, source_at, source_row, c, there, c_row, deep, more)
+                    _tile_4_32(a, here, a_row, a_step, source, source_at, source_row, c, there, c_row, deep, more)
                 else:
-                    _tile_1_2(a, here, a_row, a_step, source, source_at, source_row, c, there, c_row, deep, more)
-            elif tall == 6:
-                _tile_6_1(a, here, a_row, a_step, source, source_at, source_row, c, there, c_row, deep, more)
-            elif tall == 4:
-                _tile_4_1(a, here, a_row, a_step, source, source_at, source_row, c, there, c_row, deep, more)
+                    _tile_1_32(a, here, a_row, a_step, source, source_at, source_row, c, there, c_row, deep, more)
+            elif width == 16:
+                if tall == 6:
+                    _tile_6_16(a, here, a_row, a_step, source, source_at, source_row, c, there, c_row, deep, more)
+                elif tall == 4:
+                    _tile_4_16(a, here, a_row, a_step, source, source_at, source_row, c, there, c_row, deep, more)
+                else:
+                    _tile_1_16(a, here, a_row, a_step, source, source_at, source_row, c, there, c_row, deep, more)
             else:
-                _tile_1_1(a, here, a_row, a_step, source, source_at, source_row, c, there, c_row, deep, more)
+                if tall == 6:
+                    _tile_6_8(a, here, a_row, a_step, source, source_at, source_row, c, there, c_row, deep, more)
+                elif tall == 4:
+                    _tile_4_8(a, here, a_row, a_step, source, source_at, source_row, c, there, c_row, deep, more)
+                else:
+                    _tile_1_8(a, here, a_row, a_step, source, source_at, source_row, c, there, c_row, deep, more)
             if packed:  # all rows for a panel; else row by row, as c lies in memory
                 i += tall
                 if i >= rows:
@@ -260,9 +285,9 @@ def product(a, a_row, a_step, b, b_row, b_step, c, c_row, rows, columns, depth, 
                 total = panel.dtype.type(0)
                 here = i * a_row + begin * a_step
                 if a_step == 1:
-                    line = a[here : here + deep]
-                    for k in range(deep):
-                        total += line[k] * panel[k]
+                    first = unsigned(here)
+                    for k in range(unsigned(deep)):
+                        total += a[first + k] * panel[k]
                 else:
                     for k in range(deep):
                         total += a[here + k * a_step] * panel[k]
