@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tuner.contract.outcome import describe
 from tuner.durations import show_duration
-from tuner.plan.advice import advice, environment_share, limit, step_times
+from tuner.plan.advice import advice, limit, step_times
 from tuner.plan.cost import Forecast, MemoryNeed, evaluation_steps, forecast, largest_saving, show_bytes
 from tuner.plan.resolve import StudyPlan, available_cores
 from tuner.training.cost.footprint import available_bytes
@@ -66,7 +66,7 @@ def _limit_facts(plan: StudyPlan, known: Forecast) -> dict[str, str]:
     if played is None:
         return {}
     found = limit(
-        environment_share(plan, known),
+        known.environment,
         waits=played.computing_s < played.step_s / 2,
         cores=available_cores() if plan.trains_here else plan.workers + 1,  # other machines have more
         workers=plan.workers,

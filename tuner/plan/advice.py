@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from tuner.hyperparameters import Hyperparameters
 from tuner.plan.cost import Forecast, evaluation_steps
 from tuner.plan.resolve import StudyPlan, available_cores
 
@@ -75,23 +74,11 @@ def advice(times: StepTimes, *, cores: int, runs: int, workers: int, lanes: int)
     return ""
 
 
-def environment_share(plan: StudyPlan, known: Forecast) -> float:
-    """Return the share of training, in [0, 1], that the environment's own steps take of the middling setting.
-
-    Random play steps the environment and nothing else, so the runner's loop does not count. 0 where nobody has timed
-    it, and where a run's clock does not count environment steps.
-    """
-    played = plan.facts.random_play
-    if played is None or plan.clock != Hyperparameters.clock:
-        return 0.0
-    return min(played.step_s / max(known.step_s, played.step_s, 1e-9), 1.0)
-
-
 def limit(share: float, *, waits: bool, cores: int, workers: int) -> str:
     """Return that the environment is the limit, and what saves time then; empty where it is not.
 
     Args:
-        share: From :func:`environment_share`.
+        share: Of a training step of the middling setting that the environment's own takes.
         waits: Whether its steps mostly wait, so that a core serves several.
         cores: There are.
         workers: Planned.

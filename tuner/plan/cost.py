@@ -93,7 +93,7 @@ class Forecast:
         run_s: (mean, least, most) seconds of a run, at the expected length, over the settings timed.
         settings: How many settings were timed.
         lengths: Steps of an evaluation episode that the three paces are for.
-        step_s: Seconds of a worker for a training step of the middling setting, on one of its lanes.
+        environment: Share of the training of the middling setting, in [0, 1], that its environment's own steps take.
     """
 
     short: Pace
@@ -102,7 +102,7 @@ class Forecast:
     run_s: tuple[float, float, float]
     settings: int
     lengths: tuple[float, float, float]
-    step_s: float
+    environment: float
 
 
 @dataclass(frozen=True)
@@ -190,7 +190,8 @@ def forecast(plan: StudyPlan) -> Forecast:
     spread = (expected.full_s / lanes, min(runs_s), max(runs_s))
     low, middle, high = (share * plan.evaluation.max_steps for share in shares)
     _, _, middling = weights[len(weights) // 2]
-    return Forecast(short, expected, long, spread, len(costs), (low, middle, high), middling.step_s)
+    share = min(middling.environment_s / middling.step_s, 1.0) if plan.clock == Hyperparameters.clock else 0.0
+    return Forecast(short, expected, long, spread, len(costs), (low, middle, high), share)
 
 
 def episode_shares(plan: StudyPlan) -> tuple[float, float, float]:

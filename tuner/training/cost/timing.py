@@ -12,7 +12,10 @@ from threadpoolctl import threadpool_limits
 
 from tuner.contract.outcome import EvalPoint, Outcome
 from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
+from tuner.envs.actions import Actions
+from tuner.envs.bare import BareEnv
 from tuner.errors import UnusableEnvironmentError
+from tuner.seeding import stream
 from tuner.training.batch import RunBatch
 from tuner.training.registry import make_trainer
 
@@ -38,12 +41,14 @@ class RunCosts:
         step_s: A step after it, training calls included.
         reset_s: Beginning one evaluation episode.
         eval_step_s: One step of one evaluation episode.
+        environment_s: A step of the environment alone, resets included, on the same machine at the same time.
     """
 
     random_step_s: float
     step_s: float
     reset_s: float
     eval_step_s: float
+    environment_s: float = 0.0
 
     def training_s(self, spec: RunSpec) -> float:
         """Return the seconds that a run like ``spec`` trains."""
@@ -104,6 +109,7 @@ def measure(spec: RunSpec, lanes: int, piece_s: float = PIECE_S) -> RunCosts:
     cap = spec.evaluation.max_steps
     with threadpool_limits(limits=1, user_api="blas"), np.errstate(all="ignore"):
         step_s = _step_s(learning, lanes, piece_s)
+        environment_s = _environment_s(spec, piece_s / 4)
         random_step_s = _step_s(before, lanes, piece_s / 2) if before != learning else step_s
         first_s, first = _evaluation(before, lanes, 1, random_step_s, piece_s / 4)
         # Where the environment is slow, steps of the five evaluations that are made at least are few.
@@ -114,7 +120,7 @@ def measure(spec: RunSpec, lanes: int, piece_s: float = PIECE_S) -> RunCosts:
     if steps > first and all_s > first_s:
         eval_step_s = (all_s - first_s) / (steps - first)
     reset_s = max(first_s - first * eval_step_s, 0.0) / spec.evaluation.episodes
-    return RunCosts(random_step_s, step_s, reset_s, eval_step_s)
+    return RunCosts(random_step_s, step_s, reset_s, eval_step_s, environment_s)
 
 
 def _step_s(spec: RunSpec, lanes: int, piece_s: float) -> float:
@@ -126,6 +132,34 @@ def _step_s(spec: RunSpec, lanes: int, piece_s: float) -> float:
         if seconds * lanes >= piece_s:
             return seconds / half
         half *= _longer(seconds * lanes, piece_s)
+
+
+def _environment_s(spec: RunSpec, piece_s: float) -> float:
+    """Return the seconds of a step of a run's environment without anybody who learns, resets included.
+
+    0 where the environment raises: its runs say more of that.
+    """
+    try:
+        env = BareEnv.make(spec.env, training=True)
+        try:
+            return _random_step_s(env, spec.seed, piece_s)
+        finally:
+            env.close()
+    except Exception:  # the environment's own code may raise anything
+        return 0.0
+
+
+def _random_step_s(env: BareEnv, seed: int, piece_s: float) -> float:
+    actions, draws, steps = Actions(env.env.action_space), stream(seed, "timing"), 0  # type: ignore[arg-type]
+    env.reset(seed=seed)
+    started = time.perf_counter()
+    while True:
+        _, _, terminated, truncated = env.step(actions.draw(draws))
+        if terminated or truncated:
+            env.reset()
+        steps += 1
+        if (spent := time.perf_counter() - started) >= piece_s:
+            return spent / steps
 
 
 def _evaluation(spec: RunSpec, lanes: int, cap: int, step_s: float, piece_s: float) -> tuple[float, float]:
