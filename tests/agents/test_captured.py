@@ -7,6 +7,8 @@ is not CUDA's own is held here, bit for bit. The last test compares graphs with 
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from tuner.agents.dqn import acting, captured
 from tuner.agents.dqn.acting import VectorActing
@@ -15,6 +17,7 @@ from tuner.agents.dqn.captured import CALLS_BEFORE, MOST_GRAPHS, TrainingCalls
 from tuner.agents.dqn.stack import DQNStack
 from tuner.envs.encoders import BoxEncoder, DiscreteEncoder
 from tuner.hyperparameters import DQNHyperparameters
+from tuner.replay.ring import Batch
 
 SMALL = {"batch_size": 16, "net_arch": (16, 8), "train_freq": 8, "gradient_steps": 4, "max_grad_norm": 0.5}
 VARIANTS = [
@@ -168,6 +171,34 @@ def test_where_capturing_fails_steps_are_launched_one_by_one_and_the_numbers_sta
     assert capsys.readouterr().err == (
         "No CUDA graph can be captured here (operation not permitted): kernels are launched one by one.\n"
     )
+
+
+class Elsewhere(TorchDispatchMode):
+    """Insists that operations take from, and give to, a device of shapes without numbers alone."""
+
+    operations = 0
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        found = operation(*args, **(kwargs or {}))
+        tensors = [part for part in tree_leaves((args, kwargs, found)) if isinstance(part, torch.Tensor)]
+        assert {part.device.type for part in tensors} <= {"meta"}, operation
+        self.operations += 1
+        return found
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=str)
+def test_what_is_captured_neither_reads_a_number_nor_touches_the_host(variant):
+    """Such tensors have no numbers to look at, so a branch on one, or a copy from or to the host, fails."""
+    hyperparameters = DQNHyperparameters(**{**SMALL, **variant})
+    stack = filled(hyperparameters, device="meta")
+    calls, update = calls_of(stack), stack._update.step
+    rows = [torch.empty(3, 4, 16, *width, device="meta") for width in ((5,), (5,), (), ())]
+    actions = torch.empty(3, 4, 16, device="meta", dtype=torch.int64)
+    results = torch.empty(2 + (hyperparameters.quantiles > 1), 3, 4, 16, device="meta")
+    numbers = torch.empty(update._numbers(slice(0, 3), 4).shape, device="meta")
+    with Elsewhere() as seen:
+        calls._run(slice(0, 3), Batch(*rows, actions), numbers, results)
+    assert seen.operations > 4 * 50
 
 
 # -- acting beside a device -------------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """Training calls as one function of tensors: on a CUDA device captured once as a graph, then replayed as one launch.
 
-A gradient step is some sixty small kernels, whose launches take longer than they do whatever the number of lanes. A
+A gradient step is some fifty small kernels, whose launches take longer than they do whatever the number of lanes. A
 graph holds those of all gradient steps of a call; what differs from call to call lies in tensors that stay in place.
 """
 
