@@ -3,10 +3,11 @@
     python benchmarks/cold_compile.py [--repeats 3] [--other PYTHON] [--split]
 
 ``study`` is a small study of CartPole-v1 with two worker processes of four equally shaped lanes each, first with an
-empty cache, then with what that left: the difference is what compiling costs, all processes together. ``vectors`` and
-``images`` are one process that makes a stack with an empty cache, and again with a full one. ``--other`` is the
-interpreter of another checkout's environment, measured in turn with this one; ``--split`` adds what each function
-takes without those that it calls. Processor time rises with what else runs: an idle machine, or the lowest of several.
+empty cache, then with what that left: the difference is what compiling costs, all processes together. ``vectors``,
+``images``, ``quantiles`` and ``noise`` are one process that makes a stack with an empty cache, and again with a full
+one. ``--other`` is the interpreter of another checkout's environment, measured in turn with this one; ``--split`` adds
+what each function takes without those that it calls. Processor time rises with what else runs: an idle machine, or the
+lowest of several.
 """
 
 from __future__ import annotations
@@ -26,7 +27,14 @@ STUDY = (
     "-m tuner --env CartPole-v1 --space classic --trials 8 --steps 1500 --evaluations 2 --confirm 0 --workers 2 "
     "--lanes 4 --quiet --storage sqlite:///tuner.db --study cold"
 )
-KINDS = ("study", "vectors", "images")
+#: Kind of stack to the setting that compiles it.
+SETTINGS: dict[str, dict[str, Any]] = {
+    "vectors": {},
+    "images": {},
+    "quantiles": {"quantiles": 8},
+    "noise": {"noisy": True},
+}
+KINDS = ("study", *SETTINGS)
 
 
 def make_stack(kind: str) -> None:
@@ -39,8 +47,8 @@ def make_stack(kind: str) -> None:
     from tuner.hyperparameters import DQNHyperparameters
 
     vectors, images = gymnasium.spaces.Box(-1, 1, (4,), np.float32), gymnasium.spaces.Box(0, 1, (10, 10, 4), np.bool_)
-    encoder = encoder_for(vectors if kind == "vectors" else images)
-    DQNStack(encoder, 2, DQNHyperparameters(), lanes=4, capacity=100, numeric_path="compiled")
+    encoder = encoder_for(images if kind == "images" else vectors)
+    DQNStack(encoder, 2, DQNHyperparameters(**SETTINGS[kind]), lanes=4, capacity=100, numeric_path="compiled")
 
 
 def split(kind: str) -> None:

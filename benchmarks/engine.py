@@ -32,6 +32,8 @@ ZOO = {
     "target_update_interval": 10, "train_freq": 256, "gradient_steps": 128, "exploration_fraction": 0.16,
     "exploration_final_eps": 0.04,
 }  # fmt: skip
+#: What keeps libraries to one thread in a child's environment.
+THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 DEFAULTS = {"learning_starts": 1000, "buffer_size": 100_000}
 #: As `learning.py`'s, but for a shorter warm-up: what is compared is learning.
 MINATAR = {
@@ -189,9 +191,9 @@ def sb3_images(settings: list[dict[str, Any]], steps: int, env: str) -> float:
 
 def measure(python: str, side: str, name: str, *, memory: bool = False) -> float:
     """Run one side in a fresh process; return its rate, or the MiB that it held at its peak."""
-    env = {**os.environ, **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")}
     command = [python, __file__, "--child", side, name]
-    rate, mebibytes = subprocess.run(command, env=env, stdout=subprocess.PIPE, text=True, check=True).stdout.split()
+    child = subprocess.run(command, env=os.environ | THREADS, stdout=subprocess.PIPE, text=True, check=True)
+    rate, mebibytes = child.stdout.split()
     return float(mebibytes if memory else rate)
 
 

@@ -42,9 +42,11 @@ class FieldInfo:
         sb3: Whether Stable-Baselines3's algorithm has it.
         native_choices: Those of ``choices`` that Stable-Baselines3 does not have, where it has the field.
         learned: Whether what is learned depends on it, not only what is evaluated and saved of it.
-        compiled: Whether compiled code trains with it on; else NumPy or torch does.
+        compiled: The ``update_path`` (see ``tuner/contract/rules.py``) from which on compiled code trains with it on;
+            below, and always where it is None, NumPy or torch does.
         younger: Whether it came after runs and settings had names: at its default it has no part in them.
         place: Where Stable-Baselines3 takes it.
+        idea: What papers call it where it is on, and who is cited: ``noisy networks [@fortunato2018]``.
         unset: What Stable-Baselines3 and RL Zoo call None, such as ``auto``; empty where that is None.
         pinned: Whether it defines a study and cannot change when that is resumed.
     """
@@ -62,9 +64,10 @@ class FieldInfo:
     sb3: bool = True
     native_choices: tuple[str, ...] = ()
     learned: bool = True
-    compiled: bool = True
+    compiled: int | None = 2
     younger: bool = False
     place: Place = "constructor"
+    idea: str = ""
     unset: str = ""
     pinned: bool = False
 
@@ -82,6 +85,10 @@ class FieldInfo:
     def beyond_sb3(self, value: object) -> bool:
         """Whether Stable-Baselines3 lacks this value of it, other than by default."""
         return value in self.native_choices if self.sb3 else value != self.default
+
+    def uses_idea(self, value: object) -> bool:
+        """Whether with this value, None where it is not known, the field is the idea that it is named after."""
+        return value in self.native_choices if self.native_choices else value not in (None, self.default)
 
     def check(self, value: object, called: str = "") -> Any:
         """Return ``value`` in the field's own type, or raise.

@@ -91,6 +91,8 @@ VARIANTS = [
     {"net_arch": (24,), "loss": "mse", "optimizer": "rmsprop"},
     {"double_q": True, "dueling": True, "n_steps": 3, "normalize_rewards": True},
     {"net_arch": (24,), "layer_norm": True, "munchausen": True},
+    {"quantiles": 5, "dueling": True},
+    {"net_arch": (24,), "noisy": True, "layer_norm": True},
 ]
 
 

@@ -25,11 +25,11 @@ def test_noise_is_the_product_of_a_factor_for_each_input_and_one_for_each_unit()
     layout = NoisyLayout((3, 2, 4))
     noise = LaneNoise(LearnerState(layout, 2, np.float64))
     for lane in range(2):
-        noise.start(lane, np.random.default_rng(lane), np.random.default_rng(10 + lane))
+        noise.start(lane, lane)
     online, target = noise.draw(slice(0, 2))
     assert online.shape == target.shape == (2, layout.n_linear)
     for lane in range(2):
-        drawn = iter(np.random.default_rng(10 + lane).standard_normal(2 * (3 + 1 + 2 + 2 + 1 + 4)))
+        drawn = iter(seeding.stream(lane, "learning noise").standard_normal(2 * (3 + 1 + 2 + 2 + 1 + 4)))
         for eps in (online[lane], target[lane]):
             for weight, bias in MLPLayout(layout.sizes).views(eps[None]):
                 inputs = [f(next(drawn)) for _ in range(weight.shape[1])]
@@ -46,7 +46,8 @@ def test_a_fresh_row_has_the_papers_sigma_and_a_plain_networks_means():
     np.testing.assert_allclose(row[len(plain) :], [0.3 / 3] * 40 + [0.3 / 2] * 10)
 
 
-@pytest.mark.parametrize("path", ["numpy", "torch"])
+# Double precision of the compiled update serves this test alone, and takes half a minute to compile.
+@pytest.mark.parametrize("path", ["numpy", "torch", pytest.param("compiled", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("variant", [{}, {"double_q": True, "loss": "mse"}, {"layer_norm": True, "tau": 0.5}], ids=str)
 def test_gradient_steps_are_autograds_on_means_and_sigmas(path, variant, monkeypatch):
     h = DQNHyperparameters(**{**BASE, "noisy": True, "gradient_steps": 2, "max_grad_norm": 0.7, **variant})
@@ -57,7 +58,8 @@ def test_gradient_steps_are_autograds_on_means_and_sigmas(path, variant, monkeyp
     target = leaf.detach().clone()
     optimizer = torch.optim.Adam([leaf], lr=h.learning_rate)
     noises, uniforms = [], []
-    for part, name, kept in ((stack._noise, "draw", noises), (stack.memory, "uniforms", uniforms)):
+    drawn_by = "draw_ahead" if path == "compiled" else "draw"
+    for part, name, kept in ((stack._perturbation, drawn_by, noises), (stack.memory, "uniforms", uniforms)):
         original = getattr(part, name)
         monkeypatch.setattr(part, name, lambda *a, original=original, kept=kept: kept.append(original(*a)) or kept[-1])
     rows = transitions(80, seed=2)
@@ -79,6 +81,8 @@ def test_gradient_steps_are_autograds_on_means_and_sigmas(path, variant, monkeyp
     for _ in range(3):
         loss, _ = stack.learn([0])[0]
         expected = []
+        if path == "compiled":  # all steps of a call at once, as factors
+            noises += [stack._perturbation._products(step[None]) for step in noises.pop()]
         for minibatch, (online_eps, target_eps) in zip(uniforms[-1].reshape(2, -1), noises[-2:], strict=True):
             drawn = rows[(minibatch * 80).astype(int)]
             s, s2 = (torch.tensor(drawn[:, i : i + OBSERVATION]) for i in (0, OBSERVATION + 1))
@@ -107,11 +111,13 @@ def test_each_step_has_noise_of_its_own_and_evaluation_none():
     observation = np.ones((1, OBSERVATION + 1), np.float32)
     for explores in (False, True, False):
         stack.act(slice(0, 1), observation, np.array([explores]), np.array([0]))
-        shown.append(stack._noise.online[0].copy())
+        stack._perturbation.show(slice(0, 1))
+        shown.append(stack._perturbation.online[0].copy())
     twin = LaneNoise(stack.state)
-    twin.start(0, seeding.stream(1, "acting noise"), seeding.stream(1, "learning noise"))
+    twin.start(0, 1)
     for row in shown:
         twin.act(slice(0, 1))
+        twin.show(slice(0, 1))
         np.testing.assert_array_equal(twin.online[0], row)
     assert len({row.tobytes() for row in shown}) == 3
     plain = MLPLayout(stack.state.layout.sizes)
@@ -141,3 +147,13 @@ def test_without_sigma_a_noisy_network_learns_as_a_plain_one():
         stack.observe(0, rows, episode_ends(rows, 1))
         losses.append(stack.learn([0])[0])
     assert losses[0] == pytest.approx(losses[1], rel=1e-9)
+
+
+def test_numbers_drawn_ahead_are_those_of_one_gradient_step_after_the_other():
+    noises = [LaneNoise(LearnerState(NoisyLayout((3, 2, 4)), 1)) for _ in range(2)]
+    for noise in noises:
+        noise.start(0, 7)
+    ahead = noises[0].draw_ahead(0, 5)
+    for step in range(5):
+        for mine, theirs in zip(noises[0]._products(ahead[step][None]), noises[1].draw(slice(0, 1)), strict=True):
+            np.testing.assert_array_equal(mine, theirs)

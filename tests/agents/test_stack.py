@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from agents.naive_dqn import NaiveDQN
 
+from tuner.agents.dqn import update_compiled, update_numpy
 from tuner.agents.dqn.stack import DQNStack
 from tuner.agents.dqn.stepped import neighbours
 from tuner.agents.dqn.update_numpy import NumpyUpdate
@@ -35,10 +36,18 @@ VARIANTS = [
     {"layer_norm": True},
     {"layer_norm": True, "dueling": True, "double_q": True, "munchausen": True},
 ]
-UNCOMPILED = [
+QUANTILES = [
     {"quantiles": 5},
     {"quantiles": 2, "double_q": True, "dueling": True, "n_steps": 3},
     {"quantiles": 7, "munchausen": True, "munchausen_tau": 1.0, "loss": "mse"},
+    {"quantiles": 33, "dueling": True, "munchausen": True, "double_q": True, "munchausen_tau": 0.5},
+    {"quantiles": 19, "layer_norm": True, "optimizer": "rmsprop"},
+]
+NOISY = [
+    {"noisy": True},
+    {"noisy": True, "double_q": True, "dueling": True, "loss": "mse", "n_steps": 3},
+    {"noisy": True, "munchausen": True, "munchausen_tau": 1.0, "layer_norm": True},
+    {"noisy": True, "quantiles": 6, "dueling": True, "munchausen": True, "munchausen_tau": 0.3},
 ]
 PRIORITIZED = [
     {"prioritized": True},
@@ -116,7 +125,7 @@ class NaivePriorities:
 
 # Double precision of the compiled update serves this test alone, and takes half a minute to compile.
 @pytest.mark.parametrize("path", ["numpy", "torch", pytest.param("compiled", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("variant", VARIANTS + UNCOMPILED + PRIORITIZED, ids=str)
+@pytest.mark.parametrize("variant", VARIANTS + QUANTILES + PRIORITIZED, ids=str)
 def test_a_lane_equals_the_naive_twin(variant, path, monkeypatch):
     h = DQNHyperparameters(**{**BASE, "target_update_interval": 5, "buffer_size": 50, **variant})
     stack = make_stack(h, path=path, dtype=np.float64)
@@ -173,7 +182,7 @@ def test_prioritised_replay_with_alpha_0_is_uniform_replay_bit_for_bit(variant, 
 
 
 @pytest.mark.parametrize("path", ["numpy", "compiled"])
-@pytest.mark.parametrize("variant", VARIANTS + UNCOMPILED + PRIORITIZED, ids=str)
+@pytest.mark.parametrize("variant", VARIANTS + QUANTILES + NOISY + PRIORITIZED, ids=str)
 def test_the_fast_update_stays_within_1e_6_of_the_reference(variant, path):
     h = DQNHyperparameters(**{**BASE, **variant})
     fast, reference = make_stack(h, path=path), make_stack(h, path="torch")
@@ -282,9 +291,10 @@ def test_neighbours_are_grouped_and_capped():
     assert neighbours([]) == []
 
 
-@pytest.mark.parametrize("variant", VARIANTS, ids=str)
+@pytest.mark.parametrize("variant", VARIANTS + QUANTILES + NOISY, ids=str)
 @pytest.mark.parametrize("net_arch", [(), (5,), (64, 64), (37, 130)], ids=str)
-def test_a_compiled_update_equals_numpys_within_a_millionth_in_single_precision(variant, net_arch):
+def test_a_compiled_update_equals_numpys_within_a_millionth_in_single_precision(variant, net_arch, monkeypatch):
+    monkeypatch.setattr(update_numpy, "FUSED_PARAMETERS", 10**9)  # torch's Adam keeps its moments in another form
     h = DQNHyperparameters(**{**BASE, **variant, "net_arch": net_arch, "gradient_steps": 1, "train_freq": 8})
     compiled, twin = (make_stack(h, path=path) for path in ("compiled", "numpy"))
     rows = transitions(400, seed=3, dtype=np.float32)
@@ -299,7 +309,10 @@ def test_a_compiled_update_equals_numpys_within_a_millionth_in_single_precision(
         mine, theirs = compiled.learn([0])[0], twin.learn([0])[0]
         np.testing.assert_allclose(mine, theirs, rtol=1e-5)
         size = np.abs(twin.state.online).max()
-        np.testing.assert_allclose(compiled.state.online, twin.state.online, rtol=0, atol=1e-6 * size)
+        difference = np.abs(compiled.state.online - twin.state.online)
+        # Of so many slopes of quantiles some nearly cancel: what is left is rounding, and a step of its sign.
+        assert np.mean(difference > 1e-6 * size) <= (4e-3 if h.quantiles > 1 else 0)
+        assert difference.max() <= (1e-4 if h.quantiles > 1 else 1e-6) * size
 
 
 @pytest.mark.parametrize(
@@ -309,6 +322,10 @@ def test_a_compiled_update_equals_numpys_within_a_millionth_in_single_precision(
         {"double_q": True, "dueling": True},
         {"munchausen": True, "learning_rate_schedule": "linear"},
         {"layer_norm": True},
+        {"quantiles": 21, "dueling": True},
+        {"quantiles": 4, "double_q": True, "munchausen": True},
+        {"noisy": True, "layer_norm": True},
+        {"noisy": True, "quantiles": 3},
     ],
     ids=str,
 )
@@ -327,3 +344,36 @@ def test_a_compiled_lane_is_bit_equal_whatever_trains_beside_it(variant):
         crowded.observe(2, rows[stretch], ends[stretch])
         assert crowded.learn([0, 2])[2] == expected[call]
     np.testing.assert_array_equal(crowded.state.online[2], alone.state.online[0])
+
+
+def test_a_compiled_call_in_several_parts_is_the_call_as_a_whole(monkeypatch):
+    """What is known ahead of gradient steps has bounded room: a long call takes its steps some at a time."""
+    for variant in ({"quantiles": 9}, {"noisy": True}):
+        h = DQNHyperparameters(**{**BASE, **variant, "gradient_steps": 7})
+        whole, parts = make_stack(h, 1, "compiled"), make_stack(h, 1, "compiled")
+        expected = train(whole, 0, h, seed=5)
+        with monkeypatch.context() as patch:
+            patch.setattr(update_compiled, "AHEAD_NUMBERS", 3 * parts._update._step_room)
+            found = train(parts, 0, h, seed=5)
+        np.testing.assert_array_equal(parts.state.online, whole.state.online)
+        np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("variant", [{"noisy": True}, {"noisy": True, "quantiles": 3, "dueling": True}], ids=str)
+def test_compiled_networks_act_with_the_noise_that_numpys_have(variant):
+    h = DQNHyperparameters(**{**BASE, **variant, "learning_starts": 0})
+    stacks = [make_stack(h, 4, path) for path in ("compiled", "numpy")]
+    inputs = np.ones((4, OBSERVATION + 1), np.float32)
+    inputs[:, :OBSERVATION] = transitions(4, 2)[:, :OBSERVATION]
+    found = []
+    for stack in stacks:
+        for lane in range(4):
+            stack.start(lane, h, seed=lane, n_timesteps=400)
+        stack.act(slice(0, 2), inputs[:2], np.zeros(2, bool), np.zeros(2, np.int64))
+        stack.act(slice(1, 4), inputs[1:], np.zeros(3, bool), np.zeros(3, np.int64))
+        found.append(stack._exploring.outputs(slice(1, 4), inputs[1:]))
+    np.testing.assert_allclose(*found, rtol=1e-5, atol=1e-6)
+    plain = stacks[0]._acting.outputs(slice(1, 4), inputs[1:])
+    assert np.abs(found[0] - plain).max() > 1e-3
+    frozen = [stack._acting.frozen(stack.averaging.networks([1]))(inputs[None, 1:, :-1]) for stack in stacks]
+    np.testing.assert_allclose(*frozen, rtol=1e-5, atol=1e-6)

@@ -13,6 +13,7 @@ from test_version_0_1_0 import CONFIRM, LAKE, curves, rows, stored_attribute
 from tuner.cli.app import main
 from tuner.contract.rules import CURRENT, Rules, native_path, rules_of
 from tuner.errors import InputError
+from tuner.hyperparameters import DQNHyperparameters
 from tuner.space.catalog import packaged_folder
 from tuner.study.reading.study import load
 
@@ -141,5 +142,14 @@ def test_update_path_1_is_numpy_for_vectors_on_the_processor(device, image, path
     ("device", "image", "path"),
     [("cpu", None, "compiled"), ("cpu", SMALL, "compiled"), ("cpu", LARGE, "torch"), ("cuda", SMALL, "torch")],
 )
-def test_update_path_2_is_compiled_for_vectors_and_small_images_on_the_processor(device, image, path):
-    assert native_path(2, device, image) == path
+def test_update_paths_2_and_3_are_compiled_for_vectors_and_small_images_on_the_processor(device, image, path):
+    assert native_path(2, device, image) == native_path(3, device, image) == path
+
+
+@pytest.mark.parametrize(
+    ("variant", "first"), [({"munchausen": True}, 2), ({"noisy": True}, 3), ({"quantiles": 8}, 3)], ids=str
+)
+def test_compiled_code_trains_a_variant_from_the_version_on_that_knew_it(variant, first):
+    hyperparameters = DQNHyperparameters(**variant)
+    assert [hyperparameters.compiles(version) for version in (2, 3)] == [first <= version for version in (2, 3)]
+    assert hyperparameters.compiles() and not DQNHyperparameters(**variant, prioritized=True).compiles()

@@ -21,6 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tuner.errors import InputError
+from tuner.hyperparameters import ALGORITHMS, field_infos
 from tuner.paper.bibliography import ENTRIES, bibtex
 from tuner.paper.content import paper_of
 from tuner.paper.files import archive, paper_files
@@ -30,6 +31,7 @@ from tuner.report.pages.comparison import comparison_document
 from tuner.report.pages.document import report_document
 from tuner.report.pages.settings import render_settings, settings_document
 from tuner.report.tables.comparison import settings_rows
+from tuner.report.words.ideas import ideas
 
 ROOT = Path(__file__).parent.parent.parent
 STORY = {
@@ -239,6 +241,13 @@ def test_ideas_are_cited_only_where_a_setting_has_them():
     assert "vanhasselt2016" in cited(plain) and "wang2016" not in cited(plain)
 
 
+def test_steps_of_a_rollout_are_no_n_step_returns():
+    long = [{"n_steps": 2048}, {"n_steps": 5}]
+    assert ideas("ppo", long) == [] and ideas("dqn", long) == ["n-step returns [@sutton1988]"]
+    assert ideas("dqn", [{"learning_rate_schedule": "linear", "quantiles": 1, "noisy": None}]) == []
+    assert ideas("dqn", [{"quantiles": 8}]) == ["quantile regression [@dabney2018]"]
+
+
 def test_all_that_is_cited_is_in_the_bibliography_and_everything_in_it_is_cited_somewhere(study, rates, backends):
     for document in (study, rates, backends):
         keys = cited(paper_of(document))
@@ -247,8 +256,13 @@ def test_all_that_is_cited_is_in_the_bibliography_and_everything_in_it_is_cited_
         assert set(re.findall(r"citep\{([^}]*)\}", methods_tex(paper_of(document)))) <= {
             ",".join(k) for k in _runs(keys)
         }
-    source = "".join(p.read_text() for p in (ROOT / "tuner" / "paper").glob("*.py") if p.stem != "bibliography")
+    folders = (ROOT / "tuner" / room for room in ("paper", "hyperparameters"))
+    source = "".join(p.read_text() for folder in folders for p in folder.glob("*.py") if p.stem != "bibliography")
     assert {key for key in ENTRIES if key not in source} == set()
+    declared = {
+        key for cls in ALGORITHMS.values() for i in field_infos(cls).values() for key in re.findall(r"@(\w+)", i.idea)
+    }
+    assert len(declared) > 5 and declared <= set(ENTRIES)
 
 
 def _runs(keys):

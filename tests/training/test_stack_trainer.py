@@ -100,6 +100,20 @@ def test_the_torch_path_trains_the_same_run_within_rounding():
     assert {o.kind for o in reference.outcomes.values()} == {"completed"}
 
 
+@pytest.mark.parametrize("variant", [{"quantiles": 3}, {"noisy": True}], ids=str)
+def test_a_run_keeps_the_arithmetic_of_its_rules_when_compiled_code_has_learned_more(variant):
+    today = make_spec(0, "tune/ProbeDiscount-v0", 300, **variant)
+    before = dataclasses.replace(today, rules=dataclasses.replace(CURRENT, update_path=2))
+    found = [
+        train([spec], 1, numeric_path=path).weights[RunId(0)]
+        for spec, path in ((before, None), (today, "numpy"), (today, None), (today, "compiled"))
+    ]
+    for one, other in (found[:2], found[2:]):
+        for name, array in one.items():
+            np.testing.assert_array_equal(array, other[name])
+    assert any(not np.array_equal(array, found[2][name]) for name, array in found[0].items())
+
+
 @pytest.mark.parametrize("env", [e for e in PROBES if "Truncation" not in e and "Identity" not in e])
 @pytest.mark.parametrize(
     "variant",

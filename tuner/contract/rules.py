@@ -42,7 +42,7 @@ class Rules:
 VERSION_0_1_0 = Rules()
 
 #: What new studies follow.
-CURRENT = Rules(evaluation_seeds=2, update_path=2, picture_scale=2, pruning=3, finalists=3, proposals=3)
+CURRENT = Rules(evaluation_seeds=2, update_path=3, picture_scale=2, pruning=3, finalists=3, proposals=3)
 
 
 def rules_of(attributes: Mapping[str, Any]) -> Rules:
@@ -73,6 +73,7 @@ def native_path(version: int, device: str, image: tuple[int, int, int] | None) -
     version 1   NumPy for multilayer perceptrons on the CPU, else torch (version 0.1.0)
     version 2   compiled code on the CPU for multilayer perceptrons (NumPy where a field is on that this lacks, such as
                 prioritised replay) and for images below 36 x 36 (torch likewise), else torch
+    version 3   as 2, and compiled code knows quantiles and noisy networks (a field's ``compiled`` is the first version)
     ==========  ==========================================================================
 
     Args:
@@ -82,8 +83,8 @@ def native_path(version: int, device: str, image: tuple[int, int, int] | None) -
     """
     from tuner.networks.conv import NATURE_MIN_SIZE  # brings NumPy, which a list can do without
 
-    if version not in (1, 2):
-        raise ValueError(f"update_path must be 1 or 2, got {version}.")
+    if version not in (1, 2, 3):
+        raise ValueError(f"update_path must be 1, 2 or 3, got {version}.")
     large = image is not None and (version == 1 or min(image[1:]) >= NATURE_MIN_SIZE)
     if device != "cpu" or large:
         return "torch"

@@ -84,10 +84,14 @@ class Hyperparameters:
         infos = field_infos(type(self))
         return {n: v for n, v in self.to_mapping().items() if not infos[n].younger or v != infos[n].default}
 
-    def compiles(self) -> bool:
-        """Whether compiled code, where there is any, trains these hyperparameters."""
-        infos = field_infos(type(self)).values()
-        return all(info.compiled or getattr(self, info.name) == info.default for info in infos)
+    def compiles(self, update_path: int | None = None) -> bool:
+        """Whether compiled code, where there is any, trains these hyperparameters.
+
+        Args:
+            update_path: The version of that rule that the run follows; None for the newest.
+        """
+        on = (i for i in field_infos(type(self)).values() if getattr(self, i.name) != i.default)
+        return all(i.compiled is not None and (update_path is None or i.compiled <= update_path) for i in on)
 
     def shape(self) -> tuple[object, ...]:
         """Return the values that lanes of one stack must share."""

@@ -84,6 +84,7 @@ class DQNHyperparameters(Hyperparameters):
         low=1,
         high=1000,
         unit="environment steps",
+        idea="n-step returns [@sutton1988]",
     )
     target_update_interval: int = declare(
         10_000,
@@ -160,6 +161,7 @@ class DQNHyperparameters(Hyperparameters):
         native_choices=("cosine",),
         place="schedule",
         younger=True,
+        idea="a learning rate that falls along a cosine [@loshchilov2017]",
     )
     double_q: bool = declare(
         False,
@@ -167,6 +169,7 @@ class DQNHyperparameters(Hyperparameters):
         kind="bool",
         scope="shape",
         sb3=False,
+        idea="double Q-learning [@vanhasselt2016]",
     )
 
     layer_norm: bool = declare(
@@ -176,6 +179,7 @@ class DQNHyperparameters(Hyperparameters):
         scope="shape",
         sb3=False,
         younger=True,
+        idea="layer normalisation [@ba2016]",
     )
     quantiles: int = declare(
         1,
@@ -186,8 +190,9 @@ class DQNHyperparameters(Hyperparameters):
         unit="quantiles",
         scope="shape",
         sb3=False,
-        compiled=False,
+        compiled=3,
         younger=True,
+        idea="quantile regression [@dabney2018]",
     )
     noisy: bool = declare(
         False,
@@ -195,8 +200,9 @@ class DQNHyperparameters(Hyperparameters):
         kind="bool",
         scope="shape",
         sb3=False,
-        compiled=False,
+        compiled=3,
         younger=True,
+        idea="noisy networks [@fortunato2018]",
     )
     noisy_sigma: float = declare(
         0.5,
@@ -215,6 +221,7 @@ class DQNHyperparameters(Hyperparameters):
         scope="shape",
         sb3=False,
         younger=True,
+        idea="Munchausen targets [@vieillard2020]",
     )
     munchausen_alpha: float = declare(
         0.9,
@@ -252,6 +259,7 @@ class DQNHyperparameters(Hyperparameters):
         kind="bool",
         scope="shape",
         sb3=False,
+        idea="dueling heads [@wang2016]",
     )
     prioritized: bool = declare(
         False,
@@ -259,7 +267,8 @@ class DQNHyperparameters(Hyperparameters):
         kind="bool",
         scope="shape",
         sb3=False,
-        compiled=False,
+        compiled=None,
+        idea="prioritised replay [@schaul2016]",
     )
     priority_alpha: float = declare(
         0.6, "How much priorities matter; 0 draws uniformly.", kind="float", low=0.0, high=1.0, sb3=False

@@ -73,6 +73,7 @@ class SampledDQNHyperparameters(Hyperparameters):
     double_q: bool = declare(
         False, "Look for the next action with the online network, value it with the target (van Hasselt et al. 2016).",
         kind="bool",
+        idea="double Q-learning [@vanhasselt2016]",
     )  # fmt: skip
     action_search: str = declare(
         "cross_entropy", "Where actions are sampled: in the whole space, or in rounds ever closer to the best of them.",

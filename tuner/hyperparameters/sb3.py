@@ -203,6 +203,7 @@ class OffPolicy(SB3Hyperparameters):
         low=1,
         high=1000,
         unit="environment steps",
+        idea="n-step returns [@sutton1988]",
     )
 
     def random_steps(self, n_timesteps: int) -> int:

@@ -13,6 +13,7 @@ from tuner.core.statistics import RESAMPLES
 from tuner.paper.content import Paper
 from tuner.paper.tables import latex, meaning
 from tuner.report.words.evidence import BACKEND_NAMES
+from tuner.report.words.ideas import ideas
 from tuner.report.words.search import ALGORITHM_NAMES
 from tuner.text import counted, listed, number, typed_text
 
@@ -20,17 +21,6 @@ _CITED = re.compile(r"\[((?:@\w+(?:; )?)+)\]")
 
 #: Algorithm to who is cited for it.
 _SOURCES = {"dqn": "mnih2015", "q_learning": "watkins1989", "fqi": "ernst2005", "sampled_dqn": "kalashnikov2018"}
-
-#: Field to (the value that is an idea of its own, what that is called, who is cited for it).
-_IDEAS: dict[str, tuple[Any, str, str]] = {
-    "double_q": (True, "double Q-learning", "vanhasselt2016"),
-    "dueling": (True, "dueling heads", "wang2016"),
-    "prioritized": (True, "prioritised replay", "schaul2016"),
-    "munchausen": (True, "Munchausen targets", "vieillard2020"),
-    "noisy": (True, "noisy networks", "fortunato2018"),
-    "layer_norm": (True, "layer normalisation", "ba2016"),
-    "learning_rate_schedule": ("cosine", "a learning rate that falls along a cosine", "loshchilov2017"),
-}
 
 #: Sampler or pruner to its words.
 _SAMPLERS = {
@@ -90,17 +80,8 @@ def _training(paper: Paper) -> list[str]:
         sentences.append("Both trained the same hyperparameters.")
     if paper.kind != "study":
         sentences.append(f"Each was trained with the same {seeds}.")
-    ideas = [
-        f"{called} [@{source}]"
-        for field, (value, called, source) in _IDEAS.items()
-        if any(g.hyperparameters.get(field) == value for g in paper.groups)
-    ]
-    if any((g.hyperparameters.get("n_steps") or 1) > 1 for g in paper.groups):
-        ideas.append("n-step returns [@sutton1988]")
-    if any((g.hyperparameters.get("quantiles") or 1) > 1 for g in paper.groups):
-        ideas.append("quantile regression [@dabney2018]")
-    if ideas:
-        sentences.append(f"Used in some or all settings: {listed(ideas)}.")
+    if used := ideas(paper.algorithm, [g.hyperparameters for g in paper.groups]):
+        sentences.append(f"Used in some or all settings: {listed(used)}.")
     return [*sentences, "All hyperparameters are listed in a table of their own."]
 
 

@@ -115,7 +115,7 @@ def unnormalize(norm, slopes, rows, width, delta, normal, scales):
 
 
 @inner(fastmath=FAST)
-def forward(parameters, network, inputs, rows, outputs, panel):
+def forward(parameters, network, inputs, rows, outputs, panel, depth):
     """Write a network's outputs ``[rows, sizes[-1]]``; ReLU between layers.
 
     Args:
@@ -125,11 +125,12 @@ def forward(parameters, network, inputs, rows, outputs, panel):
         rows: How many.
         outputs: Flat.
         panel: For the products, overwritten.
+        depth: How many layers to go through; only the last one writes outputs.
     """
     call_whole()
     sizes, hidden, hidden_at = network.sizes, network.hidden, network.hidden_at
     at, layers, zero, one = 0, len(sizes) - 1, hidden.dtype.type(0), np.int64(1)
-    for layer in range(layers):
+    for layer in range(depth):
         fan_in, width = sizes[layer], sizes[layer + 1]
         source = inputs if layer == 0 else hidden[hidden_at[layer - 1] :]
         last = layer == layers - 1
@@ -156,21 +157,19 @@ def forward(parameters, network, inputs, rows, outputs, panel):
 
 
 @inner(fastmath=FAST)
-def backward(parameters, network, inputs, rows, delta_out, deltas, gradient, panel, below):
-    """Write the gradient ``[P]`` of a loss whose gradient on the outputs is ``delta_out`` ``[rows, sizes[-1]]``.
+def backward_outputs(parameters, network, inputs, rows, delta_out, deltas, gradient):
+    """Write the last layer's gradient of a loss whose gradient on the outputs is ``delta_out`` ``[rows, sizes[-1]]``.
 
     Args:
         parameters: As for :func:`forward`, which went before; likewise network, inputs and rows.
         delta_out: Flat; most of it may be 0.
-        deltas: Two rows of ``[rows * (widest hidden layer + 1)]``, overwritten.
-        gradient: Flat, overwritten.
-        panel: For the products, overwritten.
-        below: Overwritten with the gradient on the inputs ``[rows, sizes[0]]`` where it is as long; of a network with
-            a hidden layer only.
+        deltas: Two rows of ``[rows * (widest hidden layer + 1)]``, overwritten; the first one with the gradient on the
+            last hidden layer ``[rows, sizes[-2]]``.
+        gradient: ``[P]``, of which the last layer's part is overwritten.
     """
     call_whole()
     sizes, hidden, hidden_at = network.sizes, network.hidden, network.hidden_at
-    layers, zero, one = len(sizes) - 1, gradient.dtype.type(0), np.int64(1)
+    layers, zero = len(sizes) - 1, gradient.dtype.type(0)
     fan_in, width = sizes[layers - 1], sizes[layers]
     at = network.linear - (fan_in + 1) * width
     source = inputs if layers == 1 else hidden[hidden_at[layers - 2] :]
@@ -200,6 +199,22 @@ def backward(parameters, network, inputs, rows, delta_out, deltas, gradient, pan
                 line = delta[row * fan_in : (row + 1) * fan_in]
                 for i in range(fan_in):
                     line[i] += slope * above[i]
+
+
+@inner(fastmath=FAST)
+def backward_hidden(parameters, network, inputs, rows, deltas, gradient, panel, below):
+    """Write the hidden layers' gradient; arguments as for :func:`backward_outputs`, whose ``deltas[0]`` it begins with.
+
+    Args:
+        parameters: As there; likewise network, inputs, rows, deltas and gradient.
+        panel: For the products, overwritten.
+        below: Overwritten with the gradient on the inputs ``[rows, sizes[0]]`` where it is as long; of a network with
+            a hidden layer only.
+    """
+    call_whole()
+    sizes, hidden, hidden_at = network.sizes, network.hidden, network.hidden_at
+    layers, zero, one = len(sizes) - 1, gradient.dtype.type(0), np.int64(1)
+    at = network.linear - (sizes[layers - 1] + 1) * sizes[layers]
     for layer in range(layers - 2, -1, -1):
         fan_in, width = sizes[layer], sizes[layer + 1]
         at -= (fan_in + 1) * width
@@ -264,6 +279,7 @@ def outputs(parameters, pictures, n_convolved, network, inputs, seen, results, p
         panel: For the products, overwritten.
     """
     rows, width, across = inputs.shape[1], network.sizes[0], network.sizes[0] + 1
+    depth = len(network.sizes) - 1
     for n in range(len(parameters)):
         if pictures is not None:
             use(pictures, parameters[n])
@@ -275,4 +291,4 @@ def outputs(parameters, pictures, n_convolved, network, inputs, seen, results, p
                 for i in range(width):
                     seen[row * across + i] = inputs[n, row, i]
                 seen[row * across + width] = 1
-        forward(parameters[n, n_convolved:], network, seen, rows, results[n], panel)
+        forward(parameters[n, n_convolved:], network, seen, rows, results[n], panel, depth)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tuner.agents.dqn.noise import NoisyLayout
+from tuner.agents.dqn.noise import LaneNoise, NoisyLayout
+from tuner.agents.dqn.state import LearnerState, Perturbation
 from tuner.envs.encoders import Encoder
 from tuner.hyperparameters import DQNHyperparameters
 from tuner.networks.conv import ConvLayout, Torso
@@ -35,6 +36,12 @@ def network_layout(encoder: Encoder, hyperparameters: DQNHyperparameters, n_acti
         return _perceptron((encoder.input_size, *hyperparameters.net_arch, outputs), hyperparameters)
     torso = Torso.for_image(encoder.image, encoder.scale, hyperparameters.cnn)
     return ConvLayout(torso, _perceptron((torso.features, *hyperparameters.net_arch, outputs), hyperparameters))
+
+
+def perturbation_of(state: LearnerState) -> Perturbation | None:
+    """Return what passes put on the weights of a state's networks; None where nothing does."""
+    head = state.layout.head if isinstance(state.layout, ConvLayout) else state.layout
+    return LaneNoise(state) if isinstance(head, NoisyLayout) else None
 
 
 def _perceptron(sizes: tuple[int, ...], hyperparameters: DQNHyperparameters) -> MLPLayout:

@@ -13,13 +13,15 @@ one for the target network. Without noise, :math:`\sigma = 0`, it is the network
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tuner import seeding
+from tuner.agents.dqn.acting import acting_for
 from tuner.agents.dqn.state import LearnerState
 from tuner.core.generators import set_state, state_of
 from tuner.networks.conv import ConvLayout
@@ -65,8 +67,12 @@ class NoisyLayout(MLPLayout):
         return row
 
 
+#: What a lane has a stream for.
+_STREAMS = ("acting", "learning")
+
+
 class LaneNoise:
-    """The noise of K lanes, each drawn from streams of its own.
+    """See :class:`~tuner.agents.dqn.state.Perturbation`: the noise of K lanes, each drawn from streams of its own.
 
     Args:
         state: Whose networks are noisy.
@@ -74,7 +80,13 @@ class LaneNoise:
     Attributes:
         layout: The networks'.
         online: ``[K, P]`` rows of the online networks as they act: with noise.
+        sizes: Widths from the first noisy layer's inputs to the outputs.
+        linear: Where noisy layers lie in a row.
+        sigma: Where their sigmas lie.
+        n_factors: F, the normally distributed numbers of a network's noise.
     """
+
+    name = "noise"
 
     def __init__(self, state: LearnerState) -> None:
         self.layout = state.layout
@@ -83,21 +95,28 @@ class LaneNoise:
         head: Any = self.layout.head if isinstance(self.layout, ConvLayout) else self.layout
         self._head = head
         before = self.layout.n_parameters - head.n_parameters
-        self._linear = slice(before, before + head.n_linear)
-        self._sigma = slice(self.layout.n_parameters - head.n_linear, self.layout.n_parameters)
+        self.linear = slice(before, before + head.n_linear)
+        self.sigma = slice(self.layout.n_parameters - head.n_linear, self.layout.n_parameters)
+        self.sizes: tuple[int, ...] = head.sizes
         self._plain = MLPLayout(head.sizes)
-        self._factors = sum(fan_in + 1 + fan_out for fan_in, fan_out in self._plain.layers)
+        self.n_factors = sum(fan_in + 1 + fan_out for fan_in, fan_out in self._plain.layers)
         lanes = len(state.learning_rate)
         self._streams: list[tuple[np.random.Generator, ...]] = [()] * lanes
+        #: What is on each lane's weights as it acts: ``[K, 1, F]`` normally distributed numbers.
+        self.acting = np.zeros((lanes, 1, self.n_factors))
 
     def online_here(self) -> Array:
         """Return :attr:`online`, which is an array where what acts asks for it."""
         online: Array = self.online
         return online
 
-    def start(self, lane: int, acting: np.random.Generator, learning: np.random.Generator) -> None:
+    def start(self, lane: int, seed: int) -> None:
         """Begin a new run with streams of its own."""
-        self._streams[lane] = acting, learning
+        self._streams[lane] = tuple(seeding.stream(seed, f"{name} noise") for name in _STREAMS)
+
+    def exploring(self) -> NoisyActing:
+        """Return what acts in environment steps."""
+        return NoisyActing(self)
 
     def snapshot(self, lane: int) -> dict[str, Array]:
         """Return where a lane's streams stand."""
@@ -109,18 +128,30 @@ class LaneNoise:
             set_state(stream, str(saved[name]))
 
     def act(self, lanes: slice) -> None:
-        """Draw the noise of an environment step; it is in :attr:`online` then."""
-        self.online[lanes] = self.shown(self._state.online[lanes], self._draw(lanes, 0, 1)[0])
+        """Draw the noise of an environment step."""
+        for lane in range(lanes.start, lanes.stop):
+            self._streams[lane][0].standard_normal(out=self.acting[lane])
+
+    def show(self, lanes: slice) -> None:
+        """Put the noise of an environment step on the networks; they are in :attr:`online` then."""
+        self.online[lanes] = self.shown(self._state.online[lanes], self._products(self.acting[lanes])[0])
 
     def draw(self, lanes: slice) -> tuple[Array, Array]:
         """Return the noise ``[n, L]`` of a gradient step: the online network's and the target network's."""
-        online, target = self._draw(lanes, 1, 2)
+        normal = np.empty((lanes.stop - lanes.start, 2, self.n_factors))
+        for i, lane in enumerate(range(lanes.start, lanes.stop)):
+            self._streams[lane][1].standard_normal(out=normal[i])
+        online, target = self._products(normal)
         return online, target
+
+    def draw_ahead(self, lane: int, steps: int) -> Array:
+        """Return what :meth:`draw` draws in a lane's next gradient steps, before products: ``[steps, 2, F]``."""
+        return self._streams[lane][1].standard_normal((steps, 2, self.n_factors))
 
     def shown(self, rows: Any, noise: Array) -> Any:
         """Return a copy of rows ``[n, P]`` with noise ``[n, L]`` on their layers."""
         shown = rows * 1  # arrays and tensors alike
-        shown[:, self._linear] += rows[:, self._sigma] * self._state.like(noise)
+        shown[:, self.linear] += rows[:, self.sigma] * self._state.like(noise)
         return shown
 
     def shown_views(self, views: list[tuple[Any, Any]], noise: Any) -> list[tuple[Any, Any]]:
@@ -135,14 +166,11 @@ class LaneNoise:
 
     def chain(self, gradient: Array, noise: Array) -> None:
         """Complete a gradient ``[n, P]`` by that of the sigmas: the layers' own, times the noise."""
-        np.multiply(gradient[:, self._linear], noise, out=gradient[:, self._sigma])
+        np.multiply(gradient[:, self.linear], noise, out=gradient[:, self.sigma])
 
-    def _draw(self, lanes: slice, stream: int, count: int) -> Array:
-        """Return ``[count, n, L]`` noise from one of the streams of some lanes."""
-        n = lanes.stop - lanes.start
-        normal = np.empty((n, count, self._factors))
-        for i, lane in enumerate(range(lanes.start, lanes.stop)):
-            self._streams[lane][stream].standard_normal(out=normal[i])
+    def _products(self, normal: Array) -> Array:
+        """Return the noise ``[count, n, L]`` of normally distributed numbers ``[n, count, F]``."""
+        n, count, _ = normal.shape
         factors = np.copysign(np.sqrt(np.abs(normal)), normal).astype(self._state.dtype)
         found = np.empty((n, count, self._plain.n_parameters), self._state.dtype)
         at = begin = 0
@@ -156,10 +184,25 @@ class LaneNoise:
         return found.transpose(1, 0, 2)
 
     def _named(self, lane: int) -> dict[str, np.random.Generator]:
-        return dict(zip(("acting", "learning"), self._streams[lane], strict=True))
+        return dict(zip(_STREAMS, self._streams[lane], strict=True))
 
 
-def noise_of(state: LearnerState) -> LaneNoise | None:
-    """Return the noise of networks that have any."""
-    head = state.layout.head if isinstance(state.layout, ConvLayout) else state.layout
-    return LaneNoise(state) if isinstance(head, NoisyLayout) else None
+class NoisyActing:
+    """See :class:`~tuner.agents.dqn.acting.Acting`: networks with the noise of an environment step.
+
+    Args:
+        noise: It has rows, and where their parts lie, as the state has.
+    """
+
+    def __init__(self, noise: LaneNoise) -> None:
+        shown: Any = noise
+        self._noise, self._acting = noise, acting_for(shown, changing=True)
+
+    def outputs(self, lanes: slice, inputs: Array) -> Array:
+        """See :class:`~tuner.agents.dqn.acting.Acting`."""
+        self._noise.show(lanes)
+        return self._acting.outputs(lanes, inputs)
+
+    def frozen(self, networks: Any) -> Callable[[Array], Array]:
+        """See :class:`~tuner.agents.dqn.acting.Acting`: without noise."""
+        return self._acting.frozen(networks)

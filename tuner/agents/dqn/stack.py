@@ -13,11 +13,9 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from tuner import seeding
-from tuner.agents.dqn.acting import acting_for
 from tuner.agents.dqn.averaging import WeightAveraging
 from tuner.agents.dqn.exploration import LaneExploration
-from tuner.agents.dqn.layout import network_layout, q_head
-from tuner.agents.dqn.noise import noise_of
+from tuner.agents.dqn.layout import network_layout, perturbation_of, q_head
 from tuner.agents.dqn.seams import Memory, NumericPath, Parts, TrainingCall
 from tuner.agents.dqn.state import LearnerState
 from tuner.agents.dqn.update import choose_update
@@ -71,7 +69,7 @@ class DQNStack:
             from tuner.agents.dqn.state_device import DeviceLearnerState
 
             self.state = DeviceLearnerState(layout, lanes, device, dtype)
-        self._noise = self.state.noise = noise_of(self.state)
+        self._perturbation = self.state.perturbation = perturbation_of(self.state)
         self.averaging = WeightAveraging(self.state)
         self.normalizer = LaneNormalizer(lanes, int(np.prod(encoder.storage_shape)))
         self.memory: Memory
@@ -90,10 +88,7 @@ class DQNStack:
         probe = np.zeros((1, *encoder.storage_shape), np.float32)
         self._stored_is_input = encoder.to_input(probe) is probe
         parts = Parts(self.state, self.memory, self._priorities, self.normalizer, encoder, self._head, self._inputs)
-        self._acting, self._update = choose_update(numeric_path, parts, hyperparameters)
-        #: What explores: the same, but where noise does.
-        shown: Any = self._noise  # it has rows, and where their parts lie, as the state has
-        self._exploring = self._acting if shown is None else acting_for(shown, changing=True)
+        self._acting, self._exploring, self._update = choose_update(numeric_path, parts, hyperparameters)
 
     def start(
         self,
@@ -122,8 +117,8 @@ class DQNStack:
         observations = hyperparameters.normalize_observations and self._encoder.normalizable
         self.normalizer.start(lane, observations, hyperparameters.normalize_rewards, hyperparameters.gamma)
         self._n_step.start(lane, hyperparameters.n_steps)
-        if self._noise is not None:
-            self._noise.start(lane, seeding.stream(seed, "acting noise"), seeding.stream(seed, "learning noise"))
+        if self._perturbation is not None:
+            self._perturbation.start(lane, seed)
         if self._priorities is not None:
             alpha, beta = hyperparameters.priority_alpha, hyperparameters.priority_beta
             self._priorities.start(lane, alpha, beta, over)
@@ -147,10 +142,11 @@ class DQNStack:
             "memory": self.memory,
             "exploration": self.exploration,
             "n_step": self._n_step,
-            "noise": self._noise,
             "normalizer": self.normalizer,
             "priorities": self._priorities,
         }
+        if self._perturbation is not None:
+            parts[self._perturbation.name] = self._perturbation
         return {name: part for name, part in parts.items() if part is not None}
 
     def explore(self, lane: int, steps: int) -> tuple[Array, Array]:
@@ -166,8 +162,8 @@ class DQNStack:
             explores: ``[n]`` from :meth:`explore`, for this step.
             random_actions: ``[n]`` likewise.
         """
-        if self._noise is not None:
-            self._noise.act(lanes)  # at each step, whatever the neighbours do
+        if self._perturbation is not None:
+            self._perturbation.act(lanes)  # at each step, whatever the neighbours do
         if explores.all():
             return random_actions
         inputs = self._inputs(self.normalizer.inputs(lanes, observations))

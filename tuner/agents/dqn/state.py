@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -22,6 +22,49 @@ _OWN = ("online", "target", "first_moment", "second_moment")
 NUMBERS = tuple(i.name for i in field_infos(DQNHyperparameters).values() if i.kind == "float" and i.scope == "lane")
 
 
+class Perturbation(Protocol):
+    """What passes put on the weights of K lanes' networks, drawn anew for each environment step and gradient step."""
+
+    name: str
+    """What snapshots call it."""
+
+    def start(self, lane: int, seed: int) -> None:
+        """Begin a new run with streams of its own."""
+        ...
+
+    def snapshot(self, lane: int) -> dict[str, Array]:
+        """Return where a lane's streams stand."""
+        ...
+
+    def restore(self, lane: int, saved: Mapping[str, Array]) -> None:
+        """Go on from a snapshot; the lane was started for the same run."""
+        ...
+
+    def act(self, lanes: slice) -> None:
+        """Draw for an environment step."""
+        ...
+
+    def exploring(self) -> Any:
+        """Return the :class:`~tuner.agents.dqn.acting.Acting` of environment steps."""
+        ...
+
+    def draw(self, lanes: slice) -> tuple[Array, Array]:
+        """Draw for a gradient step; return what the online and the target networks get, ``[n, L]``."""
+        ...
+
+    def shown(self, rows: Any, drawn: Array) -> Any:
+        """Return a copy of rows ``[n, P]`` as passes see them."""
+        ...
+
+    def shown_views(self, views: list[tuple[Any, Any]], drawn: Any) -> list[tuple[Any, Any]]:
+        """Return the views that a layout returns of rows, as passes see them."""
+        ...
+
+    def chain(self, gradient: Array, drawn: Array) -> None:
+        """Complete the gradient ``[n, P]`` on what a pass has seen to that on the rows themselves."""
+        ...
+
+
 class LearnerState:
     """Parameters, target parameters, optimizer moments and per-lane step sizes of K lanes.
 
@@ -35,7 +78,7 @@ class LearnerState:
         learning_rate: ``[K]``.
         max_grad_norm: ``[K]``.
         tau: ``[K]`` share taken over by a target update.
-        noise: What noisy networks draw (:class:`~tuner.agents.dqn.noise.LaneNoise`); None of others.
+        perturbation: What each pass puts on the networks' weights; None where nothing does.
         numbers: Field name to ``[K]``: every hyperparameter that is a number and a lane's own.
     """
 
@@ -51,7 +94,7 @@ class LearnerState:
         self.learning_rate = np.zeros(lanes)
         self.max_grad_norm = np.ones(lanes)
         self.tau = np.ones(lanes)
-        self.noise: Any = None
+        self.perturbation: Perturbation | None = None
         self.numbers = {name: np.ones(lanes) for name in NUMBERS}
 
     def start(self, lane: int, hyperparameters: DQNHyperparameters, rng: np.random.Generator) -> None:

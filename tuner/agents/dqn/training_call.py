@@ -5,9 +5,19 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from tuner.agents.dqn.kernels import backward, descend, forward
+from tuner.agents.dqn.kernels import backward_hidden, backward_outputs, descend, forward
+from tuner.agents.dqn.noise_kernels import chain, put_noise, take_factors
 from tuner.agents.dqn.pictures import add_slopes, convolve, from_memory, give, use
 from tuner.agents.dqn.products import FAST, call_whole, inner
+from tuner.agents.dqn.quantile_kernels import (
+    backward_quantiles,
+    by_action,
+    keep,
+    mean_values,
+    quantiles_taken,
+    regress,
+    soft_quantiles,
+)
 from tuner.core.normalization import CLIP, VARIANCE_EPS
 
 
@@ -103,22 +113,70 @@ def bonus(policy, row, n_outputs, dueling, action, alpha, temperature, least):
     return alpha * max(temperature * log_pi, least)
 
 
+@inner()
+def look(parameters, network, quantiles, means, inputs, rows, outputs, panel):
+    """Write what a network makes of some rows; of quantiles, of which there are none where that is None, Q-values."""
+    depth = len(network.sizes) - 1
+    if quantiles is None:
+        forward(parameters, network, inputs, rows, outputs, panel, depth)
+    else:
+        forward(parameters, network, inputs, rows, outputs, panel, depth - 1)
+        mean_values(quantiles, network, inputs, means, rows, outputs, panel)
+
+
+@inner()
+def value(
+    network, quantiles, inputs, rows, outputs, policy, chosen, n_outputs, dueling, munchausen, temperature,
+    next_values, panel,
+):  # fmt: skip
+    """Value next states that the target network has just looked at: by ``policy``, else by their actions ``chosen``.
+
+    One number each to ``next_values``, or quantiles to ``quantiles.made``; where an action is negative, it is
+    the best one.
+    """
+    if quantiles is None:
+        if munchausen:
+            soften(outputs, policy, rows, n_outputs, dueling, temperature, next_values)
+        else:
+            values(outputs, rows, n_outputs, dueling, chosen, next_values)
+    else:
+        if munchausen:
+            soft_quantiles(quantiles, network, inputs, policy, rows, temperature, panel)
+        else:
+            if chosen[0] < 0:
+                preferred(outputs, rows, n_outputs, dueling, quantiles.best)
+                quantiles_taken(quantiles, network, inputs, quantiles.target_weights, rows, quantiles.best, panel)
+            else:
+                quantiles_taken(quantiles, network, inputs, quantiles.target_weights, rows, chosen, panel)
+
+
 @njit(cache=True, error_model="numpy", nogil=True)
 def training_call(
     online, target, first, second, powers, learning_rate, max_norm, frames,
     memory, places, steps, batch, mean, variance, normalize, return_deviation,
-    pictures, n_convolved, network, size,
+    pictures, n_convolved, network, size, quantiles, noise,
     double_q, dueling, huber, adam, one_hot, munchausen, alpha, temperature, least,
     inputs, following, outputs, delta_out, deltas, gradient, panel, chosen, none, next_values, taken_values,
     last, ahead, added, policy,
 ):  # fmt: skip
-    """Do one training call of one lane; return (sum of mean losses, sum of mean Q-values) over its gradient steps."""
+    """Do one training call of one lane; return (sum of mean losses, sum of mean Q-values) over its gradient steps.
+
+    Where ``pictures``, ``quantiles`` or ``noise`` are None, there are none, and nothing of them is compiled.
+    """
     width, n_outputs, nothing = network.sizes[0], network.sizes[-1], np.int64(0)
     number, across = online.dtype.type, width + 1
     half, deviation = number(0.5), np.sqrt(variance + VARIANCE_EPS)
     after = size + 1  # where the next observation begins
     behind, behind_target = online[n_convolved:], target[n_convolved:]  # the perceptron's parameters
-    if not double_q:
+    means, target_means = behind, behind
+    each_step = double_q  # whether each step values its own next states
+    if noise is not None:
+        behind, behind_target, each_step = noise.online, noise.target, True
+    if quantiles is not None:
+        n_outputs, means, target_means = quantiles.n_actions, quantiles.means, quantiles.target_means
+        if noise is None:
+            by_action(quantiles, behind_target, network, quantiles.target_weights, target_means)
+    if not each_step:
         # The target network stands still during a call: each transition drawn is valued once, many at a time.
         if pictures is not None:
             use(pictures, target)
@@ -134,18 +192,19 @@ def training_call(
                 waiting[count] = order
                 count += 1
             if count == rows or (count > 0 and order == steps * batch - 1):
-                forward(behind_target, network, following, count, outputs, panel)
-                if munchausen:
-                    soften(outputs, outputs, count, n_outputs, dueling, temperature, next_values)
+                look(behind_target, network, quantiles, target_means, following, count, outputs, panel)
+                value(network, quantiles, following, count, outputs, outputs, none, n_outputs, dueling, munchausen,
+                      temperature, next_values, panel)  # fmt: skip
+                if quantiles is None:
+                    for i in range(count):
+                        ahead[waiting[i]] = next_values[i]
                 else:
-                    values(outputs, count, n_outputs, dueling, none, next_values)
-                for i in range(count):
-                    ahead[waiting[i]] = next_values[i]
+                    keep(quantiles, count, waiting)
                 if munchausen:  # and the target network's policy where the action was taken
                     for i in range(count):
                         show(pictures, frames, memory, places[waiting[i]], nothing, size, width,
                              following[i * across :], mean, deviation, normalize, one_hot, panel)  # fmt: skip
-                    forward(behind_target, network, following, count, outputs, panel)
+                    look(behind_target, network, quantiles, target_means, following, count, outputs, panel)
                     for i in range(count):
                         action = int(memory[places[waiting[i]], 2 * size + 4])
                         added[waiting[i]] = bonus(outputs, i, n_outputs, dueling, action, alpha, temperature, least)
@@ -153,26 +212,46 @@ def training_call(
     losses, q_values = 0.0, 0.0
     for step in range(steps):
         drawn = places[step * batch : (step + 1) * batch]
-        if double_q:
-            for turn in range(2):  # the online network chooses, the target network values
+        if noise is not None:
+            for turn in range(2):
+                take_factors(noise.normal[step, turn], noise.factors[turn])
+            put_noise(noise, online[n_convolved:], noise.factors[0], behind)
+            put_noise(noise, target[n_convolved:], noise.factors[1], behind_target)
+        if quantiles is not None:
+            by_action(quantiles, behind, network, quantiles.weights, means)
+            if noise is not None:
+                by_action(quantiles, behind_target, network, quantiles.target_weights, target_means)
+        if each_step:
+            for turn in range(0 if double_q else 1, 2):  # the online network chooses, the target network values
                 if pictures is not None:
                     use(pictures, online if turn == 0 else target)
-                if n_convolved > 0 or turn == 0:
+                if n_convolved > 0 or turn == 0 or not double_q:
                     for i in range(batch):
                         show(pictures, frames, memory, drawn[i], after, size, width, following[i * across :],
                              mean, deviation, normalize, one_hot, panel)  # fmt: skip
-                seen_by = behind if turn == 0 else behind_target
-                forward(seen_by, network, following, batch, outputs, panel)
+                seen_by, at_means = (behind, means) if turn == 0 else (behind_target, target_means)
+                look(seen_by, network, quantiles, at_means, following, batch, outputs, panel)
                 if turn == 0 and munchausen:
                     for i in range(batch * n_outputs):
                         policy[i] = outputs[i]
                 elif turn == 0:
                     preferred(outputs, batch, n_outputs, dueling, chosen)
-            if munchausen:
-                soften(outputs, policy, batch, n_outputs, dueling, temperature, next_values)
-            else:
-                values(outputs, batch, n_outputs, dueling, chosen, next_values)
-        else:
+            value(network, quantiles, following, batch, outputs, policy if double_q else outputs,
+                  chosen if double_q else none, n_outputs, dueling, munchausen, temperature, next_values,
+                  panel)  # fmt: skip
+            if quantiles is not None:
+                for i in range(batch):
+                    quantiles.best[i] = i
+                keep(quantiles, batch, quantiles.best)
+            if munchausen and not double_q:  # noise: the target network is another one in each step
+                for i in range(batch):
+                    show(pictures, frames, memory, drawn[i], nothing, size, width, following[i * across :],
+                         mean, deviation, normalize, one_hot, panel)  # fmt: skip
+                look(behind_target, network, quantiles, target_means, following, batch, outputs, panel)
+                for i in range(batch):
+                    action = int(memory[drawn[i], 2 * size + 4])
+                    added[i] = bonus(outputs, i, n_outputs, dueling, action, alpha, temperature, least)
+        elif quantiles is None:
             for i in range(batch):
                 next_values[i] = ahead[last[drawn[i]]]
         if pictures is not None:
@@ -181,10 +260,16 @@ def training_call(
             show(pictures, frames, memory, drawn[i], nothing, size, width, inputs[i * across :],
                  mean, deviation, normalize, one_hot, panel)  # fmt: skip
             chosen[i] = int(memory[drawn[i], 2 * size + 4])
-        forward(behind, network, inputs, batch, outputs, panel)
-        values(outputs, batch, n_outputs, dueling, chosen, taken_values)
+        look(behind, network, quantiles, means, inputs, batch, outputs, panel)
+        if quantiles is None:
+            values(outputs, batch, n_outputs, dueling, chosen, taken_values)
+        else:
+            quantiles_taken(quantiles, network, inputs, quantiles.weights, batch, chosen, panel)
         loss, q_value = number(0), number(0)  # single precision overflows: that is how a run is seen to diverge
-        for i in range(batch):
+        for place in range(batch):
+            i = place
+            if quantiles is not None:
+                i = quantiles.order[place]
             row = drawn[i]
             reward = memory[row, 2 * size + 2]
             if return_deviation > 0:
@@ -192,7 +277,13 @@ def training_call(
             if munchausen and double_q:
                 reward += bonus(outputs, i, n_outputs, dueling, chosen[i], alpha, temperature, least)
             elif munchausen:
-                reward += added[last[row]]
+                reward += added[i if each_step else last[row]]
+            if quantiles is not None:
+                at = i if each_step else last[row]
+                own, q_taken = regress(quantiles, place, at, reward, memory[row, 2 * size + 3], 1.0 / batch, huber)
+                loss += own
+                q_value += q_taken
+                continue
             error = taken_values[i] - (reward + memory[row, 2 * size + 3] * next_values[i])
             away = abs(error)
             if huber:
@@ -212,8 +303,14 @@ def training_call(
                 delta_out[begin + chosen[i]] = slope
         losses += loss / batch
         q_values += q_value / batch
-        below = gradient[:0] if pictures is None else pictures.below
-        backward(behind, network, inputs, batch, delta_out, deltas, gradient[n_convolved:], panel, below)
+        below, slopes = gradient[:0] if pictures is None else pictures.below, gradient[n_convolved:]
+        if quantiles is None:
+            backward_outputs(behind, network, inputs, batch, delta_out, deltas, slopes)
+        else:
+            backward_quantiles(quantiles, network, slopes, batch, deltas[0], panel)
+        backward_hidden(behind, network, inputs, batch, deltas, slopes, panel, below)
+        if noise is not None:
+            chain(noise, noise.factors[0], slopes)
         if pictures is not None:
             for i in range(batch):
                 from_memory(pictures, frames, memory, drawn[i], nothing)

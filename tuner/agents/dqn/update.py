@@ -11,8 +11,10 @@ from tuner.hyperparameters import DQNHyperparameters
 from tuner.networks.conv import ConvLayout
 
 
-def choose_update(path: NumericPath, parts: Parts, hyperparameters: DQNHyperparameters) -> tuple[Acting, Update]:
-    """Return the forward passes and the update of a stack.
+def choose_update(
+    path: NumericPath, parts: Parts, hyperparameters: DQNHyperparameters
+) -> tuple[Acting, Acting, Update]:
+    """Return the forward passes of a stack's evaluations, those of its environment steps, and its update.
 
     Args:
         path: The study's: ``torch`` (the reference, any device), ``numpy`` (multilayer perceptrons on the CPU) or
@@ -29,10 +31,13 @@ def choose_update(path: NumericPath, parts: Parts, hyperparameters: DQNHyperpara
 
         return compiled(parts, hyperparameters)
     acting = acting_for(parts.state)
+    exploring = acting if parts.state.perturbation is None else parts.state.perturbation.exploring()
     if path == "torch" or parts.encoder.image is not None or not on_cpu:
         from tuner.agents.dqn.update_torch import TorchUpdate
 
-        return acting, SteppedUpdate(parts, hyperparameters, TorchUpdate(parts.state, parts.head, hyperparameters))
+        torch_step = TorchUpdate(parts.state, parts.head, hyperparameters)
+        return acting, exploring, SteppedUpdate(parts, hyperparameters, torch_step)
     from tuner.agents.dqn.update_numpy import NumpyUpdate
 
-    return acting, SteppedUpdate(parts, hyperparameters, NumpyUpdate(parts.state, parts.head, hyperparameters))
+    step = NumpyUpdate(parts.state, parts.head, hyperparameters)
+    return acting, exploring, SteppedUpdate(parts, hyperparameters, step)

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tuner.agents.dqn import kernels, pictures, training_call
+from tuner.agents.dqn import kernels, noise_kernels, pictures, quantile_kernels, training_call
 from tuner.agents.dqn.compiling import compiling
+from tuner.agents.dqn.noise import LaneNoise
 from tuner.agents.dqn.products import PANEL
 from tuner.agents.dqn.seams import Parts, TrainingCall
 from tuner.agents.dqn.state import LearnerState
@@ -25,18 +26,27 @@ Array = NDArray[Any]
 #: Rows of a product when a call's target values are computed ahead: enough to be efficient, few enough for the cache.
 AHEAD_ROWS = 64
 
+#: Numbers that are computed or drawn ahead at a time: 4 MB.
+AHEAD_NUMBERS = 2**20
+
 #: The frames of a lane whose observations are no images.
 NO_FRAMES = np.zeros((0, 0), np.uint8)
 
 
-def compiled(parts: Parts, hyperparameters: DQNHyperparameters) -> tuple[CompiledActing, CompiledUpdate]:
-    """Return what acts and what trains, ready to run."""
+def compiled(
+    parts: Parts, hyperparameters: DQNHyperparameters
+) -> tuple[CompiledActing, CompiledActing, CompiledUpdate]:
+    """Return what evaluates, what explores and what trains, ready to run."""
+    noise: Any = parts.state.perturbation
     acting, update = CompiledActing(parts.state), CompiledUpdate(parts, hyperparameters)
-    kind = "vectors" if isinstance(parts.state.layout, MLPLayout) else "images"
-    with compiling(f"{kind}_{np.dtype(parts.state.dtype)}"):
+    exploring = acting if noise is None else CompiledActing(parts.state, noise)
+    kinds = ["vectors" if isinstance(parts.state.layout, MLPLayout) else "images", str(np.dtype(parts.state.dtype))]
+    kinds += ["quantiles"] * (parts.head.quantiles > 1) + ["noise"] * (noise is not None)
+    with compiling("_".join(kinds)):
         acting.compile()
+        exploring.compile()
         update.compile()  # last: it is what the cache is asked for
-    return acting, update
+    return acting, exploring, update
 
 
 class CompiledUpdate:
@@ -59,10 +69,17 @@ class CompiledUpdate:
         sizes = network.sizes.tolist()
         room = pictures.pictures_of(layout, parts.encoder.image[0] // numbers if parts.encoder.image else 0,
                                     self._batch, dtype)  # fmt: skip
+        noise: Any = parts.state.perturbation
+        self._drawn_by = noise
         self._network = (room, n_convolved, network, numbers)
+        self._quantiles = quantile_kernels.quantiles_of(parts.head, network, rows, dtype)
+        self._noise = noise_kernels.room_for(noise, n_convolved, dtype)
+        #: Numbers of a gradient step that are computed or drawn ahead.
+        self._step_room = max(self._batch * parts.head.quantiles if self._quantiles else 0,
+                              2 * noise.n_factors if noise else 0)  # fmt: skip
         self._choices = (
             hyperparameters.double_q,
-            hyperparameters.dueling,
+            hyperparameters.dueling and self._quantiles is None,
             hyperparameters.loss == "huber",
             hyperparameters.optimizer == "adam",
             not parts.encoder.storage_shape,
@@ -102,9 +119,25 @@ class CompiledUpdate:
 
     def _call(self, lane: int, places: Array, steps: int) -> tuple[float, float]:
         """Do a lane's gradient steps on the transitions at ``places`` ``[steps * batch]``."""
+        loss = q_value = 0.0
+        most = AHEAD_NUMBERS // self._step_room if self._step_room else steps
+        for begin in range(0, max(steps, 1), max(most, 1)):
+            part = places[begin * self._batch : (begin + max(most, 1)) * self._batch]
+            own_loss, own_value = self._part(lane, part, len(part) // self._batch)
+            loss, q_value = loss + own_loss, q_value + own_value
+        return loss, q_value
+
+    def _part(self, lane: int, places: Array, steps: int) -> tuple[float, float]:
+        """Do some of them, so few that what is known ahead of them has room."""
         state, memory, normalizer = self._parts.state, self._memory, self._parts.normalizer
         if self._ahead.shape[1] < len(places):
             self._ahead = np.empty((2, len(places)), state.dtype)
+        if self._quantiles is not None and len(self._quantiles.ahead) < len(places) * self._quantiles.quantiles:
+            room = np.empty(len(places) * self._quantiles.quantiles, state.dtype)
+            self._quantiles = self._quantiles._replace(ahead=room)
+        noise = self._noise
+        if noise is not None and steps:
+            noise = noise._replace(normal=self._drawn_by.draw_ahead(lane, steps))
         rewards = normalizer.rewards[lane]
         deviation = float(np.sqrt(normalizer.return_variance[lane, 0] + VARIANCE_EPS)) if rewards else 0.0
         powers = state.beta_powers[:, lane].copy()
@@ -115,7 +148,7 @@ class CompiledUpdate:
             memory.frames(lane) if isinstance(memory, FrameMemory) else NO_FRAMES,
             memory.region(lane), places, steps, self._batch,
             normalizer.mean[lane], normalizer.variance[lane], bool(normalizer.observations[lane]), deviation,
-            *self._network, *self._choices, soft[0], soft[1], soft[2],
+            *self._network, self._quantiles, noise, *self._choices, soft[0], soft[1], soft[2],
             *self._space, self._last, self._ahead[0], self._ahead[1], self._policy,
         )  # fmt: skip
         state.beta_powers[:, lane] = powers
@@ -123,12 +156,19 @@ class CompiledUpdate:
 
 
 class CompiledActing:
-    """See :class:`~tuner.agents.dqn.acting.Acting`; each lane's network by itself."""
+    """See :class:`~tuner.agents.dqn.acting.Acting`; each lane's network by itself.
 
-    def __init__(self, state: LearnerState) -> None:
-        self._state = state
+    Args:
+        state: Whose networks act.
+        noise: What is on their weights while they act; a frozen network has none.
+    """
+
+    def __init__(self, state: LearnerState, noise: LaneNoise | None = None) -> None:
+        self._state, self._noise = state, noise
         self._room = pictures.pictures_of(state.layout, 1, 0, state.dtype)
         self._panel = np.zeros(PANEL, state.dtype)
+        n_convolved = kernels.layers_of(state.layout, 1, state.dtype)[1]
+        self._noise_room: Any = noise_kernels.room_for(noise, n_convolved, state.dtype), n_convolved
         #: By number of rows.
         self._space: dict[int, tuple[Any, ...]] = {}
 
@@ -138,7 +178,13 @@ class CompiledActing:
 
     def outputs(self, lanes: slice, inputs: Array) -> Array:
         """See :class:`~tuner.agents.dqn.acting.Acting`."""
-        return self._outputs(self._state.online[lanes], inputs[:, None])[:, 0]
+        networks = self._state.online[lanes]
+        if self._noise is not None:
+            shown = self._noise.online[lanes]
+            room, n_convolved = self._noise_room
+            noise_kernels.show_noise(room, n_convolved, networks, self._noise.acting[lanes], shown)
+            networks = shown
+        return self._outputs(networks, inputs[:, None])[:, 0]
 
     def frozen(self, networks: Any) -> Callable[[Array], Array]:
         """See :class:`~tuner.agents.dqn.acting.Acting`."""

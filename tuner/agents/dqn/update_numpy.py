@@ -42,8 +42,8 @@ class _Workspace:
         self.gradient = self.backward.gradient
         self.gradient_row, self.gradient_column = self.gradient[:, None, :], self.gradient[:, :, None]
         self.scratch = np.empty_like(self.gradient)
-        #: Of the online network in this step, where it is noisy.
-        self.noise = self.gradient[:, :0]
+        #: What this step has put on the online network's weights.
+        self.drawn = self.gradient[:, :0]
         #: Where each row's Q-values begin among all of them; and those of each of its quantiles.
         self.rows = np.arange(lanes * batch_size).reshape(lanes, batch_size) * n_actions
         self.quantile_rows = self.rows[..., None] * quantiles + np.arange(quantiles) * n_actions
@@ -101,11 +101,11 @@ class NumpyUpdate:
         """From (lane, next observations ``[N, in + 1]``) to their values ``[N]``, once for a whole training call.
 
         The target network stands still during a call, so a transition drawn twice has one value. None in double
-        Q-learning, where the online network has its say, and that moves; of soft values; of quantiles; and with
-        noise, which each step draws anew.
+        Q-learning, where the online network has its say, and that moves; of soft values; of quantiles; and where
+        each step sees other weights.
         """
         plain = self._head.quantiles == 1 and not self._double_q and not self._munchausen
-        plain = plain and self._state.noise is None
+        plain = plain and self._state.perturbation is None
         return self._target_values if plain else None
 
     def _target_values(self, lane: int, inputs: Array) -> Array:
@@ -154,12 +154,14 @@ class NumpyUpdate:
             those of the errors), ``[n, B]`` and from before the step.
         """
         work, views = self._buffers(lanes)
-        noise = self._state.noise
-        if noise is not None:
-            drawn, of_target = noise.draw(lanes)
-            online, target = noise.shown(views.parameters, drawn), noise.shown(views.targets, of_target)
+        perturbation = self._state.perturbation
+        if perturbation is not None:
+            work.drawn, of_target = perturbation.draw(lanes)
+            online, target = (
+                perturbation.shown(views.parameters, work.drawn),
+                perturbation.shown(views.targets, of_target),
+            )
             views.show(online, target, self._state.layout)
-            work.noise = drawn
         rewards = batch.rewards
         if self._munchausen:
             rewards = rewards + self._bonus(views, batch, work)
@@ -213,8 +215,8 @@ class NumpyUpdate:
             slope *= weights.reshape(*weights.shape, *[1] * (slope.ndim - weights.ndim))
         self._head.spread(slope, taken, work.backward.output_delta)
         work.backward(views.online, batch.observations)
-        if self._state.noise is not None:
-            self._state.noise.chain(work.gradient, work.noise)
+        if self._state.perturbation is not None:
+            self._state.perturbation.chain(work.gradient, work.drawn)
         self._step(views, work)
 
     def _next_values(self, views: _LaneViews, inputs: Array, work: _Workspace) -> Array:

@@ -56,7 +56,9 @@ class TorchUpdate:
         #: Whole training calls; images, whose convolutions are the work, and noise, drawn here, step by step.
         self.calls: TrainingCalls | None = None
         if not (
-            isinstance(state.online, np.ndarray) or isinstance(state.layout, ConvLayout) or state.noise is not None
+            isinstance(state.online, np.ndarray)
+            or isinstance(state.layout, ConvLayout)
+            or state.perturbation is not None
         ):
             self.calls = TrainingCalls(self._step_of_call, self._rows["online"], 2 + (head.quantiles > 1))
 
@@ -131,16 +133,16 @@ class TorchUpdate:
         """
         observations, next_observations = batch.observations, batch.next_observations
         rewards, discounts, actions = batch.rewards, batch.discounts, batch.actions.unsqueeze(-1)
-        layout = self._state.layout
+        layout, perturbation = self._state.layout, self._state.perturbation
         # Each view is a leaf: gradients of slices of one row would each be as long as the row.
         online = [(w.detach().requires_grad_(), b.detach().requires_grad_())
                   for w, b in layout.views(self._rows["online"][lanes])]  # fmt: skip
         with torch.no_grad():
             target = layout.views(self._rows["target"][lanes])
-            if self._state.noise is not None:
-                drawn, of_target = (torch.from_numpy(part).to(online[0][0]) for part in self._state.noise.draw(lanes))
-                target = self._state.noise.shown_views(target, of_target)
-        seen = online if self._state.noise is None else self._state.noise.shown_views(online, drawn)
+            if perturbation is not None:
+                drawn, of_target = (torch.from_numpy(part).to(online[0][0]) for part in perturbation.draw(lanes))
+                target = perturbation.shown_views(target, of_target)
+        seen = online if perturbation is None else perturbation.shown_views(online, drawn)
         with torch.no_grad():
             # [n, B, n_actions]; of quantiles [n, B, quantiles, n_actions], each valued under one policy.
             next_q = self._values(target, next_observations)

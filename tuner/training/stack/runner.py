@@ -65,6 +65,8 @@ class StackRunner:
             probe.close()
         hyperparameters: Any = example.hyperparameters
         path = numeric_path or native_path(example.rules.update_path, example.device, self._encoder.image)
+        if numeric_path is None and path == "compiled" and not hyperparameters.compiles(example.rules.update_path):
+            path = "numpy"  # torch for images
         if self._encoder.image is not None and (path != "compiled" or not hyperparameters.compiles()):
             import torch  # all others do without
 
