@@ -23,6 +23,9 @@ class LaneNormalizer:
     Args:
         lanes: K.
         size: Numbers of an observation.
+
+    Attributes:
+        active: Whether any lane normalises anything.
     """
 
     def __init__(self, lanes: int, size: int) -> None:
@@ -36,6 +39,8 @@ class LaneNormalizer:
         self._gamma = np.zeros((lanes, 1))
         #: ``[K, 1]`` the discounted return so far of the episode under way, and its statistics over steps.
         self._return, self._return_mean, self.return_variance = (np.zeros((lanes, 1)) for _ in range(3))
+        #: Whether any lane normalises observations, or anything; asked at every step.
+        self._any_observations = self.active = False
 
     def start(self, lane: int, observations: bool, rewards: bool, gamma: float) -> None:
         """Begin a new run on a lane."""
@@ -43,11 +48,8 @@ class LaneNormalizer:
         self.mean[lane], self.variance[lane], self.seen[lane] = 0, 1, FIRST_COUNT
         self._return[lane], self._return_mean[lane], self.return_variance[lane] = 0, 0, 1
         self.rewarded[lane] = FIRST_COUNT
-
-    @property
-    def active(self) -> bool:
-        """Whether any lane normalises anything."""
-        return bool(self.observations.any() or self.rewards.any())
+        self._any_observations = bool(self.observations.any())
+        self.active = self._any_observations or bool(self.rewards.any())
 
     def arrived(self, lanes: slice, observations: Array) -> None:
         """Take in where some neighbouring lanes have come: the observations that they act on next, ``[n, size]``."""
@@ -71,7 +73,7 @@ class LaneNormalizer:
 
     def inputs(self, lanes: slice, observations: Array) -> Array:
         """Return observations ``[n, size + 1]`` of neighbouring lanes, the last number 1, as networks see them."""
-        if not self.observations[lanes].any():
+        if not (self._any_observations and self.observations[lanes].any()):
             return observations
         return self._shown(observations, self.observations[lanes], self.mean[lanes], self.variance[lanes])
 

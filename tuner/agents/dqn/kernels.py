@@ -16,7 +16,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from tuner.agents.dqn.optimizers import ADAM_EPS, BETA1, BETA2, RMS_ALPHA, RMS_EPS
 from tuner.agents.dqn.pictures import convolve, from_input, use
-from tuner.agents.dqn.products import FAST, NEW, call_whole, inner, product
+from tuner.agents.dqn.products import FAST, NEW, call_whole, inner, product, unsigned
 from tuner.networks.conv import ConvLayout
 from tuner.networks.mlp import NORM_EPS, MLPLayout
 
@@ -181,9 +181,9 @@ def backward_outputs(parameters, network, inputs, rows, delta_out, deltas, gradi
         for row in range(rows):
             slope = delta_out[row * width + o]
             if slope != zero:
-                line = source[row * (fan_in + 1) : (row + 1) * (fan_in + 1)]
-                for i in range(fan_in + 1):
-                    above[i] += slope * line[i]
+                line = unsigned(row * (fan_in + 1))
+                for i in range(unsigned(fan_in + 1)):
+                    above[i] += slope * source[line + i]
         for i in range(fan_in + 1):
             gradient[at + i * width + o] = above[i]
     if layers == 1:
@@ -196,9 +196,9 @@ def backward_outputs(parameters, network, inputs, rows, delta_out, deltas, gradi
         for row in range(rows):
             slope = delta_out[row * width + o]
             if slope != zero:
-                line = delta[row * fan_in : (row + 1) * fan_in]
-                for i in range(fan_in):
-                    line[i] += slope * above[i]
+                line = unsigned(row * fan_in)
+                for i in range(unsigned(fan_in)):
+                    delta[line + i] += slope * above[i]
 
 
 @inner(fastmath=FAST)
@@ -220,10 +220,9 @@ def backward_hidden(parameters, network, inputs, rows, deltas, gradient, panel, 
         at -= (fan_in + 1) * width
         delta = deltas[(layers - 2 - layer) % 2]
         for row in range(rows):  # where ReLU let nothing through, no gradient comes back
-            begin = hidden_at[layer] + row * (width + 1)
-            line, live = delta[row * width : (row + 1) * width], hidden[begin : begin + width]
-            for i in range(width):
-                line[i] = line[i] if live[i] > zero else zero
+            line, live = unsigned(row * width), unsigned(hidden_at[layer] + row * (width + 1))
+            for i in range(unsigned(width)):
+                delta[line + i] = delta[line + i] if hidden[live + i] > zero else zero
         if len(network.norm_at) > 0 and network.norm_at[layer] >= 0:
             place, room = network.norm_at[layer], len(network.scales) // len(network.norm_at)
             unnormalize(parameters[place:], gradient[place:], rows, width, delta, network.normal[hidden_at[layer] :],

@@ -8,7 +8,7 @@ from numba import njit
 from tuner.agents.dqn.kernels import backward_hidden, backward_outputs, descend, forward
 from tuner.agents.dqn.noise_kernels import chain, put_noise, take_factors
 from tuner.agents.dqn.pictures import add_slopes, convolve, from_memory, give, use
-from tuner.agents.dqn.products import FAST, call_whole, inner
+from tuner.agents.dqn.products import FAST, call_whole, inner, unsigned
 from tuner.agents.dqn.quantile_kernels import (
     backward_quantiles,
     by_action,
@@ -22,25 +22,33 @@ from tuner.core.normalization import CLIP, VARIANCE_EPS
 
 
 @inner()
-def show(pictures, frames, memory, row, begin, size, width, inputs, mean, deviation, normalize, one_hot, panel):
-    """Write one stored observation, as the perceptron sees it, flat and with a trailing 1."""
+def show(
+    pictures, frames, memory, places, count, begin, size, width, inputs, mean, deviation, normalize, one_hot, panel
+):  # fmt: skip
+    """Write stored observations ``[count, width + 1]``, as the perceptron sees them, each with a trailing 1.
+
+    All of them in one call: each call counts who holds its arrays.
+    """
     call_whole()
-    if pictures is not None:
-        from_memory(pictures, frames, memory, row, begin)
-        convolve(pictures, inputs, panel)
-        return
-    if one_hot:
-        for i in range(width):
-            inputs[i] = 0
-        inputs[int(memory[row, begin])] = 1
-    elif normalize:
-        for i in range(size):
-            shown = (memory[row, begin + i] - mean[i]) / deviation[i]
-            inputs[i] = np.float32(min(max(shown, -CLIP), CLIP))
-    else:
-        for i in range(size):
-            inputs[i] = memory[row, begin + i]
-    inputs[width] = 1
+    across, first = unsigned(width + 1), unsigned(begin)
+    for row in range(count):
+        place, at = unsigned(places[row]), unsigned(row) * across
+        if pictures is not None:
+            from_memory(pictures, frames, memory, places[row], begin)
+            convolve(pictures, inputs[at:], panel)
+            continue
+        if one_hot:
+            for i in range(unsigned(width)):
+                inputs[at + i] = 0
+            inputs[at + unsigned(memory[place, first])] = 1
+        elif normalize:
+            for i in range(unsigned(size)):
+                shown = (memory[place, first + i] - mean[i]) / deviation[i]
+                inputs[at + i] = np.float32(min(max(shown, -CLIP), CLIP))
+        else:
+            for i in range(unsigned(size)):
+                inputs[at + i] = memory[place, first + i]
+        inputs[at + unsigned(width)] = 1
 
 
 @inner(fastmath=FAST)
@@ -184,14 +192,14 @@ def training_call(
         for order in range(steps * batch):
             last[places[order]] = order
         count = nothing
-        waiting = np.empty(rows, np.int64)
+        waiting, seen = np.empty(rows, np.int64), np.empty(rows, np.int64)
         for order in range(steps * batch):
             if last[places[order]] == order:
-                show(pictures, frames, memory, places[order], after, size, width, following[count * across :],
-                     mean, deviation, normalize, one_hot, panel)  # fmt: skip
-                waiting[count] = order
+                waiting[count], seen[count] = order, places[order]
                 count += 1
             if count == rows or (count > 0 and order == steps * batch - 1):
+                show(pictures, frames, memory, seen, count, after, size, width, following, mean, deviation, normalize,
+                     one_hot, panel)  # fmt: skip
                 look(behind_target, network, quantiles, target_means, following, count, outputs, panel)
                 value(network, quantiles, following, count, outputs, outputs, none, n_outputs, dueling, munchausen,
                       temperature, next_values, panel)  # fmt: skip
@@ -201,9 +209,8 @@ def training_call(
                 else:
                     keep(quantiles, count, waiting)
                 if munchausen:  # and the target network's policy where the action was taken
-                    for i in range(count):
-                        show(pictures, frames, memory, places[waiting[i]], nothing, size, width,
-                             following[i * across :], mean, deviation, normalize, one_hot, panel)  # fmt: skip
+                    show(pictures, frames, memory, seen, count, nothing, size, width, following, mean, deviation,
+                         normalize, one_hot, panel)  # fmt: skip
                     look(behind_target, network, quantiles, target_means, following, count, outputs, panel)
                     for i in range(count):
                         action = int(memory[places[waiting[i]], 2 * size + 4])
@@ -226,9 +233,8 @@ def training_call(
                 if pictures is not None:
                     use(pictures, online if turn == 0 else target)
                 if n_convolved > 0 or turn == 0 or not double_q:
-                    for i in range(batch):
-                        show(pictures, frames, memory, drawn[i], after, size, width, following[i * across :],
-                             mean, deviation, normalize, one_hot, panel)  # fmt: skip
+                    show(pictures, frames, memory, drawn, batch, after, size, width, following, mean, deviation,
+                         normalize, one_hot, panel)  # fmt: skip
                 seen_by, at_means = (behind, means) if turn == 0 else (behind_target, target_means)
                 look(seen_by, network, quantiles, at_means, following, batch, outputs, panel)
                 if turn == 0 and munchausen:
@@ -244,9 +250,8 @@ def training_call(
                     quantiles.best[i] = i
                 keep(quantiles, batch, quantiles.best)
             if munchausen and not double_q:  # noise: the target network is another one in each step
-                for i in range(batch):
-                    show(pictures, frames, memory, drawn[i], nothing, size, width, following[i * across :],
-                         mean, deviation, normalize, one_hot, panel)  # fmt: skip
+                show(pictures, frames, memory, drawn, batch, nothing, size, width, following, mean, deviation,
+                     normalize, one_hot, panel)  # fmt: skip
                 look(behind_target, network, quantiles, target_means, following, batch, outputs, panel)
                 for i in range(batch):
                     action = int(memory[drawn[i], 2 * size + 4])
@@ -256,9 +261,9 @@ def training_call(
                 next_values[i] = ahead[last[drawn[i]]]
         if pictures is not None:
             use(pictures, online)
+        show(pictures, frames, memory, drawn, batch, nothing, size, width, inputs, mean, deviation, normalize, one_hot,
+             panel)  # fmt: skip
         for i in range(batch):
-            show(pictures, frames, memory, drawn[i], nothing, size, width, inputs[i * across :],
-                 mean, deviation, normalize, one_hot, panel)  # fmt: skip
             chosen[i] = int(memory[drawn[i], 2 * size + 4])
         look(behind, network, quantiles, means, inputs, batch, outputs, panel)
         if quantiles is None:
