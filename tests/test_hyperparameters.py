@@ -10,6 +10,8 @@ from stable_baselines3 import DQN
 from stable_baselines3.common.vec_env import VecNormalize
 from stable_baselines3.dqn.policies import DQNPolicy
 
+from tuner.agents.dqn.layout import network_layout
+from tuner.envs.encoders import BoxEncoder
 from tuner.errors import InputError
 from tuner.hyperparameters import (
     ALGORITHMS,
@@ -177,3 +179,31 @@ def test_stack_shape_is_made_of_the_shape_fields_only() -> None:
 @pytest.mark.parametrize(("gradient_steps", "updates"), [(-1, 6), (0, 0), (3, 3)])
 def test_minus_one_means_as_many_updates_as_steps(gradient_steps: int, updates: int) -> None:
     assert DQNHyperparameters(train_freq=6, gradient_steps=gradient_steps).updates_per_call() == updates
+
+
+@pytest.mark.parametrize(
+    ("variant", "measured"),
+    [
+        ({"double_q": True}, 1.33),
+        ({"munchausen": True}, 1.20),
+        ({"layer_norm": True}, 1.21),
+        ({"noisy": True}, 1.42),
+        ({"prioritized": True}, 2.7),
+        ({"quantiles": 8}, 1.62),
+        ({"quantiles": 32}, 2.16),
+        ({"quantiles": 50}, 2.96),
+        ({"quantiles": 200}, 13.6),
+        ({"quantiles": 16, "prioritized": True}, 7.0),
+    ],
+    ids=str,
+)
+def test_work_of_a_variants_update_beside_plain_dqns_is_about_what_was_measured(variant, measured):
+    """Processor time of a gradient step of [64, 64] on 64 transitions of CartPole, in pairs on one core."""
+
+    def update(**variant):
+        values = DQNHyperparameters(batch_size=64, net_arch=(64, 64), train_freq=1, learning_starts=0, **variant)
+        network_bytes = 16 * network_layout(BoxEncoder(4), values, 2).n_parameters
+        idle = dataclasses.replace(values, gradient_steps=0)
+        return values.work(network_bytes, 1000) - idle.work(network_bytes, 1000)
+
+    assert update(**variant) / update() == pytest.approx(measured, rel=0.1)

@@ -12,6 +12,10 @@ from tuner.hyperparameters.base import Hyperparameters
 #: environment step does, its share of the evaluations included, where the environment is a cheap one.
 FIXED_WORK, STEP_WORK = 1e7, 1e6
 
+#: Field to what an update with it costs beside one without (``benchmarks/variants.py``); noise has twice the parameters
+#: besides. Prioritised replay trains outside compiled code.
+UPDATE_FACTORS = {"double_q": 1.3, "prioritized": 2.7, "munchausen": 1.2, "layer_norm": 1.2, "noisy": 1.1}
+
 
 @dataclass(frozen=True)
 class DQNHyperparameters(Hyperparameters):
@@ -315,13 +319,14 @@ class DQNHyperparameters(Hyperparameters):
 
     def work(self, network_bytes: int, n_timesteps: int) -> float:
         """Return a number that grows with the computing of a run: about proportional to its seconds on a CPU."""
-        update = self.batch_size * network_bytes * (1.3 if self.double_q else 1.0) * (1.5 if self.prioritized else 1.0)
-        update *= (1.3 if self.munchausen else 1.0) * (1.2 if self.layer_norm else 1.0)
-        update *= 1.5 if self.noisy else 1.0
-        if self.quantiles > 1:
-            update += self.batch_size * 4e3 * self.quantiles**2  # each quantile against each of the target's
+        update = self.batch_size * network_bytes + FIXED_WORK
+        for name, factor in UPDATE_FACTORS.items():
+            update *= factor if getattr(self, name) else 1.0
+        if self.quantiles > 1:  # each quantile against each of the target's, and the rows of a minibatch by action
+            pairs = self.quantiles**2
+            update += self.batch_size * (50 * pairs + 2e3 * self.quantiles + 1e5 if self.compiles() else 4e3 * pairs)
         calls = max(n_timesteps - self.learning_starts, 0) / self.train_freq
-        return calls * self.updates_per_call() * (update + FIXED_WORK) + calls * FIXED_WORK + n_timesteps * STEP_WORK
+        return calls * self.updates_per_call() * update + calls * FIXED_WORK + n_timesteps * STEP_WORK
 
     def costly_values(self) -> tuple[object, ...]:
         """Return what decides a run's time; how much its replay memory holds hardly does."""
