@@ -324,7 +324,7 @@ class DQNHyperparameters(Hyperparameters):
             update *= factor if getattr(self, name) else 1.0
         if self.quantiles > 1:  # each quantile against each of the target's, and the rows of a minibatch by action
             pairs = self.quantiles**2
-            update += self.batch_size * (50 * pairs + 2e3 * self.quantiles + 1e5 if self.compiles() else 4e3 * pairs)
+            update += self.batch_size * (65 * pairs + 2e3 * self.quantiles + 6e4 if self.compiles() else 4e3 * pairs)
         calls = max(n_timesteps - self.learning_starts, 0) / self.train_freq
         return calls * self.updates_per_call() * update + calls * FIXED_WORK + n_timesteps * STEP_WORK
 

@@ -20,7 +20,7 @@ from numba.extending import intrinsic
 from numpy.typing import DTypeLike, NDArray
 
 from tuner.agents.dqn.kernels import Layers
-from tuner.agents.dqn.products import FAST, NEW, VECTOR, call_whole, inner, product
+from tuner.agents.dqn.products import FAST, NEW, VECTOR, call_whole, inner, product, unsigned
 from tuner.networks.heads import QHead
 
 Array = NDArray[Any]
@@ -107,26 +107,25 @@ def by_action(head, parameters, network, weights, means):
     across, width, padded = network.sizes[-2] + 1, network.sizes[-1], head.padded
     n_actions, number = head.n_actions, weights.dtype.type
     first = 1 if head.dueling else 0
-    begin, step = network.linear - across * width, n_actions + first
+    step, count = unsigned(n_actions + first), unsigned(head.quantiles)
     for i in range(across):
-        line = parameters[begin + i * width : begin + (i + 1) * width]
+        line = unsigned(network.linear - (across - i) * width)
         for a in range(n_actions):
-            there = weights[(a * across + i) * padded : (a * across + i) * padded + head.quantiles]
-            for n in range(head.quantiles):
-                there[n] = line[n * step + first + a]
+            there, here = unsigned((a * across + i) * padded), line + unsigned(first + a)
+            for n in range(count):
+                weights[there + n] = parameters[here + n * step]
         if head.dueling:
-            for n in range(head.quantiles):
+            for n in range(count):
                 base = number(0)
+                for a in range(unsigned(n_actions)):
+                    base += parameters[line + n * step + unsigned(1) + a]
+                base = parameters[line + n * step] - base / number(n_actions)
                 for a in range(n_actions):
-                    base += line[n * step + 1 + a]
-                base = line[n * step] - base / number(n_actions)
-                for a in range(n_actions):
-                    weights[(a * across + i) * padded + n] += base
+                    weights[unsigned((a * across + i) * padded) + n] += base
         for a in range(n_actions):
-            there = weights[(a * across + i) * padded : (a * across + i) * padded + head.quantiles]
-            total = number(0)
-            for n in range(head.quantiles):
-                total += there[n]
+            there, total = unsigned((a * across + i) * padded), number(0)
+            for n in range(count):
+                total += weights[there + n]
             means[i * n_actions + a] = total / number(head.quantiles)
 
 
@@ -143,6 +142,7 @@ def quantiles_taken(head, network, inputs, weights, rows, chosen, panel):
     """Write the quantiles of each row's action ``chosen``, by groups, to ``head.made``."""
     call_whole()
     one, across, padded, seen = np.int64(1), network.sizes[-2] + 1, head.padded, last_layer(network, inputs)
+    grouped = head.grouped
     for a in range(head.n_actions + 1):
         head.begins[a] = 0
     for row in range(rows):
@@ -154,8 +154,9 @@ def quantiles_taken(head, network, inputs, weights, rows, chosen, panel):
         head.begins[a] -= 1
         place = head.begins[a]
         head.order[place] = row
-        for i in range(across):
-            head.grouped[place * across + i] = seen[row * across + i]
+        there, here = unsigned(place * across), unsigned(row * across)
+        for i in range(unsigned(across)):
+            grouped[there + i] = seen[here + i]
     for a in range(head.n_actions):
         head.begins[a] = head.begins[a + 1]
     head.begins[head.n_actions] = rows
@@ -201,26 +202,25 @@ def soft_quantiles(head, network, inputs, policy, rows, temperature, panel):
 @inner()
 def keep(head, rows, places):
     """Copy the quantiles of each row to its place of ``head.ahead``."""
-    for group_place in range(rows):
-        there = places[head.order[group_place]] * head.quantiles
-        line = head.ahead[there : there + head.quantiles]
-        made = head.made[group_place * head.padded : (group_place + 1) * head.padded]
-        for n in range(head.quantiles):
-            line[n] = made[n]
+    kept, made = head.ahead, head.made
+    for place in range(rows):
+        there, here = unsigned(places[head.order[place]] * head.quantiles), unsigned(place * head.padded)
+        for n in range(unsigned(head.quantiles)):
+            kept[there + n] = made[here + n]
 
 
 def _pairs_of(vectors: int) -> Any:
-    """Return a function that meets ``vectors * VECTOR`` quantiles theta, from a block on, with all targets y.
+    """Return a function that meets ``vectors * VECTOR`` quantiles theta, a block of a row, with all targets y.
 
     With ``u = y - theta`` and its clipped value c, which is the slope of the loss, it writes four sums over the targets
     for each quantile: of c, of c where u is positive, of the loss ``c (u - c / 2)``, and of that where u is positive.
     """
 
     @intrinsic
-    def pairs(typingctx, thetas, block, targets, count, bound, sums, step):
+    def pairs(typingctx, thetas, begin, block, targets, count, bound, sums, step):
         def codegen(context, builder, signature, arguments):
-            thetas, block, targets, count, bound, sums, step = arguments
-            kinds = signature.args[0], signature.args[2], signature.args[5]
+            thetas, begin, block, targets, count, bound, sums, step = arguments
+            kinds = signature.args[0], signature.args[3], signature.args[6]
             theta_at, target_at, sums_at = (
                 context.make_array(kind)(context, builder, array).data
                 for kind, array in zip(kinds, (thetas, targets, sums), strict=True)
@@ -243,11 +243,12 @@ def _pairs_of(vectors: int) -> Any:
             def lesser(a, b):
                 return builder.select(builder.fcmp_ordered("<", a, b), a, b)
 
-            def vector_at(begin, index, v):
+            def vector_at(start, index, v):
                 place = builder.add(index, ir.Constant(whole, VECTOR * v))
-                return builder.bitcast(builder.gep(begin, [place]), vector.as_pointer())
+                return builder.bitcast(builder.gep(start, [place]), vector.as_pointer())
 
-            own = [builder.load(vector_at(theta_at, block, v), align=size) for v in range(vectors)]
+            here = builder.add(begin, block)
+            own = [builder.load(vector_at(theta_at, here, v), align=size) for v in range(vectors)]
             most = spread(bound)
             least, zero, half = builder.fneg(most), ir.Constant(vector, None), ir.Constant(vector, [-0.5] * VECTOR)
             before = builder.block
@@ -281,7 +282,7 @@ def _pairs_of(vectors: int) -> Any:
             return context.get_dummy_value()
 
         i8 = types.int64
-        return types.void(thetas, i8, targets, i8, thetas.dtype, sums, i8), codegen
+        return types.void(thetas, i8, i8, targets, i8, thetas.dtype, sums, i8), codegen
 
     return pairs
 
@@ -303,32 +304,31 @@ def regress(head, place, ahead, reward, discount, share, huber):
         huber: Whether the loss is Huber's, else the square.
     """
     call_whole()
-    n, padded, targets, sums = head.quantiles, head.padded, head.targets, head.sums
-    number, thetas = targets.dtype.type, head.made[place * padded : (place + 1) * padded]
-    following = head.ahead[ahead * n : (ahead + 1) * n]
-    for j in range(n):
-        targets[j] = reward + discount * following[j]
+    n, padded, made, targets, sums = head.quantiles, head.padded, head.made, head.targets, head.sums
+    number, at, block = targets.dtype.type, place * padded, np.int64(0)
+    following, there = head.ahead, unsigned(ahead * n)
+    for j in range(unsigned(n)):
+        targets[j] = reward + discount * following[there + j]
     # The square is twice a Huber loss whose slope has no bound.
     bound, scale = number(1) if huber else number(np.inf), number(1.0 if huber else 2.0) / number(n)
-    block = np.int64(0)
     while block < padded:
         if block + 2 * VECTOR <= padded:
-            _pairs_2(thetas, block, targets, n, bound, sums, padded)
+            _pairs_2(made, at, block, targets, n, bound, sums, padded)
             block += 2 * VECTOR
         else:
-            _pairs_1(thetas, block, targets, n, bound, sums, padded)
+            _pairs_1(made, at, block, targets, n, bound, sums, padded)
             block += VECTOR
-    slopes, slopes_above = sums[:padded], sums[padded : 2 * padded]
-    losses, losses_above = sums[2 * padded : 3 * padded], sums[3 * padded :]
     loss, mean, part = number(0), number(0), number(share) * scale
-    for i in range(n):
+    first, above = unsigned(at), unsigned(padded)
+    loss_at, loss_above = above + above, above + above + above
+    for i in range(unsigned(n)):
         level = (number(i) + number(0.5)) / number(n)
         rest = number(1) - level
-        mean += thetas[i]
-        loss += rest * (losses[i] - losses_above[i]) + level * losses_above[i]
-        thetas[i] = -part * (rest * (slopes[i] - slopes_above[i]) + level * slopes_above[i])
+        mean += made[first + i]
+        loss += rest * (sums[loss_at + i] - sums[loss_above + i]) + level * sums[loss_above + i]
+        made[first + i] = -part * (rest * (sums[i] - sums[above + i]) + level * sums[above + i])
     for i in range(n, padded):
-        thetas[i] = number(0)
+        made[at + i] = number(0)
     return loss * scale, mean / number(n)
 
 
@@ -337,7 +337,7 @@ def backward_quantiles(head, network, gradient, rows, delta, panel):
     """Write the gradient of the last layer, and that on what it sees, flat ``[rows, H]``, from ``head.made``."""
     call_whole()
     one, across, padded, number = np.int64(1), network.sizes[-2] + 1, head.padded, gradient.dtype.type
-    fan_in, hidden = across - 1, len(network.sizes) > 2
+    fan_in, hidden, below = across - 1, len(network.sizes) > 2, head.below
     for a in range(head.n_actions):
         first, count, at = head.begins[a], head.begins[a + 1] - head.begins[a], a * across * padded
         if count > 0:
@@ -351,9 +351,9 @@ def backward_quantiles(head, network, gradient, rows, delta, panel):
                 head.slopes[i] = number(0)
     if hidden:
         for place in range(rows):
-            there = head.order[place] * fan_in
-            for i in range(fan_in):
-                delta[there + i] = head.below[place * fan_in + i]
+            there, here = unsigned(head.order[place] * fan_in), unsigned(place * fan_in)
+            for i in range(unsigned(fan_in)):
+                delta[there + i] = below[here + i]
     by_output(head, network, gradient)
 
 
@@ -362,19 +362,20 @@ def by_output(head, network, gradient):
     """Write the gradient by action where the last layer's parameters lie, the other way of :func:`by_action`."""
     call_whole()
     across, width, padded = network.sizes[-2] + 1, network.sizes[-1], head.padded
-    n_actions, number = head.n_actions, gradient.dtype.type
+    n_actions, number, slopes = head.n_actions, gradient.dtype.type, head.slopes
     first = 1 if head.dueling else 0
-    begin, step = network.linear - across * width, n_actions + first
+    step, count = unsigned(n_actions + first), unsigned(head.quantiles)
     for i in range(across):
-        line = gradient[begin + i * width : begin + (i + 1) * width]
+        line = unsigned(network.linear - (across - i) * width)
         for a in range(n_actions):
-            for n in range(head.quantiles):
-                line[n * step + first + a] = head.slopes[(a * across + i) * padded + n]
+            there, here = unsigned((a * across + i) * padded), line + unsigned(first + a)
+            for n in range(count):
+                gradient[here + n * step] = slopes[there + n]
         if head.dueling:
-            for n in range(head.quantiles):
-                total = number(0)
-                for a in range(n_actions):
-                    total += line[n * step + 1 + a]
-                line[n * step] = total
-                for a in range(n_actions):
-                    line[n * step + 1 + a] -= total / number(n_actions)
+            for n in range(count):
+                here, total = line + n * step, number(0)
+                for a in range(unsigned(n_actions)):
+                    total += gradient[here + unsigned(1) + a]
+                gradient[here] = total
+                for a in range(unsigned(n_actions)):
+                    gradient[here + unsigned(1) + a] -= total / number(n_actions)

@@ -122,17 +122,6 @@ def bonus(policy, row, n_outputs, dueling, action, alpha, temperature, least):
 
 
 @inner()
-def look(parameters, network, quantiles, means, inputs, rows, outputs, panel):
-    """Write what a network makes of some rows; of quantiles, of which there are none where that is None, Q-values."""
-    depth = len(network.sizes) - 1
-    if quantiles is None:
-        forward(parameters, network, inputs, rows, outputs, panel, depth)
-    else:
-        forward(parameters, network, inputs, rows, outputs, panel, depth - 1)
-        mean_values(quantiles, network, inputs, means, rows, outputs, panel)
-
-
-@inner()
 def value(
     network, quantiles, inputs, rows, outputs, policy, chosen, n_outputs, dueling, munchausen, temperature,
     next_values, panel,
@@ -176,12 +165,13 @@ def training_call(
     half, deviation = number(0.5), np.sqrt(variance + VARIANCE_EPS)
     after = size + 1  # where the next observation begins
     behind, behind_target = online[n_convolved:], target[n_convolved:]  # the perceptron's parameters
-    means, target_means = behind, behind
+    means, target_means, depth = behind, behind, len(network.sizes) - 1
     each_step = double_q  # whether each step values its own next states
     if noise is not None:
         behind, behind_target, each_step = noise.online, noise.target, True
     if quantiles is not None:
         n_outputs, means, target_means = quantiles.n_actions, quantiles.means, quantiles.target_means
+        depth -= 1  # the last layer's outputs are replaced by the means of its quantiles
         if noise is None:
             by_action(quantiles, behind_target, network, quantiles.target_weights, target_means)
     if not each_step:
@@ -200,7 +190,9 @@ def training_call(
             if count == rows or (count > 0 and order == steps * batch - 1):
                 show(pictures, frames, memory, seen, count, after, size, width, following, mean, deviation, normalize,
                      one_hot, panel)  # fmt: skip
-                look(behind_target, network, quantiles, target_means, following, count, outputs, panel)
+                forward(behind_target, network, following, count, outputs, panel, depth)
+                if quantiles is not None:
+                    mean_values(quantiles, network, following, target_means, count, outputs, panel)
                 value(network, quantiles, following, count, outputs, outputs, none, n_outputs, dueling, munchausen,
                       temperature, next_values, panel)  # fmt: skip
                 if quantiles is None:
@@ -211,7 +203,9 @@ def training_call(
                 if munchausen:  # and the target network's policy where the action was taken
                     show(pictures, frames, memory, seen, count, nothing, size, width, following, mean, deviation,
                          normalize, one_hot, panel)  # fmt: skip
-                    look(behind_target, network, quantiles, target_means, following, count, outputs, panel)
+                    forward(behind_target, network, following, count, outputs, panel, depth)
+                    if quantiles is not None:
+                        mean_values(quantiles, network, following, target_means, count, outputs, panel)
                     for i in range(count):
                         action = int(memory[places[waiting[i]], 2 * size + 4])
                         added[waiting[i]] = bonus(outputs, i, n_outputs, dueling, action, alpha, temperature, least)
@@ -236,7 +230,9 @@ def training_call(
                     show(pictures, frames, memory, drawn, batch, after, size, width, following, mean, deviation,
                          normalize, one_hot, panel)  # fmt: skip
                 seen_by, at_means = (behind, means) if turn == 0 else (behind_target, target_means)
-                look(seen_by, network, quantiles, at_means, following, batch, outputs, panel)
+                forward(seen_by, network, following, batch, outputs, panel, depth)
+                if quantiles is not None:
+                    mean_values(quantiles, network, following, at_means, batch, outputs, panel)
                 if turn == 0 and munchausen:
                     for i in range(batch * n_outputs):
                         policy[i] = outputs[i]
@@ -252,7 +248,9 @@ def training_call(
             if munchausen and not double_q:  # noise: the target network is another one in each step
                 show(pictures, frames, memory, drawn, batch, nothing, size, width, following, mean, deviation,
                      normalize, one_hot, panel)  # fmt: skip
-                look(behind_target, network, quantiles, target_means, following, batch, outputs, panel)
+                forward(behind_target, network, following, batch, outputs, panel, depth)
+                if quantiles is not None:
+                    mean_values(quantiles, network, following, target_means, batch, outputs, panel)
                 for i in range(batch):
                     action = int(memory[drawn[i], 2 * size + 4])
                     added[i] = bonus(outputs, i, n_outputs, dueling, action, alpha, temperature, least)
@@ -265,7 +263,9 @@ def training_call(
              panel)  # fmt: skip
         for i in range(batch):
             chosen[i] = int(memory[drawn[i], 2 * size + 4])
-        look(behind, network, quantiles, means, inputs, batch, outputs, panel)
+        forward(behind, network, inputs, batch, outputs, panel, depth)
+        if quantiles is not None:
+            mean_values(quantiles, network, inputs, means, batch, outputs, panel)
         if quantiles is None:
             values(outputs, batch, n_outputs, dueling, chosen, taken_values)
         else:
