@@ -7,7 +7,7 @@ The settings are drawn once from the space, for CartPole-v1, and trained with th
 two workers with one thread each; ``--steps`` shortens the runs, evaluated as often, and leaves the settings as they
 are. Nothing is pruned. The sides take turns; the figure is the median over pairs of the ratio of wall times, the start
 and end of the workers included. What Stable-Baselines3 has not (double Q-learning, averaged weights) is off on both
-sides. ``tuned`` trains RL Zoo's tuned values of ``--env``, each time with another seed.
+sides, the loss is Huber's. ``tuned`` trains RL Zoo's tuned values of ``--env``, each time with another seed.
 
 A stack shares batch size and network, so ``classic`` fills lanes, while of the wide spaces hardly two settings share
 one and the matrix products decide. There each setting has a line of its own: its ratio (from the runs' own accounted
@@ -105,7 +105,7 @@ def draw(space_name: str, count: int, env: str = ENV) -> tuple[list[DQNHyperpara
         drawn = [DQNHyperparameters(**values)] * count
     else:
         drawn = [space.resolve(space.sample(Draw(rng))) for _ in range(count)]
-    drawn = [dataclasses.replace(setting, double_q=False, weight_averaging=0.0) for setting in drawn]
+    drawn = [dataclasses.replace(setting, double_q=False, loss="huber", weight_averaging=0.0) for setting in drawn]
     return drawn, (budget.n_timesteps, budget.evaluations, budget.eval_episodes)
 
 
