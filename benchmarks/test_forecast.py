@@ -11,5 +11,5 @@ from forecast import ENVIRONMENTS, pair
 
 @pytest.mark.parametrize("env", ENVIRONMENTS)
 def test_the_forecast_of_a_default_study_is_within_thirty_percent(env):
-    pairs = [pair(env, 1.0, repeat) for repeat in range(3)]
+    pairs = [pair(env, 0.2, repeat, 16) for repeat in range(3)]
     assert 0.7 < statistics.median(p.forecast_s / p.actual_s for p in pairs) < 1.3
