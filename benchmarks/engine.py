@@ -1,6 +1,6 @@
 """Lane-steps per second of processor time: this version, another checkout of it, and Stable-Baselines3, in pairs.
 
-    python benchmarks/engine.py [--pairs 5] [--rows ...] [--other PYTHON] [--without-sb3] [--memory]
+    python benchmarks/engine.py [--pairs 5] [--rows ...] [--other PYTHON] [--without-sb3]
 
 Every side trains CartPole-v1 without evaluations, interleaved pair by pair, each in a process of its own with one
 thread, pinned to one core, timed after a short run that loads what there is to load; ratios are medians over pairs.
@@ -11,8 +11,7 @@ Rows: ``single64``, ``single256``, ``stack64`` and ``stack256`` are RL Zoo's val
 and ``defaults16`` DQN's defaults (batch 32, a gradient step every fourth step); ``mixed`` sixteen settings of sixteen
 shapes, drawn from the wide space, in one worker. ``uniform`` prints instead what ``mixed`` reaches of the rate of the
 same settings, each in a uniform stack of sixteen. ``minatar`` is MinAtar/Breakout-v1 with the settings of
-`learning.py`, one lane; Stable-Baselines3 has the same network there. ``--memory`` prints the processes' peak of
-resident memory in MiB instead, and its ratios: below 1 is less than the other side.
+`learning.py`, one lane; Stable-Baselines3 has the same network there.
 """
 
 from __future__ import annotations
@@ -20,7 +19,6 @@ from __future__ import annotations
 import argparse
 import os
 import random
-import resource
 import statistics
 import subprocess
 import sys
@@ -89,11 +87,8 @@ def env_id(name: str) -> str:
     return "MinAtar/Breakout-v1" if name == "minatar" else "CartPole-v1"
 
 
-def native(settings: list[dict[str, Any]], steps: int, env: str = "CartPole-v1") -> float:
-    """Return lane-steps per second of processor time, of this checkout or of version 0.1.0."""
-    import torch
-
-    torch.set_num_threads(1)
+def seam() -> tuple[Any, ...]:
+    """Return what runs are handed out with, of this checkout or of version 0.1.0: (DONE, specs' classes, trainer)."""
     try:
         from tuner.contract.roles import DONE
         from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
@@ -106,19 +101,31 @@ def native(settings: list[dict[str, Any]], steps: int, env: str = "CartPole-v1")
             RunId,
             RunSpec,
         )
+    return DONE, EvaluationSpec, RunId, RunSpec, NativeTrainer
+
+
+def native(settings: list[dict[str, Any]], steps: int, env: str = "CartPole-v1", backend: str = "native") -> float:
+    """Return lane-steps per second of processor time, of this checkout or of version 0.1.0.
+
+    With backend ``sb3`` our adapter trains, which gives Stable-Baselines3 the native agent's network for images.
+    """
+    import torch
+
+    torch.set_num_threads(1)
+    done, evaluation_spec, run_id, run_spec, native_trainer = seam()
     from tuner.envs.spec import EnvSpec
     from tuner.hyperparameters import DQNHyperparameters
 
     class Queue:
         def __init__(self, steps: int) -> None:
-            evaluation = EvaluationSpec(episodes=1, seed=0, max_steps=1)  # the seam wants one; one step costs nothing
+            evaluation = evaluation_spec(episodes=1, seed=0, max_steps=1)  # the seam wants one; one step costs nothing
             self.specs = [
-                RunSpec(RunId(i), EnvSpec(env), "native", DQNHyperparameters(**s), i, (steps,), evaluation)
+                run_spec(run_id(i), EnvSpec(env), backend, DQNHyperparameters(**s), i, (steps,), evaluation)
                 for i, s in enumerate(settings)
             ]
 
         def take(self, open_shapes: Any, *, block: bool) -> Any:
-            return self.specs.pop() if self.specs else DONE
+            return self.specs.pop() if self.specs else done
 
         def report(self, points: Any) -> frozenset[Any]:
             return frozenset()
@@ -126,9 +133,19 @@ def native(settings: list[dict[str, Any]], steps: int, env: str = "CartPole-v1")
         def finish(self, outcome: Any) -> None:
             assert outcome.kind in ("completed", "diverged"), outcome
 
-    NativeTrainer(len(settings)).train(Queue(1300))
+        def tick(self) -> None:
+            pass
+
+    def trainer() -> Any:
+        if backend == "native":
+            return native_trainer(len(settings))
+        from tuner.training.registry import make_trainer
+
+        return make_trainer(backend, "dqn", len(settings))
+
+    trainer().train(Queue(1300))
     started = time.process_time()
-    NativeTrainer(len(settings)).train(Queue(steps))
+    trainer().train(Queue(steps))
     return len(settings) * steps / (time.process_time() - started)
 
 
@@ -152,49 +169,11 @@ def sb3(settings: list[dict[str, Any]], steps: int) -> float:
     return len(settings) * steps / spent
 
 
-def sb3_images(settings: list[dict[str, Any]], steps: int, env: str) -> float:
-    """Return the same of our adapter, which gives Stable-Baselines3 the native agent's network."""
-    import torch
-
-    from tuner.contract.roles import DONE
-    from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
-    from tuner.envs.spec import EnvSpec
-    from tuner.hyperparameters import DQNHyperparameters
-    from tuner.training.registry import make_trainer
-
-    torch.set_num_threads(1)
-    evaluation = EvaluationSpec(episodes=1, seed=0, max_steps=1)
-    (setting,) = settings
-
-    class Queue:
-        def __init__(self, steps: int) -> None:
-            hyperparameters = DQNHyperparameters(**setting)
-            self.specs = [RunSpec(RunId(0), EnvSpec(env), "sb3", hyperparameters, 0, (steps,), evaluation)]
-
-        def take(self, open_shapes: Any, *, block: bool) -> Any:
-            return self.specs.pop() if self.specs else DONE
-
-        def report(self, points: Any) -> frozenset[Any]:
-            return frozenset()
-
-        def finish(self, outcome: Any) -> None:
-            assert outcome.kind == "completed", outcome
-
-        def tick(self) -> None:
-            pass
-
-    make_trainer("sb3", "dqn", 1).train(Queue(600))
-    started = time.process_time()
-    make_trainer("sb3", "dqn", 1).train(Queue(steps))
-    return steps / (time.process_time() - started)
-
-
-def measure(python: str, side: str, name: str, *, memory: bool = False) -> float:
-    """Run one side in a fresh process; return its rate, or the MiB that it held at its peak."""
+def measure(python: str, side: str, name: str) -> float:
+    """Run one side in a fresh process."""
     command = [python, __file__, "--child", side, name]
     child = subprocess.run(command, env=os.environ | THREADS, stdout=subprocess.PIPE, text=True, check=True)
-    rate, mebibytes = child.stdout.split()
-    return float(mebibytes if memory else rate)
+    return float(child.stdout)
 
 
 def main() -> None:
@@ -204,7 +183,6 @@ def main() -> None:
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS[:-2]))
     parser.add_argument("--other", metavar="PYTHON")
     parser.add_argument("--without-sb3", action="store_true")
-    parser.add_argument("--memory", action="store_true")
     parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
@@ -212,11 +190,10 @@ def main() -> None:
         if hasattr(os, "sched_setaffinity"):
             os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
         steps = STEPS.get(name, 2_500)
-        if side == "native":
-            rate = native(row(name), steps, env_id(name))
+        if side == "native" or name == "minatar":
+            print(native(row(name), steps, env_id(name), side))
         else:
-            rate = sb3_images(row(name), steps, env_id(name)) if name == "minatar" else sb3(row(name), steps)
-        print(rate, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+            print(sb3(row(name), steps))
         return
     sides = {"this": (sys.executable, "native")}
     sides |= {"other": (options.other, "native")} if options.other else {}
@@ -235,7 +212,7 @@ def main() -> None:
         rates: dict[str, list[float]] = {side: [] for side in sides}
         for _ in range(options.pairs):
             for side, (python, kind) in sides.items():
-                rates[side].append(measure(python, kind, name, memory=options.memory))
+                rates[side].append(measure(python, kind, name))
         cells = [f"{statistics.median(found):,.0f}" for found in rates.values()]
         for found in list(rates.values())[1:]:
             ratios = [mine / theirs for mine, theirs in zip(rates["this"], found, strict=True)]

@@ -29,7 +29,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from engine import ZOO
+from engine import ZOO, seam
 
 #: RL Zoo's values for Atari; learning starts early.
 ATARI = {
@@ -52,33 +52,22 @@ def task(row: str, width: int) -> tuple[str, dict[str, Any], int]:
 
 def rate(env: str, values: Mapping[str, Any], lanes: int, warm_up: int, steps: int, device: str) -> float:
     """Return environment steps per second over all lanes, from ``warm_up`` to ``steps`` of each."""
-    try:
-        from tuner.contract.roles import DONE
-        from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
-        from tuner.training.stack.trainer import NativeTrainer
-    except ImportError:  # 0.1.0
-        from tuner.training.native import NativeTrainer  # type: ignore[import-not-found, no-redef]
-        from tuner.training.types import (  # type: ignore[import-not-found, no-redef]
-            DONE,
-            EvaluationSpec,
-            RunId,
-            RunSpec,
-        )
     from tuner.envs.spec import EnvSpec
     from tuner.hyperparameters import DQNHyperparameters
 
-    evaluation = EvaluationSpec(episodes=1, seed=0, max_steps=1)  # the seam wants one; one step costs nothing
+    done, evaluation_spec, run_id, run_spec, native_trainer = seam()
+    evaluation = evaluation_spec(episodes=1, seed=0, max_steps=1)  # the seam wants one; one step costs nothing
     setting, grid = DQNHyperparameters(**values), (warm_up, steps)
     times: dict[int, float] = {}
 
     class Queue:
         def __init__(self) -> None:
             self.specs = [
-                RunSpec(RunId(i), EnvSpec(env), "native", setting, i, grid, evaluation, device) for i in range(lanes)
+                run_spec(run_id(i), EnvSpec(env), "native", setting, i, grid, evaluation, device) for i in range(lanes)
             ]
 
         def take(self, open_shapes: Any, *, block: bool) -> Any:
-            return self.specs.pop() if self.specs else DONE
+            return self.specs.pop() if self.specs else done
 
         def report(self, points: Any) -> frozenset[Any]:
             for point in points:
@@ -88,7 +77,7 @@ def rate(env: str, values: Mapping[str, Any], lanes: int, warm_up: int, steps: i
         def finish(self, outcome: Any) -> None:
             assert outcome.kind == "completed", outcome
 
-    NativeTrainer(lanes).train(Queue())
+    native_trainer(lanes).train(Queue())
     return lanes * (steps - warm_up) / (times[steps] - times[warm_up])
 
 

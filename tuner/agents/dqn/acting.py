@@ -39,7 +39,8 @@ class Acting(Protocol):
 
 
 #: Parameters of all lanes up to which a stack that trains on a device acts on the host: they fit into a core's cache,
-#: where a forward pass takes less than the launches of one, the inputs' way there and the outputs' way back.
+#: where a forward pass should take less than the launches of one, the inputs' way there and the outputs' way back. Not
+#: measured (docs/decisions/0019-graphs.md).
 HOST_PARAMETERS = 2**18
 
 

@@ -136,15 +136,14 @@ def value(
             soften(outputs, policy, rows, n_outputs, dueling, temperature, next_values)
         else:
             values(outputs, rows, n_outputs, dueling, chosen, next_values)
+    elif munchausen:
+        soft_quantiles(quantiles, network, inputs, policy, rows, temperature, panel)
     else:
-        if munchausen:
-            soft_quantiles(quantiles, network, inputs, policy, rows, temperature, panel)
-        else:
-            if chosen[0] < 0:
-                preferred(outputs, rows, n_outputs, dueling, quantiles.best)
-                quantiles_taken(quantiles, network, inputs, quantiles.target_weights, rows, quantiles.best, panel)
-            else:
-                quantiles_taken(quantiles, network, inputs, quantiles.target_weights, rows, chosen, panel)
+        taken = chosen
+        if chosen[0] < 0:
+            taken = quantiles.best
+            preferred(outputs, rows, n_outputs, dueling, taken)
+        quantiles_taken(quantiles, network, inputs, quantiles.target_weights, rows, taken, panel)
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
