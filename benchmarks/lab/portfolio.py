@@ -144,8 +144,14 @@ def to_mapping(chosen: Sequence[int], settings: Sequence[Setting], everything: S
         "provenance": {"made_by": "benchmarks/lab/portfolio.py", "design": design, "settings_measured": measured},
         "portfolio": [settings[row].name for row in chosen],
         "good": {settings[row].name: round(share, 5) for row, share in good.items()},
-        "settings": {settings[row].name: settings[row].hyperparameters.to_mapping() for row in used},
+        "settings": {settings[row].name: _chosen(settings[row]) for row in used},
     }
+
+
+def _chosen(setting: Setting) -> dict:
+    """Return a setting's values apart from those that are the defaults: what is left out is one when it is read."""
+    usual = type(setting.hyperparameters)().to_mapping()
+    return {name: value for name, value in setting.hyperparameters.to_mapping().items() if value != usual[name]}
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ from curves import Curves, load_curves, placed
 from environments import Member, family_of
 from portfolio import choose_portfolio, good_settings, to_mapping
 
-from tuner.hyperparameters import from_mapping
+from tuner.hyperparameters import DQNHyperparameters, from_mapping
 from tuner.space.nearest import nearest_params
 from tuner.space.prior import load_prior
 
@@ -136,6 +136,8 @@ def test_a_portfolio_complements_before_it_repeats():
 def test_what_is_known_is_written_with_what_it_was_made_from_and_read_by_the_product(tmp_path, settings):
     a, b = curves_of([1.0, 0.5, 0.0], "a"), curves_of([0.0, 0.5, 2.0], "b")
     made = to_mapping([1, 0, 2], settings, [a, b], "abc")
+    usual = DQNHyperparameters().to_mapping()
+    assert not any(value == usual[name] for values in made["settings"].values() for name, value in values.items())
     path = tmp_path / "prior.yaml"
     path.write_text(yaml.safe_dump(made, sort_keys=False))
     read = load_prior(path, "dqn")
