@@ -3,7 +3,7 @@
     python benchmarks/quantile_parity.py [--seeds 20] [--quantiles 10] [--steps 30000] [--keep FILE] [--processes 2]
 
 Both sides take RL Zoo's tuned values of QRDQN for CartPole-v1 (its ten quantiles included), the same seeds and
-evaluations. One value is each side's own: the epsilon of Adam, 0.01 / batch size in sb3-contrib, torch's 1e-8 here.
+evaluations; Adam's epsilon is 0.01 / batch size in sb3-contrib, and so it is here (``--eps 1e-8`` for torch's).
 Printed are the mean areas (the mean over ten evaluations) and their difference with a 95 % interval, interquartile as
 the reports have it, beside 10 % of the range (random play's 22 to 500).
 """
@@ -28,6 +28,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--quantiles", type=int, help="instead of RL Zoo's number")
+    parser.add_argument("--eps", type=float, help="Adam's epsilon of the native side")
     parser.add_argument("--steps", type=int, default=30_000)
     parser.add_argument("--keep", type=Path)
     parser.add_argument("--processes", type=int, default=2)
@@ -38,6 +39,7 @@ def main() -> None:
     shared = set(algorithm_class("dqn")().to_mapping())
     ours = {name: value for name, value in theirs.items() if name in shared}
     ours |= {"quantiles": theirs["n_quantiles"], "max_grad_norm": theirs.get("max_grad_norm") or 1e9}
+    ours["optimizer_eps"] = options.eps or 0.01 / theirs["batch_size"]
     assert theirs["activation_fn"] == "relu" and theirs["n_envs"] == 1  # as the native agent has it
     print(f"{ENV}, {options.steps:,} steps, {theirs['n_quantiles']} quantiles")
     jobs = [

@@ -22,7 +22,7 @@ class NaiveDQN:
         self.q_net.load_state_dict(state)
         self.target.load_state_dict(state)
         optimizer = {"adam": torch.optim.Adam, "rmsprop": torch.optim.RMSprop}[self.h.optimizer]
-        self.optimizer = optimizer(self.q_net.parameters(), lr=self.h.learning_rate)
+        self.optimizer = optimizer(self.q_net.parameters(), lr=self.h.learning_rate, eps=self.h.optimizer_eps)
         self.memory: list[tuple] = []
 
     def _network(self, sizes: tuple[int, ...]) -> nn.Sequential:

@@ -24,7 +24,7 @@ VARIANTS = [
     {},
     {"double_q": True, "dueling": True, "n_steps": 3},
     {"loss": "mse", "optimizer": "rmsprop", "dueling": True},
-    {"optimizer": "rmsprop", "double_q": True},
+    {"optimizer": "rmsprop", "double_q": True, "optimizer_eps": 1e-3},
     {"munchausen": True, "munchausen_tau": 0.2, "loss": "mse"},
     {"munchausen": True, "double_q": True, "layer_norm": True},
     {"quantiles": 4, "optimizer": "rmsprop"},

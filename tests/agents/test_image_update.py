@@ -30,10 +30,15 @@ def minibatch(rng, lanes):
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "rmsprop"])
-@pytest.mark.parametrize("max_grad_norm", [10.0, 1e-3])
-def test_updates_on_images_are_those_of_torch(optimizer, max_grad_norm):
+@pytest.mark.parametrize(("max_grad_norm", "epsilon"), [(10.0, 1e-8), (1e-3, 1e-4)])
+def test_updates_on_images_are_those_of_torch(optimizer, max_grad_norm, epsilon):
     hyperparameters = DQNHyperparameters(
-        net_arch=(), batch_size=BATCH, learning_rate=1e-4, optimizer=optimizer, max_grad_norm=max_grad_norm
+        net_arch=(),
+        batch_size=BATCH,
+        learning_rate=1e-4,
+        optimizer=optimizer,
+        max_grad_norm=max_grad_norm,
+        optimizer_eps=epsilon,
     )
     space = gymnasium.spaces.Box(0, 255, (4, 84, 84), np.uint8)
     lanes, rng = 2, np.random.default_rng(0)
@@ -45,7 +50,7 @@ def test_updates_on_images_are_those_of_torch(optimizer, max_grad_norm):
         named = state.layout.to_state_dict(state.online[lane])
         policy.load_state_dict({name: torch.from_numpy(weight) for name, weight in named.items()})
         kind = torch.optim.Adam if optimizer == "adam" else torch.optim.RMSprop
-        policies.append((policy, copy.deepcopy(policy), kind(policy.parameters(), 1e-4)))
+        policies.append((policy, copy.deepcopy(policy), kind(policy.parameters(), 1e-4, eps=epsilon)))
     update = TorchUpdate(state, QHead(N_ACTIONS), hyperparameters)
     for _ in range(3):
         batch = minibatch(rng, lanes)

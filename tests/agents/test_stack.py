@@ -21,6 +21,8 @@ VARIANTS = [
     {},
     {"loss": "mse"},
     {"optimizer": "rmsprop"},
+    {"optimizer_eps": 3e-3},
+    {"optimizer": "rmsprop", "optimizer_eps": 0.1},
     {"double_q": True},
     {"max_grad_norm": 0.05},
     {"tau": 0.3, "target_update_interval": 3},

@@ -147,6 +147,17 @@ class DQNHyperparameters(Hyperparameters):
     optimizer: str = declare(
         "adam", "Gradient descent rule.", kind="choice", choices=("adam", "rmsprop"), scope="shape", sb3=False
     )
+    optimizer_eps: float = declare(
+        1e-8,
+        "Added to the root of the mean square gradient; QRDQN has 0.01 / batch_size (Dabney et al. 2018).",
+        kind="float",
+        low=0.0,
+        low_open=True,
+        high=1.0,
+        scope="shape",
+        sb3=False,
+        younger=True,
+    )
     loss: str = declare(
         "huber",
         "Loss on the temporal-difference error.",

@@ -14,7 +14,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import DTypeLike, NDArray
 
-from tuner.agents.dqn.optimizers import ADAM_EPS, BETA1, BETA2, RMS_ALPHA, RMS_EPS
+from tuner.agents.dqn.optimizers import BETA1, BETA2, RMS_ALPHA
 from tuner.agents.dqn.pictures import convolve, from_input, use
 from tuner.agents.dqn.products import FAST, NEW, call_whole, inner, product, unsigned
 from tuner.networks.conv import ConvLayout
@@ -235,7 +235,7 @@ def backward_hidden(parameters, network, inputs, rows, deltas, gradient, panel, 
 
 
 @inner(fastmath=FAST)
-def descend(parameters, gradient, first, second, powers, learning_rate, max_norm, adam):
+def descend(parameters, gradient, first, second, powers, learning_rate, max_norm, adam, epsilon):
     """Clip a gradient by its norm and take one step of Adam or RMSprop; rules and state as in ``optimizers.py``."""
     number = gradient.dtype.type
     total = number(0)
@@ -248,14 +248,14 @@ def descend(parameters, gradient, first, second, powers, learning_rate, max_norm
         powers[1] *= BETA2
         root = math.sqrt((1 - powers[1]) / (1 - BETA2))
         size = number(learning_rate * root / ((1 - powers[0]) / (1 - BETA1)))
-        least, keep_first, keep_second = number(ADAM_EPS * root), number(BETA1), number(BETA2)
+        least, keep_first, keep_second = number(epsilon * root), number(BETA1), number(BETA2)
         for i in range(len(gradient)):
             slope = gradient[i] * scale
             first[i] = first[i] * keep_first + slope
             second[i] = second[i] * keep_second + slope * slope
             parameters[i] -= size * first[i] / (np.sqrt(second[i]) + least)
     else:
-        size, least = number(learning_rate), number(RMS_EPS)
+        size, least = number(learning_rate), number(epsilon)
         keep, take = number(RMS_ALPHA), number(1 - RMS_ALPHA)
         for i in range(len(gradient)):
             slope = gradient[i] * scale

@@ -1,6 +1,6 @@
 """Gradient descent rules for many lanes, in place, with one learning rate and step count per lane.
 
-Constants are torch's defaults, which Stable-Baselines3 uses.
+Constants are torch's defaults, which Stable-Baselines3 uses; epsilon is a hyperparameter, ``optimizer_eps``.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
-BETA1, BETA2, ADAM_EPS = 0.9, 0.999, 1e-8
+BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 BETAS = np.array([[BETA1], [BETA2]])
-RMS_ALPHA, RMS_EPS = 0.99, 1e-8
+RMS_ALPHA = 0.99
 
 
 def adam(
@@ -26,6 +26,7 @@ def adam(
     beta_powers: Array,
     learning_rate: Array,
     scratch: Array,
+    epsilon: float = EPSILON,
 ) -> None:
     """Take one step of Adam (Kingma and Ba 2015).
 
@@ -37,22 +38,23 @@ def adam(
         beta_powers: ``[2, n]`` BETAS to the power of the steps taken before, changed.
         learning_rate: ``[n]``.
         scratch: ``[n, P]``, overwritten.
+        epsilon: What is added to the root of the second moment.
     """
     dtype = parameters.dtype
-    step_size, epsilon = adam_step(beta_powers, learning_rate)
+    step_size, least = adam_step(beta_powers, learning_rate, epsilon)
     np.multiply(gradient, gradient, out=scratch)
     second_moment *= BETA2
     second_moment += scratch
     first_moment *= BETA1
     first_moment += gradient
     np.sqrt(second_moment, out=scratch)
-    scratch += epsilon.astype(dtype)[:, None]
+    scratch += least.astype(dtype)[:, None]
     np.divide(first_moment, scratch, out=scratch)
     scratch *= step_size.astype(dtype)[:, None]
     parameters -= scratch
 
 
-def adam_step(beta_powers: Array, learning_rate: Array) -> tuple[Array, Array]:
+def adam_step(beta_powers: Array, learning_rate: Array, epsilon: float = EPSILON) -> tuple[Array, Array]:
     """Count one step, and return (step size, epsilon), both ``[n]``, for moments kept without their factors 1 - beta.
 
     With M = m / (1 - b1) and V = v / (1 - b2), Adam's ``lr * (m / c1) / (sqrt(v / c2) + eps)``, c_i = 1 - b_i^t, is
@@ -61,7 +63,7 @@ def adam_step(beta_powers: Array, learning_rate: Array) -> tuple[Array, Array]:
     beta_powers *= BETAS
     correction = (1 - beta_powers) / (1 - BETAS)
     scale = np.sqrt(correction[1])
-    return learning_rate * scale / correction[0], ADAM_EPS * scale
+    return learning_rate * scale / correction[0], epsilon * scale
 
 
 class FusedAdam:
@@ -89,6 +91,7 @@ class FusedAdam:
         beta_powers: Array,
         learning_rate: Array,
         scratch: Array,
+        epsilon: float = EPSILON,
     ) -> None:
         """Take one step; arguments as for :func:`adam`."""
         beta_powers *= BETAS
@@ -101,7 +104,7 @@ class FusedAdam:
             steps = [self._torch.tensor(steps_taken(float(beta_powers[1, i])))]
             self._torch._fused_adam_(
                 [row], [slope], [mean], [square], [], steps, lr=float(learning_rate[i]), beta1=BETA1, beta2=BETA2,
-                weight_decay=0.0, eps=ADAM_EPS, amsgrad=False, maximize=False,
+                weight_decay=0.0, eps=epsilon, amsgrad=False, maximize=False,
             )  # fmt: skip
 
 
@@ -118,6 +121,7 @@ def rmsprop(
     beta_powers: Array,
     learning_rate: Array,
     scratch: Array,
+    epsilon: float = EPSILON,
 ) -> None:
     """Take one step of RMSprop (Tieleman and Hinton 2012; not centred, without momentum). Arguments as for Adam."""
     del first_moment, beta_powers
@@ -126,7 +130,7 @@ def rmsprop(
     second_moment *= RMS_ALPHA
     second_moment += scratch
     np.sqrt(second_moment, out=scratch)
-    scratch += RMS_EPS
+    scratch += epsilon
     np.divide(gradient, scratch, out=scratch)
     scratch *= learning_rate.astype(parameters.dtype)[:, None]
     parameters -= scratch

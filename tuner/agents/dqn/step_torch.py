@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import torch
 
-from tuner.agents.dqn.optimizers import ADAM_EPS, BETA1, BETA2, RMS_ALPHA, RMS_EPS
+from tuner.agents.dqn.optimizers import BETA1, BETA2, RMS_ALPHA
 
 Parts = Sequence[torch.Tensor]
 
@@ -40,7 +40,7 @@ def clip(gradients: Parts, most: float) -> None:
             gradient.mul_(scale)
 
 
-def adam(lane: LaneParts, gradients: Parts, learning_rate: float, beta_powers: Sequence[float]) -> None:
+def adam(lane: LaneParts, gradients: Parts, learning_rate: float, beta_powers: Sequence[float], epsilon: float) -> None:
     """Take one step of Adam in one pass over memory.
 
     The moments are Adam's own means, not the sums that a row's step keeps.
@@ -50,6 +50,7 @@ def adam(lane: LaneParts, gradients: Parts, learning_rate: float, beta_powers: S
         gradients: Part by part.
         learning_rate: Step size.
         beta_powers: BETA1 and BETA2 to the power of the steps taken, this one included.
+        epsilon: What is added to the root of the second moment.
     """
     correction1, correction2 = 1.0 - beta_powers[0], 1.0 - beta_powers[1]
     # torch corrects the bias by its own count of steps, which a lane need not keep: here it is told that none is left.
@@ -59,12 +60,12 @@ def adam(lane: LaneParts, gradients: Parts, learning_rate: float, beta_powers: S
     torch._fused_adam_(
         parameters, [part.reshape(-1) for part in gradients], first, second, [], done,
         lr=learning_rate * math.sqrt(correction2) / correction1, beta1=BETA1, beta2=BETA2, weight_decay=0.0,
-        eps=ADAM_EPS * math.sqrt(correction2), amsgrad=False, maximize=False,
+        eps=epsilon * math.sqrt(correction2), amsgrad=False, maximize=False,
     )  # fmt: skip
 
 
-def rmsprop(lane: LaneParts, gradients: Parts, learning_rate: float) -> None:
+def rmsprop(lane: LaneParts, gradients: Parts, learning_rate: float, epsilon: float) -> None:
     """Take one step of RMSprop."""
     for parameter, _, second, gradient in zip(*lane, gradients, strict=True):
         second.mul_(RMS_ALPHA).addcmul_(gradient, gradient, value=1 - RMS_ALPHA)
-        parameter.addcdiv_(gradient, second.sqrt().add_(RMS_EPS), value=-learning_rate)
+        parameter.addcdiv_(gradient, second.sqrt().add_(epsilon), value=-learning_rate)

@@ -151,7 +151,7 @@ def training_call(
     online, target, first, second, powers, learning_rate, max_norm, frames,
     memory, places, steps, batch, mean, variance, normalize, return_deviation,
     pictures, n_convolved, network, size, quantiles, noise,
-    double_q, dueling, huber, adam, one_hot, munchausen, alpha, temperature, least,
+    double_q, dueling, huber, adam, epsilon, one_hot, munchausen, alpha, temperature, least,
     inputs, following, outputs, delta_out, deltas, gradient, panel, chosen, none, next_values, taken_values,
     last, ahead, added, policy,
 ):  # fmt: skip
@@ -320,5 +320,5 @@ def training_call(
                 from_memory(pictures, frames, memory, drawn[i], nothing)
                 add_slopes(pictures, inputs[i * across :], pictures.below[i * width :], i == 0, panel)
             give(pictures, gradient)
-        descend(online, gradient, first, second, powers, learning_rate, max_norm, adam)
+        descend(online, gradient, first, second, powers, learning_rate, max_norm, adam, epsilon)
     return losses, q_values

@@ -82,6 +82,7 @@ class CompiledUpdate:
             hyperparameters.dueling and self._quantiles is None,
             hyperparameters.loss == "huber",
             hyperparameters.optimizer == "adam",
+            hyperparameters.optimizer_eps,
             not parts.encoder.storage_shape,
             hyperparameters.munchausen,
         )

@@ -8,6 +8,7 @@ separately, so a lane's numbers do not depend on how many lanes are updated toge
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -88,7 +89,8 @@ class NumpyUpdate:
         self._loss, self._slope = hyperparameters.loss, LOSSES[hyperparameters.loss][1]
         wide = state.layout.n_parameters >= FUSED_PARAMETERS and state.online.dtype == np.float32
         optimizer = hyperparameters.optimizer
-        self._optimizer: Any = rmsprop if optimizer != "adam" else FusedAdam() if wide else adam
+        rule: Any = rmsprop if optimizer != "adam" else FusedAdam() if wide else adam
+        self._optimizer = partial(rule, epsilon=hyperparameters.optimizer_eps)
         self._workspaces: dict[int, _Workspace] = {}
         self._views: dict[tuple[int, int], _LaneViews] = {}
         self._ahead: Activations | None = None

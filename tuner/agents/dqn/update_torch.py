@@ -15,7 +15,7 @@ import torch.nn.functional as F  # noqa: N812  (torch's own name for it)
 from numpy.typing import NDArray
 
 from tuner.agents.dqn.captured import TrainingCalls
-from tuner.agents.dqn.optimizers import BETA1, BETA2, RMS_ALPHA, RMS_EPS, adam_step
+from tuner.agents.dqn.optimizers import BETA1, BETA2, RMS_ALPHA, adam_step
 from tuner.agents.dqn.state import LearnerState
 from tuner.agents.dqn.step_torch import LaneParts, adam, clip, rmsprop
 from tuner.core.losses import quantile_errors, quantile_levels
@@ -111,10 +111,11 @@ class TorchUpdate:
             found[:, row] = state.numbers[name][lanes]
         if isinstance(state.layout, ConvLayout):
             return found
-        found[:, 0], found[:, 1], found[:, 2] = state.max_grad_norm[lanes], state.learning_rate[lanes], RMS_EPS
+        epsilon = self._hyperparameters.optimizer_eps
+        found[:, 0], found[:, 1], found[:, 2] = state.max_grad_norm[lanes], state.learning_rate[lanes], epsilon
         if self._hyperparameters.optimizer == "adam":
             for step in found:
-                step[1:3] = adam_step(state.beta_powers[:, lanes], state.learning_rate[lanes])
+                step[1:3] = adam_step(state.beta_powers[:, lanes], state.learning_rate[lanes], epsilon)
         return found
 
     def _gradient_step(
@@ -235,9 +236,9 @@ class TorchUpdate:
             parts = LaneParts(*([p for pair in state.layout.views(held[name][rows]) for p in pair] for name in kept))
             own = [gradient[i : i + 1] for gradient in gradients]
             clip(own, float(state.max_grad_norm[lane]))
-            learning_rate = float(state.learning_rate[lane])
+            learning_rate, epsilon = float(state.learning_rate[lane]), self._hyperparameters.optimizer_eps
             if self._hyperparameters.optimizer == "adam":
                 state.beta_powers[:, lane] *= (BETA1, BETA2)
-                adam(parts, own, learning_rate, state.beta_powers[:, lane].tolist())
+                adam(parts, own, learning_rate, state.beta_powers[:, lane].tolist(), epsilon)
             else:
-                rmsprop(parts, own, learning_rate)
+                rmsprop(parts, own, learning_rate, epsilon)
