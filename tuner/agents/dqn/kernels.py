@@ -263,6 +263,25 @@ def descend(parameters, gradient, first, second, powers, learning_rate, max_norm
             parameters[i] -= size * slope / (np.sqrt(second[i]) + least)
 
 
+@inner()
+def see(pictures, parameters, network, inputs, seen, panel):
+    """Write what a perceptron sees of inputs ``[rows, input_size]``, flat ``[rows, sizes[0] + 1]``, the last column 1.
+
+    Arguments as for :func:`outputs`, of one network.
+    """
+    width, across = network.sizes[0], network.sizes[0] + 1
+    if pictures is not None:
+        use(pictures, parameters)
+    for row in range(len(inputs)):
+        if pictures is not None:
+            from_input(pictures, inputs[row])
+            convolve(pictures, seen[row * across :], panel)
+        else:
+            for i in range(width):
+                seen[row * across + i] = inputs[row, i]
+            seen[row * across + width] = 1
+
+
 @njit(cache=True, fastmath=FAST, error_model="numpy", nogil=True)
 def outputs(parameters, pictures, n_convolved, network, inputs, seen, results, panel):
     """Write the outputs of n networks for some inputs each.
@@ -277,17 +296,7 @@ def outputs(parameters, pictures, n_convolved, network, inputs, seen, results, p
         results: ``[n, rows * sizes[-1]]``, overwritten.
         panel: For the products, overwritten.
     """
-    rows, width, across = inputs.shape[1], network.sizes[0], network.sizes[0] + 1
-    depth = len(network.sizes) - 1
+    rows, depth = inputs.shape[1], len(network.sizes) - 1
     for n in range(len(parameters)):
-        if pictures is not None:
-            use(pictures, parameters[n])
-        for row in range(rows):
-            if pictures is not None:
-                from_input(pictures, inputs[n, row])
-                convolve(pictures, seen[row * across :], panel)
-            else:
-                for i in range(width):
-                    seen[row * across + i] = inputs[n, row, i]
-                seen[row * across + width] = 1
+        see(pictures, parameters[n], network, inputs[n], seen, panel)
         forward(parameters[n, n_convolved:], network, seen, rows, results[n], panel, depth)

@@ -12,8 +12,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from tuner.agents.dqn.kernels import normalize, see
 from tuner.agents.dqn.noise import LaneNoise
-from tuner.agents.dqn.products import FAST, call_whole, inner
+from tuner.agents.dqn.products import FAST, call_whole, inner, unsigned
 
 Array = NDArray[Any]
 
@@ -62,46 +63,92 @@ def take_factors(normal, factors):
 def put_noise(noise, parameters, factors, shown):
     """Write a network's row ``shown`` with the noise of some factors ``[F]`` on its layers."""
     call_whole()
-    at, sigma, f = noise.begin, noise.sigma, 0
+    at, sigma, f = unsigned(noise.begin), unsigned(noise.sigma), unsigned(0)
     for i in range(at):
         shown[i] = parameters[i]
     for layer in range(len(noise.sizes) - 1):
-        fan_in, width = noise.sizes[layer], noise.sizes[layer + 1]
-        units = factors[f + fan_in + 1 : f + fan_in + 1 + width]
-        for i in range(fan_in + 1):
+        fan_in, width = unsigned(noise.sizes[layer]), unsigned(noise.sizes[layer + 1])
+        units = f + fan_in + unsigned(1)
+        for i in range(fan_in + unsigned(1)):
             scale = factors[f + i] if i < fan_in else factors.dtype.type(1)  # a bias has its unit's factor alone
-            line, means = shown[at : at + width], parameters[at : at + width]
-            deviations = parameters[sigma : sigma + width]
             for j in range(width):
-                line[j] = means[j] + deviations[j] * (scale * units[j])
+                shown[at + j] = parameters[at + j] + parameters[sigma + j] * (scale * factors[units + j])
             at, sigma = at + width, sigma + width
-        f += fan_in + 1 + width
-    for i in range(at, noise.sigma):
+        f = units + width
+    for i in range(at, unsigned(noise.sigma)):
         shown[i] = parameters[i]
 
 
+@inner(fastmath=FAST)
+def one_layer(parameters, at, sigma, factors, f, fan_in, width, source, result):
+    """Write what a layer at ``at`` makes of one input; with noise where its sigmas are at ``sigma``, not 0.
+
+    Weights behind a 0 are not read.
+    """
+    zero, units = result.dtype.type(0), f + fan_in + unsigned(1)
+    for j in range(width):
+        result[j] = zero
+    for i in range(fan_in + unsigned(1)):
+        seen = source[i]
+        if seen != zero and sigma > unsigned(0):
+            scale, there = factors[f + i] if i < fan_in else factors.dtype.type(1), sigma + i * width
+            for j in range(width):
+                weight = parameters[at + j] + parameters[there + j] * (scale * factors[units + j])
+                result[j] += seen * weight
+        elif seen != zero:
+            for j in range(width):
+                result[j] += seen * parameters[at + j]
+        at += width
+
+
+@inner(fastmath=FAST)
+def forward_noisy(noise, parameters, factors, network, inputs, outputs):
+    """Write a network's outputs for one input with noise on its layers: :func:`put_noise` and ``forward`` in one."""
+    call_whole()
+    sizes, hidden, hidden_at = network.sizes, network.hidden, network.hidden_at
+    layers, zero, at = len(sizes) - 1, hidden.dtype.type(0), unsigned(0)
+    sigma, f = unsigned(noise.sigma), unsigned(0)
+    for layer in range(layers):
+        fan_in, width, last = unsigned(sizes[layer]), unsigned(sizes[layer + 1]), layer == layers - 1
+        source = inputs if layer == 0 else hidden[hidden_at[layer - 1] :]
+        result = outputs if last else hidden[hidden_at[layer] :]
+        noisy = at >= unsigned(noise.begin)
+        place = sigma if noisy else unsigned(0)
+        one_layer(parameters, at, place, factors, f, fan_in, width, source, result)
+        at += (fan_in + unsigned(1)) * width
+        if noisy:
+            sigma, f = sigma + (fan_in + unsigned(1)) * width, f + fan_in + unsigned(1) + width
+        if not last and len(network.norm_at) > 0 and network.norm_at[layer] >= 0:
+            normalize(parameters[network.norm_at[layer] :], 1, sizes[layer + 1], result,
+                      network.normal[hidden_at[layer] :], network.scales[layer:])  # fmt: skip
+        if not last:
+            for j in range(width):
+                result[j] = max(result[j], zero)
+
+
 @njit(cache=True, error_model="numpy", nogil=True)
-def show_noise(noise, n_convolved, parameters, normal, shown):
-    """Write the rows of n networks ``[n, P]`` with the noise of ``normal`` ``[n, 1, F]`` to ``shown`` ``[n, P]``."""
+def noisy_outputs(noise, normal, parameters, pictures, n_convolved, network, inputs, seen, results, panel):
+    """Write the outputs of n networks for one input each, with the noise of ``normal`` ``[n, 1, F]`` on them.
+
+    Arguments otherwise as for ``kernels.outputs``.
+    """
     for n in range(len(parameters)):
-        for i in range(n_convolved):
-            shown[n, i] = parameters[n, i]
+        see(pictures, parameters[n], network, inputs[n], seen, panel)
         take_factors(normal[n, 0], noise.factors[0])
-        put_noise(noise, parameters[n, n_convolved:], noise.factors[0], shown[n, n_convolved:])
+        forward_noisy(noise, parameters[n, n_convolved:], noise.factors[0], network, seen, results[n])
 
 
 @inner(fastmath=FAST)
 def chain(noise, factors, gradient):
     """Complete a gradient by that of the sigmas: the layers' own, times the noise."""
     call_whole()
-    at, sigma, f = noise.begin, noise.sigma, 0
+    at, sigma, f = unsigned(noise.begin), unsigned(noise.sigma), unsigned(0)
     for layer in range(len(noise.sizes) - 1):
-        fan_in, width = noise.sizes[layer], noise.sizes[layer + 1]
-        units = factors[f + fan_in + 1 : f + fan_in + 1 + width]
-        for i in range(fan_in + 1):
+        fan_in, width = unsigned(noise.sizes[layer]), unsigned(noise.sizes[layer + 1])
+        units = f + fan_in + unsigned(1)
+        for i in range(fan_in + unsigned(1)):
             scale = factors[f + i] if i < fan_in else factors.dtype.type(1)
-            line, slopes = gradient[sigma : sigma + width], gradient[at : at + width]
             for j in range(width):
-                line[j] = slopes[j] * (scale * units[j])
+                gradient[sigma + j] = gradient[at + j] * (scale * factors[units + j])
             at, sigma = at + width, sigma + width
-        f += fan_in + 1 + width
+        f = units + width

@@ -206,6 +206,53 @@ def _copy_vector(typingctx, source, source_at, there, there_at):
 copy_vector: Any = _copy_vector
 
 
+def exchange_of(actions: int, together: bool) -> Any:
+    """Return a copy of ``VECTOR`` numbers of so many actions, from one number of each after the other to one action
+    after the other (``apart`` numbers from each to the next), or where ``together`` is true the other way.
+    """
+
+    @intrinsic
+    def exchange(typingctx, source, source_at, result, result_at, apart):
+        def codegen(context, builder, signature, arguments):
+            source, source_at, result, result_at, apart = arguments
+            number, whole, place = context.get_value_type(signature.args[0].dtype), ir.IntType(64), ir.IntType(32)
+            size, vector = signature.args[0].dtype.bitwidth // 8, ir.VectorType(number, VECTOR)
+            row = ir.VectorType(number, VECTOR * actions)
+            begins = [context.make_array(kind)(context, builder, array).data
+                      for kind, array in ((signature.args[0], source), (signature.args[2], result))]  # fmt: skip
+
+            def at(kind, begin, index):
+                return builder.bitcast(builder.gep(begin, [index]), kind.as_pointer())
+
+            def places(begin, first):
+                steps = [builder.add(first, builder.mul(apart, ir.Constant(whole, a))) for a in range(actions)]
+                return [at(vector, begin, step) for step in steps]
+
+            def shuffled(a, b, mask):
+                return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(place, len(mask)), mask))
+
+            if not together:
+                read = builder.load(at(row, begins[0], source_at), align=size)
+                for a, there in enumerate(places(begins[1], result_at)):
+                    part = shuffled(read, read, [a + n * actions for n in range(VECTOR)])
+                    builder.store(part, there, align=size)
+                return context.get_dummy_value()
+            parts = [builder.load(there, align=size) for there in places(begins[0], source_at)]
+            wide = [shuffled(part, part, [n if n < VECTOR else 0 for n in range(VECTOR * actions)]) for part in parts]
+            made = wide[0]
+            for a in range(1, actions):  # by action, one vector behind the other
+                begin = VECTOR * actions - VECTOR * a
+                made = shuffled(made, wide[a], [n if n < VECTOR * a else begin + n for n in range(VECTOR * actions)])
+            mixed = shuffled(made, made, [a * VECTOR + n for n in range(VECTOR) for a in range(actions)])
+            builder.store(mixed, at(row, begins[1], result_at), align=size)
+            return context.get_dummy_value()
+
+        i8 = types.int64
+        return types.void(source, i8, result, i8, i8), codegen
+
+    return exchange
+
+
 @inner()
 def _pack(b, at, b_row, b_step, panel, width, deep):
     """Write ``panel[k, v] = b[at + k * b_row + v * b_step]``, ``[deep, width]``; one of the strides is 1."""

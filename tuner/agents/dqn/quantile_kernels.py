@@ -5,8 +5,7 @@ product with the mean weights gives; then only that action's N quantiles are com
 by action, so that products stay products. The way back is the same for the action taken. With a dueling head the
 weights of an action's quantiles are sums of the layer's own, so nothing else knows of it.
 
-The loss meets each quantile with each target: a vector of quantiles with one target at a time, all sums in registers,
-takes less time than sorting does, up to a hundred quantiles and more.
+The loss meets each quantile with each target, see :mod:`tuner.agents.dqn.quantile_pairs`.
 """
 
 from __future__ import annotations
@@ -14,13 +13,11 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic
 from numpy.typing import DTypeLike, NDArray
 
 from tuner.agents.dqn.kernels import Layers
-from tuner.agents.dqn.products import FAST, NEW, VECTOR, call_whole, inner, product, unsigned
+from tuner.agents.dqn.products import FAST, NEW, VECTOR, call_whole, exchange_of, inner, product, unsigned
+from tuner.agents.dqn.quantile_pairs import pairs_1, pairs_2
 from tuner.networks.heads import QHead
 
 Array = NDArray[Any]
@@ -49,7 +46,8 @@ class Quantiles(NamedTuple):
         valued: Flat ``[rows, Q]``: one action's quantiles.
         ahead: Flat ``[n, N]``: the same, of a call's n transitions, or of a gradient step's rows.
         targets: ``[N]`` of one row.
-        sums: Flat ``[4, Q]``: of one row's slopes and losses, see :func:`_pairs_of`.
+        levels: Flat ``[3, Q]``: each quantile's level, one minus that, and 1; all 0 from N on.
+        sums: Flat ``[2, VECTOR]``: of one row's losses and quantiles, see :func:`pairs_of`.
     """
 
     n_actions: int
@@ -71,6 +69,7 @@ class Quantiles(NamedTuple):
     valued: Array
     ahead: Array
     targets: Array
+    levels: Array
     sums: Array
 
 
@@ -84,10 +83,14 @@ def quantiles_of(head: QHead, network: Layers, rows: int, dtype: DTypeLike) -> Q
     numbers = {
         "weights": table, "means": means, "target_weights": table, "target_means": means, "slopes": table,
         "log_pi": rows * head.n_actions, "grouped": rows * across, "below": rows * across, "made": values,
-        "valued": values, "ahead": 0, "targets": head.quantiles, "sums": 4 * padded,
+        "valued": values, "ahead": 0, "targets": head.quantiles, "sums": 2 * VECTOR,
     }  # fmt: skip
+    levels = np.zeros((3, padded), dtype)
+    levels[0, : head.quantiles] = (np.arange(head.quantiles) + 0.5) / head.quantiles
+    levels[1:, : head.quantiles] = 1 - levels[0, : head.quantiles], np.ones(head.quantiles)
     return Quantiles(
         n_actions=head.n_actions, quantiles=head.quantiles, padded=padded, dueling=head.dueling,
+        levels=levels.reshape(-1),
         **{name: np.zeros(n, np.int64) for name, n in whole.items()},
         **{name: np.zeros(n, dtype) for name, n in numbers.items()},
     )  # fmt: skip
@@ -100,33 +103,47 @@ def last_layer(network, inputs):
     return inputs if layers == 1 else network.hidden[network.hidden_at[layers - 2] :]
 
 
+_apart_2, _apart_3, _apart_4 = (exchange_of(actions, False) for actions in (2, 3, 4))
+_together_2, _together_3, _together_4 = (exchange_of(actions, True) for actions in (2, 3, 4))
+
+
 @inner(fastmath=FAST)
-def by_action(head, parameters, network, weights, means):
-    """Write a network's last layer by action, and its means over quantiles."""
+def by_action(head, parameters, network, weights, means, with_means):
+    """Write a network's last layer by action, and its means over quantiles where they are asked for."""
     call_whole()
     across, width, padded = network.sizes[-2] + 1, network.sizes[-1], head.padded
     n_actions, number = head.n_actions, weights.dtype.type
     first = 1 if head.dueling else 0
-    step, count = unsigned(n_actions + first), unsigned(head.quantiles)
+    step, count, apart = unsigned(n_actions + first), unsigned(head.quantiles), unsigned(across * padded)
     for i in range(across):
-        line = unsigned(network.linear - (across - i) * width)
-        for a in range(n_actions):
-            there, here = unsigned((a * across + i) * padded), line + unsigned(first + a)
-            for n in range(count):
-                weights[there + n] = parameters[here + n * step]
+        line, there = unsigned(network.linear - (across - i) * width), unsigned(i * padded)
+        begin = np.int64(0)
+        while begin + VECTOR <= head.quantiles and 2 <= step <= 4 and not head.dueling:
+            here, to = line + begin * n_actions, there + begin
+            if step == 2:
+                _apart_2(parameters, here, weights, to, apart)
+            elif step == 3:
+                _apart_3(parameters, here, weights, to, apart)
+            else:
+                _apart_4(parameters, here, weights, to, apart)
+            begin += VECTOR
+        for a in range(unsigned(n_actions)):
+            for n in range(unsigned(begin), count):
+                weights[there + a * apart + n] = parameters[line + unsigned(first) + a + n * step]
         if head.dueling:
             for n in range(count):
                 base = number(0)
                 for a in range(unsigned(n_actions)):
                     base += parameters[line + n * step + unsigned(1) + a]
                 base = parameters[line + n * step] - base / number(n_actions)
-                for a in range(n_actions):
-                    weights[unsigned((a * across + i) * padded) + n] += base
-        for a in range(n_actions):
-            there, total = unsigned((a * across + i) * padded), number(0)
-            for n in range(count):
-                total += weights[there + n]
-            means[i * n_actions + a] = total / number(head.quantiles)
+                for a in range(unsigned(n_actions)):
+                    weights[there + a * apart + n] += base
+        if with_means:
+            for a in range(unsigned(n_actions)):
+                total = number(0)
+                for n in range(count):
+                    total += weights[there + a * apart + n]
+                means[unsigned(i * n_actions) + a] = total / number(head.quantiles)
 
 
 @inner()
@@ -209,127 +226,47 @@ def keep(head, rows, places):
             kept[there + n] = made[here + n]
 
 
-def _pairs_of(vectors: int) -> Any:
-    """Return a function that meets ``vectors * VECTOR`` quantiles theta, a block of a row, with all targets y.
-
-    With ``u = y - theta`` and its clipped value c, which is the slope of the loss, it writes four sums over the targets
-    for each quantile: of c, of c where u is positive, of the loss ``c (u - c / 2)``, and of that where u is positive.
-    """
-
-    @intrinsic
-    def pairs(typingctx, thetas, begin, block, targets, count, bound, sums, step):
-        def codegen(context, builder, signature, arguments):
-            thetas, begin, block, targets, count, bound, sums, step = arguments
-            kinds = signature.args[0], signature.args[3], signature.args[6]
-            theta_at, target_at, sums_at = (
-                context.make_array(kind)(context, builder, array).data
-                for kind, array in zip(kinds, (thetas, targets, sums), strict=True)
-            )
-            number, whole = context.get_value_type(kinds[0].dtype), ir.IntType(64)
-            size, vector = kinds[0].dtype.bitwidth // 8, ir.VectorType(number, VECTOR)
-            name = f"llvm.fmuladd.v{VECTOR}f{kinds[0].dtype.bitwidth}"
-            found = builder.module.globals.get(name)
-            fused = found or ir.Function(builder.module, ir.FunctionType(vector, [vector] * 3), name)
-
-            def spread(value):
-                single = builder.insert_element(
-                    ir.Constant(vector, ir.Undefined), value, ir.Constant(ir.IntType(32), 0)
-                )
-                return builder.shuffle_vector(single, single, ir.Constant(ir.VectorType(ir.IntType(32), VECTOR), None))
-
-            def greater(a, b):
-                return builder.select(builder.fcmp_ordered(">", a, b), a, b)
-
-            def lesser(a, b):
-                return builder.select(builder.fcmp_ordered("<", a, b), a, b)
-
-            def vector_at(start, index, v):
-                place = builder.add(index, ir.Constant(whole, VECTOR * v))
-                return builder.bitcast(builder.gep(start, [place]), vector.as_pointer())
-
-            here = builder.add(begin, block)
-            own = [builder.load(vector_at(theta_at, here, v), align=size) for v in range(vectors)]
-            most = spread(bound)
-            least, zero, half = builder.fneg(most), ir.Constant(vector, None), ir.Constant(vector, [-0.5] * VECTOR)
-            before = builder.block
-            body, after = builder.append_basic_block("targets"), builder.append_basic_block("done")
-            builder.branch(body)  # there is at least one
-            builder.position_at_end(body)
-            at = builder.phi(whole)
-            at.add_incoming(ir.Constant(whole, 0), before)
-            totals = [[builder.phi(vector) for _ in range(4)] for _ in range(vectors)]
-            target = spread(builder.load(builder.gep(target_at, [at]), align=size))
-            for theta, (slope, slope_above, loss, loss_above) in zip(own, totals, strict=True):
-                error = builder.fsub(target, theta)
-                clipped = lesser(greater(error, least), most)
-                above, rest = greater(clipped, zero), builder.call(fused, [clipped, half, error])
-                grown = [
-                    builder.fadd(slope, clipped), builder.fadd(slope_above, above),
-                    builder.call(fused, [clipped, rest, loss]), builder.call(fused, [above, rest, loss_above]),
-                ]  # fmt: skip
-                for total, more in zip((slope, slope_above, loss, loss_above), grown, strict=True):
-                    total.add_incoming(zero, before)
-                    total.add_incoming(more, body)
-            following = builder.add(at, ir.Constant(whole, 1))
-            at.add_incoming(following, body)
-            builder.cbranch(builder.icmp_signed("<", following, count), body, after)
-            builder.position_at_end(after)
-            for v, sums_of in enumerate(totals):
-                for k, total in enumerate(sums_of):
-                    more = next(value for value, origin in total.incomings if origin is body)
-                    there = builder.add(block, builder.mul(step, ir.Constant(whole, k)))
-                    builder.store(more, vector_at(sums_at, there, v), align=size)
-            return context.get_dummy_value()
-
-        i8 = types.int64
-        return types.void(thetas, i8, i8, targets, i8, thetas.dtype, sums, i8), codegen
-
-    return pairs
-
-
-_pairs_2, _pairs_1 = _pairs_of(2), _pairs_of(1)
-
-
 @inner(fastmath=FAST)
-def regress(head, place, ahead, reward, discount, share, huber):
-    """Return (loss, mean) of the quantiles at a place; the gradient on them takes theirs.
+def regress(head, rows, ahead, rewards, discounts, share, huber):
+    """Return the sums of (loss, mean) of the quantiles of some rows; the gradient on them takes their place.
 
     Args:
-        head: :class:`Quantiles`.
-        place: Among the groups.
-        ahead: Where in ``head.ahead`` the next state's quantiles are.
-        reward: What the transition brought.
-        discount: Of the next state.
-        share: Of this row in the gradient: one by batch size.
+        head: :class:`Quantiles`, the rows in their groups.
+        rows: How many.
+        ahead: ``[rows]`` where in ``head.ahead`` each row's next state is.
+        rewards: ``[rows]`` what each transition brought.
+        discounts: ``[rows]`` of the next states.
+        share: Of a row in the gradient: one by batch size.
         huber: Whether the loss is Huber's, else the square.
     """
     call_whole()
     n, padded, made, targets, sums = head.quantiles, head.padded, head.made, head.targets, head.sums
-    number, at, block = targets.dtype.type, place * padded, np.int64(0)
-    following, there = head.ahead, unsigned(ahead * n)
-    for j in range(unsigned(n)):
-        targets[j] = reward + discount * following[there + j]
+    number, following = targets.dtype.type, head.ahead
     # The square is twice a Huber loss whose slope has no bound.
     bound, scale = number(1) if huber else number(np.inf), number(1.0 if huber else 2.0) / number(n)
-    while block < padded:
-        if block + 2 * VECTOR <= padded:
-            _pairs_2(made, at, block, targets, n, bound, sums, padded)
-            block += 2 * VECTOR
-        else:
-            _pairs_1(made, at, block, targets, n, bound, sums, padded)
-            block += VECTOR
-    loss, mean, part = number(0), number(0), number(share) * scale
-    first, above = unsigned(at), unsigned(padded)
-    loss_at, loss_above = above + above, above + above + above
-    for i in range(unsigned(n)):
-        level = (number(i) + number(0.5)) / number(n)
-        rest = number(1) - level
-        mean += made[first + i]
-        loss += rest * (sums[loss_at + i] - sums[loss_above + i]) + level * sums[loss_above + i]
-        made[first + i] = -part * (rest * (sums[i] - sums[above + i]) + level * sums[above + i])
-    for i in range(n, padded):
-        made[at + i] = number(0)
-    return loss * scale, mean / number(n)
+    part, losses, means = number(share) * scale, number(0), number(0)
+    for place in range(rows):
+        row = head.order[place]
+        at, there, block = place * padded, unsigned(ahead[row] * n), np.int64(0)
+        reward, discount = rewards[row], discounts[row]
+        for j in range(unsigned(n)):
+            targets[j] = reward + discount * following[there + j]
+        for j in range(2 * VECTOR):
+            sums[j] = number(0)
+        while block < padded:
+            if block + 2 * VECTOR <= padded:
+                pairs_2(made, at, block, targets, n, bound, head.levels, padded, part, sums)
+                block += 2 * VECTOR
+            else:
+                pairs_1(made, at, block, targets, n, bound, head.levels, padded, part, sums)
+                block += VECTOR
+        loss, mean = number(0), number(0)
+        for i in range(VECTOR):
+            loss += sums[i]
+            mean += sums[VECTOR + i]
+        losses += loss * scale
+        means += mean / number(n)
+    return losses, means
 
 
 @inner(fastmath=FAST)
@@ -364,13 +301,22 @@ def by_output(head, network, gradient):
     across, width, padded = network.sizes[-2] + 1, network.sizes[-1], head.padded
     n_actions, number, slopes = head.n_actions, gradient.dtype.type, head.slopes
     first = 1 if head.dueling else 0
-    step, count = unsigned(n_actions + first), unsigned(head.quantiles)
+    step, count, apart = unsigned(n_actions + first), unsigned(head.quantiles), unsigned(across * padded)
     for i in range(across):
-        line = unsigned(network.linear - (across - i) * width)
-        for a in range(n_actions):
-            there, here = unsigned((a * across + i) * padded), line + unsigned(first + a)
-            for n in range(count):
-                gradient[here + n * step] = slopes[there + n]
+        line, there = unsigned(network.linear - (across - i) * width), unsigned(i * padded)
+        begin = np.int64(0)
+        while begin + VECTOR <= head.quantiles and 2 <= step <= 4 and not head.dueling:
+            here, to = there + begin, line + begin * n_actions
+            if step == 2:
+                _together_2(slopes, here, gradient, to, apart)
+            elif step == 3:
+                _together_3(slopes, here, gradient, to, apart)
+            else:
+                _together_4(slopes, here, gradient, to, apart)
+            begin += VECTOR
+        for n in range(unsigned(begin), count):
+            for a in range(unsigned(n_actions)):
+                gradient[line + n * step + unsigned(first) + a] = slopes[there + a * apart + n]
         if head.dueling:
             for n in range(count):
                 here, total = line + n * step, number(0)

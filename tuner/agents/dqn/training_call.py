@@ -172,7 +172,7 @@ def training_call(
         n_outputs, means, target_means = quantiles.n_actions, quantiles.means, quantiles.target_means
         depth -= 1  # the last layer's outputs are replaced by the means of its quantiles
         if noise is None:
-            by_action(quantiles, behind_target, network, quantiles.target_weights, target_means)
+            by_action(quantiles, behind_target, network, quantiles.target_weights, target_means, True)
     if not each_step:
         # The target network stands still during a call: each transition drawn is valued once, many at a time.
         if pictures is not None:
@@ -218,9 +218,9 @@ def training_call(
             put_noise(noise, online[n_convolved:], noise.factors[0], behind)
             put_noise(noise, target[n_convolved:], noise.factors[1], behind_target)
         if quantiles is not None:
-            by_action(quantiles, behind, network, quantiles.weights, means)
+            by_action(quantiles, behind, network, quantiles.weights, means, double_q)
             if noise is not None:
-                by_action(quantiles, behind_target, network, quantiles.target_weights, target_means)
+                by_action(quantiles, behind_target, network, quantiles.target_weights, target_means, True)
         if each_step:
             for turn in range(0 if double_q else 1, 2):  # the online network chooses, the target network values
                 if pictures is not None:
@@ -263,17 +263,14 @@ def training_call(
         for i in range(batch):
             chosen[i] = int(memory[drawn[i], 2 * size + 4])
         forward(behind, network, inputs, batch, outputs, panel, depth)
-        if quantiles is not None:
+        if quantiles is not None and munchausen and double_q:
             mean_values(quantiles, network, inputs, means, batch, outputs, panel)
         if quantiles is None:
             values(outputs, batch, n_outputs, dueling, chosen, taken_values)
         else:
             quantiles_taken(quantiles, network, inputs, quantiles.weights, batch, chosen, panel)
         loss, q_value = number(0), number(0)  # single precision overflows: that is how a run is seen to diverge
-        for place in range(batch):
-            i = place
-            if quantiles is not None:
-                i = quantiles.order[place]
+        for i in range(batch):
             row = drawn[i]
             reward = memory[row, 2 * size + 2]
             if return_deviation > 0:
@@ -283,10 +280,8 @@ def training_call(
             elif munchausen:
                 reward += added[i if each_step else last[row]]
             if quantiles is not None:
-                at = i if each_step else last[row]
-                own, q_taken = regress(quantiles, place, at, reward, memory[row, 2 * size + 3], 1.0 / batch, huber)
-                loss += own
-                q_value += q_taken
+                next_values[i], taken_values[i] = reward, memory[row, 2 * size + 3]
+                quantiles.best[i] = i if each_step else last[row]
                 continue
             error = taken_values[i] - (reward + memory[row, 2 * size + 3] * next_values[i])
             away = abs(error)
@@ -305,6 +300,8 @@ def training_call(
                 delta_out[begin + 1 + chosen[i]] += slope
             else:
                 delta_out[begin + chosen[i]] = slope
+        if quantiles is not None:
+            loss, q_value = regress(quantiles, batch, quantiles.best, next_values, taken_values, 1.0 / batch, huber)
         losses += loss / batch
         q_values += q_value / batch
         below, slopes = gradient[:0] if pictures is None else pictures.below, gradient[n_convolved:]

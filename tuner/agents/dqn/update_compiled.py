@@ -169,7 +169,7 @@ class CompiledActing:
         self._room = pictures.pictures_of(state.layout, 1, 0, state.dtype)
         self._panel = np.zeros(PANEL, state.dtype)
         n_convolved = kernels.layers_of(state.layout, 1, state.dtype)[1]
-        self._noise_room: Any = noise_kernels.room_for(noise, n_convolved, state.dtype), n_convolved
+        self._noise_room = noise_kernels.room_for(noise, n_convolved, state.dtype)
         #: By number of rows.
         self._space: dict[int, tuple[Any, ...]] = {}
 
@@ -179,20 +179,18 @@ class CompiledActing:
 
     def outputs(self, lanes: slice, inputs: Array) -> Array:
         """See :class:`~tuner.agents.dqn.acting.Acting`."""
-        networks = self._state.online[lanes]
-        if self._noise is not None:
-            shown = self._noise.online[lanes]
-            room, n_convolved = self._noise_room
-            noise_kernels.show_noise(room, n_convolved, networks, self._noise.acting[lanes], shown)
-            networks = shown
-        return self._outputs(networks, inputs[:, None])[:, 0]
+        normal = None if self._noise is None else self._noise.acting[lanes]
+        return self._outputs(self._state.online[lanes], inputs[:, None], normal)[:, 0]
 
     def frozen(self, networks: Any) -> Callable[[Array], Array]:
         """See :class:`~tuner.agents.dqn.acting.Acting`."""
         return lambda inputs: self._outputs(networks, inputs)
 
-    def _outputs(self, networks: Array, inputs: Array) -> Array:
-        """Return ``[n, rows, n_outputs]`` of networks ``[n, P]`` for inputs ``[n, rows, input_size]``."""
+    def _outputs(self, networks: Array, inputs: Array, normal: Array | None = None) -> Array:
+        """Return ``[n, rows, n_outputs]`` of networks ``[n, P]`` for inputs ``[n, rows, input_size]``.
+
+        With the noise of ``normal`` on them where it is given, see :attr:`LaneNoise.acting`; rows is 1 then.
+        """
         inputs = np.ascontiguousarray(inputs, self._state.dtype)  # any other layout would be compiled anew
         rows, n_outputs = inputs.shape[1], self._state.layout.sizes[-1]
         if rows not in self._space:
@@ -201,5 +199,9 @@ class CompiledActing:
             self._space[rows] = n_convolved, network, seen
         n_convolved, network, seen = self._space[rows]
         found = np.empty((len(inputs), rows * n_outputs), self._state.dtype)
-        kernels.outputs(networks, self._room, n_convolved, network, inputs, seen, found, self._panel)
+        where = (networks, self._room, n_convolved, network, inputs, seen, found, self._panel)
+        if normal is None:
+            kernels.outputs(*where)
+        else:
+            noise_kernels.noisy_outputs(self._noise_room, normal, *where)
         return found.reshape(len(inputs), rows, n_outputs)
