@@ -46,7 +46,7 @@ def tune(words: str, **changes: str) -> str:
 
 def train(env: str) -> None:
     """Train in an environment that the extra brings."""
-    tune(f"train --env {env} {SMALL} -o {env.replace('/', '-')}")
+    tune(f"train --env {env} {SMALL} -o {env.split()[0].replace('/', '-')}")
 
 
 def cart_pole() -> None:
@@ -160,6 +160,8 @@ USES: dict[str, tuple[tuple[str, ...], Callable[[], None]]] = {
     "box2d": (("Box2D",), lambda: train("LunarLander-v3")),
     "minatar": (("minatar",), lambda: train("MinAtar/Breakout-v1")),
     "flappy": (("flappy_bird_gymnasium",), lambda: train("FlappyBird-v0")),
+    "minigrid": (("minigrid",), lambda: train("MiniGrid-Empty-5x5-v0 --wrapper minigrid.wrappers.ImgObsWrapper")),
+    "highway": (("highway_env",), lambda: train("highway-fast-v0")),
     "paper": (("matplotlib",), paper),
     "video": (("imageio_ffmpeg", "PIL", "pygame"), video),
     "ray": (("ray",), ray),

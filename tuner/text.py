@@ -34,11 +34,19 @@ def env_changes(settings: Mapping[str, Any]) -> str:
         settings: Of a recipe, or what is done to an environment; what is missing or None is not done.
     """
     words = []
+    if wrappers := settings.get("wrapper"):
+        words.append(f"wrapped in {listed([wrapper_title(str(each)) for each in wrappers])}")
     if (steps := settings.get("discretize")) is not None:
         words.append(f"actions in {steps} steps a dimension")
     if (last := settings.get("frame_stack")) is not None:
         words.append(f"the last {last} observations at once")
     return ", ".join(words)
+
+
+def wrapper_title(text: str) -> str:
+    """Return what a wrapper is called, its module left out: ``TimeLimit:{"max_episode_steps": 100}``."""
+    path, brace, arguments = text.partition(":{")
+    return path.rpartition(".")[2] + brace + arguments
 
 
 def env_title(settings: Mapping[str, Any]) -> str:

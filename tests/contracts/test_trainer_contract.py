@@ -30,13 +30,19 @@ SAMPLED = SampledDQNHyperparameters(
 
 SETTINGS = {"dqn": SMALL, "q_learning": TABULAR, "sampled_dqn": SAMPLED}
 
+#: Cut into steps, shown by the last two observations, each a step late: a wrapper that has a memory.
+CHANGED = {
+    "discretize": 4, "frame_stack": 2,
+    "wrapper": ("gymnasium.wrappers.FlattenObservation", 'gymnasium.wrappers.DelayObservation:{"delay": 1}'),
+}  # fmt: skip
+
 #: (backend, lanes, algorithm, how the environment is met)
 TRAINERS = [
     ("native", 1, "dqn", {}),
     ("native", 3, "dqn", {}),
     ("sb3", 1, "dqn", {}),
-    ("native", 3, "dqn", {"discretize": 4, "frame_stack": 2}),
-    ("sb3", 1, "dqn", {"discretize": 4, "frame_stack": 2}),
+    ("native", 3, "dqn", CHANGED),
+    ("sb3", 1, "dqn", CHANGED),
     ("native", 1, "q_learning", {}),
     ("native", 1, "q_learning", {"discretize": 4}),
     ("native", 1, "sampled_dqn", {}),

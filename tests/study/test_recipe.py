@@ -43,6 +43,8 @@ from tuner.plan.recipe_files import list_recipes, read_recipe, recipe_yaml
         ({"discretize": 1}, ["--discretize", "at least 2", "got 1"]),
         ({"discretize": 2.5}, ["--discretize", "2.5"]),
         ({"frame_stack": 0}, ["--frame-stack", "at least 2", "got 0"]),
+        ({"wrapper": "FlattenObservation"}, ["--wrapper", "list", "FlattenObservation"]),
+        ({"wrapper": ["a b"]}, ["--wrapper", "module:Class", "'a b'"]),
         ({"set": ["x"]}, ["--set", "key=value"]),
         ({"trails": 3}, ["'trails'", "Did you mean 'trials'"]),
     ],
@@ -97,6 +99,7 @@ def test_free_settings_do_not_change_the_name_and_every_pinned_one_does():
         "objective": "best", "sampler": "gp", "pruner": "none", "startup_trials": 3, "seed": 1, "env_arg": {"a": 1},
         "env_module": "m", "pixels": True, "prior": "none", "start_with": ("defaults",),
         "envs": ("A-v0", "B-v0"), "holdout_env": "C-v0", "n_envs": 2, "discretize": 5, "frame_stack": 4,
+            "wrapper": ("gymnasium.wrappers.FlattenObservation",),
     }  # fmt: skip
     assert set(changes) == {n for n in base.pinned() if n not in ("env", "algo", "backend")}
     names = {study_name(dataclasses.replace(base, **{k: v})) for k, v in changes.items()} | {study_name(base)}

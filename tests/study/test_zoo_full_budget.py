@@ -71,7 +71,7 @@ def prepare(folder, patch):
     patch.delenv("TUNE_STORAGE", raising=False)
     (folder / "zoo.yml").write_text(ZOO, encoding="utf-8")
     config = read_config(folder / "zoo.yml", "CartPole-v1", "dqn")
-    patch.setattr(tuner.zoo.tuned, "zoo_config", lambda env, algorithm="dqn": config)
+    patch.setattr(tuner.zoo.tuned, "zoo_config", lambda env, algorithm="dqn", wrapper=(): config)
     patch.setattr(tuner.api, "write_study_report", lambda *a: tuner.api.ReportPaths(Path("reports"), None))
     patch.setattr(tuner.api, "_tell_dashboard", lambda *a: None)
 

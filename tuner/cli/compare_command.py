@@ -39,6 +39,7 @@ COMPARE_SETTINGS = {
     "env_module": None,
     "frame_stack": None,
     "discretize": None,
+    "wrapper": None,
     "device": None,
     "workers": None,
     "lanes": "Native runs trained together in each worker",

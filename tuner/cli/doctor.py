@@ -37,6 +37,8 @@ EXTRAS = {
     "ray": ("ray", "--executor ray: trials on a cluster"),
     "minatar": ("minatar", "MinAtar's games"),
     "flappy": ("flappy_bird_gymnasium", "FlappyBird-v0"),
+    "minigrid": ("minigrid", "MiniGrid-Empty-5x5-v0 and other grid worlds"),
+    "highway": ("highway_env", "highway-fast-v0 and other roads"),
     "video": ("imageio_ffmpeg", "videos of trained agents"),
     "paper": ("matplotlib", "tune paper: vector figures"),
     "fqi": ("sklearn", "--algo fqi: fitted Q-iteration"),

@@ -73,6 +73,11 @@ def add_storage(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_wrapper(parser: argparse.ArgumentParser, help: str) -> None:
+    """Add ``--wrapper`` to a command that plays what a file or a database names."""
+    parser.add_argument("--wrapper", metavar="NAME", action="extend", nargs="+", default=[], help=help)
+
+
 def whole_number(text: str, flag: str, low: int, high: int | None = None) -> int:
     """Return an integer from the command line.
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tuner.cli.console import aligned, decimal, say
-from tuner.cli.parser import add_command, whole_number
+from tuner.cli.parser import add_command, add_wrapper, whole_number
 
 if TYPE_CHECKING:
     from tuner.training.saved.agent import Agent
@@ -32,6 +32,7 @@ def add_to(commands: Any) -> None:
         played.add_argument("--env-module", metavar="FILE|NAME", help="File or module that registers the environment")
         played.add_argument("--discretize", metavar="N", help="Steps of each number of a zip's continuous actions")
         played.add_argument("--frame-stack", metavar="N", help="How many observations a zip sees at once")
+        add_wrapper(played, "Wrappers around a zip's environment, innermost first; or those of DIR that you trust")
     for filmed in (film, enjoy):
         filmed.add_argument("-o", "--output", metavar="DIR", help="Folder of the film (default: the model's)")
 
@@ -91,7 +92,7 @@ def _agent(parsed: argparse.Namespace) -> Agent:
     steps = None if parsed.discretize is None else whole_number(parsed.discretize, "--discretize", 2, 1_000)
     frames = None if parsed.frame_stack is None else whole_number(parsed.frame_stack, "--frame-stack", 2, 1_000)
     how = {"env_module": parsed.env_module, "env": parsed.env, "best": parsed.best}
-    agent = load_agent(parsed.folder, **how, discretize=steps, frame_stack=frames)
+    agent = load_agent(parsed.folder, **how, discretize=steps, frame_stack=frames, wrapper=parsed.wrapper)
     if agent.model.left_out:
         say(f"Not read from {parsed.folder}: {', '.join(agent.model.left_out)}.", stderr=True)
     return agent

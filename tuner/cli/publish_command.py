@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from tuner.cli.confirm_command import verdict_lines
 from tuner.cli.console import say
-from tuner.cli.parser import add_command, add_storage, whole_number
+from tuner.cli.parser import add_command, add_storage, add_wrapper, whole_number
 from tuner.durable import check_writable
+from tuner.envs.wrapper_names import canonicals
 from tuner.errors import InputError
 from tuner.plan.naming import file_name
 
@@ -40,6 +41,7 @@ def add_to(commands: Any) -> None:
     parser.add_argument("--episodes", metavar="N", default="100", help="Episodes that it is scored by (default: 100)")
     parser.add_argument("--seed", metavar="N", default="0", help="Seed of the first episode (default: 0)")
     parser.add_argument("--env-module", metavar="FILE|NAME", help="File or module that registers the environment")
+    add_wrapper(parser, "Wrappers of DIR that you trust, where no known package holds them")
     parser.add_argument("--push", metavar="USER/NAME", help="Send it to the hub that HF_ENDPOINT names (extra hub)")
     parser.add_argument("--private", action="store_true", help="with --push: a new repository is private")
 
@@ -52,7 +54,7 @@ def command(parsed: argparse.Namespace) -> int:
         from tuner.publish.push import check_pushable
 
         check_pushable(parsed.push)
-    source, facts, module = _source(parsed)
+    source, facts, module, wrapper = _source(parsed)
     target = Path(parsed.output) if parsed.output is not None else source.parent.parent / FOLDER
     if facts is None and parsed.output is None:
         target = source / FOLDER
@@ -67,6 +69,7 @@ def command(parsed: argparse.Namespace) -> int:
         seed=seed,
         study=facts,
         env_module=module,
+        wrapper=wrapper,
         best=parsed.best,
     )
     for line in made.notes:
@@ -79,13 +82,14 @@ def command(parsed: argparse.Namespace) -> int:
     return 0
 
 
-def _source(parsed: argparse.Namespace) -> tuple[Path, StudyFacts | None, str | None]:
-    """Return the agent's folder, what is known of its study, and where its environment comes from."""
+def _source(parsed: argparse.Namespace) -> tuple[Path, StudyFacts | None, str | None, tuple[str, ...]]:
+    """Return the agent's folder, what is known of its study, its environment's module, and wrappers to trust."""
+    named = canonicals(parsed.wrapper)
     given = Path(parsed.source)
     if (given / "model.json").is_file() or (given / "best_model.json").is_file():
         if parsed.agent != "best" or parsed.storage is not None:
             raise InputError("--agent and --storage belong to a study; DIR names the agent itself (--best: its best).")
-        return given, None, parsed.env_module
+        return given, None, parsed.env_module, named
     if given.is_dir():
         raise InputError(
             f"{given} holds no agent. tune train -o DIR leaves one, and tune publish STUDY takes a study's."
@@ -104,7 +108,8 @@ def _source(parsed: argparse.Namespace) -> tuple[Path, StudyFacts | None, str | 
             f"{data.name}, or tune train --config BEST.yaml and tune publish DIR."
         )
     module = parsed.env_module or data.recipe.get("env_module")
-    return agents[parsed.agent].folder, _facts(data), None if module is None else str(module)
+    wrapper = named or canonicals(data.recipe.get("wrapper") or ())
+    return agents[parsed.agent].folder, _facts(data), None if module is None else str(module), wrapper
 
 
 def _facts(data: StudyData) -> StudyFacts:

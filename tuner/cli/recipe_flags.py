@@ -17,7 +17,7 @@ from tuner.storage_url import DEFAULT_STORAGE, STORAGE_VARIABLE
 GROUPS: dict[str, tuple[str, ...]] = {
     "what to search": (
         "env", "trials", "algo", "backend", "space", "set", "n_envs", "env_arg", "env_module", "pixels", "frame_stack",
-        "discretize", "holdout_env",
+        "discretize", "wrapper", "holdout_env",
     ),
     "each run": ("steps", "evaluations", "eval_episodes", "seeds_per_trial", "objective"),
     "how to search": (
@@ -45,6 +45,7 @@ DEFAULTS = {
     "env_module": "",
     "discretize": "",
     "frame_stack": "",
+    "wrapper": "",
     "study": "<algo>-<backend>-<env>",
     "storage": f"${STORAGE_VARIABLE}, else {DEFAULT_STORAGE}",
     "workers": "",
@@ -88,6 +89,7 @@ METAVARS = {
     "tensorboard": "DIR",
     "prior": "packaged|none|PATH",
     "start_with": "defaults|zoo|library|FILE",
+    "wrapper": "NAME",
     "ray_address": "ADDRESS",
     "until": "P",
     "return_range": "LOW:HIGH",

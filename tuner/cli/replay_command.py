@@ -6,7 +6,8 @@ import argparse
 from typing import Any
 
 from tuner.cli.console import say
-from tuner.cli.parser import add_command, add_storage, whole_number
+from tuner.cli.parser import add_command, add_storage, add_wrapper, whole_number
+from tuner.envs.wrapper_names import canonicals
 
 #: Exit code where something differs: the study cannot be trusted to be repeatable here.
 DIFFERS = 1
@@ -21,6 +22,7 @@ def add_to(commands: Any) -> None:
     replay.add_argument("trial", metavar="TRIAL", help="Number of the trial")
     add_storage(replay)
     replay.add_argument("--env-module", metavar="FILE|NAME", help="File or module that registers the environment")
+    add_wrapper(replay, "Wrappers of the study that you trust, where no known package holds them")
 
 
 def command(parsed: argparse.Namespace) -> int:
@@ -30,7 +32,7 @@ def command(parsed: argparse.Namespace) -> int:
     from tuner.training.single import train_once
 
     number = whole_number(parsed.trial, "TRIAL", 0)
-    trial = read_trial(parsed.study, number, parsed.storage, parsed.env_module)
+    trial = read_trial(parsed.study, number, parsed.storage, parsed.env_module, canonicals(parsed.wrapper))
     path = str(trial.provenance.get("numeric_path", ""))
     others = explanations(trial.provenance, path)
     compared = 0

@@ -169,7 +169,7 @@ def _baseline_facts(plan: StudyPlan) -> dict[str, str]:
     facts, played = {}, plan.facts.random_play
     if played is not None and played.mean is not None:
         facts["random play"] = f"{decimal(played.mean)}, the mean of {counted(len(played.returns), 'episode')}"
-    zoo, steps = zoo_config(plan.env.id, plan.algorithm), plan.grid[-1]
+    zoo, steps = zoo_config(plan.env.id, plan.algorithm, plan.env.wrapper), plan.grid[-1]
     if zoo is not None and plan.recipe.zoo_full_budget and steps != zoo.n_timesteps:
         facts["RL Zoo's values"] = f"train for their full {zoo.n_timesteps:,} steps, the others for {steps:,}"
     elif zoo is not None and steps < zoo.n_timesteps:

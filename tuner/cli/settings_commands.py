@@ -42,6 +42,7 @@ SWEEP_SETTINGS = {
     "pixels": None,
     "frame_stack": None,
     "discretize": None,
+    "wrapper": None,
     "device": None,
     "workers": None,
     "lanes": "Native runs trained together in each worker",
@@ -176,6 +177,7 @@ _SAME = {
     "pixels": "Compare files that agree.",
     "frame_stack": "Say --frame-stack N for all.",
     "discretize": "Say --discretize N for all.",
+    "wrapper": "Say --wrapper NAME for all.",
 }
 
 

@@ -158,7 +158,6 @@ def _settle_on_one(
     from tuner.report.numbers.several import chosen
     from tuner.study.confirm.budget import allocate
     from tuner.study.confirm.choice import choice_of
-    from tuner.study.confirm.contestants import fixed_baselines
 
     recipe = plan.recipe
     ranked = _finalists(plan, found)
@@ -167,7 +166,7 @@ def _settle_on_one(
     objective = "late" if recipe.objective == "worst" else recipe.objective
     spent = sum(data.steps_spent / one.grid[-1] for data, one in zip(found.values(), plan.members, strict=True))
     runs = int(recipe.confirm_budget * spent / len(plan.members))  # in each environment
-    baselines = max(len(fixed_baselines(one.algorithm, one.env.id, one.backend)) for one in _everywhere(plan))
+    baselines = max(len(_baselines(one)) for one in _everywhere(plan))
     shared = None
     if recipe.confirm:
         most = min(recipe.confirm, len(ranked))
@@ -192,7 +191,7 @@ def _settle_on_one(
             return _interrupted()
         key, fresh = chosen(selected, objective, choice_of(recipe.objective).value)
         winner = next(c for c in finalists if c.key == key)
-    against = [(one, [winner, *fixed_baselines(one.algorithm, one.env.id, one.backend)]) for one in _everywhere(plan)]
+    against = [(one, [winner, *_baselines(one)]) for one in _everywhere(plan)]
     judged = _train(plan, against, "verdict", shared.verdict_seeds, folder, events, keep=winner)
     if judged is None:
         return _interrupted()
@@ -209,6 +208,13 @@ def _settle_on_one(
     ]
     _finish(plan, winner, folder, document, _agents(plan, winner, judged, objective, folder))
     return 0
+
+
+def _baselines(plan: StudyPlan) -> list[Contestant]:
+    """Return what a setting stands beside in an environment."""
+    from tuner.study.confirm.contestants import fixed_baselines
+
+    return fixed_baselines(plan.algorithm, plan.env.id, plan.backend, wrapper=plan.env.wrapper)
 
 
 def _everywhere(plan: SeveralPlan) -> tuple[StudyPlan, ...]:

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from tuner.cli.confirm_command import verdict_lines
 from tuner.cli.console import aligned, console, decimal, one_line, say, table
-from tuner.cli.parser import add_command, add_storage, whole_number
+from tuner.cli.parser import add_command, add_storage, add_wrapper, whole_number
 from tuner.cli.progress import counts_text
 from tuner.cli.trial_table import SHOWN_TRIALS, trial_tables
 from tuner.collecting import no_collecting
 from tuner.durations import show_duration
+from tuner.envs.wrapper_names import canonicals
 from tuner.errors import InputError
 from tuner.plan.naming import file_name
 from tuner.result.agents import AGENTS, KeptAgent, Place, best_and_median
@@ -57,6 +58,7 @@ def add_to(commands: Any) -> None:
     export.add_argument(
         "--env-module", metavar="FILE|NAME", help="with --model: file or module that registers its environment"
     )
+    add_wrapper(export, "with --model: its wrappers that you trust, where no known package holds them")
     export.add_argument(
         "-o", "--output", metavar="FILE", help="Write to a file (default: stdout; with --model DIR/model.zip)"
     )
@@ -217,7 +219,13 @@ def _export_model(parsed: argparse.Namespace) -> int:
     from tuner.training.saved.model_zip import ZIP
     from tuner.training.sb3.write_zip import write_zip
 
-    written = write_zip(folder, Path(parsed.output or folder / ZIP), parsed.env_module, best=parsed.best)
+    written = write_zip(
+        folder,
+        Path(parsed.output or folder / ZIP),
+        parsed.env_module,
+        best=parsed.best,
+        wrapper=canonicals(parsed.wrapper),
+    )
     for line in written.notes:
         say(line, stderr=True)
     say(f"{written.path}: {written.sb3_class}.load reads it")

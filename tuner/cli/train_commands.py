@@ -14,6 +14,7 @@ from tuner.cli.parser import add_command
 from tuner.cli.recipe_flags import add_field, over, settings
 from tuner.cli.train_values import values_of
 from tuner.durable import check_writable
+from tuner.envs.wrapper_names import check_trusted, to_be_named
 from tuner.errors import InputError, StudyFailedError
 from tuner.hyperparameters import Hyperparameters, algorithm_class, field_infos, from_mapping
 from tuner.plan.naming import safe_name
@@ -45,6 +46,7 @@ TRAIN_SETTINGS = {
     "pixels": None,
     "frame_stack": None,
     "discretize": None,
+    "wrapper": None,
     "device": None,
     "tensorboard": "Folder for TensorBoard's event files: its own, named as the model's, is made in it",
     "quiet": None,
@@ -52,7 +54,7 @@ TRAIN_SETTINGS = {
 
 
 #: What may stand beside ``--continue``; everything else is the training's own.
-CONTINUE_SETTINGS = ("steps", "set", "env_module", "tensorboard", "quiet")
+CONTINUE_SETTINGS = ("steps", "set", "env_module", "wrapper", "tensorboard", "quiet")
 
 
 def add_to(commands: Any) -> None:
@@ -120,7 +122,10 @@ def _continue(folder: Path, asked: dict[str, Any], parsed: argparse.Namespace) -
     begun = load_checkpoint(folder)
     total = asked.get("steps", begun.spec.n_timesteps)
     spec = begun.until(total, _typed(begun.spec.algorithm, asked.get("set", {})))
-    spec = dataclasses.replace(spec, env=trusted_env(spec.env, folder, asked.get("env_module")))
+    env = trusted_env(spec.env, folder, asked.get("env_module"), asked.get("wrapper", ()))
+    if "wrapper" in asked and asked["wrapper"] != env.wrapper:
+        raise InputError(f"--wrapper does not go with --continue, unless it is {folder}'s own. Leave it out.")
+    spec = dataclasses.replace(spec, env=env)
     output = folder if parsed.output is None else Path(parsed.output)
     check_writable(output, f"-o {output}")
     events = _events_folder(output, asked.get("tensorboard"))
@@ -177,6 +182,8 @@ def read_values(asked: dict[str, Any], config_file: str | None) -> tuple[dict[st
         from tuner.zoo.read import read_config
 
         config = read_config(config_file, asked.get("env"), algorithm, asked.get("steps"))
+        if "wrapper" not in asked:
+            check_trusted(config.wrapper, config_file, asked.get("env_module"))
         asked, values = over(_surroundings(config), asked), config.hyperparameters
         if asked["algo"] != config.algorithm:
             raise InputError(f"{config_file} is for {config.algorithm}, but --algo is {algorithm}.")
@@ -221,6 +228,7 @@ def _surroundings(config: Config) -> dict[str, Any]:
         "pixels": config.pixels,
         "frame_stack": config.frame_stack,
         "discretize": config.discretize,
+        "wrapper": config.wrapper,
     }
 
 
@@ -309,7 +317,8 @@ def _train(
     if not interrupted:  # nobody waits for more then
         _write_zip(folder, spec)
     module = spec.env.module or spec.env.id.rpartition(":")[0]
-    named = f" --env-module {shlex.quote(module)}" if module else ""
+    words = [*(["--env-module", module] if module else []), *to_be_named(spec.env.wrapper, module or None)]
+    named = f" {shlex.join(words)}" if words else ""
     say(f"Next:\n  tune evaluate {folder}{named} (--best: of the best evaluation)\n  tune record {folder}{named}")
     if checkpoint.size is not None:
         longer = "" if last.step < spec.n_timesteps else " --steps N"
@@ -332,7 +341,7 @@ def _write_zip(folder: Path, spec: RunSpec) -> None:
     from tuner.training.sb3.write_zip import write_zip
 
     try:
-        written = write_zip(folder, folder / ZIP, spec.env.module)
+        written = write_zip(folder, folder / ZIP, spec.env.module, wrapper=spec.env.wrapper)
     except InputError as error:
         say(f"No {ZIP}: {error}", stderr=True)
     else:

@@ -54,5 +54,5 @@ def unusable(space: spaces.Space[Any]) -> str:
     if not np.issubdtype(space.dtype, np.floating):
         return f"its continuous actions must be floating-point numbers, and they are {space.dtype}"
     if not (np.isfinite(space.low).all() and np.isfinite(space.high).all()):
-        return "its continuous actions must have finite bounds. Give it some with gymnasium.wrappers.RescaleAction"
+        return "its continuous actions must have finite bounds. Give them some where it is written"
     return ""

@@ -255,8 +255,7 @@ def _check_parts(space: spaces.Space[Any], where: str = "") -> None:
         space
     ).__module__.startswith("gymnasium."):
         raise UnusableEnvironmentError(
-            f"observations hold {type(space).__name__} at {where}, which no network here reads. Leave it out with "
-            "gymnasium.wrappers.FilterObservation."
+            f"observations hold {type(space).__name__} at {where}, which no network here reads."
         )
     for key, part in parts:
         _check_parts(part, f"{where}[{key!r}]")

@@ -16,6 +16,16 @@ ATARI, MINATAR, FLAPPY = "atari", "minatar", "flappy"
 #: Games of the package `minatar` (Young and Tian 2019).
 MINATAR_GAMES = ("asterix", "breakout", "freeway", "seaquest", "space_invaders")
 
+#: How ids of a package begin that registers them when it is imported -> (package, the extra that brings it).
+_REGISTERING = {
+    "MiniGrid-": ("minigrid", "minigrid"),
+    "BabyAI-": ("minigrid", "minigrid"),
+    **{f"{road}-": ("highway_env", "highway") for road in (
+        "exit", "highway", "intersection", "lane-keeping", "merge", "parking", "racetrack", "roundabout", "two-way",
+        "u-turn",
+    )},
+}  # fmt: skip
+
 
 def family(env_id: str) -> str:
     """Return the family of an id (``module:`` in front does not matter), or an empty string."""
@@ -46,6 +56,12 @@ def bring(env_id: str) -> None:
         # pygame greets on stdout, which belongs to the answer.
         os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "hide")
         require("flappy_bird_gymnasium", purpose=env_id, extra="flappy")
+    elif env_id not in gymnasium.registry:  # a module of the user's own may have such an id
+        for beginning, (package, extra) in _REGISTERING.items():
+            if env_id.startswith(beginning):
+                # highway-env loads pygame, which greets on stdout.
+                os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "hide")
+                require(package, purpose=env_id, extra=extra)
 
 
 def register_minatar() -> None:

@@ -30,6 +30,7 @@ from tuner.envs.registration import draw_without_a_display, import_module, impor
 from tuner.envs.spec import EnvSpec
 from tuner.envs.successors import explain_unknown
 from tuner.envs.vector_stack import VectorStack
+from tuner.envs.wrappers import helpful, wrapped
 from tuner.errors import UnknownEnvironmentError, UnusableEnvironmentError
 from tuner.hyperparameters import ALGORITHMS, algorithm_class
 from tuner.text import counted, env_changes
@@ -119,16 +120,18 @@ class EnvFacts:
 def make(spec: EnvSpec, render_mode: str | None = None, *, training: bool = False) -> AnyEnv:
     """Make the environment, with its own time limit and without Gymnasium's per-step checks.
 
-    Atari games and what the spec says (``pixels``, ``frame_stack``, ``discretize``) come with their preprocessing.
+    Atari games and what the spec says (``wrapper``, ``pixels``, ``frame_stack``, ``discretize``) come with their
+    preprocessing, in this order from the inside.
 
     Args:
         spec: Its name.
         render_mode: ``rgb_array`` for video; None draws nothing.
-        training: Whether an agent learns from it. Atari then ends episodes at lost lives and clips rewards.
+        training: Whether an agent learns from it. Atari then ends episodes at lost lives and clips rewards; rewards are
+            then those that wrappers make, else the environment's own.
 
     Raises:
         UnusableEnvironmentError: Unknown or outdated id, missing package, bad argument, broken module.
-        MissingExtraError: The environment's package is not installed.
+        MissingExtraError: The environment's package, or that of a wrapper, is not installed.
     """
     if spec.frame_stack is not None and spec.pixels:
         raise UnusableEnvironmentError(f"{spec.id}: --pixels shows the last frames already. Leave --frame-stack out.")
@@ -155,17 +158,28 @@ def _made(spec: EnvSpec, render_mode: str | None, *, training: bool) -> AnyEnv:
             raise UnknownEnvironmentError(explain_unknown(env_id))
         if spec.pixels and family(env_id) == ATARI:
             raise UnusableEnvironmentError(f"{env_id} is observed through its frames already. Leave --pixels out.")
+        game = family(env_id) == ATARI and kwargs.get("obs_type") != "ram"
+        if game and spec.wrapper:
+            raise UnusableEnvironmentError(
+                f"{env_id} is preprocessed as Atari usually is, and takes no --wrapper. Leave it out, or see the "
+                "memory of the console: --env-arg obs_type=ram."
+            )
         try:
-            if family(env_id) == ATARI and kwargs.get("obs_type") != "ram":
+            if game:
                 return _make_atari(env_id, kwargs, training=training)
             env: AnyEnv = gymnasium.make(env_id, disable_env_checker=True, **kwargs)
-            return Pixels(env) if spec.pixels else env
         except DependencyNotInstalled as error:
             raise UnusableEnvironmentError(_missing_package(env_id, error)) from error
         except ModuleNotFoundError as error:
             raise UnusableEnvironmentError(f"{env_id} needs '{error.name}', which is not installed.") from error
         except Exception as error:  # the environment's own code may raise anything
             raise UnusableEnvironmentError(_cannot_make(env_id, kwargs, error)) from error
+        try:
+            if spec.wrapper:
+                env = wrapped(env, spec.wrapper, training=training)
+            return Pixels(env) if spec.pixels else env
+        except UnusableEnvironmentError as error:
+            raise UnusableEnvironmentError(f"{env_id}: {error}") from error
 
 
 def _make_atari(env_id: str, kwargs: dict[str, Any], *, training: bool) -> AnyEnv:
@@ -230,6 +244,8 @@ def _facts(env: AnyEnv, spec: EnvSpec, algorithm: str) -> EnvFacts:
         ) from error
     limit = _step_limit(env)
     preprocessing = dict(_preprocessing(env))
+    if spec.wrapper:
+        preprocessing["wrapper"] = list(spec.wrapper)
     takes = algorithm_class(algorithm).actions
     if spec.discretize is not None and "Discrete" not in takes:
         raise UnusableEnvironmentError(
@@ -248,7 +264,7 @@ def _facts(env: AnyEnv, spec: EnvSpec, algorithm: str) -> EnvFacts:
         if isinstance(observation_space, spaces.Discrete) and not algorithm_class(algorithm).tabular:
             check_size(observation_space, int(observation_space.n), " A table takes more: --algo q_learning.")
     except UnusableEnvironmentError as error:
-        raise UnusableEnvironmentError(f"{spec.id}: {error}") from error
+        raise UnusableEnvironmentError(f"{spec.id}: {error}{helpful(observation_space)}") from error
     if encoder.image is not None:
         preprocessing["image"] = list(encoder.image)
     elif isinstance(observation_space, spaces.Dict | spaces.Tuple):

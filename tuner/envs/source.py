@@ -9,18 +9,20 @@ from pathlib import Path
 
 from tuner.envs.nearby import package_of
 from tuner.envs.spec import EnvSpec
+from tuner.envs.wrapper_names import parts, unknown_wrapper
 
 #: An entry point as Gymnasium's registry takes it.
 _ENTRY_POINT = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 
 def source_digest(spec: EnvSpec) -> str | None:
-    """Return a checksum of the files of ``--env-module`` or ``module:Id`` and of all beside them that these import.
+    """Return a checksum of the files of ``--env-module``, ``module:Id`` or wrappers, and of all that these import here.
 
     Read, never imported. None where no module is named, or it lies in none of the user's folders: an installed
     package is told by its version.
     """
-    named = [name for name in (spec.module, spec.id.rpartition(":")[0]) if name]
+    wrappers = [parts(w)[0] for w in spec.wrapper if unknown_wrapper([w], None)]
+    named = [name for name in (spec.module, spec.id.rpartition(":")[0], *wrappers) if name]
     found: dict[Path, bytes] = {}
     for name in named:
         path = Path(name)

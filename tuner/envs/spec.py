@@ -11,7 +11,7 @@ MAX_DEPTH = 20
 
 
 #: Fields that version 0.1.0 did not have.
-_LATER = ("discretize", "frame_stack")
+_LATER = ("discretize", "frame_stack", "wrapper")
 
 
 class FrozenDict(dict[str, Any]):
@@ -33,6 +33,7 @@ class EnvSpec:
         pixels: Observe rendered frames instead of the state.
         discretize: Steps that each dimension of a continuous action space is cut into, >= 2; None: as it is.
         frame_stack: Last observations that are seen as one, >= 2; None: each alone.
+        wrapper: Wrappers around it, innermost first, as :func:`tuner.envs.wrapper_names.canonical` writes them.
     """
 
     id: str
@@ -41,14 +42,16 @@ class EnvSpec:
     pixels: bool = False
     discretize: int | None = None
     frame_stack: int | None = None
+    wrapper: tuple[str, ...] = ()
 
     def to_mapping(self) -> dict[str, Any]:
         """Return plain data, without what has come since version 0.1.0 and is off: older names stay as they were."""
-        return {name: value for name, value in asdict(self).items() if value is not None or name not in _LATER}
+        plain = asdict(self) | {"wrapper": list(self.wrapper)}
+        return {name: value for name, value in plain.items() if value not in (None, []) or name not in _LATER}
 
     def changes(self) -> dict[str, Any]:
         """Return how an agent meets it other than it is, without what is off; keys are those of a recipe."""
-        return {name: getattr(self, name) for name in _LATER if getattr(self, name) is not None}
+        return {name: value for name, value in self.to_mapping().items() if name in _LATER}
 
     def arguments(self) -> dict[str, Any]:
         """Return the keyword arguments: lists as tuples, mappings (and lists in them) the receiver's own to change."""

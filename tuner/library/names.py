@@ -7,17 +7,21 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from tuner.fields import plain
+
 #: How an agent may meet an environment other than it is, by settings of a recipe.
-CHANGES = ("pixels", "discretize", "frame_stack")
+CHANGES = ("pixels", "discretize", "frame_stack", "wrapper")
 
 
 def changes_of(recipe: Mapping[str, Any]) -> dict[str, Any]:
-    """Return which :data:`CHANGES` a recipe's settings ask for."""
-    return {name: recipe[name] for name in CHANGES if recipe.get(name) not in (None, False)}
+    """Return which :data:`CHANGES` a recipe's settings ask for, as plain data."""
+    return {name: plain(recipe[name]) for name in CHANGES if recipe.get(name) not in (None, False, (), [])}
 
 
 def entry_name(env: str, arguments: Mapping[str, Any], changes: Mapping[str, Any]) -> str:
     """Return ``FrozenLake-v1``, ``FrozenLake-v1,is_slippery=false``, ``CartPole-v1,pixels``, ``X-v1,frame_stack=4``.
+
+    Wrappers stand by their paths, the innermost first: ``X-v1,wrapper=package.wrappers.A+package.wrappers.B``.
 
     Args:
         env: Environment id.
@@ -25,6 +29,7 @@ def entry_name(env: str, arguments: Mapping[str, Any], changes: Mapping[str, Any
         changes: As :func:`changes_of` gives them.
     """
     words = [f"{name}={_word(value)}" for name, value in sorted(arguments.items())]
+    changes = {name: "+".join(value) if name == "wrapper" else value for name, value in changes.items()}
     words += [name if value is True else f"{name}={_word(value)}" for name, value in sorted(changes.items())]
     return ",".join([env, *words])
 

@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from tuner.envs.wrapper_names import to_be_named
 from tuner.hyperparameters import algorithm_class
 from tuner.plan.naming import member_suffix
 from tuner.plan.recipe import StudyRecipe, flag, from_mapping
@@ -55,6 +56,8 @@ def study_commands(recipe: StudyRecipe, name: str, storage: str, best_yaml: str 
 def train_words(recipe: StudyRecipe, config: str) -> list[str]:
     """Return the words that train with an export; RL Zoo's form does not say whose values it holds."""
     module = ["--env-module", recipe.env_module] if recipe.env_module is not None else []
+    if to_be_named(recipe.wrapper, recipe.env_module):
+        module += ["--wrapper", *recipe.wrapper]
     whose = [] if algorithm_class(recipe.algo).native else ["--backend", recipe.backend, "--algo", recipe.algo]
     return ["tune", "train", "--env", recipe.env, *module, *whose, "--config", config]
 

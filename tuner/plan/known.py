@@ -121,10 +121,11 @@ def _named(word: str, recipe: StudyRecipe, trials_of: TrialsOf) -> dict[str, Hyp
     if word == "defaults":
         return {word: algorithm_class(recipe.algo)()}
     if word == "zoo":
-        values = zoo_values(recipe.env, recipe.algo)
+        values = zoo_values(recipe.env, recipe.algo, recipe.wrapper)
         if values is None:
+            met = " in these wrappers" if recipe.wrapper else ""
             raise InputError(
-                f"--start-with zoo: RL Zoo has no tuned values for {recipe.env} with --algo {recipe.algo}."
+                f"--start-with zoo: RL Zoo has no tuned values for {recipe.env}{met} with --algo {recipe.algo}."
             )
         return {word: from_mapping(recipe.algo, values)}
     if word == "library":

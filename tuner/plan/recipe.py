@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from tuner.envs.spec import EnvSpec, frozen
+from tuner.envs.wrapper_names import canonicals
 from tuner.errors import InputError, nearest
 from tuner.fields import declare, field_infos, plain
 from tuner.hyperparameters import ALGORITHMS, BACKENDS, Backend, check_backends
@@ -92,6 +93,13 @@ class StudyRecipe:
     )
     frame_stack: int | None = declare(
         None, "Last observations that are seen as one, of vectors.", kind="int", low=2, high=1_000, pinned=True
+    )
+    wrapper: tuple[str, ...] = declare(
+        (),
+        "Wrappers around the environment, innermost first: classes of gymnasium.wrappers or module:Class, with "
+        "arguments NAME:{key: value}.",
+        kind="texts",
+        pinned=True,
     )
     envs: tuple[str, ...] = declare((), "Environments that one setting is searched for.", kind="texts", pinned=True)
     holdout_env: str | None = declare(
@@ -222,7 +230,8 @@ class StudyRecipe:
             kwargs = frozen(self.env_arg)
         except ValueError as error:
             raise InputError(f"--env-arg: {error}.") from None
-        return EnvSpec(self.env, kwargs, self.env_module, self.pixels, self.discretize, self.frame_stack)
+        wrappers = canonicals(self.wrapper)
+        return EnvSpec(self.env, kwargs, self.env_module, self.pixels, self.discretize, self.frame_stack, wrappers)
 
 
 #: Every setting by name: its rule, its help, whether it is pinned.
@@ -258,6 +267,8 @@ def check_setting(name: str, value: object) -> Any:
     Raises:
         InputError: The value breaks the setting's rule.
     """
+    if name == "wrapper" and value is not None:
+        return canonicals(value)
     return SETTINGS[name].check(value, flag(name))
 
 

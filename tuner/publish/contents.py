@@ -17,7 +17,7 @@ from tuner.contract.outcome import EvalPoint
 from tuner.envs.make import inspect
 from tuner.errors import InputError
 from tuner.hyperparameters import algorithm_class
-from tuner.training.saved.agent import Agent, trusted_env
+from tuner.training.saved.agent import Agent
 from tuner.training.saved.model_files import BEST, MODEL, WEIGHTS
 from tuner.zoo.write import config_yaml
 
@@ -64,12 +64,12 @@ def with_zip(folder: Path, source: Path, agent: Agent, env_module: str | None, *
     from tuner.training.sb3.write_zip import write_zip
 
     spec, name, env_id = agent.model.spec, agent_name(agent), _env_id(agent)
-    written = write_zip(source, folder / f"{name}.zip", env_module, best=best)
+    written = write_zip(source, folder / f"{name}.zip", env_module, best=best, wrapper=agent.env.wrapper)
     with zipfile.ZipFile(written.path) as archive:
         archive.extractall(folder / name)
     if written.statistics is not None:
         written.statistics.rename(folder / STATISTICS)
-    document = yaml.safe_load(_settings(source, agent, env_module))
+    document = yaml.safe_load(_settings(agent))
     if env_id not in document:
         raise InputError(f"{source} cannot be published in RL Zoo's form: its preprocessing has no words there.")
     config = document[env_id]
@@ -86,7 +86,7 @@ def without_zip(folder: Path, source: Path, agent: Agent, env_module: str | None
     """Write the agent as ``tuner.load_agent`` reads it, and its settings as ``tune train --config`` does."""
     for name in (MODEL, WEIGHTS):
         shutil.copyfile(source / (BEST + name if best else name), folder / name)
-    text = _settings(source, agent, env_module)
+    text = _settings(agent)
     (folder / "config.yaml").write_text(text, encoding="utf-8")
     module, notes = agent.model.spec.env.module, []
     if module:
@@ -98,9 +98,9 @@ def _env_id(agent: Agent) -> str:
     return agent.model.spec.env.id.rpartition(":")[2]
 
 
-def _settings(source: Path, agent: Agent, env_module: str | None) -> str:
+def _settings(agent: Agent) -> str:
     spec = agent.model.spec
-    preprocessing = inspect(trusted_env(spec.env, source, env_module), spec.algorithm).preprocessing
+    preprocessing = inspect(agent.env, spec.algorithm).preprocessing
     return config_yaml(_env_id(agent), spec.schedules_over, spec.hyperparameters, spec.env.arguments(), preprocessing)
 
 

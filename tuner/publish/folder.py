@@ -20,7 +20,7 @@ from tuner.errors import InputError, MissingExtraError
 from tuner.hyperparameters import algorithm_class
 from tuner.publish.card import Card, readme
 from tuner.publish.contents import WITH_ZIP, WITHOUT_ZIP, agent_name, with_zip, without_zip
-from tuner.training.saved.agent import load_agent
+from tuner.training.saved.agent import Agent, load_agent
 from tuner.training.saved.film import MP4
 from tuner.training.saved.model_files import MODEL
 from tuner.training.saved.model_zip import lacking
@@ -68,6 +68,7 @@ def write_folder(
     seed: int = 0,
     study: StudyFacts | None = None,
     env_module: str | None = None,
+    wrapper: Sequence[str] = (),
     best: bool = False,
 ) -> Published:
     """Play a saved agent, and write the folder.
@@ -80,6 +81,7 @@ def write_folder(
         seed: Episode i resets with ``seed + i``.
         study: Where the agent comes from, if from a study.
         env_module: File or module to import the environment from.
+        wrapper: Wrappers that the user has named.
         best: Whether to take the agent of the best evaluation.
 
     Where Stable-Baselines3 has not all that the agent uses, there is no zip, but the agent as ``load_agent`` reads it.
@@ -92,7 +94,10 @@ def write_folder(
     try:
         there = next(parent for parent in target.absolute().parents if parent.is_dir())  # nothing is made for a refusal
         with tempfile.TemporaryDirectory(dir=there, prefix=f".{target.name}.") as made:
-            found = _write(Path(made), source, repository, episodes, seed, study or StudyFacts(), env_module, best)
+            agent = load_agent(source, env_module=env_module, best=best, wrapper=wrapper)
+            found = _write(
+                Path(made), source, agent, repository, episodes, seed, study or StudyFacts(), env_module, best
+            )
             _put_in_place(Path(made), target)
     except OSError as error:
         raise InputError(f"{target} cannot be written: {error.strerror or error}.") from error
@@ -102,6 +107,7 @@ def write_folder(
 def _write(
     folder: Path,
     source: Path,
+    agent: Agent,
     repository: str | None,
     episodes: int,
     seed: int,
@@ -109,7 +115,6 @@ def _write(
     env_module: str | None,
     best: bool,
 ) -> tuple[str, tuple[str, ...]]:
-    agent = load_agent(source, env_module=env_module, best=best)
     spec, name = agent.model.spec, agent_name(agent)
     lack = lacking(spec.hyperparameters)
     if lack:

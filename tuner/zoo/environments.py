@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from tuner.envs.wrapper_names import canonicals, to_zoo_form
 from tuner.errors import InputError
 
 ATARI_WRAPPER = "stable_baselines3.common.atari_wrappers.AtariWrapper"
@@ -53,6 +54,8 @@ def to_zoo(
         settings["policy"] = "CnnPolicy"
     elif "flattened" in preprocessing or (normalizing and "encoded" in preprocessing):
         settings["env_wrapper"] = [FLATTEN_WRAPPER]
+    if wrappers := preprocessing.get("wrapper"):
+        settings["env_wrapper"] = [*map(to_zoo_form, wrappers), *settings.get("env_wrapper", ())]
     if "frame_stack" in preprocessing:
         settings["frame_stack"] = preprocessing["frame_stack"]
     if steps := preprocessing.get("discretize"):
@@ -68,12 +71,14 @@ class FromZoo(NamedTuple):
         env_kwargs: Keyword arguments of the environment.
         discretize: Steps that each dimension of its actions is cut into, or None.
         frame_stack: Last observations that are seen as one, or None.
+        wrapper: Wrappers around it, innermost first, as ``--wrapper`` takes them.
     """
 
     settings: dict[str, Any]
     env_kwargs: dict[str, Any]
     discretize: int | None
     frame_stack: int | None
+    wrapper: tuple[str, ...]
 
 
 def from_zoo(env: str, settings: Mapping[str, Any]) -> FromZoo:
@@ -87,21 +92,21 @@ def from_zoo(env: str, settings: Mapping[str, Any]) -> FromZoo:
     if not isinstance(kwargs, dict):
         raise InputError(f"env_kwargs: must be a mapping, got {kwargs!r}.")
     kwargs = dict(kwargs)
-    wrappers = rest.get("env_wrapper")
-    names = wrappers if isinstance(wrappers, list) else [wrappers]
+    listed = rest.pop("env_wrapper", None)
+    names = listed if isinstance(listed, list) else [] if listed is None else [listed]
     discretize = None
     if names and (last := _split(names[-1]))[0] == DISCRETIZE_WRAPPER:
         discretize, names = _steps(env, last[1]), names[:-1]
-        rest["env_wrapper"] = names or None
     wrapper, arguments = _split(names[0] if len(names) == 1 else None)
     policy = rest.pop("policy", "MlpPolicy")
     if wrapper == ATARI_WRAPPER and rest.get("frame_stack") == 4 and set(arguments) <= {"frame_skip"}:
-        del rest["env_wrapper"], rest["frame_stack"]
+        del rest["frame_stack"]
+        names = []
         kwargs.pop("frameskip", None)
         if arguments.get("frame_skip", 4) != 4:
             kwargs["frameskip"] = arguments["frame_skip"]
-    elif wrapper == FLATTEN_WRAPPER and not arguments:
-        del rest["env_wrapper"]
+    elif unmet := next((each for each in names if _split(each)[0] in (ATARI_WRAPPER, DISCRETIZE_WRAPPER)), None):
+        raise InputError(f"{env}: env_wrapper: {unmet!r} is not supported in this place; take it out.")
     if policy not in ("MlpPolicy", "CnnPolicy"):
         raise InputError(f"{env}: policy must be MlpPolicy or CnnPolicy, got {policy!r}.")
     if policy == "CnnPolicy" and rest.get("policy_kwargs") is None:
@@ -109,7 +114,19 @@ def from_zoo(env: str, settings: Mapping[str, Any]) -> FromZoo:
     frame_stack = None
     if policy == "MlpPolicy" and rest.get("frame_stack") not in (None, 1):
         frame_stack = whole_number_from_2(f"{env}: frame_stack", rest.pop("frame_stack"))
-    return FromZoo(rest, kwargs, discretize, frame_stack)
+    return FromZoo(rest, kwargs, discretize, frame_stack, wrappers_of(f"{env}: env_wrapper", names))
+
+
+def wrappers_of(name: str, listed: Any) -> tuple[str, ...]:
+    """Return the wrappers that a file lists, as ``--wrapper`` takes them.
+
+    Raises:
+        InputError: One is written otherwise.
+    """
+    try:
+        return canonicals(listed)
+    except InputError as error:
+        raise InputError(f"{name}: {str(error).removeprefix('--wrapper ')}") from None
 
 
 def whole_number_from_2(name: str, value: Any) -> int:

@@ -14,7 +14,7 @@ from tuner.envs.families import ATARI, family
 from tuner.errors import InputError, nearest
 from tuner.hyperparameters import ALGORITHMS, FieldInfo, algorithm_class, field_infos, from_mapping, spelled_out
 from tuner.plain_yaml import load
-from tuner.zoo.environments import STACKED_AND_NORMALIZED, from_zoo, whole_number_from_2
+from tuner.zoo.environments import STACKED_AND_NORMALIZED, from_zoo, whole_number_from_2, wrappers_of
 from tuner.zoo.literal import zoo_literal
 from tuner.zoo.write import NORMALIZE, OWN, SCHEMA, clock_key
 
@@ -22,7 +22,6 @@ from tuner.zoo.write import NORMALIZE, OWN, SCHEMA, clock_key
 _UNSUPPORTED = {
     "n_envs": (1,),
     "frame_stack": (None, 1),
-    "env_wrapper": (None,),
     "vec_env_wrapper": (None,),
     "callback": (None,),
     "replay_buffer_class": (None,),
@@ -45,6 +44,7 @@ class Config(NamedTuple):
         pixels: Whether it is seen through its rendered frames.
         discretize: Steps that each dimension of continuous actions is cut into, or None.
         frame_stack: Last observations that are seen as one, or None.
+        wrapper: Wrappers around it, innermost first, as ``--wrapper`` takes them.
     """
 
     env: str
@@ -56,6 +56,7 @@ class Config(NamedTuple):
     pixels: bool = False
     discretize: int | None = None
     frame_stack: int | None = None
+    wrapper: tuple[str, ...] = ()
 
 
 def read_config(path: Path | str, env: str | None = None, algorithm: str = "dqn", steps: int | None = None) -> Config:
@@ -99,7 +100,8 @@ def _read_own(content: Mapping[str, Any], env: str | None) -> Config:
         for name in ("discretize", "frame_stack")
     )
     kwargs, env = _mapping(content, "env_kwargs"), env or str(content["env"])
-    return Config(env, steps, algorithm, checked, kwargs, "", pixels, discretize, frame_stack)
+    wrapper = wrappers_of("wrapper", content.get("wrapper") or [])
+    return Config(env, steps, algorithm, checked, kwargs, "", pixels, discretize, frame_stack, wrapper)
 
 
 def _read_zoo(content: Mapping[str, Any], env: str | None, algorithm: str, otherwise: int | None) -> Config:
@@ -113,7 +115,7 @@ def _read_zoo(content: Mapping[str, Any], env: str | None, algorithm: str, other
     steps = _steps(settings.pop("n_timesteps", otherwise))
     if isinstance(policy := settings.get("policy"), str):
         settings["policy"] = policy.replace(algorithm_class(algorithm).policy_suffix, "Policy")
-    settings, env_kwargs, discretize, frame_stack = from_zoo(env, settings)
+    settings, env_kwargs, discretize, frame_stack, wrapper = from_zoo(env, settings)
     infos = field_infos(algorithm_class(algorithm))
     for name, harmless in _UNSUPPORTED.items():
         if name in infos:
@@ -132,7 +134,7 @@ def _read_zoo(content: Mapping[str, Any], env: str | None, algorithm: str, other
     checked = from_mapping(algorithm, values | kept).to_mapping()
     if frame_stack is not None and asked.get("normalize_observations"):
         raise InputError(f"{env}: {STACKED_AND_NORMALIZED} Take one of them out.")
-    return Config(env, steps, algorithm, checked, env_kwargs, key, discretize=discretize, frame_stack=frame_stack)
+    return Config(env, steps, algorithm, checked, env_kwargs, key, False, discretize, frame_stack, wrapper)
 
 
 def _choose(content: Mapping[str, Any], env: str | None, algorithm: str) -> tuple[str, Any, str]:

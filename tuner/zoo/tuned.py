@@ -11,16 +11,21 @@ from tuner.hyperparameters import algorithm_class
 from tuner.zoo.read import Config, read_config
 
 
-def zoo_values(env: str, algorithm: str = "dqn") -> dict[str, Any] | None:
+def zoo_values(env: str, algorithm: str = "dqn", wrapper: tuple[str, ...] = ()) -> dict[str, Any] | None:
     """Return RL Zoo's tuned values of an environment as an algorithm's fields; None where it has none of its own."""
-    config = zoo_config(env, algorithm)
+    config = zoo_config(env, algorithm, wrapper)
     return None if config is None else config.hyperparameters
 
 
-def zoo_config(env: str, algorithm: str = "dqn") -> Config | None:
+def zoo_config(env: str, algorithm: str = "dqn", wrapper: tuple[str, ...] = ()) -> Config | None:
     """Return RL Zoo's tuned settings of an environment, with the steps that they are for; None where it has none.
 
     The Zoo's table is found without importing the Zoo, which would register environments and load a good deal.
+
+    Args:
+        env: Environment id.
+        algorithm: As ``--algo`` takes it.
+        wrapper: Wrappers that are around the environment; what the Zoo has tuned with others is left out.
     """
     spec = importlib.util.find_spec("rl_zoo3")
     known = algorithm_class(algorithm)
@@ -32,7 +37,7 @@ def zoo_config(env: str, algorithm: str = "dqn") -> Config | None:
     except InputError:  # not in the table, or with options that are not DQN's own
         return None
     # Its entry 'default', and entries that leave everything at its default, are tuned for nothing.
-    if config.frame_stack is not None:  # tuned for what nobody asked for here
+    if config.frame_stack is not None or config.wrapper != wrapper:  # tuned for what nobody asked for here
         return None
     untuned = config.key == "default" or config.hyperparameters == known().to_mapping()
     return None if untuned else config

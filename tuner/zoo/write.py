@@ -157,7 +157,8 @@ def _yaml(
         extra: dict[str, Any] = {"env_kwargs": dict(env_kwargs)} if env_kwargs else {}
         if preprocessing.get("observation") == "rendered frames":
             extra["pixels"] = True
-        extra |= {name: preprocessing[name] for name in ("discretize", "frame_stack") if name in preprocessing}
+        met = ("wrapper", "discretize", "frame_stack")
+        extra |= {name: preprocessing[name] for name in met if name in preprocessing}
         content: dict[str, Any] = {
             "schema": SCHEMA,
             "algorithm": hyperparameters.algorithm,

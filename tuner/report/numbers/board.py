@@ -108,7 +108,8 @@ def _place(row: Mapping[str, Any]) -> tuple[str, str]:
 
 def _changes(recipe: Mapping[str, Any]) -> dict[str, Any]:
     """Return how an environment is met other than it is."""
-    return {flag: _count(recipe[name]) for name, flag in _CHANGES.items() if recipe.get(name) is not None}
+    counts = {flag: _count(recipe[name]) for name, flag in _CHANGES.items() if recipe.get(name) is not None}
+    return counts | ({"--wrapper": " ".join(map(_text, wrappers))} if (wrappers := recipe.get("wrapper")) else {})
 
 
 def _order(row: Mapping[str, Any]) -> tuple[bool, float]:

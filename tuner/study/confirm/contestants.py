@@ -89,9 +89,11 @@ def baselines(data: StudyData, backend: str, *, zoo_beside: int | None = None) -
     Args:
         data: What the search has found.
         backend: Who trains them.
+        wrapper: Wrappers around the environment.
         zoo_beside: As for :func:`fixed_baselines`.
     """
-    found = fixed_baselines(str(data.recipe["algo"]), str(data.recipe["env"]), backend, zoo_beside=zoo_beside)
+    algorithm, env, wrapper = (data.recipe.get(name) for name in ("algo", "env", "wrapper"))
+    found = fixed_baselines(str(algorithm), str(env), backend, wrapper=tuple(wrapper or ()), zoo_beside=zoo_beside)
     if known := _best_known(data):
         found.append(_of_trial(data, known[0], "known", backend))
     random = (t for t in data.ranked if not t.source and t.hyperparameters)
@@ -101,20 +103,23 @@ def baselines(data: StudyData, backend: str, *, zoo_beside: int | None = None) -
     return found
 
 
-def fixed_baselines(algorithm: str, env: str, backend: str, *, zoo_beside: int | None = None) -> list[Contestant]:
+def fixed_baselines(
+    algorithm: str, env: str, backend: str, *, wrapper: tuple[str, ...] = (), zoo_beside: int | None = None
+) -> list[Contestant]:
     """Return the baselines that no search decides: defaults, and RL Zoo's values for the environments of its table.
 
     Args:
         algorithm: Name of the algorithm.
         env: The environment's id.
         backend: Who trains them.
+        wrapper: Wrappers around the environment.
         zoo_beside: Steps of all others' runs, where RL Zoo's values train for their own number (``--zoo-full-budget``);
             None: they train for as many as all others.
     """
     from tuner.zoo.tuned import zoo_config  # brings Gymnasium, which whoever only reads a study can do without
 
     found = [_setting(algorithm, algorithm_class(algorithm)().to_mapping(), "defaults", backend)]
-    zoo = zoo_config(env, algorithm)
+    zoo = zoo_config(env, algorithm, wrapper)
     if zoo is not None:
         own = zoo.n_timesteps if zoo_beside not in (None, zoo.n_timesteps) else None
         tuned = _setting(algorithm, zoo.hyperparameters, "zoo", backend, own)

@@ -16,6 +16,7 @@ from importlib import metadata
 from tuner.contract.spec import RunSpec
 from tuner.envs.source import source_digest
 from tuner.envs.spec import EnvSpec
+from tuner.envs.wrapper_names import unknown_wrapper
 from tuner.plan.resolve import StudyPlan
 from tuner.study.search.provenance import machine
 from tuner.training.versions import package_versions
@@ -23,7 +24,7 @@ from tuner.training.versions import package_versions
 #: Beside :data:`tuner.training.versions.PACKAGES`: what compiles, fits or plays.
 _PACKAGES = (
     "numba", "llvmlite", "scipy", "scikit-learn", "sb3-contrib", "ale-py", "minatar", "flappy-bird-gymnasium", "Box2D",
-    "box2d-py", "pygame", "mujoco", "opencv-python", "opencv-python-headless",
+    "minigrid", "highway-env", "box2d-py", "pygame", "mujoco", "opencv-python", "opencv-python-headless",
 )  # fmt: skip
 
 
@@ -63,7 +64,8 @@ def circumstances(plan: StudyPlan, spec: RunSpec) -> str:
 def _versions(env: EnvSpec) -> dict[str, str]:
     """Return the versions that count: of every installed package where the environment is not of a known one."""
     known = {"python": platform.python_version(), **package_versions(*_PACKAGES)}
-    return known | (_everything() if env.module or ":" in env.id else _registering())
+    unknown = env.module or ":" in env.id or unknown_wrapper(env.wrapper, None)
+    return known | (_everything() if unknown else _registering())
 
 
 @functools.cache

@@ -38,14 +38,14 @@ def zips_written(plan: StudyPlan, agents: Mapping[Place, KeptAgent], progress: P
         progress.note(f"The agents have no {ZIP}: {lack}.")
         yield
         return
-    module = plan.env.module
+    module, wrapper = plan.env.module, plan.env.wrapper
     if plan.recipe.executor == "inline":
         yield
-        problems = write_zips(folders, module, lambda word: None)
+        problems = write_zips(folders, module, wrapper, lambda word: None)
     else:
         with ThreadPoolExecutor(1) as beside:
             written = beside.submit(
-                call_in_child, write_zips, folders, module, subject=plan.env.id, first=f"writing {ZIP}"
+                call_in_child, write_zips, folders, module, wrapper, subject=plan.env.id, first=f"writing {ZIP}"
             )
             yield
             try:

@@ -63,7 +63,8 @@ def film_agent(
             note(f"Training trial {trial.number} once more to film its agent.")
             _train(folder, spec)
     module = plan.env.module or plan.env.id.rpartition(":")[0] or None
-    film = record_median(source, evaluation_seed(plan.seed, "select", plan.rules.evaluation_seeds), module, folder)
+    seed = evaluation_seed(plan.seed, "select", plan.rules.evaluation_seeds)
+    film = record_median(source, seed, module, folder, plan.env.wrapper)
     attach(plan.storage, plan.name, [folder / MP4, folder / GIF])
     return film
 

@@ -6,7 +6,7 @@ named with the recorded field that explains it: a version, the threads, the devi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -17,6 +17,7 @@ from tuner.contract.outcome import EvalPoint
 from tuner.contract.rules import rules_of
 from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
 from tuner.envs.make import inspect
+from tuner.envs.wrapper_names import check_trusted
 from tuner.errors import InputError
 from tuner.hyperparameters import from_mapping
 from tuner.plan.recipe import from_mapping as recipe_from_mapping
@@ -72,7 +73,13 @@ class Difference:
     replayed: Any
 
 
-def read_trial(study: str, number: int, storage: str | None = None, env_module: str | None = None) -> StoredTrial:
+def read_trial(
+    study: str,
+    number: int,
+    storage: str | None = None,
+    env_module: str | None = None,
+    wrapper: Collection[str] = (),
+) -> StoredTrial:
     """Read a trial.
 
     Args:
@@ -80,6 +87,7 @@ def read_trial(study: str, number: int, storage: str | None = None, env_module: 
         number: Trial number.
         storage: Storage URL; None takes the default.
         env_module: File or module that registers the environment. A database alone never makes us import code.
+        wrapper: Wrappers that the user has named; those of known packages need not be.
 
     Raises:
         InputError: There is no such study or trial, or nothing that could be trained again; one line says why.
@@ -111,14 +119,19 @@ def read_trial(study: str, number: int, storage: str | None = None, env_module: 
         study=study,
         number=number,
         outcome=str(trial.get(attr.OUTCOME, "running")),
-        specs=tuple(_spec(stored, trial, number, r, env_module) for r in curves),
+        specs=tuple(_spec(stored, trial, number, r, env_module, wrapper) for r in curves),
         curves=tuple(curves.values()),
         provenance=_in_force(stored.get(attr.PROVENANCE, {}), began),
     )
 
 
 def _spec(
-    study: Mapping[str, Any], trial: Mapping[str, Any], number: int, replicate: int, env_module: str | None
+    study: Mapping[str, Any],
+    trial: Mapping[str, Any],
+    number: int,
+    replicate: int,
+    env_module: str | None,
+    wrapper: Collection[str],
 ) -> RunSpec:
     recipe = recipe_from_mapping({**study[attr.RECIPE], "storage": None})
     env = recipe.env_spec()
@@ -131,6 +144,7 @@ def _spec(
                 f"If you trust it, add --env-module {origin}."
             )
         env = replace(env, id=bare_id, module=env_module)
+    check_trusted(env.wrapper, "This study", env_module, wrapper)
     inspect(env, recipe.algo)
     device = str(study.get(attr.PROVENANCE, {}).get("numeric_path", "")).rpartition("-")[2]
     return RunSpec(

@@ -16,6 +16,7 @@ from tuner.contract.outcome import describe
 from tuner.contract.spec import EvaluationSpec
 from tuner.envs.last_vectors import LastVectors
 from tuner.envs.spec import EnvSpec
+from tuner.envs.wrapper_names import canonicals, check_trusted
 from tuner.errors import InputError
 from tuner.training.player import Act, begun
 from tuner.training.saved.image_policy import ImagePolicy
@@ -60,18 +61,25 @@ class Agent:
         folder: Where.
         env_module: File or module to import the environment from.
         env: An environment that is there already, to take the spaces from; nothing is made then.
+        wrapper: Wrappers that the user has named, in one text each.
 
     Attributes:
         model: What was saved: the run with its hyperparameters and seed, the learning curve, versions.
     """
 
     def __init__(
-        self, model: SavedModel, folder: Path, env_module: str | None = None, env: gymnasium.Env[Any, Any] | None = None
+        self,
+        model: SavedModel,
+        folder: Path,
+        env_module: str | None = None,
+        env: gymnasium.Env[Any, Any] | None = None,
+        wrapper: tuple[str, ...] = (),
     ) -> None:
         self.model = model
         self._folder = folder
         self._env_module = env_module
         self._given = env
+        self._wrapper = wrapper
         self._playing: tuple[int, Act] | None = None
         self._seen = LastVectors(model.spec.env.frame_stack or 1)
 
@@ -158,7 +166,7 @@ class Agent:
         return returns, lengths
 
     def make_env(self, render_mode: str | None = None) -> gymnasium.Env[Any, Any]:
-        """Return the environment that it was trained in, preprocessing of frames included.
+        """Return the environment that it was trained in, its wrappers and the preprocessing of frames included.
 
         Its actions are its own, as :meth:`act` returns them, not cut into steps; and so are vectors that it shows, as
         :meth:`act` takes them, not stacked.
@@ -196,9 +204,9 @@ class Agent:
         """The environment, imported from the module that the user has named, never from the one that the file names.
 
         Raises:
-            InputError: It comes from a module, and none is named.
+            InputError: It comes from a module, and none is named; or it has a wrapper of an unknown package, likewise.
         """
-        return trusted_env(self.model.spec.env, self._folder, self._env_module)
+        return trusted_env(self.model.spec.env, self._folder, self._env_module, self._wrapper)
 
     @cached_property
     def _ends(self) -> _Ends:
@@ -258,11 +266,17 @@ class Agent:
         return encoder.to_input(stored)
 
 
-def trusted_env(saved: EnvSpec, folder: Path, env_module: str | None) -> EnvSpec:
+def trusted_env(saved: EnvSpec, folder: Path, env_module: str | None, wrapper: Sequence[str] = ()) -> EnvSpec:
     """Return a file's environment, from the module that the user has named, never from the one that the file names.
 
+    Args:
+        saved: The environment.
+        folder: Where the file lies.
+        env_module: The module that the user has named, or None.
+        wrapper: Wrappers that the user has named, in one text each; those of known packages need not be.
+
     Raises:
-        InputError: It comes from a module, and none is named.
+        InputError: It comes from a module, and none is named; or it has a wrapper of an unknown package, likewise.
     """
     prefix, _, env_id = saved.id.rpartition(":")
     module = saved.module or prefix
@@ -271,6 +285,7 @@ def trusted_env(saved: EnvSpec, folder: Path, env_module: str | None) -> EnvSpec
             f"The model in {folder} plays an environment from '{module}', and importing that runs its "
             f"code. If you trust it, add --env-module {module} (in Python env_module='{module}')."
         )
+    check_trusted(saved.wrapper, f"The model in {folder}", env_module, wrapper)
     return dataclasses.replace(saved, id=env_id, module=env_module)
 
 
@@ -282,6 +297,7 @@ def load_agent(
     best: bool = False,
     discretize: int | None = None,
     frame_stack: int | None = None,
+    wrapper: Sequence[str] = (),
 ) -> Agent:
     """Return the agent that ``tune train`` saved in a folder, or that Stable-Baselines3's DQN saved as a zip.
 
@@ -294,30 +310,35 @@ def load_agent(
         best: Whether to take the agent of the best evaluation, not that of the last step.
         discretize: With a zip and an id: steps of each number of a continuous action, as in training.
         frame_stack: Likewise: how many observations it sees at once.
+        wrapper: Likewise: wrappers as ``--wrapper`` takes them, innermost first. With a folder, those of its own that
+            may be imported although no known package holds them.
 
     Raises:
         InputError: The folder holds no model, or a damaged one; or an id, or how it is met, comes with a folder, which
             names its own.
     """
-    path = Path(folder)
+    path, wrappers = Path(folder), canonicals(wrapper)
     if path.suffix == ".zip" and not path.is_dir():
-        made = _from_zip(path, env, env_module, discretize, frame_stack)
-        return Agent(made, path, env_module, None if isinstance(env, str) else env)
+        met = EnvSpec("", discretize=discretize, frame_stack=frame_stack, wrapper=wrappers)
+        made = _from_zip(path, env, env_module, met)
+        return Agent(made, path, env_module, None if isinstance(env, str) else env, wrappers)
     if discretize is not None or frame_stack is not None:
         raise InputError(
             f"The model in {folder} knows its actions and frames; --discretize and --frame-stack go with a zip."
         )
     if isinstance(env, str):
         raise InputError(f"The model in {folder} names its environment; --env goes with a zip of Stable-Baselines3.")
-    return Agent(load_model(path, best=best), path, env_module, env)
+    model = load_model(path, best=best)
+    if other := next((each for each in wrappers if each not in model.spec.env.wrapper), None):
+        raise InputError(f"The model in {folder} was not trained with --wrapper {other}. Leave it out.")
+    return Agent(model, path, env_module, env, wrappers)
 
 
 def _from_zip(
     path: Path,
     env: gymnasium.Env[Any, Any] | str | None,
     module: str | None,
-    discretize: int | None,
-    frame_stack: int | None,
+    met: EnvSpec,
 ) -> SavedModel:
     from tuner.envs.families import ATARI, family
     from tuner.envs.make import inspect
@@ -326,7 +347,7 @@ def _from_zip(
     if env is None:
         return read_zip(path)
     if isinstance(env, str):
-        spec = EnvSpec(env, module=module, discretize=discretize, frame_stack=frame_stack)
+        spec = dataclasses.replace(met, id=env, module=module)
         cap = inspect(spec, "dqn").eval_max_steps
     else:
         spec = EnvSpec(getattr(env.spec, "id", type(env.unwrapped).__name__))

@@ -19,6 +19,7 @@ from tuner.contract.rules import CURRENT, rules_of
 from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
 from tuner.durable import replace_file
 from tuner.envs.spec import EnvSpec, frozen
+from tuner.envs.wrapper_names import canonicals
 from tuner.errors import InputError
 from tuner.hyperparameters import BACKENDS, from_mapping
 from tuner.training.registry import GreedyPolicy, registered
@@ -207,7 +208,9 @@ def spec_from_plain(model: Mapping[str, Any]) -> RunSpec:
             kwargs,
             module,
             bool(env["pixels"]),
-            *(_count(env, name) for name in ("discretize", "frame_stack")),
+            _count(env, "discretize"),
+            _count(env, "frame_stack"),
+            canonicals(env.get("wrapper", [])),
         ),
         backend=model["backend"],
         hyperparameters=from_mapping(str(model["algorithm"]), model["hyperparameters"]),

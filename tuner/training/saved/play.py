@@ -63,12 +63,12 @@ def record_saved(
     return record_agent(load_agent(folder, env_module=env_module, best=best), episodes, seed, output or folder)
 
 
-def record_median(folder: Path, seed: int, env_module: str | None, output: Path) -> Story:
+def record_median(folder: Path, seed: int, env_module: str | None, output: Path, wrapper: Sequence[str] = ()) -> Story:
     """Film one episode: the median, by return, of :data:`MEDIAN_OF`, so that it shows what is usual and not one's luck.
 
-    Arguments and errors as for :func:`record_saved`.
+    Arguments and errors as for :func:`record_saved`; ``wrapper`` are wrappers that the user has named.
     """
-    agent = load_agent(folder, env_module=env_module)
+    agent = load_agent(folder, env_module=env_module, wrapper=wrapper)
     returns, _ = agent.evaluate(MEDIAN_OF, seed)
     return record_agent(agent, 1, seed + median_place(returns), output, MEDIAN_OF)
 

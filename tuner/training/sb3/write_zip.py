@@ -9,7 +9,7 @@ import json
 import tempfile
 import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,7 +85,9 @@ class _Training:
     normalizer: Mapping[str, Array]
 
 
-def write_zip(folder: Path, path: Path, env_module: str | None = None, *, best: bool = False) -> Written:
+def write_zip(
+    folder: Path, path: Path, env_module: str | None = None, *, best: bool = False, wrapper: Sequence[str] = ()
+) -> Written:
     """Write the agent that ``tune train`` saved so that Stable-Baselines3's class of its algorithm loads it.
 
     Target network, optimizer and the statistics' counts come from the folder's ``checkpoint.npz``, where that stands at
@@ -98,6 +100,7 @@ def write_zip(folder: Path, path: Path, env_module: str | None = None, *, best: 
         path: The zip; ``vecnormalize.pkl`` comes beside it where the setting normalises.
         env_module: File or module to import the environment from.
         best: Whether to take the agent of the best evaluation, not that of the last step.
+        wrapper: Wrappers that the user has named.
 
     Raises:
         InputError: The folder holds no model; Stable-Baselines3 lacks the algorithm or an option that is on; the
@@ -110,7 +113,7 @@ def write_zip(folder: Path, path: Path, env_module: str | None = None, *, best: 
             f"{folder} cannot become a model.zip: {lack}. tune evaluate, record and load_agent read the folder itself."
         )
     weights = load_weights(folder, best=best)
-    spec = dataclasses.replace(model.spec, env=trusted_env(model.spec.env, folder, env_module), device="cpu")
+    spec = dataclasses.replace(model.spec, env=trusted_env(model.spec.env, folder, env_module, wrapper), device="cpu")
     step = model.evaluations[-1].step if model.evaluations else spec.n_timesteps
     with contextlib.ExitStack() as resources, warnings.catch_warnings(), global_streams_kept():
         warnings.simplefilter("ignore")  # such as of a memory that nobody fills here

@@ -9,12 +9,15 @@ from tuner.errors import TunerError
 from tuner.training.saved.model_zip import ZIP
 
 
-def write_zips(folders: Sequence[Path], env_module: str | None, tell: Callable[[str], None]) -> list[str]:
+def write_zips(
+    folders: Sequence[Path], env_module: str | None, wrapper: Sequence[str], tell: Callable[[str], None]
+) -> list[str]:
     """Write the zip of each model into its folder; return what went wrong, a line each.
 
     Args:
         folders: Each holds a model.
         env_module: File or module to import the environment from.
+        wrapper: Wrappers that the user has named.
         tell: Told what comes next, as :func:`tuner.envs.child.call_in_child` asks for.
     """
     from tuner.training.sb3.write_zip import write_zip  # brings Stable-Baselines3
@@ -23,7 +26,7 @@ def write_zips(folders: Sequence[Path], env_module: str | None, tell: Callable[[
     for folder in folders:
         tell(f"writing {folder / ZIP}")
         try:
-            write_zip(folder, folder / ZIP, env_module)
+            write_zip(folder, folder / ZIP, env_module, wrapper=wrapper)
         except TunerError as error:
             problems.append(str(error))
     return problems
