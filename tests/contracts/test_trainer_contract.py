@@ -30,10 +30,10 @@ SAMPLED = SampledDQNHyperparameters(
 
 SETTINGS = {"dqn": SMALL, "q_learning": TABULAR, "sampled_dqn": SAMPLED}
 
-#: Cut into steps, shown by the last two observations, each a step late: a wrapper that has a memory.
+#: Cut into steps, shown by the last two observations, in wrappers of which one draws and remembers.
 CHANGED = {
     "discretize": 4, "frame_stack": 2,
-    "wrapper": ("gymnasium.wrappers.FlattenObservation", 'gymnasium.wrappers.DelayObservation:{"delay": 1}'),
+    "wrapper": ("gymnasium.wrappers.FlattenObservation", 'gymnasium.wrappers.StickyAction:{"repeat_action_probability": 0.25}'),
 }  # fmt: skip
 
 #: (backend, lanes, algorithm, how the environment is met)
