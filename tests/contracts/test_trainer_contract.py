@@ -33,7 +33,10 @@ SETTINGS = {"dqn": SMALL, "q_learning": TABULAR, "sampled_dqn": SAMPLED}
 #: Cut into steps, shown by the last two observations, in wrappers of which one draws and remembers.
 CHANGED = {
     "discretize": 4, "frame_stack": 2,
-    "wrapper": ("gymnasium.wrappers.FlattenObservation", 'gymnasium.wrappers.StickyAction:{"repeat_action_probability": 0.25}'),
+    "wrapper": (
+        "gymnasium.wrappers.FlattenObservation",
+        'gymnasium.wrappers.StickyAction:{"repeat_action_probability": 0.25}',
+    ),
 }  # fmt: skip
 
 #: (backend, lanes, algorithm, how the environment is met)
