@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tuner.envs.wrapper_names import to_be_named
 from tuner.result.agents import KeptAgent, Place
 from tuner.result.study import StudyData
 
@@ -14,8 +13,7 @@ def agent_code(agent: KeptAgent, data: StudyData) -> str:
     """Return the lines of Python that let a kept agent act."""
     module = data.recipe.get("env_module") or str(data.recipe.get("env", "")).rpartition(":")[0]
     named = f", env_module={str(module)!r}" if module else ""
-    wrapper = [str(each) for each in data.recipe.get("wrapper") or ()]
-    if to_be_named(wrapper, str(module) if module else None):
+    if wrapper := [str(each) for each in data.recipe.get("wrapper") or ()]:
         named += f", wrapper={wrapper!r}"
     return f"agent = tuner.load_agent({agent.folder.as_posix()!r}{named})\naction = agent.act(observation)"
 
