@@ -70,6 +70,13 @@ def test_installed_environments_need_no_code(home, into, env_id, module):
     assert files(into) == []
 
 
+def test_the_users_own_wrappers_travel_and_installed_ones_need_no_code(home, into):
+    installed, own = "gymnasium.wrappers.ClipReward", 'rewards.Halved:{"by": 2}'
+    assert pack("CartPole-v1", None, into, wrapper=(installed,), here=home).folder is None
+    assert pack("CartPole-v1", None, into, wrapper=(installed, own), here=home).folder == into
+    assert files(into) == CODE
+
+
 def test_a_folder_of_large_packages_is_refused_in_one_line(home, into, monkeypatch):
     monkeypatch.setattr(parcel, "MAX_BYTES", 20)
     with pytest.raises(InputError, match=r"cannot be sent to the cluster: it is larger than .* folder of its own"):

@@ -42,6 +42,19 @@ def test_a_name_is_the_id_then_arguments_in_order():
     changes = changes_of(StudyRecipe(env="A-v0", pixels=True, frame_stack=4).to_mapping())
     assert entry_name("A-v0", {}, changes) == "A-v0,frame_stack=4,pixels"
     assert changes_of(StudyRecipe(env="A-v0").to_mapping()) == {}
+    changes = changes_of({"wrapper": ("p.w.A", 'p.w.B:{"x": 1}')})
+    assert changes == changes_of({"wrapper": ["p.w.A", 'p.w.B:{"x": 1}']}) == {"wrapper": ["p.w.A", 'p.w.B:{"x": 1}']}
+    assert entry_name("A-v0", {}, changes) == 'A-v0,wrapper=p.w.A+p.w.B:{"x": 1}'
+
+
+def test_an_entry_in_wrappers_is_for_an_environment_in_them(library):
+    done = {"wrapper": ["gymnasium.wrappers.FlattenObservation"]}
+    entry = dataclasses.replace(ENTRY, changes=done, preprocessing=done)
+    write_library([ENTRY, entry], library)
+    recipe = StudyRecipe(env=ENTRY.env, wrapper=("FlattenObservation",)).validated()
+    found = find_entry(ENTRY.env, {}, "dqn", changes_of(recipe.to_mapping()))
+    assert found is not None and found.changes == done and dict(find_entry(ENTRY.env, {}, "dqn").changes) == {}
+    assert read_config(library_file(found)).wrapper == recipe.wrapper
 
 
 @settings(max_examples=50)

@@ -68,7 +68,8 @@ def make_executor(plan: StudyPlan, checkpoints: Path | None = None, models: Path
         from tuner.execution.ray import RayExecutor
 
         place = _place(recipe)
-        return RayExecutor(trainer, plan.workers, place, env_id=plan.env.id, env_module=plan.env.module)
+        env = plan.env
+        return RayExecutor(trainer, plan.workers, place, env_id=env.id, env_module=env.module, wrapper=env.wrapper)
     from tuner.execution.processes import ProcessExecutor
 
     limit = recipe.worker_memory

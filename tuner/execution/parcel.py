@@ -7,7 +7,7 @@ it; whatever else lies there (databases, keys, reports) stays where it is.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,13 +32,16 @@ class Parcel:
     module: str | None
 
 
-def pack(env_id: str, module: str | None, into: Path, *, here: Path | None = None) -> Parcel:
+def pack(
+    env_id: str, module: str | None, into: Path, *, wrapper: Sequence[str] = (), here: Path | None = None
+) -> Parcel:
     """Copy an environment's own code into an empty folder.
 
     Args:
         env_id: ``Id`` or ``module:Id``.
         module: What ``--env-module`` says: the path of a file, a module, or None.
         into: The empty folder.
+        wrapper: What ``--wrapper`` says, in one text each: their modules count as the environment's own.
         here: Where modules are looked for beside the installed ones; None is the working directory.
 
     Raises:
@@ -51,7 +54,7 @@ def pack(env_id: str, module: str | None, into: Path, *, here: Path | None = Non
         file = (here / module).resolve()
         sources.append(file.parent)
         name = file.name
-    words = [env_id.rpartition(":")[0], "" if module is None or _is_file(module) else module]
+    words = [env_id.rpartition(":")[0], "" if module is None or _is_file(module) else module, *wrapper]
     if any(_is_here(word.split(".")[0], here) for word in words if word):
         sources.append(here)
     room = MAX_BYTES

@@ -32,6 +32,7 @@ class RayExecutor:
         place: Which cluster, and what each actor asks for.
         env_id: The environment whose own module is to travel, ``Id`` or ``module:Id``.
         env_module: What ``--env-module`` says.
+        wrapper: What ``--wrapper`` says, whose own modules are to travel, too.
         modules: Folders of further packages to send.
         stop_grace_s: Seconds that runs have to reach their next evaluation when told to stop.
     """
@@ -44,6 +45,7 @@ class RayExecutor:
         *,
         env_id: str = "",
         env_module: str | None = None,
+        wrapper: Sequence[str] = (),
         modules: Sequence[Path] = (),
         stop_grace_s: float = 5.0,
     ) -> None:
@@ -52,7 +54,7 @@ class RayExecutor:
         self._make_trainer = make_trainer
         self._workers = workers
         self._place = place
-        self._env = (env_id, env_module)
+        self._env = (env_id, env_module, tuple(wrapper))
         self._modules = tuple(modules)
         self._stop_grace_s = stop_grace_s
 
@@ -64,8 +66,15 @@ class RayExecutor:
             InputError: The cluster cannot be used.
             StudyFailedError: Actors cannot be kept alive.
         """
-        env_id, env_module = self._env
-        with join(self._place, self._workers, env_id=env_id, env_module=env_module, modules=self._modules) as cluster:
+        env_id, env_module, wrapper = self._env
+        with join(
+            self._place,
+            self._workers,
+            env_id=env_id,
+            env_module=env_module,
+            wrapper=wrapper,
+            modules=self._modules,
+        ) as cluster:
             host = _Actors(self._make_trainer, cluster, self._place)
             Pool(supervisor, host, self._stop_grace_s).serve(self._workers)
 

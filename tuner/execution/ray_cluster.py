@@ -76,7 +76,13 @@ class Cluster:
 
 @contextlib.contextmanager
 def join(
-    place: Place, workers: int, *, env_id: str = "", env_module: str | None = None, modules: Sequence[Path] = ()
+    place: Place,
+    workers: int,
+    *,
+    env_id: str = "",
+    env_module: str | None = None,
+    wrapper: Sequence[str] = (),
+    modules: Sequence[Path] = (),
 ) -> Iterator[Cluster]:
     """Connect for the time of the block. A connection that the caller has made is used as it is, and kept.
 
@@ -87,6 +93,7 @@ def join(
         workers: Trainers; a cluster of our own gets room for them.
         env_id: The environment, ``Id`` or ``module:Id``.
         env_module: What ``--env-module`` says.
+        wrapper: What ``--wrapper`` says.
         modules: Folders of further packages to send.
 
     Raises:
@@ -100,7 +107,7 @@ def join(
     with _quiet(ray), tempfile.TemporaryDirectory(prefix="tune-", ignore_cleanup_errors=True) as folder:
         code = Path(folder) / "code"
         code.mkdir()
-        parcel = pack(env_id, env_module, code)
+        parcel = pack(env_id, env_module, code, wrapper=wrapper)
         environment: dict[str, Any] = {
             "py_modules": [str(Path(tuner.__file__).parent), *map(str, modules)],
             "excludes": ["__pycache__", "*.pyc"],
