@@ -101,7 +101,7 @@ def run(
                     from tuner.study.confirm.stage import ConfirmStage  # brings SciPy
 
                     ends = deadlines.report if deadlines is not None else None
-                    stage = ConfirmStage(plan, load(plan.name, plan.storage), ends)
+                    stage = ConfirmStage(plan, load(plan.name, plan.storage, importances=False), ends)
                     ending, failure = _confirm(plan, stage, progress, executor, mine, events)
                 elif recipe.confirm:
                     progress.note(f"Another supervisor trains the finalists; see: tune report {plan.name}")
@@ -147,7 +147,7 @@ def confirm(
     from tuner.study.confirm.stage import ConfirmStage
 
     progress = progress or NoProgress()
-    stored = load(name, storage)
+    stored = load(name, storage, importances=False)
     if stored.recipe.get("confirm") == 0:  # the search was told to leave it out; this command is asked for it
         settings = {"confirm": StudyRecipe().confirm, **(settings or {})}
     plan = plan_again(stored, storage or default_storage(), settings or {})
@@ -156,14 +156,14 @@ def confirm(
     events = run_events(plan, progress)
     with study_lock(_lock_database(plan), plan.name):
         watched = Watched(plan.storage, plan.name)
-        stage = ConfirmStage(plan, load(plan.name, plan.storage))
+        stage = ConfirmStage(plan, load(plan.name, plan.storage, importances=False))
         if stage.problem:
             raise InputError(stage.problem)
         with advisory_lock(plan.storage, confirm_name(plan.name)) as mine:
             if not mine:
                 raise InputError(f"Another supervisor trains the finalists of '{plan.name}'. See: tune list.")
             if events is not None:
-                events.fill(load(plan.name, plan.storage))
+                events.fill(load(plan.name, plan.storage, importances=False))
             ending, failure = _confirm(plan, stage, progress, executor, mine, events)
         watched.check()
         data = load(plan.name, plan.storage)
@@ -230,7 +230,7 @@ def _supervise(
     if taken_up := _taken_up(len(settled.lost), RunCheckpoints(plan.checkpoints).steps() if resumed else ()):
         progress.note(taken_up)
     if events is not None and resumed:
-        events.fill(load(plan.name, plan.storage))
+        events.fill(load(plan.name, plan.storage, importances=False))
     return plan, StudySupervisor(plan, ledger, settled, progress=progress, events=events)
 
 

@@ -19,8 +19,23 @@ MOST_EXTREMES = 4096
 DRAWS = 300
 
 
-def extremes(space: SearchSpace) -> Iterator[Hyperparameters]:
-    """Yield the settings with every costly field at its lowest or highest value, or at each of its choices."""
+#: Spaces whose extreme settings are kept: a study asks for them when it forecasts memory, time and each proposal.
+_KEPT_SPACES = 8
+
+_kept: dict[str, tuple[Hyperparameters, ...]] = {}
+
+
+def extremes(space: SearchSpace) -> tuple[Hyperparameters, ...]:
+    """Return the settings with every costly field at its lowest or highest value, or at each of its choices."""
+    key = space.hash()
+    if key not in _kept:
+        while len(_kept) >= _KEPT_SPACES:
+            del _kept[next(iter(_kept))]
+        _kept[key] = tuple(_extremes(space))
+    return _kept[key]
+
+
+def _extremes(space: SearchSpace) -> Iterator[Hyperparameters]:
     helpers = {rule.by for rule in space.derived.values()}
     costly = algorithm_class(space.algorithm).costly
     names = {d.name for d in space.dimensions if d.field in costly or d.field in helpers}

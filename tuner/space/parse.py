@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
@@ -26,6 +27,16 @@ def load_space(path: Path) -> SearchSpace:
     Raises:
         SpaceError: The file cannot be read, is not YAML with plain data, or breaks a rule of the grammar.
     """
+    try:
+        state = path.stat()
+    except OSError:
+        return _read(path, ())  # which says why it cannot be read
+    return _read(path, (state.st_dev, state.st_ino, state.st_mtime_ns, state.st_size))
+
+
+@functools.lru_cache(maxsize=16)
+def _read(path: Path, state: tuple[int, ...]) -> SearchSpace:
+    """Read a file once for each of its states: PyYAML takes most of a plan's time."""
     try:
         data = load(path)
     except InputError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import json
 import re
 from collections.abc import Mapping
@@ -24,6 +25,20 @@ PLOTLY = TEMPLATES / "plotly" / "plotly-cartesian.min.js.gz"
 
 def render_template(template: str, figures_json: Mapping[str, Any], context: Mapping[str, Any]) -> str:
     """Return a self-contained page: our style, script and plotly.js (compressed) inlined once, figures as JSON."""
+    # Markup only for our own files and for JSON that cannot leave its script element.
+    inlined = {
+        "style": Markup((TEMPLATES / "style.css").read_text(encoding="utf-8")),
+        "script": Markup((TEMPLATES / "page.js").read_text(encoding="utf-8")),
+        "plotly": base64.b64encode(PLOTLY.read_bytes()).decode() if figures_json else "",
+        "figures_json": Markup(script_json(figures_json)),
+        "twins_json": Markup(script_json(dark_twins())),
+    }
+    return _environment().get_template(template).render({**context, **inlined})
+
+
+@functools.cache
+def _environment() -> jinja2.Environment:
+    """Return what compiles templates, each once in a process."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -35,15 +50,7 @@ def render_template(template: str, figures_json: Mapping[str, Any], context: Map
     environment.tests["grouped"] = lambda key, group: key.startswith(f"{group}-")
     environment.filters["breakable"] = _breakable
     environment.filters["whole"] = _whole
-    # Markup only for our own files and for JSON that cannot leave its script element.
-    inlined = {
-        "style": Markup((TEMPLATES / "style.css").read_text(encoding="utf-8")),
-        "script": Markup((TEMPLATES / "page.js").read_text(encoding="utf-8")),
-        "plotly": base64.b64encode(PLOTLY.read_bytes()).decode() if figures_json else "",
-        "figures_json": Markup(script_json(figures_json)),
-        "twins_json": Markup(script_json(dark_twins())),
-    }
-    return environment.get_template(template).render({**context, **inlined})
+    return environment
 
 
 def _breakable(text: str) -> Markup:
