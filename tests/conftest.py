@@ -39,11 +39,47 @@ def in_tmp(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _what_does_not_change_is_worked_out_once():
+    """Opening a database reads all of Optuna's migration scripts and compiles each statement anew: a tenth of a second.
+
+    Neither differs between the databases of tests: scripts are read once, and engines of SQLite share statements.
+    """
+    import sqlalchemy
+    from optuna.storages._rdb.storage import _VersionManager
+
+    find_newest, new_engine, known = _VersionManager.get_head_version, sqlalchemy.create_engine, {}
+    shared = new_engine("sqlite://")
+    with shared.connect():  # completes its dialect, which a cache's keys name
+        pass
+
+    def get_head_version(self):
+        if "newest" not in known:
+            known["newest"] = find_newest(self)
+        return known["newest"]
+
+    def create_engine(url, **options):
+        engine = new_engine(url, **options)
+        if engine.name == "sqlite":
+            engine.dialect, engine._compiled_cache = shared.dialect, shared._compiled_cache
+        return engine
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_VersionManager, "get_head_version", get_head_version)
+        for module in (sqlalchemy, sqlalchemy.engine):
+            patch.setattr(module, "create_engine", create_engine)
+        yield
+    shared.dispose()
+
+
 @pytest.fixture
 def pages_of_one_figure(monkeypatch):
     """Let reports draw their first figure only: all of them are most of a small study's time."""
-    from tuner.report.pages import study
+    from tuner.report.pages import dashboard, study
 
+    monkeypatch.setattr(
+        dashboard, "dashboard_figures", lambda data: {"learning-curves": dashboard.learning_curves(data)}
+    )
     first, *others = study.FIGURES
     figures = (first, *(replace(figure, draw=lambda data, found: None) for figure in others))
     monkeypatch.setattr(study, "FIGURES", figures)

@@ -49,7 +49,11 @@ class PostgresServer:
         binaries = server_binaries()
         assert binaries is not None
         self.binaries = binaries
-        self.folder = Path(tempfile.mkdtemp(prefix="pg-throwaway-", dir="/tmp"))
+        # Short, as a socket's name must be, and open to all; in memory where there is room.
+        place = (
+            "/dev/shm" if os.access("/dev/shm", os.W_OK) and shutil.disk_usage("/dev/shm").free > 4 << 30 else "/tmp"
+        )
+        self.folder = Path(tempfile.mkdtemp(prefix="pg-throwaway-", dir=place))
         self._as = {}
         if os.getuid() == 0:
             nobody = pwd.getpwnam("nobody")

@@ -20,6 +20,13 @@ def finished(tmp_path_factory):
     return folder, shell
 
 
+@pytest.fixture(autouse=True)
+def _pages_draw_one_figure(request):
+    """What figures show is for the tests of the report; one test here looks at a whole page."""
+    if request.node.name != "test_report_is_written_where_it_is_asked_for":
+        request.getfixturevalue("pages_of_one_figure")
+
+
 @pytest.fixture
 def own_study(finished, tmp_path, monkeypatch):
     """Stand in a copy of that folder, to change."""

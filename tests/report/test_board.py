@@ -1,6 +1,7 @@
 """A board's rows say what reports say, ranks are among one environment's studies, and texts never become markup."""
 
 import dataclasses
+import functools
 import json
 from datetime import UTC, datetime
 
@@ -114,10 +115,15 @@ def test_what_is_no_report_is_an_error_of_the_kind_that_is_caught(change):
         board_row({**document(factory.confirmed()), **change}, "here")
 
 
+@functools.cache
+def confirmed_report():
+    return json.dumps(document(factory.confirmed()))
+
+
 @pytest.mark.parametrize("value", [10**400, 1e999, float("nan"), "7", -1, True])
 @pytest.mark.parametrize("name", ["grid", "steps_spent", "trial", "n", "kind", "share"])
 def test_a_number_that_no_study_has_is_an_error_of_the_kind_that_is_caught(name, value):
-    changed = json.loads(json.dumps(document(factory.confirmed())))
+    changed = json.loads(confirmed_report())
     winner = next(c for c in changed["evidence"]["contestants"] if c["key"] == changed["evidence"]["winner"])
     estimate = winner["verdict"]["estimates"][changed["evidence"]["objective"]]
     if name == "grid":

@@ -36,7 +36,7 @@ DEFAULTS = [
 
 @pytest.mark.parametrize(("env", "settings"), DEFAULTS, ids=[f"{e}-{'pixels' if s else 'state'}" for e, s in DEFAULTS])
 def test_evaluation_takes_no_more_steps_than_training_even_at_the_cap(env, settings):
-    plan = plan_study(StudyRecipe(env=env, executor="inline", **settings))
+    plan = plan_study(StudyRecipe(env=env, executor="inline", **settings), play=False)
     assert len(plan.grid) * plan.evaluation.episodes * plan.evaluation.max_steps <= plan.grid[-1]
     assert all(note.startswith("--executor inline") for note in plan.notes)  # the environment has a budget of its own
 
@@ -57,14 +57,14 @@ def test_default_stands_for_the_familys_own_space(recipe, name):
 
 
 def test_atari_evaluates_with_a_little_chance_and_images_train_in_torch():
-    plan = plan_study(StudyRecipe(env="ALE/Pong-v5", executor="inline"))
+    plan = plan_study(StudyRecipe(env="ALE/Pong-v5", executor="inline"), play=False)
     assert plan.evaluation.epsilon == 0.001
     assert plan.numeric_path == "torch-cpu"
-    assert plan_study(StudyRecipe(env="CartPole-v1", executor="inline")).numeric_path == "compiled-cpu"
+    assert plan_study(StudyRecipe(env="CartPole-v1", executor="inline"), play=False).numeric_path == "compiled-cpu"
 
 
 def test_the_full_atari_budget_fits_a_laptops_memory():
-    plan = plan_study(StudyRecipe(env="ALE/Pong-v5", steps=10_000_000, trials=100, workers=2))
+    plan = plan_study(StudyRecipe(env="ALE/Pong-v5", steps=10_000_000, trials=100, workers=2), play=False)
     assert plan.lanes == 1
     need = memory_need(plan)
     assert need.total_bytes < 8 * 2**30
