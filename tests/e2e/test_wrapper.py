@@ -183,6 +183,30 @@ def test_rl_zoos_own_loader_makes_the_environment_that_trains_here(tmp_path):
     theirs.close()
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("pages_of_one_figure")
+@pytest.mark.parametrize(
+    ("package", "env", "wrappers", "shape"),
+    [
+        ("minigrid", "MiniGrid-DoorKey-5x5-v0", ["minigrid.wrappers.ImgObsWrapper", FLAT], (147,)),
+        ("highway_env", "highway-fast-v0", [FLAT], (25,)),
+    ],
+    ids=["minigrid", "highway"],
+)
+def test_rl_zoo_sets_up_what_a_study_of_a_packages_environment_exports(package, env, wrappers, shape, tmp_path):
+    pytest.importorskip(package, reason="needs the extra minigrid or highway")
+    from rl_zoo3.exp_manager import ExperimentManager
+
+    command = ["--env", env, "--wrapper", *wrappers, "--space", "classic", "--trials", "2", "--steps", "100"]
+    assert main([*command, "--eval-episodes", "1", *SHORT, "--workers", "1", "--confirm", "0", "--study", "far"]) == 0
+    path = tmp_path / "reports" / "far" / "best.yaml"
+    assert yaml.safe_load(path.read_text())[env]["env_wrapper"] == wrappers
+    manager = ExperimentManager(argparse.Namespace(), "dqn", env, str(tmp_path), config=str(path), verbose=0)
+    model, _ = manager.setup_experiment()
+    assert model.observation_space.shape == shape
+    model.get_env().close()
+
+
 def test_rl_zoos_tuned_values_stand_beside_a_study_in_the_wrappers_they_are_for():
     from tuner.zoo.tuned import zoo_values
 
