@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 import numpy as np
 import pytest
-from agents.naive_dqn import NaiveDQN
+from agents.naive_training import naive_twin
 
 from tuner.agents.dqn import update_compiled, update_numpy
 from tuner.agents.dqn.stack import DQNStack
@@ -96,35 +97,6 @@ def train(stack: DQNStack, lane: int, hyperparameters, seed: int, calls: int = 1
     return results
 
 
-class NaivePriorities:
-    """One number per transition, in the ring's places; cumulative sums."""
-
-    def __init__(self, h: DQNHyperparameters, n_timesteps: int) -> None:
-        self.h, self.n_timesteps = h, n_timesteps
-        self.values: list[float] = []
-        self.position, self.largest = 0, 1.0
-
-    def add(self) -> None:
-        if len(self.values) < self.h.buffer_size:
-            self.values.append(self.largest)
-        else:
-            self.values[self.position] = self.largest
-        self.position = (self.position + 1) % self.h.buffer_size
-
-    def draw(self, uniforms: np.ndarray, clock: int) -> tuple[np.ndarray, np.ndarray]:
-        cumulated = np.cumsum(self.values)
-        index = np.searchsorted(cumulated, uniforms * cumulated[-1], side="right")
-        probability = np.array(self.values)[index] / cumulated[-1]
-        beta = self.h.priority_beta + (1 - self.h.priority_beta) * clock / self.n_timesteps
-        weights = (len(self.values) * probability) ** -beta
-        return index, weights / weights.max()
-
-    def update(self, index: np.ndarray, td_errors: np.ndarray) -> None:
-        for i, error in zip(index, td_errors, strict=True):
-            self.values[i] = (abs(error) + 1e-6) ** self.h.priority_alpha
-            self.largest = max(self.largest, self.values[i])
-
-
 # Double precision of the compiled update serves this test alone, and takes half a minute to compile.
 @pytest.mark.parametrize("path", ["numpy", "torch", pytest.param("compiled", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("variant", VARIANTS + QUANTILES + PRIORITIZED, ids=str)
@@ -132,39 +104,24 @@ def test_a_lane_equals_the_naive_twin(variant, path, monkeypatch):
     h = DQNHyperparameters(**{**BASE, "target_update_interval": 5, "buffer_size": 50, **variant})
     stack = make_stack(h, path=path, dtype=np.float64)
     stack.start(0, h, seed=7, n_timesteps=400)
-    sizes = (OBSERVATION, *h.net_arch, (ACTIONS + h.dueling) * h.quantiles)
-    twin, priorities = NaiveDQN(sizes, h, dict(stack.weights(0))), NaivePriorities(h, 400)
+    first = {name: np.array(value) for name, value in stack.weights(0).items()}
     drawn: list[np.ndarray] = []
     uniforms = stack.memory.uniforms
 
     def recording(lane, count):
-        drawn.append(uniforms(lane, count))
+        drawn.append(np.array(uniforms(lane, count)))
         return drawn[-1]
 
     monkeypatch.setattr(stack.memory, "uniforms", recording)
     rows = transitions(96, seed=1)
     ends = episode_ends(rows, seed=1)
+    losses = []
     for begin in range(0, 96, 8):
         stack.observe(0, rows[begin : begin + 8], ends[begin : begin + 8])
-        for t, row in enumerate(rows[begin : begin + 8], start=begin + 1):
-            twin.remember((row[:3], row[4:7], row[-3], row[-2], row[-1], ends[t - 1]))
-            priorities.add()
-            if t % h.target_update_interval == 0:
-                twin.update_target()
-        loss, _ = stack.learn([0])[0]
-        twin.set_learning_rate((begin + 8) / 400)
-        size = len(twin.memory)
-        oldest = stack.memory.positions[0] if size == 50 else 0
-        twin_losses = []
-        for minibatch in drawn[-1].reshape(-1, h.batch_size):
-            index, weights = (minibatch * size).astype(int), None
-            if h.prioritized:
-                index, weights = priorities.draw(minibatch, clock=begin + 8)
-            twin_losses.append(twin.gradient_step((index - oldest) % size, weights))
-            priorities.update(index, twin.td_errors)
-        assert len(twin_losses) == h.updates_per_call()
-        np.testing.assert_allclose(loss, np.mean(twin_losses), rtol=1e-9)
-    mine, theirs = stack.weights(0), twin.weights()
+        losses.append(stack.learn([0])[0][0])
+    twin_losses, theirs = naive_twin(h, first, drawn, rows, ends)
+    np.testing.assert_allclose(losses, twin_losses, rtol=1e-9)
+    mine = stack.weights(0)
     assert mine.keys() == theirs.keys()
     for name in mine:
         np.testing.assert_allclose(mine[name], theirs[name], rtol=1e-8, atol=1e-10)
@@ -241,13 +198,22 @@ def test_a_lane_is_bit_equal_alone_and_among_neighbours(lanes, path, shared):
             together.observe(i, rows[i][begin : begin + 8])
         losses.append(together.learn(range(lanes)))
     for i, h in enumerate(runs):
-        alone = make_stack(h, path=path)
-        alone.start(0, h, seed=100 + i, n_timesteps=400)
-        for call, begin in enumerate(range(0, 96, 8)):
-            alone.observe(0, rows[i][begin : begin + 8])
-            assert alone.learn([0])[0][0] == losses[call][i][0]
-        np.testing.assert_array_equal(alone.state.online[0], together.state.online[i])
-        np.testing.assert_array_equal(alone.state.target[0], together.state.target[i])
+        expected, online, target = trained_alone(path, h, 100 + i)
+        assert [loss[i][0] for loss in losses] == expected
+        np.testing.assert_array_equal(online, together.state.online[i])
+        np.testing.assert_array_equal(target, together.state.target[i])
+
+
+@functools.cache
+def trained_alone(path: str, h: DQNHyperparameters, seed: int) -> tuple[list[float], np.ndarray, np.ndarray]:
+    """Return what a lane of its own makes of twelve training calls: losses, and both networks."""
+    alone, rows = make_stack(h, path=path), transitions(96, seed, np.float32)
+    alone.start(0, h, seed=seed, n_timesteps=400)
+    losses = []
+    for begin in range(0, 96, 8):
+        alone.observe(0, rows[begin : begin + 8])
+        losses.append(alone.learn([0])[0][0])
+    return losses, np.array(alone.state.online[0]), np.array(alone.state.target[0])
 
 
 @pytest.mark.parametrize("shared", [{}, {"prioritized": True, "n_steps": 4}], ids=str)
