@@ -21,7 +21,7 @@ CUDA = pytest.param("cuda", marks=NO_CUDA)
 DEVICES = ["cpu:0", CUDA]
 MORE = {"dueling": True, "double_q": True, "prioritized": True}
 LATER = {"munchausen": True, "layer_norm": True, "quantiles": 4, "learning_rate_schedule": "cosine"}
-IMAGES = {"net_arch": (), "buffer_size": 150, "learning_starts": 60, "train_freq": 4, "gradient_steps": 1}
+IMAGES = {"net_arch": (), "buffer_size": 80, "learning_starts": 40, "train_freq": 4, "gradient_steps": 1}
 
 
 class DiesError(BaseException):
@@ -33,7 +33,7 @@ def on(device, specs):
 
 
 def images(trials, **changes):
-    specs = [make_spec(trial, "MinAtar/Breakout-v1", steps=240, **{**IMAGES, **changes}) for trial in trials]
+    specs = [make_spec(trial, "MinAtar/Breakout-v1", steps=120, **{**IMAGES, **changes}) for trial in trials]
     return [dataclasses.replace(spec, evaluation=EvaluationSpec(2, 77, 30)) for spec in specs]
 
 
