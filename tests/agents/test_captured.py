@@ -261,7 +261,7 @@ def test_large_stacks_and_noise_act_on_the_device_and_choose_the_same(monkeypatc
     monkeypatch.undo()
     noisy = filled(DQNHyperparameters(**SMALL, noisy=True), device="cpu:0")
     assert isinstance(noisy._acting, VectorActing)
-    assert isinstance(noisy._exploring._acting, DeviceActing)
+    assert isinstance(noisy._exploring.acting._acting, DeviceActing)
 
 
 @CUDA

@@ -73,3 +73,21 @@ def test_one_step_is_handed_on_untouched():
     lanes.start(0, 1)
     same, replaced = lanes.extend(0, rows, flags)
     assert same is rows and replaced == 0
+
+
+@pytest.mark.parametrize("before", ["....", ".T..", "...t", ".."])
+def test_a_lane_goes_on_from_what_is_saved_of_it_and_from_the_one_step_transitions_of_older_files(before):
+    rows, flags = experience(before + "...T..")
+    whole, now, then = (NStepLanes(1, unpack) for _ in range(3))
+    for lanes in (whole, now, then):
+        lanes.start(0, 4)
+    cut = len(before)
+    whole.extend(0, rows[:cut], flags[:cut])
+    now.restore(0, whole.snapshot(0))
+    then.restore(0, {"rows": rows[:cut][-3:], "ends": flags[:cut][-3:]})
+    for i in range(cut, len(rows)):
+        expected, replaced = whole.extend(0, rows[i : i + 1], flags[i : i + 1])
+        for lanes in (now, then):
+            found, count = lanes.extend(0, rows[i : i + 1], flags[i : i + 1])
+            assert count == replaced
+            np.testing.assert_array_equal(found, expected)

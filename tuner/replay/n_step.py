@@ -52,7 +52,7 @@ def n_step_rows(rows: Array, ends: Array, n: int, unpack: Callable[[Array], Batc
 
 
 class NStepLanes:
-    """The newest one-step transitions of each lane, which later steps still add to.
+    """The newest transitions of each lane, which later steps still add to.
 
     Args:
         lanes: K.
@@ -62,21 +62,28 @@ class NStepLanes:
     def __init__(self, lanes: int, unpack: Callable[[Array], Batch]) -> None:
         self._unpack = unpack
         self._n = [1] * lanes
-        self._tails: list[tuple[Array, Array] | None] = [None] * lanes
+        #: n-step transitions of the episode under way that stand for fewer than n steps, oldest first; at most n - 1.
+        self._growing: list[Array | None] = [None] * lanes
 
     def start(self, lane: int, n: int) -> None:
         """Begin a new run on a lane."""
         self._n[lane] = n
-        self._tails[lane] = None
+        self._growing[lane] = None
 
     def snapshot(self, lane: int) -> dict[str, Array]:
-        """Return the lane's newest transitions; nothing where there are none."""
-        tail = self._tails[lane]
-        return {} if tail is None else {"rows": tail[0], "ends": tail[1]}
+        """Return the lane's transitions that still grow; nothing where there are none."""
+        growing = self._growing[lane]
+        return {} if growing is None else {"growing": growing}
 
     def restore(self, lane: int, saved: Mapping[str, Array]) -> None:
         """Go on from a snapshot; the lane was started for the same run."""
-        self._tails[lane] = (saved["rows"], saved["ends"]) if saved else None
+        self._growing[lane] = None
+        if "growing" in saved:
+            self._growing[lane] = saved["growing"].copy()
+        elif saved:  # of a version that kept one-step transitions
+            rows, ends = saved["rows"], saved["ends"]
+            grown = n_step_rows(rows, ends, self._n[lane], self._unpack)
+            self._growing[lane] = self._still_growing(grown, ends, self._n[lane])
 
     def extend(self, lane: int, rows: Array, ends: Array | None) -> tuple[Array, int]:
         """Take a stretch of one-step transitions and return n-step transitions.
@@ -94,10 +101,41 @@ class NStepLanes:
             return rows, 0
         if ends is None:
             ends = self._unpack(rows).discounts == 0
-        tail = self._tails[lane]
+        own = rows if len(rows) == 1 else n_step_rows(rows, ends, n, self._unpack)
+        growing = self._growing[lane]
         replaced = 0
-        if tail is not None:
-            replaced = len(tail[0])
-            rows, ends = np.concatenate([tail[0], rows]), np.concatenate([tail[1], ends])
-        self._tails[lane] = rows[1 - n :].copy(), ends[1 - n :].copy()
-        return n_step_rows(rows, ends, n, self._unpack), replaced
+        if growing is not None:
+            replaced = len(growing)
+            self._grow(growing, rows, ends, n)
+            own = np.concatenate((growing, own))
+        self._growing[lane] = self._still_growing(own, ends, n)
+        return own, replaced
+
+    def _grow(self, growing: Array, rows: Array, ends: Array, n: int) -> None:
+        """Add the next one-step transitions to n-step transitions, the oldest of which stands for as many steps."""
+        single = self._unpack(rows)
+        for step in range(min(len(rows), n - 1)):
+            begin = max(len(growing) + step + 1 - n, 0)  # those before it stand for n steps
+            if begin >= len(growing):
+                return
+            whole = self._unpack(growing[begin:])
+            # The discount so far is gamma^k: had it become 0, the episode would have ended.
+            rewards, discounts = whole.rewards, whole.discounts
+            rewards += discounts * single.rewards[step]
+            discounts *= single.discounts[step]
+            whole.next_observations[...] = single.next_observations[step]
+            if ends[step]:
+                return
+
+    def _still_growing(self, rows: Array, ends: Array, n: int) -> Array | None:
+        """Return those of the newest n-step transitions that later steps add to; None for none.
+
+        Args:
+            rows: n-step transitions.
+            ends: ``[T]`` whether the episode ended with each of the last T.
+            n: Most steps.
+        """
+        last = ends[1 - n :].tolist()[::-1]
+        count = last.index(True) if True in last else min(n - 1, len(rows))
+        # A copy: what is handed out is the memory's.
+        return rows[len(rows) - count :].copy() if count else None

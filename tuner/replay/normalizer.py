@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from tuner.core.normalization import FIRST_COUNT, normalized, scaled, take_in
 
@@ -41,6 +41,15 @@ class LaneNormalizer:
         self._return, self._return_mean, self.return_variance = (np.zeros((lanes, 1)) for _ in range(3))
         #: Whether any lane normalises observations, or anything; asked at every step.
         self._any_observations = self.active = False
+        #: What takes in as :meth:`arrived` and :meth:`earned` do, in compiled code; None for NumPy.
+        self.compiled: Any = None
+        self._rewards, self._ends = np.zeros(lanes, np.float32), np.zeros(lanes, bool)
+
+    def compile(self, dtype: DTypeLike) -> None:
+        """Compile what takes in numbers of a type, or read it from the cache, by calls for no lane."""
+        self._rewards = self._rewards.astype(dtype)
+        self.arrived(slice(0, 0), np.zeros((0, self._size), dtype))
+        self.earned(slice(0, 0), self._rewards[:0], self._ends[:0])
 
     def start(self, lane: int, observations: bool, rewards: bool, gamma: float) -> None:
         """Begin a new run on a lane."""
@@ -53,6 +62,9 @@ class LaneNormalizer:
 
     def arrived(self, lanes: slice, observations: Array) -> None:
         """Take in where some neighbouring lanes have come: the observations that they act on next, ``[n, size]``."""
+        if self.compiled is not None:
+            self.compiled.arrived(lanes.start, lanes.stop, observations, self.mean, self.variance, self.seen)
+            return
         take_in(observations, self.mean[lanes], self.variance[lanes], self.seen[lanes])
         self.seen[lanes] += 1
 
@@ -64,6 +76,11 @@ class LaneNormalizer:
             rewards: ``[n]``.
             ends: ``[n]`` whether the episode ended with the step.
         """
+        if self.compiled is not None:
+            self._rewards[lanes], self._ends[lanes] = rewards, ends
+            self.compiled.earned(lanes.start, lanes.stop, self._rewards, self._ends, self._gamma, self._return,
+                                 self._return_mean, self.return_variance, self.rewarded)  # fmt: skip
+            return
         so_far = self._return[lanes]
         so_far *= self._gamma[lanes]
         so_far += rewards[:, None]

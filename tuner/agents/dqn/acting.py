@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from tuner.agents.dqn.seams import Parts
 from tuner.agents.dqn.state import LearnerState
 from tuner.networks.conv import ConvLayout
 from tuner.networks.mlp import Activations, Network, append_one, forward
@@ -36,6 +37,37 @@ class Acting(Protocol):
             networks: ``[n, P]`` parameters, kept as the state keeps its own; nothing may change them afterwards.
         """
         ...
+
+
+class Exploring(Protocol):
+    """What chooses greedy actions in environment steps."""
+
+    def best(self, lanes: slice, observations: Array) -> Array:
+        """Return the best action ``[n]`` of neighbouring lanes for what each observes.
+
+        Args:
+            lanes: Which lanes.
+            observations: ``[n, observation_size + 1]``, as they are stored, the last number 1.
+        """
+        ...
+
+
+class Greedy:
+    """See :class:`Exploring`: by the outputs of networks.
+
+    Args:
+        acting: Their forward passes.
+        parts: What the networks see, and what their outputs mean.
+    """
+
+    def __init__(self, acting: Acting, parts: Parts) -> None:
+        self.acting, self._parts = acting, parts
+
+    def best(self, lanes: slice, observations: Array) -> Array:
+        """See :class:`Exploring`."""
+        inputs = self._parts.to_input(self._parts.normalizer.inputs(lanes, observations))
+        actions: Array = self._parts.head.preferences(self.acting.outputs(lanes, inputs)).argmax(axis=-1)
+        return actions
 
 
 #: Parameters of all lanes up to which a stack that trains on a device acts on the host: they fit into a core's cache,

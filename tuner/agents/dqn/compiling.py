@@ -15,7 +15,10 @@ from tuner.durable import replace_file
 from tuner.file_lock import take_lock
 
 #: The compiled files. Numba looks at one alone, and would go on with what others that it calls held before.
-COMPILED = ("products", "kernels", "pictures", "quantile_pairs", "quantile_kernels", "noise_kernels", "training_call")
+COMPILED = (
+    "products", "kernels", "pictures", "quantile_pairs", "quantile_kernels", "noise_kernels", "acting_kernels",
+    "training_call",
+)  # fmt: skip
 
 #: Files that say from which sources a kind was compiled.
 STAMPS = "compiled_*.txt"

@@ -66,6 +66,9 @@ class LaneExploration:
         block = self._blocks[lane]
         if block is None:
             raise ValueError(f"lane {lane} has not been started.")
+        begin = clock - (block.end - BLOCK)
+        if begin >= 0 and begin + steps <= BLOCK:
+            return block.explores[begin : begin + steps], block.actions[begin : begin + steps]
         explores, actions = np.empty(steps, bool), np.empty(steps, np.int64)
         done = 0
         while done < steps:

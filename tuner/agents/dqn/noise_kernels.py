@@ -9,10 +9,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-from tuner.agents.dqn.kernels import normalize, see
+from tuner.agents.dqn.kernels import normalize
 from tuner.agents.dqn.noise import LaneNoise
 from tuner.agents.dqn.products import FAST, call_whole, inner, unsigned
 
@@ -124,18 +123,6 @@ def forward_noisy(noise, parameters, factors, network, inputs, outputs):
         if not last:
             for j in range(width):
                 result[j] = max(result[j], zero)
-
-
-@njit(cache=True, error_model="numpy", nogil=True)
-def noisy_outputs(noise, normal, parameters, pictures, n_convolved, network, inputs, seen, results, panel):
-    """Write the outputs of n networks for one input each, with the noise of ``normal`` ``[n, 1, F]`` on them.
-
-    Arguments otherwise as for ``kernels.outputs``.
-    """
-    for n in range(len(parameters)):
-        see(pictures, parameters[n], network, inputs[n], seen, panel)
-        take_factors(normal[n, 0], noise.factors[0])
-        forward_noisy(noise, parameters[n, n_convolved:], noise.factors[0], network, seen, results[n])
 
 
 @inner(fastmath=FAST)

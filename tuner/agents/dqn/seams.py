@@ -111,3 +111,8 @@ class Parts(NamedTuple):
     head: QHead
     to_input: Callable[[Array], Array]
     """From stored observations, with a trailing 1, to network input; the same array where nothing needs doing."""
+
+    def stored_is_input(self) -> bool:
+        """Return whether networks see vectors as they are stored."""
+        probe = np.zeros((1, self.memory.observation_size + 1), self.memory.dtype)
+        return self.to_input(probe) is probe

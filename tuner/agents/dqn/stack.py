@@ -164,11 +164,11 @@ class DQNStack:
         """
         if self._perturbation is not None:
             self._perturbation.act(lanes)  # at each step, whatever the neighbours do
-        if False not in explores.tolist():  # a reduction of an array takes ten times as long
+        exploring = explores.tolist()  # a reduction of an array takes ten times as long
+        if False not in exploring:
             return random_actions
-        inputs = self._inputs(self.normalizer.inputs(lanes, observations))
-        outputs = self._head.preferences(self._exploring.outputs(lanes, inputs))
-        return np.where(explores, random_actions, outputs.argmax(axis=-1))
+        best = self._exploring.best(lanes, observations)
+        return np.where(explores, random_actions, best) if True in exploring else best
 
     def observe(self, lane: int, rows: Array, ends: Array | None = None) -> None:
         """Store a stretch of a lane's experience, advance its clock, and update its target network when due.

@@ -75,8 +75,7 @@ class SteppedUpdate:
         lanes, n_parameters = parts.state.online.shape
         on_cpu = isinstance(parts.state.online, np.ndarray)
         self._block = max(1, min(8, BLOCK_PARAMETERS // n_parameters)) if on_cpu else lanes
-        probe = np.zeros((1, parts.memory.observation_size + 1), parts.memory.dtype)
-        self._stored_is_input = parts.to_input(probe) is probe
+        self._stored_is_input = parts.stored_is_input()
         #: Whether minibatches are known before a call and lie in memory as the network reads them.
         uniform = parts.priorities is None and isinstance(parts.memory, LaneRing)
         self._rows_are_input = uniform and self._stored_is_input

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tuner.agents.dqn.acting import Acting, acting_for
+from tuner.agents.dqn.acting import Acting, Exploring, Greedy, acting_for
 from tuner.agents.dqn.seams import NumericPath, Parts, Update
 from tuner.agents.dqn.stepped import SteppedUpdate
 from tuner.hyperparameters import DQNHyperparameters
@@ -13,8 +13,8 @@ from tuner.networks.conv import ConvLayout
 
 def choose_update(
     path: NumericPath, parts: Parts, hyperparameters: DQNHyperparameters
-) -> tuple[Acting, Acting, Update]:
-    """Return the forward passes of a stack's evaluations, those of its environment steps, and its update.
+) -> tuple[Acting, Exploring, Update]:
+    """Return the forward passes of a stack's evaluations, what chooses in its environment steps, and its update.
 
     Args:
         path: The study's: ``torch`` (the reference, any device), ``numpy`` (multilayer perceptrons on the CPU) or
@@ -31,7 +31,8 @@ def choose_update(
 
         return compiled(parts, hyperparameters)
     acting = acting_for(parts.state)
-    exploring = acting if parts.state.perturbation is None else parts.state.perturbation.exploring()
+    noise = parts.state.perturbation
+    exploring = Greedy(acting if noise is None else noise.exploring(), parts)
     if path == "torch" or parts.encoder.image is not None or not on_cpu:
         from tuner.agents.dqn.update_torch import TorchUpdate
 

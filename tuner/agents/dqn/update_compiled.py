@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tuner.agents.dqn import kernels, noise_kernels, pictures, quantile_kernels, training_call
+from tuner.agents.dqn import acting_kernels, kernels, noise_kernels, pictures, quantile_kernels, training_call
+from tuner.agents.dqn.acting_compiled import CompiledActing, CompiledExploring
 from tuner.agents.dqn.compiling import compiling
-from tuner.agents.dqn.noise import LaneNoise
 from tuner.agents.dqn.products import PANEL
 from tuner.agents.dqn.seams import Parts, TrainingCall
-from tuner.agents.dqn.state import LearnerState
 from tuner.core.munchausen import MUNCHAUSEN
 from tuner.core.normalization import VARIANCE_EPS
 from tuner.hyperparameters import DQNHyperparameters
@@ -35,16 +34,20 @@ NO_FRAMES = np.zeros((0, 0), np.uint8)
 
 def compiled(
     parts: Parts, hyperparameters: DQNHyperparameters
-) -> tuple[CompiledActing, CompiledActing, CompiledUpdate]:
+) -> tuple[CompiledActing, CompiledExploring, CompiledUpdate]:
     """Return what evaluates, what explores and what trains, ready to run."""
-    noise: Any = parts.state.perturbation
-    acting, update = CompiledActing(parts.state), CompiledUpdate(parts, hyperparameters)
-    exploring = acting if noise is None else CompiledActing(parts.state, noise)
+    acting, exploring, update = (
+        CompiledActing(parts.state),
+        CompiledExploring(parts),
+        CompiledUpdate(parts, hyperparameters),
+    )
+    parts.normalizer.compiled = acting_kernels
     kinds = ["vectors" if isinstance(parts.state.layout, MLPLayout) else "images", str(np.dtype(parts.state.dtype))]
-    kinds += ["quantiles"] * (parts.head.quantiles > 1) + ["noise"] * (noise is not None)
+    kinds += ["quantiles"] * (parts.head.quantiles > 1) + ["noise"] * (parts.state.perturbation is not None)
     with compiling("_".join(kinds)):
         acting.compile()
         exploring.compile()
+        parts.normalizer.compile(parts.state.dtype)
         update.compile()  # last: it is what the cache is asked for
     return acting, exploring, update
 
@@ -154,54 +157,3 @@ class CompiledUpdate:
         )  # fmt: skip
         state.beta_powers[:, lane] = powers
         return loss, q_value
-
-
-class CompiledActing:
-    """See :class:`~tuner.agents.dqn.acting.Acting`; each lane's network by itself.
-
-    Args:
-        state: Whose networks act.
-        noise: What is on their weights while they act; a frozen network has none.
-    """
-
-    def __init__(self, state: LearnerState, noise: LaneNoise | None = None) -> None:
-        self._state, self._noise = state, noise
-        self._room = pictures.pictures_of(state.layout, 1, 0, state.dtype)
-        self._panel = np.zeros(PANEL, state.dtype)
-        n_convolved = kernels.layers_of(state.layout, 1, state.dtype)[1]
-        self._noise_room = noise_kernels.room_for(noise, n_convolved, state.dtype)
-        #: By number of rows.
-        self._space: dict[int, tuple[Any, ...]] = {}
-
-    def compile(self) -> None:
-        """Compile what acts, or read it from the cache, by a call without inputs."""
-        self.outputs(slice(0, 0), np.zeros((0, 1), self._state.dtype))
-
-    def outputs(self, lanes: slice, inputs: Array) -> Array:
-        """See :class:`~tuner.agents.dqn.acting.Acting`."""
-        normal = None if self._noise is None else self._noise.acting[lanes]
-        return self._outputs(self._state.online[lanes], inputs[:, None], normal)[:, 0]
-
-    def frozen(self, networks: Any) -> Callable[[Array], Array]:
-        """See :class:`~tuner.agents.dqn.acting.Acting`."""
-        return lambda inputs: self._outputs(networks, inputs)
-
-    def _outputs(self, networks: Array, inputs: Array, normal: Array | None = None) -> Array:
-        """Return ``[n, rows, n_outputs]`` of networks ``[n, P]`` for inputs ``[n, rows, input_size]``.
-
-        With the noise of ``normal`` on them where it is given, see :attr:`LaneNoise.acting`; rows is 1 then.
-        """
-        inputs = np.ascontiguousarray(inputs, self._state.dtype)  # any other layout would be compiled anew
-        rows, n_outputs = inputs.shape[1], self._state.layout.sizes[-1]
-        if rows not in self._space:
-            network, n_convolved = kernels.layers_of(self._state.layout, rows, self._state.dtype)
-            seen = np.zeros(rows * (int(network.sizes[0]) + 1), self._state.dtype)
-            self._space[rows] = n_convolved, network, seen
-        n_convolved, network, seen = self._space[rows]
-        found = np.empty((len(inputs), rows * n_outputs), self._state.dtype)
-        where = (networks, self._room, n_convolved, network, inputs, seen, found, self._panel)
-        if normal is None:
-            kernels.outputs(*where)
-        else:
-            noise_kernels.noisy_outputs(self._noise_room, normal, *where)
-        return found.reshape(len(inputs), rows, n_outputs)

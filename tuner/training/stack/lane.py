@@ -78,7 +78,7 @@ class LaneRun:
         """Discount factor."""
         return self.hyperparameters.gamma
 
-    @property
+    @functools.cached_property
     def hyperparameters(self) -> DQNHyperparameters:
         """The run's hyperparameters."""
         assert isinstance(self.spec.hyperparameters, DQNHyperparameters)
@@ -92,6 +92,11 @@ class LaneRun:
         """Environment steps until something happens: a training call is due, or an evaluation."""
         train_freq = self.hyperparameters.train_freq
         return min(train_freq - self.clock % train_freq, self.spec.grid[len(self.points)] - self.clock)
+
+    @functools.cached_property
+    def updates_per_call(self) -> int:
+        """Gradient steps of a training call."""
+        return self.hyperparameters.updates_per_call()
 
     @property
     def at_grid(self) -> bool:
@@ -182,7 +187,11 @@ def charge(parts: Sequence[tuple[LaneRun, float]], started: float) -> list[float
     Returns:
         The seconds that were charged to each.
     """
-    seconds, work = time.perf_counter() - started, sum(part for _, part in parts)
+    seconds = time.perf_counter() - started
+    if len(parts) == 1:
+        parts[0][0].elapsed_s += seconds
+        return [seconds]
+    work = sum(part for _, part in parts)
     shares = [seconds * part / work if work else seconds / len(parts) for _, part in parts]
     for (run, _), share in zip(parts, shares, strict=True):
         run.elapsed_s += share

@@ -8,6 +8,7 @@ computes depends on that schedule.
 from __future__ import annotations
 
 import functools
+import math
 import time
 from typing import Any
 
@@ -288,14 +289,16 @@ class StackRunner:
         self._train([run for run in self.active if run.learns_now])
 
     def _train(self, runs: list[LaneRun]) -> None:
+        if not runs:
+            return
         due, started = {run.index: run for run in runs}, time.perf_counter()
         for lane, (loss, q_value) in self._stack.learn(list(due)).items():
             run = due[lane]
             for name, value in (("loss", loss), ("Q-value", q_value)):
-                if not np.isfinite(value):
+                if not math.isfinite(value):
                     run.end("diverged", f"{name} is {value} at step {run.clock}")
             run.trained(loss, q_value)
-        charge([(run, run.hyperparameters.updates_per_call()) for run in runs], started)
+        charge([(run, run.updates_per_call) for run in runs], started)
 
     def _release(self, run: LaneRun) -> None:
         if self._observer is not None:
