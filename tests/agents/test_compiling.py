@@ -63,7 +63,7 @@ def test_every_compiled_file_counts(name, tmp_path):
 
 def test_all_files_that_numba_compiles_are_among_them():
     here = Path(module.__file__).parent
-    marked = re.compile(r"^@(njit|inner)\(", re.MULTILINE)
+    marked = re.compile(r"^ *@(njit|inner|intrinsic)\b", re.MULTILINE)
     assert {path.stem for path in here.glob("*.py") if marked.search(path.read_text())} == set(COMPILED)
 
 

@@ -289,8 +289,6 @@ class StackRunner:
         self._train([run for run in self.active if run.learns_now])
 
     def _train(self, runs: list[LaneRun]) -> None:
-        if not runs:
-            return
         due, started = {run.index: run for run in runs}, time.perf_counter()
         for lane, (loss, q_value) in self._stack.learn(list(due)).items():
             run = due[lane]
