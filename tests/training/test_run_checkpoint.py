@@ -118,9 +118,9 @@ def test_the_torch_path_goes_on_too(tmp_path):
     [
         (EnvSpec("MinAtar/Breakout-v1"), {"prioritized": True, "n_steps": 3, "dueling": True}),
         (EnvSpec("MinAtar/SpaceInvaders-v1"), {}),
-        (EnvSpec("CartPole-v1", pixels=True), {"n_steps": 2}),
+        (EnvSpec("CartPole-v1", pixels=True), {"n_steps": 2, "train_freq": 10}),
         pytest.param(EnvSpec("BreakoutNoFrameskip-v4"), {}, marks=pytest.mark.slow),
-        (EnvSpec("ALE/Pong-v5"), {"prioritized": True}),
+        (EnvSpec("ALE/Pong-v5"), {"prioritized": True, "train_freq": 10}),
     ],
     ids=lambda value: value.id if isinstance(value, EnvSpec) else "",
 )
