@@ -39,7 +39,7 @@ VARIANTS = {
     "noisy": {"noisy": True, "exploration_initial_eps": 0.0, "exploration_final_eps": 0.0},
     "quantiles (32)": {"quantiles": 32},
 }
-ENVS = ("CartPole-v1", "lab/Acrobot-v0", "lab/HillStrong-v0", "lab/SwingUp-v0", "lab/Catch-v0", "lab/Boiler-v0")
+ENVS = ("CartPole-v1", "lab/SwingUp-v0", "lab/Catch-v0", "lab/Boiler-v0", "lab/Corridor-v0")
 
 
 def main() -> None:
