@@ -113,7 +113,7 @@ def test_a_zip_made_in_between_changes_no_bit(in_tmp, monkeypatch):
     [
         (*WHOLE, "--steps", "1200", "--evaluations", "6"),
         (*WHOLE, "--steps", "1200", "--evaluations", "6", "--set", "prioritized=true", "--set", "n_steps=2"),
-        ("--env", "Taxi-v4", "--algo", "q_learning", "--steps", "3000", "--evaluations", "6", "--eval-episodes", "2",
+        ("--env", "Taxi-v4", "--algo", "q_learning", "--steps", "1200", "--evaluations", "6", "--eval-episodes", "2",
          "--quiet"),
         ("--env", "CartPole-v1", "--algo", "fqi", "--set", "regressor=tree", "--set", "n_transitions=400",
          "--steps", "6", "--evaluations", "6", "--quiet"),

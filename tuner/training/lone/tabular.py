@@ -46,6 +46,8 @@ class TabularRun:
         self._journal: Journal | None = None
         #: (row, return so far, length so far) of the episode that is on.
         self._episode = (0, 0.0, 0)
+        #: The learner's totals when the observer was last told of updates.
+        self._told = (0, 0.0, 0.0)
         self._env = BareEnv.make(spec.env, training=True)
         try:
             space: Any = self._env.env.observation_space
@@ -68,7 +70,7 @@ class TabularRun:
         row, episode_return, length = self._episode
         log, journal = self._log, self._journal
         returns: list[float] = []
-        at_point = at_update = learner.totals
+        at_point = learner.totals
         for step in spec.grid[bisect.bisect_right(spec.grid, self.clock) :]:
             while self.clock < step:
                 action = learner.act(row)
@@ -96,8 +98,8 @@ class TabularRun:
                     if len(log) > LOG_STEPS:
                         self._write_journal()
                 if self._observer is not None and self.clock % UPDATE_INTERVAL == 0:
-                    loss, q_value = _means(at_update, learner.totals)
-                    at_update = learner.totals
+                    loss, q_value = _means(self._told, learner.totals)
+                    self._told = learner.totals
                     self._observer.on_update(spec.run_id, self.clock, loss, q_value, learner.epsilon())
             self._episode = (row, episode_return, length)
             yield self._evaluate(step, started, returns, at_point)
@@ -135,7 +137,8 @@ class TabularRun:
         assert self._journal is not None
         self._write_journal()
         parts = {"agent": self._learner.snapshot(), "env": self._journal.snapshot()}
-        return {**joined(parts), "episode": np.array(self._episode), "clock": np.array(self.clock)}
+        own = {"episode": self._episode, "told": self._told, "clock": self.clock}
+        return joined(parts) | {name: np.array(value) for name, value in own.items()}
 
     def restore(self, saved: Mapping[str, NDArray[Any]]) -> None:
         """Go on from the snapshot of the same run; it keeps a journal and has not begun.
@@ -152,6 +155,8 @@ class TabularRun:
         self._learner.restore(part_of("agent", saved))
         self._episode = (int(row), episode_return, int(length))
         self.clock = int(saved["clock"])
+        updates, errors, values = saved["told"].tolist() if "told" in saved else self._learner.totals
+        self._told = (int(updates), errors, values)
 
     def _first_row(self) -> int:
         seed = int(seeding.stream(self.spec.seed, "environment").integers(2**31))
