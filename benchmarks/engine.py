@@ -8,9 +8,10 @@ thread, pinned to one core, timed after a short run that loads what there is to 
 clock, so that other work on the machine moves a ratio little.
 
 Rows: ``single64``, ``single256``, ``stack64`` and ``stack256`` are RL Zoo's values as in `throughput.py`; ``defaults1``
-and ``defaults16`` DQN's defaults (batch 32, a gradient step every fourth step); ``mixed`` sixteen settings of sixteen
-shapes, drawn from the wide space, in one worker. ``uniform`` prints instead what ``mixed`` reaches of the rate of the
-same settings, each in a uniform stack of sixteen. ``minatar`` is MinAtar/Breakout-v1 with the settings of
+and ``defaults16`` DQN's defaults (batch 32, a gradient step every fourth step); ``every1`` and ``every8`` a gradient
+step of batch 64 after every step, with returns over three; ``mixed`` sixteen settings of sixteen shapes, drawn from the
+wide space, in one worker. ``uniform`` prints instead what ``mixed`` reaches of the rate of the same settings, each in a
+uniform stack of sixteen. ``minatar`` is MinAtar/Breakout-v1 with the settings of
 `learning.py`, one lane; Stable-Baselines3 has the same network there.
 """
 
@@ -33,6 +34,10 @@ ZOO = {
 #: What keeps libraries to one thread in a child's environment.
 THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 DEFAULTS = {"learning_starts": 1000, "buffer_size": 100_000}
+EVERY = {
+    "learning_rate": 1e-3, "buffer_size": 10_000, "learning_starts": 100, "batch_size": 64, "train_freq": 1,
+    "gradient_steps": 1, "n_steps": 3, "target_update_interval": 500,
+}  # fmt: skip
 #: As `learning.py`'s, but for a shorter warm-up: what is compared is learning.
 MINATAR = {
     "learning_rate": 5e-4, "buffer_size": 100_000, "learning_starts": 500, "batch_size": 32, "train_freq": 4,
@@ -67,10 +72,24 @@ def row(name: str) -> list[dict[str, Any]]:
         return [{**ZOO, "net_arch": (width, width)}] * lanes
     if name == "minatar":
         return [MINATAR]
+    if name.startswith("every"):
+        return [EVERY] * int(name.removeprefix("every"))
     return mixed() if name == "mixed" else [DEFAULTS] * int(name.removeprefix("defaults"))
 
 
-ROWS = ("single64", "single256", "stack64", "stack256", "defaults1", "defaults16", "mixed", "minatar", "uniform")
+ROWS = (
+    "single64",
+    "single256",
+    "stack64",
+    "stack256",
+    "defaults1",
+    "defaults16",
+    "every1",
+    "every8",
+    "mixed",
+    "minatar",
+    "uniform",
+)
 #: Environment steps of each lane.
 STEPS = {
     "single64": 12_000,
