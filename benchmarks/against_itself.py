@@ -17,6 +17,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +34,10 @@ JUDGES = 77_000
 RANDOM_TRIALS = 10
 
 
-def tune(folder: Path, *arguments: str) -> None:
-    """Run a command in a folder, or go on with it."""
-    done = subprocess.run(
-        [sys.executable, "-m", "tuner", *arguments, "--quiet"], cwd=folder, capture_output=True, text=True, check=False
-    )
+def tune(folder: Path, *arguments: str, program: Sequence[str] = ("-m", "tuner")) -> None:
+    """Run a command in a folder, or go on with it; ``program`` is what Python runs."""
+    command = [sys.executable, "-W", "ignore", *program, *arguments, "--quiet"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise SystemExit(f"tune {' '.join(arguments)}: exit {done.returncode}\n{done.stderr[-2000:]}")
 

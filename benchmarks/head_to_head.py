@@ -22,14 +22,13 @@ import argparse
 import json
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import yaml
-from against_itself import JUDGES
+from against_itself import JUDGES, tune
 from real_studies import ENVS, HERE, blind_prior
 
 from tuner.core.statistics import interquartile_mean
@@ -40,9 +39,11 @@ from summary import interval, within
 
 SIDES = ("product-100", "product-30", "before-100", "tpe", "random")
 
+#: ``tune`` by the rules of version 0.1's search.
+BEFORE = (str(HERE / "as_before.py"),)
+
 #: What a side's name begins with, before its number of trials -> flags of its search.
 METHODS = {"product": [], "rainbow": ["--space", "rainbow"], "before": ["--prior", "none"]}
-
 
 #: DQN's own settings, judged beside what the searches export.
 DEFAULTS = "defaults"
@@ -51,15 +52,6 @@ DEFAULTS = "defaults"
 def sides(options: argparse.Namespace) -> list[str]:
     """Return what is judged, by name."""
     return [*options.sides, DEFAULTS]
-
-
-def tune(folder: Path, *arguments: str, before: bool = False) -> None:
-    """Run a command in a folder, or go on with it; ``before``: by the rules of version 0.1's search."""
-    program = [str(HERE / "as_before.py")] if before else ["-m", "tuner"]
-    command = [sys.executable, "-W", "ignore", *program, *arguments, "--quiet"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise SystemExit(f"{' '.join(command)}: exit {done.returncode}\n{done.stderr[-2000:]}")
 
 
 def steps_of(folder: Path, name: str) -> tuple[int, int]:
@@ -79,22 +71,16 @@ def search(side: str, here: list[str], member: Member, folder: Path, options: ar
         first = next(name for name in options.sides if name.startswith("product"))
         searched, confirmed = steps_of(folder, first)
         steps = searched + (confirmed if side == "tpe" else 0)
-        study += [
-            "--trials",
-            str(round(steps / member.steps)),
-            "--sampler",
-            side,
-            "--pruner",
-            "none",
-            *METHODS["before"],
-        ]
-        tune(folder, *study, *(("--confirm", "0") if side == "tpe" else confirm), before=True)
+        trials = str(round(steps / member.steps))
+        study += ["--trials", trials, "--sampler", side, "--pruner", "none", *METHODS["before"]]
+        tune(folder, *study, *(["--confirm", "0"] if side == "tpe" else confirm), program=BEFORE)
     else:
         method, trials = side.split("-")
         flags = METHODS[method]
         if "--prior" not in flags:
             flags = [*flags, "--prior", str(blind_prior(member.id, folder))]
-        tune(folder, *study, "--trials", trials, *flags, *confirm, before=method == "before")
+        program = {"program": BEFORE} if method == "before" else {}
+        tune(folder, *study, "--trials", trials, *flags, *confirm, **program)
     shutil.copy(folder / "reports" / side / "best.yaml", export)
 
 

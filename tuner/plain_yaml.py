@@ -124,6 +124,15 @@ _Loader.add_constructor("tag:yaml.org,2002:python/object/apply:collections.Order
 _Loader.add_constructor("tag:yaml.org,2002:python/tuple", _Loader.construct_python_tuple)
 
 
+def file_state(path: Path) -> tuple[int, ...]:
+    """Return what changes when a file does, for who keeps what it held; empty where it cannot be looked at."""
+    try:
+        state = path.stat()
+    except OSError:
+        return ()
+    return state.st_dev, state.st_ino, state.st_mtime_ns, state.st_size
+
+
 def load(path: Path | str) -> Any:
     """Return what a file holds.
 

@@ -1,6 +1,5 @@
 """Continuous actions in steps, from one command: search, verdict, report, export, RL Zoo, replay, compare, sweep."""
 
-import argparse
 import json
 import os
 import subprocess
@@ -12,8 +11,6 @@ import yaml
 
 import tuner
 from tuner.cli.app import main
-from tuner.envs.make import make
-from tuner.envs.spec import EnvSpec
 from tuner.errors import InputError
 from tuner.hyperparameters import DQNHyperparameters
 from tuner.zoo.read import read_config
@@ -101,24 +98,6 @@ def test_a_wrapper_with_other_arguments_is_refused(arguments, tmp_path):
     path.write_text(yaml.safe_dump({"Pendulum-v1": {"n_timesteps": 100, "env_wrapper": [{WRAPPER: arguments}]}}))
     with pytest.raises(InputError, match=r"DiscreteActions(: steps: must be a whole number| takes steps and nothing)"):
         read_config(path)
-
-
-def test_rl_zoos_own_loader_makes_the_environment_that_trains_here(tmp_path):
-    from rl_zoo3.exp_manager import ExperimentManager
-
-    path = tmp_path / "best.yaml"
-    path.write_text(config_yaml("Pendulum-v1", 500, DQNHyperparameters(), {}, {"discretize": 5}))
-    manager = ExperimentManager(argparse.Namespace(), "dqn", "Pendulum-v1", str(tmp_path), config=str(path), verbose=0)
-    model, _ = manager.setup_experiment()
-    theirs, ours = model.get_env(), make(EnvSpec("Pendulum-v1", discretize=5))
-    theirs.seed(3)
-    np.testing.assert_array_equal(theirs.reset()[0], ours.reset(seed=3)[0])
-    for action in (0, 4, 2, 1, 3) * 4:
-        observation, reward, *_ = theirs.step([action])
-        mine = ours.step(action)
-        np.testing.assert_array_equal(observation[0], mine[0])
-        assert reward[0] == np.float32(mine[1])
-    theirs.close()
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -164,18 +165,19 @@ def test_wrappers_of_a_file_that_cannot_be_met_are_refused(settings, line, tmp_p
     assert line in str(refused.value) and "\n" not in str(refused.value)
 
 
-def test_rl_zoos_own_loader_makes_the_environment_that_trains_here(tmp_path):
+@pytest.mark.parametrize("wrappers", [(), (TIMED, FLAT)], ids=["discretized", "wrapped"])
+def test_rl_zoos_own_loader_makes_the_environment_that_trains_here(wrappers, tmp_path):
     from rl_zoo3.exp_manager import ExperimentManager
 
     path = tmp_path / "best.yaml"
-    done = {"wrapper": [TIMED, FLAT], "discretize": 5}
+    done = {"wrapper": list(wrappers), "discretize": 5}
     path.write_text(config_yaml("Pendulum-v1", 500, DQNHyperparameters(), {}, done))
     manager = ExperimentManager(argparse.Namespace(), "dqn", "Pendulum-v1", str(tmp_path), config=str(path), verbose=0)
     model, _ = manager.setup_experiment()
-    theirs, ours = model.get_env(), make(EnvSpec("Pendulum-v1", wrapper=(TIMED, FLAT), discretize=5), training=True)
+    theirs, ours = model.get_env(), make(EnvSpec("Pendulum-v1", wrapper=wrappers, discretize=5), training=True)
     theirs.seed(3)
     np.testing.assert_array_equal(theirs.reset()[0], ours.reset(seed=3)[0])
-    for action in (0, 4, 2, 1, 3):
+    for action in (0, 4, 2, 1, 3) * 4:
         observation, reward, *_ = theirs.step([action])
         mine = ours.step(action)
         np.testing.assert_array_equal(observation[0], mine[0])
@@ -214,3 +216,16 @@ def test_rl_zoos_tuned_values_stand_beside_a_study_in_the_wrappers_they_are_for(
     assert zoo_values("MiniGrid-Empty-Random-5x5-v0", "ppo", flat) is not None
     assert zoo_values("MiniGrid-Empty-Random-5x5-v0", "ppo") is None
     assert zoo_values("CartPole-v1", "dqn", flat) is None is not zoo_values("CartPole-v1")
+
+
+def test_exports_are_compared_where_one_names_the_flattening_that_rl_zoo_needs(tmp_path):
+    from tuner.cli.settings_commands import plan_settings
+
+    files = [str(tmp_path / f"{name}.yaml") for name in ("plain", "flat", "timed")]
+    for file, wrappers in zip(files, ([], [FLAT], [TIMED]), strict=True):
+        given = {"n_timesteps": 500, "gamma": 0.9 + len(file) / 1000, **({"env_wrapper": wrappers} if wrappers else {})}
+        Path(file).write_text(yaml.safe_dump({"CartPole-v1": given}))
+    for pair in (files[:2], files[1::-1]):
+        assert len(plan_settings({}, pair, [])[1]) == 2
+    with pytest.raises(InputError, match="differ in wrapper"):
+        plan_settings({}, files[::2], [])

@@ -19,6 +19,7 @@ from tuner.cli.vary import check_count, read_vary, varied
 from tuner.durable import check_writable
 from tuner.errors import InputError, StudyFailedError
 from tuner.plan.naming import safe_name
+from tuner.zoo.environments import FLATTEN_WRAPPER
 
 if TYPE_CHECKING:
     from tuner.hyperparameters import Hyperparameters
@@ -184,7 +185,9 @@ _SAME = {
 def _check_same(files: Sequence[str], surroundings: Sequence[Mapping[str, Any]]) -> None:
     for file, other in zip(files, surroundings, strict=True):
         for name, remedy in _SAME.items():
-            if other[name] != surroundings[0][name]:
+            # Observations are flattened here anyway: exports name that wrapper alone where RL Zoo would not.
+            first, own = (() if each[name] == (FLATTEN_WRAPPER,) else each[name] for each in (surroundings[0], other))
+            if own != first:
                 raise InputError(
                     f"{files[0]} and {file} differ in {name.replace('_', '-')}: {surroundings[0][name]} and "
                     f"{other[name]}. {remedy}"

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 from tuner.errors import InputError, SpaceError
 from tuner.hyperparameters import ALGORITHMS, FieldInfo, algorithm_class, field_infos
-from tuner.plain_yaml import load
+from tuner.plain_yaml import file_state, load
 from tuner.space.budget import Budget, Override, with_plain_clock
 from tuner.space.derived import RULES, Derived
 from tuner.space.model import SearchSpace
@@ -27,11 +27,7 @@ def load_space(path: Path) -> SearchSpace:
     Raises:
         SpaceError: The file cannot be read, is not YAML with plain data, or breaks a rule of the grammar.
     """
-    try:
-        state = path.stat()
-    except OSError:
-        return _read(path, ())  # which says why it cannot be read
-    return _read(path, (state.st_dev, state.st_ino, state.st_mtime_ns, state.st_size))
+    return _read(path, file_state(path))
 
 
 @functools.lru_cache(maxsize=16)

@@ -54,11 +54,7 @@ def load_prior(path: Path, algorithm: str) -> Prior:
     Raises:
         InputError: The file cannot be read, breaks the form above, or is for another algorithm.
     """
-    try:
-        state = path.stat()
-    except OSError:
-        return _read(path, algorithm, ())  # which says why it cannot be read
-    return _read(path, algorithm, (state.st_dev, state.st_ino, state.st_mtime_ns, state.st_size))
+    return _read(path, algorithm, plain_yaml.file_state(path))
 
 
 @functools.lru_cache(maxsize=8)
