@@ -10,14 +10,16 @@ from gymnasium import spaces
 
 from tuner.envs.bare import BareEnv
 from tuner.envs.make import inspect, make
+from tuner.envs.preflight import preflight
 from tuner.envs.source import source_digest
 from tuner.envs.spec import EnvSpec, frozen
-from tuner.envs.wrapper_names import canonicals
+from tuner.envs.wrapper_names import beyond_zoo, canonicals
 from tuner.envs.wrappers import helpful
 from tuner.errors import InputError, MissingExtraError, UnusableEnvironmentError
 
 PACKAGE = """
 import gymnasium
+import numpy as np
 
 class Doubled(gymnasium.RewardWrapper):
     def __init__(self, env, by=2):
@@ -29,6 +31,10 @@ class Doubled(gymnasium.RewardWrapper):
 class Broken(gymnasium.Wrapper):
     def __init__(self, env):
         raise RuntimeError("it does not fit\\nat all")
+
+class Paired(gymnasium.RewardWrapper):
+    def reward(self, reward):
+        return np.array([reward, reward])
 
 class NoWrapper:
     pass
@@ -86,6 +92,18 @@ def test_training_sees_the_rewards_that_wrappers_make_and_evaluation_the_environ
     assert plays.step(action)[1] == pytest.approx(plain.step(action)[1] + plain.step(action)[1], rel=1e-12)
 
 
+def test_rewards_of_wrappers_that_no_agent_could_learn_from_are_found_by_the_look():
+    with pytest.raises(UnusableEnvironmentError, match="must return a reward that is one number, got ndarray"):
+        preflight(spec("CartPole-v1", "own_wrappers:Paired"), "dqn", inline=True)
+
+
+def test_lists_are_tuples_where_gymnasiums_wrappers_ask_for_them():
+    listed = spec("CartPole-v1", "ReshapeObservation:{shape: [2, 2]}")
+    assert make(listed).observation_space.shape == (2, 2)
+    assert "a list as shape, and that takes a tuple" in beyond_zoo(listed.wrapper)
+    assert not beyond_zoo(canonicals(["FilterObservation:{filter_keys: [a]}", "own:ReshapeObservation:{shape: [2]}"]))
+
+
 def test_a_time_limit_among_them_is_known_and_ends_episodes():
     name = spec("CartPole-v1", "TimeLimit:{max_episode_steps: 3}")
     assert inspect(name, "dqn").max_episode_steps == 3
@@ -101,7 +119,7 @@ def test_a_time_limit_among_them_is_known_and_ends_episodes():
         ("CartPole-v1", "FlatenObservation", "in gymnasium.wrappers. Did you mean 'FlattenObservation'?"),
         ("CartPole-v1", "FrameStack", "renamed with `wrappers.FrameStackObservation`"),
         ("CartPole-v1", "own_wrappers:Dubbled", "in own_wrappers. Did you mean 'Doubled'?"),
-        ("CartPole-v1", "own_wrappers:Q", "in own_wrappers. It has: Broken, Doubled."),
+        ("CartPole-v1", "own_wrappers:Q", "in own_wrappers. It has: Broken, Doubled, Paired."),
         (
             "CartPole-v1",
             "own_wrappers:NoWrapper",

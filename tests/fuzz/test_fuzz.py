@@ -13,6 +13,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -20,12 +21,14 @@ from tuner.cli.console import fail_line
 from tuner.cli.values import read_pairs
 from tuner.durations import parse_duration
 from tuner.errors import InputError
-from tuner.hyperparameters import ALGORITHMS, from_mapping
+from tuner.hyperparameters import ALGORITHMS, algorithm_class, from_mapping
 from tuner.plan.naming import file_name
 from tuner.plan.recipe import StudyRecipe
 from tuner.plan.recipe import from_mapping as recipe_from_mapping
 from tuner.plan.recipe_files import read_recipe
+from tuner.space.nearest import nearest_params
 from tuner.space.parse import load_space
+from tuner.space.prior import load_prior
 from tuner.storage_url import mask
 from tuner.study.store.spool import Spool
 from tuner.training.saved.model_files import MODEL, WEIGHTS, load_model, save_model
@@ -40,8 +43,13 @@ RECIPES = [path.read_bytes() for path in sorted((ROOT / "studies").glob("*.yaml"
 ZOO = [
     b"CartPole-v1:\n  n_timesteps: !!float 5e4\n  policy: 'MlpPolicy'\n  learning_rate: !!float 2.3e-3\n"
     b"  policy_kwargs: \"dict(net_arch=[256, 256])\"\n  normalize: \"{'norm_obs': True}\"\n",
-    b"schema: tune-1\nalgorithm: dqn\nenv: X-v0\nn_timesteps: 5\nhyperparameters: {gamma: 0.9}\n",
+    b"schema: tune/1\nalgorithm: dqn\nenv: X-v0\nn_timesteps: 5\nwrapper: [TimeLimit, {a.B: {x: [1]}}]\n"
+    b"env_kwargs: {a: 1}\nhyperparameters: {gamma: 0.9, net_arch: [64, 64], loss: mse}\n",
 ]  # fmt: skip
+
+PRIORS = [
+    b"algorithm: dqn\nportfolio: [a, b]\ngood: {a: 0.3, b: 1}\nsettings: {a: {gamma: 0.9, net_arch: [3]}, b: {}}\n"
+]
 
 #: What tears a parser: numbers, tags, nesting, characters that steer.
 TOKENS = [
@@ -68,6 +76,27 @@ def changed(draw, originals):
         else:
             content[at:at] = content[at : at + draw(st.integers(1, 200))]
     return bytes(content)
+
+
+def places(part, before=()):
+    """Return where a document's parts stand, as keys and indices from its top."""
+    found = [before]
+    if isinstance(part, dict | list):
+        for key, inside in part.items() if isinstance(part, dict) else enumerate(part):
+            found += places(inside, (*before, key))
+    return found
+
+
+@st.composite
+def replaced(draw, originals):
+    """A fine file with one of its parts another value, of whatever kind."""
+    document = yaml.safe_load(draw(st.sampled_from(originals)))
+    *way, last = draw(st.sampled_from([place for place in places(document) if place]))
+    part = document
+    for key in way:
+        part = part[key]
+    part[last] = draw(VALUES | st.sampled_from([[], [[1]], {}, {"a": [1]}]))
+    return json.dumps(document).encode()
 
 
 TEXT = st.text(max_size=40) | st.sampled_from(TOKENS)
@@ -105,17 +134,18 @@ def refuses_in_one_line(function, *arguments):
 
 
 @looks
-@given(content=changed(SPACES))
+@given(content=changed(SPACES) | replaced(SPACES))
 def test_a_search_space_of_any_bytes(folder, content):
     (folder / "x.yaml").write_bytes(content)
     space = refuses_in_one_line(load_space, folder / "x.yaml")
     if space is not None:
         json.dumps(space.to_mapping(), allow_nan=False)
-        space.clip_to_budget()
+        cut = space.clip_to_budget()
+        cut.resolve(nearest_params(cut, algorithm_class(cut.algorithm)()))
 
 
 @looks
-@given(content=changed(RECIPES))
+@given(content=changed(RECIPES) | replaced(RECIPES))
 def test_a_recipe_of_any_bytes(folder, content):
     (folder / "x.yaml").write_bytes(content)
     values = refuses_in_one_line(read_recipe, "./x.yaml")
@@ -126,7 +156,16 @@ def test_a_recipe_of_any_bytes(folder, content):
 
 
 @looks
-@given(content=changed(ZOO))
+@given(content=changed(PRIORS) | replaced(PRIORS))
+def test_a_prior_of_any_bytes(folder, content):
+    (folder / "x.yaml").write_bytes(content)
+    prior = refuses_in_one_line(load_prior, folder / "x.yaml", "dqn")
+    if prior is not None and prior.good:
+        assert sum(share for _, share in prior.good) == pytest.approx(1)
+
+
+@looks
+@given(content=changed(ZOO) | replaced(ZOO))
 def test_settings_of_any_bytes(folder, content):
     (folder / "x.yaml").write_bytes(content)
     refuses_in_one_line(read_config, folder / "x.yaml")

@@ -28,6 +28,7 @@ def search(field: str, item: str) -> str:
     ("text", "expected"),
     [
         # keys
+        (search("gamma", "{type: [float], low: 0.1, high: 0.2}"), "search.gamma.type: must be one of float, int"),
         (HEAD + "serach: {}", "serach: unknown key. Did you mean 'search'?"),
         (
             search("learning_rat", "{low: 0.1, high: 0.2}"),

@@ -355,15 +355,24 @@ def test_what_cannot_be_trained_is_refused_and_nothing_is_run(tmp_path, monkeypa
     assert not (tmp_path / "CANARY").exists()
 
 
+OWN_FORM = "schema: tune/1\nalgorithm: dqn\nenv: X-v0\nn_timesteps: 5\nhyperparameters: {gamma: 0.9}\n"
+
+
 @pytest.mark.parametrize(
     "text",
     ["", "- 1", "X-v0: 3", "X-v0: {}", "X-v0: {n_timesteps: .nan}", "X: {n_timesteps: 0}", "[", "schema: tune/9",
-     "schema: tune/1"],
+     "schema: tune/1", "schema: tune/1\nalgorithm: [dqn]"],
 )  # fmt: skip
 def test_files_that_are_no_configuration_are_refused_in_one_line(tmp_path, text):
     with pytest.raises(InputError) as error:
         read_config(zoo(tmp_path, text))
     assert "\n" not in str(error.value)
+
+
+def test_a_key_that_our_own_form_does_not_have_names_the_nearest(tmp_path):
+    assert read_config(zoo(tmp_path, OWN_FORM + "frame_stack: 4")).frame_stack == 4
+    with pytest.raises(InputError, match=r"frame_stak: is not a key of such a file\. Did you mean 'frame_stack'\?"):
+        read_config(zoo(tmp_path, OWN_FORM + "frame_stak: 4"))
 
 
 def test_a_missing_file_is_named(tmp_path):

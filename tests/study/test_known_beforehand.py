@@ -18,6 +18,7 @@ from tuner.plan.stored import plan_again
 from tuner.space.catalog import load_by_name
 from tuner.space.nearest import nearest_params
 from tuner.space.prior import load_prior, packaged_prior
+from tuner.space.ranges import Choice
 from tuner.study.sampling.proposals import STRENGTH, Proposals
 from tuner.study.sampling.samplers import make_sampler
 from tuner.study.search.asker import SpaceAsker
@@ -190,6 +191,8 @@ def test_what_cannot_be_used_is_named(changes, says):
         ("algorithm: fqi\nsettings: {}", "is fqi, but --algo is dqn"),
         ("algorithm: dqn\nsettings: {a: {lr: 1}}", "settings: a: dqn has no hyperparameter 'lr'"),
         ("algorithm: dqn\nsettings: {}\nportfolio: [a]", "'a' is named"),
+        ("algorithm: dqn\nsettings: {a: {}}\nportfolio: [[a]]", "['a'] is named"),
+        ("algorithm: dqn\nsettings: {a: {}, b: {}}\ngood: {a: 1.0e+308, b: 1.0e+308}", "shares must have a sum"),
         ("algorithm: dqn\nsettings: {a: {}}\ngood: {a: -1}", "must be positive"),
         ("algorithm: dqn\nsettings: {a: !!python/object:os.system {}}", "only plain data is allowed"),
         ("algorithm: dqn\nsettings: {a: 3}", "must be a mapping"),
@@ -198,9 +201,18 @@ def test_what_cannot_be_used_is_named(changes, says):
 def test_a_broken_prior_is_refused_in_one_line(tmp_path, text, says):
     path = tmp_path / "prior.yaml"
     path.write_text(text)
-    with pytest.raises(InputError, match=says) as refused:
+    with pytest.raises(InputError) as refused:
         known_settings(recipe(prior=str(path)), SPACE)
+    assert says in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_settings_come_near_a_space_whose_networks_have_no_hidden_layer():
+    space = SPACE.fix("gamma", 0.9)
+    networks = Choice(((), (8,), (64, 64)))
+    space = dataclasses.replace(space, search={**space.search, "net_arch": networks}, fixed={"gamma": 0.9})
+    near = [nearest_params(space, algorithm_class("dqn")(net_arch=widths))["net_arch"] for widths in ((), (9,))]
+    assert near == ["linear", "8"]
 
 
 RENAMED = """

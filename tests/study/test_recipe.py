@@ -46,6 +46,7 @@ from tuner.plan.recipe_files import list_recipes, read_recipe, recipe_yaml
         ({"wrapper": "FlattenObservation"}, ["--wrapper", "list", "FlattenObservation"]),
         ({"wrapper": ["a b"]}, ["--wrapper", "module:Class", "'a b'"]),
         ({"set": ["x"]}, ["--set", "key=value"]),
+        ({"set": {"a": "lin_1", "a_schedule": "cosine"}}, ["--set a=lin_1", "a_schedule=cosine", "Leave one out"]),
         ({"trails": 3}, ["'trails'", "Did you mean 'trials'"]),
     ],
 )

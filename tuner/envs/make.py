@@ -223,7 +223,7 @@ def inspect(
     Raises:
         UnusableEnvironmentError: It cannot be made, or its spaces do not fit the algorithm; one line says why.
     """
-    env = make(spec)
+    env = make(spec, training=bool(spec.wrapper))  # with the rewards that wrappers make, which training reads
     try:
         facts = _facts(env, spec, algorithm)
         play(env, facts.encoder)

@@ -27,6 +27,9 @@ KNOWN_PACKAGES = frozenset({
     "sb3_contrib", "rl_zoo3",
 })  # fmt: skip
 
+#: Wrappers of Gymnasium that refuse lists where they ask for tuples.
+_OF_TUPLES = frozenset({"AtariPreprocessing", "ReshapeObservation", "ResizeObservation", "StickyAction"})
+
 #: What a user may write before the arguments: a bare name, ``module:Class`` or ``module.Class``.
 _NAME = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*(?::[A-Za-z_]\w*)?", re.ASCII)
 
@@ -93,6 +96,15 @@ def to_zoo_form(text: str) -> str | dict[str, Any]:
     """Return what stands for a wrapper in the list of RL Zoo's ``env_wrapper``."""
     path, arguments = _split(text)
     return {path: dict(arguments)} if arguments else path
+
+
+def beyond_zoo(wrappers: Sequence[str]) -> str:
+    """Return why RL Zoo cannot make one of the wrappers, or an empty string: YAML has lists, and some want tuples."""
+    for module, name, arguments in map(parts, wrappers):
+        listed = next((key for key, value in arguments.items() if isinstance(value, list)), None)
+        if listed is not None and name in _OF_TUPLES and module.startswith(GYMNASIUM):
+            return f"RL Zoo gives {name} a list as {listed}, and that takes a tuple."
+    return ""
 
 
 def unknown_wrapper(wrappers: Sequence[str], env_module: str | None, named: Collection[str] = ()) -> str:

@@ -94,6 +94,8 @@ def wrapped(env: AnyEnv, wrappers: Sequence[str], *, training: bool) -> AnyEnv:
     for text in wrappers:
         module, name, arguments = parts(text)
         wrapper = wrapper_class(module, name)
+        if module.startswith(GYMNASIUM):  # some of these take tuples and no lists, which YAML and JSON alone have
+            arguments = {key: tuple(value) if isinstance(value, list) else value for key, value in arguments.items()}
         try:
             around = wrapper(around, **arguments)
         except DependencyNotInstalled as error:

@@ -69,5 +69,6 @@ def _widths(text: str) -> list[int]:
 
 def _log_weights(widths: Sequence[int]) -> float:
     """Return the logarithm of about how many weights a network of these hidden layers has."""
-    ends = (widths[0], *widths) if widths else ()
-    return math.log(1 + sum(a * b for a, b in zip(ends, (*widths, 4), strict=True)))
+    if not widths:
+        return 0.0
+    return math.log(1 + sum(a * b for a, b in zip((widths[0], *widths), (*widths, 4), strict=True)))

@@ -79,7 +79,7 @@ def checked(key: str, info: FieldInfo, value: Any, fail: Fail) -> Any:
 def _kind(key: str, data: Mapping[str, Any], info: FieldInfo, fail: Fail) -> str:
     natural = info.kind if info.kind in ("float", "int") else "categorical"
     kind = data.get("type", "categorical" if "choices" in data else natural)
-    if kind not in KEYS:
+    if not isinstance(kind, str) or kind not in KEYS:
         fail(f"{key}.type", f"must be one of {', '.join(KEYS)}, got {kind!r}.")
     if kind not in (natural, "categorical"):
         fail(f"{key}.type", f"must be {natural} or categorical, as {info.name} is {info.valid_range}; got {kind!r}.")

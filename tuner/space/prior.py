@@ -79,12 +79,14 @@ def _read(path: Path, algorithm: str, state: tuple[int, ...]) -> Prior:
     if not isinstance(portfolio, list):
         fail("portfolio: must be a list of names.")
     for name in (*portfolio, *good):
-        if name not in settings:
+        if not isinstance(name, str) or name not in settings:
             fail(f"the setting {name!r} is named, and is not among the settings.")
     shares = list(good.values())
     if not all(isinstance(s, int | float) and not isinstance(s, bool) and 0 < s < float("inf") for s in shares):
         fail("good: shares must be positive numbers.")
     whole = sum(shares)
+    if whole == float("inf"):
+        fail("good: shares must have a sum.")
     return Prior(
         {name: settings[name] for name in portfolio},
         tuple((settings[name], share / whole) for name, share in good.items()),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from tuner.envs.wrapper_names import canonicals, to_zoo_form
+from tuner.envs.wrapper_names import beyond_zoo, canonicals, to_zoo_form
 from tuner.errors import InputError
 
 ATARI_WRAPPER = "stable_baselines3.common.atari_wrappers.AtariWrapper"
@@ -40,6 +40,8 @@ def to_zoo(
         return settings, "RL Zoo does not train on rendered frames (--pixels)."
     if preprocessing.get("needs_wrapper"):
         return settings, str(preprocessing["needs_wrapper"])
+    if why := beyond_zoo(preprocessing.get("wrapper") or ()):
+        return settings, why
     if normalizing and "image" in preprocessing:
         return settings, "RL Zoo cannot normalise rewards where observations are images."
     if "frame_skip" in preprocessing:

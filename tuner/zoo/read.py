@@ -31,6 +31,10 @@ _UNSUPPORTED = {
 }
 
 
+#: Keys of our own form that need not be there.
+_SURROUNDINGS = ("env_kwargs", "pixels", "discretize", "frame_stack", "wrapper")
+
+
 class Config(NamedTuple):
     """Settings from a file.
 
@@ -83,11 +87,19 @@ def read_config(path: Path | str, env: str | None = None, algorithm: str = "dqn"
 def _read_own(content: Mapping[str, Any], env: str | None) -> Config:
     if content["schema"] != SCHEMA:
         raise InputError(f"schema: must be {SCHEMA}, got {content['schema']!r}.")
-    steps_key = clock_key(str(content.get("algorithm"))) if content.get("algorithm") in ALGORITHMS else "n_timesteps"
-    for key in ("algorithm", "env", steps_key, "hyperparameters"):
+    named = str(content.get("algorithm"))
+    steps_key = clock_key(named) if named in ALGORITHMS else "n_timesteps"
+    needed = ("algorithm", "env", steps_key, "hyperparameters")
+    for key in needed:
         if key not in content:
             raise InputError(f"{key}: is missing.")
-    algorithm, values = str(content["algorithm"]), content["hyperparameters"]
+    known = ("schema", *needed, *_SURROUNDINGS)
+    for key in content:
+        if key not in known:
+            raise InputError(
+                f"{key}: is not a key of such a file.{nearest(str(key), known)} Known: {', '.join(known)}."
+            )
+    algorithm, values = named, content["hyperparameters"]
     if not isinstance(values, dict):
         raise InputError("hyperparameters: must be a mapping.")
     checked = from_mapping(algorithm, values).to_mapping()
