@@ -1,13 +1,13 @@
 """Makes and refreshes the library in studies/library: each entry by one search, with a verdict on fresh seeds.
 
-    python benchmarks/library.py [--only NAME ...] [--missing] [--list] [--cache DIR]
+    python benchmarks/library.py [--only NAME ...] [--algo ALGO] [--missing] [--list] [--cache DIR]
 
 The searches stand in benchmarks/library.yaml: each is `tune` with these flags, as anybody may run it; the command
 stands in the entry's file. `--only` makes those of the names that `tune settings` lists (FrozenLake-v1,
-FrozenLake-v1,is_slippery=false), `--missing` those that the library lacks. A search that ends is written at once: the
-entry's file, dqn.yml, evidence.json and the table of docs/library.md. Interrupted, the same command carries on: studies
-lie in the folder of `--cache`, and what is finished there trains no more. An entry takes part with a complete verdict
-of at least ten seeds; else the library stays as it is.
+FrozenLake-v1,is_slippery=false), `--algo` those of one algorithm, `--missing` those that the library lacks. A search
+that ends is written at once: the entry's file, dqn.yml, evidence.json and the table of docs/library.md. Interrupted,
+the same command carries on: studies lie in the folder of `--cache`, and what is finished there trains no more. An entry
+takes part with a complete verdict of at least ten seeds; else the library stays as it is.
 
 The cost of an entry is the processor time of `tune` and its workers, all sittings together.
 """
@@ -72,12 +72,11 @@ class Search:
 
 def searches(path: Path = HERE / "library.yaml") -> list[Search]:
     """Return the searches of the list."""
-    listed = yaml.safe_load(path.read_text(encoding="utf-8"))
-    common = shlex.split(listed["flags"])
     found = []
-    for line in listed["entries"]:
-        words = (*common, *shlex.split(line))
-        found.append(Search(words, recipe_of(build_parser().parse_args(list(words)))))
+    for group in yaml.safe_load(path.read_text(encoding="utf-8"))["groups"]:
+        for line in group["entries"]:
+            words = (*shlex.split(group["flags"]), *shlex.split(line))
+            found.append(Search(words, recipe_of(build_parser().parse_args(list(words)))))
     return found
 
 
@@ -116,6 +115,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Make what is asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", metavar="NAME", help="entries to make, by name")
+    parser.add_argument("--algo", help="those of this algorithm")
     parser.add_argument("--missing", action="store_true", help="what the library lacks")
     parser.add_argument("--list", action="store_true", help="show the entries and their commands, make none")
     parser.add_argument("--cache", type=Path, default=HERE.parent / "build" / "library", help="folder of the studies")
@@ -125,6 +125,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         parser.error(f"{sorted(unknown)[0]} is not in benchmarks/library.yaml: {', '.join(s.name for s in every)}")
     there = {(entry.name, entry.algorithm) for entry in library_entries()}
     wanted = [s for s in every if asked.only is None or s.name in asked.only]
+    wanted = [s for s in wanted if asked.algo in (None, s.recipe.algo)]
     if asked.missing:
         wanted = [s for s in wanted if (s.name, s.recipe.algo) not in there]
     signal.signal(signal.SIGTERM, signal.default_int_handler)

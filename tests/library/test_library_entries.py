@@ -70,7 +70,7 @@ def test_the_command_of_an_entry_is_that_of_the_list_and_searches_its_environmen
 
 
 def test_the_list_names_every_entry_once():
-    names = [search.name for search in LISTED]
+    names = [(search.recipe.algo, search.name) for search in LISTED]
     assert len(set(names)) == len(names)
 
 
