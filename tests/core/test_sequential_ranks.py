@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.integrate import quad
 from scipy.stats import mannwhitneyu, multivariate_normal, norm
 
 from tuner.core.sequential_ranks import (
@@ -16,6 +17,7 @@ from tuner.core.sequential_ranks import (
     leaves,
     looks,
     normal_score,
+    predictive_power,
     probability,
     runs_needed,
 )
@@ -78,6 +80,25 @@ def test_the_runs_that_are_needed_are_those_at_whose_last_look_the_share_is_told
     scores = [abs(share - 0.5) / math.sqrt((2 * n + 1) / (12 * n * n)) for n in (found - 1, found)]
     assert scores[0] < limit <= scores[1]
     assert runs_needed(0.5, 0.05) is None and runs_needed(0.5001, 0.05) is None
+
+
+@pytest.mark.parametrize(("score", "n", "most"), [(0.0, 5, 10), (1.2, 7, 20), (-2.0, 12, 20), (3.0, 40, 50)])
+def test_the_chance_to_be_told_is_that_of_a_drift_that_nobody_knew_beforehand(score, n, most):
+    time = (n * n / (2 * n + 1)) / (most * most / (2 * most + 1))
+    seen, limit = score * math.sqrt(time), 2.2
+
+    def told(drift):  # the motion at time 1, given where it is and how it drifts
+        end = norm(seen + drift * (1 - time), math.sqrt(1 - time))
+        return norm.pdf(drift, seen / time, time**-0.5) * (end.sf(limit) + end.cdf(-limit))
+
+    middle, wide = seen / time, 12 * time**-0.5
+    expected, _ = quad(told, middle - wide, middle + wide, points=[middle])
+    assert predictive_power(score, n, most, limit) == pytest.approx(expected, abs=1e-7)
+    assert predictive_power(-score, n, most, limit) == pytest.approx(expected, abs=1e-7)
+
+
+def test_after_the_last_run_it_is_told_or_not():
+    assert predictive_power(2.3, 20, 20, 2.2) == 1 and predictive_power(-2.1, 20, 20, 2.2) == 0
 
 
 def ever_left(ours, theirs, error=0.05):

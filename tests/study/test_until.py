@@ -12,12 +12,21 @@ from study_fakes import FakeExecutor, make_plan, search
 
 from tuner.core.confidence_sequence import betting_interval, normal_sequence
 from tuner.core.multiple_comparisons import holm
-from tuner.core.sequential_ranks import FIRST_LOOK, corridor, height, leaves, normal_score, probability
+from tuner.core.sequential_ranks import (
+    FIRST_LOOK,
+    corridor,
+    height,
+    leaves,
+    normal_score,
+    predictive_power,
+    probability,
+)
 from tuner.errors import InputError
 from tuner.plan.recipe import StudyRecipe
 from tuner.report.numbers.evidence import evidence
 from tuner.report.words.evidence import verdict as sentences
-from tuner.result.sequential import SPENT, Until, planned, standing, standing_text, told
+from tuner.result import sequential
+from tuner.result.sequential import GIVE_UP, SPENT, Until, planned, standing, standing_text, told
 from tuner.study.confirm.budget import Allocation
 from tuner.study.confirm.schedule import WORST, Job
 from tuner.study.confirm.stage import ConfirmStage
@@ -126,10 +135,34 @@ def test_runs_that_a_longer_stage_has_left_change_nothing():
     assert verdict(("w", "a", "b"), SHARED, more, UNTIL) == state
 
 
-def test_ties_go_on_to_the_last_seed_and_are_called_so():
+def test_ties_are_called_so_and_given_up_once_the_seeds_left_would_hardly_tell_them():
     _, state = play(lambda job: 500.0)
-    assert set(state.seeds.values()) == {10}
+    assert set(state.seeds.values()) == {FIRST_LOOK}
     assert {s.result for s in state.standings.values()} == {"tie"}
+    assert standing_text("RL Zoo", state.standings["a"]) == "too close to RL Zoo to go on after 5 seeds"
+    limit = height(SPENT * 0.05, 10)
+    assert predictive_power(0.0, FIRST_LOOK, 10, limit) < GIVE_UP
+    _, state = play(lambda job: 500.0, dataclasses.replace(UNTIL, seeds=20, runs=60, plans=(10, 20)))
+    n = state.seeds["w"]
+    limit = height((1 - SPENT) * SPENT * 0.05, 20)  # a longer plan takes it up again
+    powers = [predictive_power(0.0, k, 20, limit) for k in range(FIRST_LOOK, n + 1)]
+    assert n > FIRST_LOOK and powers[-1] < GIVE_UP <= min(powers[:-1])
+
+
+@settings(max_examples=40)
+@given(st.integers(0, 10_000), st.integers(6, 20), st.floats(0.0, 1.5))
+def test_what_is_given_up_is_told_by_nobody_and_nothing_is_told_for_it_that_was_not(seed, seeds, apart):
+    until = Until(0.95, seeds, 3 * seeds)
+    score = noisy({"w": apart, "a": 0.0, "b": -apart}, 1.0)
+    _, state = play(lambda job: score(job._replace(replicate=job.replicate + 100 * seed)), until)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sequential, "GIVE_UP", 0.0)
+        _, to_the_end = play(lambda job: score(job._replace(replicate=job.replicate + 100 * seed)), until)
+    assert all(state.seeds[key] <= n for key, n in to_the_end.seeds.items())
+    for key, each in state.standings.items():
+        assert not each.decided or each.result == to_the_end.standings[key].result
+        assert each.ended or each.n == seeds
+        assert each.decided or not each.given_up or each.n < seeds
 
 
 def test_a_pair_of_which_one_has_failed_is_left_out_and_divergence_is_the_worst_there_can_be():

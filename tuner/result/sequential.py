@@ -3,7 +3,8 @@
 Who does better is told by a rank test that looks after every seed (:mod:`tuner.core.sequential_ranks`), the one that a
 verdict of a fixed number of seeds goes by. At level P the chance that any comparison of a verdict is wrong at any look
 is at most 1 - P: the first that is told leaves its share of that chance to the others, and so on (Holm 1979). The looks
-belong to a plan of so many seeds; who plans more once the results are seen spends a tenth of what is left.
+belong to a plan of so many seeds; who plans more once the results are seen spends a tenth of what is left. A comparison
+that the rest of the plan would hardly tell (:data:`GIVE_UP`) trains no more; a longer plan takes it up again.
 
 By how much is a second statement, on the *mean* difference of two runs of a seed: a confidence sequence, which holds at
 every look too. The comparisons share its chance of error evenly (Bonferroni).
@@ -20,11 +21,22 @@ from functools import lru_cache
 import numpy as np
 
 from tuner.core.confidence_sequence import betting_interval, normal_sequence
-from tuner.core.sequential_ranks import corridor, height, looks, normal_score, probability, runs_needed
+from tuner.core.sequential_ranks import (
+    corridor,
+    height,
+    looks,
+    normal_score,
+    predictive_power,
+    probability,
+    runs_needed,
+)
 from tuner.result.verdict import Result, rounded
 
 #: Share of the chance of error that the first plan of seeds spends; a later one spends that share of what is left.
 SPENT = 0.9
+
+#: A comparison that the seeds planned would tell with less than this probability is given up.
+GIVE_UP = 0.05
 
 
 def of_each(level: float, comparisons: int) -> float:
@@ -81,6 +93,7 @@ class Standing:
         probability: That a run of ours does better than a run of theirs; ties count half.
         heights: For each plan of seeds, the normal score of the rank test where it was furthest from zero in units of
             the plan's corridor.
+        given_up: Whether seeds were left that would hardly have told them apart.
     """
 
     mean: float
@@ -93,11 +106,27 @@ class Standing:
     result: Result
     probability: float
     heights: tuple[float, ...]
+    given_up: bool = False
 
     @property
     def decided(self) -> bool:
         """Whether the winner is told from the baseline."""
         return self.result in ("better", "worse")
+
+    @property
+    def ended(self) -> bool:
+        """Whether it trains no more, decided or given up."""
+        return self.decided or self.given_up
+
+    def hopeless(self, level: float, plans: Sequence[int]) -> bool:
+        """Return whether the rest of the last plan would hardly decide it, were all other comparisons decided.
+
+        Args:
+            level: Of all comparisons.
+            plans: Seeds that were planned.
+        """
+        limit = height(_error(len(plans) - 1, 1 - level), plans[-1])
+        return predictive_power(normal_score(self.probability, self.n), self.n, plans[-1], limit) < GIVE_UP
 
     def seeds_needed(self, plans: Sequence[int]) -> int | None:
         """Return with how many seeds in all it would be decided, were the share of won pairs to stay as it is.
@@ -208,4 +237,5 @@ def standing_text(title: str, found: Standing | None) -> str:
         return f"not yet compared with {title}"
     if found.decided:
         return f"{'ahead of' if found.result == 'better' else 'behind'} {title}, sure after {found.n} seeds"
-    return f"not sure of {title} after {found.n} seed{'s' if found.n != 1 else ''}"
+    seeds = f"{found.n} seed{'s' if found.n != 1 else ''}"
+    return f"too close to {title} to go on after {seeds}" if found.given_up else f"not sure of {title} after {seeds}"

@@ -8,15 +8,16 @@ from typing import Any
 
 from tuner.core.confidence_sequence import betting_interval
 from tuner.result.confirmation import Confirmation, Contestant
-from tuner.result.sequential import Standing, within
+from tuner.result.sequential import GIVE_UP, Standing, within
 
 
 def until(confirmation: Confirmation) -> dict[str, Any] | None:
     """Return what ended the verdict; None where its number of seeds was fixed.
 
     Keys: ``level``, ``each`` (of one comparison's sequence), ``seeds`` (of each, at most), ``plans`` (seeds that were
-    planned, the first plan first), ``bounds``, ``bounds_hold`` (None without bounds) and ``estimands``: what is told by
-    ``result`` and what ``low`` and ``high`` bound.
+    planned, the first plan first), ``give_up`` (chance to become sure below which a comparison did not go on),
+    ``bounds``, ``bounds_hold`` (None without bounds) and ``estimands``: what is told by ``result`` and what ``low`` and
+    ``high`` bound.
     """
     asked = confirmation.until
     if asked is None:
@@ -28,6 +29,7 @@ def until(confirmation: Confirmation) -> dict[str, Any] | None:
         "each": asked.each(len(baselines)),
         "seeds": asked.seeds,
         "plans": list(asked.looks_of),
+        "give_up": GIVE_UP,
         "bounds": None if asked.bounds is None else list(asked.bounds),
         "bounds_hold": None if asked.bounds is None else within(asked.bounds, everyone),
         "estimands": {"result": "probability of improvement", "interval": "mean difference"},

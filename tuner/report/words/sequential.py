@@ -25,7 +25,8 @@ def sequence_sentence(title: str, value: str, found: Mapping[str, Any]) -> str:
         return f"It is ahead of {title} ({value}), sure after {seeds}: {gap}."
     if found["result"] == "worse":
         return f"It is behind {title} ({value}), sure after {seeds}: {gap}; prefer those."
-    return f"It cannot be told from {title} ({value}) after {seeds}: {gap}{needed_text(found)}."
+    close = ", and the seeds left would hardly have told them apart" if found["given_up"] else ""
+    return f"It cannot be told from {title} ({value}) after {seeds}{close}: {gap}{needed_text(found)}."
 
 
 def ends_text(found: Mapping[str, Any]) -> str:
@@ -62,10 +63,10 @@ def basis_sentences(found: Mapping[str, Any] | None) -> list[str]:
             "mislead them"
         )
     sentences = [
-        f"Seeds went on until each comparison was sure at {found['level']:g}, or had {found['seeds']} seeds, or the "
-        "budget was spent. Sure is who does better in most pairs of runs, by a rank test for all comparisons together "
-        f"and at every look, whatever the scores' distribution. The differences of means hold at every look too, and "
-        f"{basis}."
+        f"Seeds went on until each comparison was sure at {found['level']:g}, or was unlikely (below "
+        f"{found['give_up']:.0%}) to become so within {found['seeds']} seeds, or the budget was spent. Sure is who "
+        "does better in most pairs of runs, by a rank test for all comparisons together and at every look, whatever "
+        f"the scores' distribution. The differences of means hold at every look too, and {basis}."
     ]
     if found["bounds_hold"] is False:
         low, high = (number(end) for end in found["bounds"])

@@ -133,7 +133,7 @@ def _seed_by_seed(
     if not now.wanted:
         return []
     winner, *others = dict.fromkeys(keys)
-    going = [winner, *(key for key in others if key not in now.standings or not now.standings[key].decided)]
+    going = [winner, *(key for key in others if key not in now.standings or not now.standings[key].ended)]
     first = max(now.seeds.values())
     following = 1 + max(job.replicate for job in now.wanted)
     spent = sum(seeds * lengths.get(key, 1.0) for key, seeds in now.seeds.items())

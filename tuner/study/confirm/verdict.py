@@ -1,11 +1,13 @@
 """What to train next in the verdict: a pure function of the results so far, as the selection before it.
 
 It trains the winner and the baselines with seeds that no choice has seen: a fixed number of them, or (``--until``) seed
-by seed until each comparison is sure. A baseline that the winner is told from then trains no more.
+by seed until each comparison is sure. A baseline that the winner is told from then trains no more, nor one that the
+seeds that are left would hardly tell it from.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -65,7 +67,7 @@ def _until_sure(
     counted = dict.fromkeys((winner, *others), 0)
     standings: dict[str, Standing] = {}
     level = until.each(len(others))
-    while going := [key for key in others if key not in standings or not standings[key].decided]:
+    while going := [key for key in others if key not in standings or not standings[key].ended]:
         training = (winner, *going)
         seed_runs = sum(lengths.get(key, 1.0) for key in training)
         more = min(1 if seeds else FIRST_LOOK, until.seeds - seeds, int((until.runs - spent) / seed_runs + 1e-9))
@@ -82,7 +84,14 @@ def _until_sure(
             if found is not None:
                 standings[key] = found
         standings = told(standings, len(others), until.level, until.looks_of)
+        if seeds < until.seeds:
+            standings = {key: _given_up(each, until) for key, each in standings.items()}
     return Verdict((), counted, standings)
+
+
+def _given_up(found: Standing, until: Until) -> Standing:
+    hopeless = not found.ended and found.hopeless(until.level, until.looks_of)
+    return dataclasses.replace(found, given_up=True) if hopeless else found
 
 
 def _missing(keys: Iterable[str], replicates: Iterable[int], results: Mapping[Job, float | None]) -> tuple[Job, ...]:
