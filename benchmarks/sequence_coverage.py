@@ -12,7 +12,8 @@ every run from the third on.
 
 Runs needed: medians over studies of the first look that is sure, beside the fixed number of pairs at which a two-sided
 paired t test has a power of 80 %; at level 0.95, and at 1 - 0.05/3 as for three baselines. Then the rank test of a plan
-beside a single look at its end, both at level 0.95: how often they tell, and how often they say the same.
+beside a single look at its end, both at level 0.95: how often they tell, and how often they say the same. There a study
+ends, too, once the runs left would hardly tell (GIVE_UP); errors are counted without that, which could only lower them.
 """
 
 from __future__ import annotations
@@ -27,8 +28,9 @@ from scipy.stats import nct, norm, t
 
 from tuner import seeding
 from tuner.core.confidence_sequence import betting_capital, normal_capital
-from tuner.core.sequential_ranks import corridor, height, normal_score
+from tuner.core.sequential_ranks import FIRST_LOOK, corridor, height, looks, normal_score, predictive_power
 from tuner.core.statistics import share_interval
+from tuner.result.sequential import GIVE_UP
 
 FLOOR, CEILING = 0.0, 500.0
 LEVEL = 0.95
@@ -83,18 +85,23 @@ def peeking_t(x: np.ndarray, mean: float) -> np.ndarray:
     return outside[:, 2:].any(axis=-1)
 
 
-def rank_scores(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Return the rank test's normal score after each run, in units of the corridor, [studies, looks]."""
+def normal_scores(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return the rank test's normal score after each run, [studies, looks]."""
     studies, looks = x.shape
     won, found = np.zeros(studies, dtype=np.int64), np.zeros((studies, looks))  # twice the pairs won
     for n in range(1, looks + 1):
         new, other, before, theirs = x[:, n - 1 : n], y[:, n - 1 : n], x[:, : n - 1], y[:, : n - 1]
         for left, right in ((new, theirs), (before, other), (new, other)):
             won += (2 * (left > right) + (left == right)).sum(axis=1)
-        if math.isfinite(high := corridor(n, looks)):
-            scores = np.array([normal_score(twice / (2 * n * n), n) for twice in range(2 * n * n + 1)])
-            found[:, n - 1] = scores[won] / high
+        scores = np.array([normal_score(twice / (2 * n * n), n) for twice in range(2 * n * n + 1)])
+        found[:, n - 1] = scores[won]
     return found
+
+
+def rank_scores(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return the rank test's normal score after each run, in units of the corridor, [studies, looks]."""
+    looks = x.shape[-1]
+    return normal_scores(x, y) / [corridor(n, looks) for n in range(1, looks + 1)]
 
 
 def ranks_err(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -175,6 +182,10 @@ def ranks_needed(repeats: int, plans: list[int]) -> None:
         print(f"| {effect:g} | {runs_of_t_test(effect)} | {' | '.join(medians)} |", flush=True)
 
 
+#: :func:`~tuner.core.sequential_ranks.predictive_power` of many scores.
+power = np.vectorize(predictive_power, excluded=("n", "most", "limit"))
+
+
 def beside_one_look(repeats: int, plan: int) -> None:
     pairs: dict[str, tuple[Sampler, Sampler]] = {"half solve, two alike": (mixture(0.5), mixture(0.5))}
     for more, fewer in ((0.7, 0.5), (0.8, 0.4), (0.9, 0.3)):
@@ -188,9 +199,15 @@ def beside_one_look(repeats: int, plan: int) -> None:
     for name, (better, worse) in pairs.items():
         x, y = (f(seeding.stream(i, f"{name} {plan}"), (repeats, plan)) for i, f in ((7, better), (8, worse)))
         scores = rank_scores(x, y)
-        sure = np.abs(scores) >= height(1 - LEVEL, plan)
+        limit = height(1 - LEVEL, plan)
+        sure = np.abs(scores) >= limit
+        left = np.array([power(scores[:, n - 1] * corridor(n, plan), n, plan, limit) for n in looks(plan)]).T
+        over = np.zeros_like(sure)
+        over[:, FIRST_LOOK - 1 :] = left < GIVE_UP
+        over[:, -1] = True
+        sure &= np.cumsum(over, axis=-1) - over == 0  # nothing is told after it was given up
         once, ever = np.abs(scores[:, -1]) >= norm.isf((1 - LEVEL) / 2), sure.any(axis=-1)
-        runs = np.where(ever, sure.argmax(axis=-1) + 1, plan)
+        runs = (sure | over).argmax(axis=-1) + 1
         print(f"| {name} | {once.mean():.1%} | {ever.mean():.1%} | {(once == ever).mean():.1%} | {runs.mean():.1f} |")
 
 
