@@ -31,6 +31,16 @@ class Surroundings:
         os.umask(umask)
         return cls(os.getcwd(), umask, (sys.stdout, sys.stderr))
 
+    @classmethod
+    @contextlib.contextmanager
+    def kept(cls) -> Iterator[None]:
+        """Be in them again after the block, whatever the user's code does there."""
+        own = cls.of_this_process()
+        try:
+            yield
+        finally:
+            own.restore()
+
     def restore(self) -> None:
         """Put the process back into them."""
         os.chdir(self.folder)

@@ -2,8 +2,11 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+from tuner.cli.app import main
 
 ENVIRONMENT = """\
 import os, sys, gymnasium
@@ -43,6 +46,15 @@ def test_an_environment_that_ends_its_process_is_one_line_and_no_success(in_tmp,
     assert words in done.stderr
 
 
+def test_sigterm_ends_a_training_as_ctrl_c_does_and_leaves_its_model(in_tmp):
+    told = "self.steps == 151 and 'tuner' in sys.argv[0] and (os.kill(os.getppid(), 15), time.sleep(60))"
+    text = ENVIRONMENT.format(how=told).replace("import os,", "import time, os,")
+    (in_tmp / "e.py").write_text(text.replace("sys.stdout = sys.stderr = None", "pass"))
+    done = tune("train", "--env", "E-v0", "--env-module", "e.py", "--algo", "q_learning", "--steps", "400", "-o", "m")
+    assert done.returncode == 130, done.stderr
+    assert "Interrupted: the model is that of step" in done.stdout and (in_tmp / "m" / "model.json").exists()
+
+
 @pytest.mark.parametrize(
     "command",
     [
@@ -64,6 +76,17 @@ def test_a_thread_of_an_environment_does_not_keep_a_command_alive(in_tmp, comman
     )
     assert done.returncode == 0, done.stderr
     assert ("runs in this very process" in done.stdout + done.stderr) == ("inline" in command)
+
+
+@pytest.mark.parametrize(("algorithm", "last"), [("q_learning", "training.html"), ("dqn", "model.zip")])
+def test_an_environment_that_moves_to_another_folder_moves_no_training(in_tmp, algorithm, last):
+    (in_tmp / "e.py").write_text(ENVIRONMENT.format(how="pass").replace("sys.stdout = sys.stderr = None", "pass"))
+    named = ["--env-module", "e.py"]
+    train = ["train", "--env", "E-v0", *named, "--algo", algorithm, "--steps", "60", "--evaluations", "2", "-o", "m"]
+    assert main([*train, "--eval-episodes", "1", "--quiet"]) == 0
+    assert (in_tmp / "m" / last).exists()
+    assert main(["publish", "m", *named, "--episodes", "2", "-o", "hub"]) == 0
+    assert (in_tmp / "hub" / "README.md").exists() and Path.cwd() == in_tmp
 
 
 def test_an_environment_that_moves_to_another_folder_moves_no_study(in_tmp):

@@ -47,6 +47,10 @@ def test_two_fields_make_every_combination_the_first_slowest():
         (["gamma"], "--vary takes FIELD=v1,v2,..., such as --vary learning_rate=1e-4,1e-3; got 'gamma'"),
         (["gama=0.9,0.99"], "dqn has no hyperparameter 'gama'. Did you mean 'gamma'?"),
         (["gamma=0.9,2"], "--vary gamma must be at least 0 and at most 1, got 2"),
+        (
+            ["learning_rate=lin_1e-3,1e-3"],
+            "got 'lin_1e-3'. How it falls is a field of its own: --vary learning_rate_sch",
+        ),
         (["gamma=0.9,"], "--vary gamma must be at least 0 and at most 1, got ''"),
         (["gamma=0.9,0.90"], "--vary gamma has the value 0.9 twice"),
         (["gamma=0.9"], "--vary gamma needs at least two values"),

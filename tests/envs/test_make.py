@@ -5,6 +5,7 @@ import warnings
 import gymnasium
 import numpy as np
 import pytest
+from gymnasium import spaces
 
 from tuner.envs.make import inspect, make
 from tuner.envs.spec import EnvSpec
@@ -52,6 +53,24 @@ def test_continuous_actions_are_refused_with_the_space() -> None:
         "DQN needs a Discrete action space; Pendulum-v1 has Box(-2.0, 2.0, (1,), float32). "
         "Use --discretize 5 to cut each number into 5 steps, --algo sampled_dqn, or --backend sb3 --algo sac."
     )
+
+
+class Seen(gymnasium.Env):
+    observation_space, action_space = spaces.Box(0, 255, (40, 40, 3), np.uint8), spaces.Box(-1, 1, (1,))
+
+
+@pytest.mark.parametrize(
+    ("env", "algorithm", "instead"),
+    [
+        (Seen, "sampled_dqn", "Use --backend sb3 --algo sac|"),
+        (type("Pressed", (Seen,), {"action_space": spaces.Discrete(2)}), "fqi", "Use --algo dqn."),
+    ],
+)
+def test_who_does_not_learn_from_images_says_so_before_anything_is_trained(env, algorithm, instead) -> None:
+    gymnasium.register(f"test/{env.__name__}-v0", env)
+    with pytest.raises(UnusableEnvironmentError) as refused:
+        inspect(EnvSpec(f"test/{env.__name__}-v0"), algorithm)
+    assert f"{algorithm} does not learn from images. {instead}" in str(refused.value)
 
 
 def test_atari_on_pixels_is_refused() -> None:

@@ -104,6 +104,16 @@ def test_lists_are_tuples_where_gymnasiums_wrappers_ask_for_them():
     assert not beyond_zoo(canonicals(["FilterObservation:{filter_keys: [a]}", "own:ReshapeObservation:{shape: [2]}"]))
 
 
+def test_a_wrapper_of_the_working_folder_is_found_though_the_environment_moves_to_another(tmp_path):
+    (tmp_path / "envs").mkdir()
+    (tmp_path / "envs" / "moves.py").write_text(
+        "import os, gymnasium\nfrom gymnasium.envs.classic_control import CartPoleEnv\n"
+        "class Moves(CartPoleEnv):\n    def __init__(self):\n        super().__init__(); os.chdir('/')\n"
+        "gymnasium.register('Moves-v0', Moves)\n"
+    )
+    assert make(spec("Moves-v0", "own_wrappers:Doubled", module="envs/moves.py"), training=True).by == 2
+
+
 def test_a_time_limit_among_them_is_known_and_ends_episodes():
     name = spec("CartPole-v1", "TimeLimit:{max_episode_steps: 3}")
     assert inspect(name, "dqn").max_episode_steps == 3

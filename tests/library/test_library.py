@@ -159,6 +159,7 @@ def test_a_study_starts_with_the_library_only_when_asked(library):
     for change, words in (
         ({"env": "CartPole-v1"}, "the library has no setting of dqn for CartPole-v1. Leave it out"),
         ({"env_arg": {"map_name": "8x8"}}, "for FrozenLake-v1 with these arguments"),
+        ({"wrapper": ("gymnasium.wrappers.FlattenObservation",)}, "for FrozenLake-v1 with these arguments"),
     ):
         with pytest.raises(InputError, match=re.escape(words)):
             known_settings(dataclasses.replace(asked, **change), SPACE)

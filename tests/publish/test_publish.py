@@ -33,9 +33,10 @@ EXPECTED = {
 }  # fmt: skip
 
 
-def make_agent(folder="agent", seed=3, **changes):
+def make_agent(folder="agent", seed=3, wrapper=(), **changes):
     hyperparameters = DQNHyperparameters(net_arch=(16, 8), **changes)
-    spec = RunSpec(RunId(0), EnvSpec("CartPole-v1"), "native", hyperparameters, 1, (50, 100), EvaluationSpec(1, 0, 500))
+    env = EnvSpec("CartPole-v1", wrapper=wrapper)
+    spec = RunSpec(RunId(0), env, "native", hyperparameters, 1, (50, 100), EvaluationSpec(1, 0, 500))
     rng, weights = np.random.default_rng(seed), {}
     for i, (inputs, outputs) in enumerate([(4, 16), (16, 8), (8, 2)]):
         weights[f"q_net.{2 * i}.weight"] = rng.normal(size=(outputs, inputs)).astype(np.float32)
@@ -195,6 +196,14 @@ def test_what_stable_baselines3_lacks_is_published_as_load_agent_reads_it(in_tmp
     shell = tune("train", "--env", "CartPole-v1", "--config", "hub/config.yaml", "--steps", "50", "--quiet", "-o", "b")
     assert shell.code == 0, shell.err
     assert tuner.load_agent("b").hyperparameters == agent.hyperparameters
+
+
+def test_the_card_says_which_wrappers_whoever_loads_the_agent_has_to_name(in_tmp, no_film):
+    (in_tmp / "mine.py").write_text("import gymnasium\nclass Same(gymnasium.Wrapper):\n    pass\n")
+    make_agent(double_q=True, wrapper=("mine.Same",))
+    publish("agent", "--episodes", "1", "-o", "hub", "--wrapper", "mine:Same")
+    card = (in_tmp / "hub" / "README.md").read_text()
+    assert "give load_agent wrapper=['mine.Same'], and tune evaluate --wrapper mine.Same." in card
 
 
 def test_the_best_agent_without_a_zip_is_the_one_of_the_best_evaluation(in_tmp, no_film):

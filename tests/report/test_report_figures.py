@@ -47,6 +47,8 @@ def test_history_shows_each_score_and_the_running_maximum(cartpole):
     assert list(found["pruned"].x) == [t.number for t in pruned]
     assert list(found["pruned"].y) == [t.curves[0][-1].mean for t in pruned]
     assert list(found["diverged"].x) == [13, 28, 44] and list(found["failed"].x) == [21, 37]
+    few = dataclasses.replace(cartpole, trials=cartpole.trials[:5])
+    assert figures.optimization_history(few).layout.xaxis.dtick == 1  # no halves of a trial
 
 
 def test_outcomes_differ_in_symbol_as_well_as_in_colour():

@@ -113,6 +113,8 @@ def test_a_value_may_fall_to_nothing_over_the_run():
     space = load_by_name("default", "ppo").fix("learning_rate", "lin_3e-4")
     assert (space.fixed["learning_rate"], space.fixed["learning_rate_schedule"]) == (3e-4, "linear")
     assert not {"learning_rate", "learning_rate_schedule"} & space.search.keys()
+    written = {"algorithm": "ppo", "budget": {"n_timesteps": 10, "evaluations": 1}, "fixed": {"clip_range": "lin_0.2"}}
+    assert parse_space(written).fixed == {"clip_range": 0.2, "clip_range_schedule": "linear"}
 
 
 def test_a_hyperparameter_of_another_algorithm_is_refused_with_the_way_out():

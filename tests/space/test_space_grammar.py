@@ -28,6 +28,10 @@ def search(field: str, item: str) -> str:
     ("text", "expected"),
     [
         # keys
+        (
+            HEAD + "fixed: {learning_rate: lin_1e-3, learning_rate_schedule: cosine}",
+            "fixed: learning_rate=lin_1e-3 falls",
+        ),
         (search("gamma", "{type: [float], low: 0.1, high: 0.2}"), "search.gamma.type: must be one of float, int"),
         (HEAD + "serach: {}", "serach: unknown key. Did you mean 'search'?"),
         (

@@ -322,6 +322,10 @@ CANARY = "__import__('pathlib').Path('CANARY').touch()"
     ("line", "words"),
     [
         ("learning_rate: func_0.001", ["learning_rate", "schedule", "'func_0.001'"]),
+        (
+            "learning_rate: lin_0.1\n  learning_rate_schedule: cosine",
+            ["falls linearly", "learning_rate_schedule=cosine"],
+        ),
         ("max_grad_norm: lin_5", ["max_grad_norm", "schedule", "'lin_5'"]),
         ("learning_rate: 1e-4", ["learning_rate", "0.0001", "text"]),
         ("learning_rate: -1.0", ["learning_rate", "above 0"]),

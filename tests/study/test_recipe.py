@@ -69,13 +69,18 @@ def test_a_broken_rule_is_one_line_with_flag_rule_and_value(settings, words):
         (12.5, 12.5),
         ("45s", 45),
         ("1m30", 90),
+        ("1h30", 5400),
+        ("1d2", 93600),
+        ("1h30m10", 5410),
     ],
 )
 def test_durations_are_read_as_people_write_them(text, seconds):
     assert parse_duration(text, "--timeout") == seconds
 
 
-@pytest.mark.parametrize("text", ["", "0", "m", "-5", "5x", "10m2h", float("inf"), float("nan"), True, None, "1e999s"])
+@pytest.mark.parametrize(
+    "text", ["", "0", "m", "-5", "5x", "10m2h", "1s30", "1h30 5", float("inf"), float("nan"), True, None, "1e999s"]
+)
 def test_what_is_not_a_duration_is_refused(text):
     with pytest.raises(InputError, match="--timeout"):
         parse_duration(text, "--timeout")

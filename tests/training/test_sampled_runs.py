@@ -125,14 +125,3 @@ def test_scaled_actions_meet_their_bounds_and_never_pass_them():
     np.testing.assert_array_equal(ends[0], low)
     np.testing.assert_array_equal(ends[1], high)
     np.testing.assert_allclose(ends[2], [0, 1.5], atol=1e-6)
-
-
-def test_images_are_a_line_with_the_way_out():
-    gymnasium.register("test/Seen-v0", Seen)
-    desk = Desk([run_of("test/Seen-v0")])
-    LoneTrainer(SampledRun, None, None).train(desk)
-    assert "sampled_dqn does not learn from images. Use --backend sb3 --algo sac." in desk.outcomes[RunId(0)].reason
-
-
-class Seen(gymnasium.Env):
-    observation_space, action_space = spaces.Box(0, 255, (40, 40, 3), np.uint8), spaces.Box(-1, 1, (1,))

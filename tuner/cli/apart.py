@@ -20,12 +20,15 @@ COMMANDS = ("train", "evaluate", "record", "enjoy", "export", "replay")
 def run_apart(run: Callable[[], int]) -> int:
     """Return the exit code of ``run``, called in a forked child; 2, with a line, where the child ended without one.
 
+    SIGTERM interrupts it as Ctrl-C does.
+
     Nothing heavy may be loaded and no thread running yet.
     """
     reading, writing = os.pipe()
     pid = os.fork()
     if pid == 0:
         os.close(reading)
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # keeps what Ctrl-C keeps
         try:
             code = run()
         except SystemExit as left:  # the environment's
@@ -51,7 +54,7 @@ def run_apart(run: Callable[[], int]) -> int:
     code = os.waitstatus_to_exitcode(status)
     how = f"signal {-code}" if code < 0 else f"exit status {code}"
     say(
-        f"tune: error: The environment, or a library below it, ended the process ({how}); nothing was written.",
+        f"tune: error: The environment, or a library below it, ended the process ({how}). What was saved before stays.",
         stderr=True,
     )
     return 2

@@ -9,6 +9,7 @@ from typing import Any
 
 from tuner.errors import InputError, nearest
 from tuner.hyperparameters import algorithm_class, field_infos
+from tuner.hyperparameters.schedules import LINEAR
 from tuner.space.text import read_text
 from tuner.text import typed_text
 
@@ -42,6 +43,11 @@ def read_vary(algorithm: str, texts: Sequence[str]) -> dict[str, list[Any]]:
             raise InputError(f"--vary {name} is there twice. Put all its values into one.")
         values: list[Any] = []
         for word in _BETWEEN.split(listed):
+            if word.strip().startswith(LINEAR) and f"{name}_schedule" in infos:
+                raise InputError(
+                    f"--vary {name} takes numbers, got '{word.strip()}'. How it falls is a field of its own: "
+                    f"--vary {name}_schedule=constant,linear."
+                )
             value = infos[name].check(read_text(infos[name], word), f"--vary {name}")
             if value in values:
                 raise InputError(f"--vary {name} has the value {typed_text(value)} twice. Leave one out.")

@@ -6,10 +6,8 @@ Everything that can be wrong with an environment is found here, before a study w
 from __future__ import annotations
 
 import contextlib
-import difflib
-import inspect as signatures
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -21,6 +19,7 @@ from gymnasium.error import DependencyNotInstalled
 
 from tuner.envs.actions import Actions, unusable
 from tuner.envs.atari import AtariGame, AtariSettings
+from tuner.envs.cannot_make import cannot_make, missing_package
 from tuner.envs.discrete_actions import CONTINUOUS, USUAL_STEPS, DiscreteActions, most_steps
 from tuner.envs.encoders import Encoder, check_size, encoder_for
 from tuner.envs.families import ATARI, bring, family
@@ -30,9 +29,11 @@ from tuner.envs.registration import draw_without_a_display, import_module, impor
 from tuner.envs.spec import EnvSpec
 from tuner.envs.successors import explain_unknown
 from tuner.envs.vector_stack import VectorStack
-from tuner.envs.wrappers import helpful, wrapped
+from tuner.envs.wrapper_names import parts
+from tuner.envs.wrappers import helpful, wrapped, wrapper_class
 from tuner.errors import UnknownEnvironmentError, UnusableEnvironmentError
 from tuner.hyperparameters import ALGORITHMS, algorithm_class
+from tuner.surroundings import Surroundings
 from tuner.text import counted, env_changes
 
 #: Cap on an evaluation episode, in steps, where the environment has no limit of its own.
@@ -40,12 +41,6 @@ DEFAULT_EVAL_MAX_STEPS = 1_000
 
 #: Cap on an Atari evaluation episode, in frames: 7.5 minutes of play at 60 frames/s, a quarter of the game's own cap.
 ATARI_EVAL_MAX_FRAMES = 27_000
-
-#: Package that an environment's import misses -> what brings it.
-INSTALL = {
-    "box2d": "tune-dqn[box2d]", "mujoco": "gymnasium[mujoco]", "jax": "gymnasium[jax]", "ale": "ale-py",
-    "pygame": "pygame-ce",
-}  # fmt: skip
 
 AnyEnv = gymnasium.Env[Any, Any]
 
@@ -136,12 +131,19 @@ def make(spec: EnvSpec, render_mode: str | None = None, *, training: bool = Fals
     if spec.frame_stack is not None and spec.pixels:
         raise UnusableEnvironmentError(f"{spec.id}: --pixels shows the last frames already. Leave --frame-stack out.")
     env = _made(spec, render_mode, training=training)
-    try:
+    with _said_of(spec.id):
         if spec.frame_stack is not None:
             env = VectorStack(env, spec.frame_stack)
         return env if spec.discretize is None else DiscreteActions(env, spec.discretize)
+
+
+@contextlib.contextmanager
+def _said_of(env_id: str) -> Iterator[None]:
+    """Put an environment's name before what is wrong with what is done to it."""
+    try:
+        yield
     except UnusableEnvironmentError as error:
-        raise UnusableEnvironmentError(f"{spec.id}: {error}") from error
+        raise UnusableEnvironmentError(f"{env_id}: {error}") from error
 
 
 def _made(spec: EnvSpec, render_mode: str | None, *, training: bool) -> AnyEnv:
@@ -164,22 +166,23 @@ def _made(spec: EnvSpec, render_mode: str | None, *, training: bool) -> AnyEnv:
                 f"{env_id} is preprocessed as Atari usually is, and takes no --wrapper. Leave it out, or see the "
                 "memory of the console: --env-arg obs_type=ram."
             )
+        with _said_of(env_id):
+            for text in spec.wrapper:  # imported while the working directory is the user's: environments change it
+                wrapper_class(*parts(text)[:2])
         try:
             if game:
                 return _make_atari(env_id, kwargs, training=training)
             env: AnyEnv = gymnasium.make(env_id, disable_env_checker=True, **kwargs)
         except DependencyNotInstalled as error:
-            raise UnusableEnvironmentError(_missing_package(env_id, error)) from error
+            raise UnusableEnvironmentError(missing_package(env_id, error)) from error
         except ModuleNotFoundError as error:
             raise UnusableEnvironmentError(f"{env_id} needs '{error.name}', which is not installed.") from error
         except Exception as error:  # the environment's own code may raise anything
-            raise UnusableEnvironmentError(_cannot_make(env_id, kwargs, error)) from error
-        try:
+            raise UnusableEnvironmentError(cannot_make(env_id, kwargs, error)) from error
+        with _said_of(env_id):
             if spec.wrapper:
                 env = wrapped(env, spec.wrapper, training=training)
             return Pixels(env) if spec.pixels else env
-        except UnusableEnvironmentError as error:
-            raise UnusableEnvironmentError(f"{env_id}: {error}") from error
 
 
 def _make_atari(env_id: str, kwargs: dict[str, Any], *, training: bool) -> AnyEnv:
@@ -223,16 +226,17 @@ def inspect(
     Raises:
         UnusableEnvironmentError: It cannot be made, or its spaces do not fit the algorithm; one line says why.
     """
-    env = make(spec, training=bool(spec.wrapper))  # with the rewards that wrappers make, which training reads
-    try:
-        facts = _facts(env, spec, algorithm)
-        play(env, facts.encoder)
-    except BaseException:
-        with contextlib.suppress(Exception, SystemExit):
-            env.close()
-        raise
-    close(env)
-    return facts
+    with Surroundings.kept():
+        env = make(spec, training=bool(spec.wrapper))  # with the rewards that wrappers make, which training reads
+        try:
+            facts = _facts(env, spec, algorithm)
+            play(env, facts.encoder)
+        except BaseException:
+            with contextlib.suppress(Exception, SystemExit):
+                env.close()
+            raise
+        close(env)
+        return facts
 
 
 def _facts(env: AnyEnv, spec: EnvSpec, algorithm: str) -> EnvFacts:
@@ -261,8 +265,7 @@ def _facts(env: AnyEnv, spec: EnvSpec, algorithm: str) -> EnvFacts:
         )
     try:
         encoder = encoder_for(observation_space)
-        if isinstance(observation_space, spaces.Discrete) and not algorithm_class(algorithm).tabular:
-            check_size(observation_space, int(observation_space.n), " A table takes more: --algo q_learning.")
+        _check_seen(encoder, observation_space, action_space, algorithm)
     except UnusableEnvironmentError as error:
         raise UnusableEnvironmentError(f"{spec.id}: {error}{helpful(observation_space)}") from error
     if encoder.image is not None:
@@ -285,11 +288,22 @@ def _facts(env: AnyEnv, spec: EnvSpec, algorithm: str) -> EnvFacts:
     )
 
 
-def _who_takes(space: spaces.Space[Any], takes: Collection[str]) -> str:
+def _check_seen(encoder: Encoder, space: spaces.Space[Any], actions: spaces.Space[Any], algorithm: str) -> None:
+    """Refuse observations that an algorithm does not learn from."""
+    known = algorithm_class(algorithm)
+    if isinstance(space, spaces.Discrete) and not known.tabular:
+        check_size(space, int(space.n), " A table takes more: --algo q_learning.")
+    if encoder.image is not None and not known.images:
+        who = _who_takes(actions, (), images=True)
+        raise UnusableEnvironmentError(f"{algorithm} does not learn from images.{who}")
+
+
+def _who_takes(space: spaces.Space[Any], takes: Collection[str], *, images: bool = False) -> str:
     """Return which algorithms act in a space, as an instruction; empty where none does."""
     if isinstance(space, spaces.Box) and "Discrete" in takes and (steps := min(most_steps(space), USUAL_STEPS)) > 1:
         return f" Use --discretize {steps} to cut each number into {steps} steps, {CONTINUOUS}."
     able = [cls for cls in ALGORITHMS.values() if type(space).__name__ in cls.actions]
+    able = [cls for cls in able if cls.images and not cls.tabular] if images else able
     for backend, named in (("", [c for c in able if c.native]), ("--backend sb3 ", [c for c in able if not c.native])):
         if named:
             return f" Use {backend}--algo {'|'.join(cls.algorithm for cls in named)}."
@@ -359,38 +373,3 @@ def _eval_max_steps(env: AnyEnv, limit: int | None) -> int:
         cap = int(ATARI_EVAL_MAX_FRAMES // frames)
         return cap if limit is None else min(cap, limit)
     return DEFAULT_EVAL_MAX_STEPS if limit is None else limit
-
-
-def _missing_package(env_id: str, error: DependencyNotInstalled) -> str:
-    text = str(error).lower()
-    for package, install in INSTALL.items():
-        if package in text:
-            return f"{env_id} needs a package that is not installed. Install it with: pip install '{install}'"
-    return f"{env_id} needs a package that is not installed: {one_line(error)}"
-
-
-def _cannot_make(env_id: str, kwargs: Mapping[str, Any], error: Exception) -> str:
-    known = _known_arguments(env_id)
-    unknown = [name for name in kwargs if name not in known] if known else []
-    if isinstance(error, TypeError) and unknown:
-        close = difflib.get_close_matches(unknown[0], known, n=1, cutoff=0.5)
-        hint = f" Did you mean '{close[0]}'?" if close else ""
-        return f"{env_id} takes no argument '{unknown[0]}'.{hint} It takes: {', '.join(known)}."
-    given = ", ".join(f"{name}={value!r}" for name, value in kwargs.items())
-    cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
-    return f"{env_id} cannot be made{f' with {given}' if given else ''}: {one_line(cause)}"
-
-
-def _known_arguments(env_id: str) -> list[str]:
-    """Return the names that the environment's constructor takes, or an empty list where it takes any."""
-    entry = gym_registration.registry[env_id].entry_point
-    if entry is None:
-        return []
-    try:
-        creator = gym_registration.load_env_creator(entry) if isinstance(entry, str) else entry
-        parameters = signatures.signature(creator).parameters
-    except (ImportError, AttributeError, TypeError, ValueError):
-        return []
-    if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
-        return []
-    return [name for name in parameters if name not in ("self", "render_mode")] + ["max_episode_steps"]

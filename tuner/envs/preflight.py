@@ -64,11 +64,8 @@ def preflight(spec: EnvSpec, algorithm: str, *, inline: bool = False, play_from:
             spaces nor Gymnasium's API allow; one line names the call.
     """
     if inline or os.name != "posix":
-        own = Surroundings.of_this_process()
-        try:
+        with Surroundings.kept():
             return _look(spec, algorithm, play_from, lambda call: None)
-        finally:
-            own.restore()
     try:
         return _look_in_child(spec, algorithm, play_from, source_digest(spec))
     except UnknownEnvironmentError as error:

@@ -16,6 +16,7 @@ from tuner.core.dynamic_programming import Model
 from tuner.envs.grid_map import GridMap, grid_map
 from tuner.envs.make import make
 from tuner.envs.spec import EnvSpec
+from tuner.surroundings import Surroundings
 
 #: Most entries of the dense transition matrix: 8 bytes each, 160 MB.
 MAX_ENTRIES = 20_000_000
@@ -44,7 +45,8 @@ def transition_table(spec: EnvSpec) -> TransitionTable | None:
     160 MB as a matrix.
     """
     try:
-        first, second = _made(spec), _made(spec)
+        with Surroundings.kept():
+            first, second = _made(spec), _made(spec)
     except Exception:  # an attribute of that name may be anything
         return None
     if first is None or second is None:

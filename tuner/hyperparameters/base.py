@@ -40,6 +40,8 @@ class Hyperparameters:
     wrapped: ClassVar[tuple[str, ...]] = ()
     #: Kinds of action spaces that it acts in.
     actions: ClassVar[tuple[str, ...]] = ("Discrete",)
+    #: Whether it learns from images.
+    images: ClassVar[bool] = True
     #: Field -> its largest meaningful value is the run's steps divided by this.
     caps: ClassVar[Mapping[str, int]] = CAPS
     #: Whether it numbers states instead of reading them, so that there may be any number of them.

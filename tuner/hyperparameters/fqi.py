@@ -22,6 +22,7 @@ class FQIHyperparameters(Hyperparameters):
     algorithm: ClassVar[str] = "fqi"
     title: ClassVar[str] = "Fitted Q-iteration"
     costly: ClassVar[tuple[str, ...]] = ("net_arch",)
+    images: ClassVar[bool] = False
     needs: ClassVar[tuple[str, str] | None] = ("sklearn", "fqi")
     clock: ClassVar[str] = "iterations"
 

@@ -22,6 +22,7 @@ class SampledDQNHyperparameters(Hyperparameters):
     algorithm: ClassVar[str] = "sampled_dqn"
     title: ClassVar[str] = "DQN over sampled actions"
     actions: ClassVar[tuple[str, ...]] = ("Box",)
+    images: ClassVar[bool] = False
     costly: ClassVar[tuple[str, ...]] = (
         "batch_size", "net_arch", "train_freq", "gradient_steps", "sampled_actions", "action_search", "search_rounds",
         "buffer_size", "learning_starts", "double_q",

@@ -47,6 +47,15 @@ def spelled_out(cls: type[Hyperparameters], values: Mapping[str, Any]) -> dict[s
     return found
 
 
+def contradiction(values: Mapping[str, Any]) -> str:
+    """Return which value says by itself how it falls beside another word for that; empty where none does."""
+    for name, value in values.items():
+        course = values.get(f"{name}{_SUFFIX}", "linear")
+        if isinstance(value, str) and value.startswith(LINEAR) and course != "linear":
+            return f"{name}={value} falls linearly, and {name}{_SUFFIX}={course} is there too. Leave one out."
+    return ""
+
+
 def in_zoo_words(hyperparameters: Hyperparameters) -> dict[str, str]:
     """Return the fields with a schedule as RL Zoo writes them."""
     return {name: f"{LINEAR}{getattr(hyperparameters, name)!r}" for name in scheduled(hyperparameters)}

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from tuner.errors import InputError
 from tuner.hyperparameters import Hyperparameters, algorithm_class, beyond_sb3, from_mapping
+from tuner.library.names import changes_of
 from tuner.plain_yaml import load
 from tuner.plan.imported import TrialsOf, of_optuna, of_report
 from tuner.plan.recipe import MOST_COMBINATIONS, StudyRecipe
@@ -146,7 +147,6 @@ def _named(word: str, recipe: StudyRecipe, trials_of: TrialsOf) -> dict[str, Hyp
 def library_entry(recipe: StudyRecipe) -> Entry | None:
     """Return the library's entry for a recipe's very environment and algorithm; None where it has none."""
     from tuner.library.catalog import find_entry  # brings SciPy, which whoever only reads a plan can do without
-    from tuner.library.names import changes_of
 
     changes = changes_of(recipe.to_mapping())
     return find_entry(recipe.env, recipe.env_arg, recipe.algo, changes, recipe.env_module)
@@ -155,7 +155,7 @@ def library_entry(recipe: StudyRecipe) -> Entry | None:
 def _of_library(recipe: StudyRecipe) -> Hyperparameters:
     entry = library_entry(recipe)
     if entry is None:
-        with_arguments = " with these arguments" if recipe.env_arg else ""
+        with_arguments = " with these arguments" if recipe.env_arg or changes_of(recipe.to_mapping()) else ""
         raise InputError(
             f"--start-with library: the library has no setting of {recipe.algo} for {recipe.env}{with_arguments}. "
             "Leave it out; tune settings lists all that it has."

@@ -17,7 +17,7 @@ from tuner.envs.wrapper_names import canonicals
 from tuner.errors import InputError, nearest
 from tuner.fields import declare, field_infos, plain
 from tuner.hyperparameters import ALGORITHMS, BACKENDS, Backend, check_backends
-from tuner.hyperparameters.schedules import LINEAR
+from tuner.hyperparameters.schedules import contradiction
 from tuner.result.confirmation import MOST_SEEDS
 
 #: What a study may be called: it becomes a folder, a file and a key in the database.
@@ -271,19 +271,9 @@ def check_setting(name: str, value: object) -> Any:
     if name == "wrapper" and value is not None:
         return canonicals(value)
     found = SETTINGS[name].check(value, flag(name))
-    if name == "set":
-        _check_one_course(found)
+    if name == "set" and (why := contradiction(found)):
+        raise InputError(f"--set {why}")
     return found
-
-
-def _check_one_course(values: Mapping[str, Any]) -> None:
-    """Refuse a value that says by itself how it falls beside another word for it."""
-    for name, value in values.items():
-        course = values.get(f"{name}_schedule", "linear")
-        if isinstance(value, str) and value.startswith(LINEAR) and course != "linear":
-            raise InputError(
-                f"--set {name}={value} falls linearly, and {name}_schedule={course} is there too. Leave one out."
-            )
 
 
 def check_study_name(name: str) -> str:

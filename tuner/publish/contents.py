@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shlex
 import shutil
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,7 @@ import yaml
 
 from tuner.contract.outcome import EvalPoint
 from tuner.envs.make import inspect
+from tuner.envs.wrapper_names import to_be_named
 from tuner.errors import InputError
 from tuner.hyperparameters import algorithm_class
 from tuner.training.saved.agent import Agent
@@ -91,6 +93,11 @@ def without_zip(folder: Path, source: Path, agent: Agent, env_module: str | None
     module, notes = agent.model.spec.env.module, []
     if module:
         notes.append(f"Its environment comes from {Path(module).name}: give load_agent its place as env_module.")
+    if words := to_be_named(agent.model.spec.env.wrapper, module):
+        notes.append(
+            f"Its wrappers are code that the folder does not hold: give load_agent wrapper={words[1:]}, and tune "
+            f"evaluate {shlex.join(words)}."
+        )
     return Contents(agent.hyperparameters.title, "", lack, yaml.safe_load(text), tuple(notes))
 
 

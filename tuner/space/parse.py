@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from tuner.errors import InputError, SpaceError
-from tuner.hyperparameters import ALGORITHMS, FieldInfo, algorithm_class, field_infos
+from tuner.hyperparameters import ALGORITHMS, FieldInfo, algorithm_class, field_infos, spelled_out
+from tuner.hyperparameters.schedules import contradiction
 from tuner.plain_yaml import file_state, load
 from tuner.space.budget import Budget, Override, with_plain_clock
 from tuner.space.derived import RULES, Derived
@@ -72,10 +73,10 @@ def parse_space(data: Any, source: str = "search space") -> SearchSpace:
     space = SearchSpace(
         algorithm=algorithm,
         budget=Budget(**budget),
-        fixed=_fixed("fixed", top.get("fixed", {}), infos, fail),
+        fixed=_fixed("fixed", top.get("fixed", {}), algorithm, infos, fail),
         search=_search("search", top.get("search", {}), infos, fail),
         derived=derived,
-        environments=_environments(top.get("environments", {}), infos, fail),
+        environments=_environments(top.get("environments", {}), algorithm, infos, fail),
     )
     _check_space("", space, fail)
     for env_id in space.environments:
@@ -103,9 +104,12 @@ def _budget(key: str, data: Any, fail: Fail) -> dict[str, Any]:
     return dict(data)
 
 
-def _fixed(key: str, data: Any, infos: Mapping[str, FieldInfo], fail: Fail) -> dict[str, Any]:
+def _fixed(key: str, data: Any, algorithm: str, infos: Mapping[str, FieldInfo], fail: Fail) -> dict[str, Any]:
     data = _mapping(key, data, fail)
     check_keys(key, data, tuple(infos), fail)
+    if why := contradiction(data):
+        fail(key, why)
+    data = spelled_out(algorithm_class(algorithm), data)  # lin_3e-4
     return {name: checked(f"{key}.{name}", infos[name], value, fail) for name, value in data.items()}
 
 
@@ -134,7 +138,7 @@ def _derived(algorithm: str, data: Any, fail: Fail) -> dict[str, Derived]:
     return derived
 
 
-def _environments(data: Any, infos: Mapping[str, FieldInfo], fail: Fail) -> dict[str, Override]:
+def _environments(data: Any, algorithm: str, infos: Mapping[str, FieldInfo], fail: Fail) -> dict[str, Override]:
     overrides = {}
     for env_id, item in _mapping("environments", data, fail).items():
         key = f"environments.{env_id}"
@@ -144,7 +148,7 @@ def _environments(data: Any, infos: Mapping[str, FieldInfo], fail: Fail) -> dict
         check_keys(key, item, ("budget", "fixed", "search"), fail)
         override = Override(
             budget=_budget(f"{key}.budget", item.get("budget", {}), fail),
-            fixed=_fixed(f"{key}.fixed", item.get("fixed", {}), infos, fail),
+            fixed=_fixed(f"{key}.fixed", item.get("fixed", {}), algorithm, infos, fail),
             search=_search(f"{key}.search", item.get("search", {}), infos, fail),
         )
         _check_disjoint(f"{key}.", override.fixed, override.search, fail)

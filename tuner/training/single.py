@@ -72,10 +72,7 @@ def train_once(
     """
     check_trainable(spec.backend, spec.hyperparameters)
     dispatcher = _One(spec, on_point, last_step, enough)
-    own = Surroundings.of_this_process()
-    try:
+    with Surroundings.kept():
         make_trainer(spec.backend, spec.algorithm, 1, observer, checkpoints).train(dispatcher)
-    finally:
-        own.restore()
     assert dispatcher.outcome is not None
     return dispatcher.outcome

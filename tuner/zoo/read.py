@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from tuner.envs.families import ATARI, family
 from tuner.errors import InputError, nearest
 from tuner.hyperparameters import ALGORITHMS, FieldInfo, algorithm_class, field_infos, from_mapping, spelled_out
+from tuner.hyperparameters.schedules import contradiction
 from tuner.plain_yaml import load
 from tuner.zoo.environments import STACKED_AND_NORMALIZED, from_zoo, whole_number_from_2, wrappers_of
 from tuner.zoo.literal import zoo_literal
@@ -139,6 +140,8 @@ def _read_zoo(content: Mapping[str, Any], env: str | None, algorithm: str, other
     wrapped = algorithm_class(algorithm).wrapped
     words = {name: info.unset for name, info in infos.items() if info.unset}
     settings = {name: None if words.get(name) == value else value for name, value in settings.items()}
+    if why := contradiction(settings):
+        raise InputError(f"{env}: {why}")
     settings = spelled_out(algorithm_class(algorithm), settings)
     normalization = {name: on for name, on in asked.items() if on or name in wrapped}
     values = {n: _plain(env, n, value) for n, value in settings.items() if n != "policy_kwargs"} | normalization

@@ -17,6 +17,8 @@ def optimization_history(data: StudyData) -> go.Figure | None:
     if not scored["trial"] and not pruned["trial"]:
         return None
     figure = canvas(420, x_title="trial", y_title="score")
+    if len(data.trials) <= 10:  # no halves of a trial
+        figure.update_xaxes(dtick=1)
     if pruned["trial"]:
         hover = "last evaluation %{y:.4~g}"
         figure.add_trace(markers(pruned["trial"], pruned["trial"], pruned["last_evaluation"], mark("pruned"), hover))

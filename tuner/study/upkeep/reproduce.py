@@ -145,6 +145,8 @@ def _spec(
             )
         env = replace(env, id=bare_id, module=env_module)
     check_trusted(env.wrapper, "This study", env_module, wrapper)
+    if other := next((each for each in wrapper if each not in env.wrapper), None):
+        raise InputError(f"This study was not trained with --wrapper {other}. Leave it out.")
     inspect(env, recipe.algo)
     device = str(study.get(attr.PROVENANCE, {}).get("numeric_path", "")).rpartition("-")[2]
     return RunSpec(

@@ -19,7 +19,7 @@ from tuner.contract.roles import RunObserver
 from tuner.contract.spec import RunSpec
 from tuner.envs.bare import BareEnv
 from tuner.envs.encoders import encoder_for
-from tuner.errors import DivergedError, UnusableEnvironmentError
+from tuner.errors import DivergedError
 from tuner.hyperparameters import FQIHyperparameters
 from tuner.training.evaluation import Evaluator
 
@@ -35,7 +35,6 @@ class FittedRun:
         observer: Watches episodes, iterations and the end, or None.
 
     Raises:
-        UnusableEnvironmentError: Its observations are images.
         MissingExtraError: scikit-learn is not installed.
     """
 
@@ -52,8 +51,6 @@ class FittedRun:
         self._env = BareEnv.make(spec.env, training=True)
         try:
             self._encoder = encoder_for(self._env.env.observation_space, spec.rules.picture_scale)
-            if self._encoder.image is not None:
-                raise UnusableEnvironmentError(f"{spec.env.id}: fqi does not learn from images. Use --algo dqn.")
             self._n_actions = int(self._env.env.action_space.n)  # type: ignore[attr-defined]
             self._evaluator = Evaluator(spec.env, spec.evaluation, spec.rules.picture_scale)
         except BaseException:

@@ -25,7 +25,7 @@ from tuner.core.schedules import linear
 from tuner.envs.bare import BareEnv
 from tuner.envs.encoders import encoder_for
 from tuner.envs.journal import Journal
-from tuner.errors import DivergedError, UnusableEnvironmentError
+from tuner.errors import DivergedError
 from tuner.hyperparameters.sampled_dqn import SampledDQNHyperparameters
 from tuner.training.evaluation import Evaluator
 from tuner.training.saved.sampled_policy import HIGH, LOW, SampledPolicy, bounds_of, draws_of, scaled
@@ -42,9 +42,6 @@ class SampledRun:
     Args:
         spec: What is trained.
         observer: Watches episodes, training calls and the end, or None.
-
-    Raises:
-        UnusableEnvironmentError: Its observations are images.
     """
 
     def __init__(self, spec: RunSpec, observer: RunObserver | None) -> None:
@@ -63,10 +60,6 @@ class SampledRun:
             space = self._env.env.action_space
             assert isinstance(space, spaces.Box)
             self._encoder = encoder_for(self._env.env.observation_space, spec.rules.picture_scale)
-            if self._encoder.image is not None:
-                raise UnusableEnvironmentError(
-                    f"{spec.env.id}: sampled_dqn does not learn from images. Use --backend sb3 --algo sac."
-                )
             self._low, self._high = bounds_of(space)
             self._explore = seeding.stream(spec.seed, "exploration")
             streams = {name: seeding.stream(spec.seed, name) for name in ("network", "replay", "actions")}

@@ -18,6 +18,7 @@ from tuner.envs.last_vectors import LastVectors
 from tuner.envs.spec import EnvSpec
 from tuner.envs.wrapper_names import canonicals, check_trusted
 from tuner.errors import InputError
+from tuner.surroundings import Surroundings
 from tuner.training.player import Act, begun
 from tuner.training.saved.image_policy import ImagePolicy
 from tuner.training.saved.model_files import SavedModel, load_model
@@ -158,11 +159,12 @@ class Agent:
         from tuner.training.evaluation import Evaluator
 
         evaluation = self.evaluation(episodes, seed)
-        evaluator = Evaluator(self.env, evaluation, self.picture_scale)
-        try:
-            ((returns, lengths),) = evaluator.evaluate([seed], begun(self.policy))
-        finally:
-            evaluator.close()
+        with Surroundings.kept():
+            evaluator = Evaluator(self.env, evaluation, self.picture_scale)
+            try:
+                ((returns, lengths),) = evaluator.evaluate([seed], begun(self.policy))
+            finally:
+                evaluator.close()
         return returns, lengths
 
     def make_env(self, render_mode: str | None = None) -> gymnasium.Env[Any, Any]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tuner.errors import InputError
+from tuner.surroundings import Surroundings
 from tuner.training.player import begun
 from tuner.training.saved.agent import Agent, load_agent
 from tuner.training.saved.film import Story, record
@@ -85,7 +86,8 @@ def record_agent(agent: Agent, episodes: int, seed: int, output: Path, median_of
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{output} cannot be made: {error.strerror or error}.") from error
-    return record(output, env, evaluation, begin, agent.picture_scale, median_of)
+    with Surroundings.kept():
+        return record(output.absolute(), env, evaluation, begin, agent.picture_scale, median_of)
 
 
 def show_agent(agent: Agent, episodes: int, seed: int) -> tuple[tuple[float, ...], tuple[int, ...]]:

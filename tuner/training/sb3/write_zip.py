@@ -30,10 +30,11 @@ from tuner.core.named_arrays import part_of
 from tuner.core.normalization import FIRST_COUNT
 from tuner.durable import replace_file
 from tuner.envs.encoders import encoder_for
-from tuner.envs.make import inspect
+from tuner.envs.make import describe, inspect
 from tuner.errors import InputError
 from tuner.hyperparameters import DQNHyperparameters
 from tuner.networks.conv import ConvLayout
+from tuner.surroundings import Surroundings
 from tuner.training.saved.agent import trusted_env
 from tuner.training.saved.checkpoint import CHECKPOINT, load_checkpoint
 from tuner.training.saved.model_files import load_model, load_weights, spec_to_plain
@@ -117,7 +118,8 @@ def write_zip(
     step = model.evaluations[-1].step if model.evaluations else spec.n_timesteps
     with contextlib.ExitStack() as resources, warnings.catch_warnings(), global_streams_kept():
         warnings.simplefilter("ignore")  # such as of a memory that nobody fills here
-        made = _empty(spec, resources)
+        with Surroundings.kept():
+            made = _empty(spec, resources)
         training = _training(folder, spec, weights, step)
         _fill(made, weights, training)
         _place(made, spec, step, training)
@@ -255,8 +257,8 @@ def _notes(made: BaseAlgorithm, *, whole: bool) -> list[str]:
     raw: Any = env.get_attr("unwrapped")[0]
     if raw.observation_space != made.observation_space or raw.action_space != made.action_space:
         found.append(
-            f"It sees {made.observation_space} and does {made.action_space}: give it an environment wrapped so "
-            "(config.yaml names RL Zoo's wrapper where there is one)."
+            f"It sees {describe(made.observation_space)} and does {describe(made.action_space)}: give it an "
+            "environment wrapped so (config.yaml names RL Zoo's wrapper where there is one)."
         )
     return found
 
