@@ -1,5 +1,6 @@
 """Files that are there whole or not at all, and files that grow by whole lines."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -8,7 +9,8 @@ import threading
 import pytest
 
 from tuner import durable
-from tuner.durable import append_line, locked, replace_file, replace_with
+from tuner.durable import append_line, check_writable, locked, replace_file, replace_with, said_of
+from tuner.errors import InputError
 
 
 def test_a_line_that_a_crash_has_torn_takes_nothing_with_it(tmp_path):
@@ -29,6 +31,19 @@ def test_a_line_that_cannot_be_written_whole_is_not_written(tmp_path, monkeypatc
     with pytest.raises(OSError, match="disk is full"):
         append_line(path, b"two")
     assert path.read_bytes() == b"one\n"
+
+
+def test_what_cannot_be_written_is_a_line_with_the_place_and_what_to_do(tmp_path):
+    with (
+        pytest.raises(
+            InputError, match=r"x cannot be written: No space left on device\. The same command carries on\.$"
+        ),
+        said_of(tmp_path / "x", "The same command carries on."),
+    ):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match=r"^-o x cannot be used: .*file is no folder\.$"):
+        check_writable(tmp_path / "file" / "x", "-o x")
 
 
 def test_a_line_goes_to_the_file_that_is_there_when_the_lock_is_had(tmp_path):

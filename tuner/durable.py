@@ -26,8 +26,27 @@ def check_writable(folder: Path, flag: str) -> None:
         InputError: It cannot be made or written; ``flag`` is who asked for it.
     """
     there = next(p for p in (folder, *folder.absolute().parents) if p.exists())
-    if not there.is_dir() or not os.access(there, os.W_OK):
+    if not there.is_dir():
+        raise InputError(f"{flag} cannot be used: {there} is no folder.")
+    if not os.access(there, os.W_OK):
         raise InputError(f"{flag} cannot be used: {there} may not be written.")
+
+
+@contextlib.contextmanager
+def said_of(place: Path, then: str = "") -> Iterator[None]:
+    """Make a failure to write inside the block one line.
+
+    Args:
+        place: The file or folder that is written.
+        then: What to do, a sentence.
+
+    Raises:
+        InputError: It cannot be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"{place} cannot be written: {error.strerror or error}. {then}".rstrip()) from error
 
 
 def replace_file(path: Path, content: bytes) -> None:

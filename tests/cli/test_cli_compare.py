@@ -1,5 +1,6 @@
 """``tune compare``: both backends on the same seeds, resumable, no winner where none can be told."""
 
+import errno
 import json
 import os
 import re
@@ -31,6 +32,32 @@ def values(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "values.yaml").write_text(VALUES)
     return "values.yaml"
+
+
+def full(*_):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize(
+    ("where", "line"),
+    [
+        (
+            "tuner.cli.paired_runs.append_line",
+            "runs.jsonl cannot be written: No space left on device. The same command",
+        ),
+        ("tuner.report.pages.settings.replace_file", "s cannot be written: No space left on device. Its runs are kept"),
+        ("tuner.cli.settings_commands.keep_first", "tune: error: No space left on device. Make room, and say"),
+    ],
+)
+def test_a_full_disk_is_one_line_and_the_same_command_carries_on(where, line, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    command = ["sweep", "--env", "FrozenLake-v1", "--algo", "q_learning", "--vary", "gamma=0.9,0.99", "--seeds", "1"]
+    command += ["--steps", "20", "--evaluations", "1", "--eval-episodes", "1", "--executor", "inline", "-o", "s"]
+    with monkeypatch.context() as patch:
+        patch.setattr(where, full)
+        shell = tune(*command, "--quiet")
+    assert shell.code == 2 and line in shell.err and shell.err.count("\n") == 1, shell.err
+    assert tune(*command, "--quiet").code == 0 and (tmp_path / "s" / "sweep.html").exists()
 
 
 def test_compare_trains_both_on_the_same_seeds_and_says_what_differs(values, tmp_path):

@@ -1,5 +1,6 @@
 """A study is written and read only while it is the one that was opened."""
 
+import errno
 import os
 import resource
 import shutil
@@ -176,3 +177,16 @@ def test_an_enqueued_trial_that_does_not_fit_has_failed_with_the_reason_and_the_
     outcomes = {t.outcome: t.reason for t in load("s", url).trials}
     assert set(outcomes) == {"failed", "completed"}
     assert "fast" in outcomes["failed"] or "cosine" in outcomes["failed"]
+
+
+def test_a_lock_that_the_disk_has_no_room_for_is_a_line_and_stands_in_nobodys_way(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", full)
+        with pytest.raises(InputError, match="lock cannot be written"), study_lock(tmp_path / "s.db", "s"):
+            pass
+    assert not any(tmp_path.iterdir())
+    with study_lock(tmp_path / "s.db", "s"):
+        pass

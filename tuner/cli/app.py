@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -38,7 +39,12 @@ from tuner.errors import InputError, TunerError, nearest
 from tuner.plan.recipe import flag
 from tuner.surroundings import Surroundings
 
-DESCRIPTION = "Find good hyperparameters for Deep Q-learning on a Gymnasium environment with discrete actions."
+DESCRIPTION = (
+    "Find good hyperparameters for Deep Q-learning on a Gymnasium environment with discrete or continuous actions."
+)
+
+#: What the system says where nothing can be written: a full disk or quota, one for reading alone.
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 #: What ``tune`` alone says.
 FIRST_WORDS = """\
@@ -150,6 +156,12 @@ def _answered(arguments: list[str]) -> int:
         # The reader (`| head`) has gone; point stdout elsewhere so that the flush at exit does not fail too.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:  # wherever it may be that nothing can be written any more
+        if error.errno not in NO_ROOM:
+            raise
+        where = f" ({error.filename})" if error.filename else ""
+        say(fail_line(f"{error.strerror}{where}. Make room, and say the same again.", arguments), stderr=True)
+        return 2
 
 
 def _run(arguments: list[str]) -> int:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tuner.durable import append_line
+from tuner.durable import append_line, said_of
 from tuner.errors import InputError
 from tuner.text import counted
 
@@ -96,7 +96,8 @@ def train_missing(
         def on_end(spec: RunSpec, points: Sequence[EvalPoint], outcome: Outcome) -> None:
             key = keys[spec.run_id]
             stored[key] = row = {"signature": spec.signature(), **_row(points, outcome)}
-            append_line(folder / RUNS, json.dumps({"circumstances": key, **row}).encode(), 0o644)
+            with said_of(folder / RUNS, "The same command carries on."):
+                append_line(folder / RUNS, json.dumps({"circumstances": key, **row}).encode(), 0o644)
             progress.ended(outcome)
 
         batch = RunBatch(missing, on_end, lambda: progress.draw(batch.training))

@@ -13,7 +13,7 @@ from tuner.cli.confirm_command import kept_text
 from tuner.cli.console import INTERRUPTED, aligned, say
 from tuner.cli.paired_runs import train_missing
 from tuner.cli.progress import progress_view
-from tuner.durable import check_writable, replace_file
+from tuner.durable import check_writable, replace_file, said_of
 from tuner.errors import StudyFailedError, StudyLockedError
 from tuner.plan.naming import file_name, safe_name
 from tuner.result.agents import AGENTS
@@ -81,7 +81,8 @@ def _run(plan: SeveralPlan, folder: Path, claim: Claim) -> int:
         why = "Interrupted" if ending == "interrupted" else "The time is up before all trials were done"
         say(f"{why}; every finished trial is kept, and the same command carries on.")
         return INTERRUPTED if ending == "interrupted" else 0
-    folder.mkdir(parents=True, exist_ok=True)
+    with said_of(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     return _settle_on_one(plan, found, folder, events)
 
 
@@ -339,10 +340,10 @@ def _finish(
     from tuner.report.words.several import several_sentences
     from tuner.study.upkeep.agent_zips import zips_written
 
-    folder.mkdir(parents=True, exist_ok=True)
     progress = progress_view(quiet=plan.recipe.quiet)
     document = None if document is None else plain(document)
-    with contextlib.ExitStack() as written:
+    with said_of(folder, "Its runs are kept: the same command goes on."), contextlib.ExitStack() as written:
+        folder.mkdir(parents=True, exist_ok=True)
         for one in _everywhere(plan):
             written.enter_context(zips_written(one, agents.get(one.env.id, {}), progress))
         exports = _write_exports(plan, winner, folder)

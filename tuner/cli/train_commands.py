@@ -13,7 +13,7 @@ from tuner.cli.console import INTERRUPTED, decimal, say
 from tuner.cli.parser import add_command
 from tuner.cli.recipe_flags import add_field, over, settings
 from tuner.cli.train_values import values_of
-from tuner.durable import check_writable
+from tuner.durable import check_writable, replace_file, said_of
 from tuner.envs.wrapper_names import check_trusted, to_be_named
 from tuner.errors import InputError, StudyFailedError
 from tuner.hyperparameters import Hyperparameters, algorithm_class, field_infos, from_mapping
@@ -302,9 +302,10 @@ def _train(
     config = config_yaml(
         spec.env.id, spec.schedules_over, spec.hyperparameters, spec.env.arguments(), facts.preprocessing
     )
-    (folder / "config.yaml").write_text(config, encoding="utf-8")
     random_mean = facts.random_play.mean if facts.random_play is not None else None
-    plot = watch.write_plot(folder, facts.reward_threshold, random_mean)
+    with said_of(folder, "The model is in it."):
+        replace_file(folder / "config.yaml", config.encode())
+        plot = watch.write_plot(folder, facts.reward_threshold, random_mean)
     last = watch.points[-1]
     say(f"Last evaluation: mean return {decimal(last.mean_return)} over {len(last.returns)} episodes")
     say(f"Best evaluation: mean return {decimal(best.mean_return)} at step {best.step:,}")

@@ -111,8 +111,14 @@ def _acquire(path: Path, study: str) -> int:
             break
         os.close(handle)
     me = {"host": socket.gethostname(), "pid": os.getpid(), "since": datetime.now(UTC).isoformat(timespec="seconds")}
-    os.ftruncate(handle, 0)
-    os.write(handle, json.dumps(me).encode())
+    try:
+        os.ftruncate(handle, 0)
+        os.write(handle, json.dumps(me).encode())
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            path.unlink()
+        os.close(handle)
+        raise InputError(f"The lock file {path} cannot be written ({error.strerror}).") from None
     return handle
 
 
