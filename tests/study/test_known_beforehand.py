@@ -159,6 +159,19 @@ def test_what_is_named_trains_before_the_portfolio_and_once():
     assert len({str(sorted(start.params.items())) for start in known.starts}) == len(known.starts)
 
 
+def test_what_the_space_does_not_search_of_a_file_is_said(tmp_path):
+    path = tmp_path / "own.yaml"
+    path.write_text(
+        "schema: tune/1\nalgorithm: dqn\nenv: CartPole-v1\nn_timesteps: 300\n"
+        "hyperparameters: {noisy: true, quantiles: 5, learning_starts: 1000, weight_averaging: 0, gamma: 0.95}\n"
+    )
+    (note,) = known_settings(recipe(start_with=(str(path), "defaults")), SPACE).notes
+    assert note.endswith("own.yaml: the space does not search all of it, and it trains with quantiles=1 (not 5) and "
+                         "noisy=false (not true).")  # fmt: skip
+    rainbow = load_by_name("rainbow").for_environment("X-v0")[0]
+    assert not known_settings(recipe(start_with=(str(path),), space="rainbow"), rainbow).notes
+
+
 def test_an_environments_name_plays_no_part_in_what_is_known():
     envs = ("CartPole-v1", "X-v0")
     spaces = [load_by_name("default").for_environment(env)[0].with_budget(20_000, 10, 10) for env in envs]

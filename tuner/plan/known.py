@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from tuner.errors import InputError
-from tuner.hyperparameters import Hyperparameters, algorithm_class, beyond_sb3, from_mapping
+from tuner.hyperparameters import Hyperparameters, algorithm_class, beyond_sb3, field_infos, from_mapping
 from tuner.library.names import changes_of
 from tuner.plain_yaml import load
 from tuner.plan.imported import TrialsOf, of_optuna, of_report
@@ -21,6 +21,7 @@ from tuner.space.listed import combinations
 from tuner.space.model import SearchSpace
 from tuner.space.nearest import nearest_params
 from tuner.space.prior import load_prior, packaged_prior
+from tuner.text import listed, typed_text
 from tuner.zoo.read import read_config
 from tuner.zoo.tuned import zoo_values
 
@@ -51,11 +52,13 @@ class Known:
         starts: The first trials, all different.
         good: Points that were good elsewhere, with their shares; empty for no prior.
         grid: All points of the study in order, where it trains listed values; then the others are empty.
+        notes: What of the asked settings the space cannot train, a line each; not stored.
     """
 
     starts: tuple[Start, ...] = ()
     good: tuple[tuple[Mapping[str, Any], float], ...] = ()
     grid: tuple[Mapping[str, Any], ...] = ()
+    notes: tuple[str, ...] = ()
 
     def to_mapping(self) -> dict[str, Any]:
         """Return plain data for the database."""
@@ -99,6 +102,7 @@ def known_settings(recipe: StudyRecipe, space: SearchSpace, trials_of: TrialsOf 
     starts: dict[str, Hyperparameters] = {}
     for word in recipe.start_with:
         starts |= _named(word, recipe, trials_of)
+    notes = [_not_searched(name, setting, space) for name, setting in starts.items() if name != "defaults"]
     path = _prior_path(recipe)
     prior = load_prior(path, recipe.algo) if path is not None else None
     if prior is not None:
@@ -107,6 +111,22 @@ def known_settings(recipe: StudyRecipe, space: SearchSpace, trials_of: TrialsOf 
     return Known(
         _different((name, nearest_params(space, setting)) for name, setting in starts.items()),
         tuple((nearest_params(space, setting), share) for setting, share in good),
+        notes=tuple(filter(None, notes)),
+    )
+
+
+def _not_searched(name: str, setting: Hyperparameters, space: SearchSpace) -> str:
+    """Return which values of an asked setting stay as the space has them; empty where none that learning rests on."""
+    trained, decided = space.resolve(nearest_params(space, setting)), {*space.search, *space.derived}
+    other = [
+        f"{info.name}={typed_text(getattr(trained, info.name))} (not {typed_text(getattr(setting, info.name))})"
+        for info in field_infos(type(setting)).values()
+        if info.learned and info.name not in decided and getattr(trained, info.name) != getattr(setting, info.name)
+    ]
+    return (
+        f"--start-with {name}: the space does not search all of it, and it trains with {listed(other)}."
+        if other
+        else ""
     )
 
 

@@ -198,6 +198,7 @@ def plan_study(
     space, said = _space(recipe, facts)
     notes += said
     known = known_settings(recipe, space, trials_of)
+    notes += known.notes
     if known.grid:
         recipe, note = _of_grid(recipe, space, len(known.grid))
         notes.append(note)
