@@ -182,7 +182,7 @@ def gap(found: Study) -> float:
 def print_mean(env: str, rows: Sequence[Study]) -> None:
     """Print the mean difference over studies."""
     found = mean_interval([gap(row) for row in rows])
-    sure = f" ({range_text(vars(found))})" if found.low is not None else ""
+    sure = f" ({range_text(dataclasses.asdict(found))})" if found.low is not None else ""
     one = sum(row.same for row in rows)
     print(
         f"{env}: worst minus late, worst quarter: {found.value:+.1f}{sure}; {len(rows)} studies, {one} with one setting"
