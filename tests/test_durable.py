@@ -46,6 +46,22 @@ def test_what_cannot_be_written_is_a_line_with_the_place_and_what_to_do(tmp_path
         check_writable(tmp_path / "file" / "x", "-o x")
 
 
+def test_a_link_stays_one_and_a_pipe_is_written_into(tmp_path):
+    (tmp_path / "to").write_bytes(b"old")
+    (tmp_path / "link").symlink_to("to")
+    replace_file(tmp_path / "link", b"new")
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "to").read_bytes() == b"new"
+    os.mkfifo(tmp_path / "pipe")
+    reader = threading.Thread(target=lambda: read.append((tmp_path / "pipe").read_bytes()))
+    read: list[bytes] = []
+    reader.start()
+    replace_file(tmp_path / "pipe", b"content")
+    reader.join(10)
+    assert read == [b"content"] and (tmp_path / "pipe").is_fifo()
+    with pytest.raises(IsADirectoryError):
+        replace_file(tmp_path, b"")
+
+
 def test_a_line_goes_to_the_file_that_is_there_when_the_lock_is_had(tmp_path):
     path = tmp_path / "f"
     append_line(path, b"old")

@@ -57,6 +57,8 @@ def replace_file(path: Path, content: bytes) -> None:
 def replace_with(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Write a file in one step, and onto the disk: a crash leaves the old one, or the new one.
 
+    A link stays one: what it leads to is replaced. A pipe or a device, such as ``/dev/stdout``, is written into.
+
     Args:
         path: The file.
         write: Writes what is to be in it.
@@ -64,6 +66,12 @@ def replace_with(path: Path, write: Callable[[BinaryIO], object]) -> None:
     Raises:
         OSError: It cannot be written.
     """
+    if path.exists() and not path.is_file():
+        with path.open("wb") as stream:
+            write(stream)
+        return
+    if path.is_symlink():
+        path = path.resolve()
     _remove_stale(path)
     handle, name = _temporary(path)
     try:
