@@ -124,6 +124,12 @@ def test_a_failed_film_leaves_the_old_one(tmp_path, late):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.gif", "a.mp4"]
 
 
+def test_a_full_disk_is_what_is_said_of_ffmpegs_many_lines(tmp_path):
+    with Film(tmp_path / "a.mp4", tmp_path / "a.gif", 30) as film:
+        film._errors.write(b"av_interleaved_write_frame(): No space left on device\nNothing was written.\n")
+        assert str(film._failure()) == "ffmpeg: av_interleaved_write_frame(): No space left on device"
+
+
 def test_an_environment_that_draws_nothing_is_refused_before_any_work():
     class Blind(gymnasium.Env):
         observation_space = gymnasium.spaces.Discrete(2)

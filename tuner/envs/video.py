@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import tempfile
@@ -120,8 +121,11 @@ class Film:
 
     def _failure(self) -> OSError:
         self._errors.seek(0)
-        lines = self._errors.read().decode(errors="replace").strip().splitlines()
-        return OSError(f"ffmpeg: {lines[-1] if lines else 'failed'}")
+        lines = self._errors.read().decode(errors="replace").strip().splitlines() or ["failed"]
+        said = next(
+            (line for line in lines if os.strerror(errno.ENOSPC) in line), lines[-1]
+        )  # the rest follows from it
+        return OSError(f"ffmpeg: {said.rstrip('.')}")
 
     def _small(self, frame: Array) -> Any:
         picture = require_video("PIL.Image").fromarray(frame)
