@@ -7,7 +7,8 @@ stands in the entry's file. `--only` makes those of the names that `tune setting
 FrozenLake-v1,is_slippery=false), `--algo` those of one algorithm, `--missing` those that the library lacks. A search
 that ends is written at once: the entry's file, dqn.yml, evidence.json and the table of docs/library.md. Interrupted,
 the same command carries on: studies lie in the folder of `--cache`, and what is finished there trains no more. An entry
-takes part with a complete verdict of at least ten seeds; else the library stays as it is.
+takes part with a complete verdict of at least ten seeds; else the library stays as it is. Of those that the list names
+for it the best run of the verdict is filmed.
 
 The cost of an entry is the processor time of `tune` and its workers, all sittings together.
 """
@@ -20,6 +21,7 @@ import json
 import resource
 import runpy
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -42,6 +44,12 @@ from tuner.storage_url import DEFAULT_STORAGE
 from tuner.study.reading.study import load
 
 HERE = Path(__file__).parent
+
+#: What is made.
+LIST = HERE / "library.yaml"
+
+#: Where films lie.
+FILMS = HERE.parent / "reports" / "examples" / "library"
 
 #: What makes a study repeatable bit for bit.
 ONE_WORKER = ("--workers", "1")
@@ -70,7 +78,7 @@ class Search:
         return f"{recipe_command(self.recipe, '', DEFAULT_STORAGE)} {' '.join(ONE_WORKER)}"
 
 
-def searches(path: Path = HERE / "library.yaml") -> list[Search]:
+def searches(path: Path = LIST) -> list[Search]:
     """Return the searches of the list."""
     found = []
     for group in yaml.safe_load(path.read_text(encoding="utf-8"))["groups"]:
@@ -80,9 +88,13 @@ def searches(path: Path = HERE / "library.yaml") -> list[Search]:
     return found
 
 
-def make(search: Search, cache: Path) -> Entry:
+def folder_of(search: Search, cache: Path) -> Path:
+    """Return where a search's study lies."""
+    return (cache / search.recipe.algo / entry_file(search.name)).with_suffix("")
+
+
+def make(search: Search, folder: Path) -> Entry:
     """Search, or carry on with it, and return the entry."""
-    folder = (cache / search.recipe.algo / entry_file(search.name)).with_suffix("")
     folder.mkdir(parents=True, exist_ok=True)
     storage, study = f"sqlite:///{folder}/study.db", "library"
     own = ["--storage", storage, "--study", study, "--report-dir", str(folder), *ONE_WORKER, "--quiet"]
@@ -102,6 +114,22 @@ def make(search: Search, cache: Path) -> Entry:
     if not day.exists():
         day.write_text(datetime.now(UTC).date().isoformat())
     return entry_of(load(study, storage), command=search.command, made=day.read_text(), processor_s=total)
+
+
+def film(entry: Entry, study: Path) -> None:
+    """Film the best run of an entry's verdict, where the list names it."""
+    if entry.algorithm != "dqn" or entry.name not in filmed():
+        return
+    made = study / "film"
+    command = [sys.executable, "-m", "tuner", "record", str(study / "library" / "agents" / "best"), "-o", str(made)]
+    subprocess.run(command, check=True)
+    FILMS.mkdir(parents=True, exist_ok=True)
+    shutil.copy(made / "video.gif", (FILMS / entry_file(entry.name)).with_suffix(".gif"))
+
+
+def filmed(path: Path = LIST) -> list[str]:
+    """Return the names of the entries that are filmed."""
+    return list(yaml.safe_load(path.read_text(encoding="utf-8"))["films"])
 
 
 def refresh(entry: Entry, folder: Path) -> None:
@@ -132,7 +160,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     for search in wanted:
         print(f"{search.name}: {search.command}", flush=True)
         if not asked.list:
-            refresh(make(search, asked.cache.absolute()), library_folder())
+            folder = folder_of(search, asked.cache.absolute())
+            entry = make(search, folder)
+            film(entry, folder)
+            refresh(entry, library_folder())
 
 
 if __name__ == "__main__":

@@ -31,6 +31,9 @@ REFERENCE = ("tuner.api.run", "tuner.plan.recipe.StudyRecipe", "tuner.study_resu
              "tuner.library.catalog.load_setting", "tuner.library.entry.Entry",
              "tuner.errors")  # fmt: skip
 
+#: Films of the library's settings.
+FILMS = ROOT / "reports" / "examples" / "library"
+
 _LINK = re.compile(r"(?<=\])\((?!\w+:|#)([^)#\s]*)(#[^)]*)?\)")
 
 
@@ -44,6 +47,8 @@ def on_files(files: Files, config: Any, **_: Any) -> Files:
         files.append(File.generated(config, place, content=text))
     for picture in pictures(config):
         files.append(File.generated(config, f"pictures/{picture.name}", content=picture.read_bytes()))
+    for film in sorted(FILMS.glob("*.gif")):
+        files.append(File.generated(config, f"films/{film.name}", content=film.read_bytes()))
     return files
 
 
@@ -67,6 +72,8 @@ def on_page_markdown(markdown: str, page: Any, config: Any, **_: Any) -> str:
         if target == "docs/tutorial.ipynb":
             target = "docs/tutorial.md"
         known = there.get(target) or (target.removeprefix("docs/") if target.startswith("docs/") else None)
+        if (ROOT / target).parent == FILMS:
+            known = f"films/{posixpath.basename(target)}"
         if known is None:
             return ""
         return f"({posixpath.relpath(known, posixpath.dirname(place) or '.')}{match[2] or ''})"

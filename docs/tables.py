@@ -12,11 +12,13 @@ from tuner import errors
 from tuner.fields import FieldInfo
 from tuner.hyperparameters import ALGORITHMS
 from tuner.library.catalog import library_entries
+from tuner.library.names import entry_file
 from tuner.library.words import markdown_list
 from tuner.plan.recipe import SETTINGS
 from tuner.result.study import StudyData, TrialRow
 from tuner.space.fields import default_text, markdown_table
 from tuner.study_result import StudyResult
+from tuner.text import number
 
 HERE = Path(__file__).parent
 
@@ -69,10 +71,26 @@ def library() -> str:
     return markdown_list(library_entries())
 
 
+def films() -> str:
+    """Return the films of entries, side by side, each above its name and score."""
+    shown = [e for e in library_entries("dqn") if film_of(e.name).is_file()]
+    rows = (
+        [f"![{e.name} at play](../{film_of(e.name).relative_to(HERE.parent).as_posix()})" for e in shown],
+        ["---"] * len(shown),
+        [f"{e.name}: {number(e.verdict.value, 3)}" for e in shown],
+    )
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows) if shown else ""
+
+
+def film_of(name: str) -> Path:
+    """Return where the film of an entry would lie."""
+    return (HERE.parent / "reports" / "examples" / "library" / entry_file(name)).with_suffix(".gif")
+
+
 #: Page -> its generated parts, by the names of their marks.
 PAGES: Mapping[str, Mapping[str, str]] = {
     "hyperparameters.md": {"hyperparameters": hyperparameters()},
-    "library.md": {"library": library()},
+    "library.md": {"library": library(), "films": films()},
     "api.md": {
         "settings": settings(),
         "result": attributes(StudyResult),
