@@ -17,7 +17,7 @@ from tuner.hyperparameters import from_mapping
 from tuner.library.catalog import EVIDENCE, library_entries, library_file, library_folder
 from tuner.library.files import ZOO, evidence_json
 from tuner.library.made import FEWEST_SEEDS
-from tuner.library.names import changes_of, entry_name
+from tuner.library.names import changes_of, entry_file, entry_name
 from tuner.library.words import body_yaml, entry_yaml, zoo_yaml
 from tuner.study.confirm.contestants import setting_key
 from tuner.zoo.read import read_config
@@ -72,6 +72,16 @@ def test_the_command_of_an_entry_is_that_of_the_list_and_searches_its_environmen
 def test_the_list_names_every_entry_once():
     names = [(search.recipe.algo, search.name) for search in LISTED]
     assert len(set(names)) == len(names)
+
+
+def test_films_are_of_entries_that_the_list_names_and_small_enough_for_a_page():
+    made = runpy.run_path(str(ROOT / "benchmarks" / "library.py"))
+    names = {Path(entry_file(name)).stem: name for name in made["filmed"]()}
+    assert set(names.values()) <= {search.name for search in LISTED if search.recipe.algo == "dqn"}
+    films = sorted(made["FILMS"].iterdir())
+    assert films and {film.stem for film in films} <= {Path(entry_file(e.name)).stem for e in OF_ZOO} & names.keys()
+    for film in films:
+        assert film.read_bytes()[:6] == b"GIF89a" and film.stat().st_size < 1_000_000
 
 
 def test_the_file_for_rl_zoo_holds_every_environment_that_has_no_arguments():
