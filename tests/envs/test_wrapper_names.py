@@ -98,3 +98,6 @@ def test_a_file_makes_nobody_import_a_package_that_was_not_named():
     assert to_be_named(every, "another") == ["--wrapper", "other.C"]
     with pytest.raises(InputError, match=r"best.yaml wraps the environment in 'other.C', .* add --wrapper other.C"):
         check_trusted(every, "best.yaml", None)
+    with pytest.raises(InputError) as quoted:
+        check_trusted(canonicals([{"other.C": {"x": 1}}]), "best.yaml", None)
+    assert """add --wrapper 'other.C:{"x": 1}' (in Python wrapper=['other.C:{"x": 1}'])""" in str(quoted.value)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import shlex
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -141,7 +142,7 @@ def check_trusted(wrappers: Sequence[str], what: str, env_module: str | None, na
     if wrapper := unknown_wrapper(wrappers, env_module, named):
         raise InputError(
             f"{what} wraps the environment in '{wrapper}', and importing that runs its code. If you trust it, add "
-            f"--wrapper {wrapper} (in Python wrapper=['{wrapper}'])."
+            f"--wrapper {shlex.quote(wrapper)} (in Python wrapper=[{wrapper!r}])."
         )
 
 
