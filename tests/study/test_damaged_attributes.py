@@ -79,3 +79,34 @@ def test_an_attribute_of_another_kind_names_its_place_and_what_it_must_be(databa
     assert "is no JSON" in capsys.readouterr().err
     with sqlite3.connect(path) as connection:
         connection.execute("update study_user_attributes set value_json = ? where key = 'grid'", (good,))
+
+
+@pytest.mark.parametrize(
+    ("key", "part", "value", "says"),
+    [
+        ("recipe", "wrapper", 5, "'wrapper' must be a list of texts, got 5"),
+        ("recipe", "env_arg", "x", "'env_arg' must be a mapping, got 'x'"),
+        ("recipe", "discretize", "x", "'discretize' must be a whole number, 0 or more, or nothing, got 'x'"),
+        ("recipe", "pixels", [], "'pixels' must be true or false, got []"),
+        ("recipe", "within", {}, "'within' must be a time or nothing, got {}"),
+        ("provenance", "preprocessing", 5, "'preprocessing' must be a mapping, got 5"),
+        ("provenance", "preprocessing", {"wrapper": [5]}, "'wrapper' must be a list of texts, got [5]"),
+        ("provenance", "preprocessing", {"frame_stack": [5]}, "'frame_stack' must be a whole number"),
+    ],
+)
+def test_a_damaged_part_of_a_recipe_or_of_what_is_done_to_an_environment_is_named(
+    database, capsys, key, part, value, says
+):
+    path, _ = database
+    change = "update study_user_attributes set value_json = ? where key = ? and study_id = 1"
+    with sqlite3.connect(path) as connection:
+        (good,) = connection.execute(
+            "select value_json from study_user_attributes where key = ? and study_id = 1", (key,)
+        ).fetchone()
+        connection.execute(change, (json.dumps({**json.loads(good), part: value}), key))
+    for command in ("show", "export", "report"):
+        assert main([command, "s"]) == 2
+        said = capsys.readouterr().err
+        assert says in said and said.count("\n") == 1
+    with sqlite3.connect(path) as connection:
+        connection.execute(change, (good, key))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tuner.errors import InputError
+from tuner.plan.recipe import SETTINGS
 from tuner.study.store import keys as attr
 
 #: (whether it fits, in words)
@@ -86,13 +87,38 @@ _TRIAL: dict[str, _Rule] = {
 
 _CURVE: _Rule = (_rows, "a list of [step, returns, lengths, metrics]")
 
+_TEXTS: _Rule = (_list_of(lambda value: isinstance(value, str)), "a list of texts")
+_MAYBE_TEXT: _Rule = (_or_none(_TEXT[0]), "text or nothing")
+_MAYBE_COUNT: _Rule = (_or_none(_COUNT[0]), "a whole number, 0 or more, or nothing")
+
+#: Kind of a setting -> what a stored recipe holds of it. Its very rule may have been another one then.
+_OF_KIND: dict[str, _Rule] = {
+    **dict.fromkeys(("text", "choice"), _MAYBE_TEXT),
+    "int": _MAYBE_COUNT,
+    "number": (_or_none(_number), "a finite number or nothing"),
+    "duration": (lambda value: value is None or _number(value) or isinstance(value, str), "a time or nothing"),
+    "bool": (lambda value: isinstance(value, bool), "true or false"),
+    "texts": _TEXTS,
+    "mapping": _MAPPING,
+}
+
 #: Keys of a stored recipe and space that everybody reads.
 _PARTS: dict[str, dict[str, _Rule]] = {
     attr.RECIPE: {
+        **{name: _OF_KIND[info.kind] for name, info in SETTINGS.items() if info.kind in _OF_KIND},
         **dict.fromkeys(("env", "algo", "backend", "sampler", "pruner", "objective", "space", "report_dir"), _TEXT),
         "trials": _COUNT,
     },
     attr.SPACE: dict.fromkeys(("budget", "fixed", "search"), _MAPPING),
+    attr.PROVENANCE: dict.fromkeys(("preprocessing", "versions", "hardware"), _MAPPING),
+}
+
+#: What a provenance says that is done to the environment.
+_PREPROCESSING: dict[str, _Rule] = {
+    "wrapper": _TEXTS,
+    "image": (_list_of(_whole), "a list of whole numbers"),
+    **dict.fromkeys(("flattened", "encoded", "needs_wrapper", "observation"), _TEXT),
+    **dict.fromkeys(("discretize", "frame_stack", "frame_skip", "stack"), _COUNT),
 }
 
 
@@ -115,10 +141,12 @@ def check_attributes(name: str, stored: Mapping[str, Any], trials: Mapping[int, 
     _check(f"The study '{name}'", stored, _STUDY)
     for part, rules in _PARTS.items():
         what = f"The {part} of the study '{name}'"
-        missing = [key for key in _NEEDED[part] if part in stored and key not in stored[part]]
+        missing = [key for key in _NEEDED.get(part, ()) if part in stored and key not in stored[part]]
         if missing:
             raise InputError(f"{what} is damaged: it has no '{missing[0]}'. {_ADVICE}")
         _check(what, stored.get(part, {}), rules)
+    done = stored.get(attr.PROVENANCE, {}).get("preprocessing", {})
+    _check(f"The preprocessing of the study '{name}'", done, _PREPROCESSING)
     for number, attributes in trials.items():
         curves = {key: _CURVE for key in attributes if key.startswith(attr.CURVE_PREFIX)}
         _check(f"Trial {number} of the study '{name}'", attributes, {**_TRIAL, **curves})
