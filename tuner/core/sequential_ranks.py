@@ -137,8 +137,7 @@ def leaves(high: float, most: int) -> float:
     ends = np.array([high * corridor(n, most) for n in looks(most)]) * np.sqrt(times)
     steps = np.sqrt(np.diff(times, prepend=0.0))
     size = 24 + math.ceil(1.5 * float(ends.max()) / float(steps[1:].min() if len(steps) > 1 else steps[0]))
-    nodes, weights = np.polynomial.legendre.leggauss(size)
-    nodes, weights = (nodes + 1) / 2, weights / 2
+    nodes, weights = _gauss(size)
     x = ends[0] * nodes  # one side of the corridor, as the other is the same
     mass = 2 * _normal(x / steps[0]) / steps[0] * weights * ends[0]
     for end, step in zip(ends[1:], steps[1:], strict=True):
@@ -185,6 +184,13 @@ def runs_needed(share: float, error: float, most: int = 10_000) -> int | None:
     limit = float(-ndtri(error / 4)) ** 2  # where looks are many
     found = math.ceil((limit + math.sqrt(limit**2 + 12 * edge**2 * limit)) / (12 * edge**2))
     return found if found <= most else None
+
+
+@lru_cache(maxsize=64)
+def _gauss(size: int) -> tuple[Floats, Floats]:
+    """Return the nodes and weights of Gauss and Legendre on [0, 1]; finding them is half of what a corridor takes."""
+    nodes, weights = np.polynomial.legendre.leggauss(size)
+    return (nodes + 1) / 2, weights / 2
 
 
 def _time(n: int) -> float:
