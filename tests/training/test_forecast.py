@@ -21,6 +21,7 @@ from tuner.errors import InputError
 from tuner.hyperparameters import DQNHyperparameters, QLearningHyperparameters
 from tuner.networks.mlp import MLPLayout
 from tuner.plan import cost as study_forecast
+from tuner.plan import extremes as extremes_of
 from tuner.plan.cost import Pace, evaluation_steps, largest_saving, memory_need, refuse_what_cannot_fit
 from tuner.plan.extremes import drawn, extremes
 from tuner.plan.recipe import StudyRecipe
@@ -29,7 +30,7 @@ from tuner.replay.ring import LaneRing
 from tuner.replay.sum_tree import LaneSumTrees
 from tuner.training.cost import timing
 from tuner.training.cost.footprint import can_reserve
-from tuner.training.cost.timing import RunCosts, measure, measure_all
+from tuner.training.cost.timing import RunCosts, evaluation_parts, longest_share, measure, measure_all
 from tuner.training.registry import footprint
 from tuner.training.stack.trainer import NativeTrainer
 
@@ -192,6 +193,21 @@ def test_corners_reach_the_bounds_of_every_costly_field():
     assert len({setting.learning_rate for setting in found}) == 1
 
 
+@pytest.mark.parametrize("weight", [0.0, 0.5, 1.0])
+def test_drawn_settings_cost_on_average_what_a_studys_proposals_do(weight, monkeypatch):
+    space, costs = study(space="default").space, {}
+
+    def cost(setting):
+        return costs.setdefault(setting, float(np.exp(setting.target_update_interval / 2500)))  # 1 to 55, a long tail
+
+    monkeypatch.setattr(extremes_of, "DRAWS", 200)
+    found = drawn(space, cost, 6, weight)
+    expected = sum(c ** (1 - weight) for c in costs.values()) / sum(c**-weight for c in costs.values())
+    assert len(found) == 6
+    assert np.mean([costs[setting] for setting in found]) == pytest.approx(expected, rel=0.02)
+    assert [costs[setting] for setting in found] == sorted(costs[setting] for setting in found)
+
+
 def test_drawn_settings_spread_over_the_cost_and_are_the_same_every_time():
     space = study(space="extended").space
     settings = drawn(space, lambda setting: setting.batch_size, 6)
@@ -212,7 +228,7 @@ def test_where_a_study_prefers_what_costs_less_the_typical_setting_costs_less():
 
     even, thrifty = (mean_work(drawn(plan.space, work, 100, weight)) for weight in (0.0, 0.5))
     # The mean over proposals whose density falls with the root of the cost, by sums over the same settings.
-    costs = [work(setting) for setting in drawn(plan.space, work, 300)]
+    costs = [work(setting) for setting in drawn(plan.space, work, extremes_of.DRAWS)]
     expected = sum(cost**0.5 for cost in costs) / sum(cost**-0.5 for cost in costs)
     assert thrifty == pytest.approx(expected, rel=0.1)
     assert thrifty < even
@@ -270,6 +286,7 @@ def test_every_part_of_a_run_takes_time(backend, env):
     costs = measure(make_spec(0, env, backend=backend), 1 if backend == "sb3" else 2, piece_s=0.01)
     parts = dataclasses.asdict(costs)
     assert parts.pop("reset_s") >= 0
+    assert parts.pop("place_s") >= 0
     assert min(parts.values()) > 0
 
 
@@ -285,6 +302,37 @@ def test_evaluations_of_the_last_third_count_with_their_own_episodes():
     assert costs.evaluation_s(spec, 0.5) == pytest.approx(6 * 3 * (1 + 0.5 * 200 * 0.01))
     late = dataclasses.replace(spec, evaluation=dataclasses.replace(spec.evaluation, late_episodes=9))
     assert costs.evaluation_s(late, 0.5) == pytest.approx((4 * 3 + 2 * 9) * 2.0)
+
+
+def test_a_batch_of_evaluation_episodes_goes_on_until_the_longest_ends():
+    assert longest_share(0.1, 1) == pytest.approx(0.1)
+    assert longest_share(0.1, 3) == pytest.approx(0.1 * (1 + 1 / 2 + 1 / 3))
+    assert longest_share(0.5, 4) == longest_share(1.0, 1) == 1.0  # the cap
+    spec = make_spec(0, steps=600, evaluations=6)  # three episodes each, of 200 steps at most
+    costs = RunCosts(0.0, 0.0, 1.0, 0.01, place_s=0.1)
+    longest = 0.1 * 200 * 11 / 6
+    assert costs.evaluation_s(spec, 0.1) == pytest.approx(6 * 3 * (1 + 20 * 0.01 + longest * 0.1))
+    assert costs.evaluation_s(spec, 1.0) == pytest.approx(6 * 3 * (1 + 200 * 0.01 + 200 * 0.1))
+    late = dataclasses.replace(spec, evaluation=dataclasses.replace(spec.evaluation, late_episodes=1))
+    assert costs.evaluation_s(late, 0.1) == pytest.approx(4 * 3 * (1.2 + longest * 0.1) + 2 * (1.2 + 2.0))
+
+
+@given(st.lists(st.integers(1, 50), min_size=1, max_size=60).filter(lambda lengths: max(lengths) > 1))
+def test_two_evaluations_of_known_lengths_tell_the_parts_apart(lengths):
+    reset_s, step_s, place_s = 0.5, 0.02, 0.003
+
+    def seconds(cut):
+        cut = [min(length, cut) for length in lengths]
+        return len(cut) * reset_s + sum(cut) * step_s + max(cut) * len(cut) * place_s
+
+    assert evaluation_parts(seconds(1), seconds(50), lengths, step_s) == pytest.approx((reset_s, step_s, place_s))
+    dearer = evaluation_parts(seconds(1), seconds(50), lengths, 1e3)  # more than the evaluations leave
+    assert dearer[2] == pytest.approx(0.0, abs=1e-12)
+    assert len(lengths) * dearer[0] + sum(lengths) * dearer[1] <= seconds(50) * (1 + 1e-9)
+
+
+def test_episodes_of_one_step_leave_nothing_to_tell_apart():
+    assert evaluation_parts(3.0, 3.0, (1, 1, 1), 0.1) == (0.0, 1.0, 0.0)
 
 
 def test_no_environment_is_stepped_in_the_supervisors_process(monkeypatch):

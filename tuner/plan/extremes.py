@@ -16,7 +16,7 @@ from tuner.space.model import SearchSpace
 MOST_EXTREMES = 4096
 
 #: Random settings, from which a few are taken.
-DRAWS = 300
+DRAWS = 1000
 
 
 #: Spaces whose extreme settings are kept: a study asks for them when it forecasts memory, time and each proposal.
@@ -51,9 +51,10 @@ def _extremes(space: SearchSpace) -> Iterator[Hyperparameters]:
 def drawn(
     space: SearchSpace, cost: Callable[[Hyperparameters], float], count: int, weight: float = 0.0
 ) -> list[Hyperparameters]:
-    """Return random settings, each from the middle of an equal share of a study's proposals by cost.
+    """Return random settings, each with about the mean cost of an equal share of a study's proposals by cost.
 
-    The same every time.
+    The same every time. Their mean cost is the study's, where the middle of each share would be below it: costs have a
+    long tail.
 
     Args:
         space: What is searched.
@@ -63,11 +64,20 @@ def drawn(
             this.
     """
     suggest = _Draw(np.random.default_rng(0))
-    ordered = sorted((space.resolve(space.sample(suggest)) for _ in range(DRAWS)), key=cost)
-    costs = np.array([cost(setting) for setting in ordered])
-    below = np.cumsum((costs / costs[0]) ** -weight)  # proposals up to each setting
-    middles = (np.arange(count) + 0.5) / count * below[-1]
-    return [ordered[i] for i in np.searchsorted(below, middles, side="right").tolist()]
+    settings = [space.resolve(space.sample(suggest)) for _ in range(DRAWS)]
+    costs = np.array([cost(setting) for setting in settings])
+    order = np.argsort(costs, kind="stable")
+    costs = costs[order]
+    above = np.cumsum((costs / costs[0]) ** -weight)  # proposals up to each setting, itself included
+    above *= count / above[-1]
+    below = np.concatenate([[0.0], above[:-1]])
+    found = []
+    for share in range(count):
+        part = np.clip(np.minimum(above, share + 1) - np.maximum(below, share), 0.0, None)
+        mean = np.average(costs, weights=part)
+        nearest = np.argmin(np.where(part > 0, np.abs(costs - mean), np.inf))
+        found.append(settings[order[nearest]])
+    return found
 
 
 def _next_path(path: list[int], options: list[int]) -> list[int] | None:

@@ -40,8 +40,9 @@ class RunCosts:
         random_step_s: An environment step before learning starts.
         step_s: A step after it, training calls included.
         reset_s: Beginning one evaluation episode.
-        eval_step_s: One step of one evaluation episode.
+        eval_step_s: One step of one evaluation episode, its environment's own part.
         environment_s: A step of the environment alone, resets included, on the same machine at the same time.
+        place_s: An episode's place in the batch for one step of the batch, which goes on until the longest has ended.
     """
 
     random_step_s: float
@@ -49,6 +50,7 @@ class RunCosts:
     reset_s: float
     eval_step_s: float
     environment_s: float = 0.0
+    place_s: float = 0.0
 
     def training_s(self, spec: RunSpec) -> float:
         """Return the seconds that a run like ``spec`` trains."""
@@ -57,12 +59,26 @@ class RunCosts:
 
     def evaluation_s(self, spec: RunSpec, share: float) -> float:
         """Return the seconds that it evaluates; an episode lasts ``share`` of its cap, in (0, 1], on average."""
-        episodes = sum(spec.episodes_at(step) for step in spec.grid)
-        return episodes * (self.reset_s + share * spec.evaluation.max_steps * self.eval_step_s)
+        counts, cap = [spec.episodes_at(step) for step in spec.grid], spec.evaluation.max_steps
+        resets_and_steps = sum(counts) * (self.reset_s + share * cap * self.eval_step_s)
+        return resets_and_steps + sum(n * longest_share(share, n) for n in counts) * cap * self.place_s
 
     def seconds(self, spec: RunSpec, share: float) -> float:
         """Return the seconds of both."""
         return self.training_s(spec) + self.evaluation_s(spec, share)
+
+
+def longest_share(share: float, episodes: int) -> float:
+    """Return how long the longest of some evaluation episodes is expected to last, as a share of their cap.
+
+    Lengths are taken for exponential, as where an episode is as likely to end at one step as at another: the longest of
+    n lasts 1 + 1/2 + ... + 1/n times the mean.
+
+    Args:
+        share: Their mean, in (0, 1].
+        episodes: Their number, >= 1.
+    """
+    return min(share * sum(1 / n for n in range(1, episodes + 1)), 1.0)
 
 
 def measure_all(runs: Sequence[tuple[RunSpec, int]], tell: Callable[[str], None]) -> list[RunCosts]:
@@ -109,18 +125,34 @@ def measure(spec: RunSpec, lanes: int, piece_s: float = PIECE_S) -> RunCosts:
     cap = spec.evaluation.max_steps
     with threadpool_limits(limits=1, user_api="blas"), np.errstate(all="ignore"):
         step_s = _step_s(learning, lanes, piece_s)
-        environment_s = _environment_s(spec, piece_s / 4)
+        environment_s, bare_s = _environment_s(spec, piece_s / 4)
         random_step_s = _step_s(before, lanes, piece_s / 2) if before != learning else step_s
-        first_s, first = _evaluation(before, lanes, 1, random_step_s, piece_s / 4)
+        first_s, _ = _evaluation(before, lanes, 1, random_step_s, piece_s / 4)
         # Where the environment is slow, steps of the five evaluations that are made at least are few.
         bearable = int(EVALUATING_S / max(random_step_s * lanes * spec.evaluation.episodes * 5, 1e-9))
         longer = min(cap, EVALUATION_STEPS, max(bearable, 2))
-        all_s, steps = _evaluation(before, lanes, longer, random_step_s, piece_s / 4)
-    eval_step_s = all_s / steps
-    if steps > first and all_s > first_s:
-        eval_step_s = (all_s - first_s) / (steps - first)
-    reset_s = max(first_s - first * eval_step_s, 0.0) / spec.evaluation.episodes
-    return RunCosts(random_step_s, step_s, reset_s, eval_step_s, environment_s)
+        all_s, lengths = _evaluation(before, lanes, longer, random_step_s, piece_s / 4)
+    reset_s, eval_step_s, place_s = evaluation_parts(first_s, all_s, lengths, bare_s)
+    return RunCosts(random_step_s, step_s, reset_s, eval_step_s, environment_s, place_s)
+
+
+def evaluation_parts(first_s: float, all_s: float, lengths: Sequence[int], bare_s: float) -> tuple[float, float, float]:
+    """Return the seconds of (beginning an episode, its environment's step, its place in a step of the batch).
+
+    Args:
+        first_s: Seconds of an evaluation whose episodes are cut at their first step.
+        all_s: ... of one whose episodes are longer.
+        lengths: Steps of these.
+        bare_s: A step of the environment alone; taken for less where the two evaluations leave less.
+    """
+    episodes, steps, longest = len(lengths), sum(lengths), max(lengths)
+    further = steps - episodes
+    if not further or all_s <= first_s:
+        eval_step_s, place_s = all_s / steps, 0.0
+    else:
+        eval_step_s = min(bare_s, (all_s - first_s) / further)
+        place_s = (all_s - first_s - further * eval_step_s) / (episodes * (longest - 1))
+    return max(first_s / episodes - eval_step_s - place_s, 0.0), eval_step_s, place_s
 
 
 def _step_s(spec: RunSpec, lanes: int, piece_s: float) -> float:
@@ -134,45 +166,47 @@ def _step_s(spec: RunSpec, lanes: int, piece_s: float) -> float:
         half *= _longer(seconds * lanes, piece_s)
 
 
-def _environment_s(spec: RunSpec, piece_s: float) -> float:
-    """Return the seconds of a step of a run's environment without anybody who learns, resets included.
+def _environment_s(spec: RunSpec, piece_s: float) -> tuple[float, float]:
+    """Return the seconds of a step of a run's environment without anybody who learns, resets included and not.
 
     0 where the environment raises: its runs say more of that.
     """
     try:
         env = BareEnv.make(spec.env, training=True)
         try:
-            return _random_step_s(env, spec.seed, piece_s)
+            return _random_steps(env, spec.seed, piece_s)
         finally:
             env.close()
     except Exception:  # the environment's own code may raise anything
-        return 0.0
+        return 0.0, 0.0
 
 
-def _random_step_s(env: BareEnv, seed: int, piece_s: float) -> float:
+def _random_steps(env: BareEnv, seed: int, piece_s: float) -> tuple[float, float]:
     actions, draws, steps = Actions(env.env.action_space), stream(seed, "timing"), 0  # type: ignore[arg-type]
     env.reset(seed=seed)
-    started = time.perf_counter()
+    resetting, started = 0.0, time.perf_counter()
     while True:
         _, _, terminated, truncated = env.step(actions.draw(draws))
+        steps += 1
+        now = time.perf_counter()
+        if now - started >= piece_s:
+            return (now - started) / steps, (now - started - resetting) / steps
         if terminated or truncated:
             env.reset()
-        steps += 1
-        if (spent := time.perf_counter() - started) >= piece_s:
-            return spent / steps
+            resetting += time.perf_counter() - now
 
 
-def _evaluation(spec: RunSpec, lanes: int, cap: int, step_s: float, piece_s: float) -> tuple[float, float]:
-    """Return the seconds of an evaluation of episodes cut at ``cap`` steps, and the steps of all its episodes.
+def _evaluation(spec: RunSpec, lanes: int, cap: int, step_s: float, piece_s: float) -> tuple[float, Sequence[int]]:
+    """Return the seconds of an evaluation of episodes cut at ``cap`` steps, and the steps of each of its episodes.
 
     It is made after every step of a run, once environments exist.
     """
     evaluation = dataclasses.replace(spec.evaluation, max_steps=cap, late_episodes=None)
     count = FIRST_EVALUATIONS
     while True:
-        seconds, steps = _train(spec, lanes, tuple(range(1, count + 3)), evaluation)
+        seconds, lengths = _train(spec, lanes, tuple(range(1, count + 3)), evaluation)
         if seconds * lanes >= piece_s:
-            return max(seconds / count - step_s, seconds / count / 100), steps
+            return max(seconds / count - step_s, seconds / count / 100), lengths
         count *= _longer(seconds * lanes, piece_s)
 
 
@@ -180,8 +214,8 @@ def _longer(seconds: float, piece_s: float) -> int:
     return min(max(round(1.5 * piece_s / max(seconds, 1e-6)), 2), 16)
 
 
-def _train(spec: RunSpec, lanes: int, grid: tuple[int, ...], evaluation: EvaluationSpec) -> tuple[float, float]:
-    """Train side by side; return the seconds of a run from its second evaluation on, and the steps of an evaluation."""
+def _train(spec: RunSpec, lanes: int, grid: tuple[int, ...], evaluation: EvaluationSpec) -> tuple[float, Sequence[int]]:
+    """Train side by side; return the seconds of a run from its second evaluation on, and its last episodes' steps."""
     specs = [
         dataclasses.replace(spec, run_id=RunId(i), seed=spec.seed + i, grid=grid, evaluation=evaluation)
         for i in range(lanes)
@@ -195,4 +229,4 @@ def _train(spec: RunSpec, lanes: int, grid: tuple[int, ...], evaluation: Evaluat
 
     make_trainer(spec.backend, spec.algorithm, lanes).train(RunBatch(specs, on_end))
     seconds = sum(p.elapsed_s * ((p.step == grid[-1]) - (p.step == grid[1])) for p in points)
-    return seconds / lanes, sum(sum(p.lengths) for p in points) / len(points)
+    return seconds / lanes, points[-1].lengths
