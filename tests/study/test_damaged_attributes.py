@@ -89,6 +89,8 @@ def test_an_attribute_of_another_kind_names_its_place_and_what_it_must_be(databa
         ("recipe", "discretize", "x", "'discretize' must be a whole number, 0 or more, or nothing, got 'x'"),
         ("recipe", "pixels", [], "'pixels' must be true or false, got []"),
         ("recipe", "within", {}, "'within' must be a time or nothing, got {}"),
+        ("provenance", "resumed", ["x"], "'resumed' must be a list of sittings, each with its time and versions"),
+        ("provenance", "resumed", [{"created": "then"}], "'resumed' must be a list of sittings"),
         ("provenance", "preprocessing", 5, "'preprocessing' must be a mapping, got 5"),
         ("provenance", "preprocessing", {"wrapper": [5]}, "'wrapper' must be a list of texts, got [5]"),
         ("provenance", "preprocessing", {"frame_stack": [5]}, "'frame_stack' must be a whole number"),

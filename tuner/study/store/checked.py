@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 
 from tuner.errors import InputError
@@ -50,6 +52,14 @@ def _list_of(fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
 
 def _or_none(fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
     return lambda value: value is None or fits(value)
+
+
+def _sitting(value: Any) -> bool:
+    if not isinstance(value, dict) or not isinstance(value.get("versions", {}), dict):
+        return False
+    with contextlib.suppress(TypeError, ValueError):
+        return value.get("created") is None or bool(datetime.fromisoformat(value["created"]))
+    return False
 
 
 _MAPPING: _Rule = (lambda value: isinstance(value, dict), "a mapping")
@@ -110,7 +120,10 @@ _PARTS: dict[str, dict[str, _Rule]] = {
         "trials": _COUNT,
     },
     attr.SPACE: dict.fromkeys(("budget", "fixed", "search"), _MAPPING),
-    attr.PROVENANCE: dict.fromkeys(("preprocessing", "versions", "hardware"), _MAPPING),
+    attr.PROVENANCE: {
+        **dict.fromkeys(("preprocessing", "versions", "hardware"), _MAPPING),
+        "resumed": (_list_of(_sitting), "a list of sittings, each with its time and versions"),
+    },
 }
 
 #: What a provenance says that is done to the environment.
