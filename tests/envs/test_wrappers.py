@@ -142,6 +142,11 @@ def test_a_time_limit_among_them_is_known_and_ends_episodes():
         ("CartPole-v1", "NormalizeReward", "Use --set normalize_rewards=true."),
         ("CartPole-v1", "gymnasium.wrappers.NormalizeObservation", "Use --set normalize_observations=true."),
         ("CartPole-v1", "RecordVideo:{video_folder: films}", "writes files. Use --record, or tune record."),
+        (
+            "CartPole-v1",
+            "stable_baselines3.common.monitor.Monitor:{filename: films}",
+            "Monitor with a filename writes files. Leave filename out.",
+        ),
         ("Pendulum-v1", "tuner.envs.discrete_actions:DiscreteActions:{steps: 3}", "is tune's own. Use --discretize"),
         ("ALE/Pong-v5", "FlattenObservation", "takes no --wrapper. Leave it out, or see the memory"),
     ],

@@ -34,6 +34,10 @@ _REFUSED = {
 }
 
 
+#: Where Stable-Baselines3's Monitor is, which writes every episode into a file if it is given one.
+_MONITOR = "stable_baselines3.common.monitor"
+
+
 class OwnRewards(gymnasium.Wrapper[Any, Any, Any, Any]):
     """Around wrappers: the rewards of the environment inside of them, those of all its steps since the last one here.
 
@@ -94,6 +98,8 @@ def wrapped(env: AnyEnv, wrappers: Sequence[str], *, training: bool) -> AnyEnv:
     for text in wrappers:
         module, name, arguments = parts(text)
         wrapper = wrapper_class(module, name)
+        if arguments.get("filename") is not None and wrapper.__module__ == _MONITOR:
+            raise UnusableEnvironmentError(f"--wrapper {name} with a filename writes files. Leave filename out.")
         if module.startswith(GYMNASIUM):  # some of these take tuples and no lists, which YAML and JSON alone have
             arguments = {key: tuple(value) if isinstance(value, list) else value for key, value in arguments.items()}
         try:
