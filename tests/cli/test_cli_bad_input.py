@@ -55,6 +55,8 @@ def refused(folder, *arguments, words=()):
         (["--env", "CartPole-v1", "--timeout", "soon"], ["--timeout", "soon", "10m"]),
         (["--env", "CartPole-v1", "--steps", "5", "--evaluations", "10"], ["--evaluations", "--steps"]),
         (["--env", "CartPole-v1", "--set", "gama=0.9"], ["gama", "gamma"]),
+        (["--env", "CartPole-v1", "--learning-rate", "0.1"], ["'--learning-rate'", "--set learning_rate=VALUE."]),
+        (["train", "--env", "CartPole-v1", "--n-envs", "3"], ["'train'", "--n-envs", "--set n_envs=VALUE."]),
         (["--env", "CartPole-v1", "--set", "gamma=2"], ["gamma", "at most 1", "2"]),
         (["--env", "CartPole-v1", "--set", "gamma"], ["--set", "key=value"]),
         (["--env", "CartPole-v1", "--set", "net_arch=[64"], ["--set", "net_arch", "[64"]),

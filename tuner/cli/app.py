@@ -36,6 +36,7 @@ from tuner.cli.console import INTERRUPTED, fail_line, say
 from tuner.cli.discreet import given_arguments
 from tuner.cli.parser import OneLineParser
 from tuner.errors import InputError, TunerError, nearest
+from tuner.hyperparameters import ALGORITHMS, field_infos
 from tuner.plan.recipe import flag
 from tuner.surroundings import Surroundings
 
@@ -198,7 +199,7 @@ def _check_flags(parser: OneLineParser, arguments: list[str]) -> None:
         if not name.startswith("--"):
             continue
         if name not in known:
-            raise InputError(f"there is no flag '{name}'.{nearest(name, known)}")
+            raise InputError(f"there is no flag '{name}'.{_as_hyperparameter(name) or nearest(name, known)}")
         if name not in searched and not commands.keys() & set(before[:place]):
             raise InputError(_not_taken(parser, None, word))
 
@@ -208,8 +209,17 @@ def _not_taken(parser: OneLineParser, command: str | None, word: str) -> str:
     name, here = word.partition("=")[0], f"'{command}'" if command else "a search"
     takers = [other for other in parser.commands() if name in parser.flags_of(other)]
     hint = nearest(name, parser.flags_of(command))
+    if "--set" in parser.flags_of(command) and (instead := _as_hyperparameter(name)):
+        return f"{here} takes no argument '{word}'.{instead}"
     if command is not None and name in parser.flags_of(None):
         hint = f" It belongs to a search: tune --env ID {name} ..."
     elif name.startswith("--") and takers:
         hint = f" It belongs to tune {' and '.join(takers[:3])}.{hint}"
     return f"{here} takes no argument '{word}'.{hint}"
+
+
+def _as_hyperparameter(name: str) -> str:
+    """Return how a hyperparameter is given that was written as a flag; empty where it is none."""
+    field = name.removeprefix("--").replace("-", "_")
+    known = {each for cls in ALGORITHMS.values() for each in field_infos(cls)}
+    return f" It is a hyperparameter: --set {field}=VALUE." if field in known else ""
