@@ -1,5 +1,7 @@
 """What a word of the command line stands for."""
 
+import shlex
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,7 +9,9 @@ from hypothesis import strategies as st
 from tuner.cli.console import setting
 from tuner.cli.values import read_pairs, read_value
 from tuner.errors import InputError
-from tuner.plan.recipe import StudyRecipe
+from tuner.plan.command_lines import recipe_command
+from tuner.plan.recipe import StudyRecipe, from_mapping
+from tuner.storage_url import DEFAULT_STORAGE
 
 
 @pytest.mark.parametrize(
@@ -91,3 +95,12 @@ def test_a_hyperparameter_is_printed_so_that_it_can_be_told_from_its_bound():
         "1e-5",
         "3",
     ]
+
+
+@pytest.mark.parametrize(
+    "value", ["8x8", "1e3", "0.5", "true", "None", " x", "[a", "'q'", '"', "", "a b", "é\n", 3, [1, "b"]]
+)
+def test_a_reports_command_reads_back_as_the_argument_it_stands_for(value):
+    recipe = from_mapping({"env": "X-v0", "env_arg": {"a": value}})
+    words = shlex.split(recipe_command(recipe, "x", DEFAULT_STORAGE))
+    assert read_pairs("--env-arg", [words[words.index("--env-arg") + 1]]) == {"a": value}

@@ -188,6 +188,18 @@ def test_whatever_changes_a_run_changes_its_fingerprint(changes):
     assert fingerprint(plan, spec) != fingerprint(plan, dataclasses.replace(spec, **changes))
 
 
+def test_the_version_of_rl_zoo_counts_where_one_of_its_wrappers_is_around_the_environment(monkeypatch):
+    plan, spec = plan_and_spec()
+    wrapped = dataclasses.replace(spec, env=dataclasses.replace(spec.env, wrapper=("rl_zoo3.wrappers.FrameSkip",)))
+    before = [fingerprint(plan, each) for each in (spec, wrapped)]
+    known = fingerprints.package_versions
+    monkeypatch.setattr(
+        fingerprints, "package_versions", lambda *o: {**known(*o), **({"rl_zoo3": "9"} if "rl_zoo3" in o else {})}
+    )
+    after = [fingerprint(plan, each) for each in (spec, wrapped)]
+    assert after[0] == before[0] and after[1] != before[1]
+
+
 def test_another_processor_or_numeric_path_changes_the_fingerprint_and_a_gpu_has_none(monkeypatch):
     plan, spec = plan_and_spec()
     before = fingerprint(plan, spec)

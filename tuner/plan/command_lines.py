@@ -9,9 +9,13 @@ from typing import Any
 
 from tuner.envs.wrapper_names import to_be_named
 from tuner.hyperparameters import algorithm_class
+from tuner.plain_yaml import read_number
 from tuner.plan.naming import member_suffix
 from tuner.plan.recipe import StudyRecipe, flag, from_mapping
 from tuner.storage_url import DEFAULT_STORAGE, mask
+
+#: What the command line reads as no text.
+_WORDS = ("true", "false", "null", "none")
 
 #: Settings of one machine or one sitting, which a repetition need not share.
 _RAY = ("ray_address", "cpus_per_worker", "gpus_per_worker")
@@ -75,8 +79,10 @@ def _flag_words(setting: str, value: Any) -> list[str]:
 
 
 def _text(value: Any) -> str:
-    if isinstance(value, str):
-        return value
+    """Return a value as the command line reads it back: text that would be something else there is quoted."""
+    plain = isinstance(value, str) and value == value.strip() and isinstance(read_number(value), str)
+    if plain and value.lower() not in _WORDS and value[:1] not in ("[", "{", "'", '"'):
+        return str(value)
     return json.dumps(value, separators=(",", ":"))
 
 

@@ -63,7 +63,8 @@ def circumstances(plan: StudyPlan, spec: RunSpec) -> str:
 
 def _versions(env: EnvSpec) -> dict[str, str]:
     """Return the versions that count: of every installed package where the environment is not of a known one."""
-    known = {"python": platform.python_version(), **package_versions(*_PACKAGES)}
+    zoo = ["rl_zoo3"] if any(wrapper.startswith("rl_zoo3.") for wrapper in env.wrapper) else []  # else it only writes
+    known = {"python": platform.python_version(), **package_versions(*_PACKAGES, *zoo)}
     unknown = env.module or ":" in env.id or unknown_wrapper(env.wrapper, None)
     return known | (_everything() if unknown else _registering())
 
