@@ -476,3 +476,14 @@ def test_a_lock_file_that_cannot_be_removed_is_no_fault_and_nobodys_lock(tmp_pat
     with study_lock(database, "s"):
         pass
     assert not lock_path(database, "s").exists()
+
+
+@pytest.mark.parametrize(
+    ("lacking", "says"),
+    [(os.R_OK, r"may not be read\.$"), (os.W_OK, r"may not be written, and reading it takes that, too\. Copy it to")],
+)
+def test_a_database_that_may_not_be_used_says_what_to_do(tmp_path, monkeypatch, lacking, says):
+    (tmp_path / "s.db").touch()
+    monkeypatch.setattr(connect.os, "access", lambda path, mode: not mode & lacking)
+    with pytest.raises(InputError, match=says):
+        open_storage(f"sqlite:///{tmp_path}/s.db", create=False)

@@ -225,8 +225,13 @@ def reading_errors(url: str) -> Iterator[None]:
 
 def _check_file(path: Path, url: str, *, create: bool) -> None:
     if path.exists():
-        if not os.access(path, os.R_OK | os.W_OK):
-            raise InputError(f"--storage {mask(url)} cannot be used: {path} may not be written.")
+        if not os.access(path, os.R_OK):
+            raise InputError(f"--storage {mask(url)} cannot be used: {path} may not be read.")
+        if not os.access(path, os.W_OK):
+            raise InputError(
+                f"--storage {mask(url)} cannot be used: {path} may not be written, and reading it takes that, too. "
+                "Copy it to a folder of your own, and name the copy."
+            )
         return
     if not create:
         raise InputError(f"There is no database {path} yet. Run a study first, or name its --storage.")
