@@ -140,6 +140,8 @@ def test_fixing_takes_a_field_out_of_the_search() -> None:
         ("net_arch", "64x32", (64, 32)),
         ("net_arch", "[64, 32]", (64, 32)),
         ("net_arch", "64", (64,)),
+        ("net_arch", "(64,)", (64,)),
+        ("net_arch", "[]", ()),
         ("net_arch", "linear", ()),
         ("loss", "mse", "mse"),
         ("gradient_steps", "-1", -1),
@@ -160,6 +162,9 @@ def test_fix_reads_command_line_text(name: str, text: str, value: object) -> Non
         ("double_q", "maybe", "double_q must be true or false"),
         ("net_arch", "wide", "net_arch must be a list of layer widths"),
         ("net_arch", "", "net_arch must be a list of layer widths"),
+        ("net_arch", "x", "net_arch must be a list of layer widths"),
+        ("net_arch", "64x", "net_arch must be a list of layer widths"),
+        ("net_arch", "64,,64", "net_arch must be a list of layer widths"),
     ],
 )
 def test_fix_refuses_what_the_field_refuses(name: str, value: object, message: str) -> None:

@@ -30,12 +30,13 @@ def read_text(info: FieldInfo, text: str) -> Any:
 
 
 def _read_layers(word: str, text: str) -> Any:
-    if word == "linear":
+    inner = word.strip("[]() ")
+    if word == "linear" or (word and not inner):
         return ()
-    if not word:
-        return text
-    parts = word.strip("[]() ").replace("x", ",").split(",")
+    parts = inner.replace("x", ",").split(",")
+    if inner.endswith(","):  # (64,)
+        parts.pop()
     try:
-        return tuple(int(part) for part in parts if part.strip())
+        return tuple(int(part) for part in parts)
     except ValueError:
         return text
