@@ -308,7 +308,7 @@ def test_whole_rounds_are_counted_from_the_first_seed(mine, others):
 def test_a_command_with_a_time_ends_with_its_verdict_and_goes_on_with_the_budget_that_it_stored(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("small.yaml").write_text(
-        "algorithm: q_learning\nbudget: {n_timesteps: 3000, evaluations: 4, eval_episodes: 5}\n"
+        "algorithm: q_learning\nbudget: {n_timesteps: 1000, evaluations: 4, eval_episodes: 5}\n"
         "search:\n  learning_rate: {type: float, low: 0.01, high: 1.0, log: true}\n"
     )
     recipe = StudyRecipe(

@@ -101,12 +101,12 @@ def test_small_and_odd_frames_become_large_and_even():
 
 def test_a_long_gif_is_thinned_out_and_keeps_its_pace(tmp_path):
     with Film(tmp_path / "a.mp4", tmp_path / "a.gif", 50) as film:
-        for i in range(700):
-            film.add(np.full((480, 320, 3), i % 256, np.uint8))
-    assert facts_of(tmp_path / "a.mp4")[1] == 700
+        for i in range(604):
+            film.add(np.full((360, 180, 3), i % 256, np.uint8))
+    assert facts_of(tmp_path / "a.mp4")[1] == 604
     with Image.open(tmp_path / "a.gif") as gif:
-        assert gif.size == (160, 240)
-        assert gif.n_frames == 175  # every fourth
+        assert gif.size == (120, 240)
+        assert gif.n_frames == 151  # every fourth
         assert gif.info["duration"] == 80
 
 

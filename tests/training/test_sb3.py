@@ -87,9 +87,8 @@ def test_the_grid_holds_when_train_freq_does_not_divide_it():
     assert desk.outcomes[RunId(0)].steps == 333
 
 
-def test_the_same_spec_twice_gives_the_same_curve_bit_for_bit_over_2000_steps():
-    grid = (500, 1000, 1500, 2000)
-    desk = train(spec(grid, trial=0), spec(grid, trial=1))
+def test_the_same_spec_twice_gives_the_same_curve_bit_for_bit():
+    desk = train(spec(trial=0), spec(trial=1))
     curves = [[(p.step, p.returns, p.lengths, p.metrics) for p in desk.points[RunId(i)]] for i in range(2)]
     assert curves[0] == curves[1]
 

@@ -25,7 +25,7 @@ def train(specs, lanes, stop_at=None, **kwargs) -> Desk:
     return desk
 
 
-@pytest.mark.parametrize(("env", "steps"), [("CartPole-v1", 600), ("tune/ProbeIdentity-v0", 300)])
+@pytest.mark.parametrize(("env", "steps"), [("CartPole-v1", 300), ("tune/ProbeIdentity-v0", 300)])
 def test_a_curve_is_bit_equal_alone_in_a_stack_in_any_lane_and_after_a_refill(env, steps):
     specs = [
         dataclasses.replace(spec, rules=CURRENT, evaluation=dataclasses.replace(spec.evaluation, seed=70 + i % 3))
