@@ -73,6 +73,10 @@ def test_who_does_not_learn_from_images_says_so_before_anything_is_trained(env, 
     assert f"{algorithm} does not learn from images. {instead}" in str(refused.value)
 
 
+def test_windows_are_for_tune_enjoy() -> None:
+    assert "Leave it out; tune enjoy shows an agent." in refusal(EnvSpec("CartPole-v1", (("render_mode", "human"),)))
+
+
 def test_atari_on_pixels_is_refused() -> None:
     assert "observed through its frames already" in refusal(EnvSpec("ALE/Pong-v5", pixels=True))
 

@@ -130,6 +130,11 @@ def make(spec: EnvSpec, render_mode: str | None = None, *, training: bool = Fals
     """
     if spec.frame_stack is not None and spec.pixels:
         raise UnusableEnvironmentError(f"{spec.id}: --pixels shows the last frames already. Leave --frame-stack out.")
+    if ("render_mode", "human") in spec.kwargs:
+        raise UnusableEnvironmentError(
+            f"{spec.id}: render_mode=human opens a window and waits for every frame. Leave it out; tune enjoy shows an "
+            "agent."
+        )
     env = _made(spec, render_mode, training=training)
     with _said_of(spec.id):
         if spec.frame_stack is not None:
