@@ -61,8 +61,9 @@ def test_a_run_on_images_is_bit_equal_alone_and_in_a_stack(changes):
 )
 @pytest.mark.parametrize("cnn", ["nature", "data_efficient"])
 def test_a_run_on_frames_is_bit_equal_alone_and_in_a_stack(env, cnn):
-    alone = train([spec(1, env, steps=80, evaluations=1, cnn=cnn)], 1)
-    both = [spec(trial, env, steps=80, evaluations=1, cnn=cnn) for trial in (0, 1)]
+    short = {"steps": 44, "evaluations": 1, "learning_starts": 20, "cnn": cnn}
+    alone = train([spec(1, env, **short)], 1)
+    both = [spec(trial, env, **short) for trial in (0, 1)]
     assert_same_run(alone, train(both, 2), RunId(1))
 
 
