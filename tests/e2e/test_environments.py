@@ -1,11 +1,10 @@
 """A study of three trials starts, finishes, reports and exports on every kind of environment, with either backend."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 import yaml
+from cli.cli_shell import tune
 
 import tuner
 from tuner.hyperparameters import beyond_sb3
@@ -105,16 +104,16 @@ gymnasium.register("own/Corridor-v0", Corridor, max_episode_steps=30)
     ],
     ids=["file", "module:Id", "sb3"],
 )
-def test_a_users_own_environment_trains_in_workers(words, tmp_path):
-    (tmp_path / "corridor.py").write_text(OWN)
-    command = [
-        sys.executable, "-m", "tuner", *words, "--trials", "3", "--steps", "400", "--evaluations", "2",
-        "--eval-episodes", "2", "--set", "learning_starts=50", "--space", "classic", "--workers", "1", "--confirm", "0",
-        "--quiet",
-    ]  # fmt: skip
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=250)
-    assert done.returncode == 0, done.stderr
-    assert "3 completed" in done.stdout
-    (exported,) = tmp_path.glob("reports/*/best.yaml")
+@pytest.mark.usefixtures("pages_of_one_figure")
+def test_a_users_own_environment_trains_in_workers(words, in_tmp):
+    """The command itself finds it nowhere: its folder is not among those that this process imports from."""
+    (in_tmp / "corridor.py").write_text(OWN)
+    done = tune(
+        *words, "--trials", "3", "--steps", "400", "--evaluations", "2", "--eval-episodes", "2", "--set",
+        "learning_starts=50", "--space", "classic", "--workers", "1", "--confirm", "0", "--quiet",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    assert "3 completed" in done.out
+    (exported,) = in_tmp.glob("reports/*/best.yaml")
     (settings,) = yaml.safe_load(exported.read_text()).values()
     assert settings["env_wrapper"] == ["gymnasium.wrappers.FlattenObservation"]

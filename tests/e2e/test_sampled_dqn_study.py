@@ -1,5 +1,6 @@
 """A study of deep Q-learning over sampled actions, from search to replay."""
 
+import functools
 import json
 
 import numpy as np
@@ -8,6 +9,7 @@ import yaml
 
 import tuner
 from tuner.cli.app import main
+from tuner.training.cost import timing
 
 
 @pytest.mark.usefixtures("pages_of_one_figure")
@@ -17,7 +19,9 @@ def test_a_study_goes_from_search_to_its_verdict_its_file_trains_and_a_trial_is_
     command = ["--env", "Pendulum-v1", "--algo", "sampled_dqn", "--study", "swing", "--trials", "2", "--steps", "200"]
     command += ["--set", "learning_starts=50", "--set", "net_arch=16", "--set", "train_freq=8", "--evaluations", "2"]
     command += ["--eval-episodes", "1", "--executor", "inline", "--quiet"]
-    assert main([*command, "--dry-run"]) == 0
+    with monkeypatch.context() as patch:
+        patch.setattr(timing, "measure", functools.partial(timing.measure, piece_s=0.001))
+        assert main([*command, "--dry-run"]) == 0
     assert "Box(3,) float32, actions of 1 number" in capsys.readouterr().out
     assert main([*command, "--confirm", "1", "--confirm-seeds", "1", "--confirm-budget", "9"]) == 0
     report = tmp_path / "reports" / "swing"

@@ -30,7 +30,7 @@ def test_a_small_study_runs_reports_and_exports(env, backend, tmp_path):
         env=env,
         trials=2,
         backend=backend,
-        steps=700,
+        steps=300,
         evaluations=2,
         eval_episodes=1,
         set={"learning_starts": 100},
@@ -39,13 +39,13 @@ def test_a_small_study_runs_reports_and_exports(env, backend, tmp_path):
         report_dir=str(tmp_path / "reports"),
     )
     result = tuner.run(recipe)
-    assert [(t.outcome, t.steps) for t in result.data.trials] == [("completed", 700)] * 2
-    assert result.data.grid == (350, 700)
+    assert [(t.outcome, t.steps) for t in result.data.trials] == [("completed", 300)] * 2
+    assert result.data.grid == (150, 300)
     report = json.loads(result.report.with_name("report.json").read_text())
     assert len(report["trials"]) == 2
     exported = yaml.safe_load(result.export.read_text())
     own = beyond_sb3(result.best)  # what the search chose may be more than Stable-Baselines3 has
-    assert (exported if own else exported[env])["n_timesteps"] == 700
+    assert (exported if own else exported[env])["n_timesteps"] == 300
     exported = exported["hyperparameters"] if own else exported[env]
     assert exported["learning_rate"] == result.best.learning_rate
     assert exported["learning_starts"] == 100

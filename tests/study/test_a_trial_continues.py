@@ -22,7 +22,7 @@ from tuner.training.run_checkpoint import RunCheckpoints
 from tuner.training.stack import runner as stack_runner
 
 RECIPE = tuner.StudyRecipe(
-    env="CartPole-v1", steps=1500, evaluations=6, eval_episodes=2, pruner="none", trials=4, confirm=0, workers=1,
+    env="CartPole-v1", steps=900, evaluations=6, eval_episodes=2, pruner="none", trials=4, confirm=0, workers=1,
     lanes=4, set={"learning_starts": 100}, space="classic",
 )  # fmt: skip
 
