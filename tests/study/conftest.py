@@ -1,4 +1,22 @@
+import importlib.util
+
 import pytest
+from postgres_server import PostgresServer, server_binaries
+
+from tuner.study.store.connect import open_storage
+
+
+@pytest.fixture(scope="session")
+def server():
+    """A PostgreSQL server, with a database ``empty`` whose tables are there: what others are copies of."""
+    if server_binaries() is None:
+        pytest.skip("no PostgreSQL server is installed")
+    if importlib.util.find_spec("psycopg") is None:
+        pytest.skip("psycopg is not installed")
+    server = PostgresServer()
+    open_storage(server.new_database("empty"), create=True)._backend.engine.dispose()
+    yield server
+    server.remove()
 
 
 @pytest.fixture(autouse=True)

@@ -1,7 +1,6 @@
 """Several supervisors share one study in PostgreSQL: exact totals, owners that die, a server that restarts."""
 
 import dataclasses
-import importlib.util
 import random
 import threading
 import time
@@ -13,7 +12,7 @@ import pytest
 from network import Network
 from optuna.exceptions import StorageInternalError
 from optuna.trial import TrialState
-from postgres_server import PostgresServer, connections_closed, server_binaries
+from postgres_server import connections_closed
 from study_fakes import SPACE, FakeExecutor, make_plan, supervise
 
 from tuner.contract.outcome import EvalPoint, Outcome
@@ -29,19 +28,6 @@ from tuner.study.store.locks import advisory_lock
 from tuner.study.store.shared_writer import SharedWriter
 
 COUNTED = ("completed", "pruned", "diverged", "timed_out", "failed")
-
-
-@pytest.fixture(scope="module")
-def server():
-    if server_binaries() is None:
-        pytest.skip("no PostgreSQL server is installed")
-    if importlib.util.find_spec("psycopg") is None:
-        pytest.skip("psycopg is not installed")
-    server = PostgresServer()
-    storage = open_storage(server.new_database("empty"), create=True)  # the tables are made once
-    storage._backend.engine.dispose()
-    yield server
-    server.remove()
 
 
 @pytest.fixture

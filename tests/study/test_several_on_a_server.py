@@ -1,10 +1,9 @@
 """Several environments in PostgreSQL: one supervisor at a time trains all of them."""
 
 import dataclasses
-import importlib.util
 
 import pytest
-from postgres_server import PostgresServer, connections_closed, server_binaries
+from postgres_server import connections_closed
 
 from tuner.cli.several_command import run_several
 from tuner.errors import StudyLockedError
@@ -14,14 +13,10 @@ from tuner.study.store.locks import advisory_lock
 
 
 @pytest.fixture
-def url(tmp_path, monkeypatch):
-    if server_binaries() is None or importlib.util.find_spec("psycopg") is None:
-        pytest.skip("no PostgreSQL server, or no psycopg, is installed")
+def url(server, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    server = PostgresServer()
     with connections_closed():
-        yield server.new_database("several")
-    server.remove()
+        yield server.new_database("several", template="empty")
 
 
 def test_several_environments_are_searched_on_a_server_by_one_supervisor_at_a_time(url, tmp_path):
