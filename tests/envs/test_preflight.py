@@ -2,10 +2,15 @@
 
 import dataclasses
 import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
+import psutil
 import pytest
 from gymnasium import spaces
 from gymnasium.envs.classic_control import CartPoleEnv
@@ -77,6 +82,34 @@ def test_a_call_that_does_not_come_back_is_named_and_its_process_ended(
         preflight(spec, "dqn")
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)
+
+
+def test_a_look_ends_with_who_looks_even_where_that_is_killed(tmp_path: Path) -> None:
+    spec = mine(tmp_path, "def step(self, action): open('pid', 'w').write(str(os.getpid())); time.sleep(3000)")
+    code = (
+        f"from tuner.envs.preflight import preflight; from tuner.envs.spec import EnvSpec; preflight({spec!r}, 'dqn')"
+    )
+    looks = subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path)
+    pid = tmp_path / "pid"
+    wait_until(lambda: pid.is_file() and pid.read_text() != "")
+    looks.kill()
+    looks.wait()
+    wait_until(lambda: ended(int(pid.read_text())))
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    until = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+def ended(pid: int) -> bool:
+    """Whether a process has ended; one that nobody has asked for its exit status counts."""
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from tuner.envs.registration import one_line
 from tuner.errors import TunerError, UnusableEnvironmentError
+from tuner.parent_death import end_with
 
 #: Seconds that may pass between two words of the child.
 CALL_LIMIT_S = 120.0
@@ -25,7 +26,7 @@ KEPT_LIMIT_S = 20.0
 
 T = TypeVar("T")
 
-_START = "import sys; sys.path[:] = {path!r}; from tuner.envs.child import _child; _child({fd})"
+_START = "import sys; sys.path[:] = {path!r}; from tuner.envs.child import _child; _child({fd}, {parent})"
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def call_in_child(function: Callable[..., T], *arguments: Any, subject: str, fir
         return function(*arguments, lambda word: None)
     connection, theirs = Pipe()
     with connection, theirs:
-        start = _START.format(path=[p for p in sys.path if p], fd=theirs.fileno())
+        start = _START.format(path=[p for p in sys.path if p], fd=theirs.fileno(), parent=os.getpid())
         child = subprocess.Popen(
             [sys.executable, "-P", "-c", start],
             stdin=subprocess.DEVNULL,
@@ -110,8 +111,9 @@ def _answer(connection: Connection[Any, Any], child: subprocess.Popen[bytes], su
             return UnusableEnvironmentError(f"{subject}: {call} did not come back within {CALL_LIMIT_S:g} s.")
 
 
-def _child(fd: int) -> None:
+def _child(fd: int, parent: int) -> None:
     """Call, answer and leave at once: threads and exit handlers of the environment are not waited for."""
+    end_with(parent)  # or what an environment does would go on for nobody, for ever
     os.set_inheritable(fd, False)
     connection: Connection[Any, Any] = Connection(fd)
     function, arguments, subject = connection.recv()

@@ -19,9 +19,7 @@ from tuner.contract.roles import Signal, Trainer
 from tuner.contract.spec import RunId, RunSpec
 from tuner.execution.memory import offer_to_oom_killer
 from tuner.execution.messages import Answer, Crashed, Finish, Message, Report, Take
-
-#: Linux: prctl's option that sends a signal to a process whose parent dies.
-PR_SET_PDEATHSIG = 1
+from tuner.parent_death import end_with
 
 
 def serve(connection: Connection[Any, Any], make_trainer: Callable[[], Trainer], parent: int) -> None:
@@ -95,9 +93,5 @@ def _detach(parent: int) -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # blocked by whoever spawned us, until here
     os.dup2(2, 1)  # standard output is the command's answer; what environments print goes to standard error
     if sys.platform == "linux":
-        import ctypes
-
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         offer_to_oom_killer()
-        if os.getppid() != parent:  # it died before the line above
-            sys.exit(1)
+    end_with(parent)
