@@ -26,6 +26,8 @@ from tuner.plan.recipe_files import list_recipes, read_recipe, recipe_yaml
         ({"trials": float("nan")}, ["--trials", "nan"]),
         ({"workers": 0}, ["--workers", "at least 1"]),
         ({"lanes": 0}, ["--lanes"]),
+        ({"lanes": 1_000_000}, ["--lanes", "at most 4096", "1000000"]),
+        ({"eval_episodes": 10**9}, ["--eval-episodes", "at most 100000"]),
         ({"timeout": -1}, ["--timeout", "above 0"]),
         ({"timeout": "soon"}, ["--timeout", "2h30m"]),
         ({"sampler": "tpee"}, ["--sampler", "tpe, random, gp, qmc", "Did you mean 'tpe'"]),

@@ -56,7 +56,9 @@ class StudyRecipe:
     evaluations: int | None = declare(
         None, "Evaluations of each run, evenly spaced.", kind="int", low=1, high=10_000, pinned=True
     )
-    eval_episodes: int | None = declare(None, "Episodes of each evaluation.", kind="int", low=1, pinned=True)
+    eval_episodes: int | None = declare(
+        None, "Episodes of each evaluation.", kind="int", low=1, high=100_000, pinned=True
+    )
     seeds_per_trial: int = declare(1, "Seeds each trial is trained with.", kind="int", low=1, pinned=True)
     objective: str = declare(
         "late", "From a run's evaluations to its score.", pinned=True, choices=("late", "final", "best", "auc", "worst")
@@ -109,7 +111,7 @@ class StudyRecipe:
     study: str | None = declare(None, "Name of the study.")
     storage: str | None = declare(None, "URL of the study's database.")
     workers: int | None = declare(None, "Worker processes (default: one for each core).", kind="int", low=1)
-    lanes: int | None = declare(None, "Trials trained together in each worker.", kind="int", low=1)
+    lanes: int | None = declare(None, "Trials trained together in each worker.", kind="int", low=1, high=4096)
     timeout: float | None = declare(
         None, "Stop the search after this long; the same command carries on.", kind="duration"
     )
