@@ -92,5 +92,5 @@ def test_a_folder_that_is_a_file_ends_it_before_anything_is_written(command, in_
     assert shell.code == 2
     last = shell.err.splitlines()[-1]
     assert last.startswith("tune: error: --tensorboard events cannot be used: ")
-    assert last.endswith("/events may not be written.")
+    assert last.endswith("/events is no folder.")
     assert [path.name for path in in_tmp.iterdir()] == ["events"]

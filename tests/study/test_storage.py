@@ -12,8 +12,10 @@ from urllib.parse import quote
 
 import optuna
 import pytest
+import sqlalchemy
 from hypothesis import given
 from hypothesis import strategies as st
+from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 from study_fakes import make_plan, search, supervise
@@ -447,6 +449,23 @@ def test_commands_that_make_the_same_new_database_at_one_moment_all_get_it(tmp_p
 
     with ThreadPoolExecutor(6) as pool:
         assert list(pool.map(make, range(6))) == [[]] * 6
+
+
+def test_a_database_that_refuses_whoever_makes_it_with_others_is_tried_again_even_where_optuna_hides_why(
+    tmp_path, monkeypatch
+):
+    makes, refusals = connect.RDBStorage, [0]
+
+    def refused_twice(*arguments, **named):
+        refusals[0] += 1
+        if refusals[0] > 2:
+            return makes(*arguments, **named)
+        locked = sqlalchemy.exc.OperationalError("COMMIT", {}, sqlite3.OperationalError("database is locked"))
+        raise StorageInternalError("An exception is raised during the commit.") from locked
+
+    monkeypatch.setattr(connect, "RDBStorage", refused_twice)
+    assert catalog.study_names(open_storage(f"sqlite:///{tmp_path}/s.db", create=True)) == []
+    assert refusals == [3]
 
 
 def test_a_table_whose_index_was_never_made_gets_it_before_two_studies_can_have_one_name(tmp_path):

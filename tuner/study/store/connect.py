@@ -10,6 +10,7 @@ import contextlib
 import functools
 import json
 import os
+import random
 import re
 import time
 from collections.abc import Iterator
@@ -111,12 +112,12 @@ def _made(url: str, engine_kwargs: dict[str, Any]) -> RDBStorage:
         began = time.monotonic()
         try:
             return _with_indexes(RDBStorage(url, engine_kwargs=engine_kwargs))
-        except (OperationalError, ProgrammingError, IntegrityError) as error:
-            said = str(error).lower()
+        except (OperationalError, ProgrammingError, IntegrityError, StorageInternalError) as error:
+            said = f"{error} {error.__cause__}".lower()  # Optuna hides what its own commits met
             refused = "database is locked" in said and time.monotonic() - began < BUSY_TIMEOUT_S
             if not (refused or "already exists" in said or "unique" in said):
                 raise
-            time.sleep(0.2)
+            time.sleep(random.Random().uniform(0.1, 0.3))  # or those who hindered each other would do so again
     return _with_indexes(RDBStorage(url, engine_kwargs=engine_kwargs))
 
 
