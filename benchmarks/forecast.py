@@ -5,7 +5,7 @@
 
 Each repeat forecasts a study (one worker, the space's own evaluations, runs of ``--share`` of its budget) and then
 trains as many random settings of the space to the end, hardly two of one shape. Each stands for an equal share of the
-space by computing: the mean cost of sixteen settings drawn at will is 38 % off (one standard deviation).
+space by computing: costs have a long tail, and the mean of sixteen settings drawn at will tells little.
 Printed is the median of forecast / actual, with the lowest and the highest; the same of training and of evaluation
 alone; and with the evaluation episodes' true mean length in the forecast's place, which tells the error of the assumed
 length from the error of the timing. ``--processor-time`` takes both sides by the processor time of this process, for a

@@ -49,6 +49,16 @@ def said_of(place: Path, then: str = "") -> Iterator[None]:
         raise InputError(f"{place} cannot be written: {error.strerror or error}. {then}".rstrip()) from error
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder, and those that it lies in, where they are missing.
+
+    Raises:
+        InputError: It cannot be made.
+    """
+    with said_of(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+
+
 def replace_file(path: Path, content: bytes) -> None:
     """Write a file in one step; see :func:`replace_with`."""
     replace_with(path, lambda file: file.write(content))

@@ -13,7 +13,7 @@ from tuner.cli.parser import add_command, whole_number
 from tuner.cli.recipe_flags import add_field, settings
 from tuner.cli.settings_commands import VARY_HELP, compare_settings
 from tuner.cli.train_commands import plan_training
-from tuner.durable import check_writable, said_of
+from tuner.durable import check_writable, make_folder, said_of
 from tuner.errors import InputError, StudyFailedError
 from tuner.hyperparameters import BACKENDS
 from tuner.plan.naming import safe_name
@@ -105,8 +105,7 @@ def _compare_backends(asked: dict[str, Any], file: str, seeds: int, output: str 
     name = safe_name(f"compare-{plan.algorithm}-{plan.env.id}")
     folder = Path(output) if output is not None else Path("reports") / name
     check_writable(folder, f"-o {folder}")
-    with said_of(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     runs: dict[str, list[ConfirmRun]] = {}
     for backend, members in specs.items():
         done = train_missing("compare", dataclasses.replace(plan, backend=backend), [members], folder)

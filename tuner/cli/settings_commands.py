@@ -16,7 +16,7 @@ from tuner.cli.recipe_flags import add_field, settings
 from tuner.cli.sweep_tables import TABLES, first_tables, keep_first
 from tuner.cli.train_commands import plan_runs, read_values
 from tuner.cli.vary import check_count, read_vary, varied
-from tuner.durable import check_writable, said_of
+from tuner.durable import check_writable, make_folder, said_of
 from tuner.errors import InputError, StudyFailedError
 from tuner.plan.naming import safe_name
 from tuner.zoo.environments import FLATTEN_WRAPPER
@@ -101,8 +101,7 @@ def compare_settings(
     name = "compare" if page == "comparison" else page
     folder = Path(output) if output is not None else Path("reports") / _folder(name, plan, values or every)
     check_writable(folder, f"-o {folder}")
-    with said_of(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     specs = keep_first(plan, paired_specs(plan, list(every.values()), seeds))
     done = train_missing(name, plan, specs, folder, folder.absolute() / TABLES)
     if done is None:

@@ -13,7 +13,7 @@ from tuner.cli.confirm_command import kept_text
 from tuner.cli.console import INTERRUPTED, aligned, say
 from tuner.cli.paired_runs import train_missing
 from tuner.cli.progress import progress_view
-from tuner.durable import check_writable, replace_file, said_of
+from tuner.durable import check_writable, make_folder, replace_file, said_of
 from tuner.errors import StudyFailedError, StudyLockedError
 from tuner.plan.naming import file_name, safe_name
 from tuner.result.agents import AGENTS
@@ -81,8 +81,7 @@ def _run(plan: SeveralPlan, folder: Path, claim: Claim) -> int:
         why = "Interrupted" if ending == "interrupted" else "The time is up before all trials were done"
         say(f"{why}; every finished trial is kept, and the same command carries on.")
         return INTERRUPTED if ending == "interrupted" else 0
-    with said_of(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     return _settle_on_one(plan, found, folder, events)
 
 

@@ -15,7 +15,7 @@ from tuner.cli.paired_runs import train_missing
 from tuner.cli.parser import add_command, whole_number
 from tuner.cli.recipe_flags import add_field, settings
 from tuner.cli.train_commands import plan_runs
-from tuner.durable import check_writable, said_of
+from tuner.durable import check_writable, make_folder
 from tuner.errors import StudyFailedError
 from tuner.plan.naming import safe_name
 from tuner.text import counted
@@ -72,8 +72,7 @@ def command(parsed: argparse.Namespace) -> int:
     check_writable(folder, f"-o {folder}")
     plan, (hyperparameters,) = plan_runs({**_surroundings(entry), **asked}, [entry.own.hyperparameters])
     specs = new_specs(plan, hyperparameters, entry, seeds, int(asked.get("seed", 0)))
-    with said_of(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     done = train_missing(_VERIFY, plan, [specs], folder)
     if done is None:
         say("Interrupted; the same command carries on.", stderr=True)
