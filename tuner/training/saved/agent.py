@@ -141,7 +141,8 @@ class Agent:
             raise InputError(f"The model in {self._folder} was trained by {self.model.spec.algorithm}: no Q-values.")
         inputs = self._inputs([observation])
         seen = inputs if self._ends.stacks == 1 else self._seen.with_next(inputs)
-        return np.asarray(values(seen)[0], np.float64)
+        with np.errstate(all="ignore"):  # as in :func:`~tuner.training.player.begun`
+            return np.asarray(values(seen)[0], np.float64)
 
     def evaluate(self, episodes: int = 20, seed: int = 0) -> tuple[tuple[float, ...], tuple[int, ...]]:
         """Play whole episodes in environments of its own, as ``tune evaluate`` does.
