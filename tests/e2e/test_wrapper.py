@@ -68,6 +68,15 @@ def test_a_study_goes_from_search_to_replay(backend, tmp_path, capsys):
     assert main(["replay", "timed", "0"]) == 2
     assert "add --wrapper halves.Halved" in capsys.readouterr().err
     assert main(["replay", "timed", "0", "--wrapper", "halves.Halved"]) == 0
+    capsys.readouterr()
+    more = ["confirm", "timed", "--confirm-seeds", "2", "--executor", "inline", "--quiet"]
+    assert main(more) == main(["publish", "timed", "--episodes", "1", "-o", "hub"]) == 2
+    for said in (lines := capsys.readouterr().err.splitlines()):
+        assert "importing that runs its code. If you trust it, add --wrapper halves.Halved" in said
+    assert len(lines) == 2 and not (tmp_path / "hub").exists()
+    assert main([*more, "--wrapper", "halves.Halved", FLAT]) == 2
+    assert f"The study 'timed' was not made with --wrapper {FLAT}." in capsys.readouterr().err
+    assert main([*more, "--wrapper", "halves.Halved"]) == 0
     agent = tuner.load_agent(report / "agents" / "best", wrapper=["halves:Halved"])
     assert agent.act(np.zeros(5, np.float32)) in (0, 1)
     with pytest.raises(InputError, match=r"wraps the environment in 'halves.Halved', and importing that runs its code"):

@@ -9,6 +9,7 @@ import tuner
 from tuner.api import confirm
 from tuner.contract.outcome import MAX_TEXT
 from tuner.errors import InputError, ResumeError, UnusableEnvironmentError
+from tuner.plan.command_lines import study_words
 from tuner.study.reading.study import load
 
 ENVIRONMENT = """\
@@ -28,6 +29,8 @@ RECIPE = tuner.StudyRecipe(
     confirm=0, executor="inline", sampler="random", study="s",
 )  # fmt: skip
 
+TRUSTED = {"env_module": "changing_env.py"}
+
 
 @pytest.fixture
 def file(in_tmp):
@@ -43,10 +46,23 @@ def test_a_study_whose_environments_file_has_changed_is_not_gone_on_with(file):
     with pytest.raises(ResumeError, match=r"files of 'changing_env\.py' say has changed"):
         tuner.run(more)
     with pytest.raises(InputError, match=r"files of 'changing_env\.py' say has changed"):
-        confirm("s")
+        confirm("s", settings=TRUSTED)
     assert len(load("s").trials) == 1
     file.write_text(ENVIRONMENT)
     assert len(tuner.run(more).data.trials) == 2
+
+
+@pytest.mark.parametrize("prefixed", [False, True])
+def test_what_a_database_names_is_imported_only_where_the_user_names_it_too(file, prefixed):
+    named = {"env": "changing_env:E-v0", "env_module": None} if prefixed else {}
+    tuner.run(dataclasses.replace(RECIPE, **named))
+    origin = "changing_env" if prefixed else "changing_env.py"
+    file.write_text("raise SystemExit('imported')")
+    with pytest.raises(InputError, match=rf"from '{origin}', and importing .* add --env-module {origin} "):
+        confirm("s")
+    with pytest.raises(InputError, match=f"--env-module defines the study 's' and cannot change: it is '{origin}'"):
+        confirm("s", settings={"env_module": "other"})
+    assert study_words(load("s").recipe, "s") == f"s --env-module {origin}"
 
 
 def test_an_environment_that_raises_megabytes_is_one_line(file):

@@ -11,6 +11,7 @@ from tuner.cli.parser import add_command, add_storage
 from tuner.cli.progress import progress_view
 from tuner.cli.recipe_flags import add_field, settings
 from tuner.errors import InputError
+from tuner.plan.command_lines import study_words
 
 if TYPE_CHECKING:
     from tuner.result.agents import KeptAgent, Place
@@ -21,6 +22,7 @@ PREFIX = "confirm"
 
 #: Recipe settings that this command takes.
 SETTINGS = (
+    "env_module", "wrapper",
     "confirm", "confirm_seeds", "confirm_budget", "until", "return_range", "confirm_backend", "zoo_full_budget",
     "workers", "lanes", "executor", "device", "report_dir", "tensorboard", "quiet",
 )  # fmt: skip
@@ -69,7 +71,7 @@ def _dry_run(name: str, storage: str | None, given: Mapping[str, Any]) -> list[s
     data = load(name, storage)
     found = more_seeds(data, given.get("until"))
     if found is not None:
-        return more_seeds_lines(found, name)
+        return more_seeds_lines(found, study_words(data.recipe, name))
     from tuner.plan.stored import plan_again
     from tuner.storage_url import default_storage
     from tuner.study.confirm.stage import ConfirmStage
@@ -100,7 +102,7 @@ def verdict_lines(data: StudyData) -> list[str]:
     else:
         winner = next(row for row in found["contestants"] if row["key"] == found["winner"])
         lines += [*reliability_sentence(winner, found["until"]), *basis_sentences(found["until"])]
-    going = [] if found["stage"] == "done" else [f"tune confirm {data.name} carries on."]
+    going = [] if found["stage"] == "done" else [f"tune confirm {study_words(data.recipe, data.name)} carries on."]
     return [*lines, *reused_sentence(found), *tied_sentence(found), *luck_sentences(found), *going]
 
 
@@ -108,7 +110,7 @@ def agent_lines(result: StudyResult) -> list[str]:
     """Return where the exported setting's agents are and how one is used; nothing while its verdict is under way."""
     confirmation = result.data.confirmation
     if confirmation is None and result.data.chosen is not None and result.ending == "done":
-        name = one_line(result.name)
+        name = one_line(study_words(result.data.recipe, result.name))
         return [f"Agents: none, as no finalist was trained again. tune confirm {name} does it, or says what it takes."]
     if confirmation is None or not confirmation.complete:
         return []

@@ -107,9 +107,7 @@ def _source(parsed: argparse.Namespace) -> tuple[Path, StudyFacts | None, str | 
             f"The study '{data.name}' has no agent in {report}: a verdict leaves them there. Say tune confirm "
             f"{data.name}, or tune train --config BEST.yaml and tune publish DIR."
         )
-    module = parsed.env_module or data.recipe.get("env_module")
-    wrapper = named or canonicals(data.recipe.get("wrapper") or ())
-    return agents[parsed.agent].folder, _facts(data), None if module is None else str(module), wrapper
+    return agents[parsed.agent].folder, _facts(data), parsed.env_module, named
 
 
 def _facts(data: StudyData) -> StudyFacts:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tuner.envs.wrapper_names import to_be_named
@@ -59,11 +59,31 @@ def study_commands(recipe: StudyRecipe, name: str, storage: str, best_yaml: str 
 
 def train_words(recipe: StudyRecipe, config: str) -> list[str]:
     """Return the words that train with an export; RL Zoo's form does not say whose values it holds."""
-    module = ["--env-module", recipe.env_module] if recipe.env_module is not None else []
-    if to_be_named(recipe.wrapper, recipe.env_module):
-        module += ["--wrapper", *recipe.wrapper]
+    module = trust_words(recipe.env_module, recipe.wrapper)
     whose = [] if algorithm_class(recipe.algo).native else ["--backend", recipe.backend, "--algo", recipe.algo]
     return ["tune", "train", "--env", recipe.env, *module, *whose, "--config", config]
+
+
+def trust_words(env_module: str | None, wrapper: Sequence[str]) -> list[str]:
+    """Return the words by which a user vouches for code that a file or database names, before it is imported.
+
+    Args:
+        env_module: File or module of the environment, or None.
+        wrapper: Its wrappers, in one text each.
+    """
+    named = [] if env_module is None else ["--env-module", env_module]
+    return [*named, *(["--wrapper", *wrapper] if to_be_named(wrapper, env_module) else [])]
+
+
+def study_words(recipe: Mapping[str, Any], name: str) -> str:
+    """Return a stored study as a command names it that trains more of it: its name, and words that vouch for its code.
+
+    Args:
+        recipe: The stored recipe, plain data.
+        name: Study name.
+    """
+    module = recipe.get("env_module") or str(recipe.get("env", "")).rpartition(":")[0] or None
+    return shlex.join([name, *trust_words(module, recipe.get("wrapper") or ())])
 
 
 def _flag_words(setting: str, value: Any) -> list[str]:

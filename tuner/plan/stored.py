@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,14 +11,18 @@ from tuner.contract.grid import evaluation_grid
 from tuner.contract.rules import Rules
 from tuner.envs.source import source_digest
 from tuner.envs.spec import EnvSpec
+from tuner.envs.wrapper_names import canonicals, check_trusted
 from tuner.errors import InputError
-from tuner.plan.recipe import flag
+from tuner.plan.recipe import StudyRecipe, flag
 from tuner.plan.recipe import from_mapping as recipe_from_mapping
 from tuner.plan.resolve import StudyPlan, plan_study, space_name
 from tuner.result.study import StudyData
 from tuner.seeding import evaluation_seed
 from tuner.space.catalog import is_packaged
 from tuner.space.parse import parse_space
+
+#: Settings by which a user vouches for code that a study names.
+_VOUCHING = ("env_module", "wrapper")
 
 
 def plan_again(data: StudyData, storage: str, settings: Mapping[str, Any]) -> StudyPlan:
@@ -26,16 +31,19 @@ def plan_again(data: StudyData, storage: str, settings: Mapping[str, Any]) -> St
     Args:
         data: The study.
         storage: Its storage URL.
-        settings: Recipe settings over the stored ones.
+        settings: Recipe settings over the stored ones. ``env_module`` and ``wrapper`` only repeat what is stored: by
+            them the user vouches for code, which a database alone never makes us import.
 
     Raises:
-        InputError: The study was not made by this program, a setting is pinned or breaks a rule, or its environment
-            or space cannot be used any more.
+        InputError: The study was not made by this program, nobody vouches for its environment's code, a setting is
+            pinned or breaks a rule, or its environment or space cannot be used any more.
     """
     if not data.recipe or not data.grid:
         raise InputError(f"The study '{data.name}' was not made by tune: its runs cannot be repeated.")
     stored = recipe_from_mapping({**data.recipe, "storage": storage, "study": data.name})
     pinned = stored.pinned()
+    _check_trusted(stored, data.name, settings)
+    settings = {name: value for name, value in settings.items() if name not in _VOUCHING}
     for name, value in settings.items():
         if name in pinned and value != pinned[name]:
             raise InputError(f"{flag(name)} defines the study '{data.name}' and cannot change: it is {pinned[name]!r}.")
@@ -53,6 +61,22 @@ def plan_again(data: StudyData, storage: str, settings: Mapping[str, Any]) -> St
             "Put the space back as it was."
         )
     return plan
+
+
+def _check_trusted(stored: StudyRecipe, name: str, settings: Mapping[str, Any]) -> None:
+    origin = stored.env_module or stored.env.rpartition(":")[0] or None
+    module, wrappers = settings.get("env_module"), canonicals(settings.get("wrapper") or ())
+    known = canonicals(stored.wrapper)
+    if origin is not None and module is None:
+        raise InputError(
+            f"The study '{name}' has its environment from '{origin}', and importing that runs its code. If you trust "
+            f"it, add --env-module {shlex.quote(origin)} (in Python settings={{'env_module': {origin!r}}})."
+        )
+    if module not in (None, origin):
+        raise InputError(f"--env-module defines the study '{name}' and cannot change: it is {origin!r}.")
+    if other := next((each for each in wrappers if each not in known), None):
+        raise InputError(f"The study '{name}' was not made with --wrapper {other}. Leave it out.")
+    check_trusted(known, f"The study '{name}'", module, wrappers)
 
 
 def changed_source(env: EnvSpec, provenance: Mapping[str, Any]) -> str:

@@ -16,7 +16,7 @@ def more_seeds_lines(found: Mapping[str, Any], study: str) -> list[str]:
 
     Args:
         found: What :func:`tuner.report.numbers.more_seeds.more_seeds` gives.
-        study: The study.
+        study: The study, as a command names it.
     """
     lines = [_line(row, found["n_timesteps"]) for row in found["comparisons"]]
     lines.append(
