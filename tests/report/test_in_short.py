@@ -84,3 +84,25 @@ def test_what_is_no_better_than_random_play_is_called_that(data):
     assert below_random(10.0, dataclasses.replace(data, random_play=())) == ""
     worse = dataclasses.replace(data, random_play=(1e6,))
     assert in_short(worse, evidence(worse))[-1].startswith("That is below random play")
+
+
+@pytest.mark.parametrize(("theirs", "said"), [((1, 1, 1, 2), True), ((1, 1, 1, 0), True), ((1, 1, 0, 0), False)])
+def test_another_trial_that_does_better_on_the_verdicts_seeds_is_named_with_the_command_that_takes_it(theirs, said):
+    data = factory.confirmed()
+    found = evidence(data)
+    row = next(c for c in found["comparisons"] if c["role"] == "startup")
+    share = sum({0: 0, 1: 1, 2: 0.5}[each] for each in theirs) / 4  # pairs that the winner lost, ties one half
+    row["scores"]["late"]["probability"]["value"] = 1 - share
+    lines = [line for line in in_short(data, found) if "tune export" in line]
+    line = (
+        f"Trial 3, best of the first random, does better on these seeds in {100 * share:.0f} % of the pairs of runs: "
+        "tune export dqn-native-CartPole-v1 --trial 3 takes it."
+    )
+    assert lines == [line] * said
+
+
+def test_baselines_that_are_no_trials_are_not_offered(data):
+    found = evidence(data)
+    for row in found["comparisons"]:
+        row["scores"]["late"]["probability"]["value"] = 0.0 if row["role"] != "startup" else 1.0
+    assert not [line for line in in_short(data, found) if "tune export" in line]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,6 +14,9 @@ from tuner.text import counted, listed, number, sentence
 SHORT = {
     "defaults": "defaults", "zoo": "RL Zoo", "known": "best known beforehand", "startup": "best of the first random",
 }  # fmt: skip
+
+#: Share of pairs of runs in which the winner does better, ties one half, up to which another trial is ahead of it.
+AHEAD = 1 / 3
 
 
 def in_short(data: StudyData, found: Mapping[str, Any] | None) -> list[str]:
@@ -40,7 +44,8 @@ def in_short(data: StudyData, found: Mapping[str, Any] | None) -> list[str]:
         for c in found["comparisons"]
         if (theirs := rows[c["with"]]["verdict"]["estimates"].get(found["objective"])) is not None
     ]
-    return [first, *_beside(others, data), *_results(found, rows), *_below(estimate["value"], data)]
+    lines = [first, *_beside(others, data), *_results(found, rows), *_ahead(found, rows, data)]
+    return [*lines, *_below(estimate["value"], data)]
 
 
 def random_text(data: StudyData) -> str:
@@ -88,6 +93,24 @@ def _results(found: Mapping[str, Any], rows: Mapping[str, Any]) -> list[str]:
     parts = [f"{said[result]} {listed(names)}" for result, names in named.items() if names]
     few = any(row["verdict"]["seeds"] and len(row["verdict"]["seeds"]) < FEW_SEEDS for row in rows.values())
     return [sentence("; ".join(parts)) + ("; few seeds, so a guess." if few else ".")] if parts else []
+
+
+def _ahead(found: Mapping[str, Any], rows: Mapping[str, Any], data: StudyData) -> list[str]:
+    """Return how to take another trial of the study that does better on the verdict's seeds, told apart or not.
+
+    Those seeds choose nothing, so the export stays; whoever reads them may choose.
+    """
+    lines = []
+    for comparison in found["comparisons"]:
+        scores, row = comparison["scores"].get(found["objective"]), rows[comparison["with"]]
+        if scores is None or row["trial"] is None or scores["probability"]["value"] > AHEAD:
+            continue
+        share = f"{100 * (1 - scores['probability']['value']):.0f} % of the pairs of runs"
+        lines.append(
+            f"{sentence(row['name'])}, {_short(row)}, does better on these seeds in {share}: "
+            f"tune export {shlex.quote(data.name)} --trial {row['trial']} takes it."
+        )
+    return lines
 
 
 def _below(value: float | None, data: StudyData) -> list[str]:
