@@ -44,7 +44,7 @@ def test_a_name_is_the_id_then_arguments_in_order():
     assert changes_of(StudyRecipe(env="A-v0").to_mapping()) == {}
     changes = changes_of({"wrapper": ("p.w.A", 'p.w.B:{"x": 1}')})
     assert changes == changes_of({"wrapper": ["p.w.A", 'p.w.B:{"x": 1}']}) == {"wrapper": ["p.w.A", 'p.w.B:{"x": 1}']}
-    assert entry_name("A-v0", {}, changes) == 'A-v0,wrapper=p.w.A+p.w.B:{"x": 1}'
+    assert entry_name("A-v0", {}, changes) == 'A-v0,wrapper=A+B:{"x": 1}'
 
 
 def test_an_entry_in_wrappers_is_for_an_environment_in_them(library):

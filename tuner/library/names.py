@@ -21,7 +21,7 @@ def changes_of(recipe: Mapping[str, Any]) -> dict[str, Any]:
 def entry_name(env: str, arguments: Mapping[str, Any], changes: Mapping[str, Any]) -> str:
     """Return ``FrozenLake-v1``, ``FrozenLake-v1,is_slippery=false``, ``CartPole-v1,pixels``, ``X-v1,frame_stack=4``.
 
-    Wrappers stand by their paths, the innermost first: ``X-v1,wrapper=package.wrappers.A+package.wrappers.B``.
+    Wrappers stand by the names of their classes, the innermost first: ``X-v1,wrapper=A+B``.
 
     Args:
         env: Environment id.
@@ -29,7 +29,7 @@ def entry_name(env: str, arguments: Mapping[str, Any], changes: Mapping[str, Any
         changes: As :func:`changes_of` gives them.
     """
     words = [f"{name}={_word(value)}" for name, value in sorted(arguments.items())]
-    changes = {name: "+".join(value) if name == "wrapper" else value for name, value in changes.items()}
+    changes = {name: "+".join(map(_class, value)) if name == "wrapper" else value for name, value in changes.items()}
     words += [name if value is True else f"{name}={_word(value)}" for name, value in sorted(changes.items())]
     return ",".join([env, *words])
 
@@ -37,6 +37,11 @@ def entry_name(env: str, arguments: Mapping[str, Any], changes: Mapping[str, Any
 def entry_file(name: str) -> str:
     """Return the name of an entry's file; what not every system takes in one becomes a dash."""
     return re.sub(r"[^A-Za-z0-9._=,-]", "-", name) + ".yaml"
+
+
+def _class(wrapper: str) -> str:
+    path, colon, arguments = wrapper.partition(":")
+    return path.rpartition(".")[2] + colon + arguments
 
 
 def _word(value: Any) -> str:
