@@ -13,6 +13,8 @@ import yaml
 from tuner.cli.app import build_parser
 from tuner.cli.run_command import recipe_of
 from tuner.core.statistics import iqm_interval
+from tuner.envs.families import bring
+from tuner.errors import MissingExtraError
 from tuner.hyperparameters import from_mapping
 from tuner.library.catalog import EVIDENCE, library_entries, library_file, library_folder
 from tuner.library.files import ZOO, evidence_json
@@ -97,6 +99,10 @@ def test_rl_zoo_sets_every_entry_up(entry, tmp_path, monkeypatch):
 
     from tuner.training.sb3.arguments import constructor_arguments
 
+    try:
+        bring(entry.env)
+    except MissingExtraError as error:
+        pytest.skip(str(error))
     monkeypatch.chdir(tmp_path)
     path = library_folder() / ZOO if not entry.env_kwargs else library_file(entry)
     manager = ExperimentManager(argparse.Namespace(), "dqn", entry.env, str(tmp_path), config=str(path), verbose=0)
