@@ -139,7 +139,7 @@ def study(folder: Path, env: str, seed: int, seeds: int) -> Study:
     runs, chosen = Runs(here / "runs.jsonl", plan), {}
     for objective in OBJECTIVES:
         choice = choice_of(objective)
-        while (state := select(list(found), shared, runs.results, choice.beaten, choice.value)).winner is None:
+        while (state := select(list(found), shared, runs.results, choice.beaten, choice.worth)).winner is None:
             runs.train(found, state.wanted)
         chosen[objective] = state.winner
     fresh = {key: [Job(key, "verdict", r) for r in range(seeds)] for key in dict.fromkeys(chosen.values())}

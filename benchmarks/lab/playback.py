@@ -195,6 +195,7 @@ def choose(
     scored: Sequence[Scored],
     model: Callable[[Sequence[int], np.ndarray], np.ndarray] | None = None,
     known: Container[int] = (),
+    pooled: bool = False,
 ) -> Chosen:
     """Return the true mean `late` of the best and of the confirmed choice.
 
@@ -208,6 +209,7 @@ def choose(
             in the study.
         model: From settings and their scores to what puts them in order instead; None for the scores themselves.
         known: Settings that were known before the search, of which the best takes part (rule 3 of the product's).
+        pooled: Whether the scores that a finalist has count beside the select ones (rule 4).
     """
     by_score = _finalists(scored)
     top = by_score[:FINALISTS]
@@ -222,12 +224,13 @@ def choose(
     earned: dict[int, list[int]] = {}
     for trial in sorted(scored, key=lambda trial: (-trial.score, -trial.curve_mean)):
         earned.setdefault(trial.setting, []).append(trial.seed)
+    had = [[trial.score for trial in scored if trial.setting == setting] if pooled else [] for setting in top]
     others = [_unseen(curves, setting, earned[setting]) for setting in top]
     ways = [_divisions(len(scores), curves.fresh.shape[1]) for scores in others]
     truths = []
     for at in range(max(map(len, ways))):
         chosen = [list(way[at % len(way)]) for way in ways]
-        means = [scores[picked].mean() for scores, picked in zip(others, chosen, strict=True)]
+        means = [np.mean([*own, *scores[picked]]) for own, scores, picked in zip(had, others, chosen, strict=True)]
         selected = int(np.argmax(means))
         truths.append(np.delete(others[selected], chosen[selected]).mean())
     return Chosen(float(others[0].mean()), float(np.mean(truths)))

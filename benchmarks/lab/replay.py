@@ -78,7 +78,7 @@ class Method:
     pruning: int = VERSION_0_1_0.pruning
     cost: float = 0.0
     thrift: float = 0.0
-    rule: int = CURRENT.finalists
+    rule: int = VERSION_0_1_0.finalists
     repeats: bool = False
 
 
@@ -90,6 +90,7 @@ PRODUCT = Method(
     pruning=CURRENT.pruning,
     repeats=True,
     model=True,
+    rule=CURRENT.finalists,
     cost=WEIGHT,
     thrift=THRIFT,
 )
@@ -116,6 +117,7 @@ METHODS = {
     "product-portfolio": replace(PRODUCT, portfolio=0),
     "product-model": replace(PRODUCT, model=False),
     "product-repeats": replace(PRODUCT, repeats=False),
+    "product-pooled": replace(PRODUCT, rule=3),
     "product-rule2": replace(PRODUCT, rule=2),
     "product-cost": replace(PRODUCT, cost=0.0),
     "product-thrift": replace(PRODUCT, thrift=0.0),
@@ -186,7 +188,7 @@ def replay(
         for milestone in MILESTONES:
             ended = min(milestone, trials)
             done = [scored for scored in playback.completed if scored.after <= ended]
-            confirmed = choose(curves, done, model, known).confirmed if done else None
+            confirmed = choose(curves, done, model, known, pooled=method.rule > 3).confirmed if done else None
             exported[milestone] = 0.0 if confirmed is None else float(curves.member.normalised(confirmed))
             steps[milestone] = playback.spent[ended - 1] / len(curves.steps)
             seconds[milestone] = float(share[ended - 1])

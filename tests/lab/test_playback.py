@@ -54,3 +54,10 @@ def test_further_seeds_that_chose_say_nothing_either():
         late, fresh = rng.normal(100, 20, (5, 3)), rng.normal(100, 20, (5, 7))
         found.append(choose(measured(late, fresh), [Scored(late[i, 0], 0, i, 0) for i in range(5)]).confirmed)
     assert np.mean(found) == pytest.approx(100, abs=4 * 20 / np.sqrt(400 * 3))
+
+
+def test_scores_that_a_finalist_has_count_where_they_are_pooled():
+    late = np.array([[500.0, 100.0, 100.0, 100.0], [200.0, 150.0, 150.0, 150.0]])
+    trials = [Scored(500, 0, 0, 0), Scored(200, 0, 1, 0)]
+    assert choose(measured(late), trials).confirmed == pytest.approx(150)
+    assert choose(measured(late), trials, pooled=True).confirmed == pytest.approx(100), "(500 + 2 * 100) / 3 > 500 / 3"

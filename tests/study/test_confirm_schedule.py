@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 import random
 
+import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from study_fakes import FakeExecutor, make_plan, search
 
 from tuner.core.elimination import clearly_beaten
 from tuner.core.reliability import worst_quarter
+from tuner.result.confirmation import Contestant
 from tuner.result.verdict import LEVEL, smallest_p_value
 from tuner.study.confirm.budget import (
     DECIDABLE_SEEDS,
@@ -220,7 +222,7 @@ def test_the_worst_objective_chooses_the_setting_whose_worst_quarter_is_highest(
 
     shared, choice = Allocation(3, 8, 24, 3, 1), choice_of("worst")
     results = {Job(key, "select", r): score(Job(key, "select", r)) for key in "abc" for r in range(8)}
-    rules = {"worst": (choice.beaten, choice.value), "late": (clearly_beaten,)}
+    rules = {"worst": (choice.beaten, choice.worth), "late": (clearly_beaten,)}
     assert {name: select(("a", "b", "c"), shared, results, *rule).winner for name, rule in rules.items()} == {
         "worst": "b",
         "late": "a",
@@ -241,3 +243,37 @@ def test_a_study_by_its_worst_quarter_is_searched_by_late_and_chosen_by_the_wors
     left = [c for c in found.finalists if c.dropped_after is None]
     quarters = {c.key: worst_quarter(found.scores(c, "select")) for c in left}
     assert quarters[found.winner_key] == max(quarters.values())
+
+
+def test_the_searchs_runs_of_a_setting_count_beside_its_select_runs():
+    """Three seeds each put a ahead; with the two runs that b had in the search, and a's one, b is."""
+    shared, scores = Allocation(2, 3, 6, 3, 1), {"a": (90.0, 92.0, 94.0), "b": (89.0, 92.0, 93.0)}
+    results = {Job(key, "select", r): score for key, some in scores.items() for r, score in enumerate(some)}
+    had = {"a": (95.0,), "b": (97.0, 99.0)}
+    a, b = (Contestant(key, "finalist", key, 0, "native", {}, own[0], searched=own) for key, own in had.items())
+    chosen = {}
+    for name, finalists in {"rule 3": (), "rule 4": (a, b), "a's alone": (a,)}.items():
+        choice = choice_of("late", finalists)
+        chosen[name] = select(("a", "b"), shared, results, choice.beaten, choice.worth).winner
+    assert chosen == {"rule 3": "a", "rule 4": "b", "a's alone": "a"}
+    assert choice_of("worst", (a, b)).worth("b", [1.0, 2.0]) == choice_of("worst").worth("b", [1.0, 2.0])
+
+
+def test_a_stage_stores_every_run_that_a_finalist_had_in_the_search_and_reads_its_winner_by_them(tmp_path):
+    plan = make_plan(f"sqlite:///{tmp_path}/p.db", trials=30, pruner="none", startup_trials=3)
+    search(plan)
+    data = load(plan.name, plan.storage)
+    stage = ConfirmStage(plan, data)
+    for contestant in (c for c in stage.contestants if c.role == "finalist"):
+        equal = [t.score for t in data.ranked if dict(t.hyperparameters) == dict(contestant.hyperparameters)]
+        assert contestant.search_score in equal and sorted(contestant.searched) == sorted(equal)
+    older = dataclasses.replace(data, rules=dataclasses.replace(data.rules, finalists=3))
+    assert not any(c.searched for c in ConfirmStage(plan, older).contestants)
+    for _, supervisor in stage.passes({"numeric_path": "none"}, NoProgress()):
+        FakeExecutor(lanes=3).run(supervisor)
+        supervisor.close()
+    found = load(plan.name, plan.storage).confirmation
+    left = [c for c in found.finalists if c.dropped_after is None]
+    means = {c.key: np.mean([*c.searched, *found.scores(c, "select")]) for c in left}
+    assert means[found.winner_key] == max(means.values())
+    assert [c.searched for c in found.finalists] == [c.searched for c in stage.contestants if c.role == "finalist"]

@@ -107,7 +107,8 @@ def _search(paper: Paper) -> list[str]:
     finalists = [row for row in found["contestants"] if row["role"] == "finalist"]
     baselines = [g.title for g, row in zip(paper.groups[1:], _others(paper), strict=False) if row]
     winner = paper.groups[0]
-    chosen = "mean over the worst quarter of its seeds" if found.get("chosen_by") == "worst_quarter" else "mean"
+    runs = " over its runs in the search and these" if any(row.get("searched") for row in finalists) else ""
+    chosen = "mean over the worst quarter of its seeds" if found.get("chosen_by") == "worst_quarter" else f"mean{runs}"
     sentences = [
         f"Hyperparameters ({searched}) were searched with Optuna{_version(paper, 'optuna')} [@akiba2019] by "
         f"{_SAMPLERS.get(sampler, sampler)}, {counted(int(summary['trials']), 'trial')} with {each} each (study seed "

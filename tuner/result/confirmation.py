@@ -86,6 +86,7 @@ class Contestant:
         dropped_after: Select seeds after which it was clearly beaten; None while it is not.
         tuned_for: Steps that whoever tuned it trains it for; None where nobody says so.
         n_timesteps: Environment steps of its runs where these are its own; None: as all others train.
+        searched: Scores of its runs in the search, where they count when the winner is chosen.
     """
 
     key: str
@@ -99,6 +100,7 @@ class Contestant:
     dropped_after: int | None = None
     tuned_for: int | None = None
     n_timesteps: int | None = None
+    searched: tuple[float, ...] = ()
 
     @property
     def title(self) -> str:
@@ -127,7 +129,8 @@ class Confirmation:
         settings: What was asked for (``--confirm`` and the like) and how the budget was shared out.
         until: What ends the verdict by its results; None where its number of seeds is fixed.
         standings: Where each comparison stands then, by the baseline's key.
-        chosen_by: What the winner was chosen by: ``mean`` over the select seeds, or their ``worst_quarter``.
+        chosen_by: What the winner was chosen by: ``mean`` over its select runs and those in the search that count, or
+            the ``worst_quarter`` of the select runs.
     """
 
     study: str

@@ -77,6 +77,7 @@ def _contestant(
         "own_steps": contestant.n_timesteps is not None,
         "tuned_for": contestant.tuned_for,
         "search_score": contestant.search_score,
+        "searched": list(contestant.searched),
         "dropped_after": contestant.dropped_after,
         "select": {
             "seeds": [run.seed for run in contestant.phase("select")],

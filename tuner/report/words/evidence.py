@@ -125,10 +125,11 @@ def tied_sentence(found: Mapping[str, Any]) -> list[str]:
     if not found["tied"] or found["winner"] is None:
         return []
     names = listed([str(name) for name in found["tied"]])
-    winner = next(row["name"] for row in found["contestants"] if row["key"] == found["winner"])
+    winner = next(row for row in found["contestants"] if row["key"] == found["winner"])
+    runs = " over the search's runs and these" if winner["searched"] else ""
     return [
-        f"The selection could not tell {winner} from {names}; it was taken for its higher "
-        f"{CHOSEN_BY[found['chosen_by']]}."
+        f"The selection could not tell {winner['name']} from {names}; it was taken for its higher "
+        f"{CHOSEN_BY[found['chosen_by']]}{runs}."
     ]
 
 

@@ -73,7 +73,7 @@ def selections(
     finalists: Sequence[str], allocation: Allocation, results: Mapping[Job, float | None], choice: Choice
 ) -> list[tuple[list[tuple[Job, ...]], str]]:
     """Return ways for the selection to end: the rounds that are still to be trained, and the winner's key."""
-    now = select(finalists, allocation, results, choice.beaten, choice.value)
+    now = select(finalists, allocation, results, choice.beaten, choice.worth)
     if now.winner is not None:
         return [([], now.winner)]
     known = {key: _scores(key, results) for key in now.alive}
@@ -106,7 +106,7 @@ def _drawn(
     middle = {key: luck.gauss(fmean(scores), spread[key] / len(scores) ** 0.5) for key, scores in sorted(known.items())}
     there, rounds = dict(results), list[tuple[Job, ...]]()
     while True:
-        now = select(finalists, allocation, there, choice.beaten, choice.value)
+        now = select(finalists, allocation, there, choice.beaten, choice.worth)
         if now.winner is not None:
             return rounds, now.winner
         rounds.append(now.wanted)

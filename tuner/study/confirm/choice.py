@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tuner.core.elimination import clearly_beaten
 from tuner.core.reliability import clearly_worse_quarters, shortfalls, worst_quarter
+from tuner.result.confirmation import Contestant
 from tuner.study.confirm.schedule import mean
 
 
@@ -18,17 +20,26 @@ class Choice:
         value: That number, from scores.
         beaten: Names the settings that the leader clearly beats by it.
         parts: One number per run, whose mean is ``value`` and whose spread says how sure it is.
+        searched: By setting, scores of the search's own runs that count beside the select ones where the winner is
+            chosen. All finalists are there for high ones, so these favour none of them.
     """
 
     value: Callable[[Sequence[float]], float]
     beaten: Callable[[Mapping[str, Sequence[float]]], set[str]]
     parts: Callable[[Sequence[float]], Sequence[float]]
+    searched: Mapping[str, Sequence[float]] = dataclasses.field(default_factory=dict)
+
+    def worth(self, key: str, scores: Sequence[float]) -> float:
+        """Return what a setting is chosen by, from its select scores."""
+        return self.value([*self.searched.get(key, ()), *scores])
 
 
 MEAN = Choice(mean, clearly_beaten, lambda scores: scores)
 WORST_QUARTER = Choice(worst_quarter, clearly_worse_quarters, shortfalls)
 
 
-def choice_of(objective: str) -> Choice:
-    """Return what a study's objective chooses by."""
-    return WORST_QUARTER if objective == "worst" else MEAN
+def choice_of(objective: str, finalists: Iterable[Contestant] = ()) -> Choice:
+    """Return what a study's objective chooses by: the worst quarter of the select runs, or the mean of all runs."""
+    if objective == "worst":
+        return WORST_QUARTER
+    return dataclasses.replace(MEAN, searched={c.key: c.searched for c in finalists if c.role == "finalist"})

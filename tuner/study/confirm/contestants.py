@@ -38,7 +38,8 @@ def finalists(data: StudyData, limit: int, backend: str) -> list[Contestant]:
 
     By rule 2 a model orders them; the one with the best score is among them in any case, the last if need be. By rule
     3 the model's first is followed by the best of the settings known beforehand and by the one with the best score:
-    they take part however few there is a budget for.
+    they take part however few there is a budget for. By rule 4 they bring the scores of the search's runs with them,
+    but where the worst runs decide.
     """
     from tuner.study.confirm.ranking import ranked_by_worth  # brings linear algebra, which a reader can do without
 
@@ -47,11 +48,24 @@ def finalists(data: StudyData, limit: int, backend: str) -> list[Contestant]:
         order = [*order[:1], *_best_known(data)[:1], *data.ranked[:1], *order[1:]]
     promising = dict.fromkeys(c.key for c in _different(data, order, backend))
     known = {c.key: c for c in _different(data, data.ranked, backend)}
+    if data.rules.finalists > 3 and data.recipe.get("objective") != "worst":
+        known = {c.key: dataclasses.replace(c, searched=scores) for c, scores in _with_scores(data, known, backend)}
     keys = list(promising)[:limit]
     best = next(iter(known), None)
     if best is not None and keys and best not in keys:
         keys[-1] = best
     return [known[key] for key in keys]
+
+
+def _with_scores(
+    data: StudyData, known: Mapping[str, Contestant], backend: str
+) -> Iterable[tuple[Contestant, tuple[float, ...]]]:
+    """Yield each setting with the scores of all its completed runs in the search."""
+    found: dict[str, list[float]] = {key: [] for key in known}
+    for trial in data.ranked:
+        if trial.hyperparameters and trial.score is not None:
+            found[_of_trial(data, trial, "finalist", backend).key] += [trial.score] * max(len(trial.curves), 1)
+    return ((known[key], tuple(scores)) for key, scores in found.items())
 
 
 def _best_known(data: StudyData) -> list[TrialRow]:
@@ -134,7 +148,9 @@ def on_backend(contestant: Contestant, backend: str, algorithm: str) -> Contesta
         return None
     key = setting_key(backend, algorithm, contestant.hyperparameters)
     name = f"{contestant.name} on {backend}"
-    return dataclasses.replace(contestant, key=key, role="other_backend", name=name, backend=backend, runs=())
+    return dataclasses.replace(
+        contestant, key=key, role="other_backend", name=name, backend=backend, runs=(), searched=()
+    )
 
 
 def _of_trial(data: StudyData, trial: TrialRow, role: Role, backend: str) -> Contestant:

@@ -2,7 +2,7 @@
 
 *Select* goes by sequential elimination. Every finalist trains with the same first seeds; after each round those that
 the leader clearly beats are dropped, and the runs they would have taken go to the undecided, until one is left or the
-runs are spent. The winner has the highest mean select score of those left. :mod:`~tuner.study.confirm.verdict` follows.
+runs are spent. The winner has the highest mean score of those left. :mod:`~tuner.study.confirm.verdict` follows.
 
 As results decide alone, a stage that was interrupted goes on where it stopped, and ends as if it had not been.
 """
@@ -58,7 +58,7 @@ def select(
     allocation: Allocation,
     results: Mapping[Job, float | None],
     rule: Rule,
-    value: Callable[[Sequence[float]], float] | None = None,
+    worth: Callable[[str, Sequence[float]], float] = lambda _, scores: mean(scores),
 ) -> Selection:
     """Return where the selection stands.
 
@@ -68,7 +68,7 @@ def select(
         results: Score of each run that has ended: :data:`WORST` for one that diverged, which then counts as the worst
             of the round, and None for one that failed, which is left out.
         rule: Names the clearly beaten.
-        value: What the winner has the highest of, from a setting's scores; None: their mean.
+        worth: What the winner has the highest of, from a setting's key and its scores.
     """
     alive = list(finalists[: allocation.finalists])
     dropped: dict[str, int] = {}
@@ -89,7 +89,7 @@ def select(
         further = min(FURTHER_SEEDS, (allocation.select_runs - spent) // len(alive))
         if len(alive) == 1 or further == 0:
             # Of equal ones the more promising one wins: max() keeps the first.
-            winner = max(alive, key=lambda key: (value or mean)(scores[key]) if scores[key] else WORST)
+            winner = max(alive, key=lambda key: worth(key, scores[key]) if scores[key] else WORST)
             return Selection((), tuple(alive), dropped, winner)
         seeds += further
         spent += further * len(alive)

@@ -72,7 +72,7 @@ class ConfirmStage:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._recipe = recipe = plan.recipe
-        self._ends, self._clock, self._choice = ends, clock, choice_of(recipe.objective)
+        self._ends, self._clock = ends, clock
         backend, algorithm = plan.backend, plan.algorithm
         main = backend if recipe.confirm_backend in (None, "both") else str(recipe.confirm_backend)
         self._plan = plan
@@ -113,6 +113,7 @@ class ConfirmStage:
         if self.allocation is not None:
             found, against = found[: self.allocation.finalists], against[: self.allocation.baselines - twins]
         self.contestants = (*found, *against)
+        self._choice = choice_of(recipe.objective, found)
         self._left = TimeLeft(self._expect(data), worked(data, plan.workers), plan.workers, clock)
         self._ways: tuple[object, list[Way]] = (None, [])
         self._lengths = lengths_of(self.contestants, plan.grid)
@@ -159,10 +160,10 @@ class ConfirmStage:
         assert self.allocation is not None
         recipe = self._recipe
         plain = ("key", "role", "name", "trial", "backend", "hyperparameters", "search_score", "tuned_for")
-        own = ("n_timesteps",)  # where there is one: earlier versions read the others
+        own = ("n_timesteps", "searched")  # where there is one: earlier versions read the others
         return {
             "contestants": [
-                {n: getattr(c, n) for n in (*plain, *own) if n in plain or getattr(c, n) is not None}
+                {n: getattr(c, n) for n in (*plain, *own) if n in plain or getattr(c, n) not in (None, ())}
                 for c in self.contestants
             ],
             "allocation": dataclasses.asdict(self.allocation),
@@ -291,7 +292,7 @@ class ConfirmStage:
         """Return where the select phase stands."""
         assert self.allocation is not None
         everyone, choice = [c.key for c in self.contestants if c.role == "finalist"], self._choice
-        return select(everyone, self.allocation, results, choice.beaten, choice.value)
+        return select(everyone, self.allocation, results, choice.beaten, choice.worth)
 
     def _standing(self, results: Mapping[Job, float | None]) -> str:
         assert self.allocation is not None

@@ -32,7 +32,9 @@ def standing(
     """
     names, titles = {c.key: c.name for c in contestants}, {c.key: c.title for c in contestants}
     if selection.winner is None:
-        so_far = {key: choice.value(found) for key in selection.alive if (found := _scores(results, key, "select"))}
+        so_far = {
+            key: choice.worth(key, found) for key in selection.alive if (found := _scores(results, key, "select"))
+        }
         left = f"{counted(len(selection.alive), 'setting')} left"
         if not so_far:
             return left

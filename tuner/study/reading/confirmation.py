@@ -40,11 +40,11 @@ def read_confirmation(searched: StoredStudy, confirmed: StoredStudy) -> Confirma
             runs[found[0]].append(found[1])
     allocation = Allocation(**stored["allocation"])
     objective = str(stored["objective"])
-    everyone = tuple(Contestant(**row) for row in stored["contestants"])
+    everyone = tuple(_contestant(row) for row in stored["contestants"])
     results = {Job(k, r.phase, r.replicate): score_of(r, objective) for k, mine in runs.items() for r in mine}
-    choice = choice_of(objective)
+    choice = choice_of(objective, everyone)
     searched_for = [c.key for c in everyone if c.role == "finalist"]
-    selection = select(searched_for, allocation, results, choice.beaten, choice.value)
+    selection = select(searched_for, allocation, results, choice.beaten, choice.worth)
     everyone = with_other_backend(everyone, selection.winner, stored["other_backend"], str(stored["algorithm"]))
     # A baseline that is the winner itself has nothing to add.
     everyone = tuple(c for c in everyone if c.role == "finalist" or c.key != selection.winner)
@@ -86,6 +86,10 @@ def until_of(stored: Mapping[str, Any] | None) -> Until | None:
     bounds = stored["bounds"]
     plans = tuple(int(seeds) for seeds in stored.get("plans", ()))
     return Until(**{**stored, "bounds": None if bounds is None else (bounds[0], bounds[1]), "plans": plans})
+
+
+def _contestant(row: Mapping[str, Any]) -> Contestant:
+    return Contestant(**{**row, "searched": tuple(row.get("searched", ()))})
 
 
 def tied(selection: Selection, results: Mapping[Job, float | None], choice: Choice = MEAN) -> list[str]:
