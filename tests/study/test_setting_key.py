@@ -35,7 +35,7 @@ def test_a_field_that_came_later_and_is_off_changes_no_key():
 )
 def test_a_younger_field_names_a_run_only_where_it_is_on(changes):
     spec = make_spec(0)
-    spec = dataclasses.replace(spec, rules=dataclasses.replace(spec.rules, update_path=2))
+    spec = dataclasses.replace(spec, rules=dataclasses.replace(spec.rules, update_path=2, finalists=3))
     assert not {name for name, info in field_infos(DQNHyperparameters).items() if info.younger} & {
         *spec.hyperparameters.named_mapping()
     }
