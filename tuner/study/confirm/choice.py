@@ -21,7 +21,7 @@ class Choice:
         beaten: Names the settings that the leader clearly beats by it.
         parts: One number per run, whose mean is ``value`` and whose spread says how sure it is.
         searched: By setting, scores of the search's own runs that count beside the select ones where the winner is
-            chosen. All finalists are there for high ones, so these favour none of them.
+            chosen. They are high, as they named the finalists, but of all finalists.
     """
 
     value: Callable[[Sequence[float]], float]
