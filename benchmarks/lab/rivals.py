@@ -219,9 +219,10 @@ def results(
     """Return what one search exports at each budget: its best, and what is confirmed."""
     history, model, known = replayed(name, space, settings, curves, others, seed)
     best, confirmed = {}, {}
+    pooled = name in METHODS and METHODS[name].rule > 3
     for budget in BUDGETS:
         done = history.until(budget)
-        chosen = choose(curves, done, model, known) if done else None
+        chosen = choose(curves, done, model, known, pooled) if done else None
         for into, which in ((best, "best"), (confirmed, "confirmed")):
             into[budget] = 0.0 if chosen is None else float(curves.member.normalised(getattr(chosen, which)))
     return [

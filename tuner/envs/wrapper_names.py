@@ -146,6 +146,29 @@ def check_trusted(wrappers: Sequence[str], what: str, env_module: str | None, na
         )
 
 
+def origin_of(env_id: str, module: str | None) -> str | None:
+    """Return what is imported for an environment: its module, else what stands before its id's colon, else None."""
+    return module or env_id.rpartition(":")[0] or None
+
+
+def check_origin(origin: str | None, what: str, env_module: str | None) -> None:
+    """Refuse an environment that a file or database has from a module which nobody has vouched for.
+
+    Args:
+        origin: As :func:`origin_of` gives it.
+        what: The beginning of a sentence that goes on with where it comes from: ``This study's environment comes``.
+        env_module: File or module that the user has named, or None.
+
+    Raises:
+        InputError: It comes from a module, and the user has named none.
+    """
+    if origin is not None and env_module is None:
+        raise InputError(
+            f"{what} from '{origin}', and importing that runs its code. If you trust it, add --env-module "
+            f"{shlex.quote(origin)} (in Python env_module={origin!r})."
+        )
+
+
 def _split(text: str) -> tuple[str, Any]:
     """Return what stands before the arguments, and these: JSON, or a YAML mapping, where ``1e-3`` is a number."""
     name, brace, rest = text.partition(":{")

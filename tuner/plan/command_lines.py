@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tuner.envs.wrapper_names import to_be_named
+from tuner.envs.wrapper_names import origin_of, to_be_named
 from tuner.hyperparameters import algorithm_class
 from tuner.plain_yaml import read_number
 from tuner.plan.naming import member_suffix
@@ -82,7 +82,7 @@ def study_words(recipe: Mapping[str, Any], name: str) -> str:
         recipe: The stored recipe, plain data.
         name: Study name.
     """
-    module = recipe.get("env_module") or str(recipe.get("env", "")).rpartition(":")[0] or None
+    module = origin_of(str(recipe.get("env", "")), recipe.get("env_module"))
     return shlex.join([name, *trust_words(module, recipe.get("wrapper") or ())])
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,7 +10,7 @@ from tuner.contract.grid import evaluation_grid
 from tuner.contract.rules import Rules
 from tuner.envs.source import source_digest
 from tuner.envs.spec import EnvSpec
-from tuner.envs.wrapper_names import canonicals, check_trusted
+from tuner.envs.wrapper_names import canonicals, check_origin, check_trusted, origin_of
 from tuner.errors import InputError
 from tuner.plan.recipe import StudyRecipe, flag
 from tuner.plan.recipe import from_mapping as recipe_from_mapping
@@ -64,14 +63,10 @@ def plan_again(data: StudyData, storage: str, settings: Mapping[str, Any]) -> St
 
 
 def _check_trusted(stored: StudyRecipe, name: str, settings: Mapping[str, Any]) -> None:
-    origin = stored.env_module or stored.env.rpartition(":")[0] or None
+    origin = origin_of(stored.env, stored.env_module)
     module, wrappers = settings.get("env_module"), canonicals(settings.get("wrapper") or ())
     known = canonicals(stored.wrapper)
-    if origin is not None and module is None:
-        raise InputError(
-            f"The study '{name}' has its environment from '{origin}', and importing that runs its code. If you trust "
-            f"it, add --env-module {shlex.quote(origin)} (in Python settings={{'env_module': {origin!r}}})."
-        )
+    check_origin(origin, f"The study '{name}' has its environment", module)
     if module not in (None, origin):
         raise InputError(f"--env-module defines the study '{name}' and cannot change: it is {origin!r}.")
     if other := next((each for each in wrappers if each not in known), None):

@@ -48,24 +48,11 @@ def finalists(data: StudyData, limit: int, backend: str) -> list[Contestant]:
         order = [*order[:1], *_best_known(data)[:1], *data.ranked[:1], *order[1:]]
     promising = dict.fromkeys(c.key for c in _different(data, order, backend))
     known = {c.key: c for c in _different(data, data.ranked, backend)}
-    if data.rules.finalists > 3 and data.recipe.get("objective") != "worst":
-        known = {c.key: dataclasses.replace(c, searched=scores) for c, scores in _with_scores(data, known, backend)}
     keys = list(promising)[:limit]
     best = next(iter(known), None)
     if best is not None and keys and best not in keys:
         keys[-1] = best
     return [known[key] for key in keys]
-
-
-def _with_scores(
-    data: StudyData, known: Mapping[str, Contestant], backend: str
-) -> Iterable[tuple[Contestant, tuple[float, ...]]]:
-    """Yield each setting with the scores of all its completed runs in the search."""
-    found: dict[str, list[float]] = {key: [] for key in known}
-    for trial in data.ranked:
-        if trial.hyperparameters and trial.score is not None:
-            found[_of_trial(data, trial, "finalist", backend).key] += [trial.score] * max(len(trial.curves), 1)
-    return ((known[key], tuple(scores)) for key, scores in found.items())
 
 
 def _best_known(data: StudyData) -> list[TrialRow]:
@@ -74,12 +61,16 @@ def _best_known(data: StudyData) -> list[TrialRow]:
 
 
 def _different(data: StudyData, trials: Iterable[TrialRow], backend: str) -> list[Contestant]:
-    """Return trials as finalists, each setting once: its first."""
+    """Return trials as finalists, each setting once: its first, by rule 4 with the scores of all its runs."""
     found: dict[str, Contestant] = {}
+    counts = data.rules.finalists > 3 and data.recipe.get("objective") != "worst"
     for trial in trials:
         if trial.hyperparameters:
             contestant = _of_trial(data, trial, "finalist", backend)
-            found.setdefault(contestant.key, contestant)
+            first = found.setdefault(contestant.key, contestant)
+            if counts and trial.score is not None:
+                scores = (*first.searched, *[trial.score] * max(len(trial.curves), 1))
+                found[first.key] = dataclasses.replace(first, searched=scores)
     return list(found.values())
 
 

@@ -17,7 +17,7 @@ from tuner.contract.outcome import EvalPoint
 from tuner.contract.rules import rules_of
 from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
 from tuner.envs.make import inspect
-from tuner.envs.wrapper_names import check_trusted
+from tuner.envs.wrapper_names import check_origin, check_trusted, origin_of
 from tuner.errors import InputError
 from tuner.hyperparameters import from_mapping
 from tuner.plan.recipe import from_mapping as recipe_from_mapping
@@ -135,15 +135,10 @@ def _spec(
 ) -> RunSpec:
     recipe = recipe_from_mapping({**study[attr.RECIPE], "storage": None})
     env = recipe.env_spec()
-    prefix, _, bare_id = env.id.rpartition(":")
-    origin = env.module or prefix
-    if origin:
-        if env_module is None:
-            raise InputError(
-                f"This study's environment comes from '{origin}', and importing that runs its code. "
-                f"If you trust it, add --env-module {origin}."
-            )
-        env = replace(env, id=bare_id, module=env_module)
+    origin = origin_of(env.id, env.module)
+    check_origin(origin, "This study's environment comes", env_module)
+    if origin is not None:
+        env = replace(env, id=env.id.rpartition(":")[2], module=env_module)
     check_trusted(env.wrapper, "This study", env_module, wrapper)
     if other := next((each for each in wrapper if each not in env.wrapper), None):
         raise InputError(f"This study was not trained with --wrapper {other}. Leave it out.")

@@ -16,7 +16,7 @@ from tuner.contract.outcome import describe
 from tuner.contract.spec import EvaluationSpec
 from tuner.envs.last_vectors import LastVectors
 from tuner.envs.spec import EnvSpec
-from tuner.envs.wrapper_names import canonicals, check_trusted
+from tuner.envs.wrapper_names import canonicals, check_origin, check_trusted, origin_of
 from tuner.errors import InputError
 from tuner.surroundings import Surroundings
 from tuner.training.player import Act, begun
@@ -281,15 +281,9 @@ def trusted_env(saved: EnvSpec, folder: Path, env_module: str | None, wrapper: S
     Raises:
         InputError: It comes from a module, and none is named; or it has a wrapper of an unknown package, likewise.
     """
-    prefix, _, env_id = saved.id.rpartition(":")
-    module = saved.module or prefix
-    if module and env_module is None:
-        raise InputError(
-            f"The model in {folder} plays an environment from '{module}', and importing that runs its "
-            f"code. If you trust it, add --env-module {module} (in Python env_module='{module}')."
-        )
+    check_origin(origin_of(saved.id, saved.module), f"The model in {folder} plays an environment", env_module)
     check_trusted(saved.wrapper, f"The model in {folder}", env_module, wrapper)
-    return dataclasses.replace(saved, id=env_id, module=env_module)
+    return dataclasses.replace(saved, id=saved.id.rpartition(":")[2], module=env_module)
 
 
 def load_agent(
