@@ -7,6 +7,7 @@ import dataclasses
 import pytest
 from training.desk import make_spec
 
+from tuner.contract.rules import Rules
 from tuner.hyperparameters import DQNHyperparameters, field_infos
 from tuner.study.confirm.contestants import setting_key
 from tuner.training.run_checkpoint import fingerprint
@@ -34,16 +35,24 @@ def test_a_field_that_came_later_and_is_off_changes_no_key():
     ids=str,
 )
 def test_a_younger_field_names_a_run_only_where_it_is_on(changes):
-    spec = make_spec(0)
-    spec = dataclasses.replace(spec, rules=dataclasses.replace(spec.rules, update_path=2, finalists=3))
+    spec = dataclasses.replace(make_spec(0), rules=Rules(evaluation_seeds=2, update_path=3, picture_scale=2))
     assert not {name for name, info in field_infos(DQNHyperparameters).items() if info.younger} & {
         *spec.hyperparameters.named_mapping()
     }
     on = dataclasses.replace(spec.hyperparameters, **changes)
     assert on.named_mapping() == spec.hyperparameters.named_mapping() | changes
     other = dataclasses.replace(spec, hyperparameters=on)
-    assert other.signature() != spec.signature() == "d5e124cee2ed9e4e20ffb128"  # as before there were any
+    assert other.signature() != spec.signature() == "e424dab483c8645f45f71f2b"  # as stored runs are named
     assert fingerprint(other) != fingerprint(spec)
     assert setting_key("native", "dqn", on.to_mapping()) != setting_key(
         "native", "dqn", DQNHyperparameters().to_mapping()
     )
+
+
+def test_rules_that_choose_among_runs_are_no_part_of_a_runs_names():
+    spec = make_spec(0)
+    for field in dataclasses.fields(spec.rules):
+        other = dataclasses.replace(spec, rules=dataclasses.replace(spec.rules, **{field.name: 1}))
+        of_runs = field.name in {"evaluation_seeds", "update_path", "picture_scale"}
+        assert (other.signature() != spec.signature()) == of_runs, field.name
+        assert (fingerprint(other) != fingerprint(spec)) == of_runs, field.name

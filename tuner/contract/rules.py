@@ -18,6 +18,8 @@ from tuner.errors import InputError
 class Rules:
     """The versions; those of 0.1.0 by default. A field's name is the attribute of the study.
 
+    The numbers of a run depend on the first three alone, see :meth:`of_runs`; the others choose among runs.
+
     Attributes:
         evaluation_seeds: Which episodes evaluations play, see :func:`tuner.seeding.evaluation_seed`.
         update_path: Which arithmetic trains native networks, see :func:`native_path`.
@@ -37,6 +39,10 @@ class Rules:
     pruning: int = 1
     finalists: int = 1
     proposals: int = 1
+
+    def of_runs(self) -> dict[str, int]:
+        """Return the versions that a run's own numbers depend on: studies that differ in the others share runs."""
+        return {name: getattr(self, name) for name in ("evaluation_seeds", "update_path", "picture_scale")}
 
 
 #: What studies that store none follow.

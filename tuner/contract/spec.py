@@ -109,7 +109,8 @@ class RunSpec:
         """
         plain = asdict(replace(self, alone=False, keep=False))
         env, hyperparameters = self.env.to_mapping(), self.hyperparameters.named_mapping()
-        values = plain | {"run_id": None, "env": env, "hyperparameters": hyperparameters}
+        rules = self.rules.of_runs()
+        values = plain | {"run_id": None, "env": env, "hyperparameters": hyperparameters, "rules": rules}
         return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()[:24]
 
     def episodes_at(self, step: int) -> int:

@@ -207,8 +207,9 @@ def fingerprint(spec: RunSpec) -> str:
         "device": spec.device,
         "versions": dict(package_versions()),
     }
-    if spec.rules != VERSION_0_1_0:  # its files have names without them
-        value["rules"] = asdict(spec.rules)
+    rules = spec.rules.of_runs()
+    if rules != VERSION_0_1_0.of_runs():  # its files have names without them
+        value["rules"] = rules
     if spec.schedule_steps is not None:
         value["schedule_steps"] = spec.schedule_steps
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=repr).encode()).hexdigest()[:40]
