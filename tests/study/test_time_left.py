@@ -60,6 +60,19 @@ def test_of_a_run_whose_evaluations_nobody_saw_each_interval_takes_its_part():
     assert found == pytest.approx((4.0, 2.0, 16.0))
 
 
+def test_a_setting_of_which_nothing_is_known_takes_as_long_as_the_others_and_makes_none_of_them_long():
+    expected = {"a": (2.0, 4.0), "unknown": (0.0, 0.0)}
+    assert seconds_to_evaluations(expected, {})["unknown"] == pytest.approx((3.0, 3.0))
+    found = seconds_to_evaluations(expected, {Job("unknown", "select", 0): RunTime((6.0,))})
+    assert found["a"] == pytest.approx((4.0, 8.0))  # all take twice what was thought
+    clock = iter([0.0, 1.0, 1_000.0])
+    left = TimeLeft(expected, (1.0, 1.0), 1, lambda: next(clock))
+    way, training = (Way((), jobs("a", "verdict", 50)),), {Job("unknown", "select", 0): (6.0,)}
+    before = left.seconds(way, {}, training).mean
+    took = dict.fromkeys(jobs("unknown", "select", 82), 12.0)  # as long as the clock says: workers wait for nothing
+    assert left.seconds(way, took, {}).mean == pytest.approx(before, rel=0.05) == pytest.approx(600.0, rel=0.1)
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_stage_played_to_its_end_takes_what_was_left_at_each_moment(workers):
     """Where nothing is dropped, what is left falls by each run's own seconds, to nothing at the end.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
+from statistics import fmean
 from typing import NamedTuple
 
 from tuner.study.confirm.schedule import Job
@@ -38,7 +39,7 @@ def seconds_to_evaluations(expected: Expected, runs: Mapping[Job, RunTime]) -> d
         expected: The same before any has run; at least one number for each setting.
         runs: What has been measured.
     """
-    foreseen = {key: _above_zero(intervals) for key, intervals in expected.items()}
+    foreseen = _foreseen(expected)
     measured: dict[str, list[Sequence[float]]] = {key: [] for key in foreseen}
     for job, run in runs.items():
         if job.key in foreseen:
@@ -58,6 +59,19 @@ def seconds_to_evaluations(expected: Expected, runs: Mapping[Job, RunTime]) -> d
             for seconds, some in zip(usual, here, strict=True)
         )
     return found
+
+
+def _foreseen(expected: Expected) -> dict[str, list[float]]:
+    """Return what is expected, above zero: of a setting of which nothing is known, what the others take on average.
+
+    Else the first to be measured would be thousands of millions of times as long as expected, and with it all others.
+    """
+    wholes = [whole for intervals in expected.values() if (whole := sum(intervals)) > 0.0]
+    usual = fmean(wholes) if wholes else 1.0
+    return {
+        key: _above_zero(intervals) if sum(intervals) > 0.0 else [usual / len(intervals)] * len(intervals)
+        for key, intervals in expected.items()
+    }
 
 
 def _above_zero(seconds: Sequence[float]) -> list[float]:
