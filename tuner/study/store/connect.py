@@ -188,7 +188,7 @@ def storage_errors(url: str) -> Iterator[None]:
     """
     try:
         yield
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, RecursionError) as error:
         raise InputError(
             f"The storage {mask(url)} is damaged: an attribute of a study or trial is no JSON ({error}). "
             "Restore it from a backup."
