@@ -37,7 +37,7 @@ def test_a_table_that_does_not_fit_is_lines_of_head_and_value(width):
     assert lines == [*lines[: len(HEADS)], "", *lines[: len(HEADS)]]
 
 
-@pytest.mark.parametrize("columns", ["0", "-5", "wide", "²"])
+@pytest.mark.parametrize("columns", ["0", "-5", "wide", "²", "9" * 5_000])
 def test_what_is_no_width_counts_as_none(monkeypatch, columns):
     monkeypatch.setenv("COLUMNS", columns)
     with contextlib.redirect_stdout(io.StringIO()):

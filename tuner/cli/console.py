@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import sys
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -60,7 +61,7 @@ def console(*, stderr: bool = False) -> Console:
     from rich.console import Console
 
     stream, asked = sys.stderr if stderr else sys.stdout, os.environ.get("COLUMNS", "")
-    given = int(asked) if asked.isascii() and asked.isdecimal() else 0  # of 0 columns nobody sees anything
+    given = int(asked) if re.fullmatch("[0-9]{1,6}", asked) else 0  # of 0 columns nobody sees anything
     return Console(
         file=stream, width=given or (None if stream.isatty() else PIPED_WIDTH), markup=False, emoji=False,
         highlight=False, soft_wrap=False, _environ={**os.environ, "COLUMNS": ""},
