@@ -44,6 +44,9 @@ def test_what_cannot_be_written_is_a_line_with_the_place_and_what_to_do(tmp_path
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match=r"^-o x cannot be used: .*file is no folder\.$"):
         check_writable(tmp_path / "file" / "x", "-o x")
+    (tmp_path / "nowhere").symlink_to("nowhere")
+    with pytest.raises(InputError, match="nowhere is no folder"):
+        check_writable(tmp_path / "nowhere" / "x", "-o x")
 
 
 def test_a_link_stays_one_and_a_pipe_is_written_into(tmp_path):

@@ -25,7 +25,7 @@ def check_writable(folder: Path, flag: str) -> None:
     Raises:
         InputError: It cannot be made or written; ``flag`` is who asked for it.
     """
-    there = next(p for p in (folder, *folder.absolute().parents) if p.exists())
+    there = next(p for p in (folder, *folder.absolute().parents) if p.exists() or p.is_symlink())
     if not there.is_dir():
         raise InputError(f"{flag} cannot be used: {there} is no folder.")
     if not os.access(there, os.W_OK):

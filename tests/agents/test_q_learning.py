@@ -1,5 +1,7 @@
 """Tabular Q-learning against hand-computed numbers, a naive twin and exact values."""
 
+import math
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -148,6 +150,45 @@ def test_one_observation_and_many_fall_into_the_same_cells(observations, bins):
     discretiser = Discretiser((-1.0, -2.0), (1.5, 2.0), bins)
     array = np.array(observations)
     assert discretiser.row_array(array).tolist() == [discretiser.row(row) for row in array]
+
+
+@pytest.mark.parametrize("limit", [math.ulp(0.0), 1.0, 1e6])
+def test_any_finite_number_falls_into_a_bin_however_narrow_these_are(limit):
+    bins = discretiser_for(spaces.Box(-np.inf, np.inf, (1,), np.float64), 9, limit)
+    numbers = np.array([-np.finfo(float).max, -limit, 0.0, limit, np.finfo(float).max])[:, None]
+    assert [bins.row(number) for number in numbers] == [0, 0, 4, 8, 8]
+    assert bins.row_array(numbers).tolist() == [0, 0, 4, 8, 8]
+
+
+class Leaves(gym.Env):
+    """Shows a number of its space until an episode is longer than evaluations are, then one outside."""
+
+    action_space = spaces.Discrete(2)
+    observation_space = spaces.Discrete(3, start=2)
+
+    def __init__(self, outside):
+        self.outside = outside
+
+    def reset(self, *, seed=None, options=None):
+        self.left = 250
+        return 2, {}
+
+    def step(self, action):
+        self.left -= 1
+        return (3 if self.left > 0 else self.outside), 1.0, False, False, {}
+
+
+gym.register("tests/Leaves-v0", entry_point=Leaves)
+
+
+@pytest.mark.parametrize("outside", [1, 5])
+def test_an_observation_outside_of_its_space_is_no_other_row_of_the_table(outside):
+    spec = spec_of("tests/Leaves-v0", 300, kwargs=(("outside", outside),), evaluations=1)
+    desk = Desk([spec])
+    make_trainer("native", "q_learning", 1, desk).train(desk)
+    ended = desk.outcomes[spec.run_id]
+    assert ended.kind == "failed"
+    assert f"observation {outside} is outside of Discrete(3, start=2)" in ended.reason
 
 
 def test_a_dimension_without_bounds_ends_at_the_limit():

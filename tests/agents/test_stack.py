@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from tuner.agents.dqn.stack import DQNStack
 from tuner.agents.dqn.stepped import neighbours
 from tuner.agents.dqn.update_numpy import NumpyUpdate
 from tuner.envs.encoders import BoxEncoder
-from tuner.hyperparameters import DQNHyperparameters
+from tuner.hyperparameters import DQNHyperparameters, field_infos
 
 OBSERVATION, ACTIONS = 3, 4
 BASE = {"batch_size": 16, "net_arch": (12, 8), "learning_rate": 3e-3, "train_freq": 8, "gradient_steps": 4}
@@ -62,6 +63,15 @@ PRIORITIZED = [
 ]
 
 
+#: Each number's ends; where 0 is excluded, the smallest above it.
+ENDS = [
+    (info.name, end)
+    for info in field_infos(DQNHyperparameters).values()
+    if info.kind == "float"
+    for end in (math.ulp(0.0) if info.low_open else info.low, info.high)
+]
+
+
 def transitions(n: int, seed: int, dtype=np.float64) -> np.ndarray:
     rng = np.random.default_rng(seed)
     rows = np.ones((n, 2 * OBSERVATION + 5), dtype)
@@ -95,6 +105,16 @@ def train(stack: DQNStack, lane: int, hyperparameters, seed: int, calls: int = 1
         stack.observe(lane, rows[stretch], ends[stretch])
         results.append(stack.learn([lane])[lane])
     return results
+
+
+@pytest.mark.parametrize("path", ["numpy", "torch"])
+@pytest.mark.parametrize(("name", "end"), ENDS)
+@pytest.mark.parametrize("optimizer", ["adam", "rmsprop"])
+def test_numbers_stay_finite_at_either_end_of_a_range(name, end, optimizer, path):
+    h = DQNHyperparameters(**{**BASE, "munchausen": True, "optimizer": optimizer, name: end})
+    stack = make_stack(h, path=path)
+    assert np.isfinite(train(stack, 0, h, seed=1, calls=4)).all()
+    assert all(np.isfinite(values).all() for values in stack.weights(0).values())
 
 
 # Double precision of the compiled update serves this test alone, and takes half a minute to compile.

@@ -225,3 +225,34 @@ def test_an_environment_that_breaks_is_unusable(within, in_tmp, tmp_path_factory
         assert shell.code == 0 and re.search(
             r"time +not known: Worn-v0: a run failed: ValueError: worn out\n", shell.out
         )
+
+
+#: Longer than a file's name may be.
+LONG = "x" * 300
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["train", "--env", "CartPole-v1", "--config", "defaults", "-o", LONG],
+        ["train", "--env", "CartPole-v1", "--config", LONG],
+        ["train", "--continue", LONG],
+        ["evaluate", LONG],
+        ["record", LONG],
+        ["export", "--model", LONG],
+        ["publish", LONG],
+        ["compare", LONG, "other.yaml"],
+        ["paper", LONG],
+        ["board", LONG],
+        ["spaces", LONG],
+        ["list", "--storage", f"sqlite:///{LONG}"],
+        ["--recipe", LONG],
+        ["--env", "CartPole-v1", "--space", LONG],
+        ["--env", "CartPole-v1", "--report-dir", LONG],
+        ["--env", "CartPole-v1", "--start-with", LONG],
+        ["--env", "CartPole-v1", "--env-module", f"{LONG}.py"],
+    ],
+    ids=lambda arguments: " ".join(word for word in arguments if "x" * 9 not in word),
+)
+def test_a_name_longer_than_a_file_may_have_is_a_line(in_tmp, arguments):
+    refused(in_tmp, *arguments, words=["File name too long"])

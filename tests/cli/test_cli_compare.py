@@ -148,12 +148,14 @@ def test_a_stored_run_that_has_been_changed_is_a_line(tmp_path):
     whole = {"signature": "s", "outcome": "completed", "steps": 3, "duration_s": 0.5, "reason": None,
              "curve": [[3, [1.0, float("nan")]]], "metrics": [{}]}  # fmt: skip
     path = tmp_path / "runs.jsonl"
-    path.write_text(json.dumps(whole) + '\n{"signature": "cut')
+    path.write_text(json.dumps(whole) + '\n{"signature": "cut' + "\n" + "[" * 100_000)
     assert set(read_runs(path)) == {"s"}
     for change in (
         {"curve": [[3]]}, {"curve": [[3, []]]}, {"curve": [[3, ["x"]]]}, {"curve": 5}, {"curve": [["3", [1.0]]]},
-        {"steps": None}, {"duration_s": "1"}, {"outcome": "won"}, {"reason": 7}, {"signature": []},
+        {"steps": None}, {"steps": 10**400}, {"duration_s": "1"}, {"outcome": "won"}, {"reason": 7}, {"signature": []},
     ):  # fmt: skip
         path.write_text(json.dumps(whole) + "\n" + json.dumps({**whole, **change}))
         with pytest.raises(InputError, match=r"runs.jsonl:2 is damaged, or no run of tune"):
             read_runs(path)
+    with pytest.raises(InputError, match=r"cannot be read: Is a directory. Name another folder with -o."):
+        read_runs(tmp_path)

@@ -61,6 +61,7 @@ def test_one_is_shown_as_its_file_and_as_data(library):
             ("train", "--env", "CartPole-v1", "--config", "library"),
             "The library has no setting of dqn for CartPole-v1.",
         ),
+        (("train", "--config", "library"), "--env is missing: which environment's setting of the library"),
     ],
 )
 def test_what_is_not_there_is_one_line(arguments, words):

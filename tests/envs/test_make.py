@@ -6,8 +6,12 @@ import gymnasium
 import numpy as np
 import pytest
 from gymnasium import spaces
+from hypothesis import given
+from hypothesis import strategies as st
 
+from tuner.envs.actions import Actions
 from tuner.envs.make import inspect, make
+from tuner.envs.preflight import preflight
 from tuner.envs.spec import EnvSpec
 from tuner.errors import MissingExtraError, UnusableEnvironmentError
 
@@ -53,6 +57,70 @@ def test_continuous_actions_are_refused_with_the_space() -> None:
         "DQN needs a Discrete action space; Pendulum-v1 has Box(-2.0, 2.0, (1,), float32). "
         "Use --discretize 5 to cut each number into 5 steps, --algo sampled_dqn, or --backend sb3 --algo sac."
     )
+
+
+class Acts(gymnasium.Env):
+    """Takes actions of a space that it is given, and does nothing."""
+
+    observation_space = spaces.Box(-1, 1, (2,))
+
+    def __init__(self, actions):
+        self.action_space = ACTIONS[actions]
+
+    def reset(self, *, seed=None, options=None):
+        return np.zeros(2, np.float32), {}
+
+    def step(self, action):
+        assert self.action_space.contains(action)
+        return np.zeros(2, np.float32), 0.0, False, False, {}
+
+
+#: Where floats end.
+MOST = float(np.finfo(np.float64).max)
+
+ACTIONS = {
+    "multi": spaces.MultiDiscrete([2, 3]),
+    "dict": spaces.Dict(a=spaces.Discrete(2)),
+    "none": spaces.Box(-1, 1, (0,)),
+    "widest": spaces.Box(-MOST, MOST, (2,), np.float64),
+    "fixed": spaces.Box(np.array([-1, 1], np.float32), np.float32(1)),
+}
+gymnasium.register("test/Acts-v0", Acts)
+
+
+@pytest.mark.parametrize(
+    ("actions", "algorithm", "line"),
+    [
+        ("multi", "dqn", "has MultiDiscrete([2 3]). No algorithm acts in it: put a wrapper around it"),
+        ("dict", "sac", "has Dict('a': Discrete(2)). No algorithm acts in it: put a wrapper around it"),
+        ("none", "sampled_dqn", "its continuous actions are empty, Box(0,)."),
+        ("none", "ppo", "its continuous actions are empty, Box(0,)."),
+        ("widest", "sac", "SAC cannot act in Box(-1.79"),
+        (
+            "fixed",
+            "ddpg",
+            "float32): it divides by the distance of an action's bounds, which must be a finite number above 0.",
+        ),
+    ],
+)
+def test_actions_that_nobody_or_not_this_algorithm_takes_are_a_line_with_the_way_out(actions, algorithm, line) -> None:
+    with pytest.raises(UnusableEnvironmentError) as refused:
+        preflight(EnvSpec("test/Acts-v0", (("actions", actions),)), algorithm, inline=True)
+    assert line in str(refused.value) and "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("actions", ["widest", "fixed"])
+def test_bounds_as_far_apart_as_floats_go_or_not_at_all_are_drawn_between(actions) -> None:
+    preflight(EnvSpec("test/Acts-v0", (("actions", actions),)), "sampled_dqn", inline=True, play_from=0)
+    drawn = Actions(ACTIONS[actions]).draw(np.random.default_rng(0), (100,))
+    assert all(ACTIONS[actions].contains(action) for action in drawn)
+
+
+@given(st.floats(-1e300, 1e300), st.floats(-1e300, 1e300))
+def test_actions_are_drawn_as_numpy_draws_them(one, other) -> None:
+    space = spaces.Box(min(one, other), max(one, other), (3,), np.float64)
+    theirs = np.random.default_rng(5).uniform(space.low, space.high, (4, 3))
+    np.testing.assert_allclose(Actions(space).draw(np.random.default_rng(5), (4,)), theirs, rtol=1e-15, atol=1e-300)
 
 
 class Seen(gymnasium.Env):

@@ -169,10 +169,12 @@ def test_what_is_published_again_replaces_what_was_there_and_nothing_of_others(i
     make_agent(normalize_observations=True)
     publish("agent", "--episodes", "1", "-o", "hub")
     (in_tmp / "hub" / "notes.txt").write_text("mine")
+    (in_tmp / "hub" / "data").mkdir()
+    (in_tmp / "hub" / "data.zip").write_bytes(b"mine")
     assert (in_tmp / "hub" / "vec_normalize.pkl").is_file()
     make_agent(seed=4)
     publish("agent", "--episodes", "1", "-o", "hub")
-    assert {path.name for path in (in_tmp / "hub").iterdir()} == EXPECTED | {"notes.txt"}
+    assert {path.name for path in (in_tmp / "hub").iterdir()} == EXPECTED | {"notes.txt", "data", "data.zip"}
     assert sorted(path.name for path in in_tmp.iterdir()) == ["agent", "hub"]
 
 

@@ -348,6 +348,7 @@ def test_the_command_writes_beside_the_comparison_and_says_what(backends, tmp_pa
     [
         (lambda folder: None, "holds none of comparison.json"),
         (lambda folder: (folder / "sweep.json").write_text("{"), "cannot be read"),
+        (lambda folder: (folder / "sweep.json").write_text("[" * 100_000), "cannot be read"),
         (lambda folder: (folder / "report.json").write_text("[]"), "no document of tune"),
         (lambda folder: (folder / "report.json").write_text('{"run": 3}'), "no document of this version"),
     ],

@@ -82,6 +82,26 @@ def test_an_attribute_of_another_kind_names_its_place_and_what_it_must_be(databa
 
 
 @pytest.mark.parametrize(
+    ("table", "owner", "key"),
+    [("study_user_attributes", "study_id", "grid"), ("trial_user_attributes", "trial_id", "curve:0")],
+)
+def test_an_attribute_deeper_than_any_reader_goes_is_one_line(database, capsys, table, owner, key):
+    path, _ = database
+    change = f"update {table} set value_json = ? where key = ? and {owner} = 1"
+    with sqlite3.connect(path) as connection:
+        (good,) = connection.execute(f"select value_json from {table} where key = ? and {owner} = 1", (key,)).fetchone()
+        connection.execute(change, ("[" * 100_000 + "]" * 100_000, key))
+    assert main(["list"]) == 0
+    capsys.readouterr()
+    for command in COMMANDS[:-1]:
+        assert main(list(command)) == 2
+        said = capsys.readouterr().err
+        assert "is damaged" in said and said.count("\n") == 1
+    with sqlite3.connect(path) as connection:
+        connection.execute(change, (good, key))
+
+
+@pytest.mark.parametrize(
     ("key", "part", "value", "says"),
     [
         ("recipe", "wrapper", 5, "'wrapper' must be a list of texts, got 5"),

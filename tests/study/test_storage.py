@@ -497,6 +497,19 @@ def test_a_lock_file_that_cannot_be_removed_is_no_fault_and_nobodys_lock(tmp_pat
     assert not lock_path(database, "s").exists()
 
 
+@pytest.mark.parametrize("statements", ["", "create table bookmarks (url); insert into bookmarks values ('x')"])
+def test_a_look_at_another_programs_database_changes_no_byte_of_it(tmp_path, statements):
+    path = tmp_path / "theirs.db"
+    path.touch()
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.executescript(statements)
+    before = path.read_bytes()
+    for look in (list_studies, lambda url: load("s", url), lambda url: open_storage(url, create=False)):
+        with pytest.raises(InputError, match=r"theirs.db holds no studies, nor any table for them. Run a study first"):
+            look(f"sqlite:///{path}")
+    assert path.read_bytes() == before and [p.name for p in tmp_path.iterdir()] == ["theirs.db"]
+
+
 @pytest.mark.parametrize(
     ("lacking", "says"),
     [(os.R_OK, r"may not be read\.$"), (os.W_OK, r"may not be written, and reading it takes that, too\. Copy it to")],

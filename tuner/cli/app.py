@@ -47,6 +47,9 @@ DESCRIPTION = (
 #: What the system says where nothing can be written: a full disk or quota, one for reading alone.
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
+#: What it says of a file that nothing can be: its name too long, links in a circle, or in a folder closed to the user.
+NO_FILE = (errno.ENAMETOOLONG, errno.ELOOP, errno.EACCES, errno.EPERM)
+
 #: What ``tune`` alone says.
 FIRST_WORDS = """\
 tune finds good hyperparameters for Deep Q-learning on a Gymnasium environment, and says how far to trust them.
@@ -157,11 +160,15 @@ def _answered(arguments: list[str]) -> int:
         # The reader (`| head`) has gone; point stdout elsewhere so that the flush at exit does not fail too.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except OSError as error:  # wherever it may be that nothing can be written any more
-        if error.errno not in NO_ROOM:
+    except OSError as error:  # wherever it may be that nothing can be written any more, or a name is looked at
+        if error.errno in NO_ROOM:
+            then = "Make room, and say the same again."
+        elif error.errno in NO_FILE and error.filename:
+            then = "Name another."
+        else:
             raise
         where = f" ({error.filename})" if error.filename else ""
-        say(fail_line(f"{error.strerror}{where}. Make room, and say the same again.", arguments), stderr=True)
+        say(fail_line(f"{error.strerror}{where}. {then}", arguments), stderr=True)
         return 2
 
 

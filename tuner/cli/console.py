@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import sys
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,15 @@ INTERRUPTED = 130
 
 #: Columns of a table that goes into a pipe or a file: nothing is cut there.
 PIPED_WIDTH = 220
+
+#: Columns that a table leaves free between two of its own.
+GAP = 3
+
+#: Columns of the narrowest table of trials: a narrower terminal breaks its lines by itself.
+NARROWEST = 40
+
+#: Characters that a column of a table keeps together at least.
+TOGETHER = 12
 
 #: Characters of an error's line that are shown.
 MAX_LINE = 2_000
@@ -50,9 +60,12 @@ def console(*, stderr: bool = False) -> Console:
     """Return a console that takes text as it is: names out of a database are no markup."""
     from rich.console import Console
 
-    stream = sys.stderr if stderr else sys.stdout
-    width = None if stream.isatty() or os.environ.get("COLUMNS") else PIPED_WIDTH
-    return Console(file=stream, width=width, markup=False, emoji=False, highlight=False, soft_wrap=False)
+    stream, asked = sys.stderr if stderr else sys.stdout, os.environ.get("COLUMNS", "")
+    given = int(asked) if re.fullmatch("[0-9]{1,6}", asked) else 0  # of 0 columns nobody sees anything
+    return Console(
+        file=stream, width=given or (None if stream.isatty() else PIPED_WIDTH), markup=False, emoji=False,
+        highlight=False, soft_wrap=False, _environ={**os.environ, "COLUMNS": ""},
+    )  # fmt: skip
 
 
 def table(*columns: str, right: Iterable[str] = (), title: str | None = None) -> Table:
@@ -66,11 +79,25 @@ def table(*columns: str, right: Iterable[str] = (), title: str | None = None) ->
     return made
 
 
+def print_table(rows: Table) -> None:
+    """Print a table; where its columns would be too narrow for words, each row as lines of head and value."""
+    out, columns = console(), rows.columns
+    texts = [[str(column.header), *map(str, column.cells)] for column in columns]
+    needed = sum(min(max(map(len, column)), TOGETHER) for column in texts) + GAP * (len(columns) - 1)
+    if needed <= out.width:
+        out.print(rows)
+        return
+    heads, *lines = zip(*texts, strict=True)
+    say("\n\n".join("\n".join(aligned(dict(zip(heads, line, strict=True)), indent="")) for line in lines))
+
+
 def decimal(value: float | None) -> str:
     """Return a score or a return with as many digits as matter; a dash for none."""
     if value is None or not math.isfinite(value):
         return "-"
     size = abs(value)
+    if size >= 1e15:
+        return number(value)
     return f"{value:,.{0 if size >= 10_000 else 1 if size >= 10 else 2 if size >= 1 else 3}f}"
 
 

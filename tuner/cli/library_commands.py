@@ -8,7 +8,7 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from tuner.cli.console import console, say, table
+from tuner.cli.console import print_table, say, table
 from tuner.cli.parser import OneLineParser, add_command
 
 if TYPE_CHECKING:
@@ -75,4 +75,4 @@ def _print_list(every: Sequence[Entry]) -> None:
     rows = table(*LIST_COLUMNS, right=("seeds", "core-hours"))
     for entry in every:
         rows.add_row(*list_row(entry))
-    console().print(rows)
+    print_table(rows)

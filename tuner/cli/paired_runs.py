@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -118,15 +119,19 @@ def read_runs(path: Path) -> dict[str, dict[str, Any]]:
     One of an earlier version, which did not note them, stands by its signature alone.
 
     Raises:
-        InputError: The file is not one of ours.
+        InputError: The file is not one of ours, or cannot be read.
     """
     if not path.exists():
         return {}
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}. Name another folder with -o.") from error
     runs = {}
-    for i, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines()):
+    for i, line in enumerate(lines):
         try:
             row = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         try:
             _check_row(row)
@@ -166,6 +171,8 @@ def _check_row(row: Mapping[str, Any]) -> None:
             raise ValueError("an evaluation has no episode")
     if any(isinstance(n, bool) or not isinstance(n, int | float) for n in numbers):
         raise ValueError("a number is none")
+    if any(isinstance(n, int) and abs(n) > sys.float_info.max for n in numbers):
+        raise ValueError("a number is no float")
     if not all(isinstance(key, str) for key in (row["signature"], row.get("circumstances", ""))):
         raise TypeError("its name is none")
     if row["outcome"] not in _OUTCOMES or not isinstance(row["reason"], str | None):

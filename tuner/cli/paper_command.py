@@ -75,7 +75,7 @@ def _read(folder: Path) -> tuple[Mapping[str, Any], dict[str, bytes]]:
     try:
         raw = {each: (folder / each).read_bytes() for each in RAW if (folder / each).is_file()}
         document = json.loads(raw[name])
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{folder / name} cannot be read: {error}.") from error
     if not isinstance(document, dict):
         raise InputError(f"{folder / name} is no document of tune.")

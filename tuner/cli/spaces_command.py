@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
-from tuner.cli.console import aligned, console, one_line, say, table
+from tuner.cli.console import aligned, one_line, print_table, say, table
 from tuner.cli.parser import add_command
 from tuner.cli.range_text import range_text
 
@@ -44,7 +44,7 @@ def _print_list(algorithms: Sequence[str]) -> None:
     for algorithm in algorithms:
         for listing in list_spaces(algorithm):
             rows.add_row(algorithm, listing.name, one_line(listing.description), str(listing.path))
-    console().print(rows)
+    print_table(rows)
 
 
 def _print_fields(algorithm: str) -> None:
@@ -56,7 +56,7 @@ def _print_fields(algorithm: str) -> None:
         unit = f" ({info.unit})" if info.unit else ""
         native = "" if info.sb3 else " [native only]"
         rows.add_row(info.name, default_text(info.default), info.valid_range, f"{info.help}{unit}{native}")
-    console().print(rows)
+    print_table(rows)
 
 
 def _print_space(name: str, algorithm: str, env: str | None) -> None:
@@ -77,7 +77,7 @@ def _print_space(name: str, algorithm: str, env: str | None) -> None:
     rows = table("searched", "range", "meaning")
     for field, item in space.search.items():
         rows.add_row(field, range_text(item.to_mapping()), space.infos[field].help)
-    console().print(rows)
+    print_table(rows)
     if space.fixed:
         say("\n".join(["fixed", *aligned(space.fixed)]))
     if space.derived:

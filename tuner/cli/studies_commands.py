@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tuner.cli.confirm_command import verdict_lines
-from tuner.cli.console import aligned, console, decimal, one_line, say, table
+from tuner.cli.console import NARROWEST, aligned, console, decimal, one_line, print_table, say, table
 from tuner.cli.parser import add_command, add_storage, add_wrapper, whole_number
 from tuner.cli.progress import counts_text
 from tuner.cli.trial_table import SHOWN_TRIALS, trial_tables
@@ -89,7 +89,7 @@ def list_command(parsed: argparse.Namespace) -> int:
         texts = map(one_line, (study.name, study.env, study.algo, study.backend))
         owners = one_line(", ".join(study.owners)) or "-"
         rows.add_row(*texts, f"{study.trials}{asked}", decimal(study.best), started, owners)
-    console().print(rows)
+    print_table(rows)
     return 0
 
 
@@ -110,6 +110,7 @@ def show_command(parsed: argparse.Namespace) -> int:
         if noise := [one_line(name) for name, found in data.importances.items() if found.share <= found.noise]:
             say(f"  no more than noise: {', '.join(noise)}")
     if data.trials:
+        out.width = max(out.width, NARROWEST)
         out.print(*trial_tables(data, everything=parsed.all, width=out.width), sep="\n")
     return 0
 

@@ -31,6 +31,8 @@ def values_of(asked: Mapping[str, Any], config: str | None) -> tuple[str | None,
     """
     if config not in (None, LIBRARY, DEFAULTS):
         return config, ""
+    if config == LIBRARY and not asked.get("env"):
+        raise InputError("--env is missing: which environment's setting of the library, such as --env CartPole-v1.")
     entry, lack = _usable(asked)
     if config == LIBRARY and entry is None:
         raise InputError(f"--config library: {lack} Use --config FILE or --config defaults.")

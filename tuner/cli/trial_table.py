@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from tuner.cli.console import decimal, one_line, setting, table
+from tuner.cli.console import GAP, decimal, one_line, setting, table
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -14,9 +14,6 @@ if TYPE_CHECKING:
 
 #: Trials that are listed unless all are asked for.
 SHOWN_TRIALS = 10
-
-#: Columns that a table leaves free between two of its own.
-GAP = 3
 
 #: Columns of text; all others are numbers.
 _TEXTS = ("outcome", "from")

@@ -37,7 +37,8 @@ class Actions:
         """Return uniformly random actions, ``[*size, *shape]``."""
         if isinstance(self.space, spaces.Discrete):
             return rng.integers(0, self.n, size) if size else int(rng.integers(0, self.n))
-        drawn = rng.uniform(self.space.low, self.space.high, (*size, *self.shape))
+        # Of halves, with the same bits: the distance of the widest bounds is no float.
+        drawn = 2 * rng.uniform(self.space.low / 2, self.space.high / 2, (*size, *self.shape))
         return drawn.astype(self.space.dtype)
 
     def each(self, actions: Array) -> Sequence[Any]:
@@ -53,6 +54,19 @@ def unusable(space: spaces.Space[Any]) -> str:
         return ""
     if not np.issubdtype(space.dtype, np.floating):
         return f"its continuous actions must be floating-point numbers, and they are {space.dtype}"
+    if 0 in space.shape:
+        return f"its continuous actions are empty, Box{space.shape}. Give them a number where it is written"
     if not (np.isfinite(space.low).all() and np.isfinite(space.high).all()):
         return "its continuous actions must have finite bounds. Give them some where it is written"
     return ""
+
+
+def unscalable(space: spaces.Space[Any]) -> str:
+    """Return why continuous actions cannot be brought to a scale from -1 to 1 by a division, or an empty string."""
+    if not isinstance(space, spaces.Box):
+        return ""
+    with np.errstate(over="ignore"):
+        distance = space.high - space.low
+    if ((distance > 0) & np.isfinite(distance)).all():
+        return ""
+    return "it divides by the distance of an action's bounds, which must be a finite number above 0"

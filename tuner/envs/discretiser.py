@@ -43,15 +43,16 @@ class Discretiser:
         """Return the cell of one observation. Values that are not finite are the caller's to find."""
         number, bins = 0, self.bins
         for value, low, high in zip(np.asarray(observation).reshape(-1).tolist(), self.low, self.high, strict=True):
-            place = int((value - low) / (high - low) * bins)
-            number = number * bins + min(max(place, 0), bins - 1)
+            place = (value - low) / (high - low) * bins
+            number = number * bins + int(min(max(place, 0), bins - 1))  # in this order: infinity is no whole number
         return number
 
     def row_array(self, observations: Array) -> Array:
         """Return the cells of observations ``[..., dimensions]`` as :meth:`row` does."""
         low, high = np.array(self.low), np.array(self.high)
-        places = np.clip(((observations.astype(np.float64) - low) / (high - low) * self.bins).astype(np.int64), 0, None)
-        places = np.minimum(places, self.bins - 1)
+        with np.errstate(over="ignore"):  # what lies beyond floats falls into the last bin, too
+            places = (observations.astype(np.float64) - low) / (high - low) * self.bins
+        places = np.clip(places, 0, self.bins - 1).astype(np.int64)
         weights = self.bins ** np.arange(len(self.low) - 1, -1, -1)
         rows: Array = (places * weights).sum(axis=-1)
         return rows

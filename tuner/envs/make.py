@@ -17,7 +17,7 @@ from gymnasium import spaces
 from gymnasium.envs import registration as gym_registration
 from gymnasium.error import DependencyNotInstalled
 
-from tuner.envs.actions import Actions, unusable
+from tuner.envs.actions import Actions, unscalable, unusable
 from tuner.envs.atari import AtariGame, AtariSettings
 from tuner.envs.cannot_make import cannot_make, missing_package
 from tuner.envs.discrete_actions import CONTINUOUS, USUAL_STEPS, DiscreteActions, most_steps
@@ -33,6 +33,7 @@ from tuner.envs.wrapper_names import parts
 from tuner.envs.wrappers import helpful, wrapped, wrapper_class
 from tuner.errors import UnknownEnvironmentError, UnusableEnvironmentError
 from tuner.hyperparameters import ALGORITHMS, algorithm_class
+from tuner.hyperparameters.sb3 import OffPolicy
 from tuner.surroundings import Surroundings
 from tuner.text import counted, env_changes
 
@@ -41,6 +42,11 @@ DEFAULT_EVAL_MAX_STEPS = 1_000
 
 #: Cap on an Atari evaluation episode, in frames: 7.5 minutes of play at 60 frames/s, a quarter of the game's own cap.
 ATARI_EVAL_MAX_FRAMES = 27_000
+
+#: What to do about an action space that no algorithm acts in.
+_NOBODY_TAKES = (
+    " No algorithm acts in it: put a wrapper around it that offers a Discrete or a Box one, --wrapper module:Class."
+)
 
 AnyEnv = gymnasium.Env[Any, Any]
 
@@ -266,7 +272,12 @@ def _facts(env: AnyEnv, spec: EnvSpec, algorithm: str) -> EnvFacts:
     if type(action_space).__name__ not in takes or not isinstance(action_space, spaces.Discrete | spaces.Box):
         raise UnusableEnvironmentError(
             f"{algorithm.upper()} needs a {' or '.join(takes)} action space; {spec.id} has {_short(action_space)}."
-            f"{_who_takes(action_space, takes)}"
+            f"{_who_takes(action_space, takes) or _NOBODY_TAKES}"
+        )
+    if issubclass(algorithm_class(algorithm), OffPolicy) and (why := unscalable(action_space)):
+        raise UnusableEnvironmentError(
+            f"{spec.id}: {algorithm.upper()} cannot act in {_short(action_space)}: {why}. Use --algo sampled_dqn, "
+            "--backend sb3 --algo ppo, or give it other bounds where it is written."
         )
     try:
         encoder = encoder_for(observation_space)

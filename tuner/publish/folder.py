@@ -28,6 +28,9 @@ from tuner.training.saved.play import record_agent
 
 RESULTS, CARD, REPLAY = "results.json", "README.md", "replay.mp4"
 
+#: What the content of every zip of Stable-Baselines3 holds, and hardly another.
+_POLICY = "policy.pth"
+
 
 @dataclass(frozen=True)
 class StudyFacts:
@@ -195,6 +198,6 @@ def _left_over(made: Path, target: Path) -> list[Path]:
     """Return what an agent published there before has and this one has not: none of another is to stay."""
     if not (target / RESULTS).exists():
         return []
-    zips = [path for path in target.glob("*.zip") if (target / path.stem).is_dir()]  # with its content beside it
+    zips = [path for path in target.glob("*.zip") if (target / path.stem / _POLICY).is_file()]  # its content beside it
     names = [REPLAY, *WITH_ZIP, *WITHOUT_ZIP, *(n for path in zips for n in (path.name, path.stem))]
     return [target / name for name in names if not (made / name).exists()]

@@ -206,8 +206,8 @@ def _utc(stored: Any) -> datetime | None:
 
 
 def _read(text: str | None) -> Any:
-    """Return what a stored text says; None where it is no JSON."""
+    """Return what a stored text says; None where it is no JSON, or too deep."""
     try:
         return None if text is None else json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None

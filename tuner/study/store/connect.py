@@ -90,6 +90,10 @@ def open_storage(url: str, *, create: bool) -> BaseStorage:
     try:
         # Optuna sends the URL through str.format; braces are doubled so that a password may hold them.
         storage = _ReadyStorage.of(url, kwargs) if path is None or path.exists() else None
+        if storage is None and path is not None and not create and not _holds_tables(url, kwargs):
+            raise InputError(
+                f"{path} holds no studies, nor any table for them. Run a study first, or name its --storage."
+            )
         storage = storage or _made(url.replace("{", "{{").replace("}", "}}"), kwargs)
         if path is not None:
             _prepare_sqlite(storage.engine)
@@ -100,6 +104,15 @@ def open_storage(url: str, *, create: bool) -> BaseStorage:
     except (SQLAlchemyError, StorageInternalError, RuntimeError, OSError, ValueError) as error:
         raise InputError(f"--storage {mask(url)} cannot be used: {_why(error, url)}") from None
     return optuna.storages.get_storage(storage)
+
+
+def _holds_tables(url: str, engine_kwargs: dict[str, Any]) -> bool:
+    """Whether a database has any table of Optuna's; one without is another program's, and no look at it changes it."""
+    engine = sqlalchemy.create_engine(url, **engine_kwargs)
+    try:
+        return bool(BaseModel.metadata.tables.keys() & sqlalchemy.inspect(engine).get_table_names())
+    finally:
+        engine.dispose()
 
 
 def _made(url: str, engine_kwargs: dict[str, Any]) -> RDBStorage:
@@ -188,7 +201,7 @@ def storage_errors(url: str) -> Iterator[None]:
     """
     try:
         yield
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, RecursionError) as error:
         raise InputError(
             f"The storage {mask(url)} is damaged: an attribute of a study or trial is no JSON ({error}). "
             "Restore it from a backup."

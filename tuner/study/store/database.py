@@ -28,7 +28,7 @@ KNOWN_TABLES = "v3.2.0.a"
 BUSY_TIMEOUT_S = 60
 
 #: What reading a row raises that Optuna would not write.
-UNREADABLE = (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, AssertionError)
+UNREADABLE = (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, AssertionError, RecursionError)
 
 #: Database kind -> what brings its driver.
 _DRIVERS = {"postgresql": ("psycopg", "tune-dqn[postgres]"), "mysql": ("PyMySQL", "PyMySQL")}

@@ -80,7 +80,7 @@ def lock_owner(database: Path, study: str) -> str | None:
         try:
             owner = json.loads(read_at(handle, 0, 4096))
             return f"{owner['host']}:{int(owner['pid'])}"
-        except (ValueError, KeyError, TypeError, OSError):
+        except (ValueError, KeyError, TypeError, OSError, RecursionError):
             return "unknown"
     finally:
         os.close(handle)
@@ -126,7 +126,7 @@ def _read_owner(handle: int) -> str:
     try:
         owner = json.loads(read_at(handle, 0, 4096))
         return f"process {int(owner['pid'])} on {owner['host']} since {owner['since']}"
-    except (ValueError, KeyError, TypeError, OSError):
+    except (ValueError, KeyError, TypeError, OSError, RecursionError):
         return "another process"
 
 

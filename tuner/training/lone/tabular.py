@@ -20,6 +20,7 @@ from tuner.contract.spec import RunSpec
 from tuner.core.named_arrays import joined, part_of
 from tuner.envs.bare import BareEnv
 from tuner.envs.discretiser import discretiser_for
+from tuner.envs.encoders import DiscreteEncoder
 from tuner.envs.journal import Journal
 from tuner.errors import DivergedError
 from tuner.hyperparameters import QLearningHyperparameters
@@ -54,7 +55,7 @@ class TabularRun:
             n_actions = int(self._env.env.action_space.n)  # type: ignore[attr-defined]
             self._discretiser = discretiser_for(space, hyperparameters.bins, hyperparameters.bin_limit)
             rows = int(space.n) if self._discretiser is None else self._discretiser.rows
-            self._start = int(getattr(space, "start", 0))
+            self._numbered = None if self._discretiser is not None else DiscreteEncoder(rows, int(space.start))
             rng = seeding.stream(spec.seed, "exploration")
             self._learner = QLearner(rows, n_actions, hyperparameters, spec.schedules_over, rng)
             self._evaluator = Evaluator(spec.env, spec.evaluation)
@@ -183,9 +184,10 @@ class TabularRun:
 
     @functools.cached_property
     def _row(self) -> Any:
-        discretiser, start = self._discretiser, self._start
-        if discretiser is None:
-            return lambda observation, step: int(observation) - start
+        discretiser, numbered = self._discretiser, self._numbered
+        if numbered is not None:
+            return lambda observation, step: numbered.store(observation)
+        assert discretiser is not None
 
         def row(observation: Any, step: int) -> int:
             if not np.isfinite(observation).all():

@@ -1,0 +1,51 @@
+"""What the command line draws: tables whose words stay whole at any width, and numbers of any size."""
+
+import contextlib
+import io
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tuner.cli.console import PIPED_WIDTH, TOGETHER, console, decimal, print_table, table
+
+HEADS = ("environment", "algorithm", "steps", "verdict", "seeds", "core-hours", "made")
+ROW = ("FrozenLake-v1", "q_learning", "400,000", "0.735 (0.73 to 0.748)", "12", "0.13", "2026-11-30")
+
+
+def printed(width, *rows):
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as text:
+        patch.setenv("COLUMNS", str(width))
+        made = table(*HEADS, right=("seeds",))
+        for row in rows:
+            made.add_row(*row)
+        print_table(made)
+    return text.getvalue().splitlines()
+
+
+@given(st.integers(0, 240))
+def test_no_word_of_a_table_is_broken_at_any_width(width):
+    words = " ".join(printed(width, ROW, ROW[::-1])).split()
+    short = [word for text in (*HEADS, *ROW) for word in text.split() if len(word) <= TOGETHER]
+    assert not set(short) - set(words)
+
+
+@pytest.mark.parametrize("width", [1, 20, 40, 80])
+def test_a_table_that_does_not_fit_is_lines_of_head_and_value(width):
+    lines = printed(width, ROW, ROW)
+    assert lines[: len(HEADS)] == [f"{head:<11}  {text}" for head, text in zip(HEADS, ROW, strict=True)]
+    assert lines == [*lines[: len(HEADS)], "", *lines[: len(HEADS)]]
+
+
+@pytest.mark.parametrize("columns", ["0", "-5", "wide", "²", "9" * 5_000])
+def test_what_is_no_width_counts_as_none(monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", columns)
+    with contextlib.redirect_stdout(io.StringIO()):
+        assert console().width == PIPED_WIDTH
+
+
+@given(st.floats(-1e300, 1e300))
+def test_a_score_of_any_size_takes_a_few_characters_and_keeps_its_value(score):
+    text = decimal(score)
+    assert len(text) <= 24
+    assert float(text.replace(",", "")) == pytest.approx(score, rel=0.05, abs=5e-4)
