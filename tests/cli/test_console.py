@@ -30,11 +30,16 @@ def test_no_word_of_a_table_is_broken_at_any_width(width):
     assert not set(short) - set(words)
 
 
-@pytest.mark.parametrize("width", [1, 20, 40, 80])
+@pytest.mark.parametrize("width", [1, 20, 40, 77])
 def test_a_table_that_does_not_fit_is_lines_of_head_and_value(width):
     lines = printed(width, ROW, ROW)
     assert lines[: len(HEADS)] == [f"{head:<11}  {text}" for head, text in zip(HEADS, ROW, strict=True)]
     assert lines == [*lines[: len(HEADS)], "", *lines[: len(HEADS)]]
+
+
+def test_a_list_of_seven_columns_is_a_table_on_a_terminal_of_eighty():
+    lines = printed(80, ROW, ROW)
+    assert all(head in lines[0] for head in HEADS) and max(map(len, lines)) <= 80
 
 
 @pytest.mark.parametrize("columns", ["0", "-5", "wide", "²", "9" * 5_000])

@@ -22,8 +22,8 @@ INTERRUPTED = 130
 #: Columns of a table that goes into a pipe or a file: nothing is cut there.
 PIPED_WIDTH = 220
 
-#: Columns that a table leaves free between two of its own.
-GAP = 3
+#: Columns that a table leaves free between two of its own, and where room is short.
+GAP, NARROW_GAP = 3, 2
 
 #: Columns of the narrowest table of trials: a narrower terminal breaks its lines by itself.
 NARROWEST = 40
@@ -83,8 +83,10 @@ def print_table(rows: Table) -> None:
     """Print a table; where its columns would be too narrow for words, each row as lines of head and value."""
     out, columns = console(), rows.columns
     texts = [[str(column.header), *map(str, column.cells)] for column in columns]
-    needed = sum(min(max(map(len, column)), TOGETHER) for column in texts) + GAP * (len(columns) - 1)
-    if needed <= out.width:
+    needed, gaps = sum(min(max(map(len, column)), TOGETHER) for column in texts), len(columns) - 1
+    if needed + NARROW_GAP * gaps <= out.width:
+        if needed + GAP * gaps > out.width:
+            rows.padding = (0, 1, 0, 0)
         out.print(rows)
         return
     heads, *lines = zip(*texts, strict=True)
