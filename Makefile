@@ -13,7 +13,7 @@ check: $(VENV)/installed  ## format check, lint, types, fast tests
 test: $(VENV)/installed  ## fast tests
 	$(BIN)/pytest -n logical
 
-learn: $(VENV)/installed  ## slow tests: agents that must really learn
+learn: $(VENV)/installed  ## slow tests: whole studies, and agents that must really learn
 	$(BIN)/pytest -n logical -m slow
 
 ray: $(VENV)/installed  ## the executor on Ray clusters of this machine

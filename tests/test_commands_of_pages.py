@@ -85,6 +85,7 @@ def prepare(page):
         Path("warehouse/depot.py").write_text(easy.partition("gymnasium.register(")[0].replace("Easy", "Depot"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", SMALL, ids=lambda block: f"{block.page}:{block.line}")
 def test_commands_run_with_a_small_budget(block, in_tmp, pages_of_one_figure, monkeypatch):
     """The flags that make them small, and those that the comment adds; ``not WORDS`` leaves out a line with them."""

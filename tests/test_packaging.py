@@ -53,6 +53,7 @@ def test_the_wheel_holds_nothing_else(wheel):
         assert not name.endswith((".db", ".db-wal", ".db-shm", ".lock", ".pyc")), name
 
 
+@pytest.mark.slow
 def test_the_wheel_works_in_an_empty_folder(wheel, tmp_path):
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "site")

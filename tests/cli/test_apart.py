@@ -55,6 +55,7 @@ def test_sigterm_ends_a_training_as_ctrl_c_does_and_leaves_its_model(in_tmp):
     assert "Interrupted: the model is that of step" in done.stdout and (in_tmp / "m" / "model.json").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "command",
     [
@@ -89,6 +90,7 @@ def test_an_environment_that_moves_to_another_folder_moves_no_training(in_tmp, a
     assert (in_tmp / "hub" / "README.md").exists() and Path.cwd() == in_tmp
 
 
+@pytest.mark.slow
 def test_an_environment_that_moves_to_another_folder_moves_no_study(in_tmp):
     (in_tmp / "e.py").write_text(ENVIRONMENT.format(how="pass"))
     done = tune(

@@ -34,6 +34,7 @@ def test_a_search_says_what_it_found_and_where_it_is(finished):
     json.loads((report / "report.json").read_text())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [("--backend", "sb3", "--executor", "inline"), ("--workers", "2")], ids=" ".join)
 def test_every_way_to_train_gives_the_same_kind_of_study(in_tmp, how):
     shell = tune("--env", "CartPole-v1", *TINY, "--study", "other", *how)

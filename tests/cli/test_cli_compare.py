@@ -94,6 +94,7 @@ def test_the_same_command_with_more_seeds_trains_only_the_new_ones(values, tmp_p
     assert [b["scores"] for b in alone["backends"].values()] == [b["scores"] for b in fresh["backends"].values()]
 
 
+@pytest.mark.slow
 def test_environments_are_made_in_children_only(values, tmp_path):
     told = tmp_path / "told"
     (tmp_path / "e.py").write_text(MOVING.format(told=str(told)))

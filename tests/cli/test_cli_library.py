@@ -152,6 +152,7 @@ def test_a_verdict_that_new_seeds_are_unlike_does_not(library):
     assert json.loads(verify("--seeds", "3", "--json").out)["held"] is False
 
 
+@pytest.mark.slow
 def test_new_seeds_are_none_of_the_evidence_s_and_what_is_trained_stays(library):
     first = json.loads(verify("--seeds", "3", "--json").out)
     kept = Path("reports/verify-q_learning-CliffWalking-v1/runs.jsonl")
@@ -166,6 +167,7 @@ def test_new_seeds_are_none_of_the_evidence_s_and_what_is_trained_stays(library)
     assert not {run["seed"] for run in other["runs"]} & {run["seed"] for run in more["runs"]}
 
 
+@pytest.mark.slow
 def test_a_plan_and_a_search_say_that_there_is_a_verdict_and_one_that_asks_for_it_trains_it_first(monkeypatch):
     monkeypatch.setattr(forecast_lines, "cost_facts", lambda plan, need: {})
     search = ("--env", TABLE.env, "--algo", "q_learning", "--evaluations", "2", "--eval-episodes", "1", "--trials", "2")

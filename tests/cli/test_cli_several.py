@@ -38,6 +38,7 @@ def runs(*scores):
     return [ConfirmRun("verdict", r, r, "completed", points, 10) for r, points in enumerate(curve)]
 
 
+@pytest.mark.slow
 def test_a_search_for_several_environments_judges_one_setting_on_each_and_on_one_it_did_not_see(
     in_tmp, monkeypatch, pages_of_one_figure
 ):

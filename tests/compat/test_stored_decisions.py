@@ -105,6 +105,7 @@ def test_a_version_of_a_rule_that_is_not_known_is_refused_by_name(version):
         rules_of({"update_path": version})
 
 
+@pytest.mark.slow
 def test_a_new_study_and_its_confirm_study_store_the_current_rules(old):
     command = [*LAKE, "--study", "new", "--trials", "6", *CONFIRM]
     assert main(command) == 0

@@ -32,6 +32,7 @@ def search(*words):
     return main([*words, *fixed, *SHORT])
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("pages_of_one_figure")
 @pytest.mark.parametrize("backend", ["native", "sb3"])
 def test_a_study_goes_from_search_to_replay(backend, tmp_path, capsys):
@@ -63,6 +64,7 @@ def test_the_plan_names_it(capsys):
     assert "Box(3,) float32, 7 actions (actions in 7 steps a dimension)" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_setting_trains_again_from_its_file_and_files_that_differ_are_not_compared(tmp_path, capsys):
     values = ["--set", "learning_starts=50", "--set", "net_arch=16"]
     train = ["train", "--env", "MountainCarContinuous-v0", "--steps", "120", "--evaluations", "1", "--quiet"]

@@ -12,6 +12,7 @@ from tuner.cli.app import main
 from tuner.training.cost import timing
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("pages_of_one_figure")
 def test_a_study_goes_from_search_to_its_verdict_its_file_trains_and_a_trial_is_replayed(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)

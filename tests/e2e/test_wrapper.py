@@ -43,6 +43,7 @@ def here(tmp_path, monkeypatch):
     sys.modules.pop("halves", None)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("pages_of_one_figure")
 @pytest.mark.parametrize("backend", ["native", "sb3"])
 def test_a_study_goes_from_search_to_replay(backend, tmp_path, capsys):

@@ -103,6 +103,7 @@ def database(tmp_path_factory):
         yield path.read_bytes(), itertools.count()
 
 
+@pytest.mark.slow
 def test_rows_of_any_content(database, capsys):
     # Chance of its own: Hypothesis takes a command between two examples for strategies that are flaky.
     for seed in range(settings.default.max_examples // 80):  # a second each

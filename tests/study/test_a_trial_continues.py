@@ -55,6 +55,7 @@ def recipe(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_trials_of_a_killed_worker_go_on_from_their_files(recipe, undisturbed, tmp_path):
     folder = plan_study(recipe).checkpoints
     trainer = functools.partial(SavingTrainer, folder, 4, 4, kill_this_process)

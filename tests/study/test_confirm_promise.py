@@ -124,6 +124,7 @@ def promises(url: str, seed: int, **settings) -> dict[float, float]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("seed", "seeds"), [(0, 5), (1, 10)])
 def test_the_time_said_to_be_left_holds_within_thirty_percent_from_the_start_on(tmp_path, seed, seeds):
     found = promises(f"sqlite:///{tmp_path}/s.db", seed, confirm_seeds=seeds)
@@ -131,6 +132,7 @@ def test_the_time_said_to_be_left_holds_within_thirty_percent_from_the_start_on(
     assert all(0.7 <= ratio <= 1.3 for ratio in found.values()), found
 
 
+@pytest.mark.slow
 def test_where_the_search_knew_nothing_of_what_runs_take_it_holds_from_a_quarter_on(tmp_path, monkeypatch):
     """Studies of earlier versions say nothing of evaluations, which here take most of the stage."""
     monkeypatch.setattr("tuner.study.confirm.run_costs.median", lambda numbers: 0.0)

@@ -325,6 +325,7 @@ class Notes(NoProgress):
         self.lines.append(line)
 
 
+@pytest.mark.slow
 def test_kept_agents_have_zips_that_play_as_they_do_and_go_with_them():
     """In the space of what Stable-Baselines3 has; from a child process as from this one."""
     result = search(space="classic")

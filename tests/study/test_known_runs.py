@@ -117,6 +117,7 @@ def alone(tmp_path_factory):
         return run("b", executor, **OTHER).data.confirmation, len(executor.taken)
 
 
+@pytest.mark.slow
 def test_a_study_after_another_has_the_verdict_that_it_would_have_alone_and_trains_the_baselines_no_more(
     after_a, alone
 ):

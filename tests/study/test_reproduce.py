@@ -30,6 +30,7 @@ def study(request, tmp_path_factory):
     return tuner.run(recipe).data, recipe.storage
 
 
+@pytest.mark.slow
 def test_replay_of_random_trials_is_bit_identical(study, capsys):
     data, storage = study
     chosen = seeding.stream(0, "replay").permutation(len(data.trials))[:3]

@@ -19,6 +19,7 @@ def url(server, tmp_path, monkeypatch):
         yield server.new_database("several", template="empty")
 
 
+@pytest.mark.slow
 def test_several_environments_are_searched_on_a_server_by_one_supervisor_at_a_time(url, tmp_path):
     recipe = StudyRecipe(
         envs=("FrozenLake-v1", "CliffWalking-v1"), algo="q_learning", trials=4, steps=40, evaluations=2,

@@ -149,6 +149,7 @@ def test_ties_are_called_so_and_given_up_once_the_seeds_left_would_hardly_tell_t
     assert n > FIRST_LOOK and powers[-1] < GIVE_UP <= min(powers[:-1])
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(st.integers(0, 10_000), st.integers(6, 20), st.floats(0.0, 1.5))
 def test_what_is_given_up_is_told_by_nobody_and_nothing_is_told_for_it_that_was_not(seed, seeds, apart):
@@ -229,6 +230,7 @@ def train(stage, executor=None):
     return said
 
 
+@pytest.mark.slow
 def test_an_interrupted_verdict_goes_on_to_the_same_seeds_and_is_told_while_it_runs_and_in_the_report(plan, tmp_path):
     train(stage_of(plan), FakeExecutor(lanes=3, stop_after_reports=140))
     assert not load(plan.name, plan.storage).confirmation.complete

@@ -305,6 +305,7 @@ def test_whole_rounds_are_counted_from_the_first_seed(mine, others):
     assert count not in mine
 
 
+@pytest.mark.slow
 def test_a_command_with_a_time_ends_with_its_verdict_and_goes_on_with_the_budget_that_it_stored(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("small.yaml").write_text(

@@ -27,6 +27,7 @@ def run(plan, workers=1, memory_limit=None, **trainer):
     return load(plan.name, plan.storage)
 
 
+@pytest.mark.slow
 def test_runs_that_end_their_worker_fail_with_the_reason_and_the_study_goes_on(url):
     plan = make_plan(url, trials=4, in_flight=4, sampler="random", pruner="none")
     data = run(plan, lanes=4, fates={1: "exit", 2: "leave", 3: "segv"})

@@ -13,6 +13,7 @@ from crash_points import KINDS, SIDES, STRUCK, CrashPoints, Strike
 SWEEP = Path(__file__).with_name("sweep.py")
 
 
+@pytest.mark.slow
 def test_a_study_that_dies_or_finds_no_room_at_any_of_a_dozen_places_ends_as_if_it_had_not(tmp_path):
     words = [sys.executable, SWEEP, "--only", "tabular", "--points", "12", "--results", tmp_path / "results.jsonl"]
     done = subprocess.run(words, capture_output=True, text=True, env={**os.environ, "TMPDIR": str(tmp_path)})

@@ -55,6 +55,7 @@ def assert_same(device, reference, there):
             np.testing.assert_array_equal(there.weights[run_id][name], weights)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("device", DEVICES)
 def test_a_stack_of_every_kind_of_run_trains_as_the_reference(device):
     # A mixed target (tau) is computed in double precision on the CPU alone.

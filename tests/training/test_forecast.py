@@ -217,6 +217,7 @@ def test_drawn_settings_spread_over_the_cost_and_are_the_same_every_time():
     assert {32, 256} < set(sizes)
 
 
+@pytest.mark.slow
 def test_where_a_study_prefers_what_costs_less_the_typical_setting_costs_less():
     plan = study(space="default")
 
@@ -240,6 +241,7 @@ def test_where_a_study_prefers_what_costs_less_the_typical_setting_costs_less():
 # -- seconds ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_where_nothing_that_is_searched_costs_anything_one_setting_is_timed(monkeypatch):
     measured = []
 

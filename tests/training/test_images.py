@@ -56,6 +56,7 @@ def test_a_run_on_images_is_bit_equal_alone_and_in_a_stack(changes):
     assert_same_run(alone, refilled, RunId(1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "env", [EnvSpec("PongNoFrameskip-v4"), EnvSpec("CartPole-v1", pixels=True)], ids=lambda e: e.id
 )

@@ -93,6 +93,7 @@ def undisturbed():
     return trained
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("env", "rounds"), [("CartPole-v1", 1), ("CartPole-v1", 3), ("FrozenLake-v1", 2), ("MountainCar-v0", 2)]
 )
@@ -341,6 +342,7 @@ def test_an_environment_is_led_to_the_same_place_and_goes_on_alike(steps):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("env_id", ["BreakoutNoFrameskip-v4", "ALE/Breakout-v5"])
 def test_a_game_is_led_over_lost_lives_and_lost_games(env_id):
     """Its random generator and its lives are in the emulator, where no attribute shows them."""
