@@ -16,12 +16,16 @@ from study_fakes import FakeExecutor, empty_database, make_plan, search
 from tuner.contract.outcome import EvalPoint
 from tuner.core.ranks import mean_ranks, normalised_ranks
 from tuner.errors import InputError
+from tuner.hyperparameters import DQNHyperparameters, from_mapping
+from tuner.plan.known import NOTHING_KNOWN, Known, Start
 from tuner.plan.recipe import StudyRecipe
 from tuner.plan.several import SeveralPlan, plan_several
+from tuner.space.nearest import nearest_params
 from tuner.study.reading.study import load
 from tuner.study.search.progress import NoProgress
 from tuner.study.search.several import open_several
 from tuner.study.store import keys as attr
+from tuner.zoo.tuned import zoo_values
 
 scores = st.lists(st.sampled_from([-math.inf, -3.0, 0.0, 0.5, 1e9]), min_size=2, max_size=12)
 
@@ -241,3 +245,34 @@ def test_all_environments_are_searched_in_one_space_with_their_own_budgets(tmp_p
     assert one.grid[-1] == 50_000 < other.grid[-1]
     assert one.known == other.known and one.known.starts
     assert [m.name for m in plan.members] == [f"{plan.name}.CartPole-v1", f"{plan.name}.MountainCar-v0"]
+
+
+def test_settings_asked_for_are_those_of_every_environment_and_come_first(tmp_path):
+    envs = ("CartPole-v1", "MountainCar-v0")
+    recipe = StudyRecipe(
+        envs=envs, storage=f"sqlite:///{tmp_path}/x.db", executor="inline", start_with=("zoo", "defaults")
+    )
+    plan = plan_several(recipe)
+    values = [from_mapping("dqn", zoo_values(env, "dqn", ())) for env in envs]
+    asked = [nearest_params(plan.space, setting) for setting in values]
+    assert asked[0] != asked[1]
+    first = plan.members[0].known.starts
+    assert [start.params for start in first if start.name == "zoo"] == asked
+    assert [start.name for start in first[:3]] == ["zoo", "defaults", "zoo"]
+    assert all(start.name.startswith("portfolio/") for start in first[3:]) and len(first) > 3
+
+
+def test_a_resumed_search_goes_on_from_what_it_knew_when_it_began(tmp_path):
+    rates = [1e-5, 2e-5, 4e-5, 8e-5, 1.6e-4]
+
+    def plan(trials, known):
+        made = make_several(tmp_path, trials=trials)
+        members = tuple(dataclasses.replace(one, known=known) for one in made.members)
+        return dataclasses.replace(made, members=members)
+
+    space = make_several(tmp_path).space
+    params = [nearest_params(space, DQNHyperparameters(learning_rate=rate)) for rate in rates]
+    train(plan(2, Known(tuple(Start(f"file {i}", each) for i, each in enumerate(params)))))
+    resumed = plan(8, NOTHING_KNOWN)
+    train(resumed)
+    assert [by_point(resumed)[0][point][0] for point in range(5)] == params

@@ -6,8 +6,8 @@ own values.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 #: Packaged search spaces that the packaged prior is for: in others, what was good rests on fields that they fix.
 SPACES = ("default", "extended", "rainbow")
+
+#: What the names of a prior's settings begin with.
+PORTFOLIO = "portfolio/"
 
 
 class Start(NamedTuple):
@@ -106,13 +109,30 @@ def known_settings(recipe: StudyRecipe, space: SearchSpace, trials_of: TrialsOf 
     path = _prior_path(recipe)
     prior = load_prior(path, recipe.algo) if path is not None else None
     if prior is not None:
-        starts |= {f"portfolio/{name}": setting for name, setting in prior.portfolio.items()}
+        starts |= {f"{PORTFOLIO}{name}": setting for name, setting in prior.portfolio.items()}
     good = prior.good if prior is not None else ()
     return Known(
         _different((name, nearest_params(space, setting)) for name, setting in starts.items()),
         tuple((nearest_params(space, setting), share) for setting, share in good),
         notes=tuple(filter(None, notes)),
     )
+
+
+def known_to_several(recipes: Sequence[StudyRecipe], space: SearchSpace) -> Known:
+    """Return what studies of one search know together: first what ``--start-with`` names for each environment.
+
+    Args:
+        recipes: Of each environment; they differ in nothing else.
+        space: What all of them search.
+
+    Raises:
+        InputError: As :func:`known_settings`.
+    """
+    every = [known_settings(recipe, space) for recipe in recipes]
+    starts = [start for known in every for start in known.starts]
+    starts.sort(key=lambda start: start.name.startswith(PORTFOLIO))  # what was asked for comes first
+    notes = dict.fromkeys(note for known in every for note in known.notes)
+    return replace(every[0], starts=_different(starts), notes=tuple(notes))
 
 
 def _not_searched(name: str, setting: Hyperparameters, space: SearchSpace) -> str:

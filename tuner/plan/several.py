@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tuner.errors import InputError
-from tuner.plan.known import known_settings
+from tuner.plan.known import known_to_several
 from tuner.plan.naming import member_suffix, safe_name, study_name
 from tuner.plan.recipe import StudyRecipe, check_study_name, flag
 from tuner.plan.resolve import StudyPlan, plan_study, space_name
@@ -78,7 +78,7 @@ def plan_several(recipe: StudyRecipe) -> SeveralPlan:
             "cannot lie in both. Say --space NAME, or give environments of one kind."
         )
     space = _common_space(plans)
-    known = known_settings(plans[0].recipe, space)
+    known = known_to_several([plan.recipe for plan in plans], space)
     share = len(plans)
     members = tuple(
         dataclasses.replace(

@@ -221,7 +221,7 @@ def open_several(
         InputError: As :func:`~tuner.study.search.open_study.open_study`.
     """
     space, recipe = plan.space, plan.members[0].recipe
-    known = plan.members[0].known
+    known = plan.members[0].known  # until the studies are open, when it is what they began with
 
     def sampler() -> SeededByTrial:
         return make_sampler(
@@ -245,7 +245,7 @@ def open_several(
             raise ResumeError(
                 f"The study '{one.name}' was begun in another version of its search space. Start another with --study."
             )
-        settled = opened.ledger.settle()
+        known, settled = opened.plan.known, opened.ledger.settle()
         supervisors[one.env.id] = StudySupervisor(
             opened.plan,
             opened.ledger,
