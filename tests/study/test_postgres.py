@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 import optuna
 import pytest
+import sqlalchemy
 from network import Network
 from optuna.exceptions import StorageInternalError
 from optuna.trial import TrialState
@@ -18,6 +19,7 @@ from study_fakes import SPACE, FakeExecutor, make_plan, supervise
 from tuner.contract.outcome import EvalPoint, Outcome
 from tuner.contract.roles import DONE, WAIT
 from tuner.contract.spec import RunSpec
+from tuner.errors import InputError
 from tuner.plan.known import known_settings
 from tuner.study.reading.study import load
 from tuner.study.reading.summaries import list_studies
@@ -494,6 +496,18 @@ def test_the_rows_a_transaction_wrote_whose_answer_never_came_may_be_written_aga
     assert not writer.taken_away
     supervisor.close()
     assert check_exact(plan, url, 1).trials[0].score == 1.0
+
+
+def test_a_look_at_a_database_of_another_program_makes_no_table_in_it(server):
+    url = server.new_database("theirs")
+    for look in (list_studies, lambda url: load("s", url), lambda url: open_storage(url, create=False)):
+        with pytest.raises(InputError, match=r"holds no studies, nor any table for them\. Run a study first"):
+            look(url)
+    engine = sqlalchemy.create_engine(url)
+    try:
+        assert not sqlalchemy.inspect(engine).get_table_names()
+    finally:
+        engine.dispose()
 
 
 def test_a_study_is_listed_with_those_who_work_on_it(url):

@@ -90,9 +90,10 @@ def open_storage(url: str, *, create: bool) -> BaseStorage:
     try:
         # Optuna sends the URL through str.format; braces are doubled so that a password may hold them.
         storage = _ReadyStorage.of(url, kwargs) if path is None or path.exists() else None
-        if storage is None and path is not None and not create and not _holds_tables(url, kwargs):
+        if storage is None and not create and not _holds_tables(url, kwargs):
+            where = mask(url) if path is None else path
             raise InputError(
-                f"{path} holds no studies, nor any table for them. Run a study first, or name its --storage."
+                f"{where} holds no studies, nor any table for them. Run a study first, or name its --storage."
             )
         storage = storage or _made(url.replace("{", "{{").replace("}", "}}"), kwargs)
         if path is not None:
