@@ -281,16 +281,17 @@ def test_an_interrupt_keeps_what_is_finished_and_exits_130(in_tmp):
     assert all(t.outcome != "running" for t in load("cut").trials)
 
 
-def test_an_interrupt_while_python_still_loads_the_command_is_one_line():
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_an_interrupt_while_python_still_loads_the_command_is_one_line(name):
     scripts = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]["scripts"]
     assert set(scripts.values()) == {"tuner.__main__:main"}
-    code = """
+    code = f"""
 import signal, sys
 from tuner.__main__ import main
 class CtrlC:
     def find_spec(self, name, path=None, target=None):
         if name == "tuner.cli.app":
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.{name})
 sys.meta_path.insert(0, CtrlC())
 sys.exit(main())
 """
