@@ -6,7 +6,9 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 import urllib.request
+from pathlib import Path
 
 import pytest
 import yaml
@@ -277,6 +279,24 @@ def test_an_interrupt_keeps_what_is_finished_and_exits_130(in_tmp):
     again = next(line for line in out.splitlines() if "Go on with: tune --env CartPole-v1 " in line)
     assert all(flag in again for flag in ("--trials 500", "--algo q_learning", "--steps 500", "--study cut"))
     assert all(t.outcome != "running" for t in load("cut").trials)
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_an_interrupt_while_python_still_loads_the_command_is_one_line(name):
+    scripts = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]["scripts"]
+    assert set(scripts.values()) == {"tuner.__main__:main"}
+    code = f"""
+import signal, sys
+from tuner.__main__ import main
+class CtrlC:
+    def find_spec(self, name, path=None, target=None):
+        if name == "tuner.cli.app":
+            signal.raise_signal(signal.{name})
+sys.meta_path.insert(0, CtrlC())
+sys.exit(main())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (130, "tune: interrupted\n")
 
 
 def test_main_takes_its_arguments_from_the_process(monkeypatch, capsys):

@@ -178,6 +178,19 @@ def test_what_is_published_again_replaces_what_was_there_and_nothing_of_others(i
     assert sorted(path.name for path in in_tmp.iterdir()) == ["agent", "hub"]
 
 
+@pytest.mark.parametrize("name", ["README.md", "config.yml", "dqn-CartPole-v1"])
+def test_a_folder_in_which_it_would_replace_files_of_others_is_refused(name, in_tmp, no_film):
+    make_agent()
+    project = in_tmp / "project"
+    project.mkdir()
+    (project / name).symlink_to(in_tmp / "agent")  # whatever it is
+    before = sorted(project.iterdir())
+    shell = tune("publish", "agent", "--episodes", "1", "-o", "project")
+    assert shell.code == 2 and f"has a {name} that tune publish has not written" in shell.err
+    assert sorted(project.iterdir()) == before and before[0].is_symlink()
+    assert sorted(path.name for path in in_tmp.iterdir()) == ["agent", "project"]
+
+
 NATIVE = {"README.md", "model.json", "weights.npz", "config.yaml", "results.json", ".gitattributes"}
 
 

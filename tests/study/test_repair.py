@@ -116,6 +116,23 @@ def test_a_deleted_study_takes_its_confirm_stage_its_waiting_results_and_nothing
     assert optuna.get_all_study_names(storage) == ["t.confirm"]
 
 
+def test_deleting_takes_no_file_of_others_however_its_report_folder_is_called(url, tmp_path):
+    """The folder's name comes from the database: it may be that of anything."""
+    search(make_plan(url, trials=1, sampler="random", study="s", report_dir=str(tmp_path)))
+    ours = [
+        tmp_path / "s" / "checkpoints" / f"{'0' * 40}.npz",
+        tmp_path / "s" / "checkpoints" / f".{'0' * 40}.npz.abcd_123",
+    ]
+    ours += [tmp_path / "s" / "agents" / "runs" / ("a" * 40) / "model.json"]
+    others = [tmp_path / "s" / place for place in ("checkpoints/epoch3.npz", "checkpoints/x/y", "agents/runs/mine/z")]
+    for path in (*ours, *others):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    delete_study("s", url)
+    assert [path.exists() for path in ours] == [False] * 3
+    assert all(path.exists() for path in others)
+
+
 def test_a_study_that_is_being_run_is_not_deleted(url, tmp_path):
     search(make_plan(url, trials=1, sampler="random", study="s"))
     with study_lock(tmp_path / "s.db", "s"), pytest.raises(StudyLockedError, match="is being run by"):

@@ -17,7 +17,7 @@ from study_fakes import FakeExecutor, make_plan, search, supervise
 from tuner.contract.outcome import EvalPoint, Outcome
 from tuner.contract.roles import WAIT
 from tuner.contract.spec import RunSpec
-from tuner.errors import StorageLostError
+from tuner.errors import InputError, StorageLostError
 from tuner.study.reading.study import load
 from tuner.study.search import open_study
 from tuner.study.search.ledger import Ledger
@@ -207,6 +207,18 @@ def test_a_commit_that_is_done_and_yet_reported_as_failed_is_told_once(url, monk
     assert [t.outcome for t in data.trials] == ["completed"] * 2
     assert data.trials[0].score == 0.25
     assert spool_lines(url, plan) == []
+
+
+def test_a_database_that_has_no_room_to_be_made_says_what_to_do(url, tmp_path):
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+    try:
+        with pytest.raises(InputError, match=r"disk I/O error\. Make room on the disk, or raise the limit .*\.$"):
+            open_storage(url, create=True)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    open_storage(url, create=True)
 
 
 def test_a_spool_that_cannot_lie_beside_the_database_lies_with_the_users_own_files(url, tmp_path, monkeypatch):

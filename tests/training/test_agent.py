@@ -97,11 +97,33 @@ def test_an_environment_that_does_not_fit_is_named(tmp_path):
         agent.act(np.zeros(6, np.float32))
 
 
-@pytest.mark.parametrize("wrong", [{"place": 1}, 3, [1.0, 2.0], None, {"place": 9, "lights": [0, 1], "wind": "north"}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"place": 1},
+        3,
+        [1.0, 2.0],
+        None,
+        {"place": 9, "lights": [0, 1], "wind": "north"},
+        {"place": 1, "lights": [0, 1], "wind": [10**400] * 3},
+    ],
+)
 def test_what_is_no_observation_of_the_environment_is_one_line(wrong, tmp_path):
     save(spec(env="test/Places-v0"), tmp_path)
     with pytest.raises(InputError, match=r"This is no observation of test/Places-v0: \w+Error"):
         tuner.load_agent(tmp_path).act(wrong)
+
+
+@pytest.mark.parametrize(("episodes", "seed", "words"), [(0, 0, "episodes must be at least 1"), (1, -1, "seed .* 0")])
+def test_episodes_and_seeds_that_cannot_be_played_are_refused(episodes, seed, words, tmp_path):
+    save(spec(), tmp_path)
+    with pytest.raises(InputError, match=words):
+        tuner.load_agent(tmp_path).evaluate(episodes, seed)
+
+
+def test_a_folder_that_no_file_can_be_in_is_one_line():
+    with pytest.raises(InputError, match=r"a\x00b.model.json|cannot be read: embedded null byte"):
+        tuner.load_agent("a\0b")
 
 
 def test_numbers_that_are_too_few_are_no_observation(tmp_path):

@@ -26,7 +26,7 @@ from tuner.training.saved.model_files import MODEL
 from tuner.training.saved.model_zip import lacking
 from tuner.training.saved.play import record_agent
 
-RESULTS, CARD, REPLAY = "results.json", "README.md", "replay.mp4"
+RESULTS, CARD, REPLAY, ATTRIBUTES = "results.json", "README.md", "replay.mp4", ".gitattributes"
 
 #: What the content of every zip of Stable-Baselines3 holds, and hardly another.
 _POLICY = "policy.pth"
@@ -90,7 +90,8 @@ def write_folder(
     Where Stable-Baselines3 has not all that the agent uses, there is no zip, but the agent as ``load_agent`` reads it.
 
     Raises:
-        InputError: There is no agent, the target is an agent's own folder, or it cannot be written.
+        InputError: There is no agent, the target is an agent's own folder or has files of others that these would
+            replace, or it cannot be written.
     """
     if (target / MODEL).exists() and not (target / RESULTS).exists():
         raise InputError(f"-o {target} is the folder of an agent, whose files it would replace. Name another folder.")
@@ -101,6 +102,10 @@ def write_folder(
             found = _write(
                 Path(made), source, agent, repository, episodes, seed, study or StudyFacts(), env_module, best
             )
+            if taken := [path.name for path in sorted(Path(made).iterdir()) if _of_others(target / path.name)]:
+                raise InputError(
+                    f"-o {target} has a {taken[0]} that tune publish has not written. Name another folder."
+                )
             _put_in_place(Path(made), target)
     except OSError as error:
         raise InputError(f"{target} cannot be written: {error.strerror or error}.") from error
@@ -161,7 +166,7 @@ def _write(
     )
     (folder / CARD).write_text(readme(card), encoding="utf-8")
     rules = "".join(f"*.{end} filter=lfs diff=lfs merge=lfs -text\n" for end in _LARGE)
-    (folder / ".gitattributes").write_text(rules, encoding="ascii")
+    (folder / ATTRIBUTES).write_text(rules, encoding="ascii")
     if lack:
         notes.append(f"No zip: {lack}. The folder holds the agent itself, for tuner.load_agent.")
     return f"{mean:.2f} +/- {std:.2f}", (*notes, *found.notes)
@@ -183,15 +188,20 @@ def _results(path: Path, mean: float, std: float, episodes: int) -> None:
 
 
 def _put_in_place(made: Path, target: Path) -> None:
-    """Move each file and folder to its place; the card comes last."""
+    """Move each file and folder to its place: first what says whose they are, the card last."""
     target.mkdir(parents=True, exist_ok=True)
     for path in _left_over(made, target):
         shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
-    for path in sorted(made.iterdir(), key=lambda path: path.name == CARD):
+    for path in sorted(made.iterdir(), key=lambda path: (path.name == CARD, path.name != RESULTS)):
         old = target / path.name
         if old.is_dir() and not old.is_symlink():
             shutil.rmtree(old)
         os.replace(path, old)
+
+
+def _of_others(place: Path) -> bool:
+    """Whether something is there that no earlier call has put there; a new repository of the Hub has attributes."""
+    return place.name != ATTRIBUTES and os.path.lexists(place) and not (place.parent / RESULTS).exists()
 
 
 def _left_over(made: Path, target: Path) -> list[Path]:

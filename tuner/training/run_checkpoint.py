@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import json
 import logging
+import re
 import shutil
 import time
 from collections.abc import Iterable, Mapping
@@ -36,6 +37,12 @@ NAMES = "names"
 
 #: Bytes of the largest file. A run with a larger memory starts over.
 MAX_BYTES = 1 << 30
+
+#: What :func:`fingerprint` gives.
+FINGERPRINT = re.compile(r"[0-9a-f]{40}")
+
+#: A run's file, and what a writer that died has left of one.
+_FILE = re.compile(rf"{FINGERPRINT.pattern}\.npz|\.{FINGERPRINT.pattern}\.npz\.\w{{8}}")
 
 #: Seconds of a worker's time between two files of a run: what a death may cost.
 EVERY_S = 30.0
@@ -145,9 +152,13 @@ class RunCheckpoints:
         return sorted(found)
 
     def clear(self) -> None:
-        """Remove all files: nothing of the study is left to train."""
-        shutil.rmtree(self._folder, ignore_errors=True)
-        with contextlib.suppress(OSError):  # where nothing else lies beside them
+        """Remove all files of runs: nothing of the study is left to train. What others have put there stays."""
+        for path in self._folder.glob("*"):
+            if _FILE.fullmatch(path.name):
+                with contextlib.suppress(OSError):
+                    path.unlink()
+        with contextlib.suppress(OSError):  # where nothing else lies in them
+            self._folder.rmdir()
             self._folder.parent.rmdir()
 
     def _path(self, spec: RunSpec) -> Path:

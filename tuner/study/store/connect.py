@@ -103,7 +103,8 @@ def open_storage(url: str, *, create: bool) -> BaseStorage:
     except ImportError as error:
         raise MissingExtraError(missing_driver(backend, url)) from error
     except (SQLAlchemyError, StorageInternalError, RuntimeError, OSError, ValueError) as error:
-        raise InputError(f"--storage {mask(url)} cannot be used: {_why(error, url)}") from None
+        why = _why(error, url)
+        raise InputError(f"--storage {mask(url)} cannot be used: {why} {_what_to_do(why) or ''}".rstrip()) from None
     return optuna.storages.get_storage(storage)
 
 
@@ -209,7 +210,7 @@ def storage_errors(url: str) -> Iterator[None]:
         ) from None
     except (StorageInternalError, SQLAlchemyError) as error:
         why = _why(error, url)
-        advice = next((what for words, what in _LASTING.items() if words in why), None)
+        advice = _what_to_do(why)
         raise StorageLostError(
             f"The storage {mask(url)} does not answer any more: {why} {advice or ''}"
             "Finished trials are kept; once it is back, the same command carries on.",
@@ -302,6 +303,11 @@ def wait_briefly(storage: BaseStorage) -> None:
         cursor.close()
 
     engine.dispose()
+
+
+def _what_to_do(why: str) -> str | None:
+    """Return what to do about a trouble that does not pass by itself; None for one that may."""
+    return next((what for words, what in _LASTING.items() if words in why), None)
 
 
 def _why(error: BaseException, url: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from tuner.study.store.health import at_work
 from tuner.study.store.identity import Identity
 from tuner.study.store.locks import study_lock
 from tuner.study.store.spool import spool_of
-from tuner.study.upkeep.keep_agents import models_folder
+from tuner.study.upkeep.keep_agents import drop_models
 from tuner.training.run_checkpoint import RunCheckpoints
 
 
@@ -90,7 +89,7 @@ def delete_study(name: str, url: str) -> None:
             optuna.delete_study(study_name=one.study_name, storage=storage)
         if folder is not None:
             RunCheckpoints(folder / "checkpoints").clear()
-            shutil.rmtree(models_folder(folder), ignore_errors=True)
+            drop_models(folder)
 
 
 def _report_folder(study: optuna.Study) -> Path | None:

@@ -17,6 +17,7 @@ from tuner.errors import InputError
 from tuner.hyperparameters import from_mapping
 from tuner.result.agents import AGENTS, KeptAgent, Place, best_and_median
 from tuner.result.confirmation import Confirmation, ConfirmRun, Contestant
+from tuner.training.run_checkpoint import FINGERPRINT
 from tuner.training.saved.model_files import MODEL, WEIGHTS, load_model
 from tuner.training.saved.model_zip import drop_zip
 
@@ -40,7 +41,7 @@ def keep_agents(confirmation: Confirmation | None, report: Path) -> dict[Place, 
     if confirmation is None or winner is None or not confirmation.complete or not folder.is_dir():
         return {}
     models: dict[int, Path] = {}
-    for path in runs.glob("*"):
+    for path in _models(runs):
         found = _run_of(path, confirmation.finalists)
         if found is None:  # of another study of that name, or half written
             shutil.rmtree(path, ignore_errors=True)
@@ -63,7 +64,7 @@ def keep_agents_of(
         folder: Gets ``best`` and ``median``.
     """
     models: dict[int, Path] = {}
-    for path in runs.glob("*"):
+    for path in _models(runs):
         found = _run_of(path, (winner,), env)
         if found is not None:
             models[found[1].seed] = path
@@ -72,6 +73,20 @@ def keep_agents_of(
     if folder.is_dir():
         _place(winner, objective, models, folder)
     return _kept(winner, objective, folder)
+
+
+def drop_models(report: Path) -> None:
+    """Remove the models that workers have written into :func:`models_folder`; what others have put there stays."""
+    folder = models_folder(report)
+    for path in _models(folder):
+        shutil.rmtree(path, ignore_errors=True)
+    with contextlib.suppress(OSError):  # where nothing else lies in it
+        folder.rmdir()
+
+
+def _models(runs: Path) -> list[Path]:
+    """Return the folders of a folder of models that :mod:`tuner.training.keeping` made, by their names."""
+    return [path for path in runs.glob("*") if FINGERPRINT.fullmatch(path.name)]
 
 
 def _place(winner: Contestant, objective: str, models: Mapping[int, Path], folder: Path) -> None:

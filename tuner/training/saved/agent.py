@@ -185,10 +185,11 @@ class Agent:
         """Return how episodes are played: with the caps and the chance of a random action of its training.
 
         Raises:
-            InputError: Fewer than one episode.
+            InputError: Fewer than one episode, or a seed below 0.
         """
-        if episodes < 1:
-            raise InputError(f"episodes must be at least 1, got {episodes}.")
+        for name, value, least in (("episodes", episodes, 1), ("seed", seed, 0)):
+            if value < least:
+                raise InputError(f"{name} must be at least {least}, got {value}.")
         saved = self.model.spec.evaluation
         return EvaluationSpec(episodes, seed, saved.max_steps, saved.epsilon)
 
@@ -264,7 +265,7 @@ class Agent:
             stored = np.stack([encoder.store(observation) for observation in observations])
             if stored.shape[1:] != encoder.storage_shape:
                 raise ValueError(f"{stored.shape[1:]} numbers, not {encoder.storage_shape}")
-        except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, IndexError, TypeError, ValueError, OverflowError, AttributeError) as error:
             raise InputError(f"This is no observation of {self.model.spec.env.id}: {describe(error)}.") from error
         return encoder.to_input(stored)
 

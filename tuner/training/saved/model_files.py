@@ -246,6 +246,8 @@ def _read(path: Path, kind: str) -> bytes:
         if path.stat().st_size > MAX_BYTES[kind]:
             raise InputError(f"{path} is too large to be a model.")
         return path.read_bytes()
+    except ValueError as error:  # a NUL
+        raise InputError(f"{path} cannot be read: {error}.") from error
     except OSError as error:
         below = [path.parent / inside for inside in ("best", "agents/best") if (path.parent / inside / MODEL).is_file()]
         hint = f" There is one in {below[0]}." if below else ""
