@@ -236,7 +236,7 @@ def _of_file(path: Path, recipe: StudyRecipe, trials_of: TrialsOf) -> dict[str, 
     return {"": from_mapping(config.algorithm, config.hyperparameters)}
 
 
-def _different(named: Iterable[tuple[str, dict[str, Any]]]) -> tuple[Start, ...]:
+def _different(named: Iterable[tuple[str, Mapping[str, Any]]]) -> tuple[Start, ...]:
     found: list[Start] = []
     for name, params in named:
         if all(params != start.params for start in found):
