@@ -104,7 +104,8 @@ def write_folder(
             )
             if taken := [path.name for path in sorted(Path(made).iterdir()) if _of_others(target / path.name)]:
                 raise InputError(
-                    f"-o {target} has a {taken[0]} that tune publish has not written. Name another folder."
+                    f"-o {target} has a {taken[0]} that tune publish has not written. Move it away, or name another "
+                    "folder."
                 )
             _put_in_place(Path(made), target)
     except OSError as error:
