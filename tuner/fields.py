@@ -106,7 +106,7 @@ class FieldInfo:
             return parse_duration(value, called or self.name)
         ok, coerced = self._coerce(value)
         if not ok:
-            hint = nearest(str(value), self.choices) if self.choices else _hint(value, self.kind)
+            hint = nearest(str(value), self.choices) if self.choices else "" if self.kind in _WORDS else _hint(value)
             raise InputError(f"{called or self.name} must be {self.valid_range}, got {value!r}.{hint}")
         return coerced
 
@@ -116,12 +116,12 @@ class FieldInfo:
         if self.kind == "choice":
             return isinstance(value, str) and value in self.choices, value
         if self.kind == "text":
-            return _is_text(value) and bool(value or self.default == ""), value
+            return isinstance(value, str) and bool(value or self.default == ""), value
         if self.kind == "mapping":
             ok = isinstance(value, Mapping) and all(isinstance(key, str) for key in value)
             return ok, dict(value) if isinstance(value, Mapping) else value
         if self.kind == "texts":
-            ok = isinstance(value, list | tuple) and all(_is_text(word) and word for word in value)
+            ok = isinstance(value, list | tuple) and all(isinstance(word, str) and word for word in value)
             return ok, tuple(value) if isinstance(value, list | tuple) else value
         if self.kind == "layers":
             if not isinstance(value, list | tuple):
@@ -151,10 +151,6 @@ _WORDS = {
 _KINDS = {"float": "", "number": "a number of ", "int": "an integer of ", "layers": "a list of layer widths, each "}
 
 
-def _is_text(value: object) -> bool:
-    return isinstance(value, str) and "\0" not in value  # no path, and no environment variable, may hold one
-
-
 def _is_int(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
@@ -163,10 +159,8 @@ def _short(number: float) -> str:
     return f"{number:g}" if abs(number) < 1e6 else f"{int(number):_}"
 
 
-def _hint(value: object, kind: str) -> str:
-    """Explain YAML 1.1's trap, ``1e-5`` without a dot is text, a schedule where there is none, and a NUL."""
-    if kind in _WORDS:
-        return " It holds a NUL character; leave that out." if "text" in kind and "\\x00" in repr(value) else ""
+def _hint(value: object) -> str:
+    """Explain YAML 1.1's trap, ``1e-5`` without a dot is text, and a schedule where there is none."""
     if isinstance(value, str) and value.startswith("lin_"):
         return (
             " Write a number, or lin_ and a number in that range where the field has a schedule, as learning_rate has."

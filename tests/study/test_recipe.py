@@ -47,7 +47,7 @@ from tuner.plan.recipe_files import list_recipes, read_recipe, recipe_yaml
         ({"frame_stack": 0}, ["--frame-stack", "at least 2", "got 0"]),
         ({"wrapper": "FlattenObservation"}, ["--wrapper", "list", "FlattenObservation"]),
         ({"wrapper": ["a b"]}, ["--wrapper", "module:Class", "'a b'"]),
-        ({"report_dir": "a\0b"}, ["--report-dir", "'a\\x00b'", "NUL"]),
+        ({"report_dir": "a\0b"}, ["--report-dir", "NUL"]),
         ({"storage": "sqlite:///a\0b.db"}, ["--storage", "NUL"]),
         ({"start_with": ["zoo", "a\0b"]}, ["--start-with", "NUL"]),
         ({"set": ["x"]}, ["--set", "key=value"]),

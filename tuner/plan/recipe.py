@@ -171,6 +171,7 @@ class StudyRecipe:
             InputError: A value breaks a rule; one line names the flag, the rule and the value.
         """
         recipe = from_mapping(self.to_mapping())
+        _check_no_nul(recipe)
         if not recipe.env and recipe.envs:
             raise InputError(
                 "Several environments are for the command line: tune --env A --env B. Name one as env here."
@@ -291,6 +292,16 @@ def check_study_name(name: str) -> str:
             f"got {shown!r}."
         )
     return name
+
+
+def _check_no_nul(recipe: StudyRecipe) -> None:
+    """Refuse text with a NUL, which no path and no environment variable may hold.
+
+    Not where a recipe is read: one in a database is to be shown, whatever it holds.
+    """
+    for name, value in recipe.to_mapping().items():
+        if any(isinstance(text, str) and "\0" in text for text in (value if isinstance(value, list) else [value])):
+            raise InputError(f"{flag(name)} holds a NUL character, which no path may. Leave that out.")
 
 
 def _check_ray(recipe: StudyRecipe) -> None:
