@@ -287,6 +287,7 @@ def test_an_interrupt_while_python_still_loads_the_command_is_one_line(name):
     assert set(scripts.values()) == {"tuner.__main__:main"}
     code = f"""
 import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # as in the foreground, wherever the tests run
 from tuner.__main__ import main
 class CtrlC:
     def find_spec(self, name, path=None, target=None):

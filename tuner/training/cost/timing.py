@@ -151,7 +151,8 @@ def evaluation_parts(first_s: float, all_s: float, lengths: Sequence[int], bare_
         eval_step_s, place_s = all_s / steps, 0.0
     else:
         eval_step_s = min(bare_s, (all_s - first_s) / further)
-        place_s = (all_s - first_s - further * eval_step_s) / (episodes * (longest - 1))
+        left_s = max(all_s - first_s - further * eval_step_s, 0.0)  # rounding may leave less than nothing
+        place_s = left_s / (episodes * (longest - 1))
     return max(first_s / episodes - eval_step_s - place_s, 0.0), eval_step_s, place_s
 
 
