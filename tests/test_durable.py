@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -94,3 +95,11 @@ def test_what_a_dead_writer_left_is_removed_by_the_next_and_a_living_ones_stays(
 
     replace_with(path, write)
     assert [p.read_bytes() for p in tmp_path.iterdir()] == [b"whole"]
+
+
+@pytest.mark.parametrize("name", ["model.json", ".hidden", "a.npz", ".a.npz.12345678"])
+def test_a_file_in_writing_tells_the_name_that_it_is_to_have(tmp_path, name):
+    handle, made = durable._temporary(tmp_path / name)
+    os.close(handle)
+    assert durable.final_name(Path(made).name) == name
+    assert durable.final_name("model.json") == "model.json" and durable.final_name(".hidden") == ".hidden"

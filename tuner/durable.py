@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -101,6 +102,12 @@ def replace_with(path: Path, write: Callable[[BinaryIO], object]) -> None:
         raise
 
 
+def final_name(name: str) -> str:
+    """Return the name that a file is to have: of one in writing, or left by a writer that died, and else its own."""
+    found = re.fullmatch(r"\.(.+)\..{8}", name, re.DOTALL)  # as mkstemp names it
+    return found[1] if found else name
+
+
 def _temporary(path: Path) -> tuple[int, str]:
     while True:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -114,7 +121,7 @@ def _temporary(path: Path) -> tuple[int, str]:
 def _remove_stale(path: Path) -> None:
     """Remove what writers of a file that died have left beside it; that of a living one is locked."""
     for name in os.listdir(path.parent):
-        if not (name.startswith(f".{path.name}.") and len(name) == len(path.name) + 10):  # mkstemp: eight characters
+        if name == path.name or final_name(name) != path.name:
             continue
         with contextlib.suppress(OSError):
             handle = os.open(path.with_name(name), os.O_RDONLY)

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from tuner.contract.rules import VERSION_0_1_0
 from tuner.contract.spec import RunSpec
-from tuner.durable import replace_with
+from tuner.durable import final_name, replace_with
 from tuner.hyperparameters import Hyperparameters, field_infos
 from tuner.training.versions import package_versions
 
@@ -41,8 +41,8 @@ MAX_BYTES = 1 << 30
 #: What :func:`fingerprint` gives.
 FINGERPRINT = re.compile(r"[0-9a-f]{40}")
 
-#: A run's file, and what a writer that died has left of one.
-_FILE = re.compile(rf"{FINGERPRINT.pattern}\.npz|\.{FINGERPRINT.pattern}\.npz\.\w{{8}}")
+#: A run's file.
+_FILE = re.compile(rf"{FINGERPRINT.pattern}\.npz")
 
 #: Seconds of a worker's time between two files of a run: what a death may cost.
 EVERY_S = 30.0
@@ -154,7 +154,7 @@ class RunCheckpoints:
     def clear(self) -> None:
         """Remove all files of runs: nothing of the study is left to train. What others have put there stays."""
         for path in self._folder.glob("*"):
-            if _FILE.fullmatch(path.name):
+            if _FILE.fullmatch(final_name(path.name)):
                 with contextlib.suppress(OSError):
                     path.unlink()
         with contextlib.suppress(OSError):  # where nothing else lies in them
