@@ -1,7 +1,9 @@
 """Files that are there whole or not at all, and files that grow by whole lines."""
 
+import contextlib
 import errno
 import os
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -64,6 +66,19 @@ def test_a_link_stays_one_and_a_pipe_is_written_into(tmp_path):
     assert read == [b"content"] and (tmp_path / "pipe").is_fifo()
     with pytest.raises(IsADirectoryError):
         replace_file(tmp_path, b"")
+
+
+def test_a_database_is_never_replaced(tmp_path):
+    with contextlib.closing(sqlite3.connect(tmp_path / "tuner.db")) as connection:
+        connection.execute("CREATE TABLE studies (name TEXT)")
+        connection.commit()
+    (tmp_path / "link").symlink_to("tuner.db")
+    before = (tmp_path / "tuner.db").read_bytes()
+    for name in ("tuner.db", "link"):
+        with pytest.raises(FileExistsError, match="a SQLite database, which no other file replaces"):
+            replace_file(tmp_path / name, b"best: {}")
+    assert (tmp_path / "tuner.db").read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "tuner.db"]
 
 
 def test_a_line_goes_to_the_file_that_is_there_when_the_lock_is_had(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import tempfile
@@ -18,6 +19,9 @@ _POSIX = os.name == "posix"
 
 #: Windows would write a line's end as two bytes.
 _BINARY = getattr(os, "O_BINARY", 0)
+
+#: What a file of SQLite begins with.
+_DATABASE = b"SQLite format 3\x00"
 
 
 def check_writable(folder: Path, flag: str) -> None:
@@ -68,14 +72,15 @@ def replace_file(path: Path, content: bytes) -> None:
 def replace_with(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Write a file in one step, and onto the disk: a crash leaves the old one, or the new one.
 
-    A link stays one: what it leads to is replaced. A pipe or a device, such as ``/dev/stdout``, is written into.
+    A link stays one: what it leads to is replaced. A pipe or a device, such as ``/dev/stdout``, is written into. A SQLite
+    database is never replaced, whoever names one by mistake: all studies may lie in it.
 
     Args:
         path: The file.
         write: Writes what is to be in it.
 
     Raises:
-        OSError: It cannot be written.
+        OSError: It cannot be written, or is a database.
     """
     if path.exists() and not path.is_file():
         with path.open("wb") as stream:
@@ -83,6 +88,8 @@ def replace_with(path: Path, write: Callable[[BinaryIO], object]) -> None:
         return
     if path.is_symlink():
         path = path.resolve()
+    if _is_database(path):
+        raise FileExistsError(errno.EEXIST, "it is a SQLite database, which no other file replaces", str(path))
     _remove_stale(path)
     handle, name = _temporary(path)
     try:
@@ -106,6 +113,12 @@ def final_name(name: str) -> str:
     """Return the name that a file is to have: of one in writing, or left by a writer that died, and else its own."""
     found = re.fullmatch(r"\.(.+)\..{8}", name, re.DOTALL)  # as mkstemp names it
     return found[1] if found else name
+
+
+def _is_database(path: Path) -> bool:
+    with contextlib.suppress(OSError), path.open("rb") as file:
+        return file.read(len(_DATABASE)) == _DATABASE
+    return False
 
 
 def _temporary(path: Path) -> tuple[int, str]:

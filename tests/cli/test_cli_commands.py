@@ -1,8 +1,10 @@
 """The commands over one tiny study, from the search to the dashboard."""
 
+import contextlib
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -119,6 +121,16 @@ def test_export_to_a_folder_is_one_line(study, tmp_path):
     shell = tune("export", "tiny", "-o", str(tmp_path))
     assert shell.code == 2
     assert shell.err.count("\n") == 1
+
+
+def test_export_leaves_a_database_alone(study, tmp_path):
+    target = tmp_path / "studies.db"
+    with contextlib.closing(sqlite3.connect(target)) as connection:
+        connection.execute("CREATE TABLE trials (number INTEGER)")
+    before = target.read_bytes()
+    shell = tune("export", "tiny", "-o", str(target))
+    assert (shell.code, shell.err.count("\n")) == (2, 1)
+    assert "a SQLite database" in shell.err and target.read_bytes() == before
 
 
 def test_report_is_written_where_it_is_asked_for(study, tmp_path):
