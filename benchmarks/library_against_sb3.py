@@ -1,10 +1,9 @@
-"""Settings of the library beside Stable-Baselines3's DQN: its own defaults, the same network, as many environment steps.
+"""Settings of the library beside Stable-Baselines3's DQN with its own defaults, the same network and as many steps.
 
     python benchmarks/library_against_sb3.py MinAtar/Asterix-v1 ... --keep FOLDER [--seeds 5]
 
-The entry's side are the runs of its verdict, trained natively; the other one's train here on fresh seeds (`tune compare`,
-which trains the defaults natively, too: the third column shows what the backend alone makes of them), evaluated at the
-same steps. Scores are `late`, interquartile means with 95 % intervals. Nothing here depends on the clock, so it may run
+The entry's side are the runs of its verdict, trained natively; the other one's train here on fresh seeds, evaluated at
+the same steps. `tune compare` trains the defaults natively, too: the column beside shows what the backend alone makes. Scores are `late`, interquartile means with 95 % intervals. Nothing here depends on the clock, so it may run
 beside other work; what is there already is kept. Entries of environments as they are: no arguments, no wrappers.
 """
 

@@ -72,8 +72,8 @@ def replace_file(path: Path, content: bytes) -> None:
 def replace_with(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Write a file in one step, and onto the disk: a crash leaves the old one, or the new one.
 
-    A link stays one: what it leads to is replaced. A pipe or a device, such as ``/dev/stdout``, is written into. A SQLite
-    database is never replaced, whoever names one by mistake: all studies may lie in it.
+    A link stays one: what it leads to is replaced. A pipe or a device, such as ``/dev/stdout``, is written into.
+    A SQLite database is never replaced: all studies may lie in one that was named by mistake.
 
     Args:
         path: The file.
