@@ -3,8 +3,9 @@
     python benchmarks/library_against_sb3.py MinAtar/Asterix-v1 ... --keep FOLDER [--seeds 5]
 
 The entry's side are the runs of its verdict, trained natively; the other one's train here on fresh seeds, evaluated at
-the same steps. `tune compare` trains the defaults natively, too: the column beside shows what the backend alone makes. Scores are `late`, interquartile means with 95 % intervals. Nothing here depends on the clock, so it may run
-beside other work; what is there already is kept. Entries of environments as they are: no arguments, no wrappers.
+the same steps. `tune compare` trains the defaults natively, too: the column beside shows what the backend alone makes.
+Scores are `late`, interquartile means with 95 % intervals. Nothing here depends on the clock, so it may run beside
+other work; what is there already is kept. Entries of environments as they are: no arguments, no wrappers.
 """
 
 from __future__ import annotations
