@@ -309,6 +309,13 @@ def test_equal_settings_are_one_finalist_and_defaults_and_the_zoo_are_baselines(
     assert "known" not in blank
 
 
+@pytest.mark.parametrize("images", [False, True])
+def test_defaults_of_a_verdict_are_those_for_what_is_observed(images):
+    confirmation = run(trials=12, confirm=1, confirm_budget=9.0, space="default", pixels=images).data.confirmation
+    (judged,) = [c for c in confirmation.baselines if c.role == "defaults"]
+    assert judged.phase("verdict") and judged.hyperparameters["net_arch"] == ([] if images else [64, 64])
+
+
 def test_rl_zoo_has_values_for_its_own_environments_only():
     assert zoo_values("CartPole-v1")["gradient_steps"] == 128
     assert zoo_values("FrozenLake-v1") is None

@@ -13,7 +13,7 @@ import yaml
 from gymnasium import spaces
 
 from tuner.errors import InputError
-from tuner.hyperparameters import ALGORITHMS, field_infos, from_mapping
+from tuner.hyperparameters import ALGORITHMS, defaults, field_infos, from_mapping
 from tuner.space.text import read_text
 from tuner.training.sb3.arguments import constructor_arguments, noise_arguments
 from tuner.zoo.literal import zoo_literal
@@ -32,6 +32,18 @@ def class_of(algorithm):
 
 def policy_of(algorithm):
     return class_of(algorithm).policy_aliases[f"Mlp{ALGORITHMS[algorithm].policy_suffix}"]
+
+
+@pytest.mark.parametrize("algorithm", WITH_SB3)
+@pytest.mark.parametrize("images", [False, True])
+def test_hidden_layers_are_by_default_those_of_its_policy(algorithm, images):
+    cls = ALGORITHMS[algorithm]
+    seen = spaces.Box(0, 255, (3, 36, 36), np.uint8) if images else spaces.Box(-1, 1, (3,))
+    acts = spaces.Box(-1, 1, (2,)) if cls.actions == ("Box",) else spaces.Discrete(2)
+    policy = class_of(algorithm).policy_aliases[f"{'Cnn' if images else 'Mlp'}{cls.policy_suffix}"]
+    theirs = policy(seen, acts, lambda _: 1e-3).net_arch
+    ours = list(defaults(algorithm, images=images).net_arch)
+    assert theirs == ours or theirs == {"pi": ours, "vf": ours}
 
 
 @pytest.mark.parametrize("algorithm", WITH_SB3)

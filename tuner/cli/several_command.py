@@ -214,7 +214,8 @@ def _baselines(plan: StudyPlan) -> list[Contestant]:
     """Return what a setting stands beside in an environment."""
     from tuner.study.confirm.contestants import fixed_baselines
 
-    return fixed_baselines(plan.algorithm, plan.env.id, plan.backend, wrapper=plan.env.wrapper)
+    env = plan.env
+    return fixed_baselines(plan.algorithm, env.id, plan.backend, wrapper=env.wrapper, images=plan.sees_images)
 
 
 def _everywhere(plan: SeveralPlan) -> tuple[StudyPlan, ...]:

@@ -214,8 +214,7 @@ def plan_runs(
     plan = plan_study(StudyRecipe(**surroundings, **few))
     for values in every:
         refuse_noise_on_discrete(values, plan.facts, plan.env.id)
-    # Stable-Baselines3's own default where a convolutional torso comes first.
-    default: dict[str, Any] = {"net_arch": []} if plan.sees_images else {}
+    default = algorithm_class(algorithm).image_defaults if plan.sees_images else {}
     return plan, [from_mapping(algorithm, {**default, **values}) for values in every]
 
 

@@ -61,6 +61,12 @@ def from_mapping(algorithm: str, values: Mapping[str, Any]) -> Hyperparameters:
     return cls(**values)
 
 
+def defaults(algorithm: str, *, images: bool) -> Hyperparameters:
+    """Return an algorithm's defaults, where it sees images those that Stable-Baselines3 has for them."""
+    cls = algorithm_class(algorithm)
+    return cls(**(cls.image_defaults if images else {}))
+
+
 def unknown_field(algorithm: str, name: str, known: Iterable[str]) -> InputError:
     """Return the error for a field that an algorithm does not have: it names who has it, or the nearest that it has."""
     owners = [other for other, cls in ALGORITHMS.items() if name in field_infos(cls)]

@@ -40,8 +40,9 @@ class Hyperparameters:
     wrapped: ClassVar[tuple[str, ...]] = ()
     #: Kinds of action spaces that it acts in.
     actions: ClassVar[tuple[str, ...]] = ("Discrete",)
-    #: Whether it learns from images.
+    #: Whether it learns from images, and the defaults that are others then: those of Stable-Baselines3's ``CnnPolicy``.
     images: ClassVar[bool] = True
+    image_defaults: ClassVar[Mapping[str, Any]] = {}
     #: Field -> its largest meaningful value is the run's steps divided by this.
     caps: ClassVar[Mapping[str, int]] = CAPS
     #: Whether it numbers states instead of reading them, so that there may be any number of them.

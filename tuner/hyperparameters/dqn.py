@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from tuner.fields import declare
 from tuner.hyperparameters.base import Hyperparameters
@@ -26,6 +27,7 @@ class DQNHyperparameters(Hyperparameters):
     algorithm: ClassVar[str] = "dqn"
     title: ClassVar[str] = "DQN"
     stacks: ClassVar[bool] = True
+    image_defaults: ClassVar[Mapping[str, Any]] = {"net_arch": ()}
     sb3_class: ClassVar[str] = "stable_baselines3.DQN"
     costly: ClassVar[tuple[str, ...]] = (
         "batch_size",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from tuner.fields import declare, redeclare
 from tuner.hyperparameters.sb3 import OffPolicy
@@ -16,6 +17,7 @@ class QRDQNHyperparameters(OffPolicy):
     algorithm: ClassVar[str] = "qrdqn"
     title: ClassVar[str] = "QR-DQN"
     sb3_class: ClassVar[str] = "sb3_contrib.QRDQN"
+    image_defaults: ClassVar[Mapping[str, Any]] = {"net_arch": ()}
     needs: ClassVar[tuple[str, str] | None] = ("sb3_contrib", "contrib")
 
     learning_rate: float = redeclare(OffPolicy, "learning_rate", 5e-5)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from tuner.fields import declare, redeclare
 from tuner.hyperparameters.base import CAPS, Hyperparameters
@@ -63,6 +63,7 @@ class SB3Hyperparameters(Hyperparameters):
 class OnPolicy(SB3Hyperparameters):
     """Learns from what its present policy has just done, and forgets it."""
 
+    image_defaults: ClassVar[Mapping[str, Any]] = {"net_arch": ()}
     actions: ClassVar[tuple[str, ...]] = ("Discrete", "Box")
     #: With fewer than ten rollouts there are fewer than ten policies to learn from.
     caps: ClassVar[Mapping[str, int]] = {**CAPS, "n_steps": 10, "rollout_steps": 10}
@@ -232,6 +233,7 @@ class OffPolicy(SB3Hyperparameters):
 class DeterministicActor(OffPolicy):
     """An actor that explores by noise upon its actions."""
 
+    image_defaults: ClassVar[Mapping[str, Any]] = {"net_arch": (256, 256)}
     actions: ClassVar[tuple[str, ...]] = ("Box",)
 
     learning_rate: float = redeclare(OffPolicy, "learning_rate", 1e-3)

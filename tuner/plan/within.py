@@ -13,7 +13,7 @@ from typing import Any
 from tuner.contract.spec import RunId
 from tuner.durations import show_duration
 from tuner.errors import InputError
-from tuner.hyperparameters import algorithm_class
+from tuner.hyperparameters import algorithm_class, defaults
 from tuner.plan.cost import episode_shares, time_runs, typical, work
 from tuner.plan.imported import TrialsOf
 from tuner.plan.known import unread
@@ -156,7 +156,7 @@ def _run_seconds(plan: StudyPlan, within: float) -> tuple[float, float]:
     starts = [plan.space.resolve(start.params) for start in plan.known.starts]
     if within < SHORT_S:
         middling = sorted(starts, key=lambda setting: work(plan, setting))[len(starts) // 2 :][:1]
-        settings = [algorithm_class(plan.algorithm)(), *middling]
+        settings = [defaults(plan.algorithm, images=plan.sees_images), *middling]
     else:
         settings = starts if len(starts) >= ENOUGH_STARTS else typical(plan)
     specs = [plan.run_spec(RunId(i), setting, seed=i) for i, setting in enumerate(settings)]

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tuner.contract.grid import evaluation_grid
-from tuner.hyperparameters import algorithm_class, field_infos, from_mapping, trains
+from tuner.hyperparameters import algorithm_class, defaults, field_infos, from_mapping, trains
 from tuner.plan.recipe import SAMPLERS
 from tuner.result.confirmation import TITLES, Contestant, Role
 from tuner.result.study import REPEAT, StudyData, TrialRow
@@ -85,7 +85,9 @@ def lengths_of(contestants: Iterable[Contestant], grid: Sequence[int]) -> dict[s
     return {c.key: c.n_timesteps / grid[-1] for c in contestants if c.n_timesteps is not None}
 
 
-def baselines(data: StudyData, backend: str, *, zoo_beside: int | None = None) -> list[Contestant]:
+def baselines(
+    data: StudyData, backend: str, *, zoo_beside: int | None = None, images: bool = False
+) -> list[Contestant]:
     """Return what there is to compare with, the most telling first.
 
     That is defaults; RL Zoo's values, for the environments of its table; the best of the settings known beforehand; the
@@ -94,11 +96,12 @@ def baselines(data: StudyData, backend: str, *, zoo_beside: int | None = None) -
     Args:
         data: What the search has found.
         backend: Who trains them.
-        wrapper: Wrappers around the environment.
         zoo_beside: As for :func:`fixed_baselines`.
+        images: Likewise.
     """
     algorithm, env, wrapper = (data.recipe.get(name) for name in ("algo", "env", "wrapper"))
-    found = fixed_baselines(str(algorithm), str(env), backend, wrapper=tuple(wrapper or ()), zoo_beside=zoo_beside)
+    met: tuple[str, ...] = tuple(wrapper or ())
+    found = fixed_baselines(str(algorithm), str(env), backend, wrapper=met, zoo_beside=zoo_beside, images=images)
     if known := _best_known(data):
         found.append(_of_trial(data, known[0], "known", backend))
     random = (t for t in data.ranked if not t.source and t.hyperparameters)
@@ -109,7 +112,13 @@ def baselines(data: StudyData, backend: str, *, zoo_beside: int | None = None) -
 
 
 def fixed_baselines(
-    algorithm: str, env: str, backend: str, *, wrapper: tuple[str, ...] = (), zoo_beside: int | None = None
+    algorithm: str,
+    env: str,
+    backend: str,
+    *,
+    wrapper: tuple[str, ...] = (),
+    zoo_beside: int | None = None,
+    images: bool = False,
 ) -> list[Contestant]:
     """Return the baselines that no search decides: defaults, and RL Zoo's values for the environments of its table.
 
@@ -120,10 +129,11 @@ def fixed_baselines(
         wrapper: Wrappers around the environment.
         zoo_beside: Steps of all others' runs, where RL Zoo's values train for their own number (``--zoo-full-budget``);
             None: they train for as many as all others.
+        images: Whether networks are convolutional: defaults are those for images then.
     """
     from tuner.zoo.tuned import zoo_config  # brings Gymnasium, which whoever only reads a study can do without
 
-    found = [_setting(algorithm, algorithm_class(algorithm)().to_mapping(), "defaults", backend)]
+    found = [_setting(algorithm, defaults(algorithm, images=images).to_mapping(), "defaults", backend)]
     zoo = zoo_config(env, algorithm, wrapper)
     if zoo is not None:
         own = zoo.n_timesteps if zoo_beside not in (None, zoo.n_timesteps) else None

@@ -149,7 +149,8 @@ def known_beforehand(plan: StudyPlan) -> str:
         return ""
     backend = plan.backend if recipe.confirm_backend in (None, "both") else str(recipe.confirm_backend)
     beside = plan.grid[-1] if recipe.zoo_full_budget else None
-    fixed = fixed_baselines(plan.algorithm, plan.env.id, backend, wrapper=plan.env.wrapper, zoo_beside=beside)
+    env, images = plan.env, plan.sees_images
+    fixed = fixed_baselines(plan.algorithm, env.id, backend, wrapper=env.wrapper, zoo_beside=beside, images=images)
     return known_runs(plan, wanted_of(fixed, recipe.confirm_seeds))
 
 

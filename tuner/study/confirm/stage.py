@@ -82,7 +82,7 @@ class ConfirmStage:
             moved = [on_backend(contestant, main, algorithm) for contestant in found]
             found = [dataclasses.replace(c, role="finalist") for c in moved if c is not None]
         beside = plan.grid[-1] if recipe.zoo_full_budget else None
-        against = baselines(data, main, zoo_beside=beside)
+        against = baselines(data, main, zoo_beside=beside, images=plan.sees_images)
         self._other = next(b for b in BACKENDS if b != main) if recipe.confirm_backend == "both" else None
         twins = 1 if self._other is not None else 0
         self.runs = int(recipe.confirm_budget * data.steps_spent / plan.grid[-1])
