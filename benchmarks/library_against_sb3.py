@@ -23,17 +23,16 @@ from tuner.library.entry import Entry
 from tuner.result.verdict import compare
 
 
-def defaults(entry: Entry, seeds: int, folder: Path) -> dict[str, list[float]]:
+def of_defaults(entry: Entry, seeds: int, folder: Path) -> dict[str, list[float]]:
     """Train DQN's defaults with both backends, or go on with it, and return each one's late scores."""
-    document = folder / "compared" / "comparison.json"
-    if not document.is_file():
-        folder.mkdir(parents=True, exist_ok=True)
-        values = {"policy": "CnnPolicy", "n_timesteps": entry.n_timesteps}
-        (folder / "defaults.yaml").write_text(yaml.safe_dump({entry.env: values}))
-        evaluations = ["--evaluations", str(entry.evaluations), "--eval-episodes", str(entry.eval_episodes)]
-        judge = ["--seed", str(JUDGES), "--seeds", str(seeds), "--workers", "1", "-o", "compared"]
-        tune(folder, "compare", "defaults.yaml", "--env", entry.env, *evaluations, *judge)
-    found = json.loads(document.read_text())["backends"]
+    folder.mkdir(parents=True, exist_ok=True)
+    (defaults,) = [b.hyperparameters for b in entry.baselines if b.role == "defaults"]
+    values = {"policy_kwargs": {"net_arch": list(defaults["net_arch"])}, "n_timesteps": entry.n_timesteps}
+    (folder / "defaults.yaml").write_text(yaml.safe_dump({entry.env: values}))
+    evaluations = ["--evaluations", str(entry.evaluations), "--eval-episodes", str(entry.eval_episodes)]
+    judge = ["--seed", str(JUDGES), "--seeds", str(seeds), "--workers", "1", "-o", "compared"]
+    tune(folder, "compare", "defaults.yaml", "--env", entry.env, *evaluations, *judge)
+    found = json.loads((folder / "compared" / "comparison.json").read_text())["backends"]
     return {backend: found[backend]["scores"]["late"] for backend in ("native", "sb3")}
 
 
@@ -44,6 +43,8 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5, help="runs of Stable-Baselines3")
     parser.add_argument("--keep", type=Path, required=True, help="folder of the runs, to go on with")
     options = parser.parse_args()
+    if options.seeds < 3:
+        parser.error("--seeds: fewer than three give no interval")
     known = {e.name: e for e in library_entries() if e.algorithm == "dqn" and not (e.env_kwargs or e.changes)}
     if unknown := [name for name in options.entries if name not in known]:
         parser.error(f"{unknown[0]} is not there, or not as it is; the library has {', '.join(known)}")
@@ -51,7 +52,7 @@ def main() -> None:
     print("|" + "---|" * 5)
     for name in options.entries:
         entry = known[name]
-        beside = defaults(entry, options.seeds, options.keep.absolute() / name.replace("/", "-"))
+        beside = of_defaults(entry, options.seeds, options.keep.absolute() / name.replace("/", "-"))
         compared = compare(entry.own.scores, beside["sb3"])
         scores = " | ".join(shown(iqm_interval(of)) for of in (entry.own.scores, beside["sb3"], beside["native"]))
         print(f"| {name} | {scores} | {shown(compared.difference)}, {compared.result} |", flush=True)

@@ -47,6 +47,14 @@ def test_hidden_layers_are_by_default_those_of_its_policy(algorithm, images):
 
 
 @pytest.mark.parametrize("algorithm", WITH_SB3)
+def test_a_file_for_images_has_the_defaults_for_images(algorithm, tmp_path):
+    policy = f"Cnn{ALGORITHMS[algorithm].policy_suffix}"
+    (tmp_path / "x.yaml").write_text(yaml.safe_dump({"Some-v0": {"policy": policy, "n_timesteps": 100}}))
+    read = read_config(tmp_path / "x.yaml", "Some-v0", algorithm)
+    assert read.hyperparameters == defaults(algorithm, images=True).to_mapping()
+
+
+@pytest.mark.parametrize("algorithm", WITH_SB3)
 def test_each_field_is_an_argument_where_it_says(algorithm):
     taken = inspect.signature(class_of(algorithm)).parameters
     of_policy = inspect.signature(policy_of(algorithm)).parameters

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from tuner.envs.wrapper_names import beyond_zoo, canonicals, to_zoo_form
 from tuner.errors import InputError
+from tuner.hyperparameters import algorithm_class
 
 ATARI_WRAPPER = "stable_baselines3.common.atari_wrappers.AtariWrapper"
 FLATTEN_WRAPPER = "gymnasium.wrappers.FlattenObservation"
@@ -83,7 +84,7 @@ class FromZoo(NamedTuple):
     wrapper: tuple[str, ...]
 
 
-def from_zoo(env: str, settings: Mapping[str, Any]) -> FromZoo:
+def from_zoo(env: str, settings: Mapping[str, Any], algorithm: str) -> FromZoo:
     """Return what :func:`to_zoo` has written, read back.
 
     Raises:
@@ -112,7 +113,7 @@ def from_zoo(env: str, settings: Mapping[str, Any]) -> FromZoo:
     if policy not in ("MlpPolicy", "CnnPolicy"):
         raise InputError(f"{env}: policy must be MlpPolicy or CnnPolicy, got {policy!r}.")
     if policy == "CnnPolicy" and rest.get("policy_kwargs") is None:
-        rest["policy_kwargs"] = {"net_arch": []}
+        rest["policy_kwargs"] = {n: list(layers) for n, layers in algorithm_class(algorithm).image_defaults.items()}
     frame_stack = None
     if policy == "MlpPolicy" and rest.get("frame_stack") not in (None, 1):
         frame_stack = whole_number_from_2(f"{env}: frame_stack", rest.pop("frame_stack"))

@@ -128,7 +128,7 @@ def _read_zoo(content: Mapping[str, Any], env: str | None, algorithm: str, other
     steps = _steps(settings.pop("n_timesteps", otherwise))
     if isinstance(policy := settings.get("policy"), str):
         settings["policy"] = policy.replace(algorithm_class(algorithm).policy_suffix, "Policy")
-    settings, env_kwargs, discretize, frame_stack, wrapper = from_zoo(env, settings)
+    settings, env_kwargs, discretize, frame_stack, wrapper = from_zoo(env, settings, algorithm)
     infos = field_infos(algorithm_class(algorithm))
     for name, harmless in _UNSUPPORTED.items():
         if name in infos:
