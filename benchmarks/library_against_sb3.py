@@ -15,11 +15,12 @@ import json
 from pathlib import Path
 
 import yaml
-from against_itself import JUDGES, shown, tune
+from against_itself import JUDGES, tune
 
 from tuner.core.statistics import iqm_interval
 from tuner.library.catalog import library_entries
 from tuner.library.entry import Entry
+from tuner.library.words import estimate_text
 from tuner.result.verdict import compare
 
 
@@ -43,8 +44,6 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5, help="runs of Stable-Baselines3")
     parser.add_argument("--keep", type=Path, required=True, help="folder of the runs, to go on with")
     options = parser.parse_args()
-    if options.seeds < 3:
-        parser.error("--seeds: fewer than three give no interval")
     known = {e.name: e for e in library_entries() if e.algorithm == "dqn" and not (e.env_kwargs or e.changes)}
     if unknown := [name for name in options.entries if name not in known]:
         parser.error(f"{unknown[0]} is not there, or not as it is; the library has {', '.join(known)}")
@@ -54,8 +53,10 @@ def main() -> None:
         entry = known[name]
         beside = of_defaults(entry, options.seeds, options.keep.absolute() / name.replace("/", "-"))
         compared = compare(entry.own.scores, beside["sb3"])
-        scores = " | ".join(shown(iqm_interval(of)) for of in (entry.own.scores, beside["sb3"], beside["native"]))
-        print(f"| {name} | {scores} | {shown(compared.difference)}, {compared.result} |", flush=True)
+        scores = " | ".join(
+            estimate_text(iqm_interval(of)) for of in (entry.own.scores, beside["sb3"], beside["native"])
+        )
+        print(f"| {name} | {scores} | {estimate_text(compared.difference)}, {compared.result} |", flush=True)
 
 
 if __name__ == "__main__":
