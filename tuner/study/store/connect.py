@@ -269,13 +269,21 @@ def _prepare_sqlite(engine: sqlalchemy.Engine) -> None:
     @sqlalchemy.event.listens_for(engine, "connect")
     def _configure(connection: Any, _: object) -> None:
         cursor = connection.cursor()
-        cursor.execute("PRAGMA journal_mode=WAL")
         cursor.execute("PRAGMA synchronous=FULL")
         cursor.close()
 
     engine.dispose()
-    with engine.connect():
-        pass
+    # The file keeps this mode. SQLite does not wait where it is turned on while others read or write; it refuses.
+    give_up = time.monotonic() + BUSY_TIMEOUT_S
+    while True:
+        try:
+            with engine.connect() as connection:
+                connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+            return
+        except OperationalError as error:
+            if "database is locked" not in str(error) or time.monotonic() > give_up:
+                raise
+        time.sleep(random.Random().uniform(0.05, 0.15))
 
 
 def _prepare_postgresql(engine: sqlalchemy.Engine) -> None:
