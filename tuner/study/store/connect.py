@@ -273,7 +273,7 @@ def _prepare_sqlite(engine: sqlalchemy.Engine) -> None:
         cursor.close()
 
     engine.dispose()
-    # The file keeps this mode. SQLite does not wait where it is turned on while others read or write; it refuses.
+    # The file keeps this mode. SQLite does not wait where it is turned on while another is about to write; it refuses.
     give_up = time.monotonic() + BUSY_TIMEOUT_S
     while True:
         try:
