@@ -46,10 +46,11 @@ def test_hidden_layers_are_by_default_those_of_its_policy(algorithm, images):
     assert theirs == ours or theirs == {"pi": ours, "vf": ours}
 
 
+@pytest.mark.parametrize("given", [{}, {"policy_kwargs": {}}, {"policy_kwargs": "dict()"}])
 @pytest.mark.parametrize("algorithm", WITH_SB3)
-def test_a_file_for_images_has_the_defaults_for_images(algorithm, tmp_path):
+def test_a_file_for_images_has_the_defaults_for_images(algorithm, given, tmp_path):
     policy = f"Cnn{ALGORITHMS[algorithm].policy_suffix}"
-    (tmp_path / "x.yaml").write_text(yaml.safe_dump({"Some-v0": {"policy": policy, "n_timesteps": 100}}))
+    (tmp_path / "x.yaml").write_text(yaml.safe_dump({"Some-v0": {"policy": policy, "n_timesteps": 100} | given}))
     read = read_config(tmp_path / "x.yaml", "Some-v0", algorithm)
     assert read.hyperparameters == defaults(algorithm, images=True).to_mapping()
 

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 from tuner.envs.wrapper_names import beyond_zoo, canonicals, to_zoo_form
 from tuner.errors import InputError
-from tuner.hyperparameters import algorithm_class
 
 ATARI_WRAPPER = "stable_baselines3.common.atari_wrappers.AtariWrapper"
 FLATTEN_WRAPPER = "gymnasium.wrappers.FlattenObservation"
@@ -75,6 +74,7 @@ class FromZoo(NamedTuple):
         discretize: Steps that each dimension of its actions is cut into, or None.
         frame_stack: Last observations that are seen as one, or None.
         wrapper: Wrappers around it, innermost first, as ``--wrapper`` takes them.
+        images: Whether its policy is the one for images.
     """
 
     settings: dict[str, Any]
@@ -82,9 +82,10 @@ class FromZoo(NamedTuple):
     discretize: int | None
     frame_stack: int | None
     wrapper: tuple[str, ...]
+    images: bool
 
 
-def from_zoo(env: str, settings: Mapping[str, Any], algorithm: str) -> FromZoo:
+def from_zoo(env: str, settings: Mapping[str, Any]) -> FromZoo:
     """Return what :func:`to_zoo` has written, read back.
 
     Raises:
@@ -112,12 +113,11 @@ def from_zoo(env: str, settings: Mapping[str, Any], algorithm: str) -> FromZoo:
         raise InputError(f"{env}: env_wrapper: {unmet!r} is not supported in this place; take it out.")
     if policy not in ("MlpPolicy", "CnnPolicy"):
         raise InputError(f"{env}: policy must be MlpPolicy or CnnPolicy, got {policy!r}.")
-    if policy == "CnnPolicy" and rest.get("policy_kwargs") is None:
-        rest["policy_kwargs"] = {n: list(layers) for n, layers in algorithm_class(algorithm).image_defaults.items()}
     frame_stack = None
     if policy == "MlpPolicy" and rest.get("frame_stack") not in (None, 1):
         frame_stack = whole_number_from_2(f"{env}: frame_stack", rest.pop("frame_stack"))
-    return FromZoo(rest, kwargs, discretize, frame_stack, wrappers_of(f"{env}: env_wrapper", names))
+    wrappers = wrappers_of(f"{env}: env_wrapper", names)
+    return FromZoo(rest, kwargs, discretize, frame_stack, wrappers, policy == "CnnPolicy")
 
 
 def wrappers_of(name: str, listed: Any) -> tuple[str, ...]:

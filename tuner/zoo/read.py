@@ -128,7 +128,7 @@ def _read_zoo(content: Mapping[str, Any], env: str | None, algorithm: str, other
     steps = _steps(settings.pop("n_timesteps", otherwise))
     if isinstance(policy := settings.get("policy"), str):
         settings["policy"] = policy.replace(algorithm_class(algorithm).policy_suffix, "Policy")
-    settings, env_kwargs, discretize, frame_stack, wrapper = from_zoo(env, settings, algorithm)
+    settings, env_kwargs, discretize, frame_stack, wrapper, images = from_zoo(env, settings)
     infos = field_infos(algorithm_class(algorithm))
     for name, harmless in _UNSUPPORTED.items():
         if name in infos:
@@ -144,7 +144,9 @@ def _read_zoo(content: Mapping[str, Any], env: str | None, algorithm: str, other
         raise InputError(f"{env}: {why}")
     settings = spelled_out(algorithm_class(algorithm), settings)
     normalization = {name: on for name, on in asked.items() if on or name in wrapped}
-    values = {n: _plain(env, n, value) for n, value in settings.items() if n != "policy_kwargs"} | normalization
+    unnamed = algorithm_class(algorithm).image_defaults if images else {}
+    values = {name: list(layers) for name, layers in unnamed.items()}
+    values |= {n: _plain(env, n, value) for n, value in settings.items() if n != "policy_kwargs"} | normalization
     values |= _policy_kwargs(env, settings.get("policy_kwargs"), infos)
     checked = from_mapping(algorithm, values | kept).to_mapping()
     if frame_stack is not None and asked.get("normalize_observations"):
