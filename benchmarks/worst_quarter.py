@@ -32,10 +32,10 @@ from tuner.plan.stored import plan_again
 from tuner.report.words.evidence import range_text
 from tuner.result.confirmation import Contestant
 from tuner.study.confirm.budget import allocate
-from tuner.study.confirm.choice import choice_of
+from tuner.study.confirm.choice import WORST, choice_of
 from tuner.study.confirm.contestants import finalists
 from tuner.study.confirm.ledger import spec_of
-from tuner.study.confirm.schedule import WORST, Job, select
+from tuner.study.confirm.schedule import Job, select
 from tuner.study.reading.study import load
 from tuner.training.batch import RunBatch
 from tuner.training.stack.trainer import NativeTrainer

@@ -204,7 +204,8 @@ def confirmation(data: StudyData, *, winner: int = 1, verdict: int = 10, **chang
     made = Confirmation(
         study=data.name, objective="late", grid=GRID, contestants=(*finalists, *baselines),
         winner_key=finalists[winner].key if finalists else None, complete=True, seeds=10,
-        searched_steps=data.steps_spent, tied=(finalists[2].name,) if len(finalists) > 2 else (),
+        searched_steps=data.steps_spent, steps_spent=sum(r.steps for c in (*finalists, *baselines) for r in c.runs),
+        tied=(finalists[2].name,) if len(finalists) > 2 else (),
         settings={"confirm": 5, "confirm_seeds": 10, "confirm_budget": 1.0},
     )  # fmt: skip
     return dataclasses.replace(made, **changes)

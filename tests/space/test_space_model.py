@@ -1,7 +1,11 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from optuna.distributions import FloatDistribution
 
 from tuner.errors import InputError
 from tuner.hyperparameters import DQNHyperparameters
+from tuner.space.nearest import on_grid
 from tuner.space.parse import parse_space
 
 
@@ -259,3 +263,12 @@ def test_hash_sees_content_and_order_of_sampling_but_not_order_of_fixed() -> Non
 def test_hash_is_stable_between_versions() -> None:
     space = space_of({"gamma": GAMMA}, fixed={"net_arch": [64, 64]})
     assert space.hash() == "9417c4cab118a54025a4cb1e91945e02479c39008de28f86d91add8b849816cc"
+
+
+@given(st.integers(-50, 50), st.integers(1, 40), st.sampled_from([0.1, 0.05, 0.3, 1e-3, 0.25]), st.data())
+def test_a_value_on_a_ranges_grid_is_one_that_optuna_has(low, count, step, data):
+    low, high = round(low * 0.1, 12), round(low * 0.1 + count * step, 12)
+    found = on_grid(data.draw(st.floats(low, high)), low, high, step)
+    assert low <= found <= high
+    assert FloatDistribution(low, high, step=step)._contains(found)
+    assert on_grid(0.7, 0.1, 0.7, 0.1) == 0.7

@@ -27,7 +27,8 @@ from tuner.report.numbers.evidence import evidence
 from tuner.result.confirmation import Confirmation
 from tuner.seeding import run_seed
 from tuner.storage_url import default_storage
-from tuner.study.confirm.budget import Allocation, allocate
+from tuner.study.confirm.budget import DECIDABLE_SEEDS, Allocation, allocate
+from tuner.study.confirm.choice import MEAN, WORST
 from tuner.study.confirm.contestants import baselines, finalists
 from tuner.study.confirm.schedule import Job, Selection
 from tuner.study.reading.confirmation import tied
@@ -271,11 +272,13 @@ def test_a_search_too_small_to_confirm_says_so_and_still_answers():
     assert result.best is not None
     assert result.data.confirmation is None
     assert any(
-        "at least 12 full runs, and the search spent 4.0" in note and "--confirm-budget 3" in note for note in notes
+        "at least 8 full runs, and the search spent 4.0" in note and "--confirm-budget 2" in note for note in notes
     )
-    with pytest.raises(InputError, match="--confirm-budget 3"):
+    with pytest.raises(InputError, match="--confirm-budget 2"):
         tuner.api.confirm("s")
-    assert tuner.api.confirm("s", settings={"confirm_budget": 3}, executor=FakeExecutor()).data.confirmation.complete
+    alone = tuner.api.confirm("s", settings={"confirm_budget": 2}, executor=FakeExecutor()).data.confirmation
+    assert alone.complete
+    assert (len(alone.finalists), alone.seeds, len(alone.baselines)) == (1, DECIDABLE_SEEDS, 1)
 
 
 def test_confirm_zero_confirms_nothing_until_it_is_asked_for(searched):
@@ -325,11 +328,13 @@ def test_a_diverged_run_counts_as_the_worst_of_its_phase(searched):
     def behave(spec):
         return "diverged" if spec.seed == run_seed(0, "verdict", 0, 1) else "completed"
 
-    confirmation = run(executor=FakeExecutor(behave)).data.confirmation
+    data = run(executor=FakeExecutor(behave)).data
+    confirmation = data.confirmation
     assert confirmation.complete
+    assert confirmation.floor == min(data.random_mean, *(t.score for t in data.ranked))
     scores = {c.name: confirmation.scores(c, "verdict") for c in confirmation.contestants if c.phase("verdict")}
     worst = min(s for mine in scores.values() for r, s in enumerate(mine) if r != 1)
-    assert {mine[1] for mine in scores.values()} == {worst}
+    assert {mine[1] for mine in scores.values()} == {min(worst, confirmation.floor)}
 
 
 def test_both_backends_confirm_the_winner():
@@ -383,6 +388,21 @@ def test_runs_of_a_deleted_study_are_not_those_of_its_successor():
     assert after.complete
     assert {r.seed for c in after.contestants for r in c.runs} == {spec.seed for spec in executor.taken}
     assert len(executor.taken) == sum(len(c.runs) for c in after.contestants)
+
+
+def test_a_run_counts_once_among_the_steps_spent_whatever_roles_its_setting_has():
+    found = run(start_with=["defaults"], confirm_budget=3).data.confirmation
+    names = Counter(c.key for c in found.contestants)
+    assert max(names.values()) > 1, "the best of what was known is a finalist, too"
+    runs = {(c.key, r.phase, r.replicate): r.steps for c in found.contestants for r in c.runs if r.reused is None}
+    assert found.steps_spent == sum(runs.values())
+
+
+def test_a_finalist_that_was_dropped_after_diverging_stands_among_the_tied_only_with_what_that_counts_as():
+    results = {Job("a", "select", r): 500.0 + r for r in range(5)}
+    results |= {Job("b", "select", 0): 495.0} | {Job("b", "select", r): WORST for r in range(1, 5)}
+    closed = Selection((), ("a",), {"b": 5}, "a")
+    assert tied(closed, results, dataclasses.replace(MEAN, floor=20.0)) == []
 
 
 def test_a_finalist_that_was_dropped_but_overlaps_the_winner_stands_among_the_tied():

@@ -24,8 +24,8 @@ from tuner.study.confirm.budget import (
     fewest_runs,
     within_cost,
 )
-from tuner.study.confirm.choice import choice_of
-from tuner.study.confirm.schedule import WORST, Job, select
+from tuner.study.confirm.choice import WORST, choice_of
+from tuner.study.confirm.schedule import Job, select
 from tuner.study.confirm.stage import ConfirmStage
 from tuner.study.confirm.verdict import verdict
 from tuner.study.reading.study import load
@@ -96,11 +96,11 @@ FINALISTS = ("a", "b", "c", "d", "e")
 ALLOCATION = Allocation(5, 5, 50, 10, 3)
 
 
-def play(score, allocation=ALLOCATION, finalists=FINALISTS, rule=clearly_beaten, order=None):
+def play(score, allocation=ALLOCATION, finalists=FINALISTS, rule=clearly_beaten, order=None, floor=None):
     """Train whatever is wanted until nothing is; returns results and the closed selection."""
     results: dict[Job, float | None] = {}
     while True:
-        state = select(finalists, allocation, results, rule)
+        state = select(finalists, allocation, results, rule, floor=floor)
         if not state.wanted:
             return results, state
         assert state.winner is None
@@ -165,6 +165,44 @@ def test_a_diverged_run_counts_as_the_worst_of_its_round_and_a_failed_one_not_at
     assert len(results) == 15
 
 
+def test_a_setting_that_always_diverges_does_not_win_where_all_others_are_at_the_ceiling():
+    def score(job):
+        return WORST if job.key == "a" else 500.0
+
+    assert play(score)[1].winner == "a", "the rule of studies that store no floor"
+    for floor in (20.0, 500.0):  # the search may have seen nothing else, too
+        _, state = play(score, floor=floor)
+        assert state.winner == "b"
+        assert state.dropped_after == {"a": 5}
+
+
+def test_a_run_that_diverged_counts_as_the_lowest_that_the_search_has_seen():
+    def score(job):
+        return WORST if job.key == "a" and job.replicate == 0 else 400.0 if job.key == "a" else 350.0
+
+    shared = Allocation(2, 5, 10, 3, 1)
+    winners = [play(score, shared, ("a", "b"), lambda s: set(), floor=floor)[1].winner for floor in (None, 20.0)]
+    assert winners == ["a", "b"]  # a: (350 + 4 * 400) / 5 = 390, and (20 + 4 * 400) / 5 = 324
+
+
+def test_where_time_is_up_the_undecided_are_chosen_among_by_all_their_complete_rounds():
+    good = {"a", "d"}
+
+    def score(job):
+        late = 30.0 if job.key == "d" and job.replicate > 4 else 0.0
+        return (400.0 if job.key in good else 50.0) + 20.0 * (job.replicate % 2) - (job.key == "d") + late
+
+    everything, _ = play(score)
+    seeds = {"a": 8, "d": 9}  # of at most 17 or so
+    results = {job: s for job, s in everything.items() if job.replicate < seeds.get(job.key, 5)}
+    open_still = select(FINALISTS, ALLOCATION, results, clearly_beaten)
+    assert open_still.winner is None and set(open_still.alive) == good
+    closed = select(FINALISTS, dataclasses.replace(ALLOCATION, select_until=8), results, clearly_beaten)
+    assert (closed.winner, closed.wanted) == ("d", ())
+    cut = Allocation(5, 5, 25, 10, 3)  # by the five seeds that those dropped have, too
+    assert select(FINALISTS, cut, results, clearly_beaten).winner == "a"
+
+
 def test_a_finalist_whose_runs_all_failed_is_out():
     _, state = play(lambda job: None if job.key == "a" else 1.0 + job.replicate, rule=lambda s: set())
     assert state.winner == "b"
@@ -212,6 +250,24 @@ def test_how_long_trials_took_has_no_say_in_what_is_trained_again(tmp_path):
     slower = tuple(dataclasses.replace(t, duration_s=t.duration_s * (1 + t.number)) for t in data.trials)
     stages = [ConfirmStage(plan, found) for found in (data, dataclasses.replace(data, trials=slower))]
     assert stages[0].describe() == stages[1].describe()
+
+
+def test_what_was_lost_on_the_way_has_no_say_in_what_is_trained_again(tmp_path):
+    """A study that was killed and went on is confirmed as one that was not."""
+    plan = make_plan(f"sqlite:///{tmp_path}/s.db", trials=40, pruner="none", startup_trials=10)
+    search(plan)
+    whole = load(plan.name, plan.storage)
+    first = max(whole.trials[:10], key=lambda t: t.score)
+    lost = dataclasses.replace(first, state="FAIL", outcome="lost", score=None, curves={}, continued_as=40)
+    again = dataclasses.replace(first, number=40, point=first.number)
+    killed = [lost if t is first else t for t in whole.trials]
+    stages = [
+        ConfirmStage(plan, found).describe() for found in (whole, dataclasses.replace(whole, trials=(*killed, again)))
+    ]
+    for stage in stages:
+        for contestant in stage["contestants"]:
+            del contestant["name"], contestant["trial"]  # its number is another one
+    assert stages[0] == stages[1]
 
 
 def test_the_worst_objective_chooses_the_setting_whose_worst_quarter_is_highest():

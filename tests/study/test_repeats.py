@@ -16,15 +16,18 @@ from tuner.study.store import keys as attr
 
 TOP, LOW = 500.0, 100.0
 X = {"x": FloatDistribution(0, 1)}
+STATES = {None: TrialState.RUNNING, "lost": TrialState.FAIL, "diverged": TrialState.PRUNED}
 
 
 def trials_of(*runs):
-    """Trials of one parameter: (x, score[, source]); a score of None is one that is running, "lost" one that was."""
+    """Trials of one parameter: (x, score[, source]); a score of None is one that is running, "lost" one that was, and
+    "diverged" one that had shown the best score until then.
+    """
     made = []
     for number, (x, score, *source) in enumerate(runs):
         trial = create_trial(
-            state={None: TrialState.RUNNING, "lost": TrialState.FAIL}.get(score, TrialState.COMPLETE),
-            value=score if isinstance(score, float) else None,
+            state=STATES.get(score, TrialState.COMPLETE),
+            value=TOP if score == "diverged" else score if isinstance(score, float) else None,
             params={"x": x},
             distributions=X,
             user_attrs={attr.SOURCE: source[0]} if source else {},
@@ -61,6 +64,11 @@ def test_a_setting_that_falls_short_in_a_repeat_is_level_no_more():
     short = (0.1 * LEVEL, TOP - 1, REPEAT)
     assert repeated(*LEVEL_ONES, *OTHERS, short, (0.77, LOW)) is None, "as many are level as are finalists"
     assert repeated(*LEVEL_ONES, *OTHERS, (0.9, TOP), short, (0.77, LOW)) == pytest.approx(0.9)
+
+
+def test_a_setting_that_diverges_in_a_repeat_is_level_no_more():
+    fell = (0.1 * LEVEL, LOW, REPEAT)
+    assert repeated(*LEVEL_ONES, *OTHERS, (0.1 * LEVEL, "diverged", REPEAT)) == repeated(*LEVEL_ONES, *OTHERS, fell)
 
 
 def test_a_repeat_that_is_running_counts_as_a_run():

@@ -28,7 +28,8 @@ from tuner.report.words.evidence import verdict as sentences
 from tuner.result import sequential
 from tuner.result.sequential import GIVE_UP, SPENT, Until, planned, standing, standing_text, told
 from tuner.study.confirm.budget import Allocation
-from tuner.study.confirm.schedule import WORST, Job
+from tuner.study.confirm.choice import WORST
+from tuner.study.confirm.schedule import Job
 from tuner.study.confirm.stage import ConfirmStage
 from tuner.study.confirm.verdict import verdict
 from tuner.study.reading.study import load

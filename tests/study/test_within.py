@@ -20,7 +20,7 @@ from tuner.plan.cost import work
 from tuner.plan.naming import study_name
 from tuner.plan.recipe import StudyRecipe
 from tuner.plan.resolve import plan_study
-from tuner.plan.within import ENOUGH, MOST_TRIALS, Deadlines, fit, plan_within
+from tuner.plan.within import ENOUGH, IN_TURN, MOST_TRIALS, Deadlines, fit, plan_within
 from tuner.result.confirmation import Contestant
 from tuner.result.study import StudyData
 from tuner.study.confirm.affordable import Affordable, affordable, run_seconds
@@ -62,14 +62,20 @@ class TimedExecutor(FakeExecutor):
         return super()._advance(supervisor, spec, done)
 
 
-@given(SECONDS, SECONDS, st.integers(8, 10**6), SECONDS, st.booleans())
-def test_what_fits_is_paid_for_and_runs_become_shorter_before_they_become_few(train_s, eval_s, steps, seconds, shorten):
-    found = fit(train_s, eval_s, steps, seconds, shorten=shorten)
+@given(SECONDS, SECONDS, st.integers(8, 10**6), SECONDS, st.integers(1, 64), st.booleans())
+def test_what_fits_is_paid_for_and_runs_become_shorter_before_they_become_few(
+    train_s, eval_s, steps, wall_s, places, shorten
+):
+    seconds = wall_s * places
+    found = fit(train_s, eval_s, steps, seconds, wall_s, shorten=shorten)
     shortest = ENOUGH[-1][1]
     if found is None:
-        assert seconds < (shortest if shorten else 1) * train_s + eval_s
+        assert wall_s < (shortest if shorten else 1) * train_s + eval_s
         return
     a_run = train_s * found.steps / steps + eval_s
+    assert a_run - train_s / steps <= wall_s * (1 + 1e-9)
+    if shorten and found.steps > math.ceil(shortest * steps):
+        assert IN_TURN * (a_run - train_s / steps) <= wall_s * (1 + 1e-9)
     assert 1 <= found.trials <= MOST_TRIALS
     assert found.trials * (a_run - train_s / steps) <= seconds * (1 + 1e-9)
     assert math.floor(shortest * steps) <= found.steps <= steps
@@ -93,8 +99,24 @@ def test_what_fits_is_paid_for_and_runs_become_shorter_before_they_become_few(tr
 )
 def test_a_search_of_less_time_has_shorter_runs_then_fewer_and_at_last_both(seconds, steps, trials):
     """A run of 1,000 steps takes ten seconds."""
-    found = fit(10.0, 0.0, 1000, seconds, shorten=True)
+    found = fit(10.0, 0.0, 1000, seconds, seconds, shorten=True)
     assert (found.steps, found.trials) == (steps, trials)
+
+
+@pytest.mark.parametrize(
+    ("places", "wall_s", "given", "found"),
+    [
+        (16, 15.0, False, (500, 48)),  # three in turn
+        (16, 3.0, False, (125, 38)),  # the shortest
+        (16, 1.0, False, None),
+        (16, 15.0, True, (1000, 24)),  # said by --steps: they are not cut
+        (16, 9.0, True, None),
+    ],
+)
+def test_no_run_outlasts_the_search_however_many_train_beside_it(places, wall_s, given, found):
+    """A run of 1,000 steps takes ten seconds."""
+    fitted = fit(10.0, 0.0, 1000, places * wall_s, wall_s, shorten=not given)
+    assert (fitted and (fitted.steps, fitted.trials)) == found
 
 
 @given(st.floats(0, 1e6), st.floats(1, 1e5))
@@ -245,14 +267,14 @@ class Costs:
 FREE = Costs(0.5)
 
 
-@pytest.mark.parametrize(("zoo_s", "kept"), [(0.5, ["defaults", "startup"]), (500.0, ["defaults", "startup"])])
+@pytest.mark.parametrize(("zoo_s", "kept"), [(0.5, ["defaults", "startup"]), (500.0, ["startup"])])
 def test_baselines_that_there_is_no_time_for_are_left_out(searched, monkeypatch, zoo_s, kept):
     monkeypatch.setattr("tuner.study.confirm.affordable.time_runs", lambda plan, runs: [Costs(zoo_s)] * len(runs))
     data = load(searched.name, searched.storage)
     found, against = finalists(data, 5, "native"), baselines(data, "native")
     for seconds in (30.0, 100.0):
         fits = affordable(searched, data, found, against, seconds)
-        assert [c.role for c in fits.baselines] == (kept if zoo_s < 100 else ["defaults"])
+        assert [c.role for c in fits.baselines] == kept
         assert fits.finalists == found
 
 

@@ -191,7 +191,7 @@ def _settle_on_one(
             return _interrupted()
         key, fresh = chosen(selected, objective, choice_of(recipe.objective).value)
         winner = next(c for c in finalists if c.key == key)
-    against = [(one, [winner, *_baselines(one)]) for one in _everywhere(plan)]
+    against = [(one, [winner, *_baselines(one)[: shared.baselines]]) for one in _everywhere(plan)]
     judged = _train(plan, against, "verdict", shared.verdict_seeds, folder, events, keep=winner)
     if judged is None:
         return _interrupted()

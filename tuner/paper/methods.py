@@ -157,9 +157,11 @@ def _ended(paper: Paper) -> str:
     if not bad:
         return f"All {len(outcomes)} runs completed."
     kinds = listed([f"{bad.count(kind)} {kind}" for kind in dict.fromkeys(bad)])
+    floor = (paper.study.get("evidence") or {}).get("floor")
+    most = "" if floor is None else f" (as {number(floor)} at most)"
     return (
-        f"Of {len(outcomes)} runs {kinds}; one that diverged or ran out of time counts as the worst that completed, "
-        "one that failed is left out."
+        f"Of {len(outcomes)} runs {kinds}; one that diverged or ran out of time counts as the worst that completed"
+        f"{most}, one that failed is left out."
     )
 
 

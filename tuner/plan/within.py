@@ -30,6 +30,10 @@ SEARCH_SHARE = 0.5
 #: than fewer, down to the share; where fewer than the next number of trials fit then, down to the next share.
 ENOUGH = ((32, 1 / 5), (8, 1 / 8))
 
+#: Runs that one place shall train one after the other: what runs have shown is to guide others, and the confirm stage
+#: shares as much time among two phases.
+IN_TURN = 3
+
 #: Trials beyond which more say little.
 MOST_TRIALS = 300
 
@@ -75,7 +79,9 @@ class Fitted:
     trials: int
 
 
-def fit(train_s: float, evaluate_s: float, steps: int, seconds: float, *, shorten: bool) -> Fitted | None:
+def fit(
+    train_s: float, evaluate_s: float, steps: int, seconds: float, wall_s: float, *, shorten: bool
+) -> Fitted | None:
     """Return the steps and trials that fit.
 
     Args:
@@ -83,6 +89,7 @@ def fit(train_s: float, evaluate_s: float, steps: int, seconds: float, *, shorte
         evaluate_s: Seconds that it evaluates, however long it is.
         steps: The search space's budget.
         seconds: Time of the search times the runs that train at a time.
+        wall_s: Time of the search, which no run may outlast, however many train beside it.
         shorten: Whether runs may be shorter than ``steps``.
 
     Returns:
@@ -92,6 +99,10 @@ def fit(train_s: float, evaluate_s: float, steps: int, seconds: float, *, shorte
     for trials, shortest in ENOUGH if shorten else ():
         if seconds < trials * (share * train_s + evaluate_s):
             share = min(share, max((seconds / trials - evaluate_s) / train_s, shortest))
+    if shorten and IN_TURN * (share * train_s + evaluate_s) > wall_s:
+        share = min(share, max((wall_s / IN_TURN - evaluate_s) / train_s, ENOUGH[-1][1]))
+    if share * train_s + evaluate_s > wall_s:
+        return None
     steps, train_s = math.ceil(share * steps), share * train_s
     trials = min(int(seconds / (train_s + evaluate_s)), MOST_TRIALS)
     return Fitted(steps, trials) if trials else None
@@ -129,13 +140,13 @@ def plan_within(
     train_s, evaluate_s = _run_seconds(plan, deadlines.seconds)
     now = time.monotonic()
     at_a_time = min(plan.workers, available_cores()) / recipe.seeds_per_trial
-    seconds = (deadlines.search(now) - now) * at_a_time
-    found = fit(train_s, evaluate_s, plan.grid[-1], seconds, shorten=recipe.steps is None)
+    wall_s = deadlines.search(now) - now
+    found = fit(train_s, evaluate_s, plan.grid[-1], wall_s * at_a_time, wall_s, shorten=recipe.steps is None)
     if found is None:
         clock = algorithm_class(recipe.algo).clock
         raise InputError(
             f"--within {show_duration(deadlines.seconds)} is too short: getting ready and timing a run took "
-            f"{show_duration(now - deadlines.began)} of it, {show_duration(seconds / at_a_time)} are left for the "
+            f"{show_duration(now - deadlines.began)} of it, {show_duration(wall_s)} are left for the "
             f"search, and a run of {plan.grid[-1]:,} {clock} takes about {show_duration(train_s + evaluate_s)} here. "
             "Give it longer, or fewer --steps."
         )

@@ -125,10 +125,12 @@ class Confirmation:
         complete: Whether every run of the verdict is there.
         seeds: Seeds asked for in the verdict, of each contestant.
         searched_steps: Environment steps that the search spent.
+        steps_spent: Environment steps of all runs that this stage has trained, also of settings that take part no more.
         tied: Names of finalists that the selection could not tell from the winner.
         settings: What was asked for (``--confirm`` and the like) and how the budget was shared out.
         until: What ends the verdict by its results; None where its number of seeds is fixed.
         standings: Where each comparison stands then, by the baseline's key.
+        floor: What a run that diverged counts as at most; None in studies that store none.
         chosen_by: What the winner was chosen by: ``mean`` over its select runs and those in the search that count, or
             the ``worst_quarter`` of the select runs.
     """
@@ -141,10 +143,12 @@ class Confirmation:
     complete: bool
     seeds: int
     searched_steps: int
+    steps_spent: int = field(default=0, compare=False)  # what it cost is no part of what it has found
     tied: tuple[str, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
     until: Until | None = None
     standings: Mapping[str, Standing] = field(default_factory=dict)
+    floor: float | None = None
     chosen_by: str = "mean"
 
     @property
@@ -162,11 +166,6 @@ class Confirmation:
         """The selected finalist, or None while the selection is open."""
         return next((c for c in self.finalists if c.key == self.winner_key), None)
 
-    @property
-    def steps_spent(self) -> int:
-        """Environment steps of all runs that this stage has trained."""
-        return sum(r.steps for contestant in self.contestants for r in contestant.runs if r.reused is None)
-
     def steps_of(self, contestant: Contestant) -> int:
         """Return the environment steps of a contestant's runs."""
         return contestant.n_timesteps or self.grid[-1]
@@ -174,8 +173,9 @@ class Confirmation:
     def scores(self, contestant: Contestant, phase: Phase, objective: str | None = None) -> tuple[float, ...]:
         """Return a contestant's scores by replicate.
 
-        A run that diverged or ran out of time counts as the worst completed run of the phase, whoever's that was: it
-        must not vanish, and has no score of its own. Runs that failed (an exception, no learning) are left out.
+        A run that diverged or ran out of time counts as the worst completed run of the phase, whoever's that was, and
+        not more than the floor: it must not vanish, and has no score of its own. Runs that failed (an exception, no
+        learning) are left out.
         """
         return tuple(self.scores_by_replicate(contestant, phase, objective).values())
 
@@ -185,11 +185,12 @@ class Confirmation:
         """Return replicate to score, as :meth:`scores` takes them."""
         objective = objective or self.objective
         completed = [s for c in self.contestants for r in c.phase(phase) if (s := r.score(objective)) is not None]
+        worst = min([*completed, *([] if self.floor is None else [self.floor])], default=None)
         scores = {}
         for run in contestant.phase(phase):
             score = run.score(objective)
-            if score is None and run.outcome in ("diverged", "timed_out") and completed:
-                score = min(completed)
+            if score is None and run.outcome in ("diverged", "timed_out"):
+                score = worst
             if score is not None:
                 scores[run.replicate] = score
         return scores

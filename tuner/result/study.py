@@ -51,6 +51,8 @@ class TrialRow:
             at the top; empty for what the sampler proposed.
         continued_as: The trial that it goes on as, with the same values and seeds, where its process ended before it.
         evaluation_s: The seconds of ``duration_s`` that evaluations took; 0 in studies that did not note it.
+        point: Which of the study's proposals it is: a lost trial's successor is the one that its predecessor was. None
+            in studies that did not note it, where that is its number.
     """
 
     number: int
@@ -70,6 +72,12 @@ class TrialRow:
     source: str = ""
     continued_as: int | None = None
     evaluation_s: float = 0.0
+    point: int | None = None
+
+    @property
+    def place(self) -> int:
+        """Its place among the study's proposals, whatever was lost on the way."""
+        return self.number if self.point is None else self.point
 
     @cached_property
     def curve_mean(self) -> float:
@@ -135,7 +143,7 @@ class StudyData:
     def ranked(self) -> tuple[TrialRow, ...]:
         """The completed trials, best first (:func:`tuner.contract.objective.rank`)."""
         scored = [t for t in self.trials if t.score is not None]
-        return tuple(sorted(scored, key=lambda t: rank(t.score or 0.0, t.curve_mean, t.number)))
+        return tuple(sorted(scored, key=lambda t: rank(t.score or 0.0, t.curve_mean, t.place)))
 
     @cached_property
     def chosen(self) -> TrialRow | None:

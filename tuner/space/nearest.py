@@ -33,7 +33,7 @@ class _Nearest:
     def float(self, name: str, low: float, high: float, log: bool, step: float | None) -> float:
         """Return the nearest float."""
         wanted: float = min(max(self._wanted(name), low), high)
-        return wanted if step is None else low + round((wanted - low) / step) * step
+        return wanted if step is None else on_grid(wanted, low, high, step)
 
     def int(self, name: str, low: int, high: int, log: bool, step: int) -> int:
         """Return the nearest integer."""
@@ -57,6 +57,15 @@ class _Nearest:
         if name.startswith("one_minus_"):
             return 1.0 - value
         return math.log2(max(value, 1)) if name.endswith("_pow") else value
+
+
+def on_grid(value: float, low: float, high: float, step: float) -> float:
+    """Return the nearest value on the grid of ``step`` from ``low`` on, rounded: 0.7, never 0.7000000000000001.
+
+    Optuna takes a value just above a range for none of it.
+    """
+    last = math.floor((high - low) / step + 1e-9)
+    return min(round(low + min(round((value - low) / step), last) * step, 12), high)
 
 
 def _is_number(value: Any) -> bool:

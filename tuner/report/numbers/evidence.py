@@ -43,6 +43,7 @@ def evidence(data: StudyData, *, brief: bool = False) -> dict[str, Any] | None:
         "stage": stage(confirmation),
         "objective": confirmation.objective,
         "chosen_by": confirmation.chosen_by,
+        "floor": confirmation.floor,
         "seeds": confirmation.seeds,
         "steps": {"searched": confirmation.searched_steps, "confirmed": confirmation.steps_spent},
         "settings": dict(confirmation.settings),

@@ -69,8 +69,9 @@ def affordable(
 ) -> Affordable:
     """Return the finalists and baselines to keep, and what their runs take.
 
-    A finalist too dear for a few verdict seeds goes where another is not, and was as good. The first baseline is kept
-    in any case; another one where winner and baselines can have a few verdict seeds each.
+    Whose run outlasts the stage takes no part. A finalist too dear for a few verdict seeds goes where another is not,
+    and was as good. The first baseline is kept in any case; another one where winner and baselines can have a few
+    verdict seeds each.
 
     Args:
         plan: The search's plan.
@@ -82,6 +83,7 @@ def affordable(
     if seconds < WORTH_TIMING_S:
         against = [c for c in against if c.trial is not None or c.role == "defaults"]
     costs = run_seconds(plan, data, [*found, *against])
+    found, against = ([c for c in some if costs[c.key] <= seconds] for some in (found, against))
     budget = max(seconds, 0.0) * min(plan.workers, available_cores())
     found = _in_time(data, found, costs, budget, min((costs[c.key] for c in against), default=0.0))
     finalist = mean(costs[c.key] for c in found) if found else 0.0

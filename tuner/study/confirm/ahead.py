@@ -14,8 +14,8 @@ from statistics import fmean, stdev
 
 from tuner.result.sequential import Until
 from tuner.study.confirm.budget import Allocation
-from tuner.study.confirm.choice import Choice
-from tuner.study.confirm.schedule import FURTHER_SEEDS, WORST, Job, Selection, select
+from tuner.study.confirm.choice import Choice, lowest
+from tuner.study.confirm.schedule import FURTHER_SEEDS, Job, Selection, select
 from tuner.study.confirm.verdict import verdict
 
 #: Ways that are drawn. More of them say hardly more: each is half as long to twice as long as another at most.
@@ -73,10 +73,10 @@ def selections(
     finalists: Sequence[str], allocation: Allocation, results: Mapping[Job, float | None], choice: Choice
 ) -> list[tuple[list[tuple[Job, ...]], str]]:
     """Return ways for the selection to end: the rounds that are still to be trained, and the winner's key."""
-    now = select(finalists, allocation, results, choice.beaten, choice.worth)
+    now = select(finalists, allocation, results, choice.beaten, choice.worth, choice.floor)
     if now.winner is not None:
         return [([], now.winner)]
-    known = {key: _scores(key, results) for key in now.alive}
+    known = {key: _scores(key, results, choice.floor) for key in now.alive}
     if min(map(len, known.values())) < 2:
         rounds = [now.wanted, *_all_rounds(now, allocation, results)]
         return [(some, winner) for some in (rounds[:1], rounds) for winner in now.alive]
@@ -106,19 +106,18 @@ def _drawn(
     middle = {key: luck.gauss(fmean(scores), spread[key] / len(scores) ** 0.5) for key, scores in sorted(known.items())}
     there, rounds = dict(results), list[tuple[Job, ...]]()
     while True:
-        now = select(finalists, allocation, there, choice.beaten, choice.worth)
+        now = select(finalists, allocation, there, choice.beaten, choice.worth, choice.floor)
         if now.winner is not None:
             return rounds, now.winner
         rounds.append(now.wanted)
         there |= {job: luck.gauss(middle[job.key], spread[job.key]) for job in now.wanted}
 
 
-def _scores(key: str, results: Mapping[Job, float | None]) -> list[float]:
+def _scores(key: str, results: Mapping[Job, float | None], floor: float | None) -> list[float]:
     """Return a finalist's scores; a run that diverged counts as the lowest of all."""
-    shown = [score for job, score in results.items() if job.phase == "select" and score not in (None, WORST)]
-    floor = min((float(score) for score in shown if score is not None), default=0.0)
-    own = [score for job, score in results.items() if job.phase == "select" and job.key == key and score is not None]
-    return [max(score, floor) for score in own]
+    shown = {job: score for job, score in results.items() if job.phase == "select" and score is not None}
+    worst = lowest(shown.values(), floor)
+    return [max(score, worst) for job, score in shown.items() if job.key == key]
 
 
 def _seed_by_seed(

@@ -35,6 +35,8 @@ class Allocation:
         select_runs: Runs of the selection at most; what early losers leave goes to the undecided.
         verdict_seeds: Verdict seeds of the winner and of each baseline.
         baselines: How many baselines, the most telling first.
+        select_until: Select seeds of each after which the selection is closed, its time being up; None: its runs end
+            it.
     """
 
     finalists: int
@@ -42,6 +44,7 @@ class Allocation:
     select_runs: int
     verdict_seeds: int
     baselines: int
+    select_until: int | None = None
 
     @property
     def runs(self) -> int:
@@ -71,9 +74,12 @@ class Limit(NamedTuple):
 
 
 def fewest_runs(finalists: int, baselines: int) -> int:
-    """Return the runs below which there is nothing to share out: a small selection, and a verdict beside a baseline."""
-    select = MIN_SELECT_SEEDS * 2 if finalists > 1 else 0
-    return select + MIN_VERDICT_SEEDS * (1 + min(baselines, 1))
+    """Return the runs below which there is nothing to share out: a verdict beside a baseline.
+
+    Of several finalists it is the first one's, which stands alone then, and is to be one that can decide.
+    """
+    seeds = MIN_VERDICT_SEEDS if finalists == 1 else DECIDABLE_SEEDS
+    return seeds * (1 + min(baselines, 1))
 
 
 def allocate(runs: int, *, finalists: int, baselines: int, seeds: int) -> Allocation | None:
@@ -81,8 +87,9 @@ def allocate(runs: int, *, finalists: int, baselines: int, seeds: int) -> Alloca
 
     The verdict comes first, up to :data:`VERDICT_SHARE` of the runs and ``seeds`` seeds each; where that is too little
     for every baseline, the last baselines are left out. The selection takes the rest, up to ``seeds`` seeds for each
-    finalist; where that is too little for every finalist, the lowest are left out. Fewer of both with
-    :data:`DECIDABLE_SEEDS` verdict seeds come before more with less, as those could tell nothing.
+    finalist; where that is too little for every finalist, the lowest are left out, and where it is too little for a
+    small selection, all but the first. Fewer of both with :data:`DECIDABLE_SEEDS` verdict seeds come before more with
+    less, as those could tell nothing.
 
     Args:
         runs: Full runs that the budget pays for.
@@ -95,6 +102,8 @@ def allocate(runs: int, *, finalists: int, baselines: int, seeds: int) -> Alloca
     """
     if finalists < 1 or runs < fewest_runs(finalists, baselines):
         return None
+    if runs < 2 * MIN_SELECT_SEEDS + MIN_VERDICT_SEEDS * (1 + min(baselines, 1)):
+        finalists = 1
     for_verdict = runs if finalists == 1 else min(int(runs * VERDICT_SHARE), runs - 2 * MIN_SELECT_SEEDS)
     kept = baselines
     while kept > 2 and for_verdict // (1 + kept) < min(SEEDS_BEFORE_A_THIRD, seeds):

@@ -9,7 +9,21 @@ from dataclasses import dataclass
 from tuner.core.elimination import clearly_beaten
 from tuner.core.reliability import clearly_worse_quarters, shortfalls, worst_quarter
 from tuner.result.confirmation import Contestant
-from tuner.study.confirm.schedule import mean
+from tuner.result.study import StudyData
+
+#: Score of a run that diverged, before it is known what was the worst beside it.
+WORST = float("-inf")
+
+
+def mean(values: Sequence[float]) -> float:
+    """Return the mean of at least one value."""
+    return sum(values) / len(values)
+
+
+def lowest(scores: Iterable[float], floor: float | None) -> float:
+    """Return what a run that diverged counts as: the worst of the others, and not more than the floor."""
+    shown = [score for score in scores if score != WORST]
+    return min([*shown, *([] if floor is None else [floor])], default=0.0)
 
 
 @dataclass(frozen=True)
@@ -22,12 +36,14 @@ class Choice:
         parts: One number per run, whose mean is ``value`` and whose spread says how sure it is.
         searched: By setting, scores of the search's own runs that count beside the select ones where the winner is
             chosen. They are high, as they named the finalists, but of all finalists.
+        floor: As for :func:`tuner.study.confirm.schedule.select`.
     """
 
     value: Callable[[Sequence[float]], float]
     beaten: Callable[[Mapping[str, Sequence[float]]], set[str]]
     parts: Callable[[Sequence[float]], Sequence[float]]
     searched: Mapping[str, Sequence[float]] = dataclasses.field(default_factory=dict)
+    floor: float | None = None
 
     def worth(self, key: str, scores: Sequence[float]) -> float:
         """Return what a setting is chosen by, from its select scores."""
@@ -38,8 +54,18 @@ MEAN = Choice(mean, clearly_beaten, lambda scores: scores)
 WORST_QUARTER = Choice(worst_quarter, clearly_worse_quarters, shortfalls)
 
 
-def choice_of(objective: str, finalists: Iterable[Contestant] = ()) -> Choice:
+def choice_of(objective: str, finalists: Iterable[Contestant] = (), floor: float | None = None) -> Choice:
     """Return what a study's objective chooses by: the worst quarter of the select runs, or the mean of all runs."""
     if objective == "worst":
-        return WORST_QUARTER
-    return dataclasses.replace(MEAN, searched={c.key: c.searched for c in finalists if c.role == "finalist"})
+        return dataclasses.replace(WORST_QUARTER, floor=floor)
+    searched = {c.key: c.searched for c in finalists if c.role == "finalist"}
+    return dataclasses.replace(MEAN, searched=searched, floor=floor)
+
+
+def floor_of(data: StudyData) -> float | None:
+    """Return what a run that diverges counts as at most: the search's lowest score, or random play where that is less.
+
+    None where nothing is known.
+    """
+    scores = [t.score for t in data.ranked if t.score is not None]
+    return min([*scores, *([] if data.random_mean is None else [data.random_mean])], default=None)

@@ -105,7 +105,7 @@ def baselines(
     if known := _best_known(data):
         found.append(_of_trial(data, known[0], "known", backend))
     random = (t for t in data.ranked if not t.source and t.hyperparameters)
-    startup = [t for t in random if t.number < int(data.recipe.get("startup_trials", 0))]
+    startup = [t for t in random if t.place < int(data.recipe.get("startup_trials", 0))]
     if startup and SAMPLERS.get(str(data.recipe.get("sampler"))):
         found.append(_of_trial(data, startup[0], "startup", backend))
     return found

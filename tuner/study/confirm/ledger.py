@@ -16,9 +16,10 @@ from tuner.hyperparameters import from_mapping
 from tuner.result.confirmation import ConfirmRun, Contestant
 from tuner.result.curve import CurvePoint
 from tuner.seeding import evaluation_seed, run_seed
+from tuner.study.confirm.choice import WORST
 from tuner.study.confirm.contestants import grid_of
 from tuner.study.confirm.fingerprint import fingerprint
-from tuner.study.confirm.schedule import WORST, Job
+from tuner.study.confirm.schedule import Job
 from tuner.study.search.progress import SecondsLeft
 from tuner.study.search.run_events import confirm_folder
 from tuner.study.search.trial import AskedTrial, TrialEnd

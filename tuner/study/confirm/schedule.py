@@ -10,15 +10,14 @@ As results decide alone, a stage that was interrupted goes on where it stopped, 
 from __future__ import annotations
 
 import itertools
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from tuner.result.confirmation import Phase
 from tuner.study.confirm.budget import Allocation
-
-#: Score of a run that diverged, before it is known what was the worst beside it.
-WORST = float("-inf")
+from tuner.study.confirm.choice import WORST, lowest, mean
 
 #: Select seeds that each undecided finalist gets in a further round.
 FURTHER_SEEDS = 2
@@ -59,6 +58,7 @@ def select(
     results: Mapping[Job, float | None],
     rule: Rule,
     worth: Callable[[str, Sequence[float]], float] = lambda _, scores: mean(scores),
+    floor: float | None = None,
 ) -> Selection:
     """Return where the selection stands.
 
@@ -69,6 +69,8 @@ def select(
             of the round, and None for one that failed, which is left out.
         rule: Names the clearly beaten.
         worth: What the winner has the highest of, from a setting's key and its scores.
+        floor: What a run that diverged counts as at most, and a setting whose runs all did is out. None: the worst of
+            the round alone, and none is out for that.
     """
     alive = list(finalists[: allocation.finalists])
     dropped: dict[str, int] = {}
@@ -79,15 +81,14 @@ def select(
         wanted = [job for r in range(seeds) for key in alive if (job := Job(key, "select", r)) not in results]
         if wanted:
             return Selection(tuple(wanted), tuple(alive), dropped, None)
-        scores = _scores(finalists, alive, seeds, results)
-        beaten = rule({key: values for key, values in scores.items() if values}) | {
-            k for k, v in scores.items() if not v
-        }
+        scores = _scores(finalists, alive, seeds, results, floor)
+        beaten = rule({k: v for k, v in scores.items() if v}) | {k for k, v in scores.items() if not v}
         if len(beaten) < len(alive):
             dropped.update((key, seeds) for key in alive if key in beaten)
             alive = [key for key in alive if key not in beaten]
-        further = min(FURTHER_SEEDS, (allocation.select_runs - spent) // len(alive))
-        if len(alive) == 1 or further == 0:
+        more = sys.maxsize if allocation.select_until is None else allocation.select_until - seeds
+        further = min(FURTHER_SEEDS, more, (allocation.select_runs - spent) // len(alive))
+        if len(alive) == 1 or further <= 0:
             # Of equal ones the more promising one wins: max() keeps the first.
             winner = max(alive, key=lambda key: worth(key, scores[key]) if scores[key] else WORST)
             return Selection((), tuple(alive), dropped, winner)
@@ -102,15 +103,11 @@ def rounds(jobs: Iterable[Job], key: str) -> int:
 
 
 def _scores(
-    everyone: Sequence[str], alive: Sequence[str], seeds: int, results: Mapping[Job, float | None]
+    everyone: Sequence[str], alive: Sequence[str], seeds: int, results: Mapping[Job, float | None], floor: float | None
 ) -> dict[str, list[float]]:
-    """Return scores by setting after ``seeds`` seeds, from results that later rounds cannot change."""
+    """Return scores by setting after ``seeds`` seeds, from results that later rounds cannot change; none: it is out."""
     jobs = {key: [Job(key, "select", r) for r in range(seeds)] for key in everyone}
     known = {key: [s for job in mine if (s := results.get(job)) is not None] for key, mine in jobs.items()}
-    floor = min((s for scores in known.values() for s in scores if s != WORST), default=0.0)
-    return {key: [max(score, floor) for score in known[key]] for key in alive}
-
-
-def mean(values: Sequence[float]) -> float:
-    """Return the mean of at least one value."""
-    return sum(values) / len(values)
+    worst = lowest((s for scores in known.values() for s in scores), floor)
+    out = {key for key in alive if floor is not None and set(known[key]) == {WORST}}
+    return {key: [] if key in out else [max(score, worst) for score in known[key]] for key in alive}

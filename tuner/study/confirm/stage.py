@@ -23,7 +23,7 @@ from tuner.result.study import StudyData
 from tuner.study.confirm.affordable import affordable
 from tuner.study.confirm.ahead import Way, ways
 from tuner.study.confirm.budget import Limit, allocate, fewest_runs, within_cost
-from tuner.study.confirm.choice import choice_of
+from tuner.study.confirm.choice import choice_of, floor_of
 from tuner.study.confirm.contestants import baselines, finalists, grid_of, lengths_of, on_backend, with_other_backend
 from tuner.study.confirm.ledger import ScheduleAsker, Wanted, results_of, spec_of, took_of
 from tuner.study.confirm.reuse import known_runs, take_over, taken_over_text, wanted_of
@@ -105,7 +105,9 @@ class ConfirmStage:
             works = [[self._works[c.key] for c in some] for some in (found, against)]
             steps = [[float(grid_of(plan, c)[-1]) for c in some] for some in (found, against)]
             spent = sum(
-                t.steps / plan.grid[-1] * self._work_of(t.hyperparameters) for t in data.trials if t.hyperparameters
+                t.steps / plan.grid[-1] * self._work_of(t.hyperparameters)
+                for t in data.trials
+                if t.hyperparameters and t.outcome != "lost"
             )
             limits = [Limit(recipe.confirm_budget * spent, *works), Limit(self.runs * float(plan.grid[-1]), *steps)]
             self.allocation = within_cost(self.runs, limits, twins=twins, seeds=recipe.confirm_seeds)
@@ -113,7 +115,8 @@ class ConfirmStage:
         if self.allocation is not None:
             found, against = found[: self.allocation.finalists], against[: self.allocation.baselines - twins]
         self.contestants = (*found, *against)
-        self._choice = choice_of(recipe.objective, found)
+        self._floor = floor_of(data)
+        self._choice = choice_of(recipe.objective, found, self._floor)
         self._left = TimeLeft(self._expect(data), worked(data, plan.workers), plan.workers, clock)
         self._ways: tuple[object, list[Way]] = (None, [])
         self._lengths = lengths_of(self.contestants, plan.grid)
@@ -169,6 +172,7 @@ class ConfirmStage:
             "allocation": dataclasses.asdict(self.allocation),
             "algorithm": self._plan.algorithm,
             "objective": recipe.objective,
+            "floor": self._floor,
             "other_backend": self._other,
             "until": None if self.until is None else dataclasses.asdict(self.until),
             "grid": list(self._plan.grid),
@@ -239,16 +243,23 @@ class ConfirmStage:
         return now + self._select_share * (self._ends - now)
 
     def _cut_short(self, phase: Phase, results: Mapping[Job, float | None]) -> None:
-        """Settle for the seeds that every contestant of a phase has been trained with: its time is up."""
+        """Settle for the seeds that every contestant left in a phase has been trained with: its time is up."""
         assert self.allocation is not None
         jobs = [job for job in results if job.phase == phase]
         if phase == "select":
-            everyone = [c.key for c in self.contestants if c.role == "finalist"]
-            seeds = min(rounds(jobs, key) for key in everyone)
-            self.allocation = dataclasses.replace(
-                self.allocation, first_seeds=seeds, select_runs=seeds * self.allocation.finalists
-            )
+            seeds = min(rounds(jobs, key) for key in self.selection(results).alive)
+            if seeds >= self.allocation.first_seeds:
+                self.allocation = dataclasses.replace(self.allocation, select_until=seeds)
+            else:  # nobody has been dropped
+                self.allocation = dataclasses.replace(
+                    self.allocation, first_seeds=seeds, select_runs=seeds * self.allocation.finalists
+                )
         else:
+            judged = {job.key for job in jobs}
+            if self.selection(results).winner in judged:  # a baseline without a run is none
+                if any(c.role == "other_backend" and c.key not in judged for c in self._everyone(results)):
+                    self._other = None
+                self.contestants = tuple(c for c in self.contestants if c.role == "finalist" or c.key in judged)
             going = {job.key for job in self._verdict(results).wanted}
             everyone = self._in_verdict(results)
             seeds = max(min(rounds(jobs, key) for key in everyone if self.until is None or key in going), 1)
@@ -292,7 +303,7 @@ class ConfirmStage:
         """Return where the select phase stands."""
         assert self.allocation is not None
         everyone, choice = [c.key for c in self.contestants if c.role == "finalist"], self._choice
-        return select(everyone, self.allocation, results, choice.beaten, choice.worth)
+        return select(everyone, self.allocation, results, choice.beaten, choice.worth, choice.floor)
 
     def _standing(self, results: Mapping[Job, float | None]) -> str:
         assert self.allocation is not None

@@ -7,8 +7,8 @@ from statistics import mean
 
 from tuner.result.confirmation import Contestant, Phase
 from tuner.result.sequential import Standing, standing_text
-from tuner.study.confirm.choice import MEAN, Choice
-from tuner.study.confirm.schedule import WORST, Job, Selection
+from tuner.study.confirm.choice import MEAN, WORST, Choice
+from tuner.study.confirm.schedule import Job, Selection
 from tuner.text import counted, number
 
 

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from tuner.core.sequential_ranks import FIRST_LOOK
 from tuner.result.sequential import Standing, Until, standing, told
 from tuner.study.confirm.budget import Allocation
-from tuner.study.confirm.schedule import WORST, Job
+from tuner.study.confirm.choice import WORST
+from tuner.study.confirm.schedule import Job
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ from tuner.core.statistics import mean_interval
 from tuner.result.confirmation import Confirmation, ConfirmRun, Contestant
 from tuner.result.sequential import Until
 from tuner.study.confirm.budget import Allocation
-from tuner.study.confirm.choice import MEAN, Choice, choice_of
+from tuner.study.confirm.choice import MEAN, Choice, choice_of, lowest
 from tuner.study.confirm.contestants import lengths_of, with_other_backend
 from tuner.study.confirm.ledger import run_of, score_of
-from tuner.study.confirm.schedule import WORST, Job, Selection, select
+from tuner.study.confirm.schedule import Job, Selection, select
 from tuner.study.confirm.verdict import verdict
 from tuner.study.reading.stored_study import StoredStudy
 from tuner.study.store import keys as attr
@@ -42,9 +42,10 @@ def read_confirmation(searched: StoredStudy, confirmed: StoredStudy) -> Confirma
     objective = str(stored["objective"])
     everyone = tuple(_contestant(row) for row in stored["contestants"])
     results = {Job(k, r.phase, r.replicate): score_of(r, objective) for k, mine in runs.items() for r in mine}
-    choice = choice_of(objective, everyone)
+    floor = stored.get("floor")
+    choice = choice_of(objective, everyone, floor)
     searched_for = [c.key for c in everyone if c.role == "finalist"]
-    selection = select(searched_for, allocation, results, choice.beaten, choice.worth)
+    selection = select(searched_for, allocation, results, choice.beaten, choice.worth, floor)
     everyone = with_other_backend(everyone, selection.winner, stored["other_backend"], str(stored["algorithm"]))
     # A baseline that is the winner itself has nothing to add.
     everyone = tuple(c for c in everyone if c.role == "finalist" or c.key != selection.winner)
@@ -72,6 +73,8 @@ def read_confirmation(searched: StoredStudy, confirmed: StoredStudy) -> Confirma
         complete=judged is not None and not judged.wanted,
         seeds=allocation.verdict_seeds if until is None else until.seeds,
         searched_steps=int(stored["searched_steps"]),
+        steps_spent=sum(r.steps for mine in runs.values() for r in mine if r.reused is None),
+        floor=floor,
         tied=tuple(names[k] for k in tied(selection, results, choice)),
         settings={**stored["settings"], "allocation": stored["allocation"]},
         until=until,
@@ -99,8 +102,10 @@ def tied(selection: Selection, results: Mapping[Job, float | None], choice: Choi
     """
     if selection.winner is None:
         return []
+    there = {job: s for job, s in results.items() if job.phase == "select" and s is not None}
+    worst = lowest(there.values(), choice.floor)
     scores: dict[str, list[float]] = {
-        key: [s for job, s in results.items() if job.key == key and job.phase == "select" and s not in (None, WORST)]
+        key: [max(s, worst) for job, s in there.items() if job.key == key]
         for key in (*selection.alive, *selection.dropped_after)
     }
     ends = {key: _ends(choice.parts(mine)) for key, mine in scores.items() if mine}

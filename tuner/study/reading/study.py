@@ -94,6 +94,7 @@ def _row(trial: StoredTrial, successor: int | None) -> TrialRow:
         source=str(stored.get(attr.SOURCE, "")),
         continued_as=successor,
         evaluation_s=float(stored.get(attr.EVALUATING, 0.0)),
+        point=stored.get(attr.POINT),
     )
 
 

@@ -26,6 +26,7 @@ from tuner.plan.known import Known
 from tuner.plan.proposal_cost import LogCost
 from tuner.result.study import REPEAT
 from tuner.seeding import sampler_seed, stream
+from tuner.space.nearest import on_grid
 from tuner.space.ranges import Dimension
 from tuner.study.sampling.repeats import setting_to_repeat
 
@@ -134,8 +135,7 @@ class Proposals:
             at = min(max(at + WIDTH * (high - low) * float(rng.standard_normal()), low), high)
             value = min(max(math.exp(at) if d.log else at, d.low), d.high)
             if d.kind == "int" or d.step is not None:
-                step = d.step or 1
-                value = d.low + round((value - d.low) / step) * step
+                value = on_grid(value, d.low, d.high, d.step or 1)
             params[d.name] = int(value) if d.kind == "int" else value
         return params
 

@@ -47,7 +47,7 @@ def setting_to_repeat(trials: Sequence[FrozenTrial], point: int) -> dict[str, An
         return None
     runs: dict[tuple[tuple[str, Any], ...], list[FrozenTrial]] = {}
     for trial in trials:
-        if trial.value == top and trial.state == TrialState.COMPLETE:
+        if _reached(trial, top):
             runs.setdefault(_key(trial.params), [])
     if len(runs) <= LEVEL:
         return None
@@ -56,11 +56,16 @@ def setting_to_repeat(trials: Sequence[FrozenTrial], point: int) -> dict[str, An
             continue
         if (trial.value == top or trial.user_attrs.get(attr.SOURCE) == REPEAT) and (key := _key(trial.params)) in runs:
             runs[key].append(trial)
-    level = [each for each in runs.values() if all(t.state in _RUNNING or t.value == top for t in each)]
+    level = [each for each in runs.values() if all(t.state in _RUNNING or _reached(t, top) for t in each)]
     if len(level) <= LEVEL:
         return None
     chosen = min(level, key=lambda each: (len(each), -max(map(_curve_mean, each)), each[0].number))
     return dict(chosen[0].params)
+
+
+def _reached(trial: FrozenTrial, top: float) -> bool:
+    """Whether a run has ended with the best score. Of one that was stopped or diverged Optuna has the last report."""
+    return trial.state == TrialState.COMPLETE and trial.value == top
 
 
 def _key(params: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
