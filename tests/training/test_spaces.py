@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import copy
+import dataclasses
 
 import gymnasium as gym
 import numpy as np
@@ -17,8 +19,11 @@ from stable_baselines3.common.preprocessing import preprocess_obs
 from tuner.envs.encoders import encoder_for
 from tuner.envs.make import inspect
 from tuner.envs.spec import frozen
-from tuner.hyperparameters import DQNHyperparameters
+from tuner.hyperparameters import DQNHyperparameters, from_mapping
 from tuner.training.registry import make_trainer
+from tuner.training.saved.model_files import save_model
+from tuner.training.saved.play import evaluate_saved
+from tuner.training.sb3.inputs import observations
 from tuner.training.sb3.trainer import build_model
 from tuner.zoo.write import config_yaml
 
@@ -44,6 +49,7 @@ SPACES: dict[str, tuple[spaces.Space, float | None, bool]] = {
     "int64": (spaces.Box(-5, 9, (3,), np.int64), 9.0, True),
     "int64-2d": (spaces.Box(-5, 9, (3, 4), np.int64), 9.0, True),
     "byte-vector": (spaces.Box(0, 255, (6,), BYTES), 255.0, True),
+    "byte-vector-0-9": (spaces.Box(0, 9, (6,), BYTES), 9.0, True),
     "bool-vector": (spaces.Box(0, 1, (6,), bool), 1.0, True),
     "tiny-picture": (spaces.Box(0, 255, (3, 3, 3), BYTES), 1.0, True),
     "tiny-grid": (spaces.Box(0, 9, (4, 4), BYTES), 1.0, False),
@@ -101,7 +107,26 @@ class Shown(gym.Env):
         return self.observation_space.sample(), float(action), self.left == 0, False, {}
 
 
+class Told(Shown):
+    """Likewise, with a space of its own; what an action pays depends on what was shown."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(kind)
+        self.observation_space = copy.deepcopy(self.observation_space)
+
+    def reset(self, *, seed=None, options=None):
+        self.shown, info = super().reset(seed=seed)
+        return self.shown, info
+
+    def step(self, action):
+        numbers = spaces.flatten(self.observation_space, self.shown).astype(float)
+        paid = float(np.cos(7 * numbers @ np.cos(np.arange(len(numbers))) + 3 * action))
+        self.shown, _, *rest = super().step(action)
+        return self.shown, paid, *rest
+
+
 gym.register("spaces/Shown-v0", entry_point=Shown)
+gym.register("spaces/Told-v0", entry_point=Told)
 
 QUICK = {"learning_starts": 20, "train_freq": 10, "gradient_steps": 1, "batch_size": 8, "net_arch": (8,)}
 
@@ -134,10 +159,39 @@ def test_both_backends_see_the_same_vector(kind):
             shown = torch.as_tensor(np.asarray(theirs_of(observation)))[None]
             theirs = preprocess_obs(shown, env.observation_space, model.policy.normalize_images)
             np.testing.assert_allclose(ours.reshape(-1), theirs.reshape(-1).numpy(), rtol=1e-6)
+            evaluated = observations(ours.reshape(1, -1), env.observation_space)
+            np.testing.assert_allclose(evaluated.astype(float), shown.numpy().astype(float), rtol=1e-6)
             if i == 0 and largest is not None:
                 np.testing.assert_allclose(ours, largest, rtol=1e-6)
             if i == 0 and encoder.image is not None:
                 assert theirs.shape[1:] == encoder.image
+
+
+@pytest.mark.parametrize("normalized", [False, True])
+@pytest.mark.parametrize("kind", SPACES)
+def test_stable_baselines3_is_evaluated_as_its_saved_agent_plays(kind, normalized, tmp_path):
+    values = {**QUICK, "normalize_observations": normalized}
+    run = make_spec(0, "spaces/Told-v0", 60, 1, backend="sb3", kwargs=frozen({"kind": kind}), **values)
+    desk = Desk([run])
+    make_trainer("sb3", "dqn", 1, desk).train(desk)
+    (last,) = desk.points[run.run_id]
+    save_model(tmp_path, run, desk.weights[run.run_id], [last])
+    assert evaluate_saved(tmp_path, 3, run.evaluation_seed_at(last.step)) == (
+        pytest.approx(last.returns, abs=1e-9),
+        last.lengths,
+    )
+
+
+@pytest.mark.parametrize("kind", ["byte-vector", "int64", "bool-vector", "float32", "discrete"])
+def test_a_rollout_keeps_what_the_policy_saw(kind):
+    """Stable-Baselines3 keeps normalised observations in the type of the space."""
+    values = from_mapping("ppo", {"n_steps": 16, "batch_size": 16, "n_epochs": 1, "normalize_observations": True})
+    with contextlib.ExitStack() as resources:
+        model = build_model(dataclasses.replace(a_run(kind, "sb3"), hyperparameters=values), resources)
+        seen = []
+        model.policy.register_forward_pre_hook(lambda _, given: seen.append(given[0].numpy().copy()))
+        model.learn(15)
+        np.testing.assert_array_equal(model.rollout_buffer.observations.squeeze(), np.squeeze(seen[:16]))
 
 
 def _encoded(env: gym.Env) -> bool:

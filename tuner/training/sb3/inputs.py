@@ -19,8 +19,11 @@ from tuner.networks.conv import SMALL, Torso
 AnyEnv = gym.Env[Any, Any]
 Array = NDArray[Any]
 
+#: Axes of an image as `for_sb3` shows it; vectors have one, and all else comes as one.
+IMAGE_AXES = 3
 
-def for_sb3(env: AnyEnv, encoder: Encoder, *, normalizing: bool = False) -> AnyEnv:
+
+def for_sb3(env: AnyEnv, encoder: Encoder, *, normalizing: bool = False, rollouts: bool = False) -> AnyEnv:
     """Return the environment with spaces that Stable-Baselines3 takes; networks see what the native ones see.
 
     Args:
@@ -28,9 +31,13 @@ def for_sb3(env: AnyEnv, encoder: Encoder, *, normalizing: bool = False) -> AnyE
         encoder: Of its observations.
         normalizing: Whether a VecNormalize comes around it. What stores its transitions takes no plain numbers: they
             become arrays of one, which a policy turns into the same one-hot vectors.
+        rollouts: Whether what stores them does so as they are normalised, in the type of the space: vectors of whole
+            numbers become vectors of real ones.
     """
     space = env.observation_space
     vector = isinstance(space, spaces.Box) and len(space.shape) == 1 and encoder.image is None
+    if normalizing and rollouts:
+        vector = vector and np.issubdtype(space.dtype, np.floating)
     if not (vector or (isinstance(space, spaces.Discrete) and space.start == 0 and not normalizing)):
         env = _Encoded(env, encoder)
     if normalizing and isinstance(encoder, DiscreteEncoder):
@@ -58,14 +65,15 @@ def normalized(env: VecEnv, hyperparameters: Hyperparameters, encoder: Encoder) 
 def observations(inputs: Array, space: spaces.Space[Any]) -> Array:
     """Return network inputs ``[N, input_size]`` as a policy on ``space`` takes them, ``[N, *space.shape]``.
 
-    A policy turns numbers into one-hot vectors and divides bytes itself, so that is taken back.
+    A policy turns numbers into one-hot vectors and divides the bytes of an image itself, so that is taken back; it
+    takes a vector of bytes as it is.
     """
     if isinstance(space, spaces.Discrete | spaces.MultiDiscrete):  # the latter of one number, see `for_sb3`
         numbers: Array = inputs.argmax(axis=-1)
         return numbers.reshape(-1, *(space.shape or ()))
     assert space.shape is not None
     shaped = inputs.reshape(-1, *space.shape)
-    if space.dtype != np.uint8:
+    if space.dtype != np.uint8 or len(space.shape) != IMAGE_AXES:
         return shaped
     assert isinstance(space, spaces.Box)
     pixels: Array = np.rint(shaped * space.high.max()).astype(np.uint8)

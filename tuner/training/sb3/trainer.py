@@ -31,6 +31,7 @@ from tuner.contract.spec import RunSpec
 from tuner.envs.encoders import encoder_for
 from tuner.envs.make import AnyEnv, make
 from tuner.errors import DivergedError
+from tuner.hyperparameters.sb3 import OnPolicy
 from tuner.training.evaluation import Evaluator
 from tuner.training.sb3.arguments import constructor_arguments, noise_arguments
 from tuner.training.sb3.global_streams import global_streams_kept
@@ -98,7 +99,8 @@ def build_model(
     encoder = encoder_for(envs[0].observation_space, spec.rules.picture_scale)
     arguments = constructor_arguments(spec.hyperparameters, spec.n_timesteps, encoder)
     normalizing = any(what_is_normalized(spec.hyperparameters, encoder))
-    seen = [Monitor(for_sb3(env, encoder, normalizing=normalizing)) for env in envs]
+    rollouts = isinstance(spec.hyperparameters, OnPolicy)
+    seen = [Monitor(for_sb3(env, encoder, normalizing=normalizing, rollouts=rollouts)) for env in envs]
     arguments |= noise_arguments(spec.hyperparameters, seen[0].action_space)
     # A list of functions, each of which returns its own: a DummyVecEnv refuses one environment twice.
     vectorized = normalized(
