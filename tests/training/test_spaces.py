@@ -17,14 +17,15 @@ from gymnasium import spaces
 from stable_baselines3.common.preprocessing import preprocess_obs
 
 from tuner.envs.encoders import encoder_for
-from tuner.envs.make import inspect
+from tuner.envs.make import inspect, make
 from tuner.envs.spec import frozen
 from tuner.hyperparameters import DQNHyperparameters, from_mapping
 from tuner.training.registry import make_trainer
 from tuner.training.saved.model_files import save_model
 from tuner.training.saved.play import evaluate_saved
-from tuner.training.sb3.inputs import observations
+from tuner.training.sb3.inputs import observations, what_is_normalized
 from tuner.training.sb3.trainer import build_model
+from tuner.zoo.read import read_config
 from tuner.zoo.write import config_yaml
 
 BYTES = np.uint8
@@ -213,7 +214,15 @@ def test_an_export_trains_in_rl_zoo_or_says_why_not(kind, start, tmp_path):
 
 
 #: Name -> whether observations are quantities, which are normalised.
-QUANTITIES = {"discrete": False, "multi-discrete": True, "float32": True, "dict": True, "picture": False}
+QUANTITIES = {
+    "discrete": False,
+    "multi-discrete": False,
+    "multi-binary": False,
+    "multi-binary-2d": False,
+    "float32": True,
+    "dict": True,
+    "picture": False,
+}
 
 
 @pytest.mark.parametrize("rewards", [False, True])
@@ -232,6 +241,26 @@ def test_an_export_that_normalises_does_so_in_rl_zoo_to_quantities_only(kind, qu
     if manager.normalize:
         assert manager.normalize_kwargs["norm_obs"] == quantities
         assert manager.normalize_kwargs["norm_reward"] == rewards
+
+
+@pytest.mark.parametrize("rewards", [False, True])
+@pytest.mark.parametrize("kind", SPACES)
+def test_an_export_that_normalises_is_read_back_as_what_was_trained(kind, rewards, tmp_path):
+    spec = a_run(kind, "native", start=0)
+    facts = inspect(spec.env, "dqn")
+    setting = DQNHyperparameters(normalize_observations=True, normalize_rewards=rewards, net_arch=(8,))
+    path = tmp_path / "best.yaml"
+    path.write_text(config_yaml(spec.env.id, 200, setting, spec.env.arguments(), facts.preprocessing))
+    config = read_config(path)
+    again = dataclasses.replace(spec.env, wrapper=config.wrapper)
+    read, seen = from_mapping("dqn", config.hyperparameters), inspect(again, "dqn")
+    assert what_is_normalized(read, seen.encoder) == what_is_normalized(setting, facts.encoder)
+    assert seen.encoder.input_size == facts.encoder.input_size
+    ours, theirs = (
+        encoder.to_input(np.asarray(encoder.store(make(env).reset(seed=3)[0]))[None])
+        for encoder, env in ((facts.encoder, spec.env), (seen.encoder, again))
+    )
+    np.testing.assert_array_equal(theirs, ours)
 
 
 def train_in_rl_zoo(env: str, text: str, tmp_path):

@@ -143,7 +143,7 @@ def _yaml(
     preprocessing: Mapping[str, Any],
 ) -> tuple[str, bool, str]:
     arguments = zoo_arguments(hyperparameters) if hyperparameters.zoo_name() else {}
-    if ("image" in preprocessing or preprocessing.get("encoded") == "Discrete") and "normalize" in arguments:
+    if ("image" in preprocessing or "encoded" in preprocessing) and "normalize" in arguments:
         arguments["normalize"]["norm_obs"] = False  # no quantities: they train as they are
         if not any(arguments["normalize"].values()):
             del arguments["normalize"]
