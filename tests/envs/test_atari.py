@@ -87,6 +87,25 @@ def test_a_time_limit_counts_agent_steps():
     assert [env.step(0)[3] for _ in range(3)] == [False, False, True]
 
 
+def test_a_time_limit_counts_over_lives_and_a_new_game_follows():
+    spec = EnvSpec("BreakoutNoFrameskip-v4", (("max_episode_steps", 70),))
+    assert inspect(spec, "dqn").max_episode_steps == 70
+    env = make(spec, training=True)
+    for seed in (0, None):
+        env.reset(seed=seed)
+        assert env.unwrapped.ale.lives() == 5
+        assert env.unwrapped.ale.getEpisodeFrameNumber() <= 30 + 8  # doing nothing, and what starts the ball
+        ends = []
+        for step in range(1, 71):
+            _, _, terminated, truncated, _ = env.step(0)
+            assert truncated == (step == 70)
+            if terminated:
+                ends.append(step)
+                env.reset()
+        assert ends and env.unwrapped.ale.lives() > 0
+        assert not env.goes_on
+
+
 @pytest.mark.parametrize("env_id", ["PongNoFrameskip-v4", "MinAtar/Breakout-v1", "MinAtar/Freeway-v0", "FlappyBird-v0"])
 def test_a_seeded_episode_does_not_depend_on_those_before(env_id):
     def play(env, seed):

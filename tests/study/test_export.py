@@ -140,6 +140,17 @@ def test_a_frame_skip_of_ones_own_reaches_the_zoo_and_comes_back(tmp_path):
     assert read_config(path).env_kwargs == kwargs
 
 
+def test_a_step_limit_of_a_game_is_written_in_our_schema_and_comes_back(tmp_path):
+    from tuner.envs.make import inspect
+
+    kwargs = {"max_episode_steps": 50}
+    facts = inspect(EnvSpec("ALE/Pong-v5", tuple(kwargs.items())), "dqn")
+    path = tmp_path / "best.yaml"
+    path.write_text(config_yaml("ALE/Pong-v5", 4000, DQNHyperparameters(), kwargs, facts.preprocessing))
+    assert path.read_text().startswith("# Not in RL Zoo's format: RL Zoo counts the frames of a game")
+    assert read_config(path).env_kwargs == kwargs
+
+
 @pytest.mark.parametrize(
     ("preprocessing", "word"),
     [({"observation": "rendered frames", "image": [4, 84, 84]}, "--pixels"), ({"image": [4, 10, 10]}, "36 x 36")],

@@ -61,13 +61,21 @@ class AtariGame(gymnasium.Wrapper[Any, Any, Any, Any]):
         settings: What to do.
         training: Whether lost lives end episodes and rewards are clipped. In evaluation a new life begins as it does
             in training, within the same episode.
+        max_steps: Actions after which a game is cut short, over all its lives; a new game follows. None: no such limit.
     """
 
-    def __init__(self, env: gymnasium.Env[Any, Any], settings: AtariSettings, *, training: bool) -> None:
+    def __init__(
+        self,
+        env: gymnasium.Env[Any, Any],
+        settings: AtariSettings,
+        *,
+        training: bool,
+        max_steps: int | None = None,
+    ) -> None:
         super().__init__(env)
         game: Any = env.unwrapped
         self.observation_space = FramesBox(settings.stack, settings.size, settings.size)
-        self.settings = settings
+        self.settings, self.max_steps = settings, max_steps
         self._emulator, self._buttons = game.ale, game._action_set
         self._skip, self._training = settings.frame_skip, training
         meanings = game.get_action_meanings()
@@ -76,6 +84,7 @@ class AtariGame(gymnasium.Wrapper[Any, Any, Any, Any]):
         height, width = self._emulator.getScreenDims()
         self._last_two: Array = np.zeros((2, height, width, 3), np.uint8)
         self._lives = 0
+        self._steps = 0
         self._over = True
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Array, dict[str, Any]]:
@@ -90,15 +99,19 @@ class AtariGame(gymnasium.Wrapper[Any, Any, Any, Any]):
     def step(self, action: Any) -> tuple[Array, float, bool, bool, dict[str, Any]]:
         """Hold a button for ``frame_skip`` frames."""
         reward, terminated, truncated, life_lost = self._hold(int(action))
+        show = self._stack.push
         if life_lost and self._training:
             terminated = True
         elif life_lost and not (terminated or truncated):
             reward += self._go_on()
             terminated, truncated = self._ending()
-            return self._stack.begin(self._look()), reward, terminated, truncated, {"lives": self._lives}
+            show = self._stack.begin
         if self._training and self.settings.training_clips_rewards:
             reward = float(np.sign(reward))
-        return self._stack.push(self._look()), reward, terminated, truncated, {"lives": self._lives}
+        self._steps += 1
+        if self._steps == self.max_steps:
+            truncated = self._over = True
+        return show(self._look()), reward, terminated, truncated, {"lives": self._lives}
 
     @property
     def goes_on(self) -> bool:
@@ -127,7 +140,7 @@ class AtariGame(gymnasium.Wrapper[Any, Any, Any, Any]):
         # A frame of which only the last of the two is known, as after a plain reset.
         self._draw(1)
         self._last_two[0] = self._last_two[1]
-        self._lives, self._over = self._emulator.lives(), False
+        self._lives, self._steps, self._over = self._emulator.lives(), 0, False
 
     def _next_life(self, seed: int | None) -> None:
         self._hold(0)

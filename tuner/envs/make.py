@@ -204,6 +204,8 @@ def _make_atari(env_id: str, kwargs: dict[str, Any], *, training: bool) -> AnyEn
     skip = kwargs.pop("frameskip", registered["frameskip"] if registered["frameskip"] != 1 else 4)
     if isinstance(skip, bool) or not isinstance(skip, int) or skip < 1:
         raise UnusableEnvironmentError(f"frameskip must be a whole number of at least 1, got {skip!r}.")
+    if limit is not None and (type(limit) is not int or limit < 1):
+        raise UnusableEnvironmentError(f"max_episode_steps must be a whole number of at least 1, got {limit!r}.")
     if kwargs.get("obs_type", "rgb") != "rgb" or kwargs.get("sound_obs") or kwargs.get("continuous"):
         raise UnusableEnvironmentError(
             f"{env_id} is observed as grey frames and played with buttons: leave obs_type, sound_obs and continuous "
@@ -216,8 +218,7 @@ def _make_atari(env_id: str, kwargs: dict[str, Any], *, training: bool) -> AnyEn
         repeat_action_probability=float(merged["repeat_action_probability"]),
         max_frames=merged.get("max_num_frames_per_episode"),
     )
-    game: AnyEnv = AtariGame(env, settings, training=training)
-    return game if limit is None else gymnasium.wrappers.TimeLimit(game, limit)
+    return AtariGame(env, settings, training=training, max_steps=limit)
 
 
 def inspect(
@@ -359,6 +360,8 @@ def _step_limit(env: AnyEnv) -> int | None:
     """Return the smallest time limit among the wrappers."""
     limits = []
     while isinstance(env, gymnasium.Wrapper):
+        if isinstance(env, AtariGame) and env.max_steps is not None:
+            limits.append(env.max_steps)
         if isinstance(env, gymnasium.wrappers.TimeLimit):
             limits.append(int(env._max_episode_steps))
         env = env.env

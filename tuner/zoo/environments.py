@@ -36,14 +36,8 @@ def to_zoo(
     """
     kwargs = dict(env_kwargs)
     settings: dict[str, Any] = {"policy": "MlpPolicy"}
-    if preprocessing.get("observation") == "rendered frames":
-        return settings, "RL Zoo does not train on rendered frames (--pixels)."
-    if preprocessing.get("needs_wrapper"):
-        return settings, str(preprocessing["needs_wrapper"])
-    if why := beyond_zoo(preprocessing.get("wrapper") or ()):
+    if why := _beyond(preprocessing, kwargs, normalizing=normalizing):
         return settings, why
-    if normalizing and "image" in preprocessing:
-        return settings, "RL Zoo cannot normalise rewards where observations are images."
     if "frame_skip" in preprocessing:
         # The wrapper skips frames: the environment must not skip as well.
         kwargs["frameskip"] = 1
@@ -51,8 +45,6 @@ def to_zoo(
         wrapper: Any = ATARI_WRAPPER if skip == 4 else {ATARI_WRAPPER: {"frame_skip": skip}}
         settings = {"policy": "CnnPolicy", "env_wrapper": [wrapper], "frame_stack": preprocessing["stack"]}
     elif "image" in preprocessing:
-        if min(preprocessing["image"][1:]) < MIN_IMAGE:
-            return settings, f"Stable-Baselines3's CnnPolicy takes images of at least {MIN_IMAGE} x {MIN_IMAGE}."
         settings["policy"] = "CnnPolicy"
     elif "flattened" in preprocessing or (normalizing and "encoded" in preprocessing):
         settings["env_wrapper"] = [FLATTEN_WRAPPER]
@@ -63,6 +55,24 @@ def to_zoo(
     if steps := preprocessing.get("discretize"):
         settings["env_wrapper"] = [*settings.get("env_wrapper", ()), {DISCRETIZE_WRAPPER: {"steps": steps}}]
     return settings | ({"env_kwargs": kwargs} if kwargs else {}), ""
+
+
+def _beyond(preprocessing: Mapping[str, Any], env_kwargs: Mapping[str, Any], *, normalizing: bool) -> str:
+    """Return why the Zoo cannot express an environment; empty where it can."""
+    if preprocessing.get("observation") == "rendered frames":
+        return "RL Zoo does not train on rendered frames (--pixels)."
+    if preprocessing.get("needs_wrapper"):
+        return str(preprocessing["needs_wrapper"])
+    if why := beyond_zoo(preprocessing.get("wrapper") or ()):
+        return why
+    if normalizing and "image" in preprocessing:
+        return "RL Zoo cannot normalise rewards where observations are images."
+    if "frame_skip" in preprocessing:
+        if "max_episode_steps" in env_kwargs:
+            return "RL Zoo counts the frames of a game (max_episode_steps), not the agent's steps."
+    elif "image" in preprocessing and min(preprocessing["image"][1:]) < MIN_IMAGE:
+        return f"Stable-Baselines3's CnnPolicy takes images of at least {MIN_IMAGE} x {MIN_IMAGE}."
+    return ""
 
 
 class FromZoo(NamedTuple):
