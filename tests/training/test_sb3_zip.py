@@ -353,6 +353,17 @@ def test_what_cannot_be_read_is_one_line(kind, words, foreign, tmp_path):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["vecnormalize.pkl", "vec_normalize.pkl"])
+@pytest.mark.parametrize("place", [".", "best_model", "CartPole-v1"], ids=["beside", "named as the zip", "RL Zoo's"])
+def test_a_zip_is_not_played_without_the_statistics_that_lie_there(name, place, foreign, tmp_path):
+    path = changed(foreign[0], tmp_path / "best_model.zip")
+    tuner.load_agent(path, env="CartPole-v1")
+    (tmp_path / place).mkdir(exist_ok=True)
+    (tmp_path / place / name).touch()
+    with pytest.raises(InputError, match=f"trained with the statistics in .*{name}, a pickle, which is not read"):
+        tuner.load_agent(path, env="CartPole-v1")
+
+
 def test_files_of_a_zip_are_not_unpacked(foreign, tmp_path):
     path = changed(foreign[0], tmp_path / "sub.zip", **{"../slipped": b"x", "/tmp/slipped-home": b"x"})
     before = sorted(tmp_path.parent.rglob("*"))

@@ -21,13 +21,11 @@ from tuner.errors import InputError
 from tuner.hyperparameters import algorithm_class
 from tuner.training.saved.agent import Agent
 from tuner.training.saved.model_files import BEST, MODEL, WEIGHTS
+from tuner.training.saved.model_zip import HUB_VECNORMALIZE
 from tuner.zoo.write import config_yaml
 
-#: What huggingface_sb3 calls VecNormalize's file.
-STATISTICS = "vec_normalize.pkl"
-
 #: Names of the files, but of the zip and the folder of its content, which are called as the agent is.
-WITH_ZIP = (STATISTICS, "config.yml", "env_kwargs.yml", "args.yml", "train_eval_metrics.zip")
+WITH_ZIP = (HUB_VECNORMALIZE, "config.yml", "env_kwargs.yml", "args.yml", "train_eval_metrics.zip")
 WITHOUT_ZIP = (MODEL, WEIGHTS, "config.yaml")
 
 
@@ -70,7 +68,7 @@ def with_zip(folder: Path, source: Path, agent: Agent, env_module: str | None, *
     with zipfile.ZipFile(written.path) as archive:
         archive.extractall(folder / name)
     if written.statistics is not None:
-        written.statistics.rename(folder / STATISTICS)
+        written.statistics.rename(folder / HUB_VECNORMALIZE)
     document = yaml.safe_load(_settings(agent))
     if env_id not in document:
         raise InputError(f"{source} cannot be published in RL Zoo's form: its preprocessing has no words there.")

@@ -11,6 +11,9 @@ ZIP = "model.zip"
 #: The statistics of a VecNormalize beside it, by the name that RL Zoo looks for.
 VECNORMALIZE = "vecnormalize.pkl"
 
+#: ... and by the name that huggingface_sb3 looks for.
+HUB_VECNORMALIZE = "vec_normalize.pkl"
+
 
 def lacking(hyperparameters: Hyperparameters) -> str:
     """Return in words why Stable-Baselines3 cannot have the agent; empty where it can."""

@@ -25,7 +25,7 @@ from tuner.envs.spec import EnvSpec
 from tuner.errors import InputError
 from tuner.hyperparameters import DQNHyperparameters, field_infos, from_mapping
 from tuner.training.saved.model_files import MAX_BYTES, MODEL, WEIGHTS, SavedModel, in_a_line, spec_from_plain
-from tuner.training.saved.model_zip import VECNORMALIZE
+from tuner.training.saved.model_zip import HUB_VECNORMALIZE, VECNORMALIZE
 from tuner.training.saved.network_policy import STATISTICS, network_policy
 
 Array = NDArray[Any]
@@ -70,7 +70,7 @@ def read_zip(path: Path, env: EnvSpec | None = None, evaluation: EvaluationSpec 
                 raise ValueError("it has statistics of no known name")
             left_out: tuple[str, ...] = ()
         else:
-            _refuse_normalized(path)
+            _refuse_normalized(path, env)
             spec, left_out = _spec(data, online, env, evaluation)
             seen = {}
         if env is not None:
@@ -90,9 +90,15 @@ class _MissingEnvError(Exception):
     """Nothing names the environment."""
 
 
-def _refuse_normalized(path: Path) -> None:
-    """Refuse a zip beside a VecNormalize, where RL Zoo leaves it: without its statistics the network sees nothing."""
-    for file in (path.parent / VECNORMALIZE, path.with_suffix("") / VECNORMALIZE):
+def _refuse_normalized(path: Path, env: EnvSpec | None) -> None:
+    """Refuse a zip beside a VecNormalize: without its statistics the network sees nothing.
+
+    The Hub has it beside the zip, RL Zoo in a folder that is called as the zip of the last step is: as the environment.
+    """
+    folders = [path.parent, path.with_suffix("")]
+    if env is not None:
+        folders.append(path.parent / env.id.rpartition(":")[2].replace("/", "-"))
+    for file in (folder / name for folder in folders for name in (VECNORMALIZE, HUB_VECNORMALIZE)):
         if file.exists():
             raise ValueError(f"it was trained with the statistics in {file}, a pickle, which is not read")
 
