@@ -9,8 +9,10 @@ from cli_shell import tune
 
 import tuner
 from tuner.cli.console import decimal
+from tuner.cli.train_commands import plan_training
 from tuner.cli.train_progress import TrainingWatch
 from tuner.training.saved.model_files import load_model
+from tuner.zoo.write import config_yaml
 
 #: What lies beside the model of the last step.
 BEST_FILES = {"best_model.json", "best_weights.npz"}
@@ -176,6 +178,44 @@ def test_bad_input_trains_nothing(in_tmp, arguments, words):
     for word in words:
         assert word in shell.err.splitlines()[-1]
     assert [p.name for p in in_tmp.iterdir()] == ["taken"]
+
+
+@pytest.mark.parametrize(("env", "default"), [("MinAtar/Breakout-v1", ()), ("CartPole-v1", (64, 64))])
+def test_what_a_file_leaves_out_is_the_default_for_what_is_observed(in_tmp, env, default):
+    fitting = "CnnPolicy" if default == () else "MlpPolicy"
+    own = {"schema": "tune/1", "algorithm": "dqn", "env": env, "hyperparameters": {"learning_rate": 0.01}}
+    zoo = {"learning_rate": 0.01}
+    for content, layers in (
+        (own | {"n_timesteps": 200}, default),
+        ({env: zoo}, default),
+        ({env: zoo | {"policy": fitting}}, default),
+        ({env: zoo | {"policy_kwargs": {"net_arch": [32]}}}, (32,)),
+    ):
+        Path("a.yaml").write_text(yaml.safe_dump(content))
+        plan, hyperparameters = plan_training({"steps": 200}, "a.yaml")
+        assert (plan.env.id, hyperparameters.learning_rate, hyperparameters.net_arch) == (env, 0.01, layers)
+        Path("b.yaml").write_text(config_yaml(env, 200, hyperparameters, {}, plan.facts.preprocessing))
+        assert plan_training({"steps": 200}, "b.yaml")[1] == hyperparameters
+
+
+@pytest.mark.parametrize(
+    ("env", "policy", "fitting", "seen"),
+    [
+        ("MinAtar/Breakout-v1", "MlpPolicy", "CnnPolicy", "images"),
+        ("CartPole-v1", "CnnPolicy", "MlpPolicy", "no images"),
+    ],
+)
+def test_a_policy_for_other_observations_is_one_line_and_trains_nothing(in_tmp, env, policy, fitting, seen):
+    Path("a.yaml").write_text(f"{env}: {{n_timesteps: 200, policy: {policy}}}\n")
+    Path("b.yaml").write_text(f"{env}: {{n_timesteps: 200, gamma: 0.9}}\n")
+    for command in (["train", "--config", "a.yaml"], ["compare", "b.yaml", "a.yaml"]):
+        shell = tune(*command)
+        assert (shell.code, shell.out) == (2, "")
+        assert shell.err == (
+            f"tune: error: a.yaml: policy must be {fitting} where observations are {seen}, as those of {env} are; "
+            f"got {policy}. Write {fitting}, or leave policy out.\n"
+        )
+    assert sorted(path.name for path in in_tmp.iterdir()) == ["a.yaml", "b.yaml"]
 
 
 NAN_ENV = """\

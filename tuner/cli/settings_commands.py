@@ -150,7 +150,7 @@ def plan_settings(
     if again := next((file for i, file in enumerate(files) if file in files[:i]), None):
         raise InputError(f"{again} is there twice. Leave one out.")
     read = [read_values(asked, file) for file in files] or [read_values(asked, None)]
-    surroundings, base = read[0]
+    surroundings, base, _ = read[0]
     check_count(len(read))
     values = read_vary(surroundings["algo"], vary)
     if fixed := next((name for name in values if name in asked.get("set", {})), None):
@@ -158,9 +158,10 @@ def plan_settings(
     if values:
         every = varied(base, values)
     else:
-        _check_same(files, [other for other, _ in read])
-        every = dict(zip(_labels(files), (given for _, given in read), strict=True))
-    plan, hyperparameters = plan_runs(surroundings, list(every.values()))
+        _check_same(files, [given.surroundings for given in read])
+        every = dict(zip(_labels(files), (given.values for given in read), strict=True))
+    policies = {file: policy for given in read for file, policy in given.policies.items()}
+    plan, hyperparameters = plan_runs(surroundings, list(every.values()), policies)
     named = dict(zip(every, hyperparameters, strict=True))
     for label, found in named.items():
         check_trainable(plan.backend, found)

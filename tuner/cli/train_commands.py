@@ -7,7 +7,7 @@ import dataclasses
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tuner.cli.console import INTERRUPTED, decimal, say
 from tuner.cli.parser import add_command
@@ -157,13 +157,27 @@ def plan_training(asked: dict[str, Any], config_file: str | None) -> tuple[Study
     Raises:
         InputError: A value breaks a rule, or the environment or the file cannot be used.
     """
-    surroundings, values = read_values(asked, config_file)
-    plan, (hyperparameters,) = plan_runs(surroundings, [values])
+    given = read_values(asked, config_file)
+    plan, (hyperparameters,) = plan_runs(given.surroundings, [given.values], given.policies)
     return plan, hyperparameters
 
 
-def read_values(asked: dict[str, Any], config_file: str | None) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return a run's surroundings, settings by name, and the hyperparameters that are given; nothing is tried yet.
+class Given(NamedTuple):
+    """What is given for a run.
+
+    Attributes:
+        surroundings: Settings by name.
+        values: The hyperparameters that are given.
+        policies: The file they are from -> the policy that it names; empty where it names none.
+    """
+
+    surroundings: dict[str, Any]
+    values: dict[str, Any]
+    policies: dict[str, str]
+
+
+def read_values(asked: dict[str, Any], config_file: str | None) -> Given:
+    """Return what is given for a run; nothing is tried yet.
 
     Args:
         asked: As for :func:`plan_training`.
@@ -178,27 +192,31 @@ def read_values(asked: dict[str, Any], config_file: str | None) -> tuple[dict[st
     given = asked.pop("set", {})
     algorithm = asked.get("algo", StudyRecipe().algo)
     values: dict[str, Any] = {}
+    policies: dict[str, str] = {}
     if config_file is not None:
         from tuner.zoo.read import read_config
 
         config = read_config(config_file, asked.get("env"), algorithm, asked.get("steps"))
         if "wrapper" not in asked:
             check_trusted(config.wrapper, config_file, asked.get("env_module"))
-        asked, values = over(_surroundings(config), asked), config.hyperparameters
+        asked = over(_surroundings(config), asked)
+        values = {name: value for name, value in config.hyperparameters.items() if name not in config.unnamed}
+        policies = {} if config.policy is None else {config_file: config.policy}
         if asked["algo"] != config.algorithm:
             raise InputError(f"{config_file} is for {config.algorithm}, but --algo is {algorithm}.")
         algorithm = config.algorithm
-    return {**asked, "algo": algorithm}, values | _typed(algorithm, given)
+    return Given({**asked, "algo": algorithm}, values | _typed(algorithm, given), policies)
 
 
 def plan_runs(
-    surroundings: Mapping[str, Any], every: Sequence[Mapping[str, Any]]
+    surroundings: Mapping[str, Any], every: Sequence[Mapping[str, Any]], policies: Mapping[str, str] | None = None
 ) -> tuple[StudyPlan, list[Hyperparameters]]:
     """Return the surroundings of runs, and the hyperparameters of each setting.
 
     Args:
         surroundings: Settings by name, as :func:`read_values` gives them.
         every: The hyperparameters that each setting gives.
+        policies: Likewise, of all files.
 
     Raises:
         InputError: A value breaks a rule, or the environment cannot be used.
@@ -214,8 +232,20 @@ def plan_runs(
     plan = plan_study(StudyRecipe(**surroundings, **few))
     for values in every:
         refuse_noise_on_discrete(values, plan.facts, plan.env.id)
+    for file, policy in (policies or {}).items():
+        _check_policy(file, policy, plan)
     default = algorithm_class(algorithm).image_defaults if plan.sees_images else {}
     return plan, [from_mapping(algorithm, {**default, **values}) for values in every]
+
+
+def _check_policy(file: str, policy: str, plan: StudyPlan) -> None:
+    """Refuse a file for networks that are not those of the environment's observations."""
+    fits, seen = ("CnnPolicy", "images") if plan.sees_images else ("MlpPolicy", "no images")
+    if policy != fits:
+        raise InputError(
+            f"{file}: policy must be {fits} where observations are {seen}, as those of {plan.env.id} are; "
+            f"got {policy}. Write {fits}, or leave policy out."
+        )
 
 
 def _surroundings(config: Config) -> dict[str, Any]:

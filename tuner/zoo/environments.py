@@ -84,7 +84,7 @@ class FromZoo(NamedTuple):
         discretize: Steps that each dimension of its actions is cut into, or None.
         frame_stack: Last observations that are seen as one, or None.
         wrapper: Wrappers around it, innermost first, as ``--wrapper`` takes them.
-        images: Whether its policy is the one for images.
+        policy: ``MlpPolicy`` or ``CnnPolicy``, the one for images; None where none is named.
     """
 
     settings: dict[str, Any]
@@ -92,7 +92,7 @@ class FromZoo(NamedTuple):
     discretize: int | None
     frame_stack: int | None
     wrapper: tuple[str, ...]
-    images: bool
+    policy: str | None
 
 
 def from_zoo(env: str, settings: Mapping[str, Any]) -> FromZoo:
@@ -112,7 +112,7 @@ def from_zoo(env: str, settings: Mapping[str, Any]) -> FromZoo:
     if names and (last := _split(names[-1]))[0] == DISCRETIZE_WRAPPER:
         discretize, names = _steps(env, last[1]), names[:-1]
     wrapper, arguments = _split(names[0] if len(names) == 1 else None)
-    policy = rest.pop("policy", "MlpPolicy")
+    policy = rest.pop("policy", None)
     if wrapper == ATARI_WRAPPER and rest.get("frame_stack") == 4 and set(arguments) <= {"frame_skip"}:
         del rest["frame_stack"]
         names = []
@@ -121,13 +121,13 @@ def from_zoo(env: str, settings: Mapping[str, Any]) -> FromZoo:
             kwargs["frameskip"] = arguments["frame_skip"]
     elif unmet := next((each for each in names if _split(each)[0] in (ATARI_WRAPPER, DISCRETIZE_WRAPPER)), None):
         raise InputError(f"{env}: env_wrapper: {unmet!r} is not supported in this place; take it out.")
-    if policy not in ("MlpPolicy", "CnnPolicy"):
+    if policy not in (None, "MlpPolicy", "CnnPolicy"):
         raise InputError(f"{env}: policy must be MlpPolicy or CnnPolicy, got {policy!r}.")
     frame_stack = None
-    if policy == "MlpPolicy" and rest.get("frame_stack") not in (None, 1):
+    if policy != "CnnPolicy" and rest.get("frame_stack") not in (None, 1):
         frame_stack = whole_number_from_2(f"{env}: frame_stack", rest.pop("frame_stack"))
     wrappers = wrappers_of(f"{env}: env_wrapper", names)
-    return FromZoo(rest, kwargs, discretize, frame_stack, wrappers, policy == "CnnPolicy")
+    return FromZoo(rest, kwargs, discretize, frame_stack, wrappers, policy)
 
 
 def wrappers_of(name: str, listed: Any) -> tuple[str, ...]:

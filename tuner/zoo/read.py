@@ -50,6 +50,9 @@ class Config(NamedTuple):
         discretize: Steps that each dimension of continuous actions is cut into, or None.
         frame_stack: Last observations that are seen as one, or None.
         wrapper: Wrappers around it, innermost first, as ``--wrapper`` takes them.
+        policy: ``MlpPolicy`` or ``CnnPolicy`` where the file names one, without the suffix of an algorithm; else None.
+        unnamed: Hyperparameters that the file leaves out, and whose defaults are others where images are seen; none
+            where it names a policy, which decides.
     """
 
     env: str
@@ -62,6 +65,8 @@ class Config(NamedTuple):
     discretize: int | None = None
     frame_stack: int | None = None
     wrapper: tuple[str, ...] = ()
+    policy: str | None = None
+    unnamed: tuple[str, ...] = ()
 
 
 def read_config(path: Path | str, env: str | None = None, algorithm: str = "dqn", steps: int | None = None) -> Config:
@@ -114,7 +119,9 @@ def _read_own(content: Mapping[str, Any], env: str | None) -> Config:
     )
     kwargs, env = _mapping(content, "env_kwargs"), env or str(content["env"])
     wrapper = wrappers_of("wrapper", content.get("wrapper") or [])
-    return Config(env, steps, algorithm, checked, kwargs, "", pixels, discretize, frame_stack, wrapper)
+    unnamed = tuple(name for name in algorithm_class(algorithm).image_defaults if name not in values)
+    met = discretize, frame_stack, wrapper
+    return Config(env, steps, algorithm, checked, kwargs, "", pixels, *met, None, unnamed)
 
 
 def _read_zoo(content: Mapping[str, Any], env: str | None, algorithm: str, otherwise: int | None) -> Config:
@@ -128,7 +135,7 @@ def _read_zoo(content: Mapping[str, Any], env: str | None, algorithm: str, other
     steps = _steps(settings.pop("n_timesteps", otherwise))
     if isinstance(policy := settings.get("policy"), str):
         settings["policy"] = policy.replace(algorithm_class(algorithm).policy_suffix, "Policy")
-    settings, env_kwargs, discretize, frame_stack, wrapper, images = from_zoo(env, settings)
+    settings, env_kwargs, discretize, frame_stack, wrapper, policy = from_zoo(env, settings)
     infos = field_infos(algorithm_class(algorithm))
     for name, harmless in _UNSUPPORTED.items():
         if name in infos:
@@ -144,14 +151,17 @@ def _read_zoo(content: Mapping[str, Any], env: str | None, algorithm: str, other
         raise InputError(f"{env}: {why}")
     settings = spelled_out(algorithm_class(algorithm), settings)
     normalization = {name: on for name, on in asked.items() if on or name in wrapped}
-    unnamed = algorithm_class(algorithm).image_defaults if images else {}
-    values = {name: list(layers) for name, layers in unnamed.items()}
-    values |= {n: _plain(env, n, value) for n, value in settings.items() if n != "policy_kwargs"} | normalization
+    values = {n: _plain(env, n, value) for n, value in settings.items() if n != "policy_kwargs"} | normalization
     values |= _policy_kwargs(env, settings.get("policy_kwargs"), infos)
+    others = algorithm_class(algorithm).image_defaults
+    if policy == "CnnPolicy":
+        values = {name: list(layers) for name, layers in others.items()} | values
+    unnamed = tuple(name for name in others if name not in values) if policy is None else ()
     checked = from_mapping(algorithm, values | kept).to_mapping()
     if frame_stack is not None and asked.get("normalize_observations"):
         raise InputError(f"{env}: {STACKED_AND_NORMALIZED} Take one of them out.")
-    return Config(env, steps, algorithm, checked, env_kwargs, key, False, discretize, frame_stack, wrapper)
+    met = discretize, frame_stack, wrapper
+    return Config(env, steps, algorithm, checked, env_kwargs, key, False, *met, policy, unnamed)
 
 
 def _choose(content: Mapping[str, Any], env: str | None, algorithm: str) -> tuple[str, Any, str]:
