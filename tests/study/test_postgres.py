@@ -451,6 +451,34 @@ def test_a_server_that_restarts_in_the_middle_costs_nothing(server, url):
     assert data.trials[0].score == 3.5
 
 
+@pytest.mark.parametrize("answers", [2, 3, 4])
+def test_a_trial_whose_claim_was_the_servers_last_answer_is_trained(url, monkeypatch, answers):
+    plan = make_plan(url, trials=3, sampler="random", pruner="none", study="s")
+    supervisor = supervise(plan)
+    finish(supervisor, supervisor.take({}, block=False))
+    changes, left = SharedWriter.changes, [answers]
+
+    def goes_away(self, *arguments):
+        left[0] -= 1
+        if left[0] < 0:
+            raise StorageInternalError("server closed the connection")
+        return changes(self, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SharedWriter, "changes", goes_away)
+        first = supervisor.take({}, block=False)
+    monkeypatch.setattr("tuner.study.search.outage.RETRY_S", 0.0)
+    supervisor._outage._again = 0.0
+    if isinstance(first, RunSpec):
+        finish(supervisor, first)
+    for _ in range(5):
+        if isinstance(spec := supervisor.take({}, block=False), RunSpec):
+            finish(supervisor, spec)
+    assert spec is DONE
+    assert supervisor.close() == "done"
+    check_exact(plan, url, 3)
+
+
 def test_a_result_told_while_the_server_is_away_is_told_on_its_return_by_whoever_comes(server, url):
     plan = make_plan(url, trials=3, in_flight=2, sampler="random", pruner="none", study="s")
     supervisor = supervise(plan)

@@ -85,6 +85,7 @@ class Ledger:
         self._study_id = storage.get_study_id_from_name(study.study_name)
         self._sharing = storage.sharing if isinstance(storage, BufferedStorage) else None
         self._open: dict[int, Trial] = {}
+        self._unfilled: Trial | None = None  # an open one: the database went away before the asker had filled it
         self._values: dict[int, dict[int, float]] = {}
         self._owner = self._sharing.owner if self._sharing else f"{socket.gethostname()}:{os.getpid()}"
         self._ask_again = -RECLAIM_S
@@ -108,16 +109,17 @@ class Ledger:
                 self._reap()
             if not self._exclusive:
                 self._learn_from_others()
-            if self.asker is None or self.asker.left() == 0 or self.asker.waits():
+            if self.asker is None or self.asker.left() == 0 or (self._unfilled is None and self.asker.waits()):
                 return None
             try:
-                trial = self._study.ask()
+                self._unfilled = trial = self._unfilled or self._study.ask()
             except NothingToClaimError:  # the rest is in others' hands; one may die, and its trials come back
                 self._ask_again = time.monotonic() + RECLAIM_S
                 return None
             self._open[trial.number] = trial
             trial.set_user_attr(attr.OWNER, self._owner)
             asked = self.asker.fill(trial)
+            self._unfilled = None
         with contextlib.suppress(StorageLostError):  # the trial is there; its values are kept for the next flush
             self.flush()
         return asked
