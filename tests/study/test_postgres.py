@@ -19,10 +19,11 @@ from study_fakes import SPACE, FakeExecutor, make_plan, supervise
 from tuner.contract.outcome import EvalPoint, Outcome
 from tuner.contract.roles import DONE, WAIT
 from tuner.contract.spec import RunSpec
-from tuner.errors import InputError
+from tuner.errors import InputError, ResumeError
 from tuner.plan.known import known_settings
 from tuner.study.reading.study import load
 from tuner.study.reading.summaries import list_studies
+from tuner.study.search import open_study
 from tuner.study.store import connect, leases, locks, shared_writer, writer
 from tuner.study.store.connect import open_storage
 from tuner.study.store.health import unfinished_studies
@@ -149,6 +150,50 @@ def test_the_last_ones_death_is_noticed_by_the_supervisor_that_waits_for_it(url)
     first.close()
     data = check_exact(plan, url, 2)
     assert [t.outcome for t in data.trials] == ["completed", "lost", "completed"]
+
+
+def begin_both_at_once(monkeypatch, plan, other):
+    """The other one begins once the first has found that nobody has; return (the first, what came of the other)."""
+    describe, came = open_study._describe, []
+
+    def begin():
+        try:
+            came.append(supervise(other))
+        except ResumeError as error:
+            came.append(error)
+
+    thread = threading.Thread(target=begin)
+
+    def describe_late(*arguments):
+        if threading.current_thread() is not thread and not thread.ident:
+            thread.start()
+            thread.join(1.0)
+        return describe(*arguments)
+
+    monkeypatch.setattr(open_study, "_describe", describe_late)
+    first = supervise(plan)
+    thread.join()
+    return first, came[0]
+
+
+def test_of_two_that_begin_a_study_at_once_with_other_settings_one_is_told(url, monkeypatch):
+    plans = [make_plan(url, trials=1, sampler="random", study="s", seed=seed) for seed in (1, 2)]
+    first, refused = begin_both_at_once(monkeypatch, *plans)
+    assert "--seed was 1, now 2" in str(refused)
+    first.close()
+    assert study_attrs(plans[0], url)["recipe"]["seed"] == 1
+
+
+def test_two_that_begin_a_study_at_once_share_it(url, monkeypatch):
+    plan = make_plan(url, trials=2, sampler="random", study="s")
+    pair = begin_both_at_once(monkeypatch, plan, plan)
+    for supervisor, spec in [(supervisor, supervisor.take({}, block=False)) for supervisor in pair]:
+        finish(supervisor, spec)
+    for supervisor in pair:
+        assert supervisor.take({}, block=False) is DONE
+        assert supervisor.close() == "done"
+    check_exact(plan, url, 2)
+    assert len(study_attrs(plan, url)["provenance"]["resumed"]) == 1
 
 
 def test_a_trial_has_its_owner_from_its_first_moment(url):

@@ -32,6 +32,7 @@ from tuner.study.store.checked import check_attributes
 from tuner.study.store.connect import open_storage, storage_errors, wait_briefly
 from tuner.study.store.database import sqlite_path
 from tuner.study.store.identity import Identity
+from tuner.study.store.locks import opening
 from tuner.study.store.peers import share
 from tuner.study.store.spool import replay, spool_of
 from tuner.study.store.writer import row_writer
@@ -71,34 +72,10 @@ def open_study(plan: StudyPlan, provenance: Mapping[str, Any], member: Member | 
     recipe = plan.recipe
     storage = open_storage(plan.storage, create=True)
     with storage_errors(plan.storage):
-        resumed = plan.name in study_names(storage)
-        if not resumed and plan.name.endswith(CONFIRM_SUFFIX):
-            raise InputError(
-                f"--study must not end in {CONFIRM_SUFFIX}, got '{plan.name}': such names are those of confirm stages. "
-                "Choose another."
-            )
-        study = optuna.create_study(storage=storage, study_name=plan.name, direction="maximize", load_if_exists=True)
-        stored = study.user_attrs
-        written = {trial.number: trial.user_attrs for trial in study.get_trials(deepcopy=False)}
-        check_attributes(study.study_name, stored, written)
-        if attr.RECIPE in stored:
-            plan = as_stored(plan, stored[attr.SPACE], rules_of(stored))
-            plan = dataclasses.replace(plan, known=Known.from_stored(stored.get(attr.KNOWN)))
-        if resumed and (attr.RECIPE in stored or study.get_trials(deepcopy=False)):
-            check_resume(plan, stored)
-        if list(study.directions) != [optuna.study.StudyDirection.MAXIMIZE]:
-            raise ResumeError(
-                f"The study '{plan.name}' {_directions(study)}; tune maximises one return. "
-                "Choose another with --study NEW."
-            )
-        if attr.RECIPE not in stored:
-            # The recipe is written last: a study without one was never begun.
-            for key, value in _describe(plan, provenance).items():
-                study.set_user_attr(key, value)
-        else:
-            _note_resume(study, plan, provenance)
+        with opening(storage, plan.name):
+            plan, resumed = _create_or_resume(storage, plan, provenance)
+            buffered = buffer_study(storage, plan.name, plan.storage, recipe.trials)
         exclusive = is_exclusive(plan.storage)
-        buffered = buffer_study(storage, plan.name, plan.storage, recipe.trials)
         sampler = make_sampler(
             recipe.sampler,
             seed=recipe.seed,
@@ -133,6 +110,36 @@ def open_study(plan: StudyPlan, provenance: Mapping[str, Any], member: Member | 
             exclusive=exclusive,
         )
     return OpenedStudy(ledger, plan, resumed)
+
+
+def _create_or_resume(storage: BaseStorage, plan: StudyPlan, provenance: Mapping[str, Any]) -> tuple[StudyPlan, bool]:
+    """Write what is stored of a new study, or check that a stored one is meant; return as :class:`OpenedStudy`."""
+    resumed = plan.name in study_names(storage)
+    if not resumed and plan.name.endswith(CONFIRM_SUFFIX):
+        raise InputError(
+            f"--study must not end in {CONFIRM_SUFFIX}, got '{plan.name}': such names are those of confirm stages. "
+            "Choose another."
+        )
+    study = optuna.create_study(storage=storage, study_name=plan.name, direction="maximize", load_if_exists=True)
+    stored = study.user_attrs
+    written = {trial.number: trial.user_attrs for trial in study.get_trials(deepcopy=False)}
+    check_attributes(study.study_name, stored, written)
+    if attr.RECIPE in stored:
+        plan = as_stored(plan, stored[attr.SPACE], rules_of(stored))
+        plan = dataclasses.replace(plan, known=Known.from_stored(stored.get(attr.KNOWN)))
+    if resumed and (attr.RECIPE in stored or study.get_trials(deepcopy=False)):
+        check_resume(plan, stored)
+    if list(study.directions) != [optuna.study.StudyDirection.MAXIMIZE]:
+        raise ResumeError(
+            f"The study '{plan.name}' {_directions(study)}; tune maximises one return. Choose another with --study NEW."
+        )
+    if attr.RECIPE not in stored:
+        # The recipe is written last: a study without one was never begun.
+        for key, value in _describe(plan, provenance).items():
+            study.set_user_attr(key, value)
+    else:
+        _note_resume(study, plan, provenance)
+    return plan, resumed
 
 
 def stored_progress(name: str, url: str) -> tuple[Mapping[str, Any] | None, int]:

@@ -15,15 +15,24 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tuner.durable import read_at, same_file
 from tuner.errors import InputError, StudyLockedError
 from tuner.file_lock import take_lock
 from tuner.plan.naming import file_name
 
+if TYPE_CHECKING:
+    from optuna.storages import BaseStorage
+
 #: Seconds between two looks at the connection that holds a server's lock.
 WATCH_S = 10.0
+
+#: Seconds for which a command waits for those before it, and for which one that has gone silent keeps others waiting.
+OPENING_S = 600
+
+#: Key space of :func:`opening`, which no lock of :class:`Claim` meets.
+_OPENING = 1
 
 #: Seconds for which a lock that was lost is tried for: the server may take that long to notice that we had gone.
 GIVE_UP_S = 120.0
@@ -196,6 +205,34 @@ class Claim:
     def stop(self) -> None:
         """End :meth:`watch`."""
         self._stop.set()
+
+
+@contextlib.contextmanager
+def opening(storage: BaseStorage, study: str) -> Iterator[None]:
+    """Begin, resume or delete a study inside the block: on PostgreSQL one command after the other.
+
+    A SQLite study has one supervisor anyway.
+
+    Args:
+        storage: The database.
+        study: Study name.
+
+    Raises:
+        SQLAlchemyError: The database does not answer, or another command keeps the study for :data:`OPENING_S`.
+    """
+    from tuner.study.store.writer import known_tables
+
+    tables = known_tables(storage)
+    if tables is None or tables[0].name != "postgresql":
+        yield
+        return
+    from sqlalchemy import func, select
+
+    with tables[0].begin() as connection:  # the transaction's lock: a pool of connections between keeps none of it
+        for name in ("lock_timeout", "idle_in_transaction_session_timeout"):
+            connection.exec_driver_sql(f"SET LOCAL {name} = '{OPENING_S}s'")
+        connection.execute(select(func.pg_advisory_xact_lock(_OPENING, func.hashtext(study))))
+        yield
 
 
 @contextlib.contextmanager
