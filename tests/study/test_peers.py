@@ -7,7 +7,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from optuna.distributions import FloatDistribution
-from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState, create_trial
 from study_fakes import empty_database
 
@@ -95,8 +94,9 @@ def test_a_queued_trial_goes_to_one_supervisor(meet):
     assert plain.get_trial(queued).state == TrialState.COMPLETE
 
 
-def test_news_of_a_trial_that_was_closed_elsewhere_are_dropped_and_it_is_not_ended_twice(meet):
-    plain, study, (mine, theirs) = meet(2)
+@pytest.mark.parametrize("api", [False, True])
+def test_news_of_a_trial_that_was_closed_elsewhere_are_dropped_and_it_is_not_ended_twice(meet, api):
+    plain, study, (mine, theirs) = meet(2, api)
     lost, fine = begin(mine, study), begin(mine, study)
     for trial_id in (lost, fine):
         mine.set_trial_intermediate_value(trial_id, 10, 1.0)
@@ -104,9 +104,8 @@ def test_news_of_a_trial_that_was_closed_elsewhere_are_dropped_and_it_is_not_end
     mine.flush()
     assert plain.get_trial(lost).intermediate_values == {}
     assert plain.get_trial(fine).intermediate_values == {10: 1.0}
-    with pytest.raises(UpdateFinishedTrialError):
-        mine.set_trial_state_values(lost, TrialState.COMPLETE, [1.0])
-    assert plain.get_trial(lost).state == TrialState.FAIL
+    assert mine.set_trial_state_values(lost, TrialState.COMPLETE, [1.0]) is False
+    assert plain.get_trial(lost).state == mine.get_trial(lost).state == TrialState.FAIL
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

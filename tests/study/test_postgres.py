@@ -259,6 +259,20 @@ def test_a_live_trial_that_a_peer_took_for_dead_counts_once_and_the_late_result_
     assert [(t.outcome, t.score) for t in data.trials] == [("lost", None), ("completed", 8.0)]
 
 
+def test_a_trial_that_another_program_ends_counts_once_and_nobody_waits_for_it(url, caplog):
+    plan = make_plan(url, trials=2, in_flight=2, sampler="random", study="s")
+    supervisor = supervise(plan)
+    first, second = (supervisor.take({}, block=False) for _ in range(2))
+    optuna.load_study(study_name="s", storage=open_storage(url, create=False)).tell(0, 5.0)
+    for spec in (first, second):
+        finish(supervisor, spec, mean=1.0)
+    assert "trial 0 was ended by another program" in caplog.text
+    assert supervisor.take({}, block=False) is DONE
+    assert supervisor.close() == "done"
+    assert supervisor.finished == 2
+    assert [(t.outcome, t.score) for t in check_exact(plan, url, 2).trials] == [("completed", 5.0), ("completed", 1.0)]
+
+
 def test_the_lease_outlives_writes_that_fail_and_no_trial_is_taken_for_dead(url, monkeypatch):
     monkeypatch.setattr(leases, "BEAT_S", 0.02)
     plan = make_plan(url, trials=1, sampler="random", study="s")

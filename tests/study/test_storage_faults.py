@@ -350,6 +350,54 @@ def test_a_spool_is_forgotten_only_after_its_results_are_on_the_disk(url, monkey
     assert modes == [2]  # FULL: a commit is on the disk when it returns
 
 
+def end_elsewhere(url, number, value=5.0):
+    optuna.load_study(study_name="s", storage=open_storage(url, create=False)).tell(number, value)
+
+
+def test_a_trial_that_another_program_ends_counts_once_with_its_value(url, caplog):
+    plan = make_plan(url, trials=3, in_flight=2, sampler="random", pruner="none", study="s")
+    supervisor = supervise(plan)
+    first, second = (supervisor.take({}, block=False) for _ in range(2))
+    end_elsewhere(url, 0)
+    finish(supervisor, first, 9.0)
+    finish(supervisor, second, 1.0)
+    assert "trial 0 was ended by another program" in caplog.text
+    assert (supervisor.finished, supervisor.snapshot().best.score) == (2, 1.0)
+    FakeExecutor().run(supervisor)
+    assert supervisor.close() == "done"
+    trials = load("s", url).trials
+    assert [t.outcome for t in trials] == ["completed"] * 3
+    assert trials[0].score == 5.0
+
+
+def test_a_trial_that_another_program_ends_while_the_study_is_interrupted_has_no_successor(url):
+    plan = make_plan(url, trials=2, in_flight=2, sampler="random", pruner="none", study="s")
+    supervisor = supervise(plan)
+    for _ in range(2):
+        supervisor.take({}, block=False)
+    end_elsewhere(url, 0)
+    supervisor.interrupt()
+    assert supervisor.close() == "interrupted"
+    assert [t.outcome for t in load("s", url).trials] == ["completed", "lost", "waiting"]
+
+
+def test_a_result_that_waits_for_the_database_stands_in_nobodys_way_once_another_program_has_ended_its_trial(
+    url, monkeypatch
+):
+    plan = make_plan(url, trials=2, sampler="random", pruner="none", study="s")
+    supervisor = supervise(plan)
+    with monkeypatch.context() as patch:
+        patch.setattr(TableWriter, "write", away)
+        finish(supervisor, supervisor.take({}, block=False), 9.0)
+    end_elsewhere(url, 0)
+    assert supervisor._ledger.flush()
+    FakeExecutor().run(supervisor)
+    assert supervisor.close() == "done"
+    ended = load("s", url).trials
+    assert [t.outcome for t in ended] == ["completed"] * 2
+    assert ended[0].score == 5.0
+
+
 def test_a_user_without_a_home_keeps_results_beside_the_database(url, tmp_path, monkeypatch):
     monkeypatch.delenv("XDG_STATE_HOME")
 

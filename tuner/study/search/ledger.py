@@ -13,6 +13,7 @@ import logging
 import os
 import socket
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import psutil
@@ -91,6 +92,7 @@ class Ledger:
         self._ask_again = -RECLAIM_S
         self._flushed = time.monotonic()
         self._reaped = self._counted = float("-inf")
+        self._overruled = False  # the database holds an end that is not the one told here
         self._teach_pruner()
 
     def ask(self) -> AskedTrial | None:
@@ -301,19 +303,28 @@ class Ledger:
         return result
 
     def was_taken_away(self, number: int) -> bool:
-        """Whether another supervisor, taking this one for dead, has given a trial away: it does not count here."""
-        taken = self._sharing is not None and self._trial_id(number) in self._sharing.writer.taken_away
+        """Whether a trial had been ended by another program, or given away by a supervisor that took this one for dead.
+
+        Then what counts is what the database holds.
+        """
+        taken = self._is_taken(number)
         if taken:
-            logger.warning("trial %d was given to another supervisor, its result here is dropped", number)
+            self._overruled = True
+            why = "was ended by another program, or given to another supervisor"
+            logger.warning("trial %d %s: its result here is dropped", number, why)
         return taken
 
     def recount(self) -> dict[str, int] | None:
-        """Return finished trials by outcome, whoever finished them, when it is time; None on a study of our own."""
-        if self._sharing is None or time.monotonic() - self._counted < RECOUNT_S:
+        """Return finished trials by outcome, whoever finished them, when there may be some of others; else None."""
+        if not (self._overruled if self._sharing is None else time.monotonic() - self._counted >= RECOUNT_S):
             return None
         self._counted = time.monotonic()
         with storage_errors(self._url):
-            return self._sharing.counts()
+            if self._sharing is not None:
+                return self._sharing.counts()
+            ended = [trial for trial in self._study.get_trials(deepcopy=False) if trial.state.is_finished()]
+        self._overruled = False
+        return Counter(outcome for outcome in map(outcome_of, ended) if outcome in attr.COUNTED)
 
     def others_have(self, finished: int) -> bool:
         """Whether trials beyond ``finished`` are in other supervisors' hands, and may come back."""
@@ -330,6 +341,9 @@ class Ledger:
         trials = self._study.get_trials(deepcopy=False)
         return self._sharing.reap(trials, self._open, successors=self._successors)
 
+    def _is_taken(self, number: int) -> bool:
+        return isinstance(self._storage, BufferedStorage) and self._trial_id(number) in self._storage.taken_away
+
     def _trial_id(self, number: int) -> int:
         return self._storage.get_trial_id_from_study_id_trial_number(self._study_id, number)
 
@@ -342,7 +356,8 @@ class Ledger:
         self._storage.set_trial_user_attr(trial_id, attr.REASON, reason)
         self._storage.set_trial_user_attr(trial_id, attr.OUTCOME, attr.LOST)
         self._study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
-        self._enqueue_successor(trial)
+        if not self._is_taken(trial.number):
+            self._enqueue_successor(trial)
 
     def _enqueue_successor(self, trial: FrozenTrial) -> None:
         if not self._successors:

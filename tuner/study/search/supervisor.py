@@ -333,7 +333,9 @@ class StudySupervisor:
             self._events.ended(trial, end)
         self._open.remove(trial)
         self._checkpoints.discard(run.spec for run in trial.runs.values())
-        if not self._ledger.was_taken_away(trial.asked.number):  # else what counts is what becomes of it there
+        if self._ledger.was_taken_away(trial.asked.number):  # what counts is what becomes of it there
+            self._recount()
+        else:
             self._tally.add(trial.asked, end)
         if self._tally.hopeless and self._ending is None:
             self._ending = "failed"

@@ -28,6 +28,7 @@ Where a trial is, by the memory that holds it::
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 from collections.abc import Container, Sequence
@@ -35,7 +36,7 @@ from datetime import datetime
 from typing import Any
 
 from optuna.distributions import BaseDistribution, check_distribution_compatibility
-from optuna.exceptions import UpdateFinishedTrialError
+from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
@@ -121,6 +122,11 @@ class BufferedStorage(BaseStorage):
             memory.pop(trial_id, None)
 
     @property
+    def taken_away(self) -> Container[int]:
+        """Ids of trials that others have ended, or given to somebody else."""
+        return self._writer.taken_away
+
+    @property
     def unwritten(self) -> int:
         """Finished trials that the database has not taken yet."""
         return len(self._unwritten)
@@ -189,6 +195,12 @@ class BufferedStorage(BaseStorage):
         except BaseException:
             writes.end = None
             raise
+        with contextlib.suppress(StorageInternalError):
+            if trial_id in self.taken_away:  # what others have made of it is what there is
+                stored = self._backend.get_trial(trial_id)
+                self.forget(trial_id)
+                self._take_in(stored)
+                return False
         trial.state, trial.datetime_complete = state, now
         if values is not None:
             trial.values = list(values)

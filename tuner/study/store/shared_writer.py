@@ -9,6 +9,7 @@ given to somebody else is not told twice.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
@@ -42,8 +43,6 @@ class SharedWriter(TableWriter):
         super().__init__(engine, models)
         self.owner = owner
         self.total = total
-        #: Ids of trials that a peer has taken for dead and given away.
-        self.taken_away: set[int] = set()
 
     def create(self, study_id: int) -> FrozenTrial:
         """Claim a new trial.
@@ -89,13 +88,13 @@ class SharedWriter(TableWriter):
             table = self._trials
             running = select(table.c.trial_id).where(table.c.trial_id.in_(ids), table.c.state == TrialState.RUNNING)
             alive = set(connection.execute(running.order_by(table.c.trial_id).with_for_update()).scalars())
-            gone = [trial_id for trial_id in ids if trial_id not in alive]
+            gone = set(ids) - alive
             # One that is finished with an outcome of ours was told by a transaction whose answer never came.
-            lost = self._lost(connection, gone) if gone else set()
+            gone -= self._told(connection, gone) if gone else set()
             for trial_id, item in pairs:
                 if trial_id in alive:
                     self._write(connection, trial_id, item)
-        self.taken_away |= lost
+        self.taken_away |= gone
 
     def bury(self, study_id: int, dead: Sequence[FrozenTrial], reason: str, *, successors: bool) -> list[int]:
         """Close trials that nobody runs as lost, each with exactly one successor; return their numbers.
@@ -123,13 +122,16 @@ class SharedWriter(TableWriter):
         return closed
 
     def counts(self, study_id: int) -> dict[str, int]:
-        """Return finished trials by outcome."""
-        attrs = self._attrs["user"]
-        mine = and_(self._trials.c.trial_id == attrs.c.trial_id, self._trials.c.study_id == study_id)
-        query = select(attrs.c.value_json, func.count()).select_from(attrs.join(self._trials, mine))
-        query = query.where(attrs.c.key == attr.OUTCOME).group_by(attrs.c.value_json)
+        """Return finished trials by outcome, those included that another program has ended."""
+        trials, attrs = self._trials, self._attrs["user"]
+        told = and_(trials.c.trial_id == attrs.c.trial_id, attrs.c.key == attr.OUTCOME)
+        kinds = (trials.c.state, attrs.c.value_json)
+        query = select(*kinds, func.count()).select_from(trials.outerjoin(attrs, told))
+        query = query.where(trials.c.study_id == study_id).group_by(*kinds)
+        found: Counter[str] = Counter()
         with self._transaction() as connection:
-            found = {str(json.loads(text)): int(count) for text, count in connection.execute(query)}
+            for state, text, count in connection.execute(query):
+                found[attr.outcome_in(state.name, None if text is None else json.loads(text))] += int(count)
         return {outcome: count for outcome, count in found.items() if outcome in attr.COUNTED}
 
     def _lock(self, connection: Any, study_id: int) -> None:
@@ -155,6 +157,13 @@ class SharedWriter(TableWriter):
         attrs = self._attrs["user"]
         query = select(attrs.c.trial_id).where(
             attrs.c.trial_id.in_(ids), attrs.c.key == attr.OUTCOME, attrs.c.value_json == _LOST
+        )
+        return set(connection.execute(query).scalars())
+
+    def _told(self, connection: Any, ids: Iterable[int]) -> set[int]:
+        attrs = self._attrs["user"]
+        query = select(attrs.c.trial_id).where(
+            attrs.c.trial_id.in_(ids), attrs.c.key == attr.OUTCOME, attrs.c.value_json != _LOST
         )
         return set(connection.execute(query).scalars())
 

@@ -24,7 +24,13 @@ from tuner.study.store.pending import PendingWrites, running_trial
 
 
 class RowWriter(Protocol):
-    """Creates trials and writes what they have."""
+    """Creates trials and writes what they have.
+
+    Attributes:
+        taken_away: Ids of trials that others have ended, or given to somebody else; what they lacked is dropped.
+    """
+
+    taken_away: set[int]
 
     def create(self, study_id: int) -> FrozenTrial:
         """Create a running trial with the study's next number.
@@ -35,11 +41,10 @@ class RowWriter(Protocol):
         ...
 
     def write(self, writes: Iterable[tuple[int, PendingWrites]]) -> None:
-        """Write (trial id, pending writes) pairs; every trial belongs to this process.
+        """Write (trial id, pending writes) pairs of this process's trials; some may be taken away.
 
         Raises:
             StorageInternalError: The database does not take them.
-            UpdateFinishedTrialError: Another process has finished a trial that is to end here.
         """
         ...
 
@@ -53,6 +58,7 @@ class ApiWriter:
 
     def __init__(self, storage: BaseStorage) -> None:
         self._storage = storage
+        self.taken_away: set[int] = set()
 
     def create(self, study_id: int) -> FrozenTrial:
         """Create a running trial."""
@@ -61,17 +67,23 @@ class ApiWriter:
     def write(self, writes: Iterable[tuple[int, PendingWrites]]) -> None:
         """Write (trial id, pending writes) pairs."""
         for trial_id, item in writes:
-            for name, param in item.params.items():
-                self._storage.set_trial_param(trial_id, name, param.internal, param.distribution)
-            for step, value in item.reports.items():
-                self._storage.set_trial_intermediate_value(trial_id, step, value)
-            for key, value in item.system.items():
-                self._storage.set_trial_system_attr(trial_id, key, value)
-            for key, value in item.user.items():
-                self._storage.set_trial_user_attr(trial_id, key, value)
-            if item.end is not None:
-                state, values, _ = item.end
-                self._storage.set_trial_state_values(trial_id, state, values)
+            try:
+                self._write(trial_id, item)
+            except UpdateFinishedTrialError:
+                self.taken_away.add(trial_id)
+
+    def _write(self, trial_id: int, item: PendingWrites) -> None:
+        for name, param in item.params.items():
+            self._storage.set_trial_param(trial_id, name, param.internal, param.distribution)
+        for step, value in item.reports.items():
+            self._storage.set_trial_intermediate_value(trial_id, step, value)
+        for key, value in item.system.items():
+            self._storage.set_trial_system_attr(trial_id, key, value)
+        for key, value in item.user.items():
+            self._storage.set_trial_user_attr(trial_id, key, value)
+        if item.end is not None:
+            state, values, _ = item.end
+            self._storage.set_trial_state_values(trial_id, state, values)
 
     def changes(self, study_id: int, after: int, among: Collection[int]) -> None:
         """Return nothing: the API has no such question."""
@@ -90,6 +102,7 @@ class TableWriter:
     """
 
     def __init__(self, engine: Any, models: Any) -> None:
+        self.taken_away: set[int] = set()
         self._engine = engine
         self._insert = importlib.import_module(f"sqlalchemy.dialects.{engine.name}").insert  # half a second for both
         self._model = models.TrialModel
@@ -139,12 +152,13 @@ class TableWriter:
             .with_for_update()
         )
         with self._transaction() as connection:
-            there = set(connection.execute(ours).scalars())
+            there, gone = set(connection.execute(ours).scalars()), set()
             for trial_id, item in pending.items():
                 if trial_id in there:
                     self._write(connection, trial_id, item)
                 elif item.end is not None and not self._has(connection, trial_id, item):
-                    raise UpdateFinishedTrialError(f"Trial {trial_id} has been finished by another process.")
+                    gone.add(trial_id)
+        self.taken_away |= gone
 
     def _has(self, connection: Any, trial_id: int, item: PendingWrites) -> bool:
         """Whether a trial that is finished has these values: by a transaction whose answer never came."""
