@@ -1,6 +1,7 @@
 """Several supervisors share one study in PostgreSQL: exact totals, owners that die, a server that restarts."""
 
 import dataclasses
+import os
 import random
 import threading
 import time
@@ -19,16 +20,19 @@ from study_fakes import SPACE, FakeExecutor, make_plan, supervise
 from tuner.contract.outcome import EvalPoint, Outcome
 from tuner.contract.roles import DONE, WAIT
 from tuner.contract.spec import RunSpec
-from tuner.errors import InputError, ResumeError
+from tuner.errors import InputError, ResumeError, StudyLockedError
 from tuner.plan.known import known_settings
 from tuner.study.reading.study import load
 from tuner.study.reading.summaries import list_studies
 from tuner.study.search import open_study
 from tuner.study.store import connect, leases, locks, shared_writer, writer
+from tuner.study.store.companion import open_companion
 from tuner.study.store.connect import open_storage
 from tuner.study.store.health import unfinished_studies
 from tuner.study.store.locks import advisory_lock
 from tuner.study.store.shared_writer import SharedWriter
+from tuner.study.upkeep.copy import copy_study
+from tuner.study.upkeep.delete import delete_study
 
 COUNTED = ("completed", "pruned", "diverged", "timed_out", "failed")
 
@@ -598,8 +602,6 @@ def test_a_look_at_a_database_of_another_program_makes_no_table_in_it(server):
 
 
 def test_a_study_is_listed_with_those_who_work_on_it(url):
-    import os
-
     plan = make_plan(url, trials=1, sampler="random", study="s")
     supervisor = supervise(plan)
     (summary,) = list_studies(url)
@@ -607,6 +609,33 @@ def test_a_study_is_listed_with_those_who_work_on_it(url):
     assert owner.endswith(f":{os.getpid()}")
     supervisor.close()
     assert list_studies(url)[0].owners == ()
+
+
+def test_a_study_whose_finalists_train_is_neither_deleted_nor_copied(url, tmp_path):
+    plan = make_plan(url, trials=1, sampler="random", study="s", report_dir=str(tmp_path))
+    done = supervise(plan)
+    FakeExecutor().run(done)
+    done.close()
+    storage = open_storage(url, create=False)
+    confirm, _ = open_companion(optuna.load_study(study_name="s", storage=storage), storage)
+    confirm.set_user_attr("confirm", {})
+    there = f"sqlite:///{tmp_path}/there.db"
+
+    def refuses(who):
+        with pytest.raises(StudyLockedError, match=f"'s' is being run by {who}"):
+            delete_study("s", url)
+        with pytest.raises(StudyLockedError, match=f"'s' is being run by {who}"):
+            copy_study("s", url, there)
+
+    with advisory_lock(url, "s.confirm"):  # it is about to begin
+        refuses("another process")
+    stage = open_study.buffer_study(storage, "s.confirm", url)
+    refuses(f".*:{os.getpid()}")
+    assert list_studies(url)[0].owners
+    stage.sharing.leave()
+    assert copy_study("s", url, there) == 1
+    delete_study("s", url)
+    assert optuna.get_all_study_names(storage) == []
 
 
 def test_a_server_lists_its_studies_alike_by_query_and_by_optunas_interface(url, monkeypatch):

@@ -17,6 +17,7 @@ from tuner.study.store.locks import study_lock
 from tuner.study.store.writer import TableWriter
 from tuner.study.upkeep.copy import copy_study
 from tuner.study.upkeep.delete import Belongings, belongings, delete_study
+from tuner.study.upkeep.repair import mend_study
 
 
 @pytest.fixture
@@ -53,6 +54,22 @@ def test_doctor_leaves_a_study_alone_that_somebody_runs(url, tmp_path, capsys):
         assert main(["doctor", "--storage", url]) == 0
     assert "1 trials are running now" in capsys.readouterr().out
     assert load("s", url).count("running") == 1
+
+
+def test_doctor_leaves_a_confirm_stage_alone_that_somebody_trains(url, tmp_path, capsys):
+    search(make_plan(url, trials=1, study="s"))
+    storage = open_storage(url, create=False)
+    confirm, _ = open_companion(optuna.load_study(study_name="s", storage=storage), storage)
+    confirm.set_user_attr("confirm", {"finalists": 1})
+    confirm.ask()
+    with study_lock(tmp_path / "s.db", "s"):
+        assert main(["doctor", "--storage", url]) == 0
+        assert "study s.confirm 1 trials are running now" in " ".join(capsys.readouterr().out.split())
+        with pytest.raises(StudyLockedError):
+            mend_study("s.confirm", url)
+    assert [t.state.name for t in confirm.trials] == ["RUNNING"]
+    assert main(["doctor", "--storage", url]) == 0
+    assert [t.state.name for t in confirm.trials] == ["FAIL"]
 
 
 def test_a_copied_study_is_the_same_study_and_goes_on(url, tmp_path, capsys):

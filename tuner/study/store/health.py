@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from tuner.plan.naming import CONFIRM_SUFFIX, confirm_name
 from tuner.study.store import keys as attr
 from tuner.study.store.catalog import look, study_attributes, trial_lines
 from tuner.study.store.database import sqlite_path
@@ -70,13 +72,14 @@ def is_shared(database: Readable) -> bool:
 
 
 def at_work(database: Readable, path: Path | None, study: str) -> tuple[str, ...]:
-    """Return who works on a study now, as ``host:process id``.
+    """Return who works on a study or on its confirm stage now, as ``host:process id``.
 
     Args:
         database: The database, open.
         path: Its file, for SQLite.
-        study: Study name.
+        study: Study name, or that of its confirm study.
     """
+    study = study.removesuffix(CONFIRM_SUFFIX)
     if path is not None:
         owner = None if "/" in study else lock_owner(path, study)  # only names of ours are ever locked
         return () if owner is None else (owner,)
@@ -87,5 +90,9 @@ def at_work(database: Readable, path: Path | None, study: str) -> tuple[str, ...
 
     tables = known_tables(database)
     assert tables is not None
-    living = Leases(*tables, database.get_study_id_from_name(study), "").living()
-    return tuple(sorted(f"{owner.host}:{owner.pid}" for owner in living.values()))
+    found: set[str] = set()
+    for name in (study, confirm_name(study)):
+        with contextlib.suppress(KeyError):  # there is no such study
+            living = Leases(*tables, database.get_study_id_from_name(name), "").living()
+            found |= {f"{owner.host}:{owner.pid}" for owner in living.values()}
+    return tuple(sorted(found))

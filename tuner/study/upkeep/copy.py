@@ -6,6 +6,7 @@ import optuna
 from optuna.storages import BaseStorage
 
 from tuner.errors import InputError, StudyLockedError
+from tuner.plan.naming import confirm_name
 from tuner.storage_url import mask
 from tuner.study.store import keys as attr
 from tuner.study.store.catalog import check_study, study_names
@@ -14,6 +15,7 @@ from tuner.study.store.connect import open_storage, storage_errors
 from tuner.study.store.database import sqlite_path
 from tuner.study.store.health import at_work
 from tuner.study.store.leases import PREFIX
+from tuner.study.store.locks import advisory_lock
 
 
 def copy_study(name: str, source: str, target: str) -> int:
@@ -35,6 +37,9 @@ def copy_study(name: str, source: str, target: str) -> int:
     check_study(name, opened, source)
     with storage_errors(source):
         busy = at_work(opened, sqlite_path(source), name)
+        if not busy:  # a confirm stage has its lock before it is seen at work
+            with advisory_lock(source, confirm_name(name)) as free:
+                busy = () if free else ("another process",)
         if busy:
             raise StudyLockedError(f"The study '{name}' is being run by {', '.join(busy)}. Stop it, then copy it.")
         confirmed = companion_of(optuna.load_study(study_name=name, storage=opened), opened)

@@ -8,7 +8,7 @@ from pathlib import Path
 import optuna
 
 from tuner.errors import StudyLockedError
-from tuner.plan.naming import file_name
+from tuner.plan.naming import confirm_name, file_name
 from tuner.result.agents import AGENTS
 from tuner.study.store import keys as attr
 from tuner.study.store.catalog import check_study
@@ -17,7 +17,7 @@ from tuner.study.store.connect import open_storage, storage_errors
 from tuner.study.store.database import sqlite_path
 from tuner.study.store.health import at_work
 from tuner.study.store.identity import Identity
-from tuner.study.store.locks import study_lock
+from tuner.study.store.locks import advisory_lock, opening, study_lock
 from tuner.study.store.spool import spool_of
 from tuner.study.upkeep.keep_agents import drop_models
 from tuner.training.run_checkpoint import RunCheckpoints
@@ -75,10 +75,16 @@ def delete_study(name: str, url: str) -> None:
     """
     storage, path = open_storage(url, create=False), sqlite_path(url)
     check_study(name, storage, url)
-    with study_lock(path, name), storage_errors(url):
+    with (
+        study_lock(path, name),
+        storage_errors(url),
+        opening(storage, name),
+        advisory_lock(url, confirm_name(name)) as free,
+    ):
         busy = at_work(storage, None, name) if path is None else ()
-        if busy:
-            raise StudyLockedError(f"The study '{name}' is being run by {', '.join(busy)}. Stop it, then delete it.")
+        if busy or not free:
+            who = ", ".join(busy) or "another process"
+            raise StudyLockedError(f"The study '{name}' is being run by {who}. Stop it, then delete it.")
         study = optuna.load_study(study_name=name, storage=storage)
         confirmed = companion_of(study, storage)
         folder = _report_folder(study)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import optuna
 
+from tuner.plan.naming import CONFIRM_SUFFIX
 from tuner.study.search.ledger import Ledger
 from tuner.study.search.open_study import buffer_study, is_exclusive
 from tuner.study.store import keys as attr
@@ -35,7 +36,7 @@ def mend_study(name: str, url: str) -> Mended:
         InputError: The storage cannot be used.
         StorageLostError: It stops answering.
     """
-    with study_lock(sqlite_path(url), name):
+    with study_lock(sqlite_path(url), name.removesuffix(CONFIRM_SUFFIX)):  # its own study's is the confirm stage's
         storage = open_storage(url, create=False)
         with storage_errors(url):
             buffered = buffer_study(storage, name, url)
