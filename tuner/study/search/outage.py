@@ -35,6 +35,10 @@ class Patient(Protocol):
         """Return finished trials by outcome when it is time and others may have finished some."""
         ...
 
+    def stops(self, number: int, step: int) -> bool:
+        """Return whether the pruner stops a trial at a step."""
+        ...
+
     @property
     def unwritten(self) -> int:
         """Finished trials that the database has not taken."""
@@ -90,6 +94,14 @@ class Outage:
         except StorageLostError as error:
             self.failed(error)
             return None
+
+    def stops(self, ledger: Patient, number: int, step: int) -> bool:
+        """Return whether the pruner stops a trial; one that finds the database away stops none."""
+        try:
+            return ledger.stops(number, step)
+        except StorageLostError as error:
+            self.failed(error)
+            return False
 
     def save_all(self, ledger: Patient, *, patiently: bool) -> None:
         """Write everything.

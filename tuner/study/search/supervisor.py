@@ -305,7 +305,7 @@ class StudySupervisor:
                 return
             trial.reported_step = step
             self._ledger.report(number, step, value_at(step, trial.curves))
-            if self._ledger.stops(number, step):
+            if self._outage.stops(self._ledger, number, step):
                 trial.decided = ("pruned", "")
         elif len(trial.runs) > 1:
             self._ledger.report(number, step, value_at(step, trial.curves))
