@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable
-from urllib.parse import unquote
+from urllib.parse import unquote, unquote_plus
 
 #: Environment variable that names the storage when no flag does.
 STORAGE_VARIABLE = "TUNE_STORAGE"
@@ -14,10 +14,13 @@ DEFAULT_STORAGE = "sqlite:///studies/tuner.db"
 
 MASK = "***"
 
-# Everything between "user:" and the last "@" is taken for the password: rather too much hidden than too little.
-_USERINFO = re.compile(r"[A-Za-z][\w+.-]{0,40}://[^:/@\s]*:")
+# Everything between the first ":" and the last "@" is taken for the password: rather too much hidden than too little.
+# A user's name may hold "@" and spaces; a file's begins with "/".
+_USERINFO = re.compile(r"://(?!/)[^:]*:")
 _WORD = re.compile(r"\S+")
-_PARAMETER = re.compile(r"((?:password|passwd|pwd|sslpassword|token|secret)=)([^&\s'\"]+)", re.IGNORECASE)
+_KEY = r"(?:password|passwd|pwd|token|secret)="
+_PARAMETER = re.compile(rf"{_KEY}([^&]+)", re.IGNORECASE)
+_PARAMETER_IN_TEXT = re.compile(rf"{_KEY}([^&\s'\"]+)", re.IGNORECASE)
 
 
 def default_storage() -> str:
@@ -25,31 +28,44 @@ def default_storage() -> str:
     return os.environ.get(STORAGE_VARIABLE) or DEFAULT_STORAGE
 
 
-def mask(text: str) -> str:
-    """Return ``text`` (a URL, or anything that holds one) with passwords replaced by ``***``."""
-    hidden = _WORD.sub(lambda word: MASK.join(_around_password(word.group()) or (word.group(),)), text)
-    return _PARAMETER.sub(rf"\1{MASK}", hidden)
+def mask(url: str) -> str:
+    """Return a URL, or a whole argument that holds one, with passwords replaced by ``***``."""
+    return _hidden(url, _PARAMETER)
 
 
 def passwords(url: str) -> list[str]:
     """Return the passwords inside a URL, as written and decoded, longest first."""
-    around = [(word, parts) for word in url.split() if (parts := _around_password(word))]
-    raw = [word[len(before) : len(word) - len(after)] for word, (before, after) in around]
-    raw += [m.group(2) for m in _PARAMETER.finditer(url)]
-    return sorted({form for word in raw for form in (word, unquote(word))}, key=len, reverse=True)
+    raw = [word[start:end] for word in {url, *url.split()} for start, end in _places(word, _PARAMETER)]
+    # SQLAlchemy ends a password at its first "@": the rest stands before the host in what a driver says.
+    raw += [part for word in raw if "@" in word for part in (word.partition("@")[0], word.partition("@")[2] + "@")]
+    forms = {form for word in raw for form in (word, unquote(word), unquote_plus(word))}
+    return sorted(forms - {"", "@"}, key=len, reverse=True)
 
 
-def _around_password(word: str) -> tuple[str, str] | None:
-    """Return what stands before and after a URL's password in a word without spaces; in linear time, of any text."""
-    start, at = _USERINFO.search(word) if "://" in word else None, word.rfind("@")
-    return None if start is None or at <= start.end() else (word[: start.end()], word[at:])
+def _places(word: str, parameter: re.Pattern[str]) -> list[tuple[int, int]]:
+    """Return where the passwords of one URL begin and end, which may overlap; in linear time, of any text."""
+    found = [m.span(1) for m in parameter.finditer(word)]
+    start, at = _USERINFO.search(word), word.rfind("@")
+    return found if start is None or at <= start.end() else [*found, (start.end(), at)]
+
+
+def _hidden(word: str, parameter: re.Pattern[str]) -> str:
+    parts, done = [], 0
+    for start, end in sorted(_places(word, parameter)):
+        if start >= done:
+            parts += [word[done:start], MASK]
+        done = max(done, end)
+    return "".join([*parts, word[done:]])
 
 
 def scrub(text: str, url: str) -> str:
-    """Return ``text`` without the passwords of ``url``, wherever they stand: for messages of other libraries."""
+    """Return ``text`` without the passwords of ``url``, wherever they stand: for messages of other libraries.
+
+    Of any other URL in it, spaces are taken for the end.
+    """
     for password in passwords(url):
         text = text.replace(password, MASK)
-    return mask(text)
+    return _WORD.sub(lambda word: _hidden(word.group(), _PARAMETER_IN_TEXT), text)
 
 
 def mask_arguments(arguments: Iterable[str]) -> list[str]:

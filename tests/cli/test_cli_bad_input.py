@@ -131,9 +131,10 @@ def test_a_report_folder_that_cannot_be_used_is_one_line(in_tmp):
     refused(in_tmp, "--env", "CartPole-v1", "--report-dir", "taken/reports", words=["--report-dir", "taken"])
 
 
+@pytest.mark.parametrize("user", ["user:s3cret", "me@corp:s3cret", "user:my s3cret"])
 @pytest.mark.parametrize("arguments", [["zz"], ["--set", "a"], ["--storage"], ["list", "extra"]])
-def test_no_error_repeats_a_password(in_tmp, arguments):
-    line = refused(in_tmp, "--storage", "postgresql://user:s3cret@host/x", *arguments)
+def test_no_error_repeats_a_password(in_tmp, user, arguments):
+    line = refused(in_tmp, "--storage", f"postgresql://{user}@host/x", *arguments)
     assert "s3cret" not in line
 
 

@@ -13,11 +13,12 @@ SECRET = "S3cret"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not show a process's arguments in a file")
-def test_the_process_list_does_not_show_the_password_and_the_database_gets_it(tmp_path):
+@pytest.mark.parametrize("user", [f"u:{SECRET}", f"me@corp:{SECRET}", f"u:my\n{SECRET} here"])
+def test_the_process_list_does_not_show_the_password_and_the_database_gets_it(tmp_path, user):
     pytest.importorskip("psycopg", reason="the extra postgres is not installed")
     with socket.create_server(("127.0.0.1", 0)) as server:  # a database that says nothing
         server.settimeout(60)
-        url = f"postgresql://u:{SECRET}@127.0.0.1:{server.getsockname()[1]}/db"
+        url = f"postgresql://{user}@127.0.0.1:{server.getsockname()[1]}/db"
         environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
         command = [sys.executable, "-m", "tuner", "list", "--storage", url]
         process = subprocess.Popen(
@@ -27,7 +28,7 @@ def test_the_process_list_does_not_show_the_password_and_the_database_gets_it(tm
             connection, _ = server.accept()
             shown = Path(f"/proc/{process.pid}/cmdline").read_bytes().decode().split("\0")
             assert SECRET not in " ".join(shown)
-            assert f"postgresql://u:***@127.0.0.1:{server.getsockname()[1]}/db" in shown
+            assert f"postgresql://{user.partition(':')[0]}:***@127.0.0.1:{server.getsockname()[1]}/db" in shown
             connection.close()
             deadline = time.monotonic() + 60
             while process.poll() is None and time.monotonic() < deadline:

@@ -29,7 +29,7 @@ from tuner.plan.recipe_files import read_recipe
 from tuner.space.nearest import nearest_params
 from tuner.space.parse import load_space
 from tuner.space.prior import load_prior
-from tuner.storage_url import mask
+from tuner.storage_url import mask, scrub
 from tuner.study.store.spool import Spool
 from tuner.training.saved.model_files import MODEL, WEIGHTS, load_model, save_model
 from tuner.zoo.read import read_config
@@ -199,6 +199,7 @@ def test_words_of_the_command_line(folder, pairs):
     for text in pairs:
         refuses_in_one_line(parse_duration, text, "--timeout")
         assert mask(mask(text)) == mask(text)
+        assert scrub(scrub(text, ""), "") == scrub(text, "")
         assert Path("reports", file_name(text)).parent == Path("reports")
 
 

@@ -160,7 +160,7 @@ def test_a_resume_with_another_seed_is_refused():
 
 @pytest.mark.filterwarnings("ignore:Query string argument:sqlalchemy.exc.SAWarning")  # SQLite takes no password
 def test_the_password_of_the_storage_is_nowhere_in_what_is_written(tmp_path):
-    url = f"sqlite:///{tmp_path}/s.db?password=S3cret"
+    url = f"sqlite:///{tmp_path}/s.db?password=it's my S3cret"
     result = tuner.run(StudyRecipe(**SMALL, trials=1, storage=url), executor=FakeExecutor())
     for path in (tmp_path / "s.db", *result.report.parent.iterdir()):
         assert b"S3cret" not in path.read_bytes(), path

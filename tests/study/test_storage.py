@@ -21,7 +21,7 @@ from optuna.trial import TrialState
 from study_fakes import make_plan, search, supervise
 
 from tuner.errors import InputError, MissingExtraError, StorageLostError, StudyLockedError, TunerError
-from tuner.storage_url import default_storage, mask, mask_arguments, scrub
+from tuner.storage_url import default_storage, mask, mask_arguments, passwords, scrub
 from tuner.study.reading.domain import Domain, domain_of_json
 from tuner.study.reading.stored_study import stored_study
 from tuner.study.reading.study import load
@@ -48,6 +48,12 @@ SECRET = "S3cret"
         f"postgresql://u:x@{SECRET}@h/db",
         f"could not connect to postgresql://:{SECRET}@h/db, sorry",
         f"postgresql://u:a/{SECRET}@h/db",
+        f"postgresql://me@corp:{SECRET}@127.0.0.1:1/db",
+        f"postgresql://u:my {SECRET}@h/db",
+        f"--storage=postgresql://my user:{SECRET}@h/db",
+        f"postgresql://h/db?user=u&password=it's my {SECRET}",
+        f"postgresql://h:5432/db?password=a@{SECRET}",
+        f"öl://u:{SECRET}@h/db",
     ],
 )
 def test_no_mask_leaves_the_password(text):
@@ -55,9 +61,38 @@ def test_no_mask_leaves_the_password(text):
     assert "***" in mask(text)
 
 
+PRINTABLE = st.text(st.characters(exclude_categories=["C"]), max_size=20)
+
+
+@given(user=PRINTABLE.filter(lambda user: not user.startswith("/")), password=PRINTABLE.filter(bool))
+def test_of_a_password_of_any_characters_a_mask_leaves_nothing(user, password):
+    head, tail = f"postgresql://{user}:", "@host/db"
+    before, mark, after = mask(f"{head}{password}{tail}").rpartition("***")
+    assert mark and head.startswith(before) and tail.endswith(after)
+
+
+@given(user=PRINTABLE, password=PRINTABLE)
+def test_what_sqlalchemy_takes_for_the_password_is_one(user, password):
+    url = f"postgresql://{user}:{password}@host/db"
+    with contextlib.suppress(sqlalchemy.exc.ArgumentError, ValueError):
+        taken = sqlalchemy.make_url(url).password
+        assert not taken or taken in passwords(url)
+
+
+def test_no_part_of_a_password_is_left_in_the_message_of_a_driver_that_took_the_rest_for_the_host():
+    cleaned = scrub(
+        f'could not translate "{SECRET}@h", user "u", password "my s"', f"postgresql://u:my s@{SECRET}@h/db"
+    )
+    assert cleaned == 'could not translate "***h", user "u", password "***"'
+
+
 def test_a_mask_keeps_what_is_no_password():
     assert mask("postgresql://u:pw@h:5432/db") == "postgresql://u:***@h:5432/db"
-    for harmless in ("sqlite:///studies/tuner.db", "postgresql://u@h/db", "--env", "a:b@c", "learning_rate=1e-3"):
+    assert mask("postgresql://me@corp:my pw@h:5432/db") == "postgresql://me@corp:***@h:5432/db"
+    for harmless in (
+        "sqlite:///studies/tuner.db", "sqlite:////My Files/a:b@c.db", "postgresql://u@h:5432/db", "--env", "a:b@c",
+        "learning_rate=1e-3",
+    ):  # fmt: skip
         assert mask(harmless) == harmless
 
 

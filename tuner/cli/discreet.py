@@ -6,24 +6,27 @@ which only the same user can read. What follows sees the URL as it was given.
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import sys
 from collections.abc import Sequence
 
 from tuner.storage_url import mask, mask_arguments
 
-#: Holds the arguments as they were given, one a line.
+#: Holds the arguments as they were given, as JSON.
 _VARIABLE = "TUNE_GIVEN_ARGUMENTS"
 
 
 def given_arguments() -> list[str]:
     """Return the process's own arguments; start it again with masked ones first where they hold a password."""
     shown = sys.argv[1:]
-    handed = os.environ.pop(_VARIABLE, "").split("\n")
-    if len(handed) == len(shown) and [mask(word) for word in handed] == shown:
-        return handed
-    if os.name == "posix" and _tells(shown) and not any("\n" in word for word in shown):
-        os.environ[_VARIABLE] = "\n".join(shown)
+    with contextlib.suppress(ValueError):
+        handed: list[str] = json.loads(os.environ.pop(_VARIABLE, ""))
+        if mask_arguments(handed) == shown:
+            return handed
+    if os.name == "posix" and _tells(shown):
+        os.environ[_VARIABLE] = json.dumps(shown)
         sys.stdout.flush()
         sys.stderr.flush()
         # -P, or the working folder would come first in the import path: its yaml.py would run.
