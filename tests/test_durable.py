@@ -112,7 +112,15 @@ def test_what_a_dead_writer_left_is_removed_by_the_next_and_a_living_ones_stays(
     assert [p.read_bytes() for p in tmp_path.iterdir()] == [b"whole"]
 
 
-@pytest.mark.parametrize("name", ["model.json", ".hidden", "a.npz", ".a.npz.12345678"])
+def test_a_file_of_the_users_is_no_dead_writers_however_it_is_named(tmp_path):
+    for name in (".cfg.yaml.20261130", ".cfg.yaml.original", ".cfg.yaml.tune-old", ".cfg.yaml.tune-20261130.bak"):
+        (tmp_path / name).write_bytes(b"mine")
+    before = sorted(tmp_path.iterdir())
+    replace_file(tmp_path / "cfg.yaml", b"best: {}")
+    assert sorted(tmp_path.iterdir()) == [*before, tmp_path / "cfg.yaml"]
+
+
+@pytest.mark.parametrize("name", ["model.json", ".hidden", "a.npz", ".a.npz.12345678", ".a.npz.tune-12345678"])
 def test_a_file_in_writing_tells_the_name_that_it_is_to_have(tmp_path, name):
     handle, made = durable._temporary(tmp_path / name)
     os.close(handle)

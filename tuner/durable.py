@@ -20,6 +20,9 @@ _POSIX = os.name == "posix"
 #: Windows would write a line's end as two bytes.
 _BINARY = getattr(os, "O_BINARY", 0)
 
+#: Stands in the name of a file in writing: what a user has named otherwise is never taken for one.
+_MARK = "tune-"
+
 #: What a file of SQLite begins with.
 _DATABASE = b"SQLite format 3\x00"
 
@@ -111,7 +114,7 @@ def replace_with(path: Path, write: Callable[[BinaryIO], object]) -> None:
 
 def final_name(name: str) -> str:
     """Return the name that a file is to have: of one in writing, or left by a writer that died, and else its own."""
-    found = re.fullmatch(r"\.(.+)\..{8}", name, re.DOTALL)  # as mkstemp names it
+    found = re.fullmatch(rf"\.(.+)\.{_MARK}[a-z0-9_]{{8}}", name, re.DOTALL)  # as mkstemp names it
     return found[1] if found else name
 
 
@@ -123,7 +126,7 @@ def _is_database(path: Path) -> bool:
 
 def _temporary(path: Path) -> tuple[int, str]:
     while True:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.{_MARK}")
         with contextlib.suppress(OSError):
             take_lock(handle)
         if same_file(handle, Path(name)):

@@ -138,10 +138,11 @@ def test_deleting_takes_no_file_of_others_however_its_report_folder_is_called(ur
     search(make_plan(url, trials=1, sampler="random", study="s", report_dir=str(tmp_path)))
     ours = [
         tmp_path / "s" / "checkpoints" / f"{'0' * 40}.npz",
-        tmp_path / "s" / "checkpoints" / f".{'0' * 40}.npz.abcd_123",
+        tmp_path / "s" / "checkpoints" / f".{'0' * 40}.npz.tune-abcd_123",
     ]
     ours += [tmp_path / "s" / "agents" / "runs" / ("a" * 40) / "model.json"]
-    others = [tmp_path / "s" / place for place in ("checkpoints/epoch3.npz", "checkpoints/x/y", "agents/runs/mine/z")]
+    names = ("checkpoints/epoch3.npz", f"checkpoints/.{'0' * 40}.npz.20261130", "checkpoints/x/y", "agents/runs/mine/z")
+    others = [tmp_path / "s" / name for name in names]
     for path in (*ours, *others):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
