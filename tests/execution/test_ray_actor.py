@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+from queue import SimpleQueue
+
+import pytest
 from contracts.fakes import Books, FakeTrainer, LeavingTrainer, broken_factory, fake_spec
 
 from tuner.contract.roles import DONE
 from tuner.contract.spec import RunSpec
+from tuner.execution import ray_actor
 from tuner.execution.messages import Crashed, Finish, Report, Take
 from tuner.execution.ray_actor import Left, TrainerActor
 
@@ -40,6 +45,53 @@ def test_a_trainer_that_cannot_be_made_says_why_and_leaves():
     words += [] if len(words) == 2 else actor.exchange(None)
     assert [type(word) for word in words] == [Crashed, Left]
     assert words[0].reason == "OSError: no such library"
+
+
+class ExitingTrainer:
+    """Runs an environment that ends the program."""
+
+    def train(self, dispatcher):
+        sys.exit(3)
+
+
+class MuteError(RuntimeError):
+    """Cannot say what it is."""
+
+    def __str__(self):
+        raise self
+
+
+class MuteTrainer:
+    """Raises what cannot be told."""
+
+    def train(self, dispatcher):
+        raise MuteError
+
+
+class Impatient(SimpleQueue):
+    """Fails where an actor that says nothing would be waited for."""
+
+    def get(self, block=True, timeout=10):
+        return super().get(block, timeout)
+
+
+def all_words(make_trainer, monkeypatch):
+    """Return all words of an actor whose trainer asks nothing."""
+    monkeypatch.setattr(ray_actor, "SimpleQueue", Impatient)
+    actor, words = TrainerActor(make_trainer), []
+    while Left() not in words:
+        words += actor.exchange(None)
+    return words
+
+
+def test_an_environment_that_ends_the_program_ends_its_trainer_and_says_so(monkeypatch):
+    crashed, left = all_words(ExitingTrainer, monkeypatch)
+    assert crashed.reason == "SystemExit: 3" and left == Left()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_trainer_leaves_even_where_its_error_cannot_be_told(monkeypatch):
+    assert all_words(MuteTrainer, monkeypatch) == [Left()]
 
 
 def test_a_trainer_that_ends_by_itself_leaves():

@@ -64,10 +64,11 @@ class TrainerActor:
     def _train(self) -> None:
         try:
             self._make_trainer().train(MailDispatcher(self._said, self._heard))
-        except Exception as error:
+        except BaseException as error:  # an environment's SystemExit would end this thread, and nothing else
             reason = " ".join(f"{type(error).__name__}: {error}".split())
             self._said.put(Crashed(reason, traceback.format_exc()))
-        self._said.put(Left())
+        finally:
+            self._said.put(Left())
 
 
 class MailDispatcher:
