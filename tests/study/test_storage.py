@@ -2,6 +2,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -21,16 +22,17 @@ from optuna.trial import TrialState
 from study_fakes import make_plan, search, supervise
 
 from tuner.errors import InputError, MissingExtraError, StorageLostError, StudyLockedError, TunerError
+from tuner.file_lock import take_lock
 from tuner.storage_url import default_storage, mask, mask_arguments, passwords, scrub
 from tuner.study.reading.domain import Domain, domain_of_json
 from tuner.study.reading.stored_study import stored_study
 from tuner.study.reading.study import load
 from tuner.study.reading.summaries import list_studies
-from tuner.study.store import catalog, connect, database
+from tuner.study.store import catalog, connect, database, locks
 from tuner.study.store.connect import open_storage, storage_errors
 from tuner.study.store.database import UNREADABLE, sqlite_path
 from tuner.study.store.health import unfinished_studies
-from tuner.study.store.locks import lock_path, study_lock
+from tuner.study.store.locks import lock_owner, lock_path, study_lock
 
 SECRET = "S3cret"
 
@@ -273,6 +275,62 @@ def test_a_killed_owners_lock_is_taken_over(tmp_path):
     assert lock_path(database, "mine").exists()
     with study_lock(database, "mine"):
         assert json.loads(lock_path(database, "mine").read_text())["pid"] == os.getpid()
+
+
+@pytest.fixture
+def killed(tmp_path):
+    """Return the lock file of a killed owner, open."""
+    owner = {"host": socket.gethostname(), "pid": 2**31 - 1, "since": "2026-01-01T00:00:00+00:00"}
+    path = lock_path(tmp_path / "s.db", "mine")
+    path.write_text(json.dumps(owner))
+    with path.open("r+") as file:
+        yield file
+
+
+def test_a_killed_owners_study_is_taken_over_while_somebody_looks_who_owns_it(tmp_path, killed, monkeypatch):
+    take_lock(killed.fileno(), shared=True)  # as lock_owner does
+    monkeypatch.setattr(locks.time, "sleep", lambda seconds: killed.close())
+    with study_lock(tmp_path / "s.db", "mine"):
+        assert lock_owner(tmp_path / "s.db", "mine") == f"{socket.gethostname()}:{os.getpid()}"
+
+
+def test_somebody_who_looks_at_a_lock_does_not_pass_for_a_process_that_has_the_killed_owners_number(
+    tmp_path, killed, monkeypatch
+):
+    killed.truncate(0)
+    killed.write(json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "since": "2026-01-01T00:00:00+00:00"}))
+    killed.flush()
+    take_lock(killed.fileno(), shared=True)
+    monkeypatch.setattr(locks.time, "sleep", lambda seconds: killed.close())
+    with study_lock(tmp_path / "s.db", "mine"):
+        assert killed.closed
+
+
+def test_whoever_is_just_taking_a_killed_owners_study_over_is_named_as_its_owner(tmp_path, killed, monkeypatch):
+    take_lock(killed.fileno())
+
+    def says_who(seconds):
+        killed.seek(0)
+        killed.write(json.dumps({"host": "elsewhere", "pid": 7, "since": "now"}) + " " * 200)
+        killed.flush()
+
+    monkeypatch.setattr(locks.time, "sleep", says_who)
+    with pytest.raises(StudyLockedError, match="is being run by process 7 on elsewhere since now"):
+        study_lock(tmp_path / "s.db", "mine").__enter__()
+
+
+@pytest.mark.parametrize(
+    ("pid", "who"), [("Infinity", "another process"), ("[]", "another process"), ("1e30", "process 10000000000")]
+)
+def test_an_owner_that_no_process_can_be_is_one_line(tmp_path, killed, monkeypatch, pid, who):
+    killed.truncate(0)
+    killed.write(f'{{"host": "{socket.gethostname()}", "pid": {pid}, "since": "now"}}')
+    killed.flush()
+    take_lock(killed.fileno())
+    monkeypatch.setattr(locks, "TAKE_OVER_S", 0.05)
+    assert (lock_owner(tmp_path / "s.db", "mine") == "unknown") == (who == "another process")
+    with pytest.raises(StudyLockedError, match=f"is being run by {who}"):
+        study_lock(tmp_path / "s.db", "mine").__enter__()
 
 
 # Reading studies.

@@ -13,9 +13,12 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import psutil
 
 from tuner.durable import read_at, same_file
 from tuner.errors import InputError, StudyLockedError
@@ -36,6 +39,12 @@ _OPENING = 1
 
 #: Seconds for which a lock that was lost is tried for: the server may take that long to notice that we had gone.
 GIVE_UP_S = 120.0
+
+#: Seconds for which a study's lock is tried for that nobody who lives seems to own.
+TAKE_OVER_S = 1.0
+
+#: Seconds between two tries.
+_PAUSE_S = 0.02
 
 
 def lock_path(database: Path, study: str) -> Path:
@@ -86,17 +95,15 @@ def lock_owner(database: Path, study: str) -> str | None:
     try:
         take_lock(handle, wait=False, shared=True)
     except OSError:
-        try:
-            owner = json.loads(read_at(handle, 0, 4096))
-            return f"{owner['host']}:{int(owner['pid'])}"
-        except (ValueError, KeyError, TypeError, OSError, RecursionError):
-            return "unknown"
+        owner = _read_owner(handle)
+        return "unknown" if owner is None else f"{owner.host}:{owner.pid}"
     finally:
         os.close(handle)
     return None
 
 
 def _acquire(path: Path, study: str) -> int:
+    until = time.monotonic() + TAKE_OVER_S
     while True:
         try:
             handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
@@ -106,9 +113,14 @@ def _acquire(path: Path, study: str) -> int:
             take_lock(handle, wait=False)
         except BlockingIOError:
             owner = _read_owner(handle)
+            owned = owner is not None and owner.may_live() and not _only_looked_at(handle)
             os.close(handle)
+            if not owned and time.monotonic() < until:  # somebody looks at a dead owner's, or is just taking it over
+                time.sleep(_PAUSE_S)
+                continue
+            who = "another process" if owner is None else f"process {owner.pid} on {owner.host} since {owner.since}"
             raise StudyLockedError(
-                f"The study '{study}' is being run by {owner}. Wait for it, stop it, or start another with --study NEW."
+                f"The study '{study}' is being run by {who}. Wait for it, stop it, or start another with --study NEW."
             ) from None
         except OSError as error:
             os.close(handle)
@@ -131,12 +143,33 @@ def _acquire(path: Path, study: str) -> int:
     return handle
 
 
-def _read_owner(handle: int) -> str:
+@dataclass(frozen=True)
+class _Owner:
+    """What a lock file says of its owner, who may have died since."""
+
+    host: str
+    pid: int
+    since: str
+
+    def may_live(self) -> bool:
+        return self.host != socket.gethostname() or (self.pid < 2**31 and psutil.pid_exists(self.pid))
+
+
+def _read_owner(handle: int) -> _Owner | None:
     try:
         owner = json.loads(read_at(handle, 0, 4096))
-        return f"process {int(owner['pid'])} on {owner['host']} since {owner['since']}"
-    except (ValueError, KeyError, TypeError, OSError, RecursionError):
-        return "another process"
+        return _Owner(str(owner["host"]), int(owner["pid"]), str(owner["since"]))
+    except (ValueError, ArithmeticError, KeyError, TypeError, OSError, RecursionError):
+        return None
+
+
+def _only_looked_at(handle: int) -> bool:
+    """Whether none but :func:`lock_owner` has a lock that was refused."""
+    try:
+        take_lock(handle, wait=False, shared=True)
+    except OSError:
+        return False
+    return True
 
 
 class Claim:
