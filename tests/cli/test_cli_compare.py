@@ -60,6 +60,30 @@ def test_a_full_disk_is_one_line_and_the_same_command_carries_on(where, line, tm
     assert tune(*command, "--quiet").code == 0 and (tmp_path / "s" / "sweep.html").exists()
 
 
+def too_many(*_):
+    raise OSError(errno.EMFILE, "Too many open files")
+
+
+def test_too_many_open_files_are_one_line_whatever_opens_them(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("tuner.cli.settings_commands.keep_first", too_many)
+    shell = tune("sweep", "--env", "FrozenLake-v1", "--algo", "q_learning", "--vary", "gamma=0.9,0.99", "-o", "s")
+    assert shell.code == 2
+    assert shell.err == "tune: error: Too many open files. Raise their limit (ulimit -n), and say the same again.\n"
+
+
+def test_a_search_whose_workers_the_system_does_not_start_is_one_line_and_carries_on_later(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    command = ["--env", "FrozenLake-v1", "--algo", "q_learning", "--trials", "2", "--steps", "20", "--evaluations", "1"]
+    command += ["--eval-episodes", "1", "--confirm", "0", "--study", "s", "--quiet"]
+    with monkeypatch.context() as patch:
+        patch.setattr("tuner.execution.processes.WorkerProcess", too_many)
+        shell = tune(*command, "--workers", "2")
+    assert shell.code == 2 and shell.err.count("\n") == 1, shell.err
+    assert "Worker 1 cannot be started: Too many open files. Use fewer --workers" in shell.err
+    assert tune(*command, "--executor", "inline").code == 0
+
+
 def test_compare_trains_both_on_the_same_seeds_and_says_what_differs(values, tmp_path):
     shell = tune("compare", values, "--seeds", "3", *SHORT)
     assert shell.code == 0, shell.err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import os
 import signal
@@ -19,8 +20,8 @@ from contracts.fakes import Books, FakeTrainer, LeavingTrainer, broken_factory, 
 from tuner.contract.outcome import Outcome
 from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
 from tuner.envs.spec import EnvSpec
-from tuner.errors import StudyFailedError
-from tuner.execution import pool, worker_process
+from tuner.errors import InputError, StudyFailedError
+from tuner.execution import pool, processes, worker_process
 from tuner.execution.pool import MAX_EARLY_DEATHS
 from tuner.execution.processes import ProcessExecutor
 from tuner.execution.worker_process import ONE_THREAD
@@ -189,6 +190,30 @@ def test_workers_that_die_at_the_start_are_not_replaced_for_ever(factory, reason
     before = worker_pids()
     with pytest.raises(StudyFailedError, match=f"{MAX_EARLY_DEATHS} in a row: .*{reason}"):
         ProcessExecutor(factory, 2).run(Books([fake_spec(0)]))
+    assert worker_pids() == before
+
+
+@pytest.mark.parametrize(
+    ("number", "advice"),
+    [
+        (errno.EMFILE, ", or raise the limit of open files (ulimit -n)"),
+        (errno.EAGAIN, ", or raise the limit of processes (ulimit -u)"),
+        (errno.ENOMEM, ""),
+    ],
+)
+def test_a_worker_that_the_system_does_not_start_is_one_line_and_the_others_are_ended(monkeypatch, number, advice):
+    def start(slot, make_trainer):
+        if slot == 1:
+            raise OSError(number, os.strerror(number))
+        return worker_process.WorkerProcess(slot, make_trainer)
+
+    before = worker_pids()
+    monkeypatch.setattr(processes, "WorkerProcess", start)
+    with pytest.raises(InputError) as error:
+        ProcessExecutor(FakeTrainer, 3).run(Books([fake_spec(0)]))
+    assert str(error.value) == (
+        f"Worker 2 cannot be started: {os.strerror(number)}. Use fewer --workers{advice}; the same command carries on."
+    )
     assert worker_pids() == before
 
 

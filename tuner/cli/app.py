@@ -165,6 +165,8 @@ def _answered(arguments: list[str]) -> int:
             then = "Make room, and say the same again."
         elif error.errno in NO_FILE and error.filename:
             then = "Name another."
+        elif error.errno == errno.EMFILE:
+            then = "Raise their limit (ulimit -n), and say the same again."
         else:
             raise
         where = f" ({error.filename})" if error.filename else ""

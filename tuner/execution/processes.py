@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import wait
 
 from tuner.contract.roles import Supervisor, Trainer
+from tuner.errors import InputError
 from tuner.execution.memory import memory_of, share_of_memory
 from tuner.execution.pool import Pool
 from tuner.execution.worker_process import WorkerProcess
+
+#: What the system says where a user may have no more of something -> what that is, and the command that shows it.
+_LIMITS = {errno.EMFILE: "open files (ulimit -n)", errno.EAGAIN: "processes (ulimit -u)"}
 
 
 class ProcessExecutor:
@@ -42,6 +47,7 @@ class ProcessExecutor:
         """Serve workers until all have left. Whatever ends this call, no worker survives it.
 
         Raises:
+            InputError: The system starts no more workers.
             StudyFailedError: Workers cannot be kept alive.
         """
         Pool(supervisor, self._host, self._stop_grace_s).serve(self._workers)
@@ -55,7 +61,15 @@ class _Processes:
         self._memory_limit = memory_limit
 
     def start(self, slot: int) -> WorkerProcess:
-        return WorkerProcess(slot, self._make_trainer)
+        try:
+            return WorkerProcess(slot, self._make_trainer)
+        except OSError as error:
+            limit = _LIMITS.get(error.errno or 0)
+            raise InputError(
+                f"Worker {slot + 1} cannot be started: {error.strerror or error}. Use fewer --workers"
+                + (f", or raise the limit of {limit}" if limit else "")
+                + "; the same command carries on."
+            ) from error
 
     def wait(self, workers: Sequence[WorkerProcess], seconds: float) -> list[WorkerProcess]:
         open_pipes = [worker.connection for worker in workers if not worker.connection.closed]
