@@ -30,6 +30,7 @@ VARIANTS = [
     {"quantiles": 4, "optimizer": "rmsprop"},
     {"quantiles": 3, "munchausen": True, "dueling": True, "double_q": True, "n_steps": 2},
     {"learning_rate_schedule": "linear", "normalize_rewards": True},
+    {"normalize_rewards": True, "n_steps": 30},
 ]
 CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no CUDA device")
 

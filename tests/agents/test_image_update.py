@@ -94,8 +94,9 @@ def observe(stack, lane, seed, steps=40):
 VARIANTS = [
     {},
     {"net_arch": (24,), "loss": "mse", "optimizer": "rmsprop"},
-    {"double_q": True, "dueling": True, "n_steps": 3, "normalize_rewards": True},
+    {"double_q": True, "dueling": True, "n_steps": 3, "normalize_rewards": True, "gamma": 0.9},
     {"net_arch": (24,), "layer_norm": True, "munchausen": True},
+    {"normalize_rewards": True, "n_steps": 40, "gamma": 0.9},
     {"quantiles": 5, "dueling": True},
     {"net_arch": (24,), "noisy": True, "layer_norm": True},
 ]

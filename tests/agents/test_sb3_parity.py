@@ -38,10 +38,13 @@ class ScriptedEnv(gym.Env):
     observation_space = gym.spaces.Box(-10, 10, (3,), np.float32)
     action_space = gym.spaces.Discrete(3)
 
-    def __init__(self) -> None:
+    def __init__(self, rare: bool = False) -> None:
         rng = np.random.default_rng(0)
         self.film = rng.normal(size=(4000, 3)).astype(np.float32)
         self.rewards = rng.integers(-4, 5, size=4000) / 4  # exact in single precision
+        if rare:  # each beyond ten deviations
+            self.rewards = np.zeros(4000)
+            self.rewards[[160, 240]] = 10.0, 100.0
         self.ends = rng.choice(3, size=4000, p=[0.9, 0.06, 0.04])
         self.at = -1
 
@@ -56,6 +59,7 @@ class ScriptedEnv(gym.Env):
 
 
 gym.register("tune/Scripted-v0", ScriptedEnv, disable_env_checker=True)
+gym.register("tune/Rare-v0", ScriptedEnv, disable_env_checker=True, kwargs={"rare": True})
 
 CASES = {
     "zoo-like": {"train_freq": 16, "gradient_steps": 8, "target_update_interval": 10, "learning_starts": 50},
@@ -71,10 +75,17 @@ CASES = {
                    "normalize_observations": True, "normalize_rewards": True},
     "normalised rewards, n-step": {"train_freq": 8, "gradient_steps": 4, "target_update_interval": 12,
                                    "learning_starts": 40, "buffer_size": 37, "n_steps": 3, "normalize_rewards": True},
+    "normalised rare rewards, n-step": {"train_freq": 8, "gradient_steps": 4, "target_update_interval": 12,
+                                        "learning_starts": 80, "buffer_size": 37, "n_steps": 6, "gamma": 0.5,
+                                        "normalize_rewards": True},
     "linear learning rate": {"train_freq": 5, "gradient_steps": 2, "target_update_interval": 11, "learning_starts": 9,
                              "learning_rate_schedule": "linear"},
 }  # fmt: skip
 STEPS = 240
+
+
+def env_of(h: DQNHyperparameters) -> str:
+    return "tune/Rare-v0" if h.n_steps == 6 else "tune/Scripted-v0"
 
 
 @dataclass
@@ -124,7 +135,7 @@ def trace_sb3(h: DQNHyperparameters, monkeypatch, kind=DQN) -> tuple[dict, Trace
 
     monkeypatch.setattr(sb3_dqn, "F", F)
     monkeypatch.setattr(contrib_qrdqn, "quantile_huber_loss", quantile_loss)
-    env = DummyVecEnv([lambda: gym.make("tune/Scripted-v0")])
+    env = DummyVecEnv([lambda: gym.make(env_of(h))])
     if h.normalize_observations or h.normalize_rewards:
         norm_obs, norm_reward = h.normalize_observations, h.normalize_rewards
         env = VecNormalize(env, norm_obs=norm_obs, norm_reward=norm_reward, gamma=h.gamma)
@@ -170,9 +181,7 @@ def named(network: torch.nn.Module) -> dict:
 
 def trace_lane(h: DQNHyperparameters, initial: dict, sb3: Trace, monkeypatch) -> Trace:
     trace = Trace()
-    spec = RunSpec(
-        RunId(0), EnvSpec("tune/Scripted-v0"), "native", h, 3, evaluation_grid(STEPS, 1), EvaluationSpec(1, 0, 3)
-    )
+    spec = RunSpec(RunId(0), EnvSpec(env_of(h)), "native", h, 3, evaluation_grid(STEPS, 1), EvaluationSpec(1, 0, 3))
     runner = StackRunner(spec, lanes=2, numeric_path="numpy", dtype=np.float64)
     stack: DQNStack = runner._stack
     runner.start(spec)
@@ -187,7 +196,7 @@ def trace_lane(h: DQNHyperparameters, initial: dict, sb3: Trace, monkeypatch) ->
     def sample(lane, steps, batch_size, out):
         places = np.array([next(indices) for _ in range(steps)])
         out[:] = stack.memory._rows[stack.memory._base[lane] + places]
-        stack.normalizer.rows(lane, out)
+        stack.normalizer.rows(lane, out, places)
         return places.reshape(-1)
 
     def record_target(rewards, discounts, values):

@@ -88,10 +88,10 @@ def episode_ends(rows: np.ndarray, seed: int) -> np.ndarray:
     return (rows[:, -2] == 0) | (np.random.default_rng(seed).random(len(rows)) < 0.1)
 
 
-def make_stack(hyperparameters, lanes=1, path="numpy", dtype=np.float32, n_timesteps=400) -> DQNStack:
+def make_stack(hyperparameters, lanes=1, path="numpy", dtype=np.float32, n_timesteps=400, **more) -> DQNStack:
     return DQNStack(
         BoxEncoder(OBSERVATION), ACTIONS, hyperparameters, lanes=lanes, capacity=n_timesteps, numeric_path=path,
-        dtype=dtype,
+        dtype=dtype, **more,
     )  # fmt: skip
 
 
@@ -194,6 +194,8 @@ def test_a_lane_is_bit_equal_alone_and_among_neighbours(lanes, path, shared):
                 **BASE,
                 **shared,
                 "n_steps": (1, 3)[i % 2],
+                "normalize_rewards": i % 4 > 1,
+                "gamma": 0.97,
                 "priority_alpha": 0.2 + 0.07 * i,
                 "learning_rate": 1e-3 * (i + 1),
                 "learning_rate_schedule": ("constant", "linear", "cosine")[i % 3],
@@ -301,6 +303,27 @@ def test_a_compiled_update_equals_numpys_within_a_millionth_in_single_precision(
         # Of so many slopes of quantiles some nearly cancel: what is left is rounding, and a step of its sign.
         assert np.mean(difference > 1e-6 * size) <= (4e-3 if h.quantiles > 1 else 0)
         assert difference.max() <= (1e-4 if h.quantiles > 1 else 1e-6) * size
+
+
+@pytest.mark.parametrize(
+    "variant", [{}, {"quantiles": 3}, {"munchausen": True, "double_q": True}, {"prioritized": True}], ids=str
+)
+@pytest.mark.parametrize(("variance", "clipped"), [(0.04, True), (4.0, False)])
+def test_all_paths_clip_each_reward_of_a_return_by_itself(variance, clipped, variant):
+    h = DQNHyperparameters(**{**BASE, **variant, "normalize_rewards": True, "n_steps": 9, "gamma": 0.97})
+    rows = transitions(200, seed=3, dtype=np.float32)
+    found = []
+    for path, version in (("compiled", 2), ("numpy", 2), ("torch", 2), ("compiled", 1), ("torch", 1)):
+        stack = make_stack(h, path=path, reward_clip=version)
+        stack.start(0, h, 3, 400)
+        stack.observe(0, rows, episode_ends(rows, seed=3))
+        stack.normalizer.return_variance[0] = variance
+        found.append(stack.learn([0])[0])
+        earned = stack.memory.unpack(stack.memory.gather(slice(0, 1), np.arange(200)[None])).rewards
+        assert (np.abs(earned).max() > 10) == (clipped and version == 2)
+    for one, other in ((0, 1), (0, 2), (3, 4)):
+        np.testing.assert_allclose(found[one], found[other], rtol=1e-5)
+    assert np.allclose(found[0], found[3], rtol=1e-3) == (not clipped)
 
 
 @pytest.mark.parametrize(

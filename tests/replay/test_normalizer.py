@@ -53,7 +53,7 @@ def test_statistics_and_what_they_make_of_transitions_are_vecnormalizes(seed, sc
         rows = ring.blank(1)
         parts = ring.unpack(rows)
         parts.observations[:, :SIZE], parts.next_observations[:, :SIZE], parts.rewards[:] = seen, 2 * seen, earned
-        mine.rows(1, rows)
+        mine.rows(1, rows, np.zeros(1, int))
         np.testing.assert_array_equal(parts.observations[:, :SIZE], shown)
         np.testing.assert_array_equal(parts.next_observations[:, :SIZE], theirs.normalize_obs(2 * seen))
         np.testing.assert_array_equal(parts.rewards, rewards)
@@ -72,10 +72,10 @@ def test_what_a_lane_does_not_normalise_stays_as_it_is(on):
         mine.earned(slice(0, 2), rng.normal(3, 5, 2), np.zeros(2, bool))
     before = rng.normal(size=(4, 2 * SIZE + 5))
     rows = before.copy()
-    mine.rows(0, rows)
+    mine.rows(0, rows, np.arange(4))
     same = [np.array_equal(rows[:, :SIZE], before[:, :SIZE]), np.array_equal(rows[:, -3], before[:, -3])]
     assert same == [not on["observations"], not on["rewards"]]
-    mine.rows(1, rows := before.copy())
+    mine.rows(1, rows := before.copy(), np.arange(4))
     np.testing.assert_array_equal(rows, before)
 
 

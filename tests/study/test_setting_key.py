@@ -49,6 +49,18 @@ def test_a_younger_field_names_a_run_only_where_it_is_on(changes):
     )
 
 
+def test_how_rewards_are_clipped_names_runs_that_sum_normalised_ones_alone():
+    before = Rules(evaluation_seeds=2, update_path=3, picture_scale=2)
+    for changes in ({"normalize_rewards": True, "n_steps": 5}, {"normalize_rewards": True}, {"n_steps": 5}):
+        for backend in ("native", "sb3"):
+            old = dataclasses.replace(make_spec(0, backend=backend, **changes), rules=before)
+            new = dataclasses.replace(old, rules=dataclasses.replace(before, reward_clip=2))
+            differ = backend == "native" and len(changes) == 2
+            assert (new.signature() != old.signature()) == (fingerprint(new) != fingerprint(old)) == differ
+            if differ:
+                assert old.signature() == "c19dbc5eec60f6ae90910d38"  # as stored runs are named
+
+
 def test_rules_that_choose_among_runs_are_no_part_of_a_runs_names():
     spec = make_spec(0)
     for field in dataclasses.fields(spec.rules):

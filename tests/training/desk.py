@@ -36,6 +36,7 @@ MIXED = [
     {"noisy": True, "learning_starts": 0},
     {"noisy": True, "prioritized": True, "dueling": True, "layer_norm": True, "train_freq": 5, "noisy_sigma": 0.1},
     {"quantiles": 3, "prioritized": True, "munchausen": True, "dueling": True, "n_steps": 2},
+    {"normalize_rewards": True, "n_steps": 6, "gamma": 0.3},
 ]
 
 

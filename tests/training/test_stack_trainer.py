@@ -114,6 +114,16 @@ def test_a_run_keeps_the_arithmetic_of_its_rules_when_compiled_code_has_learned_
     assert any(not np.array_equal(array, found[2][name]) for name, array in found[0].items())
 
 
+@pytest.mark.parametrize("path", ["numpy", "compiled"])
+@pytest.mark.parametrize(("n_steps", "differ"), [(5, True), (1, False)])
+def test_a_run_clips_rewards_as_its_rules_say(path, n_steps, differ):
+    setting = {"normalize_rewards": True, "n_steps": n_steps, "gamma": 0.3, "loss": "mse"}
+    today = make_spec(0, "MountainCar-v0", 200, **setting)
+    before = dataclasses.replace(today, rules=dataclasses.replace(CURRENT, reward_clip=1))
+    found = [train([spec], 1, numeric_path=path).weights[RunId(0)] for spec in (before, today)]
+    assert differ == any(not np.array_equal(array, found[1][name]) for name, array in found[0].items())
+
+
 @pytest.mark.parametrize("env", [e for e in PROBES if "Truncation" not in e and "Identity" not in e])
 @pytest.mark.parametrize(
     "variant",

@@ -18,12 +18,14 @@ from tuner.errors import InputError
 class Rules:
     """The versions; those of 0.1.0 by default. A field's name is the attribute of the study.
 
-    The numbers of a run depend on the first three alone, see :meth:`of_runs`; the others choose among runs.
+    The numbers of a run depend on the first four alone, see :meth:`of_runs`; the others choose among runs.
 
     Attributes:
         evaluation_seeds: Which episodes evaluations play, see :func:`tuner.seeding.evaluation_seed`.
         update_path: Which arithmetic trains native networks, see :func:`native_path`.
         picture_scale: What pictures are divided by, see :func:`tuner.envs.image_encoder.largest`.
+        reward_clip: How native n-step returns of normalised rewards are clipped: 1 as one reward, 2 each reward by
+            itself, see ``tuner/replay/step_rewards.py``.
         pruning: 1 for the median rule alone, 2 for gated rungs, 3 for these from a tenth of the grid on, see
             ``tuner/study/search/median_pruner.py``.
         finalists: 1 for the best scores, 2 for the best by a model, 3 for these with the best known beforehand, see
@@ -36,20 +38,28 @@ class Rules:
     evaluation_seeds: int = 1
     update_path: int = 1
     picture_scale: int = 1
+    reward_clip: int = 1
     pruning: int = 1
     finalists: int = 1
     proposals: int = 1
 
-    def of_runs(self) -> dict[str, int]:
-        """Return the versions that a run's own numbers depend on: studies that differ in the others share runs."""
-        return {name: getattr(self, name) for name in ("evaluation_seeds", "update_path", "picture_scale")}
+    def of_runs(self, sums_normalized_rewards: bool = False) -> dict[str, int]:
+        """Return the versions that a run's own numbers depend on: studies that differ in the others share runs.
+
+        Args:
+            sums_normalized_rewards: Whether the run does; ``reward_clip`` means nothing to others. Its version 1 is
+                left out, too: such runs had names before there was a second.
+        """
+        names = ["evaluation_seeds", "update_path", "picture_scale"]
+        names += ["reward_clip"] * (sums_normalized_rewards and self.reward_clip > 1)
+        return {name: getattr(self, name) for name in names}
 
 
 #: What studies that store none follow.
 VERSION_0_1_0 = Rules()
 
 #: What new studies follow.
-CURRENT = Rules(evaluation_seeds=2, update_path=3, picture_scale=2, pruning=3, finalists=4, proposals=3)
+CURRENT = Rules(evaluation_seeds=2, update_path=3, picture_scale=2, reward_clip=2, pruning=3, finalists=4, proposals=3)
 
 
 def rules_of(attributes: Mapping[str, Any]) -> Rules:

@@ -109,9 +109,13 @@ class RunSpec:
         """
         plain = asdict(replace(self, alone=False, keep=False))
         env, hyperparameters = self.env.to_mapping(), self.hyperparameters.named_mapping()
-        rules = self.rules.of_runs()
+        rules = self.rules_of_run()
         values = plain | {"run_id": None, "env": env, "hyperparameters": hyperparameters, "rules": rules}
         return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()[:24]
+
+    def rules_of_run(self) -> dict[str, int]:
+        """Return the versions that its numbers depend on."""
+        return self.rules.of_runs(self.backend == "native" and self.hyperparameters.sums_normalized_rewards())
 
     def episodes_at(self, step: int) -> int:
         """Return the episodes of the evaluation at a grid step."""

@@ -96,6 +96,10 @@ class Hyperparameters:
         on = (i for i in field_infos(type(self)).values() if getattr(self, i.name) != i.default)
         return all(i.compiled is not None and (update_path is None or i.compiled <= update_path) for i in on)
 
+    def sums_normalized_rewards(self) -> bool:
+        """Whether native returns are sums of several normalised rewards: what the rule ``reward_clip`` is about."""
+        return False
+
     def shape(self) -> tuple[object, ...]:
         """Return the values that lanes of one stack must share."""
         infos = field_infos(type(self)).values()

@@ -317,6 +317,10 @@ class DQNHyperparameters(Hyperparameters):
         """Gradient steps per training call with ``-1`` resolved as Stable-Baselines3 does."""
         return self.train_freq if self.gradient_steps < 0 else self.gradient_steps
 
+    def sums_normalized_rewards(self) -> bool:
+        """Whether native returns are sums of several normalised rewards."""
+        return self.normalize_rewards and self.n_steps > 1
+
     def random_steps(self, n_timesteps: int) -> int:
         """Return how many steps of a run are uniformly random play."""
         return min(self.learning_starts, n_timesteps)

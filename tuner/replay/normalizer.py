@@ -1,18 +1,22 @@
 """Running statistics of what K lanes have seen, and their transitions on that scale.
 
 Memory keeps what the environment said; a minibatch is normalised when it is drawn, with the statistics of that moment,
-as Stable-Baselines3's replay buffers do. An n-step return is scaled and clipped as one reward.
+as Stable-Baselines3's replay buffers do. Of an n-step return, each reward is scaled and clipped by itself where the
+rewards of single steps are kept; else the return is, as one reward.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from tuner.core.normalization import FIRST_COUNT, normalized, scaled, take_in
+from tuner.core.normalization import FIRST_COUNT, VARIANCE_EPS, normalized, scaled, take_in
+
+if TYPE_CHECKING:
+    from tuner.replay.step_rewards import StepRewards  # brings Numba
 
 Array = NDArray[Any]
 
@@ -41,6 +45,8 @@ class LaneNormalizer:
         self._return, self._return_mean, self.return_variance = (np.zeros((lanes, 1)) for _ in range(3))
         #: Whether any lane normalises observations, or anything; asked at every step.
         self._any_observations = self.active = False
+        #: Rewards of single steps of lanes whose n-step returns are clipped reward by reward; None for the others.
+        self.steps: list[StepRewards | None] = [None] * lanes
         #: What takes in as :meth:`arrived` and :meth:`earned` do, in compiled code; None for NumPy.
         self.compiled: Any = None
         self._rewards, self._ends = np.zeros(lanes, np.float32), np.zeros(lanes, bool)
@@ -51,8 +57,11 @@ class LaneNormalizer:
         self.arrived(slice(0, 0), np.zeros((0, self._size), dtype))
         self.earned(slice(0, 0), self._rewards[:0], self._ends[:0])
 
-    def start(self, lane: int, observations: bool, rewards: bool, gamma: float) -> None:
+    def start(
+        self, lane: int, observations: bool, rewards: bool, gamma: float, steps: StepRewards | None = None
+    ) -> None:
         """Begin a new run on a lane."""
+        self.steps[lane] = steps
         self.observations[lane], self.rewards[lane], self._gamma[lane] = observations, rewards, gamma
         self.mean[lane], self.variance[lane], self.seen[lane] = 0, 1, FIRST_COUNT
         self._return[lane], self._return_mean[lane], self.return_variance[lane] = 0, 0, 1
@@ -105,15 +114,29 @@ class LaneNormalizer:
         result[on, ..., :size] = normalized(observations[on, ..., :size], mean[on], variance[on])
         return result
 
-    def rows(self, lane: int, rows: Array) -> None:
-        """Normalise a lane's packed transitions ``[..., width]``, as :class:`~tuner.replay.ring.LaneRing` has them."""
+    def deviation(self, lane: int) -> float:
+        """Return what a lane's rewards are divided by."""
+        return float(np.sqrt(self.return_variance[lane, 0] + VARIANCE_EPS))
+
+    def rows(self, lane: int, rows: Array, places: Array) -> None:
+        """Normalise a lane's packed transitions, as :class:`~tuner.replay.ring.LaneRing` has them.
+
+        Args:
+            lane: Lane number.
+            rows: ``[..., width]``, changed.
+            places: ``[...]`` where in the lane's memory they are from.
+        """
         size = self._size
         if self.observations[lane]:
             for begin in (0, size + 1):
                 part = rows[..., begin : begin + size]
                 part[...] = normalized(part, self.mean[lane], self.variance[lane])
         if self.rewards[lane]:
-            rows[..., -3] = scaled(rows[..., -3], float(self.return_variance[lane, 0]))
+            steps = self.steps[lane]
+            if steps is None:
+                rows[..., -3] = scaled(rows[..., -3], float(self.return_variance[lane, 0]))
+            else:
+                rows[..., -3] = steps.returns(places.reshape(-1), self.deviation(lane)).reshape(rows.shape[:-1])
 
     def statistics(self, lane: int) -> dict[str, Array]:
         """Return what is saved with a lane's network, by Stable-Baselines3's names; nothing where it is off."""
@@ -128,13 +151,18 @@ class LaneNormalizer:
         """Return a lane's statistics, if it has any; views, to be used before the lane changes."""
         if not (self.observations[lane] or self.rewards[lane]):
             return {}
-        return {name: values[lane] for name, values in self._parts().items()}
+        steps = self.steps[lane]
+        kept = {} if steps is None else steps.snapshot()
+        return {name: values[lane] for name, values in self._parts().items()} | kept
 
     def restore(self, lane: int, saved: Mapping[str, Array]) -> None:
         """Go on from a snapshot; the lane was started for the same run."""
         if self.observations[lane] or self.rewards[lane]:
             for name, values in self._parts().items():
                 values[lane] = saved[name]
+        steps = self.steps[lane]
+        if steps is not None:
+            steps.restore(saved)
 
     def _parts(self) -> dict[str, Array]:
         return {

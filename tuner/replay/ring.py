@@ -120,7 +120,7 @@ class LaneRing:
         places: Array = (uniforms * self.sizes[lane]).astype(np.int64)
         np.take(self._rows, places + self._base[lane], axis=0, out=out.reshape(-1, out.shape[-1]), mode="clip")
         if self._normalizer is not None:
-            self._normalizer.rows(lane, out)
+            self._normalizer.rows(lane, out, places)
         return places
 
     def gather(self, lanes: slice, index: Array) -> Array:
@@ -128,7 +128,7 @@ class LaneRing:
         rows: Array = np.take(self._rows, self._base[lanes, None] + index, axis=0, mode="clip")
         if self._normalizer is not None:
             for i, lane in enumerate(range(lanes.start, lanes.stop)):
-                self._normalizer.rows(lane, rows[i])
+                self._normalizer.rows(lane, rows[i], index[i])
         return rows
 
     def region(self, lane: int) -> Array:

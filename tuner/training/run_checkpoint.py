@@ -218,7 +218,7 @@ def fingerprint(spec: RunSpec) -> str:
         "device": spec.device,
         "versions": dict(package_versions()),
     }
-    rules = spec.rules.of_runs()
+    rules = spec.rules_of_run()
     if rules != VERSION_0_1_0.of_runs():  # its files have names without them
         value["rules"] = rules
     if spec.schedule_steps is not None:

@@ -44,6 +44,7 @@ class DQNStack:
         numeric_path: What trains, see :func:`~tuner.agents.dqn.update.choose_update`.
         device: Where networks are kept and computed; on any but ``cpu`` by torch. Replay memory stays here.
         dtype: Floating-point type of all numbers.
+        reward_clip: How normalised rewards of n-step returns are clipped, see :class:`~tuner.contract.rules.Rules`.
     """
 
     def __init__(
@@ -57,8 +58,10 @@ class DQNStack:
         numeric_path: NumericPath = "numpy",
         device: str = "cpu",
         dtype: DTypeLike = np.float32,
+        reward_clip: int = 2,
     ) -> None:
         self._encoder = encoder
+        self._reward_clip = reward_clip
         self._n_actions = n_actions
         self._head = q_head(hyperparameters, n_actions)
         layout = network_layout(encoder, hyperparameters, n_actions)
@@ -112,10 +115,16 @@ class DQNStack:
         self.clock[lane] = 0
         self.state.start(lane, hyperparameters, seeding.stream(seed, "network"))
         self.averaging.start(lane, hyperparameters.weight_averaging * over / hyperparameters.train_freq)
-        self.memory.start(lane, min(hyperparameters.buffer_size, n_timesteps), seeding.stream(seed, "replay"))
+        capacity = min(hyperparameters.buffer_size, n_timesteps)
+        self.memory.start(lane, capacity, seeding.stream(seed, "replay"))
         self.exploration.start(lane, hyperparameters, over, seeding.stream(seed, "exploration"))
         observations = hyperparameters.normalize_observations and self._encoder.normalizable
-        self.normalizer.start(lane, observations, hyperparameters.normalize_rewards, hyperparameters.gamma)
+        steps = None
+        if hyperparameters.sums_normalized_rewards() and self._reward_clip > 1:
+            from tuner.replay.step_rewards import StepRewards  # brings Numba
+
+            steps = StepRewards(capacity, hyperparameters.n_steps, hyperparameters.gamma)
+        self.normalizer.start(lane, observations, hyperparameters.normalize_rewards, hyperparameters.gamma, steps)
         self._n_step.start(lane, hyperparameters.n_steps)
         if self._perturbation is not None:
             self._perturbation.start(lane, seed)
@@ -192,6 +201,10 @@ class DQNStack:
         """Store a stretch of a lane's experience and nothing else; arguments as for :meth:`observe`."""
         position = int(self.memory.positions[lane])
         self.memory.extend(lane, *self._n_step.extend(lane, rows, ends))
+        steps = self.normalizer.steps[lane]
+        if steps is not None:
+            single = self.memory.unpack(rows)
+            steps.add(position, single.rewards, single.discounts == 0 if ends is None else ends)
         if self._priorities is not None:
             self._priorities.added(lane, position, len(rows), int(self.memory.capacities[lane]))
 

@@ -149,7 +149,7 @@ def value(
 @njit(cache=True, error_model="numpy", nogil=True)
 def training_call(
     online, target, first, second, powers, learning_rate, max_norm, frames,
-    memory, places, steps, batch, mean, variance, normalize, return_deviation,
+    memory, places, steps, batch, mean, variance, normalize, return_deviation, clip, returns,
     pictures, n_convolved, network, size, quantiles, noise,
     double_q, dueling, huber, adam, epsilon, one_hot, munchausen, alpha, temperature, least,
     inputs, following, outputs, delta_out, deltas, gradient, panel, chosen, none, next_values, taken_values,
@@ -273,8 +273,10 @@ def training_call(
         for i in range(batch):
             row = drawn[i]
             reward = memory[row, 2 * size + 2]
-            if return_deviation > 0:
-                reward = number(np.float32(min(max(reward / return_deviation, -CLIP), CLIP)))
+            if len(returns) > 0:  # scaled and clipped already, reward by reward
+                reward = number(returns[step * batch + i])
+            elif return_deviation > 0:
+                reward = number(np.float32(min(max(reward / return_deviation, -clip), clip)))
             if munchausen and double_q:
                 reward += bonus(outputs, i, n_outputs, dueling, chosen[i], alpha, temperature, least)
             elif munchausen:

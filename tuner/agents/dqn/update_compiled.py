@@ -14,7 +14,7 @@ from tuner.agents.dqn.compiling import compiling
 from tuner.agents.dqn.products import PANEL
 from tuner.agents.dqn.seams import Parts, TrainingCall
 from tuner.core.munchausen import MUNCHAUSEN
-from tuner.core.normalization import VARIANCE_EPS
+from tuner.core.normalization import CLIP
 from tuner.hyperparameters import DQNHyperparameters
 from tuner.networks.mlp import MLPLayout
 from tuner.replay.frames import FrameMemory
@@ -30,6 +30,9 @@ AHEAD_NUMBERS = 2**20
 
 #: The frames of a lane whose observations are no images.
 NO_FRAMES = np.zeros((0, 0), np.uint8)
+
+#: Where rewards are read from memory.
+NO_RETURNS = np.zeros(0, np.float32)
 
 
 def compiled(
@@ -143,7 +146,12 @@ class CompiledUpdate:
         if noise is not None and steps:
             noise = noise._replace(normal=self._drawn_by.draw_ahead(lane, steps))
         rewards = normalizer.rewards[lane]
-        deviation = float(np.sqrt(normalizer.return_variance[lane, 0] + VARIANCE_EPS)) if rewards else 0.0
+        deviation = normalizer.deviation(lane) if rewards else 0.0
+        single, clip, returns = normalizer.steps[lane], CLIP, NO_RETURNS
+        if single is not None and single.largest <= CLIP * deviation:
+            clip = np.inf  # nothing to clip: the sums in memory will do, which are there without a walk
+        elif single is not None:
+            returns = single.returns(places, deviation)
         powers = state.beta_powers[:, lane].copy()
         soft: Any = [state.dtype.type(state.numbers[name][lane]) for name in MUNCHAUSEN]
         loss, q_value = training_call.training_call(
@@ -151,7 +159,8 @@ class CompiledUpdate:
             float(state.learning_rate[lane]), float(state.max_grad_norm[lane]),
             memory.frames(lane) if isinstance(memory, FrameMemory) else NO_FRAMES,
             memory.region(lane), places, steps, self._batch,
-            normalizer.mean[lane], normalizer.variance[lane], bool(normalizer.observations[lane]), deviation,
+            normalizer.mean[lane], normalizer.variance[lane], bool(normalizer.observations[lane]),
+            deviation, clip, returns,
             *self._network, self._quantiles, noise, *self._choices, soft[0], soft[1], soft[2],
             *self._space, self._last, self._ahead[0], self._ahead[1], self._policy,
         )  # fmt: skip

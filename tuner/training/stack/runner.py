@@ -82,6 +82,7 @@ class StackRunner:
             numeric_path=path,
             device=example.device,
             dtype=dtype,
+            reward_clip=example.rules.reward_clip,
         )
         self._normalizer = self._stack.normalizer
         self._evaluator = Evaluator(example.env, example.evaluation, example.rules.picture_scale)
