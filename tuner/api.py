@@ -19,7 +19,7 @@ from tuner.plan.known import library_note
 from tuner.plan.naming import confirm_name, file_name, study_name
 from tuner.plan.recipe import StudyRecipe
 from tuner.plan.resolve import StudyPlan, plan_study
-from tuner.plan.stored import plan_again
+from tuner.plan.stored import plan_confirm
 from tuner.plan.within import Deadlines, plan_within
 from tuner.result.agents import KeptAgent, Place
 from tuner.result.study import StudyData
@@ -148,9 +148,7 @@ def confirm(
 
     progress = progress or NoProgress()
     stored = load(name, storage, importances=False)
-    if stored.recipe.get("confirm") == 0:  # the search was told to leave it out; this command is asked for it
-        settings = {"confirm": StudyRecipe().confirm, **(settings or {})}
-    plan = plan_again(stored, storage or default_storage(), settings or {})
+    plan = plan_confirm(stored, storage or default_storage(), settings or {})
     refuse_what_cannot_fit(plan)
     check_writable(plan.report, f"--report-dir {plan.reports}")
     events = run_events(plan, progress)

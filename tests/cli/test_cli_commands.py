@@ -1,6 +1,7 @@
 """The commands over one tiny study, from the search to the dashboard."""
 
 import contextlib
+import dataclasses
 import json
 import os
 import signal
@@ -22,6 +23,7 @@ from tuner.errors import TunerError
 from tuner.report.numbers.evidence import evidence
 from tuner.report.words.evidence import luck_sentences
 from tuner.report.words.in_short import in_short
+from tuner.study.confirm.choice import no_finalist
 from tuner.study.reading.study import load
 
 
@@ -352,6 +354,22 @@ def test_confirm_dry_run_says_what_would_be_trained_then_what_more_seeds_would_d
     assert "at 0.9 for all comparisons together and at every look" in after.out
     assert len([line for line in after.out.splitlines() if ": open" in line or ": decided" in line]) == 2
     assert load("tiny").confirmation.until is None
+
+
+def test_confirm_dry_run_of_a_search_without_finalists_says_what_confirm_would_train(own_study):
+    searched = ("--env", "CartPole-v1", *TINY, "--study", "tiny", "--executor", "inline", "--quiet")
+    assert tune(*searched, "--confirm", "0").code == 0
+    assert load("tiny").recipe["confirm"] == 0
+    asked = ("confirm", "tiny", "--confirm-budget", "6", "--confirm-seeds", "3", "--executor", "inline", "--dry-run")
+    said = tune(*asked)
+    assert (said.code, said.out) == (0, tune(*asked, "--confirm", "5").out)
+    assert said.out.startswith("Confirming: ")
+
+
+def test_finalists_that_the_other_backend_cannot_train_are_not_called_trials_that_did_not_complete(own_study):
+    data = load("tiny")
+    assert no_finalist(dataclasses.replace(data, trials=()), [], "sb3").startswith("No trial has completed")
+    assert "sb3 trains none of their settings" in no_finalist(data, [], "sb3")
 
 
 def test_confirm_without_enough_budget_is_one_line_and_exit_code_2(own_study):

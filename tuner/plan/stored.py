@@ -62,6 +62,17 @@ def plan_again(data: StudyData, storage: str, settings: Mapping[str, Any]) -> St
     return plan
 
 
+def plan_confirm(data: StudyData, storage: str, settings: Mapping[str, Any]) -> StudyPlan:
+    """Return the plan by which ``tune confirm`` trains the finalists of a study that is in the database.
+
+    Arguments and errors are those of :func:`plan_again`. A search that was told to leave its finalists out
+    (``confirm`` 0) has as many as by default here: this command is asked for them.
+    """
+    if data.recipe.get("confirm") == 0:
+        settings = {"confirm": StudyRecipe().confirm, **settings}
+    return plan_again(data, storage, settings)
+
+
 def _check_trusted(stored: StudyRecipe, name: str, settings: Mapping[str, Any]) -> None:
     origin = origin_of(stored.env, stored.env_module)
     module, wrappers = settings.get("env_module"), canonicals(settings.get("wrapper") or ())

@@ -62,6 +62,18 @@ def choice_of(objective: str, finalists: Iterable[Contestant] = (), floor: float
     return dataclasses.replace(MEAN, searched=searched, floor=floor)
 
 
+def no_finalist(data: StudyData, found: Sequence[Contestant], backend: str) -> str:
+    """Return why there is nobody to train again on a backend, in one line; empty where there is."""
+    if found:
+        return ""
+    if not data.ranked:
+        return "No trial has completed, so there is nothing to confirm."
+    return (
+        f"The finalists were not trained again: --confirm-backend {backend} trains none of their settings as they are. "
+        "Leave it out."
+    )
+
+
 def floor_of(data: StudyData) -> float | None:
     """Return what a run that diverges counts as at most: the search's lowest score, or random play where that is less.
 

@@ -23,7 +23,7 @@ from tuner.result.study import StudyData
 from tuner.study.confirm.affordable import affordable
 from tuner.study.confirm.ahead import Way, ways
 from tuner.study.confirm.budget import Limit, allocate, fewest_runs, within_cost
-from tuner.study.confirm.choice import choice_of, floor_of
+from tuner.study.confirm.choice import choice_of, floor_of, no_finalist
 from tuner.study.confirm.contestants import baselines, finalists, grid_of, lengths_of, on_backend, with_other_backend
 from tuner.study.confirm.ledger import ScheduleAsker, Wanted, results_of, spec_of, took_of
 from tuner.study.confirm.reuse import known_runs, take_over, taken_over_text, wanted_of
@@ -81,6 +81,7 @@ class ConfirmStage:
         if main != backend:
             moved = [on_backend(contestant, main, algorithm) for contestant in found]
             found = [dataclasses.replace(c, role="finalist") for c in moved if c is not None]
+        self._nobody = no_finalist(data, found, main)
         beside = plan.grid[-1] if recipe.zoo_full_budget else None
         against = baselines(data, main, zoo_beside=beside, images=plan.sees_images)
         self._other = next(b for b in BACKENDS if b != main) if recipe.confirm_backend == "both" else None
@@ -145,8 +146,8 @@ class ConfirmStage:
     @property
     def problem(self) -> str:
         """Why nothing can be confirmed, in one line; empty when it can."""
-        if not any(c.role == "finalist" for c in self.contestants):
-            return "No trial has completed, so there is nothing to confirm."
+        if self._nobody:
+            return self._nobody
         if self.allocation is None and self._ends is not None:
             return "The finalists were not trained again: there is no time left for it. Give --within longer."
         if self.allocation is None:
