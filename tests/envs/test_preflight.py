@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import re
 import subprocess
 import sys
 import time
@@ -151,6 +152,33 @@ def test_a_member_fits_and_a_stranger_does_not() -> None:
 def test_an_observation_outside_of_its_space_is_never_read_as_another(space: spaces.Space, value: object) -> None:
     with pytest.raises(ValueError, match=r"outside|bytes"):
         encoder_for(space).store(value)
+
+
+@pytest.mark.parametrize(
+    ("declared", "value", "said"),
+    [
+        ("flag: bool = True", "no", "flag must be true or false, got 'no'. Say flag=false."),
+        ("flag=False", "Yes", "flag must be true or false, got 'Yes'. Say flag=true."),
+        ("flag: bool = True", "flase", "flag must be true or false, got 'flase'. Say flag=true or flag=false."),
+        ("flag: bool = True", (1, 2), "flag must be true or false, got (1, 2). Say flag=true or flag=false."),
+        ("flag: bool = True", False, ""),
+        ("flag: bool = True", 0, ""),
+        ("flag=True", "gaussian", ""),
+        ("flag: bool | str = True", "no", ""),
+        ("flag='yes'", "no", ""),
+        ("**rest", "no", ""),
+    ],
+)
+def test_text_for_a_truth_value_is_refused_where_it_is_known_to_be_one(tmp_path, declared, value, said):
+    file = tmp_path / "truth.py"
+    file.write_text(f"{HEAD}    def __init__(self, {declared}): pass\n{TAIL}")
+    spec = EnvSpec("Mine-v0", (("flag", value),), str(file))
+    if said:
+        with pytest.raises(UnusableEnvironmentError, match=f"^{re.escape(f'Mine-v0: --env-arg {said}')}$"):
+            preflight(spec, "dqn")
+    else:
+        preflight(spec, "dqn")
+    preflight(spec, "dqn", stored=True)  # what was trained so goes on so
 
 
 def test_a_table_takes_more_numbers_than_a_network(tmp_path):

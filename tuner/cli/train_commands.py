@@ -129,7 +129,7 @@ def _continue(folder: Path, asked: dict[str, Any], parsed: argparse.Namespace) -
     output = folder if parsed.output is None else Path(parsed.output)
     check_writable(output, f"-o {output}")
     events = _events_folder(output, asked.get("tensorboard"))
-    facts = preflight(spec.env, spec.algorithm, inline=False)
+    facts = preflight(spec.env, spec.algorithm, inline=False, stored=True)
     quiet = bool(asked.get("quiet"))
     if not quiet:
         say(f"Going on from step {begun.step:,} to {total:,}.", stderr=True)

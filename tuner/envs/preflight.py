@@ -16,6 +16,7 @@ import numpy as np
 from gymnasium import spaces
 
 from tuner.envs.actions import Actions
+from tuner.envs.cannot_make import misread_argument
 from tuner.envs.child import Kept, call_in_child
 from tuner.envs.encoders import Encoder
 from tuner.envs.make import AnyEnv, EnvFacts, inspect
@@ -47,7 +48,9 @@ class RegisteredHereError(UnusableEnvironmentError):
         self.where, self.way_out = where, way_out
 
 
-def preflight(spec: EnvSpec, algorithm: str, *, inline: bool = False, play_from: int | None = None) -> EnvFacts:
+def preflight(
+    spec: EnvSpec, algorithm: str, *, inline: bool = False, play_from: int | None = None, stored: bool = False
+) -> EnvFacts:
     """Make the environment, reset it, take some random steps and close it; return what is known of it.
 
     One that has passed is not looked at again in this process while its files are the same.
@@ -57,6 +60,7 @@ def preflight(spec: EnvSpec, algorithm: str, *, inline: bool = False, play_from:
         algorithm: Name of the algorithm that will be trained on it.
         inline: Look in this very process, for those who train in it too: environments may be registered only there.
         play_from: Seed of the first episode of random play, which comes after the look; None plays none.
+        stored: Whether runs in it are there: its arguments are then as they were, even those that mean something else.
 
     Raises:
         RegisteredHereError: This process knows it, and a process of its own does not.
@@ -65,16 +69,16 @@ def preflight(spec: EnvSpec, algorithm: str, *, inline: bool = False, play_from:
     """
     if inline or os.name != "posix":
         with Surroundings.kept():
-            return _look(spec, algorithm, play_from, lambda call: None)
+            return _look(spec, algorithm, play_from, stored, lambda call: None)
     try:
-        return _look_in_child(spec, algorithm, play_from, source_digest(spec))
+        return _look_in_child(spec, algorithm, play_from, stored, source_digest(spec))
     except UnknownEnvironmentError as error:
         raise (_registered_only_here(spec) or error) from None
 
 
 @functools.lru_cache(maxsize=64)
-def _look_in_child(spec: EnvSpec, algorithm: str, play_from: int | None, files: str | None) -> EnvFacts:
-    return call_in_child(_look, spec, algorithm, play_from, subject=spec.id, first="gymnasium.make()")
+def _look_in_child(spec: EnvSpec, algorithm: str, play_from: int | None, stored: bool, files: str | None) -> EnvFacts:
+    return call_in_child(_look, spec, algorithm, play_from, stored, subject=spec.id, first="gymnasium.make()")
 
 
 def _registered_only_here(spec: EnvSpec) -> RegisteredHereError | None:
@@ -90,7 +94,7 @@ def _registered_only_here(spec: EnvSpec) -> RegisteredHereError | None:
     )
 
 
-def _look(spec: EnvSpec, algorithm: str, play_from: int | None, tell: Callable[[Any], None]) -> EnvFacts:
+def _look(spec: EnvSpec, algorithm: str, play_from: int | None, stored: bool, tell: Callable[[Any], None]) -> EnvFacts:
     def call(name: str, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
         tell(name)
         try:
@@ -101,6 +105,8 @@ def _look(spec: EnvSpec, algorithm: str, play_from: int | None, tell: Callable[[
             ) from error
 
     def play(env: AnyEnv, encoder: Encoder) -> None:
+        if not stored and (misread := misread_argument(spec.id.rpartition(":")[2], spec.arguments())):
+            raise UnusableEnvironmentError(f"{spec.id}: --env-arg {misread}")
         problem = _play(env, encoder, call)
         if problem:
             raise UnusableEnvironmentError(f"{spec.id}: {problem}. {_LEADS_OUT}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -173,6 +174,7 @@ def plan_study(
     trials_of: TrialsOf = unread,
     *,
     play: bool = True,
+    stored: bool = False,
 ) -> StudyPlan:
     """Resolve a recipe: the one place where it is validated.
 
@@ -183,6 +185,7 @@ def plan_study(
         fill: From a recipe for a cluster to one that says how many workers it has room for.
         trials_of: Reads Optuna studies that ``--start-with`` names.
         play: Whether to find what random play earns, which takes seconds.
+        stored: As for :func:`tuner.envs.preflight.preflight`.
 
     Raises:
         InputError: A setting breaks a rule, or the environment or the space cannot be used.
@@ -194,7 +197,7 @@ def plan_study(
     if needs := algorithm_class(recipe.algo).needs:
         require(needs[0], purpose=f"--algo {recipe.algo}", extra=needs[1])
     play_from = evaluation_seed(recipe.seed, "search", CURRENT.evaluation_seeds) if play else None
-    recipe, facts, notes = _looked_at(recipe, env, play_from)
+    recipe, facts, notes = _looked_at(recipe, env, play_from, stored)
     space, said = _space(recipe, facts)
     notes += said
     known = known_settings(recipe, space, trials_of)
@@ -231,10 +234,13 @@ def plan_study(
     )
 
 
-def _looked_at(recipe: StudyRecipe, env: EnvSpec, play_from: int | None) -> tuple[StudyRecipe, EnvFacts, list[str]]:
+def _looked_at(
+    recipe: StudyRecipe, env: EnvSpec, play_from: int | None, stored: bool
+) -> tuple[StudyRecipe, EnvFacts, list[str]]:
     """Look at the environment; one that a notebook or script has registered itself trains in that very process."""
+    look = functools.partial(preflight, env, recipe.algo, play_from=play_from, stored=stored)
     try:
-        return recipe, preflight(env, recipe.algo, inline=recipe.executor == "inline", play_from=play_from), []
+        return recipe, look(inline=recipe.executor == "inline"), []
     except RegisteredHereError as error:
         if recipe.executor != "processes":
             raise
@@ -243,7 +249,7 @@ def _looked_at(recipe: StudyRecipe, env: EnvSpec, play_from: int | None) -> tupl
             f"{env.id} is registered in {error.where}, which workers do not import: it trains in this process, on one "
             f"core. {error.way_out} for more."
         )
-        return recipe, preflight(env, recipe.algo, inline=True, play_from=play_from), [note]
+        return recipe, look(inline=True), [note]
 
 
 def _of_grid(recipe: StudyRecipe, space: SearchSpace, size: int) -> tuple[StudyRecipe, str]:

@@ -49,7 +49,7 @@ def plan_again(data: StudyData, storage: str, settings: Mapping[str, Any]) -> St
     # Nothing is asked for again, so what was known beforehand is not read: its files may be gone. Nor does the time of
     # the search's command hold for another.
     again = recipe_from_mapping({**stored.to_mapping(), **settings, "prior": "none", "start_with": (), "within": None})
-    plan = plan_study(again, play=not data.random_play)
+    plan = plan_study(again, play=not data.random_play, stored=True)
     recipe = dataclasses.replace(plan.recipe, prior=stored.prior, start_with=stored.start_with)
     plan = as_stored(dataclasses.replace(plan, recipe=recipe), data.space, data.rules)
     if changed_source(plan.env, data.provenance):
