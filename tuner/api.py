@@ -26,7 +26,7 @@ from tuner.result.study import StudyData
 from tuner.storage_url import default_storage
 from tuner.study.reading.foreign import best_trials
 from tuner.study.reading.study import load
-from tuner.study.search.open_study import open_study, stored_progress
+from tuner.study.search.open_study import called_as_before, open_study, stored_progress
 from tuner.study.search.outcomes import nothing_learned
 from tuner.study.search.progress import NoProgress, ProgressListener, warn
 from tuner.study.search.provenance import provenance
@@ -79,6 +79,7 @@ def run(
     """
     progress = progress or NoProgress()
     began = time.monotonic() if began is None else began
+    recipe = called_as_before(recipe)
     there = recipe.storage or default_storage(), study_name(recipe.validated())
     plan = plan_study(recipe, with_workers, best_trials, play=not stores(*there, RANDOM_PLAY))
     recipe, deadlines = plan.recipe, None

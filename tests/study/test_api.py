@@ -12,9 +12,12 @@ from study_fakes import FakeExecutor
 
 import tuner
 from tuner.errors import InputError, ResumeError, StudyFailedError, StudyLockedError
+from tuner.plan import recipe as recipe_module
+from tuner.plan.naming import study_name
 from tuner.plan.recipe import StudyRecipe
 from tuner.plan.resolve import plan_study
 from tuner.study.reading.study import load
+from tuner.study.search import open_study as open_study_module
 from tuner.study.store.locks import study_lock
 
 SMALL = {"env": "CartPole-v1", "steps": 300, "evaluations": 3, "eval_episodes": 1, "pruner": "none"}
@@ -156,6 +159,33 @@ def test_a_resume_with_another_seed_is_refused():
     tuner.run(StudyRecipe(**SMALL, trials=1, study="s"), executor=FakeExecutor())
     with pytest.raises(ResumeError, match="--seed was 0, now 1"):
         tuner.run(StudyRecipe(**SMALL, trials=2, study="s", seed=1), executor=FakeExecutor())
+
+
+SPELLINGS = [
+    {"double_q": "no", "net_arch": "32x32", "buffer_size": 1e4, "gamma": 1.0},
+    {"double_q": False, "net_arch": [32, 32], "buffer_size": 10_000, "gamma": 1},
+    {"double_q": "off", "net_arch": "32,32", "buffer_size": "10_000", "gamma": "1"},
+]
+
+
+def test_values_that_mean_the_same_make_one_study_however_they_are_spelled():
+    names = {tuner.run(StudyRecipe(**SMALL, trials=1, set=s), executor=FakeExecutor()).name for s in SPELLINGS}
+    assert names == {study_name(StudyRecipe(**SMALL, set=SPELLINGS[1]))}  # which is as it was
+    assert load(names.pop()).recipe["set"] == SPELLINGS[1]
+
+
+@pytest.mark.parametrize("name", [None, "s"])
+def test_a_study_that_stored_a_spelling_goes_on_by_any_that_means_the_same(monkeypatch, name):
+    first, other = ({**SMALL, "set": values, "study": name} for values in SPELLINGS[::2])
+    with monkeypatch.context() as patch:  # as earlier versions did
+        patch.setattr(recipe_module, "set_as_meant", lambda algorithm, values: dict(values))
+        patch.setattr(open_study_module, "set_as_meant", lambda algorithm, values: dict(values))
+        begun = tuner.run(StudyRecipe(**first, trials=1), executor=FakeExecutor())
+    assert begun.data.recipe["set"] == SPELLINGS[0]
+    again = tuner.run(StudyRecipe(**first, trials=2), executor=FakeExecutor())
+    assert (again.name, len(again.data.trials)) == (begun.name, 2)
+    assert tuner.run(StudyRecipe(**{**other, "study": begun.name}, trials=2)).name == begun.name
+    assert again.data.recipe["set"] == SPELLINGS[0]
 
 
 @pytest.mark.filterwarnings("ignore:Query string argument:sqlalchemy.exc.SAWarning")  # SQLite takes no password

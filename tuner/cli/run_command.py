@@ -96,10 +96,10 @@ def _dry_run(recipe: StudyRecipe) -> int:
     from tuner.study.confirm.reuse import known_beforehand
     from tuner.study.reading.foreign import best_trials
     from tuner.study.sampling.samplers import make_sampler
-    from tuner.study.search.open_study import stored_progress
+    from tuner.study.search.open_study import called_as_before, stored_progress
     from tuner.study.store.database import sqlite_path
 
-    plan = plan_study(recipe, with_workers, best_trials)
+    plan = plan_study(called_as_before(recipe), with_workers, best_trials)
     if recipe.within is not None:
         plan = plan_within(
             plan, Deadlines(_process_began(), recipe.within), *stored_progress(plan.name, plan.storage), best_trials

@@ -6,6 +6,7 @@ recipe files and the resume check are generated from these declarations.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import re
 from collections.abc import Mapping
@@ -16,9 +17,10 @@ from tuner.envs.spec import EnvSpec, frozen
 from tuner.envs.wrapper_names import canonicals
 from tuner.errors import InputError, nearest
 from tuner.fields import declare, field_infos, plain
-from tuner.hyperparameters import ALGORITHMS, BACKENDS, Backend, check_backends
+from tuner.hyperparameters import ALGORITHMS, BACKENDS, Backend, algorithm_class, check_backends
 from tuner.hyperparameters.schedules import contradiction
 from tuner.result.confirmation import MOST_SEEDS
+from tuner.space.text import as_meant
 
 #: What a study may be called: it becomes a folder, a file and a key in the database.
 NAME_PATTERN = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}\Z")
@@ -165,12 +167,13 @@ class StudyRecipe:
         return {name: plain(getattr(self, name)) for name in SETTINGS}
 
     def validated(self) -> StudyRecipe:
-        """Return the recipe with every value in its own type (durations in seconds).
+        """Return the recipe with every value in its own type (durations in seconds), those of ``set`` in one spelling.
 
         Raises:
             InputError: A value breaks a rule; one line names the flag, the rule and the value.
         """
         recipe = from_mapping(self.to_mapping())
+        recipe = dataclasses.replace(recipe, set=set_as_meant(recipe.algo, recipe.set))
         _check_no_nul(recipe)
         if not recipe.env and recipe.envs:
             raise InputError(
@@ -277,6 +280,11 @@ def check_setting(name: str, value: object) -> Any:
     if name == "set" and (why := contradiction(found)):
         raise InputError(f"--set {why}")
     return found
+
+
+def set_as_meant(algorithm: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``set`` in one spelling: equal values make equal studies (see :func:`tuner.space.text.as_meant`)."""
+    return as_meant(field_infos(algorithm_class(algorithm)), values)
 
 
 def check_study_name(name: str) -> str:

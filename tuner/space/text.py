@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Mapping
 from typing import Any
 
+from tuner.errors import InputError
 from tuner.fields import FieldInfo
 from tuner.plain_yaml import read_number
 
@@ -27,6 +30,21 @@ def read_text(info: FieldInfo, text: str) -> Any:
     if info.kind in ("int", "float"):
         return read_number(word)
     return word
+
+
+def as_meant(infos: Mapping[str, FieldInfo], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values of fields in one spelling each, as plain data: ``no`` is false, ``64x64`` is ``[64, 64]``.
+
+    A whole number is written as one, whatever its field's type. What is no field's, or breaks its rule, stays as it is.
+    """
+    found = dict(values)
+    for name, value in values.items():
+        if name in infos:
+            with contextlib.suppress(InputError):
+                read = infos[name].check(read_text(infos[name], value) if isinstance(value, str) else value)
+                whole = isinstance(read, float) and read.is_integer() and abs(read) < 1e15
+                found[name] = int(read) if whole else list(read) if isinstance(read, tuple) else read
+    return found
 
 
 def _read_layers(word: str, text: str) -> Any:

@@ -14,12 +14,12 @@ from optuna.storages import BaseStorage
 from tuner.contract.rules import rules_of
 from tuner.errors import InputError, ResumeError
 from tuner.plan.known import Known
-from tuner.plan.naming import CONFIRM_SUFFIX
+from tuner.plan.naming import CONFIRM_SUFFIX, study_name
 from tuner.plan.proposal_cost import proposal_cost
-from tuner.plan.recipe import SETTINGS, StudyRecipe, flag
+from tuner.plan.recipe import SETTINGS, StudyRecipe, flag, set_as_meant
 from tuner.plan.resolve import StudyPlan, describe_evaluation
 from tuner.plan.stored import as_stored, changed_source
-from tuner.storage_url import mask
+from tuner.storage_url import default_storage, mask
 from tuner.study.sampling.samplers import make_sampler
 from tuner.study.search.asker import SpaceAsker
 from tuner.study.search.ledger import Ledger
@@ -27,7 +27,7 @@ from tuner.study.search.pruners import AUDIT_SHARE, PruningRule, make_pruner
 from tuner.study.search.shared import Member
 from tuner.study.store import keys as attr
 from tuner.study.store.buffer import BufferedStorage
-from tuner.study.store.catalog import study_names
+from tuner.study.store.catalog import stores, study_names
 from tuner.study.store.checked import check_attributes
 from tuner.study.store.connect import open_storage, storage_errors, wait_briefly
 from tuner.study.store.database import sqlite_path
@@ -142,6 +142,22 @@ def _create_or_resume(storage: BaseStorage, plan: StudyPlan, provenance: Mapping
     return plan, resumed
 
 
+def called_as_before(recipe: StudyRecipe) -> StudyRecipe:
+    """Return the recipe, with the study's name where its own spelling of ``set`` named a study that is there.
+
+    Earlier versions made the default name of what was written, not of what it means.
+
+    Raises:
+        InputError: A setting breaks a rule.
+    """
+    meant = recipe.validated()
+    before, now = study_name(dataclasses.replace(meant, set=recipe.set)), study_name(meant)
+    url = recipe.storage or default_storage()
+    if before == now or stores(url, now, attr.RECIPE) or not stores(url, before, attr.RECIPE):
+        return recipe
+    return dataclasses.replace(recipe, study=before)
+
+
 def stored_progress(name: str, url: str) -> tuple[Mapping[str, Any] | None, int]:
     """Return the budget of a study's runs as the database has it, and its trials that count; (None, 0) without one."""
     path = sqlite_path(url)
@@ -238,6 +254,8 @@ def _differences(plan: StudyPlan, stored: Mapping[str, Any]) -> list[str]:
         if name in _BUDGET:
             was = space["budget"].get(_BUDGET[name])
             given = plan.space.to_mapping()["budget"].get(_BUDGET[name])
+        if name == "set":  # earlier versions stored it as it was written
+            was, given = (set_as_meant(asked.algo, values or {}) for values in (was, given))
         if _plain(was) != _plain(given):
             found.append(f"{flag(name)} was {_show(was)}, now {_show(given)}")
     if not found and stored[attr.SPACE_HASH] != plan.space.hash():
