@@ -3,12 +3,14 @@
 So is SIGTERM, which interrupts as Ctrl-C does, in whatever a command is doing; a search ends gently by both.
 """
 
+import os
 import signal
 import sys
 
 
 def main() -> int:
     """Run the command of this process and return its exit code."""
+    _open_streams()
     if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -18,6 +20,15 @@ def main() -> int:
     except KeyboardInterrupt:
         print("tune: interrupted", file=sys.stderr)
         return 130  # what is interrupted later ends with it, too
+
+
+def _open_streams() -> None:
+    """Let nothing be said where a stream was closed (``>&-``): what is opened later would take its place."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            handle = os.open(os.devnull, os.O_WRONLY)
+            os.set_inheritable(handle, True)
+            setattr(sys, name, os.fdopen(handle, "w", encoding="utf-8", closefd=False))
 
 
 # Worker processes that are spawned import this module under another name.

@@ -2,6 +2,10 @@
 
 import contextlib
 import io
+import os
+import shlex
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given
@@ -54,3 +58,15 @@ def test_a_score_of_any_size_takes_a_few_characters_and_keeps_its_value(score):
     text = decimal(score)
     assert len(text) <= 24
     assert float(text.replace(",", "")) == pytest.approx(score, rel=0.05, abs=5e-4)
+
+
+@pytest.mark.parametrize(
+    ("command", "closed", "code"), [(["settings"], ">&-", 0), (["nonsense"], "2>&-", 2), (["settings"], ">&- 2>&-", 0)]
+)
+def test_a_command_whose_output_is_closed_does_the_same_and_says_nothing(tmp_path, command, closed, code):
+    words = shlex.join([sys.executable, "-m", "tuner", *command])
+    done = subprocess.run(
+        ["sh", "-c", f"{words} {closed}"], cwd=tmp_path, capture_output=True, check=False, text=True,
+        env={**os.environ, "COLUMNS": ""},
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (code, "", "")
