@@ -3,6 +3,7 @@
 So is SIGTERM, which interrupts as Ctrl-C does, in whatever a command is doing; a search ends gently by both.
 """
 
+import io
 import os
 import signal
 import sys
@@ -10,7 +11,7 @@ import sys
 
 def main() -> int:
     """Run the command of this process and return its exit code."""
-    _open_streams()
+    _make_streams_sayable()
     if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -22,13 +23,16 @@ def main() -> int:
         return 130  # what is interrupted later ends with it, too
 
 
-def _open_streams() -> None:
-    """Let nothing be said where a stream was closed (``>&-``): what is opened later would take its place."""
+def _make_streams_sayable() -> None:
+    """Let nothing be said where a stream was closed (``>&-``), and ``\\u2013`` where its encoding has no such letter."""
     for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:
+        stream = getattr(sys, name)
+        if stream is None:  # what is opened later would take its place
             handle = os.open(os.devnull, os.O_WRONLY)
             os.set_inheritable(handle, True)
             setattr(sys, name, os.fdopen(handle, "w", encoding="utf-8", closefd=False))
+        elif isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
 
 
 # Worker processes that are spawned import this module under another name.

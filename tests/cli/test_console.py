@@ -70,3 +70,13 @@ def test_a_command_whose_output_is_closed_does_the_same_and_says_nothing(tmp_pat
         env={**os.environ, "COLUMNS": ""},
     )  # fmt: skip
     assert (done.returncode, done.stdout, done.stderr) == (code, "", "")
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "ascii", "utf-8"])
+def test_a_letter_that_the_output_cannot_hold_is_written_as_its_code(tmp_path, encoding):
+    done = subprocess.run(
+        [sys.executable, "-m", "tuner", "settings"], cwd=tmp_path, capture_output=True, check=False,
+        env={**os.environ, "PYTHONIOENCODING": encoding},
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert ("\u2013" if encoding == "utf-8" else "\\u2013") in done.stdout.decode(encoding)
