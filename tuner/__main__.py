@@ -24,7 +24,7 @@ def main() -> int:
 
 
 def _make_streams_sayable() -> None:
-    """Let nothing be said where a stream was closed (``>&-``), and ``\\u2013`` where its encoding has no such letter."""
+    """Let nothing be said where a stream was closed (``>&-``), and a letter's code where the encoding lacks it."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:  # what is opened later would take its place

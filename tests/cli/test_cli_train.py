@@ -27,7 +27,7 @@ SHORT = ("--steps", "600", "--evaluations", "3", "--eval-episodes", "2")
 def trained(finished, tmp_path_factory):
     """What ``tune train`` writes and says with the best values of the tiny study."""
     folder, _ = finished
-    target = tmp_path_factory.mktemp("model")
+    target = tmp_path_factory.mktemp("a model")
     best = folder / "reports" / "tiny" / "best.yaml"
     return target, tune("train", "--config", str(best), *SHORT, "--set", "gamma=0.9", "--seed", "7", "-o", str(target))
 
@@ -38,7 +38,8 @@ def test_training_writes_model_plot_and_values(trained):
     written = {p.name for p in target.iterdir()}
     model = {"model.json", "weights.npz", "checkpoint.npz", "model.zip"}
     assert written == model | {"training.html", "training.json", "config.yaml"} | BEST_FILES
-    assert f"tune evaluate {target}" in shell.out
+    quoted = f"'{target}'"  # a shell takes its space for an end
+    assert all(f"\n  tune {word} {quoted}" in shell.out for word in ("evaluate", "record", "train --continue"))
     assert shell.err.count("\n") == 3  # one line for each evaluation
 
 

@@ -348,12 +348,12 @@ def _train(
         _write_zip(folder, spec)
     module = spec.env.module or spec.env.id.rpartition(":")[0]
     words = [*(["--env-module", module] if module else []), *to_be_named(spec.env.wrapper, module or None)]
-    named = f" {shlex.join(words)}" if words else ""
-    say(f"Next:\n  tune evaluate {folder}{named} (--best: of the best evaluation)\n  tune record {folder}{named}")
+    named = shlex.join([str(folder), *words])
+    say(f"Next:\n  tune evaluate {named} (--best: of the best evaluation)\n  tune record {named}")
     if checkpoint.size is not None:
         longer = "" if last.step < spec.n_timesteps else " --steps N"
         size = f"{checkpoint.size / 1e6:,.1f} MB, replay memory included"
-        say(f"  tune train --continue {folder}{named}{longer} ({size})")
+        say(f"  tune train --continue {named}{longer} ({size})")
     if checkpoint.problem:
         say(f"--continue cannot go on from this end: {checkpoint.problem}.", stderr=True)
     return INTERRUPTED if interrupted else 0
