@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tuner.cli.app import build_parser
 from tuner.cli.console import setting
+from tuner.cli.run_command import recipe_of
 from tuner.cli.values import read_pairs, read_value
 from tuner.errors import InputError
 from tuner.plan.command_lines import recipe_command
@@ -104,3 +106,14 @@ def test_a_reports_command_reads_back_as_the_argument_it_stands_for(value):
     recipe = from_mapping({"env": "X-v0", "env_arg": {"a": value}})
     words = shlex.split(recipe_command(recipe, "x", DEFAULT_STORAGE))
     assert read_pairs("--env-arg", [words[words.index("--env-arg") + 1]]) == {"a": value}
+
+
+def test_the_command_that_goes_on_keeps_what_is_this_machines_and_one_that_repeats_does_not():
+    here = {
+        "report_dir": "my reports", "record": True, "tensorboard": "events", "timeout": 1_036_800.0, "workers": 2,
+        "worker_memory": 512, "executor": "inline", "quiet": True,
+    }  # fmt: skip
+    recipe = StudyRecipe(env="A-v0", lanes=3, **here)
+    assert recipe_command(recipe, "x", DEFAULT_STORAGE) == "tune --env A-v0 --trials 100 --lanes 3"
+    words = shlex.split(recipe_command(recipe, "x", DEFAULT_STORAGE, here=True))[1:]
+    assert recipe_of(build_parser().parse_args(words)) == recipe

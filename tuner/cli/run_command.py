@@ -72,7 +72,8 @@ def answer(result: StudyResult, recipe: StudyRecipe) -> list[str]:
     if result.ending == "interrupted":
         lines.append("Interrupted; every finished trial is kept, and the same command carries on.")
     if result.ending in ("timeout", "interrupted"):
-        lines.append(f"Go on with: {recipe_command(recipe, data.name, recipe.storage or default_storage())}")
+        command = recipe_command(recipe, data.name, recipe.storage or default_storage(), here=True)
+        lines.append(f"Go on with: {command}")
     if best is None and recipe.within is not None:
         lines.append("No trial has run to its end in this time. Give --within longer, or fewer --steps.")
     lines += verdict_lines(data)

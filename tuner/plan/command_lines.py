@@ -20,19 +20,26 @@ _WORDS = ("true", "false", "null", "none")
 #: Settings of one machine or one sitting, which a repetition need not share.
 _RAY = ("ray_address", "cpus_per_worker", "gpus_per_worker")
 _LOCAL = (
-    "workers", "worker_memory", "timeout", "quiet", "report_dir", "tensorboard", "executor", *_RAY, "storage", "study",
-    "record",
+    "workers", "worker_memory", "timeout", "quiet", "report_dir", "tensorboard", "executor", *_RAY, "record",
 )  # fmt: skip
 
 
-def recipe_command(recipe: StudyRecipe, name: str, storage: str) -> str:
-    """Return the command that runs this study: the environment, the trials and what is not at its default."""
+def recipe_command(recipe: StudyRecipe, name: str, storage: str, *, here: bool = False) -> str:
+    """Return the command that runs this study: the environment, the trials and what is not at its default.
+
+    Args:
+        recipe: The study's recipe.
+        name: Study name.
+        storage: Storage URL; its password is masked.
+        here: Whether it goes on with the study where that is, and not only repeats it: with what is this machine's.
+    """
+    elsewhere = () if here else _LOCAL
     defaults = {**from_mapping({"sampler": recipe.sampler}).to_mapping(), "sampler": StudyRecipe().sampler}
     words = ["tune", *(word for env in recipe.envs or (recipe.env,) for word in ("--env", env))]
     if recipe.sampler != "grid" or recipe.trials != defaults["trials"]:
         words += ["--trials", str(recipe.trials)]
     for setting, value in recipe.to_mapping().items():
-        if setting in ("env", "envs", "trials", *_LOCAL) or value == defaults[setting]:
+        if setting in ("env", "envs", "trials", "storage", "study", *elsewhere) or value == defaults[setting]:
             continue
         words += _flag_words(setting, value)
     if recipe.study is not None:
@@ -93,8 +100,8 @@ def _flag_words(setting: str, value: Any) -> list[str]:
         return [word for key, item in value.items() for word in (flag(setting), f"{key}={_text(item)}")]
     if isinstance(value, list):
         return [flag(setting), *map(str, value)]
-    if setting in ("trial_timeout", "confirm_budget"):
-        return [flag(setting), f"{value:g}"]
+    if setting in ("timeout", "trial_timeout", "confirm_budget"):
+        return [flag(setting), f"{value:.12g}"]
     return [flag(setting), str(value)]
 
 
