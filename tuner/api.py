@@ -226,7 +226,8 @@ def _supervise(
     there = sum(settled.counts.values())
     if resumed and there:
         progress.note(f"Going on with the study '{plan.name}': {there} of {plan.trials} trials are there.")
-    if taken_up := _taken_up(len(settled.lost), RunCheckpoints(plan.checkpoints).steps() if resumed else ()):
+    saved = RunCheckpoints(plan.checkpoints).steps() if resumed else ()
+    if there < plan.trials and (taken_up := _taken_up(len(settled.lost), saved)):
         progress.note(taken_up)
     if events is not None and resumed:
         events.fill(load(plan.name, plan.storage, importances=False))

@@ -93,6 +93,16 @@ def test_an_interrupted_study_is_reported_and_the_same_command_finishes_it():
     assert any("of 4 trials are there" in line for line in listener.notes)
 
 
+@pytest.mark.parametrize(("trials", "goes_on"), [(1, False), (2, False), (3, True)])
+def test_runs_cut_short_are_gone_on_with_only_where_trials_are_missing(monkeypatch, trials, goes_on):
+    begun = tuner.run(StudyRecipe(**SMALL, trials=4), executor=FakeExecutor(stop_after_reports=8))
+    assert begun.data.count("completed") == 2
+    monkeypatch.setattr(tuner.api.RunCheckpoints, "steps", lambda self: [200])
+    listener = Listener()
+    tuner.run(StudyRecipe(**SMALL, trials=trials), progress=listener, executor=FakeExecutor())
+    assert ("Going on from step 200 with 1 run cut short." in listener.notes) == goes_on
+
+
 def test_when_everything_fails_the_report_is_written_and_the_reasons_are_named(tmp_path):
     with pytest.raises(StudyFailedError, match="3 x failed: failed on purpose") as error:
         tuner.run(StudyRecipe(**SMALL, trials=3), executor=FakeExecutor(lambda spec: "failed"))
