@@ -52,6 +52,21 @@ def test_what_cannot_be_written_is_a_line_with_the_place_and_what_to_do(tmp_path
         check_writable(tmp_path / "nowhere" / "x", "-o x")
 
 
+def test_a_folder_is_tried_before_any_work_and_nothing_of_that_is_left(tmp_path, monkeypatch):
+    for folder in (tmp_path, tmp_path / "a" / "b", tmp_path / "a" / ".." / ".." / "c"):
+        check_writable(folder, "-o x")
+    with pytest.raises(InputError, match=r"^-o x cannot be used: no file can be made there \(File name too long\)\."):
+        check_writable(tmp_path / "a" / ("x" * 300), "-o x")
+
+    def refuse(*arguments, **named):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(durable.tempfile, "mkdtemp", refuse)
+    with pytest.raises(InputError, match="Read-only file system"):
+        check_writable(tmp_path / "a", "-o x")
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_link_stays_one_and_a_pipe_is_written_into(tmp_path):
     (tmp_path / "to").write_bytes(b"old")
     (tmp_path / "link").symlink_to("to")

@@ -88,7 +88,7 @@ def run(
         plan = plan_within(plan, deadlines, *stored_progress(plan.name, plan.storage), best_trials)
         recipe = plan.recipe
     refuse_what_cannot_fit(plan)
-    check_writable(plan.report, f"--report-dir {plan.reports}")
+    check_folders(plan)
     events = run_events(plan, progress)
     if recipe.record:
         check_can_be_filmed(plan.env)
@@ -151,7 +151,7 @@ def confirm(
     stored = load(name, storage, importances=False)
     plan = plan_confirm(stored, storage or default_storage(), settings or {})
     refuse_what_cannot_fit(plan)
-    check_writable(plan.report, f"--report-dir {plan.reports}")
+    check_folders(plan)
     events = run_events(plan, progress)
     with study_lock(_lock_database(plan), plan.name):
         watched = Watched(plan.storage, plan.name)
@@ -201,13 +201,24 @@ def _lock_database(plan: StudyPlan) -> Path | None:
     return path
 
 
+def check_folders(plan: StudyPlan) -> None:
+    """Find out before any work that its report, and event files where they are asked for, can be written.
+
+    Raises:
+        InputError: A folder cannot be made or written.
+        MissingExtraError: Event files need a package.
+    """
+    check_writable(plan.report, f"--report-dir {plan.reports}")
+    if plan.recipe.tensorboard is not None:
+        folder = Path(plan.recipe.tensorboard)
+        check_events(folder / file_name(plan.name), folder)
+
+
 def run_events(plan: StudyPlan, progress: ProgressListener) -> RunEvents | None:
-    """Return what writes event files, where they are asked for and can be written."""
+    """Return what writes event files, where they are asked for (see :func:`check_folders`)."""
     if plan.recipe.tensorboard is None:
         return None
-    folder = Path(plan.recipe.tensorboard)
-    check_events(folder / file_name(plan.name), folder)
-    return RunEvents(folder, plan.name, functools.partial(warn, progress))
+    return RunEvents(Path(plan.recipe.tensorboard), plan.name, functools.partial(warn, progress))
 
 
 def _supervise(

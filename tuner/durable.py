@@ -30,14 +30,26 @@ _DATABASE = b"SQLite format 3\x00"
 def check_writable(folder: Path, flag: str) -> None:
     """Find out before any work that nothing could be written into a folder, which need not be there yet.
 
+    It is tried, as permissions say nothing to root, nor of ``/proc``: beside it, so that nothing of it is made.
+
     Raises:
         InputError: It cannot be made or written; ``flag`` is who asked for it.
     """
-    there = next(p for p in (folder, *folder.absolute().parents) if p.exists() or p.is_symlink())
-    if not there.is_dir():
-        raise InputError(f"{flag} cannot be used: {there} is no folder.")
-    if not os.access(there, os.W_OK):
-        raise InputError(f"{flag} cannot be used: {there} may not be written.")
+    whole = folder.absolute()
+    try:
+        there = next(p for p in (whole, *whole.parents) if p.exists() or p.is_symlink())
+        if not there.is_dir():
+            raise InputError(f"{flag} cannot be used: {there} is no folder.")
+        if not os.access(there, os.W_OK):
+            raise InputError(f"{flag} cannot be used: {there} may not be written.")
+        with tempfile.TemporaryDirectory(dir=there, prefix=".tune-") as made:
+            tried = Path(made, *(name for name in whole.relative_to(there).parts if name != ".."))
+            tried.mkdir(parents=True, exist_ok=True)
+            (tried / "file").touch()
+    except OSError as error:
+        raise InputError(
+            f"{flag} cannot be used: no file can be made there ({error.strerror or error}). Choose another."
+        ) from None
 
 
 @contextlib.contextmanager

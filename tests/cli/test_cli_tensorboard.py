@@ -85,6 +85,16 @@ def test_training_anew_replaces_what_was_there_but_no_file_of_others(in_tmp):
     assert Events(in_tmp / "events/one").steps("eval/mean_reward") == [200, 400, 600]
 
 
+@pytest.mark.parametrize("more", [(), ("--dry-run",), ("--env", "Acrobot-v1"), ("--env", "Acrobot-v1", "--dry-run")])
+@pytest.mark.parametrize("flag", ["--tensorboard", "--report-dir"])
+def test_a_folder_that_cannot_be_made_ends_a_search_and_its_dry_run_before_anything_is_written(flag, more, in_tmp):
+    for folder in ("/proc/none", "x" * 300):
+        shell = tune("--env", "CartPole-v1", "--trials", "1", "--steps", "100", flag, folder, *more)
+        assert (shell.code, shell.out) == (2, "")
+        assert f"tune: error: {flag} {folder} cannot be used: " in shell.err
+    assert not list(in_tmp.iterdir())
+
+
 @pytest.mark.parametrize("command", [("train", *SMALL), ("--env", "CartPole-v1", "--trials", "1", "--steps", "100")])
 def test_a_folder_that_is_a_file_ends_it_before_anything_is_written(command, in_tmp):
     (in_tmp / "events").write_text("a file")

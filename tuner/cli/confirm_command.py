@@ -72,11 +72,14 @@ def _dry_run(name: str, storage: str | None, given: Mapping[str, Any]) -> list[s
     found = more_seeds(data, given.get("until"))
     if found is not None:
         return more_seeds_lines(found, study_words(data.recipe, name))
+    from tuner.api import check_folders
     from tuner.plan.stored import plan_confirm
     from tuner.storage_url import default_storage
     from tuner.study.confirm.stage import ConfirmStage
 
-    stage = ConfirmStage(plan_confirm(data, storage or default_storage(), given), data)
+    plan = plan_confirm(data, storage or default_storage(), given)
+    check_folders(plan)
+    stage = ConfirmStage(plan, data)
     known = [] if stage.problem else list(filter(None, [stage.known()]))
     return [stage.problem or stage.summary(), *known, "Nothing was written: this was a dry run."]
 

@@ -89,6 +89,7 @@ def answer(result: StudyResult, recipe: StudyRecipe) -> list[str]:
 
 
 def _dry_run(recipe: StudyRecipe) -> int:
+    from tuner.api import check_folders
     from tuner.cli.forecast_lines import cost_facts
     from tuner.execution.choose import with_workers
     from tuner.plan.cost import refuse_what_cannot_fit
@@ -107,6 +108,7 @@ def _dry_run(recipe: StudyRecipe) -> int:
         )
         recipe = plan.recipe
     need = refuse_what_cannot_fit(plan)
+    check_folders(plan)
     sqlite_path(plan.storage)
     make_sampler(recipe.sampler, seed=recipe.seed, startup_trials=recipe.startup_trials)
     if not recipe.quiet:

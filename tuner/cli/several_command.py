@@ -36,19 +36,22 @@ if TYPE_CHECKING:
 
 def run_several(recipe: StudyRecipe, *, dry_run: bool) -> int:
     """Search for one setting, judge it on every environment, print and write what has been found."""
+    from tuner.api import check_folders
     from tuner.plan.cost import refuse_what_cannot_fit
     from tuner.plan.several import plan_several
     from tuner.study.store.database import sqlite_path
     from tuner.study.store.locks import advisory_lock, study_lock
 
     plan = plan_several(recipe)
+    folder = plan.members[0].reports / file_name(plan.name)
+    check_writable(folder, f"--report-dir {plan.members[0].reports}")
+    for one in _everywhere(plan):
+        check_folders(one)
     if dry_run:
         say("\n".join(_plan_lines(plan)))
         return 0
     for one in plan.members:
         refuse_what_cannot_fit(one)
-    folder = plan.members[0].reports / file_name(plan.name)
-    check_writable(folder, f"--report-dir {plan.members[0].reports}")
     database = sqlite_path(plan.members[0].storage)
     if database is not None:
         database.parent.mkdir(parents=True, exist_ok=True)
