@@ -29,6 +29,8 @@ def test_studies_and_reports_are_on_one_page_each_once(own_study, tmp_path):
     shell = tune("board", str(elsewhere), "--json")
     (row,) = json.loads(shell.out)["rows"]
     assert row["source"] == str(elsewhere / "report.json"), "the same study is told by its report"
+    twice = tune("board", str(elsewhere), str(elsewhere / "report.json"), "--json")
+    assert json.loads(twice.out)["rows"] == [row]
     report = json.loads((elsewhere / "report.json").read_text(encoding="utf-8"))
     report["study"]["name"] = "another"
     (elsewhere / "report.json").write_text(json.dumps(report), encoding="utf-8")

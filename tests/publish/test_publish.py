@@ -249,6 +249,8 @@ def test_one_kind_of_folder_published_over_the_other_leaves_nothing_of_it(in_tmp
         (("nowhere",), "There is no database"),
         ((".",), r"\. holds no agent. tune train -o DIR leaves one"),
         (("agent", "--agent", "median"), "--agent and --storage belong to a study"),
+        (("agent", "--agent", "best"), "--agent and --storage belong to a study"),
+        (("agent", "--private"), "--private is for a new repository on the hub. Say --push USER/NAME"),
         (("agent", "--push", "pole"), "--push must be USER/NAME .* got 'pole'"),
         (("agent", "--push", "me/../x"), "--push must be USER/NAME"),
         (("agent", "--episodes", "0"), "--episodes must be"),

@@ -38,8 +38,12 @@ def command(parsed: argparse.Namespace) -> int:
     page = Path(parsed.output) if parsed.output is not None else reports / "board.html"
     if not parsed.json and (page.suffix not in (".html", ".htm") or page.is_dir()):
         raise InputError(f"-o {page}: a board is a page; name a file that ends in .html.")
-    given = [_of_report(Path(name), page.parent) for name in parsed.reports]
-    told = [_facts(row) for row in given]
+    given: list[dict[str, Any]] = []
+    told: list[dict[str, Any]] = []
+    for name in parsed.reports:
+        row = _of_report(Path(name), page.parent)
+        if _facts(row) not in told:
+            given, told = [*given, row], [*told, _facts(row)]
     stored = _of_database(parsed.storage, reports, page.parent, alone=not given)
     rows = ranked([*(row for row in stored if _facts(row) not in told), *given])
     document = board_document(rows)

@@ -34,9 +34,7 @@ def add_to(commands: Any) -> None:
     )
     add_storage(parser)
     parser.add_argument("-o", "--output", metavar="FOLDER", help="Where to (default: DIR/hub or reports/STUDY/hub)")
-    parser.add_argument(
-        "--agent", choices=("best", "median"), default="best", help="of a study: which seed's (default: best)"
-    )
+    parser.add_argument("--agent", choices=("best", "median"), help="of a study: which seed's (default: best)")
     parser.add_argument("--best", action="store_true", help="of a DIR: the agent of the best evaluation, not the last")
     parser.add_argument("--episodes", metavar="N", default="100", help="Episodes that it is scored by (default: 100)")
     parser.add_argument("--seed", metavar="N", default="0", help="Seed of the first episode (default: 0)")
@@ -50,6 +48,8 @@ def command(parsed: argparse.Namespace) -> int:
     """Write, and perhaps send."""
     episodes = whole_number(parsed.episodes, "--episodes", 1, 1_000_000)
     seed = whole_number(parsed.seed, "--seed", 0, 2**31 - 1)
+    if parsed.private and parsed.push is None:
+        raise InputError("--private is for a new repository on the hub. Say --push USER/NAME, too, or leave it out.")
     if parsed.push is not None:
         from tuner.publish.push import check_pushable
 
@@ -87,7 +87,7 @@ def _source(parsed: argparse.Namespace) -> tuple[Path, StudyFacts | None, str | 
     named = canonicals(parsed.wrapper)
     given = Path(parsed.source)
     if (given / "model.json").is_file() or (given / "best_model.json").is_file():
-        if parsed.agent != "best" or parsed.storage is not None:
+        if parsed.agent is not None or parsed.storage is not None:
             raise InputError("--agent and --storage belong to a study; DIR names the agent itself (--best: its best).")
         return given, None, parsed.env_module, named
     if given.is_dir():
@@ -102,12 +102,12 @@ def _source(parsed: argparse.Namespace) -> tuple[Path, StudyFacts | None, str | 
     data = load(parsed.source, parsed.storage)
     report = Path(str(data.recipe.get("report_dir", "reports"))) / file_name(data.name)
     agents = kept_agents(data.confirmation, report)
-    if parsed.agent not in agents:
+    if (place := parsed.agent or "best") not in agents:
         raise InputError(
             f"The study '{data.name}' has no agent in {report}: a verdict leaves them there. Say tune confirm "
             f"{data.name}, or tune train --config BEST.yaml and tune publish DIR."
         )
-    return agents[parsed.agent].folder, _facts(data), parsed.env_module, named
+    return agents[place].folder, _facts(data), parsed.env_module, named
 
 
 def _facts(data: StudyData) -> StudyFacts:

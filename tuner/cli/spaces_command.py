@@ -9,6 +9,7 @@ from typing import Any
 from tuner.cli.console import aligned, one_line, print_table, say, table
 from tuner.cli.parser import add_command
 from tuner.cli.range_text import range_text
+from tuner.errors import InputError
 
 
 def add_to(commands: Any) -> None:
@@ -18,7 +19,7 @@ def add_to(commands: Any) -> None:
     )
     parser.add_argument("name", nargs="?", metavar="NAME|PATH", help="Show this space")
     parser.add_argument("--algo", metavar="ALGO", help="Whose spaces (default: all of them; of one space, dqn)")
-    parser.add_argument("--env", metavar="ID", help="Show the space as this environment gets it")
+    parser.add_argument("--env", metavar="ID", help="with NAME: show it as this environment gets it")
     parser.add_argument("--fields", action="store_true", help="Explain every hyperparameter: what --set takes")
 
 
@@ -28,6 +29,10 @@ def command(parsed: argparse.Namespace) -> int:
 
     algorithm = parsed.algo or "dqn"
     algorithm_class(algorithm)
+    if parsed.fields and (beside := parsed.name or (parsed.env and "--env")):
+        raise InputError(f"--fields explains an algorithm's hyperparameters, not a space. Leave {beside} out.")
+    if parsed.env and parsed.name is None:
+        raise InputError(f"--env shows one space, and none is named. Say: tune spaces default --env {parsed.env}")
     if parsed.fields:
         _print_fields(algorithm)
     elif parsed.name is None:
