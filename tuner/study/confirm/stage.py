@@ -267,7 +267,8 @@ class ConfirmStage:
             self.allocation = dataclasses.replace(self.allocation, verdict_seeds=seeds)
             if self.until is not None:
                 self.until = dataclasses.replace(self.until, seeds=seeds)
-        self._study.set_user_attr(attr.CONFIRM, self.describe())
+        with storage_errors(self._plan.storage):
+            self._study.set_user_attr(attr.CONFIRM, self.describe())
 
     def _in_verdict(self, results: Mapping[Job, float | None]) -> list[str]:
         everyone, winner = self._everyone(results), self.selection(results).winner
