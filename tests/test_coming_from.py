@@ -13,7 +13,6 @@ import pytest
 import rl_zoo3
 import yaml
 from cli.cli_shell import tune
-from cli.short_commands import with_flags
 
 from tuner.zoo.read import read_config
 
@@ -34,7 +33,7 @@ def lines(name):
 
 
 def run(line, *small):
-    shell = tune(*with_flags(shlex.split(line)[1:], *small))
+    shell = tune(*shlex.split(line)[1:], *small)
     assert shell.code == 0, (line, shell.err)
     return shell
 

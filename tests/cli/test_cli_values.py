@@ -67,11 +67,8 @@ def test_a_pair_needs_a_key_and_a_value(pair):
         read_pairs("--set", [pair])
 
 
-@pytest.mark.parametrize("flag", ["--set", "--env-arg"])
-def test_a_key_stands_once(flag):
-    assert read_pairs(flag, ["a=1", "b=x=y"]) == {"a": 1, "b": "x=y"}
-    with pytest.raises(InputError, match=f"^{flag} a is there twice. Keep one of them.$"):
-        read_pairs(flag, ["a=1", "b=x=y", " a =1"])
+def test_the_last_of_equal_keys_wins():
+    assert read_pairs("--set", ["a=1", "b=x=y", "a=2"]) == {"a": 2, "b": "x=y"}
 
 
 def test_mappings_nest_and_their_numbers_are_numbers():

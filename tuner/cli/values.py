@@ -12,18 +12,16 @@ _WORDS: dict[str, Any] = {"true": True, "false": False, "null": None, "none": No
 
 
 def read_pairs(flag: str, pairs: Iterable[str]) -> dict[str, Any]:
-    """Return repeated ``key=value`` arguments as a mapping.
+    """Return repeated ``key=value`` arguments as a mapping; the last of equal keys wins.
 
     Raises:
-        InputError: An argument without ``=``, without a key, or with a list or mapping that is not one; a key twice.
+        InputError: An argument without ``=``, without a key, or with a list or mapping that is not one.
     """
-    found: dict[str, Any] = {}
+    found = {}
     for pair in pairs:
         key, equals, text = pair.partition("=")
         if not equals or not key.strip():
             raise InputError(f"{flag} takes key=value, such as {_EXAMPLES.get(flag, 'key=value')}; got '{pair}'.")
-        if key.strip() in found:
-            raise InputError(f"{flag} {key.strip()} is there twice. Keep one of them.")
         try:
             found[key.strip()] = read_value(text.strip())
         except ValueError as error:
