@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from queue import SimpleQueue
 
 import pytest
@@ -81,6 +82,9 @@ def all_words(make_trainer, monkeypatch):
     actor, words = TrainerActor(make_trainer), []
     while Left() not in words:
         words += actor.exchange(None)
+    for thread in threading.enumerate():
+        if thread.name == "trainer":
+            thread.join(10)  # or what it raises is told in another test
     return words
 
 
