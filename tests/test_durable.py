@@ -61,7 +61,7 @@ def test_a_folder_is_tried_before_any_work_and_nothing_of_that_is_left(tmp_path,
     def refuse(*arguments, **named):
         raise OSError(errno.EROFS, "Read-only file system")
 
-    monkeypatch.setattr(durable.tempfile, "mkdtemp", refuse)
+    monkeypatch.setattr(durable.tempfile, "TemporaryFile", refuse)
     with pytest.raises(InputError, match="Read-only file system"):
         check_writable(tmp_path / "a", "-o x")
     assert not list(tmp_path.iterdir())

@@ -30,7 +30,7 @@ _DATABASE = b"SQLite format 3\x00"
 def check_writable(folder: Path, flag: str) -> None:
     """Find out before any work that nothing could be written into a folder, which need not be there yet.
 
-    It is tried, as permissions say nothing to root, nor of ``/proc``: beside it, so that nothing of it is made.
+    It is tried, as permissions say nothing to root, nor of a full disk; folders that are made for it go again.
 
     Raises:
         InputError: It cannot be made or written; ``flag`` is who asked for it.
@@ -42,10 +42,16 @@ def check_writable(folder: Path, flag: str) -> None:
             raise InputError(f"{flag} cannot be used: {there} is no folder.")
         if not os.access(there, os.W_OK):
             raise InputError(f"{flag} cannot be used: {there} may not be written.")
-        with tempfile.TemporaryDirectory(dir=there, prefix=".tune-") as made:
-            tried = Path(made, *(name for name in whole.relative_to(there).parts if name != ".."))
-            tried.mkdir(parents=True, exist_ok=True)
-            (tried / "file").touch()
+        missing = [p for p in (whole, *whole.parents) if not p.exists()]
+        try:
+            whole.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=whole) as file:  # without a name: whoever is killed now leaves none
+                file.write(bytes(4096))
+                file.flush()
+        finally:
+            for made in missing:
+                with contextlib.suppress(OSError):  # another command may use it by now
+                    made.rmdir()
     except OSError as error:
         raise InputError(
             f"{flag} cannot be used: no file can be made there ({error.strerror or error}). Choose another."

@@ -3,6 +3,7 @@
 import dataclasses
 import errno
 import sys
+import tempfile
 
 import pytest
 from cli.cli_shell import tune
@@ -189,14 +190,18 @@ def test_a_full_disk_is_said_where_nothing_else_is(full_after_five, caplog):
 
 @pytest.mark.parametrize("command", [("train", "--steps", "100"), ("--trials", "1", "--steps", "100")])
 def test_a_folder_that_takes_no_file_ends_it_before_anything_is_written(command, in_tmp, monkeypatch):
-    def full(**_):
-        raise OSError(errno.ENOSPC, "No space left on device")
+    made = tempfile.TemporaryFile
 
-    monkeypatch.setattr("tuner.training.tensorboard.tempfile.TemporaryFile", full)
+    def full(dir):
+        if "events" in dir.parts:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return made(dir=dir)
+
+    monkeypatch.setattr("tuner.durable.tempfile.TemporaryFile", full)
     shell = tune(*command, "--env", "CartPole-v1", "--tensorboard", "events", "--quiet")
     assert shell.code == 2
     assert shell.err.startswith("tune: error: --tensorboard events cannot be used: ") and shell.err.count("\n") == 1
-    assert "takes no file (No space left on device)" in shell.err
+    assert "no file can be made there (No space left on device)" in shell.err
     assert not list(in_tmp.iterdir())
 
 

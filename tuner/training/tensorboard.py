@@ -9,14 +9,12 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from tuner.durable import check_writable
-from tuner.errors import InputError
 from tuner.optional import require
 
 #: What :attr:`~tuner.contract.outcome.EvalPoint.metrics` are called; Stable-Baselines3 has no name for the Q-value.
@@ -48,16 +46,6 @@ def check_events(folder: Path, asked: Path) -> None:
     """
     require("tensorboard", purpose="--tensorboard", extra="tensorboard")
     check_writable(folder, f"--tensorboard {asked}")
-    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    try:
-        with tempfile.TemporaryFile(dir=there) as file:  # permissions say nothing to root, nor of a full disk
-            file.write(bytes(4096))
-            file.flush()
-    except OSError as error:
-        raise InputError(
-            f"--tensorboard {asked} cannot be used: {there} takes no file ({error.strerror or error}). Choose another "
-            "folder."
-        ) from error
 
 
 class EventFolder:
