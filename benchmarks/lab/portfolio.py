@@ -1,6 +1,6 @@
 """What is known before a study's first trial: a portfolio of complementary settings, and a prior over good ones.
 
-    python benchmarks/lab/portfolio.py [--table benchmarks/lab/table] [--size 8] [--without FAMILY] [-o portfolio.yaml]
+    python benchmarks/lab/portfolio.py [--table benchmarks/lab/table] [--size 16] [--without FAMILY] [-o portfolio.yaml]
 
 prints the portfolio of the whole table, and how good it is on each family when that family had no part in it. The file
 holds the portfolio with what it was made from.
@@ -30,6 +30,12 @@ HEAD = """\
 
 #: How much a setting's cost weighs in the choice of the portfolio, see :func:`choose_portfolio`.
 THRIFT = 0.5
+
+#: Draws of what settings are worth, of which the portfolio's gains are means, and settings in it.
+DRAWS, SIZE = 256, 16
+
+#: Standard deviation of what a setting is worth in an environment like the measured one, in the units of :func:`worth`.
+SPREAD = 0.15
 
 #: Share of an environment's settings that count as good for the prior.
 GOOD = 0.1
@@ -68,35 +74,58 @@ def costs(everything: Sequence[Curves], rows: np.ndarray) -> np.ndarray:
     return np.nanmedian(shares, axis=0)
 
 
-def choose_portfolio(everything: Sequence[Curves], size: int, thrift: float = THRIFT) -> list[int]:
+def standard_errors(everything: Sequence[Curves], rows: np.ndarray) -> np.ndarray:
+    """Return how sure each setting's worth is: its standard error, [environments, S], in the units of :func:`worth`.
+
+    The spread over seeds is an environment's, pooled over its settings: a setting's own, of three seeds, is noise.
+    """
+    errors = np.zeros((len(everything), len(rows)))
+    at = {int(row): i for i, row in enumerate(rows)}
+    for e, c in enumerate(everything):
+        best = c.truth.max()
+        if best > 0:
+            pooled = np.sqrt(c.member.normalised(c.late).var(axis=1, ddof=1).mean()) / best
+            seeds = (~np.isnan(np.hstack([c.late, c.fresh]))).sum(axis=1)
+            errors[e, [at[int(row)] for row in c.settings]] = pooled / np.sqrt(seeds)
+    return errors
+
+
+def choose_portfolio(everything: Sequence[Curves], size: int, thrift: float = THRIFT, draws: int = DRAWS) -> list[int]:
     """Return places in the design of ``size`` settings that complement each other, the most valuable first.
 
     Greedy: each next one is the setting that raises the mean over families of the best worth so far most. The mean of a
-    submodular gain, so greedy is within 1 - 1/e of the best choice (Nemhauser et al. 1978). A setting that was not
-    measured in an environment adds nothing there.
+    submodular gain, so greedy is within 1 - 1/e of the best choice (Nemhauser et al. 1978). What a setting is worth is
+    known from a few seeds, and of one environment, where the next one will be another: the gain is the mean over draws
+    of all worths, with their standard errors and :data:`SPREAD`. Without, an environment counts as done once its best
+    setting is in, and the rest of a long portfolio is chosen for nothing. A setting that was not measured in an
+    environment adds nothing there.
 
     Args:
         everything: The curves.
         size: Settings wanted.
         thrift: How much a setting's cost weighs: gains are divided by it to this power.
+        draws: Of the worths; 0: as they were measured.
     """
     if not everything or size < 1:
         return []
     rows, values, families = worth(everything)
-    known = np.nan_to_num(values, nan=0.0)
     weights = np.array([1 / families.count(family) for family in families])
     weights /= weights.sum()
+    known = np.nan_to_num(values, nan=0.0)
+    noise = np.random.default_rng(0).standard_normal((draws, *known.shape)) if draws else np.zeros((1, *known.shape))
+    spread = np.hypot(standard_errors(everything, rows), SPREAD)  # [environments, S]
+    drawn = np.where(np.isnan(values), 0.0, np.maximum(known + noise * spread, 0.0))  # [draws, environments, S]
     price = costs(everything, rows) ** thrift
     chosen: list[int] = []
-    reached = np.zeros(len(everything))
+    reached = np.zeros(drawn.shape[:2])
     while len(chosen) < min(size, len(rows)):
-        gains = (weights[:, None] * np.maximum(known - reached[:, None], 0.0)).sum(axis=0) / price
-        gains[[list(rows).index(row) for row in chosen]] = -1.0
+        gains = (np.maximum(drawn - reached[:, :, None], 0.0).mean(axis=0) * weights[:, None]).sum(axis=0) / price
+        gains[chosen] = -1.0
         # Where nobody gains any more, the best on average is next.
         best = int(np.lexsort((weights @ known, np.round(gains, 9)))[-1])
-        chosen.append(int(rows[best]))
-        reached = np.maximum(reached, known[:, best])
-    return chosen
+        chosen.append(best)
+        reached = np.maximum(reached, drawn[:, :, best])
+    return [int(rows[place]) for place in chosen]
 
 
 def good_settings(everything: Sequence[Curves]) -> dict[int, float]:
@@ -116,7 +145,12 @@ def good_settings(everything: Sequence[Curves]) -> dict[int, float]:
 
 
 def known_beforehand(
-    everything: Sequence[Curves], settings: Sequence[Setting], size: int, prior: bool, thrift: float = THRIFT
+    everything: Sequence[Curves],
+    settings: Sequence[Setting],
+    size: int,
+    prior: bool,
+    thrift: float = THRIFT,
+    draws: int = DRAWS,
 ) -> Known:
     """Return what a study on the design's space knows from these environments.
 
@@ -126,10 +160,12 @@ def known_beforehand(
         size: Settings of the portfolio.
         prior: Whether good settings are known as well.
         thrift: As for :func:`choose_portfolio`.
+        draws: Likewise.
     """
+    chosen = choose_portfolio(everything, size, thrift, draws)
     good = good_settings(everything) if prior else {}
     return Known(
-        tuple(Start(settings[row].name, settings[row].params) for row in choose_portfolio(everything, size, thrift)),
+        tuple(Start(settings[row].name, settings[row].params) for row in chosen),
         tuple((settings[row].params, share) for row, share in good.items()),
     )
 
@@ -157,7 +193,7 @@ def _chosen(setting: Setting) -> dict:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--table", type=Path, default=Path(__file__).parent / "table")
-    parser.add_argument("--size", type=int, default=8)
+    parser.add_argument("--size", type=int, default=SIZE)
     parser.add_argument("--least", type=int, default=20, help="leave out environments with fewer settings")
     parser.add_argument("--without", help="a family that has no part in it, nor what was tuned for it")
     parser.add_argument("-o", "--output", type=Path)

@@ -30,7 +30,7 @@ import numpy as np
 from curves import Curves, load_curves, load_design
 from design import Setting
 from playback import FINALISTS, Playback, choose, study_in_memory
-from portfolio import THRIFT, known_beforehand
+from portfolio import DRAWS, SIZE, THRIFT, known_beforehand
 from snapping import SnappingSampler
 from summary import MILESTONES, Replayed, print_results
 
@@ -38,6 +38,7 @@ from tuner import seeding
 from tuner.contract.rules import CURRENT, VERSION_0_1_0
 from tuner.core.smoothing import smoothed
 from tuner.plan.cost import WEIGHT
+from tuner.plan.known import with_random
 from tuner.plan.proposal_cost import proposal_cost
 from tuner.plan.recipe import StudyRecipe
 from tuner.plan.resolve import StudyPlan, plan_study
@@ -66,6 +67,7 @@ class Method:
         pruning: Of the median rule, as a study stores it: from 2 on a rung stops runs only once it is shown to tell.
         cost: How much a proposal's cost weighs.
         thrift: How much the cost of the portfolio's settings weighed in their choice.
+        draws: Of the settings' worths, when the portfolio was chosen; 0: as measured.
         rule: Of the finalists, as a study stores it.
         repeats: Whether settings that are level at the top train again.
     """
@@ -78,6 +80,7 @@ class Method:
     pruning: int = VERSION_0_1_0.pruning
     cost: float = 0.0
     thrift: float = 0.0
+    draws: int = DRAWS
     rule: int = VERSION_0_1_0.finalists
     repeats: bool = False
 
@@ -85,7 +88,7 @@ class Method:
 #: What ships.
 PRODUCT = Method(
     pruner="median",
-    portfolio=8,
+    portfolio=SIZE,
     prior=True,
     pruning=CURRENT.pruning,
     repeats=True,
@@ -117,6 +120,8 @@ METHODS = {
     "product-portfolio": replace(PRODUCT, portfolio=0),
     "product-model": replace(PRODUCT, model=False),
     "product-repeats": replace(PRODUCT, repeats=False),
+    "product-draws": replace(PRODUCT, draws=0),
+    "product-eight": replace(PRODUCT, portfolio=8, draws=0),
     "product-pooled": replace(PRODUCT, rule=3),
     "product-rule2": replace(PRODUCT, rule=2),
     "product-cost": replace(PRODUCT, cost=0.0),
@@ -144,10 +149,11 @@ def make_plan(space: SearchSpace, curves: Curves, method: Method, seed: int, tri
 
 
 class Searched(NamedTuple):
-    """A study's search: its runs in order, and what a study stores for each setting of the table."""
+    """A study's search: its runs in order, what a study stores for each setting of the table, and its portfolio's."""
 
     playback: Playback
     params: list[dict[str, Any]]
+    portfolio: frozenset[int]
 
 
 def replay(
@@ -178,9 +184,9 @@ def replay(
         alike = replace(method, model=False, rule=CURRENT.finalists)
         if alike not in searches:
             searches[alike] = search(space, settings, curves, others, alike, seed, trials)
-        playback, params = searches[alike]
+        playback, params, portfolio = searches[alike]
         points = np.array([cube.place(each) for each in params])
-        known = set(playback.proposed[: method.portfolio]) if method.rule > 2 else ()
+        known = portfolio if method.rule > 2 else ()
         model = (lambda rows, scores, points=points: smoothed(points[rows], scores)) if method.model else None
         share = np.cumsum([curves.seconds[run.setting, run.seed] * run.done for run in playback.ended])
         share /= len(curves.steps) * curves.seconds.mean()
@@ -207,11 +213,13 @@ def search(
 ) -> Searched:
     """Search a table."""
     plan = make_plan(space, curves, method, seed, trials)
+    known = known_beforehand(others, settings, method.portfolio, method.prior, method.thrift, method.draws)
+    known = replace(known, starts=with_random(known.starts, plan.recipe, space))
     inner = make_sampler(
         method.sampler,
         seed=seed,
         startup_trials=plan.recipe.startup_trials,
-        known=known_beforehand(others, settings, method.portfolio, method.prior, method.thrift),
+        known=known,
         dimensions=space.dimensions,
         log_cost=proposal_cost(plan, method.cost) if method.cost else None,
         repeats=method.repeats,
@@ -223,7 +231,8 @@ def search(
     playback.run(supervisor)
     assert supervisor.close() == "done"
     assert supervisor.finished == trials, supervisor.snapshot().counts
-    return Searched(playback, params)
+    portfolio = (row for row, start in zip(playback.proposed, known.starts, strict=False) if start.name)
+    return Searched(playback, params, frozenset(portfolio))
 
 
 def replay_all(

@@ -256,7 +256,7 @@ def test_the_same_environment_under_another_name_makes_the_same_study(tmp_path):
     assert [t.curves for t in named.trials] == [t.curves for t in renamed.trials]
     assert [(t.source, t.seeds) for t in named.trials] == [(t.source, t.seeds) for t in renamed.trials]
     known = load_prior(packaged_prior("dqn"), "dqn")
-    assert [t.source for t in named.trials][: len(known.portfolio)] == [f"portfolio/{name}" for name in known.portfolio]
+    assert [t.source for t in named.trials] == [f"portfolio/{name}" for name in known.portfolio][:11]
 
 
 def test_a_resumed_study_keeps_what_it_knew_whatever_the_package_knows_now(tmp_path, monkeypatch):
@@ -279,6 +279,46 @@ def test_a_study_is_confirmed_without_the_files_that_it_began_from(tmp_path):
     storage = f"sqlite:///{tmp_path}/CartPole-v1.db"
     plan = plan_again(data, storage, {})
     assert plan.recipe.prior == str(prior) and plan.space.to_mapping() == data.space
+
+
+def test_two_of_the_startup_trials_are_random_ones_of_the_studys_seed():
+    found = known_settings(recipe(), SPACE).starts
+    names = [start.name for start in found]
+    assert names[8:10] == ["", ""] and "" not in [*names[:8], *names[10:]] and len(names) == 18
+    again = [known_settings(recipe(seed=seed), SPACE).starts for seed in (0, 1)]
+    assert again[0] == found
+    assert again[1][:8] == found[:8] and again[1][10:] == found[10:]
+    drawn = [start.params for starts in again for start in starts[8:10]]
+    assert all(a != b for i, a in enumerate(drawn) for b in drawn[:i])
+    for params in drawn:
+        assert nearest_params(SPACE, SPACE.resolve(params)) == params
+
+
+@pytest.mark.parametrize(
+    ("changes", "places"),
+    [
+        ({"start_with": ("zoo",)}, [8, 9]),  # what was asked for comes first, the portfolio gives way
+        ({"startup_trials": 4}, [2, 3]),
+        ({"startup_trials": 3}, []),  # next to nothing would be trained before them
+        ({"startup_trials": 30}, []),  # TPE draws as many itself
+        ({"sampler": "random"}, []),  # all others are random
+        ({"sampler": "gp"}, [8, 9]),
+        ({"prior": "none", "start_with": ("zoo", "defaults"), "startup_trials": 4}, []),
+    ],
+)
+def test_random_trials_take_no_place_of_what_was_asked_for(changes, places):
+    found = known_settings(recipe(**changes), SPACE).starts
+    assert [at for at, start in enumerate(found) if not start.name] == places
+
+
+def test_more_settings_than_startup_trials_leave_no_place_for_random_ones(tmp_path):
+    words = []
+    for rate in range(1, 10):
+        path = tmp_path / f"{rate}.yaml"
+        path.write_text(f"CartPole-v1:\n  n_timesteps: 50000\n  learning_rate: {rate / 1000}\n")
+        words.append(str(path))
+    found = known_settings(recipe(start_with=tuple(words)), SPACE).starts
+    assert "" not in [start.name for start in found]
 
 
 def test_the_packaged_prior_holds_the_defaults_and_says_what_it_was_made_from():

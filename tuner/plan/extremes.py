@@ -63,7 +63,7 @@ def drawn(
         weight: How much the study prefers what costs less: its proposals are as dense as the cost to the power of minus
             this.
     """
-    suggest = _Draw(np.random.default_rng(0))
+    suggest = Draw(np.random.default_rng(0))
     settings = [space.resolve(space.sample(suggest)) for _ in range(DRAWS)]
     costs = np.array([cost(setting) for setting in settings])
     order = np.argsort(costs, kind="stable")
@@ -112,23 +112,30 @@ class _Follow:
         return options[self._path[place] if place < len(self._path) else 0]
 
 
-class _Draw:
-    """Draws uniformly, as the random sampler does."""
+class Draw:
+    """Draws uniformly, as the random sampler does: a :class:`tuner.space.ranges.Suggest`.
+
+    Args:
+        rng: Draws.
+    """
 
     def __init__(self, rng: np.random.Generator) -> None:
         self._rng = rng
 
     def float(self, name: str, low: float, high: float, log: bool, step: float | None) -> float:
+        """Return a float in ``[low, high]``, uniform in its logarithm with ``log``."""
         if log:
             return min(max(math.exp(self._rng.uniform(math.log(low), math.log(high))), low), high)
         value = float(self._rng.uniform(low, high))
         return value if step is None else low + step * math.floor((value - low) / step)
 
     def int(self, name: str, low: int, high: int, log: bool, step: int) -> int:
+        """Return an integer in ``[low, high]``, likewise."""
         if log:
             value = math.exp(self._rng.uniform(math.log(low - 0.5), math.log(high + 0.5)))
             return min(max(round(value), low), high)
         return low + step * int(self._rng.integers((high - low) // step + 1))
 
     def choice(self, name: str, options: tuple[Any, ...]) -> Any:
+        """Return one of the options."""
         return options[int(self._rng.integers(len(options)))]

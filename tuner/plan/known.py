@@ -15,8 +15,10 @@ from tuner.errors import InputError
 from tuner.hyperparameters import Hyperparameters, algorithm_class, beyond_sb3, field_infos, from_mapping
 from tuner.library.names import changes_of
 from tuner.plain_yaml import load
+from tuner.plan.extremes import Draw
 from tuner.plan.imported import TrialsOf, of_optuna, of_report
-from tuner.plan.recipe import MOST_COMBINATIONS, StudyRecipe
+from tuner.plan.recipe import MOST_COMBINATIONS, SAMPLERS, StudyRecipe
+from tuner.seeding import stream
 from tuner.space.listed import combinations
 from tuner.space.model import SearchSpace
 from tuner.space.nearest import nearest_params
@@ -34,12 +36,16 @@ SPACES = ("default", "extended", "rainbow")
 #: What the names of a prior's settings begin with.
 PORTFOLIO = "portfolio/"
 
+#: Random trials among the first ones, that a report can hold the search to.
+RANDOM = 2
+
 
 class Start(NamedTuple):
     """A setting that trains before the sampler proposes.
 
     Attributes:
-        name: Where it comes from: ``portfolio/NAME``, ``defaults``, ``zoo``, ``library``, or a file.
+        name: Where it comes from: ``portfolio/NAME``, ``defaults``, ``zoo``, ``library``, or a file; empty for a random
+            one.
         params: What the study stores for it.
     """
 
@@ -92,6 +98,8 @@ def unread(url: str, study: str) -> NoReturn:
 def known_settings(recipe: StudyRecipe, space: SearchSpace, trials_of: TrialsOf = unread) -> Known:
     """Return what a study knows: what ``--start-with`` names first, then the prior's portfolio; or its whole grid.
 
+    The last two startup trials are random ones, where a portfolio is longer than the others.
+
     Args:
         recipe: The recipe.
         space: The study's space; settings become its nearest points.
@@ -100,6 +108,12 @@ def known_settings(recipe: StudyRecipe, space: SearchSpace, trials_of: TrialsOf 
     Raises:
         InputError: A name or file of ``--start-with`` or ``--prior`` cannot be used, or the space is no grid.
     """
+    known = _settings(recipe, space, trials_of)
+    return replace(known, starts=with_random(known.starts, recipe, space))
+
+
+def _settings(recipe: StudyRecipe, space: SearchSpace, trials_of: TrialsOf) -> Known:
+    """Return what a study knows, without random trials."""
     if recipe.sampler == "grid":
         return Known(grid=combinations(space, seed=recipe.seed, most=MOST_COMBINATIONS))
     starts: dict[str, Hyperparameters] = {}
@@ -128,11 +142,32 @@ def known_to_several(recipes: Sequence[StudyRecipe], space: SearchSpace) -> Know
     Raises:
         InputError: As :func:`known_settings`.
     """
-    every = [known_settings(recipe, space) for recipe in recipes]
+    every = [_settings(recipe, space, unread) for recipe in recipes]
     starts = [start for known in every for start in known.starts]
     starts.sort(key=lambda start: start.name.startswith(PORTFOLIO))  # what was asked for comes first
     notes = dict.fromkeys(note for known in every for note in known.notes)
-    return replace(every[0], starts=_different(starts), notes=tuple(notes))
+    return replace(every[0], starts=with_random(_different(starts), recipes[0], space), notes=tuple(notes))
+
+
+def with_random(starts: tuple[Start, ...], recipe: StudyRecipe, space: SearchSpace) -> tuple[Start, ...]:
+    """Return the first trials with :data:`RANDOM` random ones among them, the last of the startup trials.
+
+    Without them no trial of a long portfolio's study would be random, and nothing would say what the search is worth
+    beside drawing at random. Nothing changes where the sampler comes to draw as many itself, or learns nothing, where
+    what was asked for takes these places, and where hardly anything would be trained before them.
+
+    Args:
+        starts: What is known.
+        recipe: The study's; its seed draws.
+        space: Is drawn from.
+    """
+    place = recipe.startup_trials - RANDOM
+    asked = sum(not start.name.startswith(PORTFOLIO) for start in starts)
+    if not SAMPLERS[recipe.sampler] or not max(asked, RANDOM) <= place < len(starts):
+        return starts
+    draw = Draw(stream(recipe.seed, "startup"))
+    random = [Start("", nearest_params(space, space.resolve(space.sample(draw)))) for _ in range(RANDOM)]
+    return (*starts[:place], *random, *starts[place:])
 
 
 def _not_searched(name: str, setting: Hyperparameters, space: SearchSpace) -> str:
