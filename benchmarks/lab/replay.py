@@ -1,13 +1,15 @@
 """Whole studies replayed on the table: what a method exports after 10, 30 and 100 trials, and what that is truly worth.
 
     python benchmarks/lab/replay.py [--table benchmarks/lab/table] [--studies 20] [--first 0] [--processes 1]
-                                    [--methods random today product ...] [--resample] [-o replays.json]
+                                    [--methods random today product ...] [--resample] [-o replays.jsonl]
 
 Supervisor, sampler, pruner, score and confirmed choice are the product's own, in virtual time, over a storage in
 memory; only training is looked up. Proposals are snapped to the table's settings (`snapping.py` says how, and with
 what bias). For every run of a setting the study draws one of its measured seeds; the finalists are chosen on seeds that
 did not earn them their place, and the truth of the export is the mean over the seeds that had no part in either.
 Everything that a method knows beforehand (portfolio, prior) is made without the family that it is replayed on.
+
+With ``-o FILE`` each study is a line of a file as soon as it has ended, and the same command goes on from there.
 
 A result is a share of the environment's range: 0 is random play, 1 the ceiling. Printed are means over families, each
 family the mean over its members and studies, with 95 % intervals from a bootstrap over families and studies.
@@ -16,11 +18,13 @@ family the mean over its members and studies, with 95 % intervals from a bootstr
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
+import itertools
 import json
 import multiprocessing
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -38,7 +42,7 @@ from tuner import seeding
 from tuner.contract.rules import CURRENT, VERSION_0_1_0
 from tuner.core.smoothing import smoothed
 from tuner.plan.cost import WEIGHT
-from tuner.plan.known import with_random
+from tuner.plan.known import Known, with_random
 from tuner.plan.proposal_cost import proposal_cost
 from tuner.plan.recipe import StudyRecipe
 from tuner.plan.resolve import StudyPlan, plan_study
@@ -202,6 +206,18 @@ def replay(
     return found
 
 
+def knowledge(others: Sequence[Curves], settings: Sequence[Setting], method: Method) -> Known:
+    """Return what a method knows from other families; kept, as all study seeds of a family know the same."""
+    tables = tuple((other.member.id, other.settings.tobytes()) for other in others)
+    key = tables, method.portfolio, method.prior, method.thrift, method.draws
+    if key not in _known:
+        _known[key] = known_beforehand(others, settings, *key[1:])
+    return _known[key]
+
+
+_known: dict[tuple[Any, ...], Known] = {}
+
+
 def search(
     space: SearchSpace,
     settings: Sequence[Setting],
@@ -213,7 +229,7 @@ def search(
 ) -> Searched:
     """Search a table."""
     plan = make_plan(space, curves, method, seed, trials)
-    known = known_beforehand(others, settings, method.portfolio, method.prior, method.thrift, method.draws)
+    known = knowledge(others, settings, method)
     known = replace(known, starts=with_random(known.starts, plan.recipe, space))
     inner = make_sampler(
         method.sampler,
@@ -244,7 +260,8 @@ def replay_all(
     processes: int = 1,
     resample: bool = False,
     most: int = MILESTONES[-1],
-) -> list[Replayed]:
+    there: Container[tuple[str, int, str]] = (),
+) -> Iterator[list[Replayed]]:
     """Replay every method with every study seed in every environment, its family left out of what is known.
 
     Args:
@@ -257,6 +274,10 @@ def replay_all(
         resample: Whether each study seed has a table of its own, whose settings are drawn from the design with
             replacement: intervals over study seeds are then intervals over settings too.
         most: Trials of each study.
+        there: (environment, study seed, method) of studies that are left out.
+
+    Yields:
+        The studies of one environment and study seed, as they end.
     """
     tasks = []
     for seed in seeds:
@@ -266,11 +287,28 @@ def replay_all(
             tables = [found for curves in everything if len((found := curves.of_rows(rows)).settings) >= FINALISTS]
         for curves in tables:
             others = [other for other in tables if other.member.family != curves.member.family]
-            tasks.append((space, settings, curves, others, list(methods), seed, most))
+            if names := [name for name in methods if (curves.member.id, seed, name) not in there]:
+                tasks.append((space, settings, curves, others, names, seed, most))
     if processes == 1:
-        return [found for task in tasks for found in replay(*task)]
+        yield from itertools.starmap(replay, tasks)
+        return
     with multiprocessing.get_context("spawn").Pool(processes) as pool:
-        return [found for each in pool.starmap(replay, tasks, chunksize=1) for found in each]
+        yield from pool.imap(_replay, tasks)
+
+
+def _replay(task: tuple[Any, ...]) -> list[Replayed]:
+    return replay(*task)
+
+
+def stored(path: Path | None) -> list[Replayed]:
+    """Return the studies of a file; a line that was broken off counts for nothing."""
+    found = []
+    for line in path.read_text().splitlines() if path is not None and path.exists() else ():
+        with contextlib.suppress(json.JSONDecodeError):
+            row = json.loads(line)
+            numbers = {k: {int(n): v for n, v in row[k].items()} for k in ("exported", "steps", "seconds")}
+            found.append(Replayed(row["env"], row["method"], row["seed"], **numbers))
+    return found
 
 
 def main() -> None:
@@ -293,13 +331,25 @@ def main() -> None:
         best, middle = c.truth.max(), np.median(c.truth)
         print(f"{c.member.id}: {len(c.settings)} settings, best {best:.2f} of the range, median {middle:.2f}")
     seeds = range(options.first, options.first + options.studies)
-    found = replay_all(
-        space, settings, everything, options.methods, seeds, options.processes, options.resample, options.trials
-    )
+    found = [r for r in stored(options.output) if r.seed in seeds and r.method in options.methods]
+    there = {(r.env, r.seed, r.method) for r in found}
+    with options.output.open("a") if options.output else contextlib.nullcontext() as file:
+        for studies in replay_all(
+            space,
+            settings,
+            everything,
+            options.methods,
+            seeds,
+            options.processes,
+            options.resample,
+            options.trials,
+            there,
+        ):
+            found += studies
+            if file is not None:
+                file.writelines(json.dumps(dataclasses.asdict(r)) + "\n" for r in studies)
+                file.flush()
     print_results(found, {c.member.id: c.member.family for c in everything}, options.reference)
-    if options.output:
-        rows: list[dict[str, Any]] = [dataclasses.asdict(r) for r in found]
-        options.output.write_text(json.dumps(rows))
     print(f"({len(found)} studies, {time.perf_counter() - started:.0f} s)")
 
 

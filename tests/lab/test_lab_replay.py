@@ -1,6 +1,7 @@
 """Replays on tables whose truth is known."""
 
 import dataclasses
+import json
 
 import design
 import numpy as np
@@ -216,11 +217,24 @@ def test_a_resampled_table_repeats_and_leaves_out_settings_but_changes_none(spac
     assert again.settings.tolist() == [3, 3, 7]
     np.testing.assert_array_equal(again.late, table.late[[3, 3, 7]])
     both = [table, curves_of(np.linspace(1, 0, 12), "b")]
-    found = replay.replay_all(space, settings, both, ["random"], range(6), resample=True)
+    found = [r for each in replay.replay_all(space, settings, both, ["random"], range(6), resample=True) for r in each]
     assert len(found) == 12
     best = {r.exported[100] for r in found if r.env == "lab/a-v0"}
     assert len(best) > 1, "each study seed has a table of its own"
     assert best <= set(np.linspace(0, 1, 12))
+
+
+def test_replays_go_on_from_the_studies_of_a_file(tmp_path, space, settings):
+    both, path = [curves_of(np.linspace(0, 1, 12)), curves_of(np.linspace(1, 0, 12), "b")], tmp_path / "replays.jsonl"
+    whole = [r for each in replay.replay_all(space, settings, both, ["random", "tpe"], range(2)) for r in each]
+    assert replay.stored(path) == replay.stored(None) == []
+    lines = [json.dumps(dataclasses.asdict(r)) for r in whole]
+    path.write_text("\n".join([*lines[:3], lines[3][:40]]))  # and then it was killed
+    found = replay.stored(path)
+    assert found == whole[:3]
+    there = {(r.env, r.seed, r.method) for r in found}
+    rest = replay.replay_all(space, settings, both, ["random", "tpe"], range(2), there=there)
+    assert [r for each in rest for r in each] == whole[3:]
 
 
 def test_values_tuned_for_an_environment_are_no_part_of_its_familys_table(tmp_path, settings):
