@@ -90,13 +90,15 @@ def standard_errors(everything: Sequence[Curves], rows: np.ndarray) -> np.ndarra
     return errors
 
 
-def choose_portfolio(everything: Sequence[Curves], size: int, thrift: float = THRIFT, draws: int = DRAWS) -> list[int]:
+def choose_portfolio(
+    everything: Sequence[Curves], size: int, thrift: float = THRIFT, draws: int = DRAWS, spread: float = SPREAD
+) -> list[int]:
     """Return places in the design of ``size`` settings that complement each other, the most valuable first.
 
     Greedy: each next one is the setting that raises the mean over families of the best worth so far most. The mean of a
     submodular gain, so greedy is within 1 - 1/e of the best choice (Nemhauser et al. 1978). What a setting is worth is
     known from a few seeds, and of one environment, where the next one will be another: the gain is the mean over draws
-    of all worths, with their standard errors and :data:`SPREAD`. Without, an environment counts as done once its best
+    of all worths, with their standard errors and ``spread``. Without, an environment counts as done once its best
     setting is in, and the rest of a long portfolio is chosen for nothing. A setting that was not measured in an
     environment adds nothing there.
 
@@ -105,6 +107,7 @@ def choose_portfolio(everything: Sequence[Curves], size: int, thrift: float = TH
         size: Settings wanted.
         thrift: How much a setting's cost weighs: gains are divided by it to this power.
         draws: Of the worths; 0: as they were measured.
+        spread: Standard deviation of the draws beside that of the seeds.
     """
     if not everything or size < 1:
         return []
@@ -113,8 +116,8 @@ def choose_portfolio(everything: Sequence[Curves], size: int, thrift: float = TH
     weights /= weights.sum()
     known = np.nan_to_num(values, nan=0.0)
     noise = np.random.default_rng(0).standard_normal((draws, *known.shape)) if draws else np.zeros((1, *known.shape))
-    spread = np.hypot(standard_errors(everything, rows), SPREAD)  # [environments, S]
-    drawn = np.where(np.isnan(values), 0.0, np.maximum(known + noise * spread, 0.0))  # [draws, environments, S]
+    errors = np.hypot(standard_errors(everything, rows), spread)  # [environments, S]
+    drawn = np.where(np.isnan(values), 0.0, np.maximum(known + noise * errors, 0.0))  # [draws, environments, S]
     price = costs(everything, rows) ** thrift
     chosen: list[int] = []
     reached = np.zeros(drawn.shape[:2])
@@ -194,6 +197,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--table", type=Path, default=Path(__file__).parent / "table")
     parser.add_argument("--size", type=int, default=SIZE)
+    parser.add_argument("--draws", type=int, default=DRAWS, help="of what settings are worth; 0: as measured")
+    parser.add_argument("--spread", type=float, default=SPREAD, help="of the draws, beside that of the seeds")
     parser.add_argument("--least", type=int, default=20, help="leave out environments with fewer settings")
     parser.add_argument("--without", help="a family that has no part in it, nor what was tuned for it")
     parser.add_argument("-o", "--output", type=Path)
@@ -205,10 +210,11 @@ def main() -> None:
         everything = [c.of_rows(np.array(others)) for c in everything if c.member.family != options.without]
     rows, values, families = worth(everything)
     at = {int(row): i for i, row in enumerate(rows)}
-    chosen = choose_portfolio(everything, options.size - 1)
+    drawing = {"draws": options.draws, "spread": options.spread}
+    chosen = choose_portfolio(everything, options.size - 1, **drawing)
     defaults = next(row for row, setting in enumerate(settings) if setting.name == "defaults")
     # DQN's defaults are there whatever they are worth: what everyone knows to compare with.
-    chosen += [defaults] if defaults not in chosen else choose_portfolio(everything, options.size)[-1:]
+    chosen += [defaults] if defaults not in chosen else choose_portfolio(everything, options.size, **drawing)[-1:]
     if options.output:
         made = to_mapping(chosen, settings, everything, design_hash(options.table / "design.json"))
         options.output.write_text(HEAD + yaml.safe_dump(made, sort_keys=False, default_flow_style=None, width=120))
@@ -218,15 +224,19 @@ def main() -> None:
         print(
             f"{number}. {settings[row].name}, mean of the best so far {np.nanmean(reached):.3f}: {settings[row].params}"
         )
-    print("\n| family left out | portfolio without it | defaults | as many random settings |\n|---|---:|---:|---:|")
-    rng = np.random.default_rng(0)
+    print("\n| family left out | portfolio without it | defaults | as many random settings | cost in mean runs |")
+    print("|---|---:|---:|---:|---:|")
+    rng, every = np.random.default_rng(0), []
     for family in dict.fromkeys(families):
         mine = [e for e, name in enumerate(families) if name == family]
-        blind = choose_portfolio([c for c in everything if c.member.family != family], options.size)
-        picks = [at[row] for row in blind if row in at]
+        others = [c for c in everything if c.member.family != family]
+        blind = choose_portfolio(others, options.size, **drawing)
+        picks, price = [at[row] for row in blind if row in at], costs(everything, rows)
         draws = [rng.choice(len(rows), len(picks), replace=False) for _ in range(1_000)]
         reached = [np.mean([np.nan_to_num(np.nanmax(values[e, p])) for e in mine]) for p in (picks, [at[0]], *draws)]
-        print(f"| {family} | {reached[0]:.2f} | {reached[1]:.2f} | {np.mean(reached[2:]):.2f} |")
+        every.append((*reached[:2], np.mean(reached[2:]), price[picks].sum() / price.mean()))
+        print(f"| {family} | {' | '.join(f'{number:.2f}' for number in every[-1])} |")
+    print(f"| mean | {' | '.join(f'{number:.3f}' for number in np.mean(every, axis=0))} |")
 
 
 if __name__ == "__main__":
