@@ -226,6 +226,22 @@ def test_doctor_finds_trials_that_nobody_runs(in_tmp):
     assert "1 trials were cut short, and another program made the study" in shell.out
 
 
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        ([], ["18 settings: 16 of the portfolio, 2 at random"]),
+        (["--start-with", "zoo", "--startup-trials", "30"], ["17 settings: 1 of --start-with, 16 of the portfolio"]),
+        (["--prior", "none", "--start-with", "zoo"], ["1 setting: 1 of --start-with"]),
+        (["--prior", "none"], []),
+    ],
+)
+def test_a_dry_run_says_what_a_study_begins_with(in_tmp, monkeypatch, flags, said):
+    monkeypatch.setattr("tuner.cli.forecast_lines.cost_facts", lambda plan, need: {})  # takes seconds; tested by itself
+    shell = tune("--env", "CartPole-v1", "--trials", "20", "--steps", "1000", "--dry-run", *flags)
+    assert shell.code == 0
+    assert [line.split(maxsplit=2)[2] for line in shell.out.splitlines() if line.startswith("begins with")] == said
+
+
 def test_a_dry_run_writes_nothing(in_tmp, monkeypatch):
     monkeypatch.setattr("tuner.cli.forecast_lines.cost_facts", lambda plan, need: {})  # takes seconds; tested by itself
     shell = tune("--env", "CartPole-v1", "--trials", "20", "--seeds-per-trial", "2", "--steps", "1000", "--dry-run")

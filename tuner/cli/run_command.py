@@ -19,6 +19,7 @@ from tuner.storage_url import DEFAULT_STORAGE, default_storage, mask
 from tuner.text import counted
 
 if TYPE_CHECKING:
+    from tuner.plan.known import Known
     from tuner.plan.resolve import StudyPlan
     from tuner.study_result import StudyResult
 
@@ -140,6 +141,7 @@ def plan_lines(plan: StudyPlan, costs: Mapping[str, str], known: str = "") -> li
         "trainer": f"{recipe.algo}, {recipe.backend}, {plan.numeric_path}",
         "search": f"{recipe.trials} trials{seeds}, sampler {recipe.sampler}, pruner {recipe.pruner}, "
         f"objective {recipe.objective}, seed {recipe.seed}",
+        **_first_facts(plan.known),
         **_baseline_facts(plan),
         "each run": f"{budget.n_timesteps:,} {clock}, {budget.evaluations} evaluations of "
         f"{budget.eval_episodes} episodes (at most {plan.evaluation.max_steps:,} steps each)",
@@ -162,6 +164,21 @@ def plan_lines(plan: StudyPlan, costs: Mapping[str, str], known: str = "") -> li
         lines += ["derived", *aligned({n: range_text(r.to_mapping()) for n, r in plan.space.derived.items()})]
     said = [known, library_note(recipe, plan.grid[-1])]
     return [*lines, *filter(None, said), "Nothing was written: this was a dry run."]
+
+
+def _first_facts(known: Known) -> dict[str, str]:
+    """Return what a new study trains before its sampler proposes."""
+    from tuner.plan.known import PORTFOLIO
+
+    names = [start.name for start in known.starts]
+    portfolio, random = sum(name.startswith(PORTFOLIO) for name in names), names.count("")
+    parts = {
+        "of --start-with": len(names) - portfolio - random,
+        "of the portfolio": portfolio,
+        "at random": random,
+    }
+    said = [f"{count:,} {whose}" for whose, count in parts.items() if count]
+    return {"begins with": f"{counted(len(names), 'setting')}: {', '.join(said)}"} if said else {}
 
 
 def _baseline_facts(plan: StudyPlan) -> dict[str, str]:
