@@ -45,6 +45,14 @@ def test_without_a_sampler_that_learns_all_proposals_are_of_one_kind():
         assert {origin(other, t) for t in other.trials if not t.source} == {kind}
 
 
+def test_a_lost_random_trials_successor_is_a_random_one():
+    data = confirmed_with_origins()
+    lost, later = data.trials[8], data.trials[-1]
+    successor = dataclasses.replace(later, source=lost.source, point=lost.number)
+    assert successor.number >= 10 and origin(data, lost) == origin(data, successor) == "random"
+    assert origin(data, dataclasses.replace(later, source="")) == "sampler"
+
+
 def test_a_repeat_stands_in_the_row_of_the_setting_that_it_repeats():
     data = confirmed_with_origins()
     again = [dataclasses.replace(t, source="repeat", number=1000 + t.number) for t in data.trials[:20]]

@@ -29,7 +29,7 @@ def origin(data: StudyData, trial: TrialRow) -> str:
         return "prior" if trial.source == "prior" else "known"
     learns = data.recipe.get("sampler", "tpe") in ("tpe", "gp")
     startup = int(data.recipe.get("startup_trials", 0)) if learns else 0
-    return "random" if trial.number < startup or data.recipe.get("sampler") == "random" else "sampler"
+    return "random" if trial.place < startup or data.recipe.get("sampler") == "random" else "sampler"
 
 
 @once
