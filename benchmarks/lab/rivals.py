@@ -204,13 +204,13 @@ def replayed(
             return OTHERS[name](table, seed, most, Path(folder)), None, set()
     method = METHODS[name]  # what a pruner stops costs less than a run, so that there are more of these
     trials = min(2 * most if method.pruner != "none" else most, len(curves.settings))
-    playback, params = search(space, settings, curves, others, method, seed, trials)
+    playback, params, portfolio = search(space, settings, curves, others, method, seed, trials)
     spent = [playback.spent[trial.after - 1] / len(curves.steps) for trial in playback.completed]
     model = None
     if method.model:
         points = np.array([Cube(space).place(each) for each in params])
         model = lambda rows, scores: smoothed(points[rows], scores)  # noqa: E731
-    return History(playback.completed, spent), model, set(playback.proposed[: method.portfolio])
+    return History(playback.completed, spent), model, set(portfolio)
 
 
 def results(
