@@ -187,3 +187,11 @@ def test_mean_interval_of_one_sample_is_students():
     low, high = t.interval(0.95, 8, sample.mean(), sample.std(ddof=1) / 3)
     found = mean_interval(sample)
     assert (found.low, found.high) == pytest.approx((low, high))
+
+
+@pytest.mark.parametrize("strata", [[[0.955] * 10], [[0.955] * 5, [0.1] * 7], [[-8.1] * 12], [[0.7] * 9, [0.3] * 9]])
+def test_equal_scores_tie_however_their_mean_is_rounded(strata):
+    found = mean_interval(*strata)
+    assert (found.low, found.high, found.kind) == (None, None, "tie")
+    shifted = mean_interval(*[[*scores, scores[0] + 1e-9] for scores in strata])
+    assert shifted.kind == "interval" and shifted.low < shifted.high

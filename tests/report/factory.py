@@ -214,3 +214,24 @@ def confirmation(data: StudyData, *, winner: int = 1, verdict: int = 10, **chang
 def confirmed() -> StudyData:
     data = cartpole()
     return dataclasses.replace(data, confirmation=confirmation(data))
+
+
+def confirmed_flat(value: float, *, trials: int = 4, **changes: Any) -> StudyData:
+    """A study in which every episode of the search and of the confirm stage returns ``value``."""
+
+    def flat(points: tuple[CurvePoint, ...], late: int) -> tuple[CurvePoint, ...]:
+        return tuple(CurvePoint(p.step, (value,) * (late if p.step > 35_000 else 10)) for p in points)
+
+    rows = []
+    for number in range(trials):
+        row = trial(number)
+        curves = {0: flat(row.curves[0], 10)}
+        late = [p.mean for p in curves[0][-4:]]
+        rows.append(dataclasses.replace(row, curves=curves, score=sum(late) / len(late)))
+    data = study(rows, **changes)
+    made = confirmation(data)
+    contestants = tuple(
+        dataclasses.replace(c, runs=tuple(dataclasses.replace(r, curve=flat(r.curve, 50)) for r in c.runs))
+        for c in made.contestants
+    )
+    return dataclasses.replace(data, confirmation=dataclasses.replace(made, contestants=contestants))

@@ -69,6 +69,21 @@ def test_the_winners_luck_rests_on_the_verdicts_seeds_which_chose_nothing(data, 
     assert text in " ".join(luck_sentences(found))
 
 
+@pytest.mark.parametrize("value", [0.955, 0.7, 0.1, 8.1, -8.1, -13.0])
+def test_scores_that_are_equal_but_for_the_rounding_of_means_are_no_luck(value):
+    found = evidence(factory.confirmed_flat(value))
+    luck = found["luck"]
+    assert [row["shrinkage"] for row in luck["finalists"]] == [0.0] * 4
+    assert (luck["mean_shrinkage"]["value"], luck["mean_shrinkage"]["kind"]) == (0.0, "tie")
+    assert luck["winner"]["shrinkage"] == 0.0 and not luck["order_changed"]
+    assert luck_sentences(found) == [
+        f"The search's favourite kept its score: trial 0 scored {value:g} in the search, {value:g} over 5 fresh seeds.",
+        "Fresh seeds chose another: trial 1 is exported, not the search's favourite.",
+        f"On the verdict's seeds the winner scores {value:g} on average, as much as in the search.",
+        "On average the 4 finalists scored as much on fresh seeds, and their order stayed.",
+    ]
+
+
 def test_curves_hold_every_seed_and_the_interquartile_mean_at_each_step(data, found):
     assert [c["role"] for c in found["curves"]] == ["finalist", "defaults", "startup", "zoo"]
     curve = found["curves"][0]

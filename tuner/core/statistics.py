@@ -50,6 +50,9 @@ RESAMPLES = 5_000
 #: Share cut off on each side of an interquartile mean.
 CUT = 0.25
 
+#: Scores that are further apart than by this share of the largest differ by more than the rounding of means.
+ROUNDING = 1e-12
+
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
@@ -180,10 +183,10 @@ def mean_interval(*strata: ArrayLike) -> Estimate:
     n, value = sum(map(len, samples)), float(np.mean([s.mean() for s in samples]))
     if min(map(len, samples)) == 1:
         return Estimate(value, None, None, "single", n)
+    if all(np.ptp(s) <= ROUNDING * np.abs(s).max() for s in samples):  # the mean of equal scores is not quite theirs
+        return Estimate(value, None, None, "tie", n)
     squares = [float(s.var(ddof=1)) / len(s) for s in samples]
     total = sum(squares)
-    if total == 0:
-        return Estimate(value, None, None, "tie", n)
     freedom = total**2 / sum(v**2 / (len(s) - 1) for v, s in zip(squares, samples, strict=True))
     reach = float(stdtrit(freedom, 0.5 + CONFIDENCE / 2)) * math.sqrt(total) / len(samples)
     return Estimate(value, value - reach, value + reach, "interval", n)

@@ -17,7 +17,7 @@ from tuner.report.numbers.sequential import mean_in_range, standing_numbers, unf
 from tuner.result.confirmation import Confirmation, ConfirmRun, Contestant, Phase
 from tuner.result.curve import CurvePoint
 from tuner.result.study import StudyData
-from tuner.result.verdict import compare
+from tuner.result.verdict import compare, rounded
 
 #: Scores that the verdict is given for, beside the study's own objective.
 OBJECTIVES = ("late", "final", "best")
@@ -159,32 +159,27 @@ def _luck(confirmation: Confirmation, finalists: Sequence[Contestant]) -> dict[s
     first = min((len(s) for s in scores), default=0)
     if not first:
         return None
-    rows: list[dict[str, Any]] = []
-    for contestant, sample in zip(finalists, scores, strict=True):
-        confirmed, search = sum(sample[:first]) / first, float(contestant.search_score or 0.0)
-        rows.append(
-            {
-                "key": contestant.key,
-                "name": contestant.name,
-                "search_score": search,
-                "confirmed": confirmed,
-                "shrinkage": search - confirmed,
-            }
-        )
+    search = [float(c.search_score or 0.0) for c in finalists]
+    confirmed = [sum(sample[:first]) / first for sample in scores]
+    plain = rounded(search, confirmed)  # equal scores stay equal
+    rows: list[dict[str, Any]] = [
+        {"key": c.key, "name": c.name, "search_score": before, "confirmed": after, "shrinkage": gap}
+        for c, before, after, gap in zip(finalists, search, confirmed, map(float.__sub__, *plain), strict=True)
+    ]
     fresh = mean_interval(*(s[:first] for s in scores))
-    searched = sum(row["search_score"] for row in rows) / len(rows)
-    by_confirmed = sorted(rows, key=lambda row: -row["confirmed"])
+    searched = sum(search) / len(rows)
+    order = sorted(range(len(rows)), key=lambda i: -plain[1][i])
     return {
         "seeds": first,
         "finalists": rows,
         "mean_shrinkage": {
-            "value": searched - fresh.value,
+            "value": _gap(searched, fresh.value),
             "low": None if fresh.high is None else searched - fresh.high,
             "high": None if fresh.low is None else searched - fresh.low,
             "kind": fresh.kind,
             "n": fresh.n,
         },
-        "order_changed": [row["key"] for row in by_confirmed] != [row["key"] for row in rows],
+        "order_changed": order != list(range(len(rows))),
         "winner_changed": confirmation.winner is not None and confirmation.winner.key != rows[0]["key"],
         "winner": _winners_luck(confirmation),
     }
@@ -197,7 +192,13 @@ def _winners_luck(confirmation: Confirmation) -> dict[str, float] | None:
     if winner is None or winner.search_score is None or not scores:
         return None
     mean = sum(scores) / len(scores)
-    return {"search_score": winner.search_score, "verdict": mean, "shrinkage": winner.search_score - mean}
+    return {"search_score": winner.search_score, "verdict": mean, "shrinkage": _gap(winner.search_score, mean)}
+
+
+def _gap(one: float, other: float) -> float:
+    """Return a difference: 0 where it is no more than the rounding of means."""
+    (left,), (right,) = rounded([one], [other])
+    return left - right
 
 
 def _curves(confirmation: Confirmation) -> list[dict[str, Any]]:

@@ -284,6 +284,8 @@ def _mean_shrinkage(luck: Mapping[str, Any]) -> str:
             f"Over all {len(luck['finalists'])} finalists the search's scores are not clearly too high: they exceed "
             f"the fresh ones by {interval_text(mean)}, {order}."
         )
+    if mean["value"] == 0 and mean["kind"] == "tie":
+        return f"On average the {len(luck['finalists'])} finalists scored as much on fresh seeds, {order}."
     return (
         f"On average the {len(luck['finalists'])} finalists scored {interval_text(mean)} more in the search than on "
         f"fresh seeds, {order}."
