@@ -11,6 +11,7 @@ from tuner.core.statistics import share_interval
 from tuner.report.numbers.evidence import evidence
 from tuner.report.tables.evidence import evidence_view
 from tuner.report.words.evidence import tied_sentence, verdict
+from tuner.report.words.search import key_numbers
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +61,15 @@ def test_a_diverged_run_is_the_worst_and_reaches_nothing_and_a_failed_one_does_n
     assert mine["worst"]["outcome"] == "diverged" and mine["worst"]["score"] is None
     assert mine["reached"]["n"] == 9
     assert "diverged, the worst quarter" in " ".join(verdict(found))
+
+
+@pytest.mark.parametrize("value", [0.7, 0.1, 8.1, -8.1])
+def test_a_score_that_is_the_threshold_but_for_the_rounding_of_means_reaches_it(value):
+    data = factory.confirmed_flat(value, reward_threshold=value)
+    assert winner_of(evidence(data))["verdict"]["reliability"]["reached"]["runs"] == 10
+    assert next(cell.value for cell in key_numbers(data) if cell.label == "Solved") == "4"
+    higher = dataclasses.replace(data, reward_threshold=value + 1e-6)
+    assert winner_of(evidence(higher))["verdict"]["reliability"]["reached"]["runs"] == 0
 
 
 def test_without_a_threshold_no_share_is_given_and_what_chose_the_winner_is_named(data):

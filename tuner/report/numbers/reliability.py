@@ -10,6 +10,7 @@ from tuner.core.confidence_sequence import betting_interval
 from tuner.core.reliability import worst_quarter
 from tuner.core.statistics import share_interval
 from tuner.result.confirmation import Confirmation, ConfirmRun, Contestant
+from tuner.result.threshold import reaches
 
 
 def reliability(confirmation: Confirmation, contestant: Contestant, threshold: float | None) -> dict[str, Any] | None:
@@ -38,7 +39,7 @@ def reliability(confirmation: Confirmation, contestant: Contestant, threshold: f
         "reached": None,
     }
     if threshold is not None:
-        reached = [float(score is not None and score >= threshold) for score in by_run]
+        reached = [float(score is not None and reaches(score, threshold)) for score in by_run]
         hits, n, until = int(sum(reached)), len(reached), confirmation.until
         low, high = share_interval(hits, n) if until is None else betting_interval(reached, (0.0, 1.0), until.level)
         found["reached"] = {

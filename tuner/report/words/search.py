@@ -13,6 +13,7 @@ from tuner.report.numbers.trials import wall_seconds
 from tuner.report.words.caution import caution
 from tuner.report.words.evidence import BACKEND_NAMES, range_text
 from tuner.result.study import StudyData
+from tuner.result.threshold import reaches
 from tuner.text import counted, duration, env_title, large, listed, number
 
 ALGORITHM_NAMES = {name: cls.title for name, cls in ALGORITHMS.items()}
@@ -132,7 +133,7 @@ def key_numbers(data: StudyData, found: Mapping[str, Any] | None = None) -> list
         ),
     ]
     if data.reward_threshold is not None:
-        solved = sum(score >= data.reward_threshold for score in scored)
+        solved = sum(reaches(score, data.reward_threshold) for score in scored)
         text = f"of {len(scored)} completed, at {number(data.reward_threshold)}"
         cells.append(KeyNumber("Solved", f"{solved:,}", text))
     else:
