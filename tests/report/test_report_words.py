@@ -83,9 +83,12 @@ def test_key_numbers_agree_with_the_study(cartpole):
     assert 4 <= len(cells) <= 6
 
 
-def test_the_median_takes_the_place_of_solved_where_no_threshold_is_known():
-    data = factory.study([factory.trial(i, score=s) for i, s in enumerate([1.0, 9.0, 4.0])], reward_threshold=None)
-    assert {c.label: c.value for c in words.key_numbers(data)}["Median score"] == "4"
+@pytest.mark.parametrize(
+    ("scores", "median"), [([1.0, 9.0, 4.0], "4"), ([9.0, 1.0], "5"), ([8.0, 2.0, 1.0, 3.0], "2.5")]
+)
+def test_the_median_takes_the_place_of_solved_where_no_threshold_is_known(scores, median):
+    data = factory.study([factory.trial(i, score=s) for i, s in enumerate(scores)], reward_threshold=None)
+    assert {c.label: c.value for c in words.key_numbers(data)}["Median score"] == median
 
 
 def test_a_study_without_a_grid_still_has_words():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -137,7 +138,7 @@ def key_numbers(data: StudyData, found: Mapping[str, Any] | None = None) -> list
         text = f"of {len(scored)} completed, at {number(data.reward_threshold)}"
         cells.append(KeyNumber("Solved", f"{solved:,}", text))
     else:
-        median = scored[len(scored) // 2] if scored else None
+        median = statistics.median(scored) if scored else None
         cells.append(KeyNumber("Median score", number(median), f"of {counted(len(scored), 'completed trial')}"))
     spent, saved = data.steps_spent, _steps_saved(data)
     cells.append(KeyNumber("Environment steps", large(spent), "spent by all trials"))
