@@ -227,6 +227,16 @@ def test_methods_say_what_was_done(study, rates):
         assert word in text, word
 
 
+@pytest.mark.parametrize(("epsilon", "said"), [(0.0, "with greedy actions"), (0.001, "with 0.001-greedy actions")])
+def test_the_methods_say_how_the_verdicts_own_runs_were_evaluated(epsilon, said):
+    data = dataclasses.replace(factory.confirmed_flat(8.5), provenance=STORY, eval_epsilon=epsilon)
+    document = report_document(data, best_yaml=None, commands={}, written=datetime(2026, 3, 1, tzinfo=UTC))
+    assert document["evidence"]["evaluation"] == {"episodes": 10, "late_episodes": 50, "epsilon": epsilon}
+    assert f"{said} in 10 episodes (50 over the last third of a run), whose" in methods_markdown(paper_of(document))
+    del document["evidence"]["evaluation"]  # of a report that was written before
+    assert "in 10 episodes, whose" in methods_markdown(paper_of(document))
+
+
 def test_runs_that_did_not_complete_are_said_and_counted():
     bad = {"outcome": "diverged", "reason": "loss became inf"}
     document = settings_of([{"gamma": 0.9}, {"gamma": 0.99}], [0.5, 0.5])

@@ -12,6 +12,7 @@ from tuner.errors import InputError
 from tuner.plan.imported import of_optuna, of_report
 from tuner.plan.resolve import plan_study
 from tuner.study.reading.foreign import best_trials
+from tuner.study.reading.study import load
 
 URL = "sqlite:///old.db"
 
@@ -64,6 +65,16 @@ def test_parameters_are_called_what_the_file_says_and_the_best_come_first():
     assert [s.learning_rate for s in settings.values()] == [0.002, 0.003, 0.01]
     assert [list(s.net_arch) for s in settings.values()] == [[64, 64], [48, 24], [32]]
     assert {s.gamma for s in settings.values()} == {0.95}
+
+
+@pytest.mark.parametrize(
+    ("env", "epsilon"), [("ALE/Pong-v5", 0.001), ("module:PongNoFrameskip-v4", 0.001), ("CartPole-v1", 0.0)]
+)
+def test_a_stored_study_knows_how_greedy_its_evaluations_are(env, epsilon):
+    optuna.create_study(storage=URL, study_name="stored").set_user_attr(
+        "recipe", {"env": env, "algo": "dqn", "backend": "native"}
+    )
+    assert load("stored", URL).eval_epsilon == epsilon
 
 
 def test_a_study_that_minimises_has_its_least_first():

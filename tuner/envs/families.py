@@ -7,11 +7,10 @@ from typing import Any
 
 import gymnasium
 
+from tuner.envs.family_names import ATARI, FLAPPY, MINATAR, family
 from tuner.envs.probe import register_probes
 from tuner.envs.registration import register_atari
 from tuner.optional import require
-
-ATARI, MINATAR, FLAPPY = "atari", "minatar", "flappy"
 
 #: Games of the package `minatar` (Young and Tian 2019).
 MINATAR_GAMES = ("asterix", "breakout", "freeway", "seaquest", "space_invaders")
@@ -25,16 +24,6 @@ _REGISTERING = {
         "u-turn",
     )},
 }  # fmt: skip
-
-
-def family(env_id: str) -> str:
-    """Return the family of an id (``module:`` in front does not matter), or an empty string."""
-    env_id = env_id.rpartition(":")[2]
-    if env_id.startswith("ALE/") or env_id.endswith("NoFrameskip-v4"):
-        return ATARI
-    if env_id.startswith("MinAtar/"):
-        return MINATAR
-    return FLAPPY if env_id.startswith("FlappyBird-") else ""
 
 
 def bring(env_id: str) -> None:

@@ -22,7 +22,8 @@ from tuner.envs.atari import AtariGame, AtariSettings
 from tuner.envs.cannot_make import cannot_make, missing_package
 from tuner.envs.discrete_actions import CONTINUOUS, USUAL_STEPS, DiscreteActions, most_steps
 from tuner.envs.encoders import Encoder, check_size, encoder_for
-from tuner.envs.families import ATARI, bring, family
+from tuner.envs.families import bring
+from tuner.envs.family_names import ATARI, family
 from tuner.envs.needs_wrapper import needs_wrapper
 from tuner.envs.pixels import PIXEL_SETTINGS, Pixels
 from tuner.envs.registration import draw_without_a_display, import_module, importable, one_line, quiet

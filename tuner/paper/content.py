@@ -60,7 +60,8 @@ class Paper:
         n_timesteps: Budget of a run.
         clock: What it counts.
         grid: Steps of evaluation.
-        evaluation: ``episodes``, and ``max_steps`` and ``epsilon`` where they are known.
+        evaluation: ``episodes``, and ``late_episodes`` (over the last third of the grid), ``max_steps`` and ``epsilon``
+            where they are known.
         threshold: Return at which the environment counts as solved, or None.
         groups: The first is the one that matters: the winner, or what the others are compared with.
         differences: What a difference is, in words.
@@ -155,7 +156,10 @@ def _of_study(document: Mapping[str, Any]) -> Paper:
         n_timesteps=study["grid"][-1],
         clock="environment steps" if recipe["algo"] != "fqi" else "iterations",
         grid=study["grid"],
-        evaluation={"episodes": recipe.get("eval_episodes") or budget["eval_episodes"]},
+        evaluation={
+            "episodes": recipe.get("eval_episodes") or budget["eval_episodes"],
+            **(found.get("evaluation") or {}),  # of the verdict's runs, which play more for a score
+        },
         threshold=study["reward_threshold"],
         groups=groups,
         differences="the winner minus it",

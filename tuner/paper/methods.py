@@ -140,12 +140,14 @@ def _evaluation(paper: Paper) -> list[str]:
     most = facts.get("max_steps")
     capped = f" of at most {most:,} steps" if most else ""
     greedy = "with greedy actions" if not facts.get("epsilon") else f"with {facts['epsilon']:g}-greedy actions"
+    episodes, late = int(facts["episodes"]), facts.get("late_episodes")
+    more = f" ({late} over the last third of a run)" if late and late != episodes else ""
     every = f"{counted(len(grid), 'time')} in each run, the last time at step {grid[-1]:,}"
     if len(grid) > 1 and {b - a for a, b in itertools.pairwise([0, *grid])} == {grid[0]}:
         every = f"every {grid[0]:,} {paper.clock}"
     return [
-        f"Policies were evaluated {every}, {greedy} in {counted(int(facts['episodes']), 'episode')}{capped}, whose "
-        "seeds are shared by all settings and differ between training seeds.",
+        f"Policies were evaluated {every}, {greedy} in {counted(episodes, 'episode')}{capped}{more}, whose seeds "
+        "are shared by all settings and differ between training seeds.",
         f"The score of a run is {meaning(paper.objective)}.",
         _ended(paper),
     ]

@@ -15,7 +15,7 @@ from gymnasium import spaces
 from tuner.contract.grid import evaluation_grid
 from tuner.contract.rules import CURRENT, Rules, native_path
 from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
-from tuner.envs.families import ATARI, MINATAR, family
+from tuner.envs.family_names import ATARI, MINATAR, eval_epsilon, family
 from tuner.envs.make import EnvFacts
 from tuner.envs.preflight import RegisteredHereError, preflight
 from tuner.envs.spec import EnvSpec
@@ -222,7 +222,7 @@ def plan_study(
             episodes=budget.eval_episodes,
             seed=evaluation_seed(recipe.seed, "search", CURRENT.evaluation_seeds),
             max_steps=facts.eval_max_steps,
-            epsilon=0.001 if family(recipe.env) == ATARI else 0.0,
+            epsilon=eval_epsilon(recipe.env),
         ),
         workers=workers,
         lanes=lanes,

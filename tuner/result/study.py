@@ -103,6 +103,7 @@ class StudyData:
         confirmation: What training the finalists again has shown; None before that.
         rules: What decides its numbers beside its settings.
         random_play: Return of each episode played by uniformly random actions; empty where nobody has played.
+        eval_epsilon: Probability of a random action in evaluations; 0 where they are greedy.
     """
 
     name: str
@@ -117,6 +118,7 @@ class StudyData:
     confirmation: Confirmation | None = None
     rules: Rules = VERSION_0_1_0
     random_play: tuple[float, ...] = ()
+    eval_epsilon: float = 0.0
 
     @property
     def random_mean(self) -> float | None:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tuner.envs.families import ATARI, family
+from tuner.envs.family_names import ATARI, family
 from tuner.errors import InputError, nearest
 from tuner.hyperparameters import ALGORITHMS, FieldInfo, algorithm_class, field_infos, from_mapping, spelled_out
 from tuner.hyperparameters.schedules import contradiction

@@ -47,6 +47,7 @@ def evidence(data: StudyData, *, brief: bool = False) -> dict[str, Any] | None:
         "seeds": confirmation.seeds,
         "steps": {"searched": confirmation.searched_steps, "confirmed": confirmation.steps_spent},
         "settings": dict(confirmation.settings),
+        "evaluation": _evaluation(confirmation, data.eval_epsilon),
         "until": until(confirmation),
         "winner": None if winner is None else winner.key,
         "favourite": by_search[0].key if by_search else None,
@@ -55,6 +56,18 @@ def evidence(data: StudyData, *, brief: bool = False) -> dict[str, Any] | None:
         "comparisons": _comparisons(confirmation, objectives),
     }
     return found if brief else {**found, "luck": _luck(confirmation, by_search), "curves": _curves(confirmation)}
+
+
+def _evaluation(confirmation: Confirmation, epsilon: float) -> dict[str, float] | None:
+    """Return how a verdict's runs are evaluated: episodes at first and at last, where scores take more; and epsilon."""
+    phases: tuple[Phase, ...] = ("verdict", "select")
+    everyone = (
+        [run.curve for c in confirmation.contestants for run in c.phase(phase) if run.curve] for phase in phases
+    )
+    longest = max(next(filter(None, everyone), ()), key=len, default=())
+    if not longest:
+        return None
+    return {"episodes": len(longest[0].returns), "late_episodes": len(longest[-1].returns), "epsilon": epsilon}
 
 
 def stage(confirmation: Confirmation) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tuner.contract.outcome import bounded
 from tuner.contract.rules import rules_of
+from tuner.envs.family_names import eval_epsilon
 from tuner.plan.naming import confirm_name
 from tuner.result.curve import CurvePoint
 from tuner.result.study import StudyData, TrialRow
@@ -61,6 +62,7 @@ def _study(name: str, database: Readable, url: str, *, importances: bool) -> Stu
         confirmation=confirmation,
         rules=rules_of(stored),
         random_play=tuple(stored.get(attr.RANDOM_PLAY, ())),
+        eval_epsilon=eval_epsilon(str(stored.get(attr.RECIPE, {}).get("env", ""))),
     )
 
 

@@ -338,7 +338,7 @@ def _from_zip(
     module: str | None,
     met: EnvSpec,
 ) -> SavedModel:
-    from tuner.envs.families import ATARI, family
+    from tuner.envs.family_names import ATARI, family
     from tuner.envs.make import inspect
     from tuner.training.sb3.read_zip import read_zip
 
