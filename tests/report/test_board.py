@@ -65,7 +65,7 @@ def test_before_a_verdict_there_is_one_run_s_score_and_no_rank():
 def made(environment, arguments, value, number):
     verdict = None if value is None else {"value": value, "low": None, "high": None, "kind": "single", "n": 1}
     return {"environment": environment, "arguments": arguments, "study": f"s{number}", "source": "", "verdict": verdict,
-            "search_score": 1.0}  # fmt: skip
+            "search_score": 1.0, "objective": "late"}  # fmt: skip
 
 
 @given(
@@ -90,6 +90,17 @@ def test_a_rank_is_one_more_than_the_better_and_earlier_ones_of_the_same_environ
     assert all(sorted(r["rank"] for r in rows if r["rank"] and r["environment"] == e and r["arguments"] == a)
                == list(range(1, 1 + sum(r["rank"] is not None and r["environment"] == e and r["arguments"] == a
                                         for r in rows))) for e in "AB" for a in ({}, {"map": "8x8"}))  # fmt: skip
+
+
+def test_scores_of_different_kinds_are_not_ranked_together():
+    """A run's best evaluation is above the mean of its last ones, whatever the settings are worth."""
+    late = board_row(document(factory.confirmed()), "a")
+    best = {**late, "study": "by-best", "objective": "best", "verdict": {**late["verdict"], "value": 499.0}}
+    rows = ranked([{**row, "page": None, "film": None} for row in (late, best)])
+    assert [(row["objective"], row["rank"]) for row in rows] == [("best", 1), ("late", 1)]
+    page = render_board(board_document(rows))
+    assert ">objective</button>" in page and 'class="is-best"' not in page
+    assert ">objective</button>" not in render_board(board_document(rows[1:]))
 
 
 def test_nothing_of_a_report_runs_on_the_page():

@@ -91,8 +91,9 @@ def _row_of(document: Mapping[str, Any], source: str) -> dict[str, Any]:
 def ranked(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return rows by environment, the best verdict first, with their ``rank`` among those of one environment.
 
-    The same environment is the same id and arguments, met in the same way. A study without a verdict comes after those
-    that have one, and has no rank: the highest score of a search is luck as well.
+    The same environment is the same id and arguments, met in the same way. Only verdicts by one objective are ranked: a
+    run's best evaluation is above its last ones. A study without a verdict comes after those that have one, and has no
+    rank: the highest score of a search is luck as well.
     """
     ordered = sorted(rows, key=lambda row: (*_place(row), _order(row), row["study"], row["source"]))
     found: list[dict[str, Any]] = []
@@ -102,8 +103,8 @@ def ranked(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return found
 
 
-def _place(row: Mapping[str, Any]) -> tuple[str, str]:
-    return row["environment"], str(sorted(row["arguments"].items()))
+def _place(row: Mapping[str, Any]) -> tuple[str, str, str]:
+    return row["environment"], str(sorted(row["arguments"].items())), row["objective"]
 
 
 def _changes(recipe: Mapping[str, Any]) -> dict[str, Any]:

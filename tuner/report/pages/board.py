@@ -45,6 +45,7 @@ def render_board(document: Mapping[str, Any]) -> str:
     judged = [row for row in rows if row["verdict"] is not None]
     environments = {row["environment"] for row in rows}
     filmed = any(row.get("film") for row in rows)
+    several = len({row["objective"] for row in rows}) > 1
     verdicts = counted(len(judged), "verdict")
     return render_template(
         "board.html.j2",
@@ -52,22 +53,26 @@ def render_board(document: Mapping[str, Any]) -> str:
         {
             "headline": f"{counted(len(rows), 'study', 'studies')} in {counted(len(environments), 'environment')}",
             "lead": f"{sentence(verdicts)} on seeds that no choice has seen, with 95 % intervals. A rank is among the "
-            "studies of one environment, whatever their budgets: look at the steps of a run beside it. A score in "
-            "brackets is one run's in a search, the luckiest of many.",
-            "columns": ["environment", "rank", "score", "seeds", *(SHORT[role] for role in BASELINES), "solved",
-                        "study", *(["film"] if filmed else []), "algorithm", "steps of a run", "steps spent",
-                        "training"],
-            "rows": [_row(row, sum(_place(other) == _place(row) for other in judged) > 1, filmed) for row in rows],
+            "studies of one environment and objective, whatever their budgets: look at the steps of a run beside it. A "
+            "score in brackets is one run's in a search, the luckiest of many.",
+            "columns": ["environment", *(["objective"] if several else []), "rank", "score", "seeds",
+                        *(SHORT[role] for role in BASELINES), "solved", "study", *(["film"] if filmed else []),
+                        "algorithm", "steps of a run", "steps spent", "training"],
+            "rows": [
+                _row(row, sum(_among(other) == _among(row) for other in judged) > 1, filmed=filmed, several=several)
+                for row in rows
+            ],
             "settings": [(_name(row), _setting(row)) for row in rows if row["setting"]],
         },
     )  # fmt: skip
 
 
-def _row(row: Mapping[str, Any], contested: bool, filmed: bool) -> dict[str, Any]:
+def _row(row: Mapping[str, Any], contested: bool, *, filmed: bool, several: bool) -> dict[str, Any]:
     verdict, against = row["verdict"], row["against"]
     score = "" if row["search_score"] is None else f"[{number(round_like(row['search_score']), 3)}]"
     cells = [
         _cell(_place(row)),
+        *([_cell(row["objective"])] if several else []),
         _cell("" if row["rank"] is None else str(row["rank"]), row["rank"]),
         _cell(score, row["search_score"]) if verdict is None else _cell(caption(verdict), verdict["value"]),
         _cell("" if verdict is None else str(verdict["n"]), None if verdict is None else verdict["n"]),
@@ -91,6 +96,11 @@ def _beside(found: Mapping[str, Any] | None) -> dict[str, Any]:
     if found is None:
         return _cell("")
     return _cell(f"{number(round_like(found['score']), 3)}, {RESULTS.get(found['result'], '?')}", found["score"])
+
+
+def _among(row: Mapping[str, Any]) -> tuple[str, str]:
+    """Return what rows have in common that are ranked together."""
+    return _place(row), row["objective"]
 
 
 def _place(row: Mapping[str, Any]) -> str:
