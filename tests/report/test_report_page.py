@@ -2,6 +2,7 @@
 
 import ast
 import base64
+import dataclasses
 import gzip
 import hashlib
 import json
@@ -201,6 +202,18 @@ def test_unfinished_and_uninformative_studies_say_so_in_words(case, tmp_path):
     json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
     rows = (tmp_path / "trials.csv").read_text(encoding="utf-8").splitlines()
     assert len(rows) == len(data.trials) + 1
+
+
+def test_where_learning_is_offline_nothing_is_counted_in_environment_steps(tmp_path):
+    data = factory.confirmed()
+    offline = dataclasses.replace(data, recipe={**data.recipe, "algo": "fqi"})
+    said = []
+    for i, each in enumerate((data, offline)):
+        write_report(each, tmp_path / str(i), best_yaml=None, commands={})
+        page = (tmp_path / str(i) / "index.html").read_text(encoding="utf-8")
+        said.append([len(re.findall(word, page, re.IGNORECASE)) for word in ("environment steps", "iterations")])
+    (steps, no_iterations), (no_steps, iterations) = said
+    assert steps > 10 and no_iterations == no_steps == 0 and iterations == steps + 1  # what was saved is said in steps
 
 
 def test_equal_failures_are_grouped_though_their_numbers_differ(tmp_path):

@@ -148,3 +148,10 @@ def test_names_are_escaped_and_nothing_is_loaded(watched, tmp_path):
     assert "<img" not in html.split("<script")[0]
     assert "&lt;img" in html
     assert not re.search(r"<(?:link|script|img)[^>]*(?:src|href)=", html.split("<script")[0])
+
+
+def test_iterations_are_no_environment_steps(watched, tmp_path):
+    run = {**spec().describe(), "algorithm": "fqi"}
+    evaluations = [(p.step, p.returns) for p in watched.points]
+    page = write_training_page(run, watched.log.to_mapping(), evaluations, tmp_path).read_text(encoding="utf-8")
+    assert "One training of 1,000 iterations by" in page and "environment steps" not in page

@@ -156,7 +156,7 @@ def _write(
         about={
             "trained by": spec.backend,
             "seed": spec.seed,
-            "environment steps": spec.n_timesteps,
+            spec.hyperparameters.clock: spec.n_timesteps,
             **{str(package): version for package, version in agent.model.versions.items()},
         },
         verdict=study.verdict,

@@ -30,6 +30,7 @@ def training_returns(
     evaluations: Mapping[str, Sequence[float]],
     threshold: float | None = None,
     intervals: bool = False,
+    clock: str = "environment steps",
 ) -> go.Figure | None:
     """Return training episodes with their 100-episode mean, and greedy evaluations.
 
@@ -38,10 +39,11 @@ def training_returns(
         evaluations: ``step``, ``mean``, ``low`` and ``high``.
         threshold: The environment's own 'solved' return.
         intervals: Whether ``low`` and ``high`` are those of the mean, not the worst and the best episode.
+        clock: What a run's budget counts.
     """
     if not episodes["step"] and not evaluations["step"]:
         return None
-    figure = canvas(460, x_title="environment steps", y_title="return")
+    figure = canvas(460, x_title=clock, y_title="return")
     if episodes["step"]:
         shown = slice(None, None, max(1, -(-len(episodes["step"]) // DRAWN_EPISODES)))
         steps = list(episodes["step"])[shown]
@@ -68,12 +70,18 @@ def training_returns(
     return figure
 
 
-def training_metric(steps: Sequence[float], values: Sequence[float], *, may_be_log: bool = False) -> go.Figure | None:
-    """Return one measured number over environment steps, on a log axis when allowed and it spans two decades."""
+def training_metric(
+    steps: Sequence[float],
+    values: Sequence[float],
+    *,
+    may_be_log: bool = False,
+    clock: str = "environment steps",
+) -> go.Figure | None:
+    """Return one measured number over training, on a log axis when allowed and it spans two decades."""
     finite = [v for v in values if np.isfinite(v)]
     if not finite:
         return None
-    figure = canvas(280, x_title="environment steps")
+    figure = canvas(280, x_title=clock)
     figure.add_trace(_trace("", steps, values, "lines", line={"color": light("completed"), "width": 1.5}))
     low, high = min(finite), max(finite)
     if may_be_log and low > 0 and high / low > 100:

@@ -50,7 +50,7 @@ def pruning_sentences(data: StudyData) -> list[str]:
     pruned, rows, share = audit["pruned"], audit["audited"], audit["wrong_share"]
     if not pruned and not rows:
         return []
-    first = f"The pruner stopped {counted(pruned, 'trial')}, {large(audit['steps_saved'])} environment steps saved."
+    first = f"The pruner stopped {counted(pruned, 'trial')}, {large(audit['steps_saved'])} {data.clock} saved."
     if share is None:
         return [f"{first} Whether it was right is not known; --audit-pruning finishes a sample of what it would stop."]
     wrong = sum(bool(row["wrong"]) for row in rows)

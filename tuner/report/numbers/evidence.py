@@ -41,6 +41,7 @@ def evidence(data: StudyData, *, brief: bool = False) -> dict[str, Any] | None:
     rows = [_contestant(confirmation, c, objectives, data.reward_threshold) for c in confirmation.contestants]
     found = {
         "stage": stage(confirmation),
+        "clock": data.clock,
         "objective": confirmation.objective,
         "chosen_by": confirmation.chosen_by,
         "floor": confirmation.floor,

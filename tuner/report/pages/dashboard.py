@@ -46,7 +46,7 @@ def dashboard_figures(data: StudyData) -> dict[str, go.Figure]:
     if found is not None:
         luck = found["luck"]
         drawn |= {
-            "confirmed-learning-curves": seed_curves(titled_curves(found), data.reward_threshold),
+            "confirmed-learning-curves": seed_curves(titled_curves(found), data.reward_threshold, clock=data.clock),
             "confirmed-scores": confirmed_scores(score_rows(found)),
             "search-and-fresh-scores": None if luck is None else luck_lines(luck["finalists"], found["winner"]),
         }

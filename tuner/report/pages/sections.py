@@ -27,7 +27,7 @@ from tuner.report.words.agents import agent_code
 from tuner.report.words.caution import caution
 from tuner.result.agents import KeptAgent, Place
 from tuner.result.study import StudyData
-from tuner.text import plain
+from tuner.text import plain, sentence
 
 #: What :func:`tuner.report.numbers.evidence.evidence` gives.
 Evidence = Mapping[str, Any]
@@ -147,7 +147,7 @@ SECTIONS = (
             shown=lambda page: page.film is not None),
     Section("evidence", "Evidence", (
         _confirmed("confirmed", "Learning curves by seed",
-                   lambda data, found: seed_curves(titled_curves(found), data.reward_threshold)),
+                   lambda data, found: seed_curves(titled_curves(found), data.reward_threshold, clock=data.clock)),
         _confirmed("scores", "Score of every run of the verdict",
                    lambda data, found: confirmed_scores(score_rows(found))),
         _confirmed("luck", "Search scores beside scores on fresh seeds",
@@ -163,7 +163,7 @@ SECTIONS = (
     ), "Every trial in order. A pruned trial stands at its last evaluation, which is not a score: it was taken earlier "
        "in training than those of completed trials."),
     Section("curves", "Learning curves", _figure(
-        "curves", "Mean return of each trial over environment steps", figures.learning_curves, trials.curves_series,
+        "curves", "Mean return of each trial as it trains", figures.learning_curves, trials.curves_series,
         "Nothing to draw: no trial has been evaluated yet.",
     ), "How each trial learnt. Completed trials are the stronger in colour the higher their score; grey lines ended "
        "early, where their mark stands."),
@@ -193,10 +193,13 @@ SECTIONS = (
     ), "Seconds are a worker's for one seed, evaluations included. No trial that costs less beats the filled marks: "
        "these are worth choosing between. The star is the exported trial."),
     Section("effort", "Time and steps", (
-        *_figure("steps", "Environment steps spent and saved by trial", figures.steps_by_trial, trials.effort_series,
+        *_figure("steps", "What each trial spent and saved", figures.steps_by_trial, trials.effort_series,
                  NO_STEP),
         *_figure("timeline", "When each trial ran", figures.timeline, trials.timeline_series, NO_STEP),
-    ), view=lambda page: {"sentences": [words.effort_sentence(page.data), *pruning_sentences(page.data)]}),
+    ), view=lambda page: {
+        "clock": sentence(page.data.clock),
+        "sentences": [words.effort_sentence(page.data), *pruning_sentences(page.data)],
+    }),
     Section("metrics", "Training metrics", _figure(
         "metrics", "Training metric", figures.metric_curves, trials.metrics_series,
         "Nothing to draw: the trials recorded no training metrics.",

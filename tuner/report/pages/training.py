@@ -17,7 +17,7 @@ from tuner.report.pages.value_maps import TABLE_CURVES, value_maps
 from tuner.report.tables.trials import provenance_rows
 from tuner.report.words.evidence import BACKEND_NAMES
 from tuner.report.words.in_short import nothing_learned
-from tuner.report.words.search import ALGORITHM_NAMES, KeyNumber
+from tuner.report.words.search import ALGORITHM_NAMES, CLOCKS, KeyNumber
 from tuner.text import env_title, number, plain
 
 #: Raised when a key of ``training.json`` changes its meaning or goes away.
@@ -66,6 +66,7 @@ def render_training(
 ) -> str:
     """Return the page of a ``training.json`` as HTML."""
     run, stride = document["run"], document["stride"]
+    clock = CLOCKS.get(run["algorithm"], "environment steps")
     returns = [point["returns"] for point in document["evaluations"] if point["returns"]]
     steps = [point["step"] for point in document["evaluations"] if point["returns"]]
     means = [sum(r) / len(r) for r in returns]
@@ -74,13 +75,13 @@ def render_training(
     updates = document["updates"]
     drawn: dict[str, tuple[go.Figure | None, str]] = {
         "returns": (
-            training_returns(document["episodes"], evaluations, reward_threshold, intervals),
+            training_returns(document["episodes"], evaluations, reward_threshold, intervals, clock),
             "",
         )
     }
     for i, name in enumerate(("loss", "q_value", "epsilon")):
         values = [float("nan") if v is None else v for v in updates[name]]
-        figure = training_metric(updates["step"], values, may_be_log=name == "loss")
+        figure = training_metric(updates["step"], values, may_be_log=name == "loss", clock=clock)
         drawn[f"metrics-{i}"] = (figure, METRICS[name])
     table = document.get("table")
     if table is not None:
@@ -95,7 +96,7 @@ def render_training(
         {
             "headline": f"{algorithm} on {env_title(run)}",
             "nothing_learned": nothing_learned(means, random_mean),
-            "lead": f"One training of {run['n_timesteps']:,} environment steps by {backend}, with seed {run['seed']}.",
+            "lead": f"One training of {run['n_timesteps']:,} {clock} by {backend}, with seed {run['seed']}.",
             "key_numbers": _key_numbers(document, steps, means),
             "table": table,
             "maps_json": None if table is None else Markup(script_json(value_maps(table))),

@@ -227,7 +227,7 @@ def cost_sentence(found: Mapping[str, Any]) -> str:
     """Return what search and confirmation cost."""
     searched, confirmed = found["steps"]["searched"], found["steps"]["confirmed"]
     share = f" ({confirmed / searched:.0%} of that)" if searched else ""
-    return f"The search took {large(searched)} environment steps, and the confirmation {large(confirmed)} more{share}."
+    return f"The search took {large(searched)} {found['clock']}, and the confirmation {large(confirmed)} more{share}."
 
 
 def reused_sentence(found: Mapping[str, Any]) -> list[str]:

@@ -15,9 +15,11 @@ from tuner.report.words.caution import caution
 from tuner.report.words.evidence import BACKEND_NAMES, range_text
 from tuner.result.study import StudyData
 from tuner.result.threshold import reaches
-from tuner.text import counted, duration, env_title, large, listed, number
+from tuner.text import counted, duration, env_title, large, listed, number, sentence
 
 ALGORITHM_NAMES = {name: cls.title for name, cls in ALGORITHMS.items()}
+#: What the budgets of an algorithm count.
+CLOCKS = {name: cls.clock for name, cls in ALGORITHMS.items()}
 OBJECTIVE_NAMES = {
     "late": "the mean return over the last third of a run's evaluations",
     "final": "the mean return of a run's last evaluation",
@@ -141,9 +143,9 @@ def key_numbers(data: StudyData, found: Mapping[str, Any] | None = None) -> list
         median = statistics.median(scored) if scored else None
         cells.append(KeyNumber("Median score", number(median), f"of {counted(len(scored), 'completed trial')}"))
     spent, saved = data.steps_spent, _steps_saved(data)
-    cells.append(KeyNumber("Environment steps", large(spent), "spent by all trials"))
+    cells.append(KeyNumber(sentence(data.clock), large(spent), "spent by all trials"))
     share = f"{saved / (spent + saved):.0%}" if spent + saved else number(None)
-    cells.append(KeyNumber("Saved", share, f"{large(saved)} steps, by ending trials early"))
+    cells.append(KeyNumber("Saved", share, f"{large(saved)} {data.clock.split()[-1]}, by ending trials early"))
     training = sum(t.duration_s for t in data.trials)
     cells.append(KeyNumber("Time", duration(wall_seconds(data)), f"{duration(training)} of training"))
     return cells
