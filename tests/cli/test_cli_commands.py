@@ -25,6 +25,8 @@ from tuner.report.words.evidence import luck_sentences
 from tuner.report.words.in_short import in_short
 from tuner.study.confirm.choice import no_finalist
 from tuner.study.reading.study import load
+from tuner.text import number
+from tuner.zoo import write
 
 
 def test_a_search_says_what_it_found_and_where_it_is(finished):
@@ -105,9 +107,12 @@ def test_export_prints_the_best_as_rl_zoo_yaml(study):
     assert settings["learning_rate"] == load("tiny").best.hyperparameters["learning_rate"]
 
 
-def test_export_says_what_its_training_costs(study):
+def test_export_says_what_its_training_costs(study, monkeypatch):
     shell, best = tune("export", "tiny"), load("tiny").best
-    assert shell.err == f"One training run of trial {best.number} took {best.duration_s:.3g} s of a worker.\n"
+    assert shell.err == f"One training run of trial {best.number} took {number(best.duration_s, 3)} s of a worker.\n"
+    export = dataclasses.replace(write.export_trial(load("tiny"), None), seconds=1234.5)
+    monkeypatch.setattr(write, "export_trial", lambda data, trial: export)
+    assert "took 1,234 s of a worker" in tune("export", "tiny").err
 
 
 def test_export_writes_any_trial(study, tmp_path):

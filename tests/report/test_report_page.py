@@ -9,6 +9,7 @@ import json
 import os
 import re
 import stat
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from tuner.report.pages.sections import SECTIONS
 from tuner.report.pages.study import write_report
 from tuner.report.pages.template import PLOTLY
 from tuner.report.tables.trials import trial_columns
+from tuner.result.agents import KeptAgent
 from tuner.result.study import StudyData
 
 COMMANDS = {"reproduce": "tune --env CartPole-v1 --trials 60", "export": "tune export dqn-native-CartPole-v1"}
@@ -214,6 +216,14 @@ def test_where_learning_is_offline_nothing_is_counted_in_environment_steps(tmp_p
         said.append([len(re.findall(word, page, re.IGNORECASE)) for word in ("environment steps", "iterations")])
     (steps, no_iterations), (no_steps, iterations) = said
     assert steps > 10 and no_iterations == no_steps == 0 and iterations == steps + 1  # what was saved is said in steps
+
+
+def test_large_returns_of_agent_and_film_are_written_out(cartpole):
+    agent = KeptAgent(Path("agents/best"), 3, 7, 12_345.0, 10, ())
+    film = {"env": "ALE/Pong-v5", "returns": [-10_005.0], "lengths": [27_000], "median_of": 1}
+    written = datetime(2026, 3, 1, tzinfo=UTC)
+    html = page.render(cartpole, best_yaml="x: 1", commands={}, written=written, film=film, agents={"best": agent})
+    assert '<td class="num">12,345</td>' in html and "return -10,005 in 27,000 steps" in html
 
 
 def test_equal_failures_are_grouped_though_their_numbers_differ(tmp_path):

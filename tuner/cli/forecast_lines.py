@@ -7,6 +7,7 @@ from tuner.durations import show_duration
 from tuner.plan.advice import advice, limit, step_times
 from tuner.plan.cost import Forecast, MemoryNeed, evaluation_steps, forecast, largest_saving, show_bytes
 from tuner.plan.resolve import StudyPlan, available_cores
+from tuner.text import number
 from tuner.training.cost.footprint import available_bytes
 
 
@@ -46,7 +47,7 @@ def _time_facts(plan: StudyPlan, known: Forecast) -> dict[str, str]:
         )
     }
     if known.settings > 1:
-        mean, least, most = (f"{seconds:.3g}" for seconds in known.run_s)
+        mean, least, most = (number(seconds, 3) for seconds in known.run_s)
         facts["each run takes"] = f"{mean} s of a worker on average, {least} to {most} over {known.settings} settings"
     if recipe.timeout is not None:
         low, middle, high = (

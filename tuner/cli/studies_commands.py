@@ -22,7 +22,7 @@ from tuner.errors import InputError
 from tuner.plan.naming import file_name
 from tuner.result.agents import AGENTS, KeptAgent, Place, best_and_median
 from tuner.storage_url import default_storage, mask
-from tuner.text import env_title, plain
+from tuner.text import env_title, number, plain
 
 if TYPE_CHECKING:
     from tuner.result.study import StudyData
@@ -209,7 +209,7 @@ def export_command(parsed: argparse.Namespace) -> int:
             raise InputError(f"-o {parsed.output} cannot be written: {error.strerror or error}.") from error
         say(f"{parsed.output}: trial {export.trial}")
     if export.seconds:
-        say(f"One training run of trial {export.trial} took {export.seconds:.3g} s of a worker.", stderr=True)
+        say(f"One training run of trial {export.trial} took {number(export.seconds, 3)} s of a worker.", stderr=True)
     return 0
 
 
