@@ -12,7 +12,8 @@ from test_report_page import COMMANDS, Document, written
 
 from tuner.core.statistics import interquartile_mean, iqm_interval
 from tuner.report.figures import palette
-from tuner.report.figures.confirmed import confirmed_scores, luck_lines, seed_curves
+from tuner.report.figures.confirmed import bands, confirmed_scores, luck_lines, seed_curves
+from tuner.report.numbers import evidence as evidence_numbers
 from tuner.report.numbers.audits import importance_caution, pruning_audit, pruning_sentences
 from tuner.report.numbers.edges import edges, wider_space
 from tuner.report.numbers.evidence import compare_samples, evidence
@@ -21,6 +22,8 @@ from tuner.report.pages.study import write_report
 from tuner.report.tables.evidence import score_rows, titled_curves
 from tuner.report.tables.trials import provenance_rows
 from tuner.report.words.evidence import luck_sentences, verdict
+from tuner.result.confirmation import ConfirmRun
+from tuner.result.curve import CurvePoint
 from tuner.result.verdict import smallest_p_value
 from tuner.space.parse import parse_space
 
@@ -90,6 +93,28 @@ def test_curves_hold_every_seed_and_the_interquartile_mean_at_each_step(data, fo
     assert len(curve["runs"]) == 10
     last = [run.curve[-1].mean for run in data.confirmation.winner.phase("verdict")]
     assert curve["iqm"][-1] == pytest.approx(interquartile_mean(last))
+
+
+def test_a_band_never_passes_beside_its_curve():
+    """At 300 and 400 all runs are at the ceiling; at 600 one is left."""
+    means = [[9, 10, 500, 500, 200, 7], [10, 12, 500, 500, 250], [11, 30, 500, 500, 300], [12, 40, 500, 500, 400]]
+    runs = [
+        ConfirmRun(
+            "verdict", i, i, "completed", tuple(CurvePoint(100 * k, (float(m),)) for k, m in enumerate(row, 1)), 1
+        )
+        for i, row in enumerate(means)
+    ]
+    curve = evidence_numbers.seed_curves(runs)
+    assert [low is None for low in curve["low"]] == [False, False, True, True, False, True]
+    ((steps, low, high),) = bands(curve)
+    assert steps == [100, 200, 300, 400, 500]
+    assert all(a <= middle <= b for a, middle, b in zip(low, curve["iqm"], high, strict=False))
+    assert (low[2], high[2]) == (500, 500) and low[1] < high[1] and low[4] < high[4]
+    drawn = next(trace for trace in seed_curves([{**curve, "title": "a"}]).data if trace.fill == "toself")
+    assert list(drawn.x) == [100, 200, 300, 400, 500, 500, 400, 300, 200, 100, None]
+    apart = {**curve, "n": [4, 4, 4, 1, 4, 1], "low": [*curve["low"][:3], None, *curve["low"][4:]]}
+    assert [steps for steps, _, _ in bands(apart)] == [[100, 200, 300], [500]]
+    assert bands({**curve, "low": [None] * 6}) == []
 
 
 def test_words_say_who_is_beaten_and_who_cannot_be_told_apart(data, found):

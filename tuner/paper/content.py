@@ -15,7 +15,7 @@ from tuner.text import env_title, typed_text
 Kind = Literal["study", "backends", "settings"]
 
 #: What is drawn and tabulated of a curve that is not there.
-NO_CURVE: Mapping[str, Any] = {"runs": (), "step": (), "iqm": (), "low": (), "high": ()}
+NO_CURVE: Mapping[str, Any] = {"runs": (), "step": (), "iqm": (), "low": (), "high": (), "n": ()}
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from tuner.paper.content import Group, Paper, panels
-from tuner.report.figures.confirmed import LOOKS, MOST_WITH_SEEDS, Look, ordered_looks
+from tuner.report.figures.confirmed import LOOKS, MOST_WITH_SEEDS, Look, bands, ordered_looks
 from tuner.report.figures.palette import light
 from tuner.report.figures.sweep import values_axis
 from tuner.text import printable, typed_text
@@ -189,15 +189,8 @@ def _curve(place: Axes, group: Group, label: str, look: Look, *, with_seeds: boo
     curve, dash = group.curve, DASHES[look.dash]
     for run in curve["runs"] if with_seeds else ():
         place.plot(run["step"], run["mean"], color=look.colour, alpha=0.25, linewidth=0.5, linestyle=dash)
-    held = [i for i, low in enumerate(curve["low"]) if low is not None]
-    place.fill_between(
-        [curve["step"][i] for i in held],
-        [curve["low"][i] for i in held],
-        [curve["high"][i] for i in held],
-        color=look.colour,
-        alpha=0.15,
-        linewidth=0,
-    )
+    for steps, low, high in bands(curve):
+        place.fill_between(steps, low, high, color=look.colour, alpha=0.15, linewidth=0)
     symbol = SYMBOLS[look.symbol]
     place.plot(
         curve["step"], curve["iqm"], color=look.colour, linestyle=dash, marker=symbol, label=_words(label), zorder=3

@@ -83,11 +83,10 @@ def _curve(curve: Mapping[str, Any], look: Look) -> list[go.Scatter]:
         showlegend=False,
         hovertemplate=f"seed %{{customdata}}<br>step %{{x:,}}<br>mean return %{{y:.4~g}}<extra>{title}</extra>",
     )
-    held = [i for i, low in enumerate(curve["low"]) if low is not None]
-    steps = [curve["step"][i] for i in held]
+    stretches = bands(curve)
     band = go.Scatter(
-        x=[*steps, *reversed(steps)],
-        y=[*(curve["high"][i] for i in held), *(curve["low"][i] for i in reversed(held))],
+        x=broken([*steps, *reversed(steps)] for steps, _, _ in stretches),
+        y=broken([*high, *reversed(low)] for _, low, high in stretches),
         fill="toself",
         fillcolor=colour,
         opacity=0.14,
@@ -107,7 +106,29 @@ def _curve(curve: Mapping[str, Any], look: Look) -> list[go.Scatter]:
         marker={"color": colour, "size": 7, "symbol": look.symbol},
         hovertemplate=f"step %{{x:,}}<br>interquartile mean %{{y:.4~g}}<extra>{title}</extra>",
     )
-    return [thin, band, bold] if held else [thin, bold]
+    return [thin, band, bold] if stretches else [thin, bold]
+
+
+def bands(curve: Mapping[str, Any]) -> list[tuple[list[int], list[float], list[float]]]:
+    """Return the stretches of a curve's 95 % band: steps, lower and upper ends.
+
+    Where all runs that count tie it is as thin as the curve, as it must not pass beside it; it ends where one run alone
+    is left, which says nothing of the others. None of a curve without any interval.
+
+    Args:
+        curve: ``step``, ``iqm``, ``low``, ``high`` and ``n``, lists of one length.
+    """
+    stretches: list[tuple[list[int], list[float], list[float]]] = [([], [], [])]
+    for step, middle, low, high, n in zip(*(curve[key] for key in ("step", "iqm", "low", "high", "n")), strict=True):
+        if low is None and n < 2:
+            stretches.append(([], [], []))
+            continue
+        steps, bottom, top = stretches[-1]
+        steps.append(step)
+        bottom.append(middle if low is None else low)
+        top.append(middle if high is None else high)
+    held = any(low is not None for low in curve["low"])
+    return [stretch for stretch in stretches if stretch[0]] if held else []
 
 
 def _worst_quarter(curve: Mapping[str, Any], look: Look) -> go.Scatter:
