@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scipy.stats import mannwhitneyu
 
 from tuner.core.statistics import interquartile_mean, iqm_difference, probability_of_improvement
+from tuner.report.figures.sweep import heat_map
 from tuner.report.numbers.comparison import against_first
 from tuner.report.pages.setting_figures import sweep_sections
 from tuner.report.pages.settings import render_settings, settings_document, write_settings
@@ -203,6 +204,8 @@ def test_two_fields_make_a_heat_map_with_each_pair_in_its_place():
     assert (list(heat.x), list(heat.y)) == (["0.0001", "0.001"], ["32", "64", "128"])
     values = {s["label"]: s["estimates"]["late"]["value"] for s in found["settings"]}
     assert [list(row) for row in heat.z] == [[values[f"{lr} {b}"] for lr in (1e-4, 1e-3)] for b in (32, 64, 128)]
+    large = heat_map(("x", "y"), ([1, 2], [3]), [[-1250.0, None]], "score")
+    assert [list(row) for row in large.data[0].text] == [["-1,250", ""]]  # plotly's own would be -1.25e+3
     assert list(sections[1].titles.values()) == ["batch_size 32", "batch_size 64", "batch_size 128"]
     page = render_settings(found, "sweep")
     assert '<h1>DQN on <span class="whole">CartPole-v1:</span> what learning_rate and batch_size do</h1>' in page

@@ -11,7 +11,7 @@ from tuner.report.figures.base import canvas, score_coloraxis, style_axis
 from tuner.report.figures.confirmed import Look
 from tuner.report.figures.palette import SURFACE, light
 from tuner.report.numbers.axes import ParameterAxis
-from tuner.text import figure_text, typed_text
+from tuner.text import figure_text, number, typed_text
 
 #: Where an axis of numbers begins and ends.
 Scale = Literal["free", "from_zero", "share"]
@@ -146,12 +146,13 @@ def heat_map(
             x=along,
             y=upwards,
             z=cells,
-            texttemplate="%{z:.0%}" if share else "%{z:.3~g}",
+            text=[["" if z is None else f"{z:.0%}" if share else number(z, 3) for z in row] for row in cells],
+            texttemplate="%{text}",
             textfont={"size": 13},
             coloraxis="coloraxis",
             xgap=2,
             ygap=2,
-            hovertemplate=f"{named[0]} %{{x}}<br>{named[1]} %{{y}}<br>%{{z:.4~g}}<extra></extra>",
+            hovertemplate=f"{named[0]} %{{x}}<br>{named[1]} %{{y}}<br>%{{text}}<extra></extra>",
         )
     )
     coloraxis = score_coloraxis([0.0, 1.0] if share else found)
