@@ -13,6 +13,9 @@ from typing import Any
 NOTHING = "–"
 
 
+#: Decimals that tell a number from one; beyond, it is the rounding of a sum.
+CLOSEST = 12
+
 #: Not printable by Unicode's classes, but harmless: line break, tab, no-break spaces (wide and narrow).
 KEPT = "\n\t\u00a0\u202f"
 
@@ -74,7 +77,7 @@ def number(value: float | None, digits: int = 4) -> str:
         return f"{mantissa}e{int(exponent)}"
     decimals = max(0, digits - 1 - math.floor(math.log10(size)))
     if 0.9 < size < 1:
-        decimals = max(decimals, digits - 2 - math.floor(math.log10(1 - size)))
+        decimals = max(decimals, min(digits - 2 - math.floor(math.log10(1 - size)), CLOSEST))
     text = f"{value:,.{decimals}f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
 

@@ -27,6 +27,7 @@ from tuner.text import duration, figure_text, large, listed, number
         (-0.99996, "-0.99996"),
         (0.99987, "0.99987"),  # gamma's bound is 0.9999
         (0.9999999, "0.9999999"),
+        (sum([0.1] * 10), "1"),  # 0.9999999999999999
         (0.95, "0.95"),
         (0.91234, "0.9123"),
         (None, "–"),
