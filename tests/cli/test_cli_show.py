@@ -13,6 +13,7 @@ from cli_shell import tune
 
 from tuner.cli import console as consoles
 from tuner.cli.trial_table import trial_tables
+from tuner.report.tables.trials import trials_csv
 from tuner.study.reading.study import load
 
 
@@ -74,6 +75,18 @@ def test_a_value_wider_than_the_terminal_is_folded_and_lost_nowhere(study):
         data, trials=tuple(dataclasses.replace(trial, params={"text": long}) for trial in data.trials)
     )
     assert sum(line.count("~") for line in drawn(data, 60)) == 2 * len(long)
+
+
+def test_a_trial_alone_is_one_and_its_last_evaluation_is_the_reports(study):
+    data = load("tiny")
+    (row,) = [t for t in data.trials if t.number == data.best.number]
+    seeds = {0: row.curves[0], 1: row.curves[0][:-1]}  # the second has not come so far
+    alone = dataclasses.replace(data, trials=(dataclasses.replace(row, curves=seeds),))
+    (table,) = trial_tables(alone, everything=False, width=1_000)
+    assert table.title == "best of 1 trial"
+    (last,) = next(list(column.cells) for column in table.columns if column.header == "last")
+    (line,) = csv.DictReader(io.StringIO(trials_csv(alone)))
+    assert last == consoles.decimal(float(line["final_return"])) == consoles.decimal(row.curves[0][-2].mean)
 
 
 def test_json_is_the_reports_own(study):

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from tuner.cli.console import GAP, decimal, one_line, setting, table
+from tuner.report.numbers.trials import last_evaluation
+from tuner.text import counted
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -30,7 +32,7 @@ def trial_tables(data: StudyData, *, everything: bool, width: int) -> Iterator[T
     there = [trial for trial in data.trials if trial.continued_as is None]  # what goes on stands under its new number
     rest = [trial for trial in there if trial.score is None]
     shown = there if everything else [*data.ranked, *rest][:SHOWN_TRIALS]
-    title = "all trials" if everything else f"best of {len(there)} trials"
+    title = "all trials" if everything else f"best of {counted(len(there), 'trial')}"
     heads, rows = _texts(data, shown)
     widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
     if sum(widths) + GAP * (len(widths) - 1) <= width:
@@ -71,7 +73,7 @@ def _texts(data: StudyData, shown: Sequence[TrialRow]) -> tuple[list[str], list[
             str(trial.number),
             "best" if trial.number == best else one_line(trial.outcome).replace("_", " "),
             decimal(trial.score),
-            decimal(_last(trial)),
+            decimal(last_evaluation(trial)),
             f"{trial.steps:,}",
             *([one_line(trial.source) or "sampler"] if source else []),
             *(setting(trial.params[name]) if name in trial.params else "" for name in names),
@@ -79,9 +81,3 @@ def _texts(data: StudyData, shown: Sequence[TrialRow]) -> tuple[list[str], list[
         for trial in shown
     ]
     return heads, rows
-
-
-def _last(trial: TrialRow) -> float | None:
-    """Return the mean return at the last evaluation, over the seeds."""
-    last = [curve[-1].mean for curve in trial.curves.values() if curve]
-    return sum(last) / len(last) if last else None

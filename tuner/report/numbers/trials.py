@@ -63,9 +63,13 @@ def won_or_lost(returns: Iterable[float]) -> bool:
 
 
 def last_evaluation(trial: TrialRow) -> float | None:
-    """Return the mean return of a trial's last evaluation, None without any or when it is not finite."""
-    means = learning_curve(trial)["mean"]
-    return means[-1] if means and math.isfinite(means[-1]) else None
+    """Return the mean return of a trial's last evaluation, None without any or when it is not finite.
+
+    Of several seeds it is the last that all of them have reached, as in :func:`learning_curve`.
+    """
+    last = next(iter(reversed([points for _, points in _shared_points(trial)])), [])
+    mean = sum(p.mean for p in last) / len(last) if last else math.nan
+    return mean if math.isfinite(mean) else None
 
 
 def history_series(data: StudyData) -> Series:
