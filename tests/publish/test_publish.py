@@ -1,5 +1,6 @@
 """``tune publish``: the folder that RL Zoo's and huggingface_sb3's users expect, sent to a hub and fetched again."""
 
+import dataclasses
 import json
 import os
 import re
@@ -144,6 +145,9 @@ def test_the_cards_head_is_what_huggingface_sb3_writes(in_tmp):
         "tags": ["CartPole-v1", "deep-reinforcement-learning", "reinforcement-learning", "stable-baselines3"],
         "model-index": [{"name": "DQN", "results": [result]}],
     }
+    assert "over 10 greedy episodes of this very agent, reset with seeds 0 to 9, which" in readme(card)
+    one = dataclasses.replace(card, episodes=1, first_seed=3)
+    assert "over 1 greedy episode of this very agent, reset with seed 3, which" in readme(one)
     read = ModelCard(readme(card)).data
     assert read.eval_results[0].metric_value == "481.23 +/- 3.50"
 

@@ -222,7 +222,7 @@ def test_methods_say_what_was_done(study, rates):
                  "All 24 runs completed", "tune compare 'a b.yaml'"):  # fmt: skip
         assert word in text, word
     text = methods_markdown(paper_of(study))
-    for word in ("Optuna 5.0.0 [@akiba2019]", "60 trials", "5 trials of the most promising",
+    for word in ("Optuna 5.0.0 [@akiba2019]", "60 trials", "The 5 most promising trials were trained again",
                  "10 seeds that no choice had seen", "RL Zoo's values", "median rule"):  # fmt: skip
         assert word in text, word
 
@@ -235,6 +235,20 @@ def test_the_methods_say_how_the_verdicts_own_runs_were_evaluated(epsilon, said)
     assert f"{said} in 10 episodes (50 over the last third of a run), whose" in methods_markdown(paper_of(document))
     del document["evidence"]["evaluation"]  # of a report that was written before
     assert "in 10 episodes, whose" in methods_markdown(paper_of(document))
+
+
+def test_one_finalist_was_chosen_among_none():
+    data = dataclasses.replace(factory.confirmed_flat(8.5, trials=2), provenance=STORY)
+    first, second, *baselines = data.confirmation.contestants
+    alone = dataclasses.replace(data.confirmation, contestants=(second, *baselines))
+    document = report_document(
+        dataclasses.replace(data, confirmation=alone),
+        best_yaml=None,
+        commands={},
+        written=datetime(2026, 3, 1, tzinfo=UTC),
+    )
+    text = methods_markdown(paper_of(document))
+    assert first.name != second.name and f"The most promising trial was selected ({second.name})." in text
 
 
 def test_runs_that_did_not_complete_are_said_and_counted():

@@ -342,7 +342,7 @@ def test_pruning_audit_estimates_wrongly_pruned_trials_from_those_that_were_spar
     assert audit["wrong_share"]["low"] == pytest.approx(0.0063, abs=1e-3)  # Clopper and Pearson, 1 of 4
     assert audit["wrong_share"]["high"] == pytest.approx(0.8059, abs=1e-3)
     text = pruning_sentences(dataclasses.replace(cartpole, trials=tuple(trials)))[1]
-    assert text.startswith("Of 4 trials that it wanted to stop and that were finished all the same, 1 came among")
+    assert text.startswith("Of 4 trials finished though it wanted to stop them, 1 came among")
 
 
 def test_importance_warns_where_the_best_scores_tie(cartpole):

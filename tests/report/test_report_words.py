@@ -1,12 +1,16 @@
 """Numbers, durations and sentences as people read them."""
 
 import dataclasses
+import math
 
 import factory
 import pytest
 
+from tuner.report.numbers.audits import pruning_sentences
+from tuner.report.numbers.trials import last_evaluation
 from tuner.report.words import search as words
 from tuner.report.words.caution import caution
+from tuner.report.words.several import several_sentences
 from tuner.text import duration, figure_text, large, listed, number
 
 
@@ -95,3 +99,41 @@ def test_the_median_takes_the_place_of_solved_where_no_threshold_is_known(scores
 def test_a_study_without_a_grid_still_has_words():
     data = factory.study([factory.trial(0, "pruned")], grid=())
     assert words.effort_sentence(data) and words.key_numbers(data) and words.lead(data)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "said"),
+    [
+        ("failed", ["The only trial failed.", "It gave no result; the reason is below."]),
+        ("pruned", ["Only pruned trials.", "1 trial ended early by the pruner; its last evaluation is shown"]),
+    ],
+)
+def test_one_trial_is_spoken_of_as_one(outcome, said):
+    data = factory.study([factory.trial(0, outcome)])
+    (notice,) = words.notices(data)
+    assert notice.title == said[0] and notice.text.startswith(said[1])
+    assert "How it ended: 1 " in words.lead(data)[1] and " they " not in words.lead(data)[1]
+
+
+def test_one_audited_trial_is_spoken_of_as_one():
+    rows = [factory.trial(i) for i in range(6)] + [factory.trial(6, "pruned")]
+    data = factory.study([dataclasses.replace(rows[0], spared_at=25_000), *rows[1:]])
+    said = pruning_sentences(data)[1]
+    assert said.startswith("Of 1 trial finished though it wanted to stop it, ") and " 1 pruned trial would have" in said
+
+
+@pytest.mark.parametrize(("n", "said"), [(1, "over 1 fresh seed."), (2, "over 2 fresh seeds.")])
+def test_seeds_of_several_environments_are_counted(n, said):
+    estimate = {"value": 3.0, "low": None, "high": None, "kind": "single", "n": n}
+    row = {"env": "A-v0", "held_out": False, "settings": {"setting": {"estimate": estimate}}, "comparisons": {}}
+    assert several_sentences({"environments": [row]})[0].endswith(said)
+
+
+def test_the_last_evaluation_is_one_that_all_seeds_have_reached():
+    row = factory.trial(0, "pruned")
+    points = [factory.CurvePoint(step, (float(step),)) for step in factory.GRID[:3]]
+    ahead = dataclasses.replace(row, curves={0: tuple(points), 1: tuple(points[:2])})
+    assert last_evaluation(ahead) == points[1].mean
+    assert last_evaluation(dataclasses.replace(row, curves={})) is None
+    broken = factory.CurvePoint(factory.GRID[3], (math.inf,))
+    assert last_evaluation(dataclasses.replace(row, curves={0: (*points, broken)})) is None

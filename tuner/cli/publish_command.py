@@ -13,6 +13,7 @@ from tuner.durable import check_writable
 from tuner.envs.wrapper_names import canonicals
 from tuner.errors import InputError
 from tuner.plan.naming import file_name
+from tuner.text import counted
 
 if TYPE_CHECKING:
     from tuner.publish.folder import StudyFacts
@@ -74,7 +75,7 @@ def command(parsed: argparse.Namespace) -> int:
     )
     for line in made.notes:
         say(line, stderr=True)
-    say(f"{made.folder}: mean return {made.result} over {episodes} episodes")
+    say(f"{made.folder}: mean return {made.result} over {counted(episodes, 'episode')}")
     if parsed.push is not None:
         from tuner.publish.push import push
 

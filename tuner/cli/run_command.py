@@ -67,7 +67,7 @@ def answer(result: StudyResult, recipe: StudyRecipe) -> list[str]:
     """Return what a search has found, in lines."""
     data, best = result.data, result.data.best
     counts = {t: data.count(t) for t in ("completed", "pruned", "diverged", "timed_out", "failed")}
-    lines = [f"Study {data.name}: {sum(counts.values())} trials ({counts_text(counts)})"]
+    lines = [f"Study {data.name}: {counted(sum(counts.values()), 'trial')} ({counts_text(counts)})"]
     if result.ending == "timeout":
         lines.append("The time is up before all trials were done; the same command carries on.")
     if result.ending == "interrupted":
@@ -139,15 +139,15 @@ def plan_lines(plan: StudyPlan, costs: Mapping[str, str], known: str = "") -> li
         "environment": f"{recipe.env}: {plan.facts.observation}, {plan.facts.actions}"
         + (f" ({plan.facts.changes})" if plan.facts.changes else ""),
         "trainer": f"{recipe.algo}, {recipe.backend}, {plan.numeric_path}",
-        "search": f"{recipe.trials} trials{seeds}, sampler {recipe.sampler}, pruner {recipe.pruner}, "
+        "search": f"{counted(recipe.trials, 'trial')}{seeds}, sampler {recipe.sampler}, pruner {recipe.pruner}, "
         f"objective {recipe.objective}, seed {recipe.seed}",
         **_first_facts(plan.known),
         **_baseline_facts(plan),
-        "each run": f"{budget.n_timesteps:,} {clock}, {budget.evaluations} evaluations of "
-        f"{budget.eval_episodes} episodes (at most {plan.evaluation.max_steps:,} steps each)",
+        "each run": f"{budget.n_timesteps:,} {clock}, {counted(budget.evaluations, 'evaluation')} of "
+        f"{counted(budget.eval_episodes, 'episode')} (at most {plan.evaluation.max_steps:,} steps each)",
         "evaluated at": ", ".join(_shortened(plan.grid)),
         "in parallel": f"{recipe.executor}: {counted(plan.workers, 'worker')} x {counted(plan.lanes, 'lane')}, "
-        f"{plan.trials_in_flight} trials in flight",
+        f"{counted(plan.trials_in_flight, 'trial')} in flight",
         "in all": f"at most {runs * budget.n_timesteps:,} {clock} of training",
         "then confirm": _confirm_text(recipe, runs * budget.n_timesteps),
         **costs,
@@ -204,10 +204,9 @@ def _confirm_text(recipe: StudyRecipe, searched: int) -> str:
     if recipe.confirm == 0:
         return "nothing: --confirm 0"
     return (
-        f"up to {recipe.confirm} finalists train again on fresh seeds, the winner and its baselines on up to "
-        f"{recipe.confirm_seeds} fresher ones{_until_text(recipe)}: at most {recipe.confirm_budget:g} x the steps that "
-        "the search spends "
-        f"({int(recipe.confirm_budget * searched):,})"
+        f"up to {counted(recipe.confirm, 'finalist')} trained again on fresh seeds, the winner and its baselines on up "
+        f"to {recipe.confirm_seeds} fresher ones{_until_text(recipe)}: at most {recipe.confirm_budget:g} x the steps "
+        f"that the search spends ({int(recipe.confirm_budget * searched):,})"
     )
 
 

@@ -22,7 +22,7 @@ from tuner.errors import InputError
 from tuner.plan.naming import file_name
 from tuner.result.agents import AGENTS, KeptAgent, Place, best_and_median
 from tuner.storage_url import default_storage, mask
-from tuner.text import env_title, number, plain
+from tuner.text import counted, env_title, number, plain
 
 if TYPE_CHECKING:
     from tuner.result.study import StudyData
@@ -138,7 +138,7 @@ def _summary(data: StudyData) -> list[str]:
         facts["trainer"] = f"{recipe.get('algo', '')}, {recipe.get('backend', '')}"
         facts["search"] = f"space {recipe.get('space')}, sampler {recipe.get('sampler')}, pruner {recipe.get('pruner')}"
     if data.grid:
-        facts["each run"] = f"{data.grid[-1]:,} {data.clock}, {len(data.grid)} evaluations"
+        facts["each run"] = f"{data.grid[-1]:,} {data.clock}, {counted(len(data.grid), 'evaluation')}"
     of = f" of {recipe['trials']}" if recipe.get("trials") else ""
     facts["trials"] = f"{sum(counts.values())}{of} ({counts_text(counts)})" + (
         f", {running} running" if running else ""

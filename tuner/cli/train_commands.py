@@ -19,6 +19,7 @@ from tuner.errors import InputError, StudyFailedError
 from tuner.hyperparameters import Hyperparameters, algorithm_class, field_infos, from_mapping
 from tuner.plan.naming import safe_name
 from tuner.plan.recipe import flag
+from tuner.text import counted
 
 if TYPE_CHECKING:
     from tuner.contract.outcome import EvalPoint
@@ -336,7 +337,7 @@ def _train(
         replace_file(folder / "config.yaml", config.encode())
         plot = watch.write_plot(folder, facts.reward_threshold, random_mean)
     last = watch.points[-1]
-    say(f"Last evaluation: mean return {decimal(last.mean_return)} over {len(last.returns)} episodes")
+    say(f"Last evaluation: mean return {decimal(last.mean_return)} over {counted(len(last.returns), 'episode')}")
     say(f"Best evaluation: mean return {decimal(best.mean_return)} at step {best.step:,}")
     if learned_nothing := nothing_learned([point.mean_return for point in watch.points], random_mean):
         say(learned_nothing)

@@ -113,8 +113,10 @@ def _search(paper: Paper) -> list[str]:
         f"Hyperparameters ({searched}) were searched with Optuna{_version(paper, 'optuna')} [@akiba2019] by "
         f"{_SAMPLERS.get(sampler, sampler)}, {counted(int(summary['trials']), 'trial')} with {each} each (study seed "
         f"{recipe.get('seed', 0)}){stopped}; in all {summary['steps_spent']:,} {paper.clock}.",
-        f"{counted(len(finalists), 'trial')} of the most promising were trained again with seeds that the search had "
-        f"not used, and the one with the highest {chosen} was selected ({winner.title}).",
+        f"The {len(finalists)} most promising trials were trained again with seeds that the search had not used, and "
+        f"the one with the highest {chosen} was selected ({winner.title})."
+        if len(finalists) > 1
+        else f"The most promising trial was selected ({winner.title}).",
         f"It was then trained with {counted(len(winner.seeds), 'seed')} that no choice had seen"
         + (f", beside {listed(baselines)}" if baselines else "")
         + "; results are of these runs alone.",

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from tuner.report.words.evidence import contestant_title, interval_text
-from tuner.text import number, sentence
+from tuner.text import counted, number, sentence
 
 
 @dataclass(frozen=True)
@@ -90,14 +90,20 @@ def readme(card: Card) -> str:
     film = "![A game](replay.mp4)\n\n" if card.film else ""
     parts = [
         f"# {card.title} playing {_code(card.env)}\n\n{film}"
-        f"Mean return **{result(card)}** (standard deviation) over {card.episodes} greedy episodes of this very agent, "
-        f"reset with seeds {card.first_seed} to {card.first_seed + card.episodes - 1}, which its training never saw.",
+        f"Mean return **{result(card)}** (standard deviation) over {counted(card.episodes, 'greedy episode')} of this "
+        f"very agent, reset with {_seeds(card)}, which its training never saw.",
         "## How far it can be trusted\n\n" + _trust(card),
         "## Use it\n\n" + _use(card),
         "## Hyperparameters\n\n" + _block("yaml", yaml.safe_dump(dict(card.config), sort_keys=False)),
         "## How it was made\n\n" + _made(card),
     ]
     return f"---\n{head}---\n\n" + "\n\n".join(parts) + "\n"
+
+
+def _seeds(card: Card) -> str:
+    if card.episodes == 1:
+        return f"seed {card.first_seed}"
+    return f"seeds {card.first_seed} to {card.first_seed + card.episodes - 1}"
 
 
 def _trust(card: Card) -> str:

@@ -57,9 +57,9 @@ def pruning_sentences(data: StudyData) -> list[str]:
     low, high = share["low"] * pruned, share["high"] * pruned
     return [
         first,
-        f"Of {counted(len(rows), 'trial')} that it wanted to stop and that were finished all the same, {wrong} came "
-        f"among the best {TOP}. So about {number(share['value'] * pruned, 2)} of the {pruned} pruned trials were "
-        f"wrongly pruned (95 % interval {number(low, 2)} to {number(high, 2)}).",
+        f"Of {counted(len(rows), 'trial')} finished though it wanted to stop {'it' if len(rows) == 1 else 'them'}, "
+        f"{wrong} came among the best {TOP}. So about {number(share['value'] * pruned, 2)} of "
+        f"{counted(pruned, 'pruned trial')} would have, too (95 % interval {number(low, 2)} to {number(high, 2)}).",
     ]
 
 

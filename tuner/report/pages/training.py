@@ -18,7 +18,7 @@ from tuner.report.tables.trials import provenance_rows
 from tuner.report.words.evidence import BACKEND_NAMES
 from tuner.report.words.in_short import nothing_learned
 from tuner.report.words.search import ALGORITHM_NAMES, CLOCKS, KeyNumber
-from tuner.text import env_title, number, plain
+from tuner.text import counted, env_title, number, plain
 
 #: Raised when a key of ``training.json`` changes its meaning or goes away.
 SCHEMA_VERSION = 1
@@ -115,7 +115,7 @@ def _key_numbers(document: Mapping[str, Any], steps: list[int], means: list[floa
     episodes = document["episodes"]["return"]
     last_training = episodes[-100:]
     best = max(range(len(means)), key=means.__getitem__, default=None)
-    remark = f"over the last {len(last_training)} training episodes"
+    remark = f"over the last {counted(len(last_training), 'training episode')}"
     return [
         KeyNumber("Last evaluation", number(means[-1] if means else None), f"at step {steps[-1]:,}" if steps else ""),
         KeyNumber(

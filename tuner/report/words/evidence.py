@@ -151,8 +151,9 @@ def _without_score(winner: Mapping[str, Any]) -> str:
         return f"{name} has been selected; its verdict on fresh seeds is still to come."
     ended = listed([f"{outcomes.count(o)} {o.replace('_', ' ')}" for o in dict.fromkeys(outcomes)])
     return (
-        f"Not confirmed: {name[0].lower()}{name[1:]} was selected, but none of its {counted(len(outcomes), 'run')} on "
-        f"fresh seeds completed ({ended})."
+        f"Not confirmed: {name[0].lower()}{name[1:]} was selected, but "
+        f"{'its only run' if len(outcomes) == 1 else f'none of its {len(outcomes)} runs'} on fresh seeds "
+        f"{'did not complete' if len(outcomes) == 1 else 'completed'} ({ended})."
     )
 
 

@@ -30,7 +30,7 @@ OBJECTIVE_NAMES = {
 #: Outcome to what happened to its trials.
 ENDINGS = {
     "completed": "ran to the end",
-    "pruned": "pruned (stopped early because they fell behind)",
+    "pruned": "pruned (stopped early for falling behind)",
     "diverged": "diverged",
     "timed_out": "timed out",
     "failed": "failed",
@@ -234,19 +234,26 @@ def _went(data: StudyData) -> str:
     gone_on = sum(t.continued_as is not None for t in data.trials)
     counts = [(data.count(o) - (gone_on if o == "lost" else 0), ENDINGS.get(o, o)) for o in dict.fromkeys(outcomes)]
     counts.append((gone_on, "interrupted, going on under another number"))
-    return "How they ended: " + listed([f"{count} {what}" for count, what in counts if count]) + "."
+    return (
+        f"How {'it' if len(data.trials) == 1 else 'they'} ended: "
+        + listed([f"{count} {what}" for count, what in counts if count])
+        + "."
+    )
 
 
 def _without_scores(data: StudyData) -> list[Notice]:
     ended = [t for t in data.trials if t.outcome not in ("running", "waiting")]
     if ended and all(t.outcome in ("failed", "lost") for t in ended):
-        text = f"None of {counted(len(ended), 'trial')} gave a result; the reasons are grouped below."
-        title = "The only trial failed." if len(ended) == 1 else "Every trial failed."
+        text = f"None of {len(ended)} trials gave a result; the reasons are grouped below."
+        title = "Every trial failed."
+        if len(ended) == 1:
+            title, text = "The only trial failed.", "It gave no result; the reason is below."
         return [Notice("warning", title, text)]
     if ended and all(t.outcome == "pruned" for t in ended):
+        whose = "its last evaluation is" if len(ended) == 1 else "their last evaluations are"
         text = (
-            f"{counted(len(ended), 'trial')} ended early by the pruner; their last evaluations are shown, but a pruned "
-            "trial has no score and none is best."
+            f"{counted(len(ended), 'trial')} ended early by the pruner; {whose} shown, but a pruned trial has no score "
+            "and none is best."
         )
         return [Notice("warning", "Only pruned trials.", text)]
     if ended:

@@ -7,6 +7,7 @@ from typing import Any
 
 from tuner.report.numbers.several import OURS
 from tuner.report.words.evidence import caption, interval_text
+from tuner.text import counted
 
 #: Group to what it is called.
 TITLES = {OURS: "the setting", "defaults": "the defaults", "zoo": "RL Zoo's tuned values"}
@@ -30,4 +31,4 @@ def _sentence(row: Mapping[str, Any]) -> str:
         for name, found in row["comparisons"].items()
     ]
     beside = f"; {'; '.join(parts)}" if parts else ""
-    return f"{row['env']}{seen}: {interval_text(estimate)} over {estimate['n']} fresh seeds{beside}."
+    return f"{row['env']}{seen}: {interval_text(estimate)} over {counted(estimate['n'], 'fresh seed')}{beside}."
