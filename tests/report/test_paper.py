@@ -323,6 +323,12 @@ def test_hostile_names_reach_every_file_as_text():
     assert latex(evil) in files["table.tex"].decode()
 
 
+def test_a_value_below_zero_is_a_number_in_the_data():
+    document = settings_of([{"munchausen_clip": -1.0}, {"munchausen_clip": -2.0}], [0.5, 0.6])
+    rows = list(csv.DictReader(io.StringIO(results_csv(paper_of(document)))))
+    assert [float(row["munchausen_clip"]) for row in rows] == [-1.0, -2.0]
+
+
 def test_hyperparameters_are_all_there(study, rates):
     text = hyperparameters_tex(paper_of(rates))
     assert r"learning\_rate & 0.0001, 0.001, 0.01 \\" in text and r"batch\_size & 64 \\" in text

@@ -69,7 +69,7 @@ def results_csv(paper: Paper) -> str:
         found = g.compared or {}
         estimates = [found.get("difference"), found.get("probability")]
         rows.append([
-            g.title, *(typed_text(g.values[name]) if name in g.values else "" for name in fields), paper.objective,
+            g.title, *(_cell(g.values[name]) if name in g.values else "" for name in fields), paper.objective,
             len(g.outcomes), list(g.outcomes).count("completed"),
             *(g.estimate[end] if g.estimate else None for end in ends),
             *(None if e is None else e[end] for e in estimates for end in ends),
@@ -105,6 +105,11 @@ def hyperparameters_tex(paper: Paper) -> str:
             rows.append([name, *(_value(g.hyperparameters.get(name)) for g in columns)])
     caption = f"Hyperparameters on {paper.env}; names as in Stable-Baselines3, intervals in environment steps."
     return _tabular(heads, rows, "l" + "r" * (len(heads) - 1), caption, "tab:hyperparameters")
+
+
+def _cell(value: Any) -> Any:
+    """Return a hyperparameter for a program: numbers stay numbers, also below zero."""
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else typed_text(value)
 
 
 def _names(group: Group, fields: Sequence[str]) -> list[str]:
