@@ -309,7 +309,7 @@ _COMMANDS = re.compile(r"\\[{}$&#%_]|\\text[a-z]+\{\}|-\{\}")
 @given(st.text())
 def test_latex_reads_no_text_as_its_own(text):
     left = _COMMANDS.sub("", latex(text))
-    assert not set(left) & set("\\{}$&#%_^~<>\n")
+    assert not set(left) & set("\\{}$&#%_^~<>|\n")
 
 
 def test_hostile_names_reach_every_file_as_text():
@@ -327,6 +327,16 @@ def test_a_value_below_zero_is_a_number_in_the_data():
     document = settings_of([{"munchausen_clip": -1.0}, {"munchausen_clip": -2.0}], [0.5, 0.6])
     rows = list(csv.DictReader(io.StringIO(results_csv(paper_of(document)))))
     assert [float(row["munchausen_clip"]) for row in rows] == [-1.0, -2.0]
+
+
+@pytest.mark.parametrize("label", ["[1] old", "*best"])
+def test_a_row_is_not_read_as_the_length_or_star_of_the_line_before(label):
+    document = settings_of([{"gamma": 0.9}, {"gamma": 0.99}], [0.5, 0.6])
+    document["settings"][1]["label"] = document["comparisons"][0]["label"] = label
+    document["vary"] = {}
+    rows = results_tex(paper_of(document)).splitlines()
+    assert any(row.startswith(f"    {{}}{label} &") for row in rows)
+    assert not any(row.lstrip().startswith(("[", "*")) for row in rows)
 
 
 def test_hyperparameters_are_all_there(study, rates):

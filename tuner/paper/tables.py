@@ -18,7 +18,7 @@ from tuner.text import NOTHING, number, printable, sentence, typed_text
 _SPECIAL = str.maketrans({
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%",
     "_": r"\_", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "<": r"\textless{}", ">": r"\textgreater{}",
-    "\n": " ", "\t": " ",
+    "|": r"\textbar{}", "\n": " ", "\t": " ",
 })  # fmt: skip
 
 
@@ -149,13 +149,18 @@ def _value(value: Any) -> str:
 
 
 def _tabular(heads: Sequence[str], rows: Sequence[Sequence[str]], columns: str, caption: str, label: str) -> str:
-    lines = [" & ".join(map(latex, row)) + r" \\" for row in (heads, *rows)]
+    lines = [_guarded(" & ".join(map(latex, row))) + r" \\" for row in (heads, *rows)]
     return "\n".join([
         r"\begin{table}", r"  \centering", r"  \small", f"  \\caption{{{latex(caption)}}}", f"  \\label{{{label}}}",
         r"  \resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%  (package graphicx)",
         f"  \\begin{{tabular}}{{{columns}}}", r"    \toprule", f"    {lines[0]}", r"    \midrule",
         *(f"    {line}" for line in lines[1:]), r"    \bottomrule", r"  \end{tabular}}", r"\end{table}", "",
     ])  # fmt: skip
+
+
+def _guarded(row: str) -> str:
+    """Return a row that the end of the one before does not take for its own length (``[``) or star."""
+    return "{}" + row if row[:1] in ("[", "*") else row
 
 
 def _csv(heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
