@@ -72,6 +72,15 @@ def test_every_number_of_a_figure_is_in_the_json(cartpole):
             assert found <= allowed, f"{name}: {sorted(found - allowed)[:3]}"
 
 
+def test_every_key_of_a_trial_and_of_the_summary_is_in_the_published_schema(cartpole):
+    page = (Path(__file__).parents[2] / "docs" / "report-schema.md").read_text(encoding="utf-8")
+    before, _, after = page.partition("## Trials")
+    trials = after.partition("## Figures")[0]
+    found = document(cartpole)
+    for part, keys in ((trials, found["trials"][0]), (before, found["summary"]), (before, found["study"])):
+        assert [key for key in keys if f"`{key}`" not in part] == []
+
+
 def test_the_summary_counts_what_the_study_counts(cartpole):
     summary = document(cartpole)["summary"]
     assert summary["outcomes"] == {o: cartpole.count(o) for o in ("completed", "pruned", "diverged", "failed")}
