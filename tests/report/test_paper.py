@@ -237,6 +237,13 @@ def test_the_methods_say_how_the_verdicts_own_runs_were_evaluated(epsilon, said)
     assert "in 10 episodes, whose" in methods_markdown(paper_of(document))
 
 
+@pytest.mark.parametrize(("seeds", "said"), [(1, "one run each"), (3, "the mean of 3 runs each")])
+def test_scores_of_a_search_of_several_seeds_are_not_called_single_runs(study, seeds, said):
+    of = study["study"]
+    changed = {**study, "study": {**of, "recipe": {**of["recipe"], "seeds_per_trial": seeds}}}
+    assert f"Scores in the search, {said}:" in paper_files(paper_of(changed), {})["main.tex"].decode()
+
+
 def test_one_finalist_was_chosen_among_none():
     data = dataclasses.replace(factory.confirmed_flat(8.5, trials=2), provenance=STORY)
     first, second, *baselines = data.confirmation.contestants

@@ -95,6 +95,11 @@ class Paper:
         return "interquartile mean" if self.until is None else "mean"
 
     @property
+    def search_runs(self) -> int:
+        """How many runs a score of the search is the mean of."""
+        return int(self.study["study"]["recipe"].get("seeds_per_trial") or 1) if self.study else 1
+
+    @property
     def corrected(self) -> bool:
         """Whether p-values are corrected for several comparisons."""
         return any(g.compared is not None and "p_holm" in g.compared for g in self.groups) and len(self.groups) > 2
@@ -124,7 +129,7 @@ def _of_study(document: Mapping[str, Any]) -> Paper:
     study, found = document["study"], document["evidence"]
     if found is None or found["winner"] is None:
         raise InputError(
-            "it has no verdict yet, and scores of a search, one run each, are no result. "
+            "it has no verdict yet, and scores of a search, one run or a few each, are no result. "
             f"Get one with: tune confirm {study['name']}"
         )
     curves = {curve["key"]: curve for curve in titled_curves(found) if curve["phase"] == "verdict"}

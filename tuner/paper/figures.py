@@ -168,7 +168,7 @@ def search_history(paper: Paper) -> Figure | None:
     so_far = history["best_so_far"]
     place.step(so_far["trial"], so_far["score"], where="post", color=light("best"), label="best so far")
     place.set_xlabel("trial")
-    place.set_ylabel("score in the search (one run)")
+    place.set_ylabel(f"score in the search ({'one run' if paper.search_runs == 1 else f'{paper.search_runs} runs'})")
     place.legend(loc="lower right")
     return figure
 

@@ -21,7 +21,7 @@ CAPTIONS = {
     "are single seeds.",
     "scores": "Score of each run (dots), and what the table gives of them with its intervals.",
     "values": "Scores against values of the hyperparameter; the line joins interquartile means with 95 % intervals.",
-    "history": "Scores in the search, one run each: the highest of many flatters, and is no result.",
+    "history": "Scores in the search, {} each: the highest of many flatters, and is no result.",
 }
 
 _MAIN = r"""%% pdflatex main && bibtex main && pdflatex main && pdflatex main
@@ -57,7 +57,8 @@ def paper_files(paper: Paper, raw: Mapping[str, bytes]) -> dict[str, bytes]:
     """
     figures = figure_files(paper)
     shown = [name for name in CAPTIONS if f"{name}.pdf" in figures]
-    drawn = "".join(_FIGURE % (name, latex(CAPTIONS[name]), name) for name in shown)
+    runs = "one run" if paper.search_runs == 1 else f"the mean of {paper.search_runs} runs"
+    drawn = "".join(_FIGURE % (name, latex(CAPTIONS[name].format(runs)), name) for name in shown)
     texts = {
         "table.tex": results_tex(paper),
         "table.csv": results_csv(paper),

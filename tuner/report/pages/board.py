@@ -54,7 +54,7 @@ def render_board(document: Mapping[str, Any]) -> str:
             "headline": f"{counted(len(rows), 'study', 'studies')} in {counted(len(environments), 'environment')}",
             "lead": f"{sentence(verdicts)} on seeds that no choice has seen, with 95 % intervals. A rank is among the "
             "studies of one environment and objective, whatever their budgets: look at the steps of a run beside it. A "
-            "score in brackets is one run's in a search, the luckiest of many.",
+            "score in brackets is that of a search, the luckiest of many.",
             "columns": ["environment", *(["objective"] if several else []), "rank", "score", "seeds",
                         *(SHORT[role] for role in BASELINES), "solved", "study", *(["film"] if filmed else []),
                         "algorithm", "steps of a run", "steps spent", "training"],

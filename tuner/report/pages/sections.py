@@ -157,7 +157,8 @@ SECTIONS = (
         "worth", "Scores of trials by where they come from", figures.scores_by_origin, worth.worth_series,
         "Nothing to draw: no trial has run to the end yet.",
     ), "Search scores of the completed trials by where they come from; the diamond is what the best of each row earns "
-       "on fresh seeds, where it was trained again. Search scores are one run each, and the highest of many flatters."),
+       "on fresh seeds, where it was trained again. Search scores rest on one run or a few, and the highest of many "
+       "flatters."),
     Section("history", "History", _figure(
         "history", "Score of each trial and the best so far", figures.optimization_history, trials.history_series,
     ), "Every trial in order. A pruned trial stands at its last evaluation, which is not a score: it was taken earlier "
