@@ -22,6 +22,7 @@ from tuner.errors import InputError, UnusableEnvironmentError
 from tuner.hyperparameters import QLearningHyperparameters
 from tuner.plan.recipe import StudyRecipe
 from tuner.training.registry import make_trainer
+from tuner.training.saved.agent import load_agent
 from tuner.training.saved.model_files import load_model, save_model
 from tuner.training.saved.table_policy import TablePolicy
 
@@ -217,6 +218,30 @@ def test_a_saved_table_plays_as_the_trained_one(tmp_path, env, changes):
     own = TablePolicy(loaded.policy.table, loaded.policy.discretiser)
     assert (loaded.policy.act(inputs) == own.act(inputs)).all()
     assert loaded.spec.hyperparameters == spec.hyperparameters
+
+
+class Arms(gym.Env):
+    """A bandit: one state, and arms that pay their own number."""
+
+    action_space = spaces.Discrete(3)
+    observation_space = spaces.Discrete(1, start=4)
+
+    def reset(self, *, seed=None, options=None):
+        return 4, {}
+
+    def step(self, action):
+        return 4, float(action), True, False, {}
+
+
+gym.register("tests/Arms-v0", entry_point=Arms)
+
+
+def test_a_single_state_has_a_table_of_one_row(tmp_path):
+    spec = spec_of("tests/Arms-v0", 600)
+    desk = train(spec)
+    assert desk.points[spec.run_id][-1].returns == (2.0,) * 5
+    save_model(tmp_path, spec, desk.weights[spec.run_id])
+    assert load_agent(tmp_path, env=Arms()).act(4) == 2
 
 
 def test_stable_baselines_trains_no_tables():

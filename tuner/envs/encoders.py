@@ -151,7 +151,12 @@ class DiscreteEncoder:
     @property
     def input_size(self) -> int:
         """``n``, or 1 where the index itself is shown."""
-        return self.n if self.n <= MAX_INPUT_SIZE else 1
+        return self.n if self.one_hot else 1
+
+    @property
+    def one_hot(self) -> bool:
+        """Whether a vector is shown, not the index itself."""
+        return self.n <= MAX_INPUT_SIZE
 
     def store(self, observation: Any) -> Any:
         """Return the index, an int in ``[0, n)``."""
@@ -162,7 +167,7 @@ class DiscreteEncoder:
 
     def to_input(self, stored: Array, out: Array | None = None) -> Array:
         """Return the one-hot vectors ``[..., n]``, or the indices ``[..., 1]``."""
-        if self.n > MAX_INPUT_SIZE:
+        if not self.one_hot:
             return np.asarray(stored, np.float32)[..., None]  # exact: tables have fewer than 2^24 rows
         if out is None:
             out = np.zeros((*stored.shape, self.n), np.float32)

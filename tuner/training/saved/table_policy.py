@@ -48,10 +48,10 @@ class TablePolicy:
         """Return action values ``[..., n_actions]`` of inputs ``[..., input_size]``."""
         if self.discretiser is not None:
             rows = self.discretiser.row_array(inputs)
-        elif self.input_size == 1:
-            rows = inputs[..., 0].astype(np.intp)
-        else:
+        elif self._encoder.one_hot:
             rows = inputs.argmax(axis=-1)
+        else:
+            rows = inputs[..., 0].astype(np.intp)
         values: Array = self.table[rows]
         return values
 
