@@ -24,6 +24,7 @@ from tuner.plan.recipe import StudyRecipe
 from tuner.training.registry import make_trainer
 from tuner.training.saved.agent import load_agent
 from tuner.training.saved.model_files import load_model, save_model
+from tuner.training.saved.play import record_agent
 from tuner.training.saved.table_policy import TablePolicy
 
 
@@ -242,6 +243,59 @@ def test_a_single_state_has_a_table_of_one_row(tmp_path):
     assert desk.points[spec.run_id][-1].returns == (2.0,) * 5
     save_model(tmp_path, spec, desk.weights[spec.run_id])
     assert load_agent(tmp_path, env=Arms()).act(4) == 2
+
+
+#: Kind -> (what is shown, what a cell's number is multiplied by, cells).
+CELLS = {
+    "picture": (spaces.Box(0, 3, (1, 2), np.uint8), 1, 4),
+    "doubles": (spaces.Box(0, 1, (2,), np.float64), 1 / 10, 10),  # 0.7 in single precision lies in the bin below
+}
+
+
+class Cells(gym.Env):
+    """Shows a cell; the action of its number pays. Ten steps an episode."""
+
+    metadata = {"render_modes": ["rgb_array"]}  # noqa: RUF012
+
+    def __init__(self, kind, render_mode=None):
+        self.observation_space, self.unit, cells = CELLS[kind]
+        self.action_space, self.render_mode = spaces.Discrete(cells), render_mode
+
+    def _show(self):
+        self.cell = int(self.np_random.integers(self.action_space.n))
+        return np.full(self.observation_space.shape, self.cell * self.unit, self.observation_space.dtype)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.left = 10
+        return self._show(), {}
+
+    def step(self, action):
+        paid = float(action == self.cell)
+        self.left -= 1
+        return self._show(), paid, self.left == 0, False, {}
+
+    def render(self):
+        return np.zeros((32, 32, 3), np.uint8)
+
+
+gym.register("tests/Cells-v0", entry_point=Cells)
+
+
+@pytest.mark.parametrize("kind", list(CELLS))
+def test_a_table_plays_by_the_rows_that_it_has_learned(kind, tmp_path):
+    """Networks see pictures of bytes divided, and all numbers in single precision; a table has learned from neither."""
+    _, unit, cells = CELLS[kind]
+    spec = spec_of("tests/Cells-v0", 4000, kwargs=(("kind", kind),), bins=cells, exploration_final_eps=1.0, gamma=0.0)
+    desk = train(spec)
+    assert desk.points[spec.run_id][-1].returns == (10.0,) * 5
+    save_model(tmp_path, spec, desk.weights[spec.run_id])
+    agent = load_agent(tmp_path)
+    assert agent.evaluate(3)[0] == (10.0,) * 3
+    assert agent.act_many([np.full(CELLS[kind][0].shape, i * unit) for i in range(cells)]).tolist() == list(
+        range(cells)
+    )
+    assert record_agent(agent, 1, 0, tmp_path).returns == (10.0,)
 
 
 def test_stable_baselines_trains_no_tables():

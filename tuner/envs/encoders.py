@@ -67,7 +67,8 @@ class Encoder(Protocol):
             out: ``[..., input_size]``, overwritten and returned; its type decides the precision.
 
         Returns:
-            ``[..., input_size]``, float32 unless ``out`` says otherwise; ``stored`` itself where nothing needs doing.
+            ``[..., input_size]``, float32 (float64 for a table) unless ``out`` says otherwise; ``stored`` itself where
+            nothing needs doing.
         """
         ...
 
@@ -118,6 +119,24 @@ class BoxEncoder(_FlatVector):
         """Return ``[input_size]`` float32; no copy where the observation is that already."""
         numbers = np.asarray(observation, np.float32).reshape(-1)
         return numbers if self.divisor == 1 else numbers * np.float32(1 / self.divisor)
+
+
+@dataclass(frozen=True)
+class TableEncoder(BoxEncoder):
+    """A Box of any rank as tables have learned from it: neither divided nor rounded, since bins end between numbers."""
+
+    @property
+    def storage_dtype(self) -> np.dtype[Any]:
+        """float64."""
+        return np.dtype(np.float64)
+
+    def store(self, observation: Any) -> Any:
+        """Return ``[input_size]`` float64."""
+        return np.asarray(observation, np.float64).reshape(-1)
+
+    def to_input(self, stored: Array, out: Array | None = None) -> Array:
+        """Return ``stored`` itself where ``out`` is not given."""
+        return stored if out is None else super().to_input(stored, out)
 
 
 @dataclass(frozen=True)
@@ -210,12 +229,13 @@ class CompositeEncoder(_FlatVector):
         return None if (factors == 1).all() else factors
 
 
-def encoder_for(space: spaces.Space[Any], picture_scale: int = PICTURE_SCALE) -> Encoder:
+def encoder_for(space: spaces.Space[Any], picture_scale: int = PICTURE_SCALE, *, tabular: bool = False) -> Encoder:
     """Return the encoder of an observation space.
 
     Args:
         space: The space.
         picture_scale: What pictures are divided by, see :func:`tuner.envs.image_encoder.largest`.
+        tabular: Whether a table reads it.
 
     Raises:
         UnusableEnvironmentError: No encoder reads this kind of observation.
@@ -223,6 +243,8 @@ def encoder_for(space: spaces.Space[Any], picture_scale: int = PICTURE_SCALE) ->
     if isinstance(space, spaces.Discrete):
         return DiscreteEncoder(int(space.n), int(space.start))
     if isinstance(space, spaces.Box):
+        if tabular:
+            return TableEncoder(int(np.prod(space.shape)))
         image = image_encoder_for(space, picture_scale)
         if image is not None:
             return image

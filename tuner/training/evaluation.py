@@ -29,11 +29,14 @@ class Evaluator:
         env: The environment.
         evaluation: Episodes and caps, the same for every run of a study.
         picture_scale: Version of the rule that scales pictures.
+        tabular: Whether a table plays.
     """
 
-    def __init__(self, env: EnvSpec, evaluation: EvaluationSpec, picture_scale: int = PICTURE_SCALE) -> None:
+    def __init__(
+        self, env: EnvSpec, evaluation: EvaluationSpec, picture_scale: int = PICTURE_SCALE, *, tabular: bool = False
+    ) -> None:
         self._spec = env
-        self._picture_scale = picture_scale
+        self._picture_scale, self._tabular = picture_scale, tabular
         self._evaluation = evaluation
         self._envs: list[BareEnv] = []
 
@@ -56,7 +59,7 @@ class Evaluator:
         episodes, cap = episodes or self._evaluation.episodes, self._evaluation.max_steps
         n_policies = len(seeds)
         envs = self._pool(n_policies * episodes)
-        encoder = encoder_for(envs[0].env.observation_space, self._picture_scale)
+        encoder = encoder_for(envs[0].env.observation_space, self._picture_scale, tabular=self._tabular)
         firsts = [seed + i for seed in seeds for i in range(episodes)]
         stored = np.stack([encoder.store(env.reset(seed=s)) for env, s in zip(envs, firsts, strict=True)])
         returns, lengths = [0.0] * len(envs), [0] * len(envs)

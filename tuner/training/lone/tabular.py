@@ -58,7 +58,7 @@ class TabularRun:
             self._numbered = None if self._discretiser is not None else DiscreteEncoder(rows, int(space.start))
             rng = seeding.stream(spec.seed, "exploration")
             self._learner = QLearner(rows, n_actions, hyperparameters, spec.schedules_over, rng)
-            self._evaluator = Evaluator(spec.env, spec.evaluation)
+            self._evaluator = Evaluator(spec.env, spec.evaluation, tabular=True)
         except BaseException:
             self._env.close()
             raise

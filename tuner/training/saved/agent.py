@@ -161,7 +161,7 @@ class Agent:
 
         evaluation = self.evaluation(episodes, seed)
         with Surroundings.kept():
-            evaluator = Evaluator(self.env, evaluation, self.picture_scale)
+            evaluator = Evaluator(self.env, evaluation, self.picture_scale, tabular=self.tabular)
             try:
                 ((returns, lengths),) = evaluator.evaluate([seed], begun(self.policy))
             finally:
@@ -199,6 +199,11 @@ class Agent:
         return self.model.spec.rules.picture_scale
 
     @property
+    def tabular(self) -> bool:
+        """Whether it is a table."""
+        return self.hyperparameters.tabular
+
+    @property
     def policy(self) -> GreedyPolicy:
         """From network inputs to action indices, once the environment is known to fit."""
         return self._ends.policy
@@ -228,7 +233,7 @@ class Agent:
         if trained.discretize is not None and isinstance(actions, spaces.Box):
             table = joint_actions(actions, trained.discretize)
             actions = spaces.Discrete(len(table))
-        encoder = encoder_for(observations, self.picture_scale)
+        encoder = encoder_for(observations, self.picture_scale, tabular=self.tabular)
         policy: GreedyPolicy = self.model.policy
         if isinstance(policy, ImagePolicy) and encoder.image is not None:
             policy = policy.seeing(encoder.image) or policy

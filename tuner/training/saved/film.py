@@ -101,6 +101,8 @@ def record(
     begin: Callable[[], Act],
     picture_scale: int = PICTURE_SCALE,
     median_of: int = 1,
+    *,
+    tabular: bool = False,
 ) -> Story:
     """Play greedily, as an evaluation does, and write ``video.mp4``, ``video.gif`` and ``video.json``.
 
@@ -111,6 +113,7 @@ def record(
         begin: Returns, for each episode, from network inputs ``[1, 1, input_size]`` to actions ``[1, 1, *shape]``.
         picture_scale: Version of the rule that scales pictures.
         median_of: See :class:`Story`.
+        tabular: Whether a table plays.
 
     Raises:
         InputError: The environment does not draw itself, or the folder cannot be written.
@@ -121,7 +124,7 @@ def record(
     try:
         fps = _fps(bare)
         with Film(folder / MP4, folder / GIF, fps) as film:
-            encoder = encoder_for(bare.env.observation_space, picture_scale)
+            encoder = encoder_for(bare.env.observation_space, picture_scale, tabular=tabular)
             seeds = range(evaluation.seed, evaluation.seed + evaluation.episodes)
             episodes = [_play(bare, encoder, seed, evaluation, begin(), film.add) for seed in seeds]
         returns, lengths = zip(*episodes, strict=True)

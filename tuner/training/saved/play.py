@@ -87,7 +87,7 @@ def record_agent(agent: Agent, episodes: int, seed: int, output: Path, median_of
     except OSError as error:
         raise InputError(f"{output} cannot be made: {error.strerror or error}.") from error
     with Surroundings.kept():
-        return record(output.absolute(), env, evaluation, begin, agent.picture_scale, median_of)
+        return record(output.absolute(), env, evaluation, begin, agent.picture_scale, median_of, tabular=agent.tabular)
 
 
 def show_agent(agent: Agent, episodes: int, seed: int) -> tuple[tuple[float, ...], tuple[int, ...]]:
