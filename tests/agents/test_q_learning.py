@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from training.desk import Desk
 
 from tuner import seeding
+from tuner.agents.dqn.exploration import LaneExploration
 from tuner.agents.q_learning import QLearner, epsilon, learning_rate
 from tuner.contract.grid import evaluation_grid
 from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
@@ -19,7 +20,7 @@ from tuner.envs.discretiser import Discretiser, discretiser_for
 from tuner.envs.probe import PROBES
 from tuner.envs.spec import EnvSpec
 from tuner.errors import InputError, UnusableEnvironmentError
-from tuner.hyperparameters import QLearningHyperparameters
+from tuner.hyperparameters import DQNHyperparameters, QLearningHyperparameters
 from tuner.plan.recipe import StudyRecipe
 from tuner.training.registry import make_trainer
 from tuner.training.saved.agent import load_agent
@@ -71,6 +72,68 @@ def test_an_optimistic_start_tries_every_action():
     first = q.act(0)
     q.learn(0, first, 0.0, 0, terminated=True)
     assert q.act(0) != first
+
+
+def halfway_through_a_block():
+    """A table and a lane that never explore, after 30 steps, as snapshots."""
+    table = learner(**NEVER)
+    lane = LaneExploration(1, 2)
+    lane.start(0, DQNHyperparameters(learning_starts=0, **NEVER), 100, np.random.default_rng(0))
+    for _ in range(30):
+        table.learn(0, table.act(0), 0.0, 0, terminated=True)
+    lane.decide(0, 0, 30)
+    return table.snapshot(), lane.snapshot(0)
+
+
+NEVER = {"exploration_initial_eps": 0.0, "exploration_final_eps": 0.0}
+ALWAYS = {"exploration_initial_eps": 1.0, "exploration_final_eps": 1.0}
+
+
+def test_a_schedule_that_is_changed_on_the_way_holds_from_the_next_step_on():
+    """Decisions are made a block of steps ahead: those of the schedule before are made again."""
+    saved_table, saved_lane = halfway_through_a_block()
+    table = learner(learning_rate=1.0, initial_value=0.0, **ALWAYS)
+    table.restore(saved_table)
+    acts = [table.act(0)]
+    table.learn(0, acts[0], 8.0, 0, terminated=True)
+    assert table.table[0][acts[0]] == 8.0
+    for _ in range(40):
+        acts.append(table.act(0))
+        table.learn(0, acts[-1], 8.0, 0, terminated=True)
+    assert set(acts) == {0, 1}
+    lane = LaneExploration(1, 2)
+    lane.start(0, DQNHyperparameters(learning_starts=0, **ALWAYS), 100, np.random.default_rng(0))
+    lane.restore(0, saved_lane)
+    assert lane.decide(0, 30, 50)[0].all()
+
+
+def test_what_versions_before_kept_of_a_block_leads_to_the_same_decisions():
+    steps, half = np.arange(1024), {"exploration_initial_eps": 0.5, "exploration_final_eps": 0.5}
+    settings = DQNHyperparameters(learning_starts=10, **half)
+    lanes = [LaneExploration(1, 2), LaneExploration(1, 2)]
+    for lane in lanes:
+        lane.start(0, settings, 100, np.random.default_rng(0))
+    lanes[0].decide(0, 0, 30)
+    lane = lanes[0].snapshot(0)
+    old = {name: lane[name] for name in ("actions", "end", "stream")}
+    explores = (steps < 10) | ((lane["uniforms"] < 0.5) & (steps > 0))
+    lanes[1].restore(0, {**old, "explores": explores})
+    for one, other in zip(lanes[0].decide(0, 30, 1500), lanes[1].decide(0, 30, 1500), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+    tables = learner(**half), learner(**half)
+    for _ in range(30):
+        tables[0].learn(0, tables[0].act(0), 1.0, 0, terminated=True)
+    saved = tables[0].snapshot()
+    rates = learning_rate(QLearningHyperparameters(learning_rate=0.5, learning_rate_schedule="constant"), steps, 100)
+    old = {name: array for name, array in saved.items() if name != "uniforms"}
+    tables[1].restore({**old, "explores": saved["uniforms"] < 0.5, "rates": rates})
+    for _ in range(1500):
+        actions = [table.act(0) for table in tables]
+        assert actions[0] == actions[1]
+        for table in tables:
+            table.learn(0, actions[0], 1.0, 0, terminated=True)
+    assert tables[0].table == tables[1].table
 
 
 @given(st.integers(0, 200))

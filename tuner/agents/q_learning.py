@@ -54,6 +54,8 @@ class QLearner:
         self._hyperparameters, self._n_timesteps, self._n_actions = hyperparameters, n_timesteps, n_actions
         self._rng = rng
         self._clock = 0
+        #: What was drawn for the current block, ``[BLOCK]`` in [0, 1): a step explores where epsilon is above it.
+        self._uniforms: Array = np.zeros(BLOCK)
         self._explores: list[bool] = []
         self._random_actions: list[int] = []
         self._rates: list[float] = []
@@ -94,28 +96,32 @@ class QLearner:
             "table": self.q_values(),
             "clock": np.array(self._clock),
             "totals": np.array(self.totals),
-            "explores": np.array(self._explores, bool),
+            "uniforms": self._uniforms,
             "random_actions": np.array(self._random_actions, np.int64),
-            "rates": np.array(self._rates),
             "stream": np.array(state_of(self._rng)),
         }
 
     def restore(self, saved: Mapping[str, Array]) -> None:
-        """Go on from the snapshot of a learner of the same run."""
+        """Go on from the snapshot of a learner of the same run, perhaps with other schedules: they hold from now on."""
         self.table = saved["table"].tolist()
         self._clock = int(saved["clock"])
         updates, errors, reached = saved["totals"].tolist()
         self.totals = (int(updates), errors, reached)
-        self._explores = saved["explores"].tolist()
         self._random_actions = saved["random_actions"].tolist()
-        self._rates = saved["rates"].tolist()
+        # A version before kept decisions alone, which these numbers lead to again.
+        self._uniforms = saved["uniforms"] if "uniforms" in saved else np.where(saved["explores"], 0.0, 1.0)
+        self._decide(self._clock - self._clock % BLOCK)
         set_state(self._rng, str(saved["stream"]))
 
     def _draw(self) -> None:
-        steps = self._clock + np.arange(BLOCK)
-        uniforms = self._rng.random((2, BLOCK))
-        self._explores = (uniforms[0] < epsilon(self._hyperparameters, steps, self._n_timesteps)).tolist()
-        self._random_actions = (uniforms[1] * self._n_actions).astype(np.int64).tolist()
+        self._uniforms, actions = self._rng.random((2, BLOCK))
+        self._random_actions = (actions * self._n_actions).astype(np.int64).tolist()
+        self._decide(self._clock)
+
+    def _decide(self, begin: int) -> None:
+        """Decide for the block from ``begin`` on which steps explore, and what share updates take over."""
+        steps = begin + np.arange(BLOCK)
+        self._explores = (self._uniforms < epsilon(self._hyperparameters, steps, self._n_timesteps)).tolist()
         self._rates = learning_rate(self._hyperparameters, steps, self._n_timesteps).tolist()
 
 

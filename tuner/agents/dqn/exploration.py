@@ -38,21 +38,24 @@ class LaneExploration:
         self._blocks[lane] = _Block(hyperparameters, n_timesteps, rng, self._n_actions)
 
     def snapshot(self, lane: int) -> dict[str, Array]:
-        """Return a lane's decisions of the current block, and its stream."""
+        """Return what a lane's current block was decided by, and its stream."""
         block = self._blocks[lane]
         assert block is not None
         return {
-            "explores": block.explores,
+            "uniforms": block.uniforms,
             "actions": block.actions,
             "end": np.array(block.end),
             "stream": np.array(state_of(block.stream)),
         }
 
     def restore(self, lane: int, saved: Mapping[str, Array]) -> None:
-        """Go on from a snapshot; the lane was started for the same run."""
+        """Go on from a snapshot; the lane was started for the same run, perhaps with another course of epsilon."""
         block = self._blocks[lane]
         assert block is not None
-        block.explores, block.actions, block.end = saved["explores"], saved["actions"], int(saved["end"])
+        # A version before kept decisions alone, which these numbers lead to again.
+        block.uniforms = saved["uniforms"] if "uniforms" in saved else np.where(saved["explores"], 0.0, 1.0)
+        block.actions, block.end = saved["actions"], int(saved["end"])
+        block.decide()
         set_state(block.stream, str(saved["stream"]))
 
     def decide(self, lane: int, clock: int, steps: int) -> tuple[Array, Array]:
@@ -91,17 +94,23 @@ class _Block:
         self._hyperparameters, self._n_timesteps, self.stream = hyperparameters, n_timesteps, rng
         self._n_actions = n_actions
         self.end = 0
+        #: What was drawn for it, ``[BLOCK]`` in [0, 1): a step explores where epsilon is above it.
+        self.uniforms: Array = np.zeros(BLOCK)
         self.explores: Array = np.empty(0, bool)
         self.actions: Array = np.empty(0, np.int64)
 
     def draw(self) -> None:
         """Decide the next block."""
-        steps = self.end + np.arange(BLOCK)
-        uniforms = self.stream.random((2, BLOCK))
-        warming_up = steps < self._hyperparameters.learning_starts
-        self.explores = warming_up | (uniforms[0] < epsilon(self._hyperparameters, steps, self._n_timesteps))
-        self.actions = (uniforms[1] * self._n_actions).astype(np.int64)
+        self.uniforms, actions = self.stream.random((2, BLOCK))
+        self.actions = (actions * self._n_actions).astype(np.int64)
         self.end += BLOCK
+        self.decide()
+
+    def decide(self) -> None:
+        """Decide which steps of the block explore."""
+        steps = self.end - BLOCK + np.arange(BLOCK)
+        warming_up = steps < self._hyperparameters.learning_starts
+        self.explores = warming_up | (self.uniforms < epsilon(self._hyperparameters, steps, self._n_timesteps))
 
 
 def epsilon(hyperparameters: DQNHyperparameters, steps: ArrayLike, n_timesteps: int) -> Array:
