@@ -182,6 +182,7 @@ def test_a_run_of_other_versions_is_trained_again_and_its_line_stays(folder, mon
         (["sweep", "--vary", "gamma=0.9,0.99"], "--env is missing"),
         (["sweep", "--env", "CartPole-v1", "--vary", "gama=0.9,0.99"], "Did you mean 'gamma'?"),
         (["sweep", "--env", "CartPole-v1", "--vary", "gamma=0.9,0.99", "--seeds", "0"], "--seeds must be an integer"),
+        (["sweep", "--env", "CartPole-v1", "--algo", "q_learning", "--vary", "bins=4,100"], "100^4 table rows"),
     ],
 )
 def test_bad_input_is_one_line_and_nothing_is_written(folder, arguments, says):

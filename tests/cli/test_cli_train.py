@@ -169,6 +169,8 @@ def test_a_zip_never_outlives_its_model(in_tmp):
         (["--backend", "sb3", "--set", "double_q=true"], ["double_q"]),
         (["--env-arg", "colour=red"], ["colour"]),
         (["-o", "taken/model"], ["-o", "taken"]),
+        (["--algo", "q_learning", "--set", "bins=100"], ["100^4 table rows", "Use fewer bins"]),
+        (["--algo", "q_learning", "--env", "Blackjack-v1"], ["Discrete or Box", "got Tuple", "--algo dqn"]),
     ],
 )
 def test_bad_input_trains_nothing(in_tmp, arguments, words):

@@ -224,6 +224,7 @@ def plan_runs(
     """
     from tuner.plan.recipe import StudyRecipe
     from tuner.plan.resolve import plan_study, refuse_noise_on_discrete
+    from tuner.training.registry import footprint
 
     algorithm = surroundings["algo"]
     for values in every:
@@ -236,7 +237,10 @@ def plan_runs(
     for file, policy in (policies or {}).items():
         _check_policy(file, policy, plan)
     default = algorithm_class(algorithm).image_defaults if plan.sees_images else {}
-    return plan, [from_mapping(algorithm, {**default, **values}) for values in every]
+    found = [from_mapping(algorithm, {**default, **values}) for values in every]
+    for hyperparameters in found:
+        footprint(hyperparameters, plan.facts, plan.grid[-1], plan.backend)  # a table has its own idea of what it reads
+    return plan, found
 
 
 def _check_policy(file: str, policy: str, plan: StudyPlan) -> None:
