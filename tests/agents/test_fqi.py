@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from training.desk import Desk
 
+from tuner.agents import fqi
 from tuner.agents.fqi import FittedQ, features, make_regressor
 from tuner.agents.offline_data import OfflineData, collect
 from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
@@ -113,6 +114,26 @@ def test_every_regressor_trains_reports_at_its_grid_and_repeats_itself(regressor
     assert [p.step for p in points] == [2, 4]
     assert first.outcomes[RunId(0)].kind == "completed"
     assert points == second.points[RunId(0)]
+
+
+def test_values_that_run_away_are_seen_before_a_regressor_refuses_them():
+    """Powers extrapolate without bounds; scikit-learn raises where a target is no number."""
+    rng = np.random.default_rng(0)
+    before, after = (rng.normal(size=(20, 2)).astype(np.float32) for _ in range(2))
+    actions, never = rng.integers(2, size=20), np.zeros(20, bool)
+    data = OfflineData(before, actions, rng.normal(size=20), after, never, never)
+    fitted = FittedQ(data, 2, FQIHyperparameters(regressor="linear", degree=4), 0)
+    with np.errstate(all="ignore"):
+        for _ in range(150):
+            fitted.iterate()
+    assert fitted.diverged
+
+
+def test_values_that_run_away_are_a_divergence_and_no_failure(monkeypatch):
+    monkeypatch.setattr(fqi, "LARGEST", 2.5)
+    spec = spec_of(regressor="tree", gamma=1.0)  # CartPole pays 1 a step: values are at most 3 after three iterations
+    outcome = train(spec).outcomes[RunId(0)]
+    assert (outcome.kind, outcome.steps, outcome.reason) == ("diverged", 3, "Q-value is 3 at iteration 3")
 
 
 def test_a_run_told_to_stop_ends_there():

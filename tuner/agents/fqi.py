@@ -20,6 +20,9 @@ from tuner.optional import require
 
 Array = NDArray[Any]
 
+#: Largest target that is fitted: some regressors compute in the precision of their inputs.
+LARGEST = float(np.finfo(np.float32).max)
+
 
 class FittedQ:
     """Action values learned by regression.
@@ -41,13 +44,23 @@ class FittedQ:
         self.targets: Array | None = None
 
     def iterate(self) -> float:
-        """Do one iteration and return how far targets have moved, mean absolute change."""
+        """Do one iteration and return how far targets have moved, mean absolute change.
+
+        What has :attr:`diverged` is not fitted any more: no regressor takes it.
+        """
         data = self._data
         following = self.q_values(data.next_observations).max(axis=1)
         targets = data.rewards + self._hyperparameters.gamma * np.where(data.terminated, 0.0, following)
         moved = float(np.abs(targets - (0.0 if self.targets is None else self.targets)).mean())
-        self._fit(targets)
+        self.targets = targets
+        if not self.diverged:
+            self._fit(targets)
         return moved
+
+    @property
+    def diverged(self) -> bool:
+        """Whether a target is no number, or too large to be fitted."""
+        return self.targets is not None and not bool((np.abs(self.targets) <= LARGEST).all())
 
     def _fit(self, targets: Array) -> None:
         self.targets = targets

@@ -60,7 +60,7 @@ class FittedRun:
     def points(self, started: float) -> Iterator[EvalPoint]:
         """Collect, iterate, and yield each evaluation."""
         spec = self._spec
-        with threadpool_limits(limits=1):
+        with threadpool_limits(limits=1), np.errstate(all="ignore"):
             self._data = self._collect()
             self._fitted = self._begin(self._data)
             if self._targets is not None:
@@ -72,17 +72,18 @@ class FittedRun:
         for step in spec.grid[bisect.bisect_right(spec.grid, self.clock) :]:
             moved = 0.0
             while self.clock < step:
-                with threadpool_limits(limits=1):
+                with threadpool_limits(limits=1), np.errstate(all="ignore"):
                     moved = self._fitted.iterate()
                 self.clock += 1
                 assert self._fitted.targets is not None
+                if self._fitted.diverged:
+                    worst = self._fitted.targets[np.abs(self._fitted.targets).argmax()]  # the first that is no number
+                    raise DivergedError(f"Q-value is {worst:g} at iteration {self.clock}")
                 value = float(self._fitted.targets.mean())
-                if not np.isfinite(value):
-                    raise DivergedError(f"Q-value is {value} at iteration {self.clock}")
                 if self._observer is not None:
                     self._observer.on_update(spec.run_id, self.clock, moved, value, 0.0)
             began = time.perf_counter()
-            with threadpool_limits(limits=1):
+            with threadpool_limits(limits=1), np.errstate(all="ignore"):
                 ((returns, lengths),) = self._evaluator.evaluate(
                     [spec.evaluation_seed_at(step)], self._fitted.act, spec.episodes_at(step)
                 )
