@@ -116,6 +116,13 @@ def test_every_regressor_trains_reports_at_its_grid_and_repeats_itself(regressor
     assert points == second.points[RunId(0)]
 
 
+@pytest.mark.parametrize("regressor", REGRESSORS)
+def test_few_transitions_are_fitted_without_a_word(regressor, recwarn):
+    desk = train(spec_of(grid=(2,), regressor=regressor, n_transitions=20))
+    assert desk.outcomes[RunId(0)].kind == "completed"
+    assert not [str(warning.message) for warning in recwarn]
+
+
 def test_values_that_run_away_are_seen_before_a_regressor_refuses_them():
     """Powers extrapolate without bounds; scikit-learn raises where a target is no number."""
     rng = np.random.default_rng(0)

@@ -148,7 +148,8 @@ def make_regressor(hyperparameters: FQIHyperparameters, n: int, seed: int) -> An
         ridge = linear_model.Ridge(h.ridge, solver="svd")
         return pipeline.make_pipeline(scale, powers, preprocessing.StandardScaler(), ridge)
     network = neural_network.MLPRegressor(
-        hidden_layer_sizes=h.net_arch or (1,), learning_rate_init=h.learning_rate, max_iter=h.epochs, batch_size=256,
+        hidden_layer_sizes=h.net_arch or (1,), learning_rate_init=h.learning_rate, max_iter=h.epochs,
+        batch_size=min(256, n),  # scikit-learn cuts it itself, with a warning for each fit
         n_iter_no_change=h.epochs + 1, random_state=seed,
     )  # fmt: skip
     return pipeline.make_pipeline(scale, network)
