@@ -28,7 +28,7 @@ from tuner.study.reading.foreign import best_trials
 from tuner.study.reading.study import load
 from tuner.study.search.open_study import called_as_before, open_study, stored_progress
 from tuner.study.search.outcomes import nothing_learned
-from tuner.study.search.progress import NoProgress, ProgressListener, warn
+from tuner.study.search.progress import NoProgress, ProgressListener, going_on, warn
 from tuner.study.search.provenance import provenance
 from tuner.study.search.run_events import RunEvents
 from tuner.study.search.supervisor import Ending, StudySupervisor
@@ -92,7 +92,7 @@ def run(
     events = run_events(plan, progress)
     if recipe.record:
         check_can_be_filmed(plan.env)
-    with study_lock(_lock_database(plan), plan.name):
+    with study_lock(lock_database(plan), plan.name):
         plan, supervisor = _supervise(plan, progress, events)
         watched = Watched(plan.storage, plan.name)
         ending, failure = _search(plan, supervisor, progress, executor)
@@ -153,7 +153,7 @@ def confirm(
     refuse_what_cannot_fit(plan)
     check_folders(plan)
     events = run_events(plan, progress)
-    with study_lock(_lock_database(plan), plan.name):
+    with study_lock(lock_database(plan), plan.name):
         watched = Watched(plan.storage, plan.name)
         stage = ConfirmStage(plan, load(plan.name, plan.storage, importances=False))
         if stage.problem:
@@ -188,8 +188,12 @@ def _tell_dashboard(data: StudyData, storage: str, progress: ProgressListener) -
         warn(progress, f"The note for optuna-dashboard could not be saved: {error}")
 
 
-def _lock_database(plan: StudyPlan) -> Path | None:
-    """Return the SQLite file to lock beside, its folder made: the lock comes before the database."""
+def lock_database(plan: StudyPlan) -> Path | None:
+    """Return the SQLite file to lock beside, its folder made: the lock comes before the database.
+
+    Raises:
+        InputError: The folder cannot be made.
+    """
     path = sqlite_path(plan.storage)
     if path is not None:
         try:
@@ -236,7 +240,7 @@ def _supervise(
     settled = ledger.settle()
     there = sum(settled.counts.values())
     if resumed and there:
-        progress.note(f"Going on with the study '{plan.name}': {there} of {plan.trials} trials are there.")
+        progress.note(going_on(plan.name, there, plan.trials))
     saved = RunCheckpoints(plan.checkpoints).steps() if resumed else ()
     if there < plan.trials and (taken_up := _taken_up(len(settled.lost), saved)):
         progress.note(taken_up)

@@ -84,7 +84,7 @@ def list_command(parsed: argparse.Namespace) -> int:
         "study", "environment", "algorithm", "backend", "trials", "best", "started", "at work", right=("trials", "best")
     )
     for study in studies:
-        asked = "" if study.asked is None else f"/{study.asked}"
+        asked = "" if study.asked is None or study.asked < study.trials else f"/{study.asked}"
         started = study.started.astimezone().strftime("%Y-%m-%d %H:%M") if study.started else "-"
         texts = map(one_line, (study.name, study.env, study.algo, study.backend))
         owners = one_line(", ".join(study.owners)) or "-"
@@ -139,10 +139,9 @@ def _summary(data: StudyData) -> list[str]:
         facts["search"] = f"space {recipe.get('space')}, sampler {recipe.get('sampler')}, pruner {recipe.get('pruner')}"
     if data.grid:
         facts["each run"] = f"{data.grid[-1]:,} {data.clock}, {counted(len(data.grid), 'evaluation')}"
-    of = f" of {recipe['trials']}" if recipe.get("trials") else ""
-    facts["trials"] = f"{sum(counts.values())}{of} ({counts_text(counts)})" + (
-        f", {running} running" if running else ""
-    )
+    there, asked = sum(counts.values()), recipe.get("trials")
+    of = f" of {asked}" if asked and asked >= there else ""
+    facts["trials"] = f"{there}{of} ({counts_text(counts)})" + (f", {running} running" if running else "")
     facts["spent"] = (
         f"{data.steps_spent:,} {data.clock}, {show_duration(sum(t.duration_s for t in data.trials))} of training"
         + (f"; {data.steps_saved:,} steps saved by stopping early" if data.grid and data.steps_saved else "")

@@ -161,6 +161,19 @@ def warn(listener: ProgressListener, line: str) -> None:
         logging.getLogger("tuner").warning(printable(line))  # on stderr, unless the program says otherwise
 
 
+def going_on(name: str, there: int, trials: int) -> str:
+    """Return that a study is there already, and how much of it.
+
+    Args:
+        name: Study name.
+        there: Trials that count.
+        trials: How many it shall have.
+    """
+    if there > trials:
+        return f"The study '{name}' has {there} trials, and --trials asks for {trials} in all: none is added."
+    return f"Going on with the study '{name}': {there} of {trials} trials are there."
+
+
 #: Part of the time that may go into looking at the study in order to draw it.
 DRAWING_SHARE = 0.05
 
