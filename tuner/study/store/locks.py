@@ -108,7 +108,7 @@ def _acquire(path: Path, study: str) -> int:
         try:
             handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         except OSError as error:
-            raise InputError(f"The lock file {path} cannot be written ({error.strerror}).") from None
+            raise _unwritable(path, error) from None
         try:
             take_lock(handle, wait=False)
         except BlockingIOError:
@@ -139,8 +139,15 @@ def _acquire(path: Path, study: str) -> int:
         with contextlib.suppress(OSError):
             path.unlink()
         os.close(handle)
-        raise InputError(f"The lock file {path} cannot be written ({error.strerror}).") from None
+        raise _unwritable(path, error) from None
     return handle
+
+
+def _unwritable(path: Path, error: OSError) -> InputError:
+    return InputError(
+        f"The lock file {path} cannot be written ({error.strerror}): it lies beside the database. "
+        "Choose another --storage."
+    )
 
 
 @dataclass(frozen=True)
