@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from tuner.cli.confirm_command import agent_lines, verdict_lines
@@ -99,7 +99,8 @@ def _dry_run(recipe: StudyRecipe) -> int:
     from tuner.study.confirm.reuse import known_beforehand
     from tuner.study.reading.foreign import best_trials
     from tuner.study.sampling.samplers import make_sampler
-    from tuner.study.search.open_study import called_as_before, stored_progress
+    from tuner.study.search.open_study import as_resumed, called_as_before, stored_progress
+    from tuner.study.search.progress import going_on
     from tuner.study.store.database import sqlite_path
 
     plan = plan_study(called_as_before(recipe), with_workers, best_trials)
@@ -108,6 +109,7 @@ def _dry_run(recipe: StudyRecipe) -> int:
             plan, Deadlines(_process_began(), recipe.within), *stored_progress(plan.name, plan.storage), best_trials
         )
         recipe = plan.recipe
+    plan, there = as_resumed(plan)
     need = refuse_what_cannot_fit(plan)
     check_folders(plan)
     sqlite_path(plan.storage)
@@ -115,17 +117,20 @@ def _dry_run(recipe: StudyRecipe) -> int:
     if not recipe.quiet:
         for line in plan.notes:
             say(line, stderr=True)
-    say("\n".join(plan_lines(plan, cost_facts(plan, need), known_beforehand(plan))))
+    known = [known_beforehand(plan)]
+    if there is not None:
+        known.insert(0, going_on(plan.name, there, plan.trials))
+    say("\n".join(plan_lines(plan, cost_facts(plan, need), known)))
     return 0
 
 
-def plan_lines(plan: StudyPlan, costs: Mapping[str, str], known: str = "") -> list[str]:
+def plan_lines(plan: StudyPlan, costs: Mapping[str, str], known: Sequence[str] = ()) -> list[str]:
     """Return a plan in lines that people and scripts can read.
 
     Args:
         plan: The study.
         costs: What it will cost, from :func:`tuner.cli.forecast_lines.cost_facts`.
-        known: Which runs of the verdict earlier studies have trained, in a sentence.
+        known: What is there of it already, and of its verdict in earlier studies, in sentences.
     """
     from tuner.plan.known import library_note
 
@@ -162,7 +167,7 @@ def plan_lines(plan: StudyPlan, costs: Mapping[str, str], known: str = "") -> li
         lines += ["fixed", *aligned(plan.space.fixed)]
     if plan.space.derived:
         lines += ["derived", *aligned({n: range_text(r.to_mapping()) for n, r in plan.space.derived.items()})]
-    said = [known, library_note(recipe, plan.grid[-1])]
+    said = [*known, library_note(recipe, plan.grid[-1])]
     return [*lines, *filter(None, said), "Nothing was written: this was a dry run."]
 
 

@@ -36,10 +36,10 @@ if TYPE_CHECKING:
 
 def run_several(recipe: StudyRecipe, *, dry_run: bool) -> int:
     """Search for one setting, judge it on every environment, print and write what has been found."""
-    from tuner.api import check_folders
+    from tuner.api import check_folders, lock_database
     from tuner.plan.cost import refuse_what_cannot_fit
     from tuner.plan.several import plan_several
-    from tuner.study.store.database import sqlite_path
+    from tuner.study.search.open_study import as_resumed
     from tuner.study.store.locks import advisory_lock, study_lock
 
     plan = plan_several(recipe)
@@ -48,13 +48,13 @@ def run_several(recipe: StudyRecipe, *, dry_run: bool) -> int:
     for one in _everywhere(plan):
         check_folders(one)
     if dry_run:
+        for one in plan.members:
+            as_resumed(one)
         say("\n".join(_plan_lines(plan)))
         return 0
     for one in plan.members:
         refuse_what_cannot_fit(one)
-    database = sqlite_path(plan.members[0].storage)
-    if database is not None:
-        database.parent.mkdir(parents=True, exist_ok=True)
+    database = lock_database(plan.members[0])
     # Until the last verdict: its runs are no study's, and nobody trains them twice.
     with contextlib.ExitStack() as locks:
         for one in plan.members:

@@ -30,6 +30,7 @@ from tuner.study.confirm.schedule import Job
 from tuner.study.store import keys as attr
 from tuner.study.store.catalog import look, trials_with
 from tuner.study.store.checked import check_attributes
+from tuner.study.store.connect import NoTablesError
 from tuner.study.store.database import sqlite_path
 
 if TYPE_CHECKING:
@@ -158,7 +159,10 @@ def known_runs(plan: StudyPlan, wanted: Mapping[Job, Contestant]) -> str:
     """Return which of the runs that a new stage of a plan wants the database holds, in a sentence; empty for none."""
     seeds = CURRENT.evaluation_seeds  # as every new stage follows
     plan = dataclasses.replace(plan, rules=dataclasses.replace(plan.rules, evaluation_seeds=seeds))
-    found = look(plan.storage, lambda database: sources(plan, wanted, database))
+    try:
+        found = look(plan.storage, lambda database: sources(plan, wanted, database))
+    except NoTablesError:  # no study has been there yet
+        return ""
     return taken_over_text(
         (wanted[job].title, source.study.removesuffix(CONFIRM_SUFFIX)) for job, source in found.items()
     )

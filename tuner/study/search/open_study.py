@@ -27,9 +27,9 @@ from tuner.study.search.pruners import AUDIT_SHARE, PruningRule, make_pruner
 from tuner.study.search.shared import Member
 from tuner.study.store import keys as attr
 from tuner.study.store.buffer import BufferedStorage
-from tuner.study.store.catalog import stores, study_names
+from tuner.study.store.catalog import look, stores, study_names
 from tuner.study.store.checked import check_attributes
-from tuner.study.store.connect import open_storage, storage_errors, wait_briefly
+from tuner.study.store.connect import NoTablesError, open_storage, storage_errors, wait_briefly
 from tuner.study.store.database import sqlite_path
 from tuner.study.store.identity import Identity
 from tuner.study.store.locks import opening
@@ -121,19 +121,12 @@ def _create_or_resume(storage: BaseStorage, plan: StudyPlan, provenance: Mapping
             "Choose another."
         )
     study = optuna.create_study(storage=storage, study_name=plan.name, direction="maximize", load_if_exists=True)
-    stored = study.user_attrs
-    written = {trial.number: trial.user_attrs for trial in study.get_trials(deepcopy=False)}
-    check_attributes(study.study_name, stored, written)
-    if attr.RECIPE in stored:
-        plan = as_stored(plan, stored[attr.SPACE], rules_of(stored))
-        plan = dataclasses.replace(plan, known=Known.from_stored(stored.get(attr.KNOWN)))
-    if resumed and (attr.RECIPE in stored or study.get_trials(deepcopy=False)):
-        check_resume(plan, stored)
+    plan = _resumed(study, plan)
     if list(study.directions) != [optuna.study.StudyDirection.MAXIMIZE]:
         raise ResumeError(
             f"The study '{plan.name}' {_directions(study)}; tune maximises one return. Choose another with --study NEW."
         )
-    if attr.RECIPE not in stored:
+    if attr.RECIPE not in study.user_attrs:
         # The recipe is written last: a study without one was never begun.
         for key, value in _describe(plan, provenance).items():
             study.set_user_attr(key, value)
@@ -159,18 +152,64 @@ def called_as_before(recipe: StudyRecipe) -> StudyRecipe:
 
 
 def stored_progress(name: str, url: str) -> tuple[Mapping[str, Any] | None, int]:
-    """Return the budget of a study's runs as the database has it, and its trials that count; (None, 0) without one."""
+    """Return the budget of a study's runs as the database has it, and its trials that count; (None, 0) without one.
+
+    The database is only read.
+    """
+    study = _stored(name, url)
+    if study is None:
+        return None, 0
+    with storage_errors(url):
+        space = study.user_attrs.get(attr.SPACE)
+        return (space["budget"], _counted(study)) if space else (None, 0)
+
+
+def as_resumed(plan: StudyPlan) -> tuple[StudyPlan, int | None]:
+    """Return the plan by which a resume would go on, and how many trials are there; as it is, and None, of a new study.
+
+    The database is only read.
+
+    Raises:
+        InputError: The storage cannot be used.
+        ResumeError: The stored study differs in a pinned setting.
+        StorageLostError: The database stops answering.
+    """
+    study = _stored(plan.name, plan.storage)
+    if study is None:
+        return plan, None
+    with storage_errors(plan.storage):
+        return _resumed(study, plan), _counted(study)
+
+
+def _stored(name: str, url: str) -> optuna.Study | None:
+    """Return a study that is in a database, which may neither be made nor changed by that; else None."""
     path = sqlite_path(url)
     if path is not None and not path.exists():
-        return None, 0
-    storage = open_storage(url, create=True)
+        return None
+    try:
+        if name not in look(url, study_names):
+            return None
+    except NoTablesError:
+        return None
+    storage = open_storage(url, create=False)
     with storage_errors(url):
-        if name not in study_names(storage):
-            return None, 0
-        study = optuna.load_study(study_name=name, storage=storage)
-        space = study.user_attrs.get(attr.SPACE)
-        counted = sum(attr.outcome_of(trial) in attr.COUNTED for trial in study.get_trials(deepcopy=False))
-    return (space["budget"], counted) if space else (None, 0)
+        return optuna.load_study(study_name=name, storage=storage)
+
+
+def _counted(study: optuna.Study) -> int:
+    return sum(attr.outcome_of(trial) in attr.COUNTED for trial in study.get_trials(deepcopy=False))
+
+
+def _resumed(study: optuna.Study, plan: StudyPlan) -> StudyPlan:
+    """Return the plan with what a stored study keeps of its own, once that is found to be the one that is meant."""
+    stored, trials = study.user_attrs, study.get_trials(deepcopy=False)
+    check_attributes(study.study_name, stored, {trial.number: trial.user_attrs for trial in trials})
+    if attr.RECIPE in stored:
+        plan = as_stored(plan, stored[attr.SPACE], rules_of(stored))
+        plan = dataclasses.replace(plan, known=Known.from_stored(stored.get(attr.KNOWN)))
+    if attr.RECIPE in stored or trials:
+        check_resume(plan, stored)
+    return plan
 
 
 def _directions(study: optuna.Study) -> str:

@@ -65,6 +65,10 @@ _POSTGRES = {
 }
 
 
+class NoTablesError(InputError):
+    """A database that is only to be read has no table for studies."""
+
+
 def open_storage(url: str, *, create: bool) -> BaseStorage:
     """Open the database that holds studies.
 
@@ -74,6 +78,7 @@ def open_storage(url: str, *, create: bool) -> BaseStorage:
 
     Raises:
         InputError: The URL cannot work; the message says why and what to do.
+        NoTablesError: Without ``create``, there is no table for studies.
         MissingExtraError: The database's driver is not installed.
     """
     backend = parse_url(url).get_backend_name()
@@ -92,7 +97,7 @@ def open_storage(url: str, *, create: bool) -> BaseStorage:
         storage = _ReadyStorage.of(url, kwargs) if path is None or path.exists() else None
         if storage is None and not create and not _holds_tables(url, kwargs):
             where = mask(url) if path is None else path
-            raise InputError(
+            raise NoTablesError(
                 f"{where} holds no studies, nor any table for them. Run a study first, or name its --storage."
             )
         storage = storage or _made(url.replace("{", "{{").replace("}", "}}"), kwargs)
