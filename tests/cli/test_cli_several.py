@@ -11,6 +11,8 @@ from cli_shell import tune
 from event_files import Events
 
 from tuner.cli import several_command
+from tuner.cli.app import build_parser
+from tuner.cli.run_command import recipe_of
 from tuner.cli.several_command import _write_exports
 from tuner.core import statistics
 from tuner.hyperparameters import DQNHyperparameters
@@ -144,3 +146,22 @@ def test_a_recipe_file_may_name_several_environments(in_tmp, envs):
     Path("r.yaml").write_text(yaml.safe_dump({"envs": envs, "algo": "q_learning"}))
     shell = tune("--recipe", "r.yaml", "--dry-run", "--executor", "inline")
     assert shell.code == (0 if len(envs) > 1 else 2)
+
+
+def test_an_environment_of_the_command_line_goes_over_those_of_a_recipe_file(in_tmp):
+    Path("r.yaml").write_text(yaml.safe_dump({"envs": ["FrozenLake-v1", "CliffWalking-v1"], "algo": "q_learning"}))
+    one = recipe_of(build_parser().parse_args(["--recipe", "r.yaml", "--env", "Taxi-v4"]))
+    assert (one.env, one.envs) == ("Taxi-v4", ())
+    Path("r.yaml").write_text(yaml.safe_dump({"env": "Taxi-v4", "algo": "q_learning"}))
+    two = recipe_of(build_parser().parse_args(["--recipe", "r.yaml", "--env", "Acrobot-v1", "--env", "CartPole-v1"]))
+    assert (two.env, two.envs) == ("", ("Acrobot-v1", "CartPole-v1"))
+
+
+def test_a_recipe_file_that_names_one_environment_and_several_is_refused(in_tmp):
+    Path("r.yaml").write_text("env: Taxi-v4\nenvs: [FrozenLake-v1, CliffWalking-v1]\nalgo: q_learning\n")
+    shell = tune("--recipe", "r.yaml", "--dry-run")
+    assert (shell.code, shell.out) == (2, "")
+    assert shell.err == (
+        "tune: error: r.yaml names both env, Taxi-v4, and envs, FrozenLake-v1, CliffWalking-v1. "
+        "Leave one of them out.\n"
+    )

@@ -171,7 +171,9 @@ def settings(parsed: argparse.Namespace, prefix: str = SEARCH) -> dict[str, Any]
             continue
         kind = SETTINGS[name].kind
         if name == "env" and isinstance(value, list):
-            found |= {"env": value[0]} if len(value) == 1 else {"env": "", "envs": check_setting("envs", value)}
+            # What a recipe file names goes, be it one or several.
+            several = len(value) > 1
+            found |= {"env": "" if several else value[0], "envs": check_setting("envs", value if several else ())}
             continue
         if kind == "mapping":
             value = read_pairs(flag(name), value)

@@ -13,6 +13,7 @@ from tuner.cli.console import INTERRUPTED, aligned, decimal, say
 from tuner.cli.progress import counts_text, progress_view
 from tuner.cli.range_text import range_text
 from tuner.cli.recipe_flags import given, over, settings
+from tuner.errors import InputError
 from tuner.plan.command_lines import recipe_command, train_words
 from tuner.plan.recipe import StudyRecipe, from_mapping
 from tuner.storage_url import DEFAULT_STORAGE, default_storage, mask
@@ -60,7 +61,12 @@ def recipe_of(parsed: argparse.Namespace) -> StudyRecipe:
 
     name = given(parsed).get("recipe")
     below = read_recipe(name) if name is not None else {}
-    return from_mapping(over(below, settings(parsed)))
+    recipe = from_mapping(over(below, settings(parsed)))
+    if recipe.env and recipe.envs:
+        raise InputError(
+            f"{name} names both env, {recipe.env}, and envs, {', '.join(recipe.envs)}. Leave one of them out."
+        )
+    return recipe
 
 
 def answer(result: StudyResult, recipe: StudyRecipe) -> list[str]:

@@ -106,7 +106,9 @@ class StudyRecipe:
         kind="texts",
         pinned=True,
     )
-    envs: tuple[str, ...] = declare((), "Environments that one setting is searched for.", kind="texts", pinned=True)
+    envs: tuple[str, ...] = declare(
+        (), "Environments that one setting is searched for; for the command line alone.", kind="texts", pinned=True
+    )
     holdout_env: str | None = declare(
         None, "Judge the setting found on an environment that the search does not see.", pinned=True
     )
@@ -176,9 +178,7 @@ class StudyRecipe:
         recipe = dataclasses.replace(recipe, set=set_as_meant(recipe.algo, recipe.set))
         _check_no_nul(recipe)
         if not recipe.env and recipe.envs:
-            raise InputError(
-                "Several environments are for the command line: tune --env A --env B. Name one as env here."
-            )
+            raise several_environments()
         if recipe.holdout_env is not None and len(recipe.envs) < 2:
             raise InputError("--holdout-env needs several --env, got one. Add another --env, or use tune compare.")
         if not recipe.env:
@@ -248,6 +248,13 @@ SETTINGS = field_infos(StudyRecipe)
 def flag(name: str) -> str:
     """Return the flag of a setting: ``eval_episodes`` is ``--eval-episodes``."""
     return "--" + name.replace("_", "-")
+
+
+def several_environments() -> InputError:
+    """Return the error of a recipe for several environments where one study is wanted."""
+    return InputError(
+        "Several environments are for the command line: tune --env A --env B. Name one as env here, and no envs."
+    )
 
 
 def from_mapping(values: Mapping[str, Any]) -> StudyRecipe:
