@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 from tuner.contract.roles import Executor
 from tuner.durable import check_writable
 from tuner.envs.source import source_digest
-from tuner.errors import InputError, StudyFailedError, TunerError
+from tuner.errors import InputError, StudyFailedError, TunerError, wrong
 from tuner.execution.choose import interruptible, make_executor, with_workers
 from tuner.hyperparameters import from_mapping
 from tuner.plan.cost import refuse_what_cannot_fit
 from tuner.plan.known import library_note
 from tuner.plan.naming import confirm_name, file_name, study_name
-from tuner.plan.recipe import StudyRecipe
+from tuner.plan.recipe import StudyRecipe, several_environments
 from tuner.plan.resolve import StudyPlan, plan_study
 from tuner.plan.stored import plan_confirm
 from tuner.plan.within import Deadlines, plan_within
@@ -77,6 +77,7 @@ def run(
         StudyFailedError: Every trial failed, or ten in a row in the same way. The report is written all the same.
         StorageLostError: The database does not answer any more.
     """
+    _check_arguments(recipe, progress, executor)
     progress = progress or NoProgress()
     began = time.monotonic() if began is None else began
     recipe = called_as_before(recipe)
@@ -120,6 +121,17 @@ def run(
     if failure is not None:
         raise StudyFailedError(f"{failure} Report: {paths.page}")
     return _result(plan, data, paths, agents, ending)
+
+
+def _check_arguments(recipe: object, progress: object, executor: object) -> None:
+    if not isinstance(recipe, StudyRecipe):
+        raise wrong("recipe", 'a tuner.StudyRecipe, such as StudyRecipe(env="CartPole-v1")', recipe)
+    if progress is not None and not callable(getattr(progress, "start", None)):
+        raise wrong("progress", "a listener, such as tuner.progress(), or None", progress)
+    if executor is not None and not callable(getattr(executor, "run", None)):
+        raise wrong("executor", "an object that hosts trainers, or None for what recipe.executor names", executor)
+    if recipe.validated().envs:
+        raise several_environments()
 
 
 def confirm(

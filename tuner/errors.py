@@ -81,6 +81,17 @@ class DivergedError(TunerError):
     """A loss, Q-value, reward or score stopped being finite. The message names the field and the step."""
 
 
+def wrong(name: str, rule: str, value: object) -> InputError:
+    """Return the error of an argument that breaks its rule.
+
+    Args:
+        name: What the argument is called.
+        rule: What it must be.
+        value: What was given.
+    """
+    return InputError(f"{name} must be {rule}, got {value!r}.")
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return ``" Did you mean 'x'?"`` for the closest known word, or an empty string."""
     close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)

@@ -198,3 +198,22 @@ def test_a_study_s_verdict_becomes_an_entry_with_its_very_numbers(in_tmp, monkey
     few = dataclasses.replace(load("s", None), confirmation=dataclasses.replace(confirmation, complete=False))
     with pytest.raises(InputError, match="has no complete verdict yet"):
         entry_of(few, command="", made="", processor_s=0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((None,), "env must be text, got None."),
+        ((["CartPole-v1"],), "env must be text, got ['CartPole-v1']."),
+        (("CartPole-v1", None), "algorithm must be text, got None."),
+        (("CartPole-v1", 3), "algorithm must be text, got 3."),
+    ],
+)
+def test_a_setting_is_asked_for_in_words(arguments, said):
+    with pytest.raises(InputError, match=re.escape(said)):
+        tuner.load_setting(*arguments)
+
+
+def test_an_argument_that_is_no_plain_data_is_one_line():
+    with pytest.raises(InputError, match=r"^env_kwargs: values may be numbers, text"):
+        tuner.load_setting("FrozenLake-v1", is_slippery=object())

@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -256,3 +257,25 @@ def test_importing_tuner_loads_nothing_heavy():
 def test_unknown_names_of_the_package_are_attribute_errors():
     with pytest.raises(AttributeError, match="nonsense"):
         tuner.nonsense  # noqa: B018
+
+
+@pytest.mark.parametrize("wrong", [None, {}, {"env": "CartPole-v1"}, "CartPole-v1", StudyRecipe])
+def test_what_is_no_recipe_is_one_line(wrong):
+    with pytest.raises(InputError, match=re.escape(f"got {wrong!r}.")) as raised:
+        tuner.run(wrong)
+    assert str(raised.value).startswith("recipe must be a tuner.StudyRecipe")
+
+
+@pytest.mark.parametrize(("name", "wrong"), [("progress", 3), ("progress", tuner.progress), ("executor", "inline")])
+def test_what_cannot_watch_or_host_a_study_is_one_line_and_leaves_nothing(name, wrong, tmp_path):
+    with pytest.raises(InputError, match=rf"^{name} must be .*, got {re.escape(repr(wrong))}\.$"):
+        tuner.run(StudyRecipe(**SMALL, trials=1), **{name: wrong})
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("env", ["CartPole-v1", ""])
+def test_several_environments_in_a_recipe_are_for_the_command_line(env, tmp_path):
+    recipe = StudyRecipe(**{**SMALL, "env": env}, trials=1, envs=("Acrobot-v1", "MountainCar-v0"))
+    with pytest.raises(InputError, match="tune --env A --env B"):
+        tuner.run(recipe, executor=FakeExecutor())
+    assert not list(tmp_path.iterdir())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
@@ -114,11 +115,48 @@ def test_what_is_no_observation_of_the_environment_is_one_line(wrong, tmp_path):
         tuner.load_agent(tmp_path).act(wrong)
 
 
-@pytest.mark.parametrize(("episodes", "seed", "words"), [(0, 0, "episodes must be at least 1"), (1, -1, "seed .* 0")])
-def test_episodes_and_seeds_that_cannot_be_played_are_refused(episodes, seed, words, tmp_path):
+@pytest.mark.parametrize("wrong", [0, -1, "3", 2.5, 2.0, None, True])
+def test_episodes_that_cannot_be_played_are_refused(wrong, tmp_path):
     save(spec(), tmp_path)
-    with pytest.raises(InputError, match=words):
-        tuner.load_agent(tmp_path).evaluate(episodes, seed)
+    said = re.escape(f"episodes must be an integer of at least 1, got {wrong!r}.")
+    with pytest.raises(InputError, match=said):
+        tuner.load_agent(tmp_path).evaluate(episodes=wrong)
+
+
+@pytest.mark.parametrize("wrong", [-1, "3", 1.5, None, False])
+def test_seeds_that_cannot_be_played_are_refused(wrong, tmp_path):
+    save(spec(), tmp_path)
+    with pytest.raises(InputError, match=re.escape(f"seed must be an integer of at least 0, got {wrong!r}.")):
+        tuner.load_agent(tmp_path).evaluate(2, seed=wrong)
+
+
+def test_whole_numbers_of_numpy_are_whole_numbers(tmp_path):
+    save(spec(), tmp_path)
+    agent = tuner.load_agent(tmp_path)
+    assert agent.evaluate(np.int64(2), seed=np.int32(3)) == agent.evaluate(2, seed=3)
+
+
+@pytest.mark.parametrize("wrong", [None, 3, iter([1]), np.array(3)])
+def test_what_is_no_list_of_observations_is_refused(wrong, tmp_path):
+    save(spec(), tmp_path)
+    with pytest.raises(InputError, match="observations must be a list of observations, got "):
+        tuner.load_agent(tmp_path).act_many(wrong)
+
+
+@pytest.mark.parametrize("wrong", [None, 3, b"folder", ["folder"]])
+def test_what_is_no_path_is_no_folder_of_an_agent(wrong):
+    with pytest.raises(InputError, match=re.escape(f"folder must be the path of a folder or a zip, got {wrong!r}.")):
+        tuner.load_agent(wrong)
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"), [("env", 3), ("env", ["x"]), ("env_module", 3), ("discretize", "x"), ("frame_stack", 1)]
+)
+@pytest.mark.parametrize("place", ["", "model.zip"])
+def test_arguments_of_another_kind_are_refused_by_name(name, wrong, place, tmp_path):
+    save(spec(), tmp_path)
+    with pytest.raises(InputError, match=rf"{name} must be .*, got {re.escape(repr(wrong))}\."):
+        tuner.load_agent(tmp_path / place, **{name: wrong})
 
 
 def test_a_folder_that_no_file_can_be_in_is_one_line():

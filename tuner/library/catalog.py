@@ -9,7 +9,7 @@ from typing import Any
 
 import tuner
 from tuner.envs.spec import frozen
-from tuner.errors import InputError, nearest
+from tuner.errors import InputError, nearest, wrong
 from tuner.library.entry import Entry
 from tuner.library.names import entry_file, entry_name
 
@@ -112,7 +112,14 @@ def load_setting(env: str, algorithm: str = "dqn", **env_kwargs: Any) -> Entry:
         env_kwargs: Keyword arguments of the environment, such as ``is_slippery=False``.
 
     Raises:
-        InputError: The library has none; the message names the nearest.
+        InputError: The library has none; the message names the nearest. Or an argument is of another kind.
     """
+    for name, value in (("env", env), ("algorithm", algorithm)):
+        if not isinstance(value, str):
+            raise wrong(name, "text", value)
+    try:
+        frozen(env_kwargs)
+    except ValueError as error:
+        raise InputError(f"env_kwargs: {error}.") from None
     found = find_entry(env, env_kwargs, algorithm)
     return found if found is not None else named_entry(entry_name(env, env_kwargs, {}), algorithm)

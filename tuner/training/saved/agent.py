@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import operator
+import os
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +19,7 @@ from tuner.contract.spec import EvaluationSpec
 from tuner.envs.last_vectors import LastVectors
 from tuner.envs.spec import EnvSpec
 from tuner.envs.wrapper_names import canonicals, check_origin, check_trusted, origin_of
-from tuner.errors import InputError
+from tuner.errors import InputError, wrong
 from tuner.surroundings import Surroundings
 from tuner.training.player import Act, begun
 from tuner.training.saved.image_policy import ImagePolicy
@@ -117,10 +119,17 @@ class Agent:
 
         Returns:
             Integers [N], or continuous actions [N, *shape of one], those of an agent with ``--discretize`` too.
+
+        Raises:
+            InputError: As for :meth:`act`.
         """
         ends = self._ends
-        if self._playing is None or self._playing[0] != len(observations):
-            self._playing = len(observations), begun(ends.policy)
+        try:
+            many = len(observations)
+        except TypeError:
+            raise wrong("observations", "a list of observations", observations) from None
+        if self._playing is None or self._playing[0] != many:
+            self._playing = many, begun(ends.policy)
         inputs = self._inputs(observations)
         actions = self._playing[1](inputs if ends.stacks == 1 else self._seen.push(inputs))
         if ends.table is not None:
@@ -163,7 +172,7 @@ class Agent:
         with Surroundings.kept():
             evaluator = Evaluator(self.env, evaluation, self.picture_scale, tabular=self.tabular)
             try:
-                ((returns, lengths),) = evaluator.evaluate([seed], begun(self.policy))
+                ((returns, lengths),) = evaluator.evaluate([evaluation.seed], begun(self.policy))
             finally:
                 evaluator.close()
         return returns, lengths
@@ -185,11 +194,9 @@ class Agent:
         """Return how episodes are played: with the caps and the chance of a random action of its training.
 
         Raises:
-            InputError: Fewer than one episode, or a seed below 0.
+            InputError: Fewer than one episode, or a seed below 0, or no integers.
         """
-        for name, value, least in (("episodes", episodes, 1), ("seed", seed, 0)):
-            if value < least:
-                raise InputError(f"{name} must be at least {least}, got {value}.")
+        episodes, seed = _whole("episodes", episodes, 1), _whole("seed", seed, 0)
         saved = self.model.spec.evaluation
         return EvaluationSpec(episodes, seed, saved.max_steps, saved.epsilon)
 
@@ -271,7 +278,8 @@ class Agent:
             if stored.shape[1:] != encoder.storage_shape:
                 raise ValueError(f"{stored.shape[1:]} numbers, not {encoder.storage_shape}")
         except (KeyError, IndexError, TypeError, ValueError, OverflowError, AttributeError) as error:
-            raise InputError(f"This is no observation of {self.model.spec.env.id}: {describe(error)}.") from error
+            why = describe(error).rstrip(".")
+            raise InputError(f"This is no observation of {self.model.spec.env.id}: {why}.") from error
         return encoder.to_input(stored)
 
 
@@ -318,8 +326,17 @@ def load_agent(
 
     Raises:
         InputError: The folder holds no model, or a damaged one; or an id, or how it is met, comes with a folder, which
-            names its own.
+            names its own. Or an argument is of another kind.
     """
+    if not isinstance(folder, str | os.PathLike):
+        raise wrong("folder", "the path of a folder or a zip", folder)
+    if not isinstance(env_module, str | None):
+        raise wrong("env_module", "the path of a file or the name of a module, as text", env_module)
+    if not isinstance(env, str | None) and not hasattr(env, "observation_space"):
+        raise wrong("env", "a Gymnasium environment, or with a zip its id", env)
+    for name, value in (("discretize", discretize), ("frame_stack", frame_stack)):
+        if value is not None:
+            _whole(name, value, 2)
     path, wrappers = Path(folder), canonicals(wrapper)
     if path.suffix == ".zip" and not path.is_dir():
         met = EnvSpec("", discretize=discretize, frame_stack=frame_stack, wrapper=wrappers)
@@ -335,6 +352,17 @@ def load_agent(
     if other := next((each for each in wrappers if each not in model.spec.env.wrapper), None):
         raise InputError(f"The model in {folder} was not trained with --wrapper {other}. Leave it out.")
     return Agent(model, path, env_module, env, wrappers)
+
+
+def _whole(name: str, value: Any, least: int) -> int:
+    """Return a whole number of any type (NumPy's are some) as Python's own, or raise."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = least - 1
+    if number < least or isinstance(value, bool):
+        raise wrong(name, f"an integer of at least {least}", value)
+    return number
 
 
 def _from_zip(
