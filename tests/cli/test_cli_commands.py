@@ -198,6 +198,15 @@ def test_spaces_shows_each_space(in_tmp, name):
     assert "learning_rate" in shown.out
 
 
+def test_a_space_shown_for_an_environment_that_it_does_not_list_says_so():
+    mistyped = tune("spaces", "default", "--env", "CartPol-v1")
+    assert mistyped.code == 0
+    assert mistyped.err == (
+        "The search space 'default' has no budget for CartPol-v1: its own is shown. Did you mean 'CartPole-v1'?\n"
+    )
+    assert tune("spaces", "default", "--env", "CartPole-v1").err == ""
+
+
 def test_spaces_explains_every_hyperparameter(in_tmp):
     from tuner.hyperparameters import DQNHyperparameters, field_infos
 

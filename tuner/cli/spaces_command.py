@@ -9,7 +9,7 @@ from typing import Any
 from tuner.cli.console import aligned, one_line, print_table, say, table
 from tuner.cli.parser import add_command
 from tuner.cli.range_text import range_text
-from tuner.errors import InputError
+from tuner.errors import InputError, nearest
 
 
 def add_to(commands: Any) -> None:
@@ -71,7 +71,10 @@ def _print_space(name: str, algorithm: str, env: str | None) -> None:
     space = load_by_name(name, algorithm)
     listed = ", ".join(space.environments)
     if env is not None:
-        space, _ = space.for_environment(env)
+        hint = nearest(env, space.environments)
+        space, found = space.for_environment(env)
+        if not found:
+            say(f"The search space '{name}' has no budget for {one_line(env)}: its own is shown.{hint}", stderr=True)
     space = space.clip_to_budget() if env is not None else space
     budget = space.budget
     where = f" on {env}" if env is not None else ""
