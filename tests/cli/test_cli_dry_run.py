@@ -55,6 +55,11 @@ def test_a_resume_that_would_be_refused_is_refused_in_the_same_words(study, chan
     assert planned.err == tune(*SEARCH, *changed, "--quiet").err.splitlines(keepends=True)[-1]
 
 
+def test_lists_in_a_refused_resume_are_written_alike(study):
+    shell = tune(*SEARCH, "--start-with", "defaults", "--dry-run")
+    assert "--start-with was [], now ['defaults']." in shell.err
+
+
 @pytest.mark.parametrize(
     ("trials", "said"),
     [
