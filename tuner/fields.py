@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
@@ -159,8 +160,12 @@ def _short(number: float) -> str:
     return f"{number:g}" if abs(number) < 1e6 else f"{int(number):_}"
 
 
+#: A number that YAML 1.1 reads as one where no quotes make it text.
+_YAML_NUMBER = re.compile(r"[-+]?([0-9]+|[0-9]+\.[0-9]*([eE][-+][0-9]+)?|\.[0-9]+)")
+
+
 def _hint(value: object) -> str:
-    """Explain YAML 1.1's trap, ``1e-5`` without a dot is text, and a schedule where there is none."""
+    """Explain a number in quotes, YAML 1.1's trap (``1e-5`` is text), and a schedule where there is none."""
     if isinstance(value, str) and value.startswith("lin_"):
         return (
             " Write a number, or lin_ and a number in that range where the field has a schedule, as learning_rate has."
@@ -169,6 +174,8 @@ def _hint(value: object) -> str:
         number = float(value) if isinstance(value, str) else math.nan
     except ValueError:
         return ""
+    if isinstance(value, str) and _YAML_NUMBER.fullmatch(value):
+        return f" Write it without quotes: {value}."
     return f" YAML reads {value} as text; write {_yaml_float(number)}." if math.isfinite(number) else ""
 
 

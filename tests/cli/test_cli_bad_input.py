@@ -79,6 +79,7 @@ def refused(folder, *arguments, words=()):
         (["evaluate", "nowhere"], ["nowhere"]),
         (["train"], ["--env"]),
         (["train", "--env", "CartPole-v1", "--config", "no.yaml"], ["no.yaml"]),
+        (["--env", "CartPole-v1", "--prior", "no.yaml"], ["--prior no.yaml: cannot be read", "packaged, none or"]),
         (["spaces", "nosuch"], ["nosuch"]),
         (["spaces", "--env", "CartPole-v1"], ["--env", "tune spaces default --env CartPole-v1"]),
         (["spaces", "default", "--fields"], ["--fields", "default"]),
@@ -261,3 +262,20 @@ LONG = "x" * 300
 )
 def test_a_name_longer_than_a_file_may_have_is_a_line(in_tmp, arguments):
     refused(in_tmp, *arguments, words=["File name too long"])
+
+
+@pytest.mark.parametrize(("written", "meant"), [("'3'", "3"), ("'1_000'", "")])
+def test_a_number_in_quotes_is_explained_as_what_it_is(tmp_path, monkeypatch, written, meant):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "r.yaml").write_text(f"env: CartPole-v1\ntrials: {written}\n")
+    line = refused(tmp_path, "--recipe", "r.yaml", words=["--trials must be an integer of at least 1"])
+    assert (f"Write it without quotes: {meant}.\n" in line) == bool(meant)
+
+
+def test_a_lock_file_that_cannot_be_written_says_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    place = tmp_path / "studies.db.tiny.lock"
+    place.mkdir()
+    command = ("--env", "CartPole-v1", "--study", "tiny", "--steps", "200", "--storage", "sqlite:///studies.db")
+    line = refused(tmp_path, *command, "--quiet", words=["The lock file", "studies.db.tiny.lock"])
+    assert line.endswith("it lies beside the database. Choose another --storage.\n")

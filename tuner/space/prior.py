@@ -49,12 +49,15 @@ def packaged_prior(algorithm: str) -> Path | None:
 
 
 def load_prior(path: Path, algorithm: str) -> Prior:
-    """Read known settings.
+    """Read the known settings that ``--prior`` names.
 
     Raises:
         InputError: The file cannot be read, breaks the form above, or is for another algorithm.
     """
-    return _read(path, algorithm, plain_yaml.file_state(path))
+    try:
+        return _read(path, algorithm, plain_yaml.file_state(path))
+    except InputError as error:
+        raise InputError(f"--prior {error} It takes packaged, none or the path of a YAML.") from error
 
 
 @functools.lru_cache(maxsize=8)
