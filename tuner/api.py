@@ -38,7 +38,7 @@ from tuner.study.store.identity import Watched
 from tuner.study.store.keys import RANDOM_PLAY
 from tuner.study.store.locks import Claim, advisory_lock, study_lock
 from tuner.study.upkeep.agent_zips import zips_written
-from tuner.study.upkeep.keep_agents import keep_agents, models_folder
+from tuner.study.upkeep.keep_agents import keep_agents, models_folder, report_folders
 from tuner.study_report import ReportPaths, write_study_report
 from tuner.study_result import StudyResult
 from tuner.text import counted
@@ -94,6 +94,7 @@ def run(
     if recipe.record:
         check_can_be_filmed(plan.env)
     with study_lock(lock_database(plan), plan.name):
+        folders = report_folders(plan.name, plan.storage)
         plan, supervisor = _supervise(plan, progress, events)
         watched = Watched(plan.storage, plan.name)
         ending, failure = _search(plan, supervisor, progress, executor)
@@ -111,7 +112,7 @@ def run(
         data = load(plan.name, plan.storage)
         if events is not None:  # runs of others, too: what the verdict has not trained itself
             events.fill(data)
-        agents = keep_agents(data.confirmation, plan.report)
+        agents = keep_agents(data.confirmation, plan.report, folders)
         if recipe.record and ending == "done" and failure is None:
             failure = _film(plan, data, agents, progress)
         with zips_written(plan, agents, progress):
@@ -166,6 +167,7 @@ def confirm(
     check_folders(plan)
     events = run_events(plan, progress)
     with study_lock(lock_database(plan), plan.name):
+        folders = report_folders(plan.name, plan.storage)
         watched = Watched(plan.storage, plan.name)
         stage = ConfirmStage(plan, load(plan.name, plan.storage, importances=False))
         if stage.problem:
@@ -180,7 +182,7 @@ def confirm(
         data = load(plan.name, plan.storage)
         if events is not None:  # runs of others, too: what the verdict has not trained itself
             events.fill(data)
-        agents = keep_agents(data.confirmation, plan.report)
+        agents = keep_agents(data.confirmation, plan.report, folders)
         with zips_written(plan, agents, progress):
             paths = write_study_report(data, plan.storage, plan.reports, agents)
             _tell_dashboard(data, plan.storage, progress)

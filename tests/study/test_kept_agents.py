@@ -135,8 +135,8 @@ class DyingDispatcher:
 class Executor(InlineExecutor):
     """Trains made-up runs in this process; with ``dies_at`` its worker dies once and another one takes over."""
 
-    def __init__(self, dies_at: int = 0) -> None:
-        super().__init__(functools.partial(KeepingTrainer, CurveTrainer, models_folder(REPORT)))
+    def __init__(self, dies_at: int = 0, report: Path = REPORT) -> None:
+        super().__init__(functools.partial(KeepingTrainer, CurveTrainer, models_folder(report)))
         self._dies_at = dies_at
 
     def run(self, supervisor):
@@ -314,7 +314,7 @@ def test_a_full_disk_costs_the_agents_and_not_the_study(searched, monkeypatch):
     verdict = result.data.confirmation.winner.phase("verdict")
     assert [r.curve for r in verdict] == [r.curve for r in searched[1].data.confirmation.winner.phase("verdict")]
     (line,) = agent_lines(result)
-    assert line.startswith("Agents: none were kept.")
+    assert line.startswith("Agents: none are there.")
 
 
 class Notes(NoProgress):
@@ -390,6 +390,24 @@ def test_more_seeds_of_the_verdict_choose_among_all_of_its_agents(study):
     scores = sorted((run.score("late") for run in verdict), reverse=True)
     assert [agent.score for agent in more.agents.values()] == [scores[0], scores[6]]
     assert len(list(models_folder(REPORT).iterdir())) == 12
+
+
+def test_more_seeds_with_another_folder_of_reports_choose_among_all_agents_and_so_does_the_next_command(study):
+    other, asked = Path("other/s"), {"confirm_seeds": 12, "confirm_budget": 9}
+    more = tuner.api.confirm("s", settings={**asked, "report_dir": "other"}, executor=Executor(report=other))
+    scores = sorted((run.score("late") for run in more.data.confirmation.winner.phase("verdict")), reverse=True)
+    assert [agent.score for agent in more.agents.values()] == [scores[0], scores[6]]
+    assert [agent.folder for agent in more.agents.values()] == [other / "agents/best", other / "agents/median"]
+    again = tuner.api.confirm("s", settings=asked, executor=Executor())
+    assert [agent.score for agent in again.agents.values()] == [scores[0], scores[6]]
+    assert files(REPORT / "agents") == files(other / "agents")
+
+
+def test_a_finished_study_that_is_reported_elsewhere_takes_its_agents_along(study):
+    kept = files()
+    moved = search(report_dir="other")
+    assert list(moved.agents) == ["best", "median"]
+    assert files(Path("other/s/agents")) == kept == files()
 
 
 def test_a_winner_that_equals_the_defaults_keeps_its_agents(tmp_path):

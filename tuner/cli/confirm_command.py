@@ -119,8 +119,8 @@ def agent_lines(result: StudyResult) -> list[str]:
         return []
     if not result.agents:
         return [
-            "Agents: none were kept. The verdict's runs trained on other machines, by an earlier version, or with no "
-            "room on the disk; tune train trains one."
+            "Agents: none are there. The verdict's runs trained on other machines, by an earlier version, or with no "
+            "room on the disk, or their models were removed; tune train trains one."
         ]
     from tuner.report.words.agents import agent_code
 

@@ -49,6 +49,10 @@ LANES = 3
 STEP_WORK = 1e7
 
 
+#: What a stage says of what was asked for.
+_SETTINGS = ("confirm", "confirm_seeds", "confirm_budget", "confirm_backend", "zoo_full_budget")
+
+
 class ConfirmStage:
     """What to train again after a search, and how.
 
@@ -178,13 +182,8 @@ class ConfirmStage:
             "until": None if self.until is None else dataclasses.asdict(self.until),
             "grid": list(self._plan.grid),
             "searched_steps": self._searched_steps,
-            "settings": {
-                "confirm": recipe.confirm,
-                "confirm_seeds": recipe.confirm_seeds,
-                "confirm_budget": recipe.confirm_budget,
-                "confirm_backend": recipe.confirm_backend,
-                "zoo_full_budget": recipe.zoo_full_budget,
-            },
+            "settings": {name: getattr(recipe, name) for name in _SETTINGS},
+            "report_dir": recipe.report_dir,
         }
 
     def summary(self) -> str:

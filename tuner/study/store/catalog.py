@@ -116,13 +116,19 @@ def study_attributes(database: Readable, *keys: str) -> dict[str, dict[str, Any]
 
 def stores(url: str, study: str, key: str) -> bool:
     """Whether a study has an attribute; False where it, or its database, is not there or cannot be read."""
+    return study in stored(url, key)
+
+
+def stored(url: str, key: str) -> dict[str, Any]:
+    """Return an attribute of every study that has it, by name; empty where the database is not there or unreadable."""
     path = sqlite_path(url)
     if path is not None and not path.exists():
-        return False
+        return {}
     try:
-        return key in look(url, lambda database: study_attributes(database, key)).get(study, {})
+        found = look(url, lambda database: study_attributes(database, key))
     except (InputError, StorageLostError):  # opening it says so
-        return False
+        return {}
+    return {name: attributes[key] for name, attributes in found.items() if key in attributes}
 
 
 def trial_lines(database: Readable, state: str | None = None) -> Iterator[TrialLine]:

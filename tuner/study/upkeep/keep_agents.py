@@ -15,8 +15,11 @@ from tuner.durable import replace_file
 from tuner.envs.spec import EnvSpec
 from tuner.errors import InputError
 from tuner.hyperparameters import from_mapping
+from tuner.plan.naming import confirm_name, file_name
 from tuner.result.agents import AGENTS, KeptAgent, Place, best_and_median
 from tuner.result.confirmation import Confirmation, ConfirmRun, Contestant
+from tuner.study.store import keys as attr
+from tuner.study.store.catalog import stored
 from tuner.training.run_checkpoint import FINGERPRINT
 from tuner.training.saved.model_files import MODEL, WEIGHTS, load_model
 from tuner.training.saved.model_zip import drop_zip
@@ -27,7 +30,21 @@ def models_folder(report: Path) -> Path:
     return report.absolute() / AGENTS / "runs"
 
 
-def keep_agents(confirmation: Confirmation | None, report: Path) -> dict[Place, KeptAgent]:
+def report_folders(name: str, url: str) -> list[Path]:
+    """Return where a stored study and its confirm stage have had their reports: the latter's command may say another.
+
+    Args:
+        name: Study name.
+        url: Storage URL.
+    """
+    said = stored(url, attr.RECIPE).get(name), stored(url, attr.CONFIRM).get(confirm_name(name))
+    places = [one.get("report_dir") for one in said if isinstance(one, dict)]
+    return [Path(place) / file_name(name) for place in places if isinstance(place, str)]
+
+
+def keep_agents(
+    confirmation: Confirmation | None, report: Path, earlier: Iterable[Path] = ()
+) -> dict[Place, KeptAgent]:
     """Copy the verdict's best and median agent to ``agents/best`` and ``agents/median``, and return which are there.
 
     What lies there of another setting goes. A disk without room leaves out what it has none for.
@@ -35,10 +52,16 @@ def keep_agents(confirmation: Confirmation | None, report: Path) -> dict[Place, 
     Args:
         confirmation: What training again has shown.
         report: The study's report folder.
+        earlier: Report folders that it has had; what they hold of the verdict's models is brought along.
     """
     folder, runs = report / AGENTS, models_folder(report)
     winner = confirmation.winner if confirmation is not None else None
-    if confirmation is None or winner is None or not confirmation.complete or not folder.is_dir():
+    if confirmation is None or winner is None or not confirmation.complete:
+        return {}
+    for place in earlier:
+        if place.absolute() != report.absolute():
+            _bring(winner, models_folder(place), runs)
+    if not folder.is_dir():
         return {}
     models: dict[int, Path] = {}
     for path in _models(runs):
@@ -49,6 +72,16 @@ def keep_agents(confirmation: Confirmation | None, report: Path) -> dict[Place, 
             models[found[1].seed] = path
     _place(winner, confirmation.objective, models, folder)
     return kept_agents(confirmation, report)
+
+
+def _bring(winner: Contestant, source: Path, runs: Path) -> None:
+    """Copy a setting's models from one folder of models to another, as far as they are missing and there is room."""
+    for path in _models(source):
+        target = runs / path.name
+        if _run_of(path, (winner,)) is not None and _run_of(target, (winner,)) is None:
+            with contextlib.suppress(OSError):
+                target.mkdir(parents=True, exist_ok=True)
+                _copy(path, target)
 
 
 def keep_agents_of(
