@@ -97,6 +97,7 @@ def test_until_solved_needs_a_threshold(in_tmp):
     shell = tune("train", "--env-module", str(EASY), "--env", "Endless-v0", *SHORT, "--until-solved", "-o", "out")
     assert (shell.code, "no reward threshold" in shell.err) == (2, True)
     assert not Path("out").exists()
+    assert shell.err.count("\n") == 1
 
 
 @pytest.mark.parametrize("backend", ["native", "sb3"])

@@ -102,12 +102,13 @@ def train_command(parsed: argparse.Namespace) -> int:
     folder = Path(parsed.output) if parsed.output is not None else Path("runs") / name
     check_writable(folder, f"-o {folder}")
     events = _events_folder(folder, recipe.tensorboard)
+    threshold = _threshold(plan.facts, spec, parsed.until_solved)
     if not recipe.quiet:
         for line in plan.notes:
             say(line, stderr=True)
         if source:
             say(source, stderr=True)
-    return _train(spec, folder, plan.facts, until_solved=parsed.until_solved, quiet=recipe.quiet, events=events)
+    return _train(spec, folder, plan.facts, threshold=threshold, quiet=recipe.quiet, events=events)
 
 
 def _continue(folder: Path, asked: dict[str, Any], parsed: argparse.Namespace) -> int:
@@ -131,10 +132,11 @@ def _continue(folder: Path, asked: dict[str, Any], parsed: argparse.Namespace) -
     check_writable(output, f"-o {output}")
     events = _events_folder(output, asked.get("tensorboard"))
     facts = preflight(spec.env, spec.algorithm, inline=False, stored=True)
+    threshold = _threshold(facts, spec, parsed.until_solved)
     quiet = bool(asked.get("quiet"))
     if not quiet:
         say(f"Going on from step {begun.step:,} to {total:,}.", stderr=True)
-    return _train(spec, output, facts, until_solved=parsed.until_solved, quiet=quiet, begun=begun, events=events)
+    return _train(spec, output, facts, threshold=threshold, quiet=quiet, begun=begun, events=events)
 
 
 def _events_folder(model: Path, asked: str | None) -> Path | None:
@@ -289,7 +291,7 @@ def _train(
     folder: Path,
     facts: EnvFacts,
     *,
-    until_solved: bool,
+    threshold: float,
     quiet: bool,
     begun: Begun | None = None,
     events: Path | None = None,
@@ -302,7 +304,6 @@ def _train(
     from tuner.training.single import train_once
     from tuner.zoo.write import config_yaml
 
-    threshold = _threshold(facts, spec) if until_solved else float("inf")
     interrupted = False
     with watch_training(spec, quiet=quiet) as watch:
         if begun is not None:
@@ -384,7 +385,10 @@ def _write_zip(folder: Path, spec: RunSpec) -> None:
         say(f"For Stable-Baselines3: {written.path} ({written.sb3_class}.load reads it{beside})")
 
 
-def _threshold(facts: EnvFacts, spec: RunSpec) -> float:
+def _threshold(facts: EnvFacts, spec: RunSpec, until_solved: bool) -> float:
+    """Return the mean return at which a training ends before its last step; none reaches infinity."""
+    if not until_solved:
+        return float("inf")
     if facts.reward_threshold is None:
         raise InputError(f"--until-solved: {spec.env.id} has no reward threshold; leave it out.")
     return facts.reward_threshold
