@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import shlex
 import time
 from pathlib import Path
 
@@ -16,9 +17,10 @@ import tuner
 from tuner.envs.make import RandomPlay
 from tuner.errors import InputError
 from tuner.hyperparameters import algorithm_class
+from tuner.plan.command_lines import recipe_command
 from tuner.plan.cost import work
 from tuner.plan.naming import study_name
-from tuner.plan.recipe import StudyRecipe
+from tuner.plan.recipe import StudyRecipe, from_mapping
 from tuner.plan.resolve import plan_study
 from tuner.plan.within import ENOUGH, IN_TURN, MOST_TRIALS, Deadlines, fit, plan_within
 from tuner.result.confirmation import Contestant
@@ -353,6 +355,18 @@ def test_a_command_with_a_time_ends_with_its_verdict_and_goes_on_with_the_budget
     assert again.name == first.name
     assert again.data.grid == first.data.grid
     assert len(again.data.trials) == 12
+
+
+@pytest.mark.parametrize(("said", "most"), [({"trials": 100}, 100), ({"trials": 70}, 70), ({}, 300)])
+def test_trials_that_are_said_are_the_most_there_are_though_more_would_fit(monkeypatch, said, most):
+    monkeypatch.setattr("tuner.plan.within._run_seconds", lambda plan, within: (1.0, 0.1))
+    recipe = from_mapping({"env": "FrozenLake-v1", "algo": "q_learning", "executor": "inline", "within": "1h", **said})
+    plan = plan_within(plan_study(recipe), Deadlines(time.monotonic(), 3600.0), None, 0)
+    assert plan.recipe.trials == most
+    later = plan_within(plan_study(recipe), Deadlines(time.monotonic(), 3600.0), plan.space.budget.to_mapping(), 60)
+    assert later.recipe.trials == (most if said else 360)
+    again = shlex.split(recipe_command(recipe, plan.name, plan.storage, here=True))
+    assert again[again.index("--within") + 1] and ("--trials" in again) == bool(said)
 
 
 def test_a_time_in_which_no_run_fits_is_refused_before_anything_is_written(tmp_path, monkeypatch):

@@ -34,9 +34,11 @@ def recipe_command(recipe: StudyRecipe, name: str, storage: str, *, here: bool =
         here: Whether it goes on with the study where that is, and not only repeats it: with what is this machine's.
     """
     elsewhere = () if here else _LOCAL
-    defaults = {**from_mapping({"sampler": recipe.sampler}).to_mapping(), "sampler": StudyRecipe().sampler}
+    usual = StudyRecipe()
+    defaults = from_mapping({"sampler": recipe.sampler, "within": recipe.within}).to_mapping()
+    defaults |= {"sampler": usual.sampler, "within": usual.within}
     words = ["tune", *(word for env in recipe.envs or (recipe.env,) for word in ("--env", env))]
-    if recipe.sampler != "grid" or recipe.trials != defaults["trials"]:
+    if recipe.trials != defaults["trials"] or recipe.trials == usual.trials:
         words += ["--trials", str(recipe.trials)]
     for setting, value in recipe.to_mapping().items():
         if setting in ("env", "envs", "trials", "storage", "study", *elsewhere) or value == defaults[setting]:

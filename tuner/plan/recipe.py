@@ -35,6 +35,9 @@ MOST_COMBINATIONS = 10_000
 #: Settings of a recipe for a grid unless they are said: whoever lists values wants to see each to its end.
 _OF_A_GRID = {"trials": MOST_COMBINATIONS, "pruner": "none"}
 
+#: Likewise with ``--within``: as many trials as fit, whatever has been trained before.
+_WITHIN_A_TIME = {"trials": 10_000}
+
 #: Where a Ray cluster's head listens.
 RAY_ADDRESS_PATTERN = re.compile(r"^[A-Za-z0-9._-]+:[0-9]{1,5}\Z")
 
@@ -260,13 +263,15 @@ def several_environments() -> InputError:
 def from_mapping(values: Mapping[str, Any]) -> StudyRecipe:
     """Build a recipe from plain data, the rest at their defaults. The environment may still be missing.
 
-    With ``sampler: grid`` the defaults are all trials of the grid and no pruner.
+    With ``sampler: grid`` the defaults are all trials of the grid and no pruner, with ``within`` as many trials as fit.
 
     Raises:
         InputError: Unknown setting (naming the nearest one), wrong type or out of range.
     """
     if values.get("sampler") == "grid":
         values = {**_OF_A_GRID, **values}
+    if values.get("within") is not None:
+        values = {**_WITHIN_A_TIME, **values}
     for name in values:
         if name not in SETTINGS:
             raise InputError(

@@ -17,7 +17,6 @@ from tuner.hyperparameters import algorithm_class, defaults
 from tuner.plan.cost import episode_shares, time_runs, typical, work
 from tuner.plan.imported import TrialsOf
 from tuner.plan.known import unread
-from tuner.plan.recipe import StudyRecipe
 from tuner.plan.resolve import StudyPlan, available_cores, plan_study
 
 #: Seconds kept for the report and for ending processes, and the share of the whole where that is more.
@@ -121,7 +120,7 @@ def plan_within(
         plan: What is asked for, with ``--within``.
         deadlines: Of the command.
         budget: Budget that the study has stored, which it goes on with; None for a new one.
-        done: Trials that it has already; those that fit come on top, up to ``--trials`` where that is given.
+        done: Trials that it has already; those that fit come on top, up to ``recipe.trials`` in all.
         trials_of: Reads Optuna studies that ``--start-with`` names.
 
     Raises:
@@ -150,8 +149,7 @@ def plan_within(
             f"search, and a run of {plan.grid[-1]:,} {clock} takes about {show_duration(train_s + evaluate_s)} here. "
             "Give it longer, or fewer --steps."
         )
-    given = recipe.trials != StudyRecipe().trials
-    trials = min(done + found.trials, recipe.trials) if given else done + found.trials
+    trials = min(done + found.trials, recipe.trials)
     again = dataclasses.replace(recipe, steps=found.steps, trials=trials, study=plan.name)
     new = max(trials - done, 0)
     note = (
