@@ -22,7 +22,7 @@ from tuner.plan.cost import work
 from tuner.plan.naming import study_name
 from tuner.plan.recipe import StudyRecipe, from_mapping
 from tuner.plan.resolve import plan_study
-from tuner.plan.within import ENOUGH, IN_TURN, MOST_TRIALS, Deadlines, fit, plan_within
+from tuner.plan.within import ENOUGH, IN_TURN, MOST_TRIALS, SHORT_S, Deadlines, _run_seconds, fit, plan_within
 from tuner.result.confirmation import Contestant
 from tuner.result.study import StudyData
 from tuner.study.confirm.affordable import Affordable, affordable, run_seconds
@@ -178,11 +178,10 @@ def test_where_there_are_minutes_all_that_the_study_starts_with_is_timed(seconds
     assert len(starts) > 2
     if seconds > 60:
         assert timed == starts
-    else:  # the middling one in computing, as one that is cheap promises too long runs
-        first, middling = timed
-        works = sorted(work(plan, start) for start in starts)
-        assert first == algorithm_class("dqn")() and middling in starts
-        assert work(plan, middling) == works[len(works) // 2]
+    else:  # the dearest one in computing: the mean is between it and the defaults
+        first, dearest = timed
+        assert first == algorithm_class("dqn")() and dearest in starts
+        assert work(plan, dearest) == max(work(plan, start) for start in starts)
     # A run takes a second: 28 of 60 s are the search's, so that 32 fit where each has 28 / 32 of the steps.
     share = fitted.grid[-1] / plan.grid[-1]
     assert share == (pytest.approx(0.865, abs=0.03) if seconds == 60 else 1.0)
@@ -355,6 +354,34 @@ def test_a_command_with_a_time_ends_with_its_verdict_and_goes_on_with_the_budget
     assert again.name == first.name
     assert again.data.grid == first.data.grid
     assert len(again.data.trials) == 12
+
+
+@pytest.mark.parametrize("within", [60.0, 600.0])
+def test_the_seconds_of_a_run_are_the_mean_of_what_a_study_starts_with_where_computing_decides(monkeypatch, within):
+    """In a short command two settings are timed, in a longer one all starts."""
+    plan = plan_study(StudyRecipe(env="CartPole-v1", executor="inline"))
+    works = [work(plan, plan.space.resolve(start.params)) for start in plan.known.starts]
+    timed = []
+
+    @dataclasses.dataclass
+    class Linear:
+        work: float
+
+        def training_s(self, spec):
+            return 1.0 + 1e-9 * self.work
+
+        def evaluation_s(self, spec, share):
+            return 0.1 + 1e-10 * self.work
+
+    def time_runs(plan, runs):
+        timed.append(len(runs))
+        return [Linear(work(plan, spec.hyperparameters)) for spec, _ in runs]
+
+    monkeypatch.setattr("tuner.plan.within.time_runs", time_runs)
+    assert max(works) > 3 * sum(works) / len(works) / 2  # few dear ones
+    mean_s = sum(1.0 + 1e-9 * each for each in works) / len(works)
+    assert _run_seconds(plan, within) == pytest.approx((mean_s, mean_s / 10))
+    assert timed == [2 if within < SHORT_S else len(works)]
 
 
 @pytest.mark.parametrize(("said", "most"), [({"trials": 100}, 100), ({"trials": 70}, 70), ({}, 300)])

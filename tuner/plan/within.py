@@ -161,16 +161,29 @@ def plan_within(
 
 
 def _run_seconds(plan: StudyPlan, within: float) -> tuple[float, float]:
-    """Return the mean seconds that a run trains and evaluates, over settings that stand for the study's proposals."""
+    """Return the mean seconds that a run trains and evaluates, over settings that stand for the study's proposals.
+
+    In a short command two are timed, the defaults and the dearest of what the study starts with: times between grow as
+    the computing does (:func:`tuner.plan.cost.work`). The middle one says nothing of a mean that few dear ones decide.
+    """
     starts = [plan.space.resolve(start.params) for start in plan.known.starts]
-    if within < SHORT_S:
-        middling = sorted(starts, key=lambda setting: work(plan, setting))[len(starts) // 2 :][:1]
-        settings = [defaults(plan.algorithm, images=plan.sees_images), *middling]
+    computing = [work(plan, setting) for setting in starts]
+    short = within < SHORT_S
+    if short:
+        dearest = [starts[computing.index(max(computing))]] if starts else []
+        settings = [defaults(plan.algorithm, images=plan.sees_images), *dearest]
     else:
         settings = starts if len(starts) >= ENOUGH_STARTS else typical(plan)
     specs = [plan.run_spec(RunId(i), setting, seed=i) for i, setting in enumerate(settings)]
     costs, (_, share, _) = time_runs(plan, [(spec, 1) for spec in specs]), episode_shares(plan)
-    return (
-        mean(cost.training_s(spec) for spec, cost in zip(specs, costs, strict=True)),
-        mean(cost.evaluation_s(spec, share) for spec, cost in zip(specs, costs, strict=True)),
-    )
+    seconds = [(c.training_s(spec), c.evaluation_s(spec, share)) for spec, c in zip(specs, costs, strict=True)]
+    if short and starts:
+        part = _part(work(plan, settings[0]), mean(computing), max(computing))
+        train_s, evaluate_s = (usual + part * (dear - usual) for usual, dear in zip(*seconds, strict=True))
+        return train_s, evaluate_s
+    return mean(train for train, _ in seconds), mean(evaluate for _, evaluate in seconds)
+
+
+def _part(low: float, value: float, high: float) -> float:
+    """Return how far a value lies between two others, within 0 and 1; one half where they are equal."""
+    return min(max((value - low) / (high - low), 0.0), 1.0) if high != low else 0.5
