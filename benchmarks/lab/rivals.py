@@ -1,6 +1,6 @@
 """SMAC3 and DEHB on the table, at equal environment steps, beside what ships, TPE alone and random search.
 
-    pip install smac && pip install --no-deps dehb   # which asks for a NumPy below 2, and runs with this one
+    pip install smac loguru && pip install --no-deps dehb   # which asks for a NumPy below 2, and runs with this one
     python benchmarks/lab/rivals.py [--studies 8] [--first 1000] [--rivals product tpe today random smac dehb]
 
 Everyone searches the design's space, has proposals snapped to the nearest measured setting, draws one of its seeds
