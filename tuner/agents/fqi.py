@@ -63,7 +63,6 @@ class FittedQ:
         return self.targets is not None and not bool((np.abs(self.targets) <= LARGEST).all())
 
     def _fit(self, targets: Array) -> None:
-        self.targets = targets
         self._model = make_regressor(self._hyperparameters, len(targets), self._seed)
         with warnings.catch_warnings():
             # A network that is told how many passes to take need not say that it could take more.
@@ -104,6 +103,7 @@ class FittedQ:
     ) -> FittedQ:
         """Return the action values that one fit to stored targets gives: a model kept as the data that made it."""
         found = cls(data, n_actions, hyperparameters, seed)
+        found.targets = targets
         found._fit(targets)
         return found
 

@@ -67,7 +67,7 @@ DEFAULTS = {
 REMARKS = {
     "env": "; given several times, one setting is searched for all of them",
     "holdout_env": "; with several --env",
-    "trials": "; of a grid, all unless said; with --within, at most, and as many as fit unless said",
+    "trials": "; of a grid all, with --within as many as fit unless said",
     "pruner": "; of a grid, nobody unless said",
     "timeout": ", such as 30m",
     "within": ", such as 10m",

@@ -50,7 +50,7 @@ class StudyRecipe:
     """
 
     env: str = declare("", "Gymnasium environment id, or module:Id.", pinned=True)
-    trials: int = declare(100, "Trials the study shall have in all.", kind="int", low=1)
+    trials: int = declare(100, "Trials the study shall have in all; with within, at most.", kind="int", low=1)
     algo: str = declare("dqn", "Algorithm to tune.", pinned=True, choices=tuple(ALGORITHMS))
     backend: Backend = declare("native", "Who trains.", pinned=True, choices=tuple(BACKENDS))
     space: str = declare("default", "Search space: a name or the path of a YAML.", pinned=True)

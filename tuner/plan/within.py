@@ -167,8 +167,8 @@ def _run_seconds(plan: StudyPlan, within: float) -> tuple[float, float]:
     the computing does (:func:`tuner.plan.cost.work`). The middle one says nothing of a mean that few dear ones decide.
     """
     starts = [plan.space.resolve(start.params) for start in plan.known.starts]
-    computing = [work(plan, setting) for setting in starts]
     short = within < SHORT_S
+    computing = [work(plan, setting) for setting in starts] if short else []
     if short:
         dearest = [starts[computing.index(max(computing))]] if starts else []
         settings = [defaults(plan.algorithm, images=plan.sees_images), *dearest]
@@ -177,7 +177,7 @@ def _run_seconds(plan: StudyPlan, within: float) -> tuple[float, float]:
     specs = [plan.run_spec(RunId(i), setting, seed=i) for i, setting in enumerate(settings)]
     costs, (_, share, _) = time_runs(plan, [(spec, 1) for spec in specs]), episode_shares(plan)
     seconds = [(c.training_s(spec), c.evaluation_s(spec, share)) for spec, c in zip(specs, costs, strict=True)]
-    if short and starts:
+    if computing:
         part = _part(work(plan, settings[0]), mean(computing), max(computing))
         train_s, evaluate_s = (usual + part * (dear - usual) for usual, dear in zip(*seconds, strict=True))
         return train_s, evaluate_s
