@@ -97,7 +97,7 @@ class StudySupervisor:
         return spec or WAIT
 
     def report(self, points: Sequence[EvalPoint]) -> frozenset[RunId]:
-        """PruningRule evaluations, and return which of their runs to stop."""
+        """Take in evaluations, and return which of their runs to stop."""
         self._check_ending()
         for point in points:
             self._take_in_evaluation(point)
