@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tuner.hyperparameters import Hyperparameters
 from tuner.result.agents import KeptAgent, Place
 from tuner.result.study import StudyData
-from tuner.text import number, value_text
+from tuner.text import counted, number, value_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -93,7 +93,8 @@ class StudyResult:
 
     def _title(self) -> str:
         why = {"timeout": ", time up", "interrupted": ", interrupted"}.get(self.ending, "")
-        return f"{self.name}: {len(self.data.trials)} trials{why}{': the same recipe carries on' if why else ''}"
+        how = f"{why}: the same recipe carries on" if why else ""
+        return f"{self.name}: {counted(len(self.data.trials), 'trial')}{how}"
 
     def _in_short(self) -> list[str]:
         from tuner.report.words.in_short import in_short

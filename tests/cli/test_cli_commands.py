@@ -237,7 +237,7 @@ def test_doctor_finds_trials_that_nobody_runs(in_tmp):
     optuna.create_study(study_name="left", storage=storage).ask()
     shell = tune("doctor", "--storage", storage)
     assert shell.code == 0
-    assert "1 trials were cut short, and another program made the study" in shell.out
+    assert "1 trial cut short, and another program made the study" in shell.out
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ def test_doctor_settles_what_a_killed_process_left_and_tells_what_it_had_kept(ur
         patch.setattr(TableWriter, "write", away)
         killed.finish(Outcome(first.run_id, "completed", 1000))
     assert main(["doctor", "--storage", url]) == 0
-    assert "1 results that had waited were told; 1 trials were cut short" in capsys.readouterr().out
+    assert "told 1 result that had waited; 1 trial cut short" in capsys.readouterr().out
     assert [t.outcome for t in load("s", url).trials] == ["completed", "lost", "waiting"]
     assert main(["doctor", "--storage", url]) == 0
     assert "study s" not in capsys.readouterr().out
@@ -52,7 +52,7 @@ def test_doctor_leaves_a_study_alone_that_somebody_runs(url, tmp_path, capsys):
     supervise(plan).take({}, block=False)
     with study_lock(tmp_path / "s.db", "s"):
         assert main(["doctor", "--storage", url]) == 0
-    assert "1 trials are running now" in capsys.readouterr().out
+    assert "1 trial running now" in capsys.readouterr().out
     assert load("s", url).count("running") == 1
 
 
@@ -64,7 +64,7 @@ def test_doctor_leaves_a_confirm_stage_alone_that_somebody_trains(url, tmp_path,
     confirm.ask()
     with study_lock(tmp_path / "s.db", "s"):
         assert main(["doctor", "--storage", url]) == 0
-        assert "study s.confirm 1 trials are running now" in " ".join(capsys.readouterr().out.split())
+        assert "study s.confirm 1 trial running now" in " ".join(capsys.readouterr().out.split())
         with pytest.raises(StudyLockedError):
             mend_study("s.confirm", url)
     assert [t.state.name for t in confirm.trials] == ["RUNNING"]
@@ -78,7 +78,7 @@ def test_a_copied_study_is_the_same_study_and_goes_on(url, tmp_path, capsys):
         make_plan(url, trials=4, study="s"), FakeExecutor(lambda s: "diverged" if s.run_id.trial == 2 else "completed")
     )
     assert main(["copy", "s", "--from", url, "--to", there]) == 0
-    assert "4 trials" in capsys.readouterr().out
+    assert "with 4 trials to" in capsys.readouterr().out
     assert load("s", there) == load("s", url)
     assert search(make_plan(there, trials=6, study="s")).finished == 6
 
@@ -168,6 +168,6 @@ def test_deleting_asks_first_and_a_script_says_yes(url, monkeypatch, capsys):
     assert main(["delete", "s", "--storage", url]) == 0
     assert "Nothing was deleted." in capsys.readouterr().out
     assert main(["delete", "s", "--storage", url, "--yes"]) == 0
-    assert capsys.readouterr().out.startswith("Deleted the study 's' with 1 trials from sqlite:///")
+    assert capsys.readouterr().out.startswith("Deleted the study 's' with 1 trial from sqlite:///")
     assert main(["delete", "s", "--storage", url, "--yes"]) == 2
     assert "There is no study 's'" in capsys.readouterr().err

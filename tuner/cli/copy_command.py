@@ -9,6 +9,7 @@ from tuner.cli.console import say
 from tuner.cli.parser import add_command
 from tuner.errors import InputError
 from tuner.storage_url import STORAGE_VARIABLE, default_storage, mask
+from tuner.text import counted
 
 
 def add_to(commands: Any) -> None:
@@ -30,6 +31,6 @@ def command(parsed: argparse.Namespace) -> int:
     if parsed.target == source:
         raise InputError("--from and --to are the same database.")
     trials = copy_study(parsed.study, source, parsed.target)
-    where = f"{trials} trials to {mask(parsed.target)}"
+    where = f"{counted(trials, 'trial')} to {mask(parsed.target)}"
     say(f"Copied the study '{parsed.study}' with {where}. Its report and agents stay where they are.")
     return 0

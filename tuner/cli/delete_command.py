@@ -10,6 +10,7 @@ from tuner.cli.console import one_line
 from tuner.cli.parser import add_command, add_storage
 from tuner.errors import InputError
 from tuner.storage_url import default_storage, mask
+from tuner.text import counted
 
 
 def add_to(commands: Any) -> None:
@@ -26,8 +27,8 @@ def command(parsed: argparse.Namespace) -> int:
 
     url, name = parsed.storage or default_storage(), one_line(parsed.study)
     found = belongings(parsed.study, url)
-    runs = "" if found.runs is None else f" and {found.runs} runs of its confirm stage"
-    what = f"the study '{name}' with {found.trials} trials{runs} from {mask(url)}"
+    runs = "" if found.runs is None else f" and {counted(found.runs, 'run')} of its confirm stage"
+    what = f"the study '{name}' with {counted(found.trials, 'trial')}{runs} from {mask(url)}"
     if not parsed.yes:
         if not sys.stdin.isatty():
             raise InputError(f"tune delete would delete {what}. Say --yes to do it without being asked.")

@@ -17,6 +17,7 @@ from tuner.cli.console import one_line, say
 from tuner.cli.parser import add_command, add_storage
 from tuner.errors import TunerError
 from tuner.storage_url import default_storage, mask, scrub
+from tuner.text import counted
 
 PACKAGES = (
     "torch",
@@ -55,9 +56,9 @@ Level = Literal["ok", "note", "bad"]
 
 #: Who runs the running trials of a study -> what to make of it.
 OWNERS: dict[str, tuple[Level, str]] = {
-    "live": ("ok", "are running now"),
-    "none": ("note", "were cut short, and another program made the study"),
-    "unknown": ("note", "are marked as running, here or elsewhere"),
+    "live": ("ok", "running now"),
+    "none": ("note", "cut short, and another program made the study"),
+    "unknown": ("note", "marked as running, here or elsewhere"),
 }
 
 
@@ -84,7 +85,7 @@ def command(parsed: argparse.Namespace) -> int:
     for found in findings:
         say(f"{signs[found.level]}  {found.what:<{width}}  {one_line(found.text)}")
     bad = sum(f.level == "bad" for f in findings)
-    say(f"{bad} problem{'s' if bad > 1 else ''} to solve." if bad else "All is well.")
+    say(f"{counted(bad, 'problem')} to solve." if bad else "All is well.")
     return 1 if bad else 0
 
 
@@ -149,7 +150,7 @@ def _storage(url: str) -> Iterator[Finding]:
             yield _mend(study.study, url, what)
         else:
             level, text = OWNERS[study.owner]
-            yield Finding(level, what, f"{study.trials} trials {text}")
+            yield Finding(level, what, f"{counted(study.trials, 'trial')} {text}")
 
 
 def _mend(name: str, url: str, what: str) -> Finding:
@@ -159,8 +160,8 @@ def _mend(name: str, url: str, what: str) -> Finding:
         mended = mend_study(name, url)
     except TunerError as error:
         return Finding("note", what, scrub(str(error), url))
-    told = f"{mended.told} results that had waited were told; " if mended.told else ""
-    return Finding("ok", what, f"{told}{mended.lost} trials were cut short; the same tune command takes them up again")
+    told = f"told {counted(mended.told, 'result')} that had waited; " if mended.told else ""
+    return Finding("ok", what, f"{told}{counted(mended.lost, 'trial')} cut short: the same tune command carries on")
 
 
 def _disk() -> Iterator[Finding]:

@@ -7,7 +7,7 @@ from tuner.durations import show_duration
 from tuner.plan.advice import advice, limit, step_times
 from tuner.plan.cost import Forecast, MemoryNeed, evaluation_steps, forecast, largest_saving, show_bytes
 from tuner.plan.resolve import StudyPlan, available_cores
-from tuner.text import number
+from tuner.text import counted, number
 from tuner.training.cost.footprint import available_bytes
 
 
@@ -56,7 +56,7 @@ def _time_facts(plan: StudyPlan, known: Forecast) -> dict[str, str]:
         )
         fitting = "all" if middle >= recipe.trials else f"{middle:,}"
         facts["within timeout"] = (
-            f"{fitting} of {recipe.trials:,} trials fit {show_duration(recipe.timeout)} "
+            f"{fitting} of {counted(recipe.trials, 'trial')} fit {show_duration(recipe.timeout)} "
             f"(room for about {middle:,}; {low:,} to {high:,})"
         )
     return facts
@@ -90,7 +90,8 @@ def _advice_facts(plan: StudyPlan, known: Forecast) -> dict[str, str]:
 def _memory_text(need: MemoryNeed) -> str:
     largest = need.largest
     return (
-        f"at most {show_bytes(need.total_bytes)} of {show_bytes(available_bytes())} for {need.runs} runs at a time "
+        f"at most {show_bytes(need.total_bytes)} of {show_bytes(available_bytes())} for "
+        f"{counted(need.runs, 'run')} at a time "
         f"(each: replay {show_bytes(largest.replay_bytes)}, networks {show_bytes(largest.network_bytes)}); "
         "the processes themselves come on top"
     )

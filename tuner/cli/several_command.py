@@ -17,7 +17,7 @@ from tuner.durable import check_writable, make_folder, replace_file, said_of
 from tuner.errors import StudyFailedError, StudyLockedError
 from tuner.plan.naming import file_name, safe_name
 from tuner.result.agents import AGENTS
-from tuner.text import plain
+from tuner.text import counted, plain
 
 if TYPE_CHECKING:
     from tuner.contract.spec import RunSpec
@@ -178,7 +178,7 @@ def _settle_on_one(
         why = (
             "--confirm 0"
             if not recipe.confirm
-            else f"{runs} runs in each environment are too few, see --trials and --confirm-budget"
+            else f"{counted(runs, 'run')} in each environment: too few, see --trials and --confirm-budget"
         )
         winner = next(iter(ranked.values()))[0]
         say(f"The best mean rank in the search, not trained again ({why}): {winner.name}.")
@@ -388,8 +388,8 @@ def _plan_lines(plan: SeveralPlan) -> list[str]:
     facts = {
         "together": plan.name,
         "objective": f"mean over {len(plan.members)} environments of a setting's rank, by its score {recipe.objective}",
-        "search": f"{recipe.trials} settings, each trained in every environment, sampler {recipe.sampler}, no pruner, "
-        f"{plan.most_open} settings in flight",
+        "search": f"{counted(recipe.trials, 'setting')}, each trained in every environment, sampler {recipe.sampler}, "
+        f"no pruner, {counted(plan.most_open, 'setting')} in flight",
         **{
             one.env.id: f"{one.grid[-1]:,} {one.clock} a run, {len(one.grid)} evaluations; study {one.name}"
             for one in plan.members

@@ -159,13 +159,13 @@ def _ended(paper: Paper) -> str:
     outcomes = [outcome for g in paper.groups for outcome in g.outcomes]
     bad = [outcome.replace("_", " ") for outcome in outcomes if outcome != "completed"]
     if not bad:
-        return f"All {len(outcomes)} runs completed."
+        return "The only run completed." if len(outcomes) == 1 else f"All {len(outcomes)} runs completed."
     kinds = listed([f"{bad.count(kind)} {kind}" for kind in dict.fromkeys(bad)])
     floor = (paper.study.get("evidence") or {}).get("floor")
     most = "" if floor is None else f" (as {number(floor)} at most)"
     return (
-        f"Of {len(outcomes)} runs {kinds}; one that diverged or ran out of time counts as the worst that completed"
-        f"{most}, one that failed is left out."
+        f"Of {counted(len(outcomes), 'run')} {kinds}; one that diverged or ran out of time counts as the worst that "
+        f"completed{most}, one that failed is left out."
     )
 
 

@@ -15,6 +15,7 @@ from tuner.errors import InputError
 from tuner.hyperparameters import Hyperparameters
 from tuner.plan.extremes import drawn, extremes
 from tuner.plan.resolve import StudyPlan, available_cores
+from tuner.text import counted
 from tuner.training.cost import footprint as memory
 from tuner.training.registry import footprint
 
@@ -143,7 +144,7 @@ def refuse_what_cannot_fit(plan: StudyPlan) -> MemoryNeed:
         fits = (available // need.runs - largest.network_bytes) // largest.transition_bytes
         smaller = f"--set buffer_size={_rounded_down(fits)}, " if fits >= 100 else ""
         raise InputError(
-            f"Replay memory cannot fit: {need.runs} runs at a time need {show_bytes(need.total_bytes)} "
+            f"Replay memory cannot fit: {counted(need.runs, 'run')} at a time, {show_bytes(need.total_bytes)} in all "
             f"({largest.transitions:,} transitions of {largest.transition_bytes:,} bytes each), and "
             f"{show_bytes(available)} are available. Use {smaller}fewer --lanes or fewer --workers."
         )

@@ -18,6 +18,7 @@ from tuner.plan.cost import episode_shares, time_runs, typical, work
 from tuner.plan.imported import TrialsOf
 from tuner.plan.known import unread
 from tuner.plan.resolve import StudyPlan, available_cores, plan_study
+from tuner.text import counted
 
 #: Seconds kept for the report and for ending processes, and the share of the whole where that is more.
 REPORT_S, REPORT_SHARE = 4.0, 0.04
@@ -153,7 +154,8 @@ def plan_within(
     again = dataclasses.replace(recipe, steps=found.steps, trials=trials, study=plan.name)
     new = max(trials - done, 0)
     note = (
-        f"Within {show_duration(deadlines.seconds)} there is time for about {new} trials of {found.steps:,} steps"
+        f"Within {show_duration(deadlines.seconds)} there is time for about {counted(new, 'trial')} of "
+        f"{found.steps:,} steps"
         + (f" (the search space's budget is {plan.grid[-1]:,})." if found.steps < plan.grid[-1] else ".")
     )
     fitted = plan_study(again, trials_of=trials_of, play=play)

@@ -31,6 +31,7 @@ from tuner.core.sequential_ranks import (
     runs_needed,
 )
 from tuner.result.verdict import Result, rounded
+from tuner.text import counted
 
 #: Share of the chance of error that the first plan of seeds spends; a later one spends that share of what is left.
 SPENT = 0.9
@@ -235,7 +236,7 @@ def standing_text(title: str, found: Standing | None) -> str:
     """Return where a comparison stands in a few words: ``ahead of the defaults, sure after 6 seeds``."""
     if found is None:
         return f"not yet compared with {title}"
+    seeds = counted(found.n, "seed")
     if found.decided:
-        return f"{'ahead of' if found.result == 'better' else 'behind'} {title}, sure after {found.n} seeds"
-    seeds = f"{found.n} seed{'s' if found.n != 1 else ''}"
+        return f"{'ahead of' if found.result == 'better' else 'behind'} {title}, sure after {seeds}"
     return f"too close to {title} to go on after {seeds}" if found.given_up else f"not sure of {title} after {seeds}"

@@ -40,6 +40,7 @@ from tuner.study.search.supervisor import StudySupervisor
 from tuner.study.store import keys as attr
 from tuner.study.store.companion import open_companion
 from tuner.study.store.connect import open_storage, storage_errors
+from tuner.text import counted
 
 #: Lanes of each worker. Runs differ much in cost (a baseline may have a larger network), so few are taken at a time.
 LANES = 3
@@ -191,7 +192,6 @@ class ConfirmStage:
         allocation = self.allocation
         assert allocation is not None
         against = len([c for c in self.contestants if c.role != "finalist"])
-        baselines = "1 baseline" if against == 1 else f"{against} baselines"
         choosing = (
             f"{allocation.finalists} finalists train again on {allocation.first_seeds} fresh seeds each or more; then "
             if allocation.select_runs
@@ -202,9 +202,9 @@ class ConfirmStage:
             seeds = (
                 f"fresher ones, until each comparison is sure ({self.until.level:g}) or has {self.until.seeds} seeds"
             )
-        return f"Confirming: {choosing}the winner and {baselines} on {seeds} (at most {allocation.runs} runs)." + (
-            f" No time to compare with {' and '.join(self._left_out)}." if self._ends and self._left_out else ""
-        )
+        left_out = f" No time to compare with {' and '.join(self._left_out)}." if self._ends and self._left_out else ""
+        most = f"at most {counted(allocation.runs, 'run')}"
+        return f"Confirming: {choosing}the winner and {counted(against, 'baseline')} on {seeds} ({most}).{left_out}"
 
     def passes(
         self, provenance: Mapping[str, Any], progress: ProgressListener, events: RunEvents | None = None

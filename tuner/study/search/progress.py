@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from tuner.contract.objective import rank
-from tuner.text import printable
+from tuner.text import counted, printable
 
 
 @dataclass(frozen=True)
@@ -170,8 +170,11 @@ def going_on(name: str, there: int, trials: int) -> str:
         trials: How many it shall have.
     """
     if there > trials:
-        return f"The study '{name}' has {there} trials, and --trials asks for {trials} in all: none is added."
-    return f"Going on with the study '{name}': {there} of {trials} trials are there."
+        return (
+            f"The study '{name}' has {counted(there, 'trial')}, and --trials asks for {trials} in all: none is added."
+        )
+    are = "is" if there == 1 else "are"
+    return f"Going on with the study '{name}': {there} of {counted(trials, 'trial')} {are} there."
 
 
 #: Part of the time that may go into looking at the study in order to draw it.
