@@ -185,17 +185,24 @@ def _yaml_float(number: float) -> str:
     return f"{mantissa if '.' in mantissa else mantissa + '.0'}e{exponent}" if e else text
 
 
+#: What a default's type says of the kind of its field.
+_KIND_OF: dict[type, Kind] = {bool: "bool", int: "int", float: "float", dict: "mapping"}
+
+
 def declare(default: Any, help: str, **rules: Any) -> Any:
-    """Return a dataclass field that carries what :class:`FieldInfo` describes; ``rules`` are its other attributes."""
-    metadata = {"help": help, "kind": "choice" if "choices" in rules else "text", **rules}
+    """Return a dataclass field that carries what :class:`FieldInfo` describes; ``rules`` are its other attributes.
+
+    ``kind`` is to be said where the default's own type does not tell: of None, and of lists.
+    """
+    metadata = {"help": help, "kind": "choice" if "choices" in rules else _KIND_OF.get(type(default), "text"), **rules}
     if isinstance(default, dict):
         return field(default_factory=dict, metadata=metadata)
     return field(default=default, metadata=metadata)
 
 
-def redeclare(cls: type[Any], name: str, default: Any) -> Any:
-    """Return a field of a base dataclass with another default."""
-    return declare(default, **next(f.metadata for f in fields(cls) if f.name == name))
+def redeclare(cls: type[Any], name: str, default: Any, **rules: Any) -> Any:
+    """Return a field that means what that of another dataclass does, with its own default and ``rules``."""
+    return declare(default, **{**next(f.metadata for f in fields(cls) if f.name == name), **rules})
 
 
 def plain(value: Any) -> Any:

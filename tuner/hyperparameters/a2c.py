@@ -20,7 +20,7 @@ class A2CHyperparameters(OnPolicy):
     learning_rate: float = redeclare(OnPolicy, "learning_rate", 7e-4)
     n_steps: int = redeclare(OnPolicy, "n_steps", 5)
     gae_lambda: float = redeclare(OnPolicy, "gae_lambda", 1.0)
-    use_rms_prop: bool = declare(True, "Use RMSprop; false uses Adam.", kind="bool")
+    use_rms_prop: bool = declare(True, "Use RMSprop; false uses Adam.")
     rms_prop_eps: float = declare(
-        1e-5, "What RMSprop adds to the mean square it divides by.", kind="float", low=0.0, low_open=True, high=1.0
+        1e-5, "What RMSprop adds to the mean square it divides by.", low=0.0, low_open=True, high=1.0
     )

@@ -43,42 +43,28 @@ class DQNHyperparameters(Hyperparameters):
     )
     wrapped: ClassVar[tuple[str, ...]] = ("normalize_observations", "normalize_rewards")
 
-    learning_rate: float = declare(1e-4, "Step size of the optimizer.", kind="float", low=0.0, low_open=True, high=1.0)
+    learning_rate: float = declare(1e-4, "Step size of the optimizer.", low=0.0, low_open=True, high=1.0)
     buffer_size: int = declare(
-        1_000_000,
-        "Transitions the replay memory holds; the oldest go first.",
-        kind="int",
-        low=1,
-        high=1e7,
-        unit="transitions",
+        1_000_000, "Transitions the replay memory holds; the oldest go first.", low=1, high=1e7, unit="transitions"
     )
     learning_starts: int = declare(
-        100,
-        "Steps of uniformly random play before the first gradient step.",
-        kind="int",
-        low=0,
-        high=1e7,
-        unit="environment steps",
+        100, "Steps of uniformly random play before the first gradient step.", low=0, high=1e7, unit="environment steps"
     )
-    batch_size: int = declare(
-        32, "Transitions per gradient step.", kind="int", low=1, high=8192, unit="transitions", scope="shape"
-    )
+    batch_size: int = declare(32, "Transitions per gradient step.", low=1, high=8192, unit="transitions", scope="shape")
     tau: float = declare(
         1.0,
         "Share of the online network that each target update takes over; 1 copies it.",
-        kind="float",
         low=0.0,
         low_open=True,
         high=1.0,
     )
-    gamma: float = declare(0.99, "Discount factor per environment step.", kind="float", low=0.0, high=1.0)
+    gamma: float = declare(0.99, "Discount factor per environment step.", low=0.0, high=1.0)
     train_freq: int = declare(
-        4, "Steps collected between two training calls.", kind="int", low=1, high=100_000, unit="environment steps"
+        4, "Steps collected between two training calls.", low=1, high=100_000, unit="environment steps"
     )
     gradient_steps: int = declare(
         1,
         "Gradient steps per training call; -1 does as many as steps were collected.",
-        kind="int",
         low=-1,
         high=100_000,
         unit="updates",
@@ -86,41 +72,29 @@ class DQNHyperparameters(Hyperparameters):
     n_steps: int = declare(
         1,
         "Rewards summed before bootstrapping: n-step returns (Sutton 1988; Hessel et al. 2018).",
-        kind="int",
         low=1,
         high=1000,
         unit="environment steps",
         idea="n-step returns [@sutton1988]",
     )
     target_update_interval: int = declare(
-        10_000,
-        "Steps between two updates of the target network.",
-        kind="int",
-        low=1,
-        high=1e7,
-        unit="environment steps",
+        10_000, "Steps between two updates of the target network.", low=1, high=1e7, unit="environment steps"
     )
     exploration_fraction: float = declare(
         0.1,
         "Share of the run over which epsilon falls from its initial to its final value.",
-        kind="float",
         low=0.0,
         high=1.0,
         unit="share of the run",
     )
     exploration_initial_eps: float = declare(
-        1.0, "Probability of a random action at the start.", kind="float", low=0.0, high=1.0, unit="probability"
+        1.0, "Probability of a random action at the start.", low=0.0, high=1.0, unit="probability"
     )
     exploration_final_eps: float = declare(
-        0.05,
-        "Probability of a random action once epsilon has fallen.",
-        kind="float",
-        low=0.0,
-        high=1.0,
-        unit="probability",
+        0.05, "Probability of a random action once epsilon has fallen.", low=0.0, high=1.0, unit="probability"
     )
     max_grad_norm: float = declare(
-        10.0, "Bound on the Euclidean norm of the gradient.", kind="float", low=0.0, low_open=True, high=1e9
+        10.0, "Bound on the Euclidean norm of the gradient.", low=0.0, low_open=True, high=1e9
     )
     net_arch: tuple[int, ...] = declare(
         (64, 64), "Widths of the hidden layers.", kind="layers", low=1, high=4096, unit="units", scope="shape",
@@ -129,30 +103,24 @@ class DQNHyperparameters(Hyperparameters):
     normalize_observations: bool = declare(
         False,
         "Shift and scale observations by their running mean and deviation, within 10 deviations (SB3's VecNormalize).",
-        kind="bool",
         place="environment",
     )
     normalize_rewards: bool = declare(
         False,
         "Scale rewards by the running deviation of the discounted return, within 10 of them (SB3's VecNormalize).",
-        kind="bool",
         place="environment",
     )
     cnn: str = declare(
         "nature",
         "Convolutions on images of at least 36 x 36 (Mnih et al. 2015; van Hasselt et al. 2019, at half the cost).",
-        kind="choice",
         choices=("nature", "data_efficient"),
         scope="shape",
         sb3=False,
     )
-    optimizer: str = declare(
-        "adam", "Gradient descent rule.", kind="choice", choices=("adam", "rmsprop"), scope="shape", sb3=False
-    )
+    optimizer: str = declare("adam", "Gradient descent rule.", choices=("adam", "rmsprop"), scope="shape", sb3=False)
     optimizer_eps: float = declare(
         1e-8,
         "Added to the root of the mean square gradient; QRDQN has 0.01 / batch_size (Dabney et al. 2018).",
-        kind="float",
         low=1e-16,
         high=1.0,
         scope="shape",
@@ -160,16 +128,9 @@ class DQNHyperparameters(Hyperparameters):
         younger=True,
     )
     loss: str = declare(
-        "huber",
-        "Loss on the temporal-difference error.",
-        kind="choice",
-        choices=("huber", "mse"),
-        scope="shape",
-        sb3=False,
+        "huber", "Loss on the temporal-difference error.", choices=("huber", "mse"), scope="shape", sb3=False
     )
-    exploration_schedule: str = declare(
-        "linear", "How epsilon falls.", kind="choice", choices=("linear", "exponential"), sb3=False
-    )
+    exploration_schedule: str = declare("linear", "How epsilon falls.", choices=("linear", "exponential"), sb3=False)
     learning_rate_schedule: str = declare(
         "constant",
         "How the step size goes over the run; linear (RL Zoo's lin_3e-4) and cosine fall to 0 at its end.",
@@ -182,7 +143,6 @@ class DQNHyperparameters(Hyperparameters):
     double_q: bool = declare(
         False,
         "Choose the next action with the online network, value it with the target (van Hasselt et al. 2016).",
-        kind="bool",
         scope="shape",
         sb3=False,
         idea="double Q-learning [@vanhasselt2016]",
@@ -191,7 +151,6 @@ class DQNHyperparameters(Hyperparameters):
     layer_norm: bool = declare(
         False,
         "Normalise the layers of net_arch before their ReLU, with a gain and a bias that are learned (Ba et al. 2016).",
-        kind="bool",
         scope="shape",
         sb3=False,
         younger=True,
@@ -200,7 +159,6 @@ class DQNHyperparameters(Hyperparameters):
     quantiles: int = declare(
         1,
         "Quantiles of each action's return that are learned by quantile regression (Dabney et al. 2018); 1: its mean.",
-        kind="int",
         low=1,
         high=200,
         unit="quantiles",
@@ -213,7 +171,6 @@ class DQNHyperparameters(Hyperparameters):
     noisy: bool = declare(
         False,
         "Explore by noise on weights, its size learned (Fortunato et al. 2018); epsilon is 0, whatever is said of it.",
-        kind="bool",
         scope="shape",
         sb3=False,
         compiled=3,
@@ -223,7 +180,6 @@ class DQNHyperparameters(Hyperparameters):
     noisy_sigma: float = declare(
         0.5,
         "Size of that noise at first, times the root of a layer's inputs.",
-        kind="float",
         low=0.0,
         high=10.0,
         scope="shape",
@@ -233,7 +189,6 @@ class DQNHyperparameters(Hyperparameters):
     munchausen: bool = declare(
         False,
         "Bootstrap from a softmax policy and add its log-probability to rewards: M-DQN (Vieillard et al. 2020).",
-        kind="bool",
         scope="shape",
         sb3=False,
         younger=True,
@@ -242,7 +197,6 @@ class DQNHyperparameters(Hyperparameters):
     munchausen_alpha: float = declare(
         0.9,
         "Share of the clipped log-probability that munchausen adds to rewards; 0 leaves soft DQN.",
-        kind="float",
         low=0.0,
         high=1.0,
         sb3=False,
@@ -251,7 +205,6 @@ class DQNHyperparameters(Hyperparameters):
     munchausen_tau: float = declare(
         0.03,
         "Temperature of munchausen's softmax policy: weight of its entropy.",
-        kind="float",
         low=1e-6,
         high=100.0,
         unit="return",
@@ -261,7 +214,6 @@ class DQNHyperparameters(Hyperparameters):
     munchausen_clip: float = declare(
         -1.0,
         "Least log-probability, times munchausen_tau, that munchausen adds to a reward.",
-        kind="float",
         low=-1e6,
         high=0.0,
         unit="reward",
@@ -271,7 +223,6 @@ class DQNHyperparameters(Hyperparameters):
     dueling: bool = declare(
         False,
         "Read a state value and mean-subtracted advantages off the last hidden layer (Wang et al. 2016).",
-        kind="bool",
         scope="shape",
         sb3=False,
         idea="dueling heads [@wang2016]",
@@ -279,19 +230,15 @@ class DQNHyperparameters(Hyperparameters):
     prioritized: bool = declare(
         False,
         "Draw transitions in proportion to their last error: prioritised replay (Schaul et al. 2016).",
-        kind="bool",
         scope="shape",
         sb3=False,
         compiled=None,
         idea="prioritised replay [@schaul2016]",
     )
-    priority_alpha: float = declare(
-        0.6, "How much priorities matter; 0 draws uniformly.", kind="float", low=0.0, high=1.0, sb3=False
-    )
+    priority_alpha: float = declare(0.6, "How much priorities matter; 0 draws uniformly.", low=0.0, high=1.0, sb3=False)
     priority_beta: float = declare(
         0.4,
         "How much of the bias importance weights correct at the start; it rises to 1 by the end of the run.",
-        kind="float",
         low=0.0,
         high=1.0,
         sb3=False,
@@ -300,7 +247,6 @@ class DQNHyperparameters(Hyperparameters):
     weight_averaging: float = declare(
         0.0,
         "Average the network over this share of the run; its average is evaluated and saved (Nikishin et al. 2018).",
-        kind="float",
         low=0.0,
         high=1.0,
         unit="share of the run",

@@ -19,12 +19,11 @@ class PPOHyperparameters(OnPolicy):
     sb3_class: ClassVar[str] = "stable_baselines3.PPO"
     costly: ClassVar[tuple[str, ...]] = (*OnPolicy.costly, "batch_size", "n_epochs")
 
-    batch_size: int = declare(64, "Transitions per gradient step.", kind="int", low=2, high=65_536, unit="transitions")
-    n_epochs: int = declare(10, "Passes over each rollout.", kind="int", low=1, high=1000, unit="passes")
+    batch_size: int = declare(64, "Transitions per gradient step.", low=2, high=65_536, unit="transitions")
+    n_epochs: int = declare(10, "Passes over each rollout.", low=1, high=1000, unit="passes")
     clip_range: float = declare(
         0.2,
         "How far the probability of an action may move from the rollout's, as a share of it.",
-        kind="float",
         low=0.0,
         low_open=True,
         high=10.0,

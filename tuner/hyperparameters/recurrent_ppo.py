@@ -24,11 +24,11 @@ class RecurrentPPOHyperparameters(PPOHyperparameters):
     n_steps: int = redeclare(PPOHyperparameters, "n_steps", 128)
     batch_size: int = redeclare(PPOHyperparameters, "batch_size", 128)
     lstm_hidden_size: int = declare(
-        256, "Numbers that each layer remembers.", kind="int", low=1, high=4096, unit="units", place="policy"
+        256, "Numbers that each layer remembers.", low=1, high=4096, unit="units", place="policy"
     )
-    n_lstm_layers: int = declare(1, "Layers that remember.", kind="int", low=1, high=8, place="policy")
+    n_lstm_layers: int = declare(1, "Layers that remember.", low=1, high=8, place="policy")
     enable_critic_lstm: bool = declare(
-        True, "Give the critic a memory of its own; false gives it none.", kind="bool", place="policy"
+        True, "Give the critic a memory of its own; false gives it none.", place="policy"
     )
 
     def costly_values(self) -> tuple[object, ...]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from tuner.fields import declare
+from tuner.fields import declare, redeclare
 from tuner.hyperparameters.base import Hyperparameters
+from tuner.hyperparameters.dqn import DQNHyperparameters
 
 #: What an update costs whatever its size, in the unit of batch size times samples times bytes of a network; and what an
 #: environment step does, which looks for the best action of one state.
@@ -28,68 +29,47 @@ class SampledDQNHyperparameters(Hyperparameters):
         "buffer_size", "learning_starts", "double_q",
     )  # fmt: skip
 
-    learning_rate: float = declare(1e-3, "Step size of Adam.", kind="float", low=0.0, low_open=True, high=1.0)
-    buffer_size: int = declare(
-        1_000_000, "Transitions the replay memory holds; the oldest go first.", kind="int", low=1, high=1e7,
-        unit="transitions",
-    )  # fmt: skip
-    learning_starts: int = declare(
-        100, "Steps of uniformly random play before the first gradient step.", kind="int", low=0, high=1e7,
-        unit="environment steps",
-    )  # fmt: skip
-    batch_size: int = declare(64, "Transitions per gradient step.", kind="int", low=1, high=8192, unit="transitions")
-    tau: float = declare(
-        0.005, "Share of the online network that each target update takes over; 1 copies it.", kind="float", low=0.0,
-        low_open=True, high=1.0,
-    )  # fmt: skip
-    gamma: float = declare(0.99, "Discount factor per environment step.", kind="float", low=0.0, high=1.0)
-    train_freq: int = declare(
-        1, "Steps collected between two training calls.", kind="int", low=1, high=100_000, unit="environment steps"
-    )
-    gradient_steps: int = declare(
-        1, "Gradient steps per training call; -1 does as many as steps were collected.", kind="int", low=-1,
-        high=100_000, unit="updates",
-    )  # fmt: skip
-    target_update_interval: int = declare(
-        1, "Steps between two updates of the target network.", kind="int", low=1, high=1e7, unit="environment steps"
-    )
-    exploration_fraction: float = declare(
-        0.3, "Share of the run over which epsilon falls from its initial to its final value.", kind="float", low=0.0,
-        high=1.0, unit="share of the run",
-    )  # fmt: skip
-    exploration_initial_eps: float = declare(
-        1.0, "Probability of a random action at the start.", kind="float", low=0.0, high=1.0, unit="probability"
-    )
-    exploration_final_eps: float = declare(
-        0.05, "Probability of a random action once epsilon has fallen.", kind="float", low=0.0, high=1.0,
-        unit="probability",
-    )  # fmt: skip
-    max_grad_norm: float = declare(
-        10.0, "Bound on the Euclidean norm of the gradient.", kind="float", low=0.0, low_open=True, high=1e9
-    )
+    learning_rate: float = declare(1e-3, "Step size of Adam.", low=0.0, low_open=True, high=1.0)
+    buffer_size: int = redeclare(DQNHyperparameters, "buffer_size", 1_000_000)
+    learning_starts: int = redeclare(DQNHyperparameters, "learning_starts", 100)
+    batch_size: int = declare(64, "Transitions per gradient step.", low=1, high=8192, unit="transitions")
+    tau: float = redeclare(DQNHyperparameters, "tau", 0.005)
+    gamma: float = redeclare(DQNHyperparameters, "gamma", 0.99)
+    train_freq: int = redeclare(DQNHyperparameters, "train_freq", 1)
+    gradient_steps: int = redeclare(DQNHyperparameters, "gradient_steps", 1)
+    target_update_interval: int = redeclare(DQNHyperparameters, "target_update_interval", 1)
+    exploration_fraction: float = redeclare(DQNHyperparameters, "exploration_fraction", 0.3)
+    exploration_initial_eps: float = redeclare(DQNHyperparameters, "exploration_initial_eps", 1.0)
+    exploration_final_eps: float = redeclare(DQNHyperparameters, "exploration_final_eps", 0.05)
+    max_grad_norm: float = redeclare(DQNHyperparameters, "max_grad_norm", 10.0)
     net_arch: tuple[int, ...] = declare(
         (64, 64), "Widths of the hidden layers.", kind="layers", low=1, high=4096, unit="units"
     )
-    loss: str = declare("huber", "Loss on the temporal-difference error.", kind="choice", choices=("huber", "mse"))
+    loss: str = declare("huber", "Loss on the temporal-difference error.", choices=("huber", "mse"))
     double_q: bool = declare(
-        False, "Look for the next action with the online network, value it with the target (van Hasselt et al. 2016).",
-        kind="bool",
+        False,
+        "Look for the next action with the online network, value it with the target (van Hasselt et al. 2016).",
         idea="double Q-learning [@vanhasselt2016]",
-    )  # fmt: skip
+    )
     action_search: str = declare(
-        "cross_entropy", "Where actions are sampled: in the whole space, or in rounds ever closer to the best of them.",
-        kind="choice", choices=("uniform", "cross_entropy"),
-    )  # fmt: skip
+        "cross_entropy",
+        "Where actions are sampled: in the whole space, or in rounds ever closer to the best of them.",
+        choices=("uniform", "cross_entropy"),
+    )
     sampled_actions: int = declare(
-        32, "Actions that are drawn at a time, to take the best of.", kind="int", low=1, high=4096, unit="actions"
+        32, "Actions that are drawn at a time, to take the best of.", low=1, high=4096, unit="actions"
     )
     search_rounds: int = declare(
-        2, "Rounds of cross_entropy, each with as many actions.", kind="int", low=2, high=20, unit="rounds"
+        2, "Rounds of cross_entropy, each with as many actions.", low=2, high=20, unit="rounds"
     )
     elite_fraction: float = declare(
-        0.2, "Share of a round's actions that the next round is shaped by.", kind="float", low=0.0, low_open=True,
-        high=1.0, unit="share of the actions",
-    )  # fmt: skip
+        0.2,
+        "Share of a round's actions that the next round is shaped by.",
+        low=0.0,
+        low_open=True,
+        high=1.0,
+        unit="share of the actions",
+    )
 
     def rounds(self) -> int:
         """Return how many times actions are drawn: once for ``uniform``."""

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self
 
 from tuner.fields import declare, redeclare
 from tuner.hyperparameters.base import CAPS, Hyperparameters
+from tuner.hyperparameters.dqn import DQNHyperparameters
 
 #: What an update costs whatever its size, in the unit of minibatch times bytes of the networks; and what a step does.
 FIXED_WORK, STEP_WORK = 2e7, 4e6
@@ -21,35 +22,19 @@ class SB3Hyperparameters(Hyperparameters):
     native: ClassVar[bool] = False
     wrapped: ClassVar[tuple[str, ...]] = ("normalize_observations", "normalize_rewards")
 
-    learning_rate: float = declare(3e-4, "Step size of the optimizer.", kind="float", low=0.0, low_open=True, high=1.0)
+    learning_rate: float = redeclare(DQNHyperparameters, "learning_rate", 3e-4)
     learning_rate_schedule: str = declare(
         "constant",
         "How the step size goes over the run; linear falls to 0 (RL Zoo's lin_3e-4).",
         choices=("constant", "linear"),
         place="schedule",
     )
-    gamma: float = declare(0.99, "Discount factor per environment step.", kind="float", low=0.0, high=1.0)
+    gamma: float = redeclare(DQNHyperparameters, "gamma", 0.99)
     n_envs: int = declare(
-        1,
-        "Environments that take their steps side by side.",
-        kind="int",
-        low=1,
-        high=256,
-        unit="environments",
-        place="environment",
+        1, "Environments that take their steps side by side.", low=1, high=256, unit="environments", place="environment"
     )
-    normalize_observations: bool = declare(
-        False,
-        "Shift and scale observations by their running mean and deviation, within 10 deviations (SB3's VecNormalize).",
-        kind="bool",
-        place="environment",
-    )
-    normalize_rewards: bool = declare(
-        False,
-        "Scale rewards by the running deviation of the discounted return, within 10 of them (SB3's VecNormalize).",
-        kind="bool",
-        place="environment",
-    )
+    normalize_observations: bool = redeclare(DQNHyperparameters, "normalize_observations", False)
+    normalize_rewards: bool = redeclare(DQNHyperparameters, "normalize_rewards", False)
     net_arch: tuple[int, ...] = declare(
         (64, 64), "Widths of the hidden layers of each network.", kind="layers", low=1, high=4096, unit="units",
         place="policy",
@@ -71,44 +56,33 @@ class OnPolicy(SB3Hyperparameters):
 
     activation_fn: str = redeclare(SB3Hyperparameters, "activation_fn", "tanh")
     n_steps: int = declare(
-        2048,
-        "Steps of each environment between two training calls.",
-        kind="int",
-        low=1,
-        high=100_000,
-        unit="environment steps",
+        2048, "Steps of each environment between two training calls.", low=1, high=100_000, unit="environment steps"
     )
     gae_lambda: float = declare(
         0.95,
         "Generalised advantage estimation: 0 bootstraps after a step, 1 sums all rewards (Schulman et al. 2016).",
-        kind="float",
         low=0.0,
         high=1.0,
     )
-    normalize_advantage: bool = declare(False, "Shift and scale advantages before each update.", kind="bool")
-    ent_coef: float = declare(0.0, "Weight of the policy's entropy in the loss.", kind="float", low=0.0, high=10.0)
-    vf_coef: float = declare(0.5, "Weight of the value function in the loss.", kind="float", low=0.0, high=100.0)
-    max_grad_norm: float = declare(
-        0.5, "Bound on the Euclidean norm of the gradient.", kind="float", low=0.0, low_open=True, high=1e9
-    )
+    normalize_advantage: bool = declare(False, "Shift and scale advantages before each update.")
+    ent_coef: float = declare(0.0, "Weight of the policy's entropy in the loss.", low=0.0, high=10.0)
+    vf_coef: float = declare(0.5, "Weight of the value function in the loss.", low=0.0, high=100.0)
+    max_grad_norm: float = redeclare(DQNHyperparameters, "max_grad_norm", 0.5)
     use_sde: bool = declare(
-        False, "Explore by noise that depends on the state (Raffin et al. 2021); continuous actions only.", kind="bool"
+        False, "Explore by noise that depends on the state (Raffin et al. 2021); continuous actions only."
     )
     sde_sample_freq: int = declare(
-        -1, "Steps after which that noise is drawn anew; -1: once a rollout.", kind="int", low=-1, high=100_000
+        -1, "Steps after which that noise is drawn anew; -1: once a rollout.", low=-1, high=100_000
     )
     log_std_init: float = declare(
         0.0,
         "Logarithm of the policy's deviation at the start; continuous actions only.",
-        kind="float",
         low=-20.0,
         high=2.0,
         place="policy",
     )
-    use_expln: bool = declare(
-        False, "Keep the deviation of use_sde from growing exponentially.", kind="bool", place="policy"
-    )
-    ortho_init: bool = declare(True, "Begin with orthogonal weights.", kind="bool", place="policy")
+    use_expln: bool = declare(False, "Keep the deviation of use_sde from growing exponentially.", place="policy")
+    ortho_init: bool = declare(True, "Begin with orthogonal weights.", place="policy")
 
     def stored_transitions(self, n_timesteps: int) -> int:
         """Return how many transitions a rollout has."""
@@ -156,51 +130,19 @@ class OffPolicy(SB3Hyperparameters):
         "n_envs",
     )
 
-    buffer_size: int = declare(
-        1_000_000,
-        "Transitions the replay memory holds; the oldest go first.",
-        kind="int",
-        low=1,
-        high=1e7,
-        unit="transitions",
-    )
-    learning_starts: int = declare(
-        100,
-        "Steps of uniformly random play before the first gradient step.",
-        kind="int",
-        low=0,
-        high=1e7,
-        unit="environment steps",
-    )
-    batch_size: int = declare(256, "Transitions per gradient step.", kind="int", low=1, high=8192, unit="transitions")
+    buffer_size: int = redeclare(DQNHyperparameters, "buffer_size", 1_000_000)
+    learning_starts: int = redeclare(DQNHyperparameters, "learning_starts", 100)
+    batch_size: int = declare(256, "Transitions per gradient step.", low=1, high=8192, unit="transitions")
     tau: float = declare(
-        0.005,
-        "Share of the online networks that each target update takes over.",
-        kind="float",
-        low=0.0,
-        low_open=True,
-        high=1.0,
+        0.005, "Share of the online networks that each target update takes over.", low=0.0, low_open=True, high=1.0
     )
     train_freq: int = declare(
-        1,
-        "Steps of each environment between two training calls.",
-        kind="int",
-        low=1,
-        high=100_000,
-        unit="environment steps",
+        1, "Steps of each environment between two training calls.", low=1, high=100_000, unit="environment steps"
     )
-    gradient_steps: int = declare(
-        1,
-        "Gradient steps per training call; -1 does as many as steps were collected.",
-        kind="int",
-        low=-1,
-        high=100_000,
-        unit="updates",
-    )
+    gradient_steps: int = redeclare(DQNHyperparameters, "gradient_steps", 1)
     n_steps: int = declare(
         1,
         "Rewards summed before bootstrapping: n-step returns.",
-        kind="int",
         low=1,
         high=1000,
         unit="environment steps",
@@ -245,16 +187,9 @@ class DeterministicActor(OffPolicy):
         place="noise",
     )
     noise_std: float = declare(
-        0.1,
-        "Deviation of that noise, as a share of half the range of actions.",
-        kind="float",
-        low=0.0,
-        high=10.0,
-        place="noise",
+        0.1, "Deviation of that noise, as a share of half the range of actions.", low=0.0, high=10.0, place="noise"
     )
-    n_critics: int = declare(
-        2, "Critics; the least of their values counts.", kind="int", low=1, high=10, place="policy"
-    )
+    n_critics: int = declare(2, "Critics; the least of their values counts.", low=1, high=10, place="policy")
 
 
 @dataclass(frozen=True)
@@ -273,26 +208,15 @@ class EntropyActor(OffPolicy):
         unset="auto",
     )
     target_update_interval: int = declare(
-        1, "Gradient steps between two updates of the target network.", kind="int", low=1, high=1e7, unit="updates"
+        1, "Gradient steps between two updates of the target network.", low=1, high=1e7, unit="updates"
     )
-    use_sde: bool = declare(False, "Explore by noise that depends on the state (Raffin et al. 2021).", kind="bool")
+    use_sde: bool = declare(False, "Explore by noise that depends on the state (Raffin et al. 2021).")
     sde_sample_freq: int = declare(
-        -1, "Steps after which that noise is drawn anew; -1: once a training call.", kind="int", low=-1, high=100_000
+        -1, "Steps after which that noise is drawn anew; -1: once a training call.", low=-1, high=100_000
     )
-    use_sde_at_warmup: bool = declare(
-        False, "Use that noise instead of uniform play before learning starts.", kind="bool"
-    )
+    use_sde_at_warmup: bool = declare(False, "Use that noise instead of uniform play before learning starts.")
     log_std_init: float = declare(
-        -3.0,
-        "Logarithm of the deviation of use_sde at the start.",
-        kind="float",
-        low=-20.0,
-        high=2.0,
-        place="policy",
+        -3.0, "Logarithm of the deviation of use_sde at the start.", low=-20.0, high=2.0, place="policy"
     )
-    use_expln: bool = declare(
-        False, "Keep the deviation of use_sde from growing exponentially.", kind="bool", place="policy"
-    )
-    n_critics: int = declare(
-        2, "Critics; the least of their values counts.", kind="int", low=1, high=10, place="policy"
-    )
+    use_expln: bool = redeclare(OnPolicy, "use_expln", False)
+    n_critics: int = redeclare(DeterministicActor, "n_critics", 2)

@@ -20,9 +20,9 @@ class TQCHyperparameters(EntropyActor):
     needs: ClassVar[tuple[str, str] | None] = ("sb3_contrib", "contrib")
 
     top_quantiles_to_drop_per_net: int = declare(
-        2, "Highest quantiles of each critic that the target leaves out.", kind="int", low=0, high=1000
+        2, "Highest quantiles of each critic that the target leaves out.", low=0, high=1000
     )
-    n_quantiles: int = declare(25, "Quantiles of each critic.", kind="int", low=1, high=1000, place="policy")
+    n_quantiles: int = declare(25, "Quantiles of each critic.", low=1, high=1000, place="policy")
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -50,13 +50,11 @@ class StudyRecipe:
     """
 
     env: str = declare("", "Gymnasium environment id, or module:Id.", pinned=True)
-    trials: int = declare(100, "Trials the study shall have in all; with within, at most.", kind="int", low=1)
+    trials: int = declare(100, "Trials the study shall have in all; with within, at most.", low=1)
     algo: str = declare("dqn", "Algorithm to tune.", pinned=True, choices=tuple(ALGORITHMS))
     backend: Backend = declare("native", "Who trains.", pinned=True, choices=tuple(BACKENDS))
     space: str = declare("default", "Search space: a name or the path of a YAML.", pinned=True)
-    set: Mapping[str, Any] = declare(
-        {}, "Fix a hyperparameter and take it out of the search.", kind="mapping", pinned=True
-    )
+    set: Mapping[str, Any] = declare({}, "Fix a hyperparameter and take it out of the search.", pinned=True)
     steps: int | None = declare(None, "Environment steps of each run.", kind="int", low=1, pinned=True)
     evaluations: int | None = declare(
         None, "Evaluations of each run, evenly spaced.", kind="int", low=1, high=10_000, pinned=True
@@ -64,7 +62,7 @@ class StudyRecipe:
     eval_episodes: int | None = declare(
         None, "Episodes of each evaluation.", kind="int", low=1, high=100_000, pinned=True
     )
-    seeds_per_trial: int = declare(1, "Seeds each trial is trained with.", kind="int", low=1, pinned=True)
+    seeds_per_trial: int = declare(1, "Seeds each trial is trained with.", low=1, pinned=True)
     objective: str = declare(
         "late", "From a run's evaluations to its score.", pinned=True, choices=("late", "final", "best", "auc", "worst")
     )
@@ -72,9 +70,7 @@ class StudyRecipe:
     pruner: str = declare(
         "median", "Who stops hopeless trials.", pinned=True, choices=("median", "halving", "hyperband", "none")
     )
-    startup_trials: int = declare(
-        10, "Random trials before the sampler and the pruner start.", kind="int", low=1, pinned=True
-    )
+    startup_trials: int = declare(10, "Random trials before the sampler and the pruner start.", low=1, pinned=True)
     prior: str = declare(
         "packaged", "What is known of good settings elsewhere: packaged, none, or a YAML.", pinned=True
     )
@@ -84,8 +80,8 @@ class StudyRecipe:
         kind="texts",
         pinned=True,
     )
-    seed: int = declare(0, "Source of all randomness of the study.", kind="int", low=0, high=2**31 - 1, pinned=True)
-    env_arg: Mapping[str, Any] = declare({}, "Keyword argument of the environment.", kind="mapping", pinned=True)
+    seed: int = declare(0, "Source of all randomness of the study.", low=0, high=2**31 - 1, pinned=True)
+    env_arg: Mapping[str, Any] = declare({}, "Keyword argument of the environment.", pinned=True)
     n_envs: int | None = declare(
         None,
         "Environments that each run steps side by side, for the algorithms that only Stable-Baselines3 has.",
@@ -95,7 +91,7 @@ class StudyRecipe:
         pinned=True,
     )
     env_module: str | None = declare(None, "File or module that registers the environment.", pinned=True)
-    pixels: bool = declare(False, "Observe rendered frames instead of the state.", kind="bool", pinned=True)
+    pixels: bool = declare(False, "Observe rendered frames instead of the state.", pinned=True)
     discretize: int | None = declare(
         None, "Steps that each number of continuous actions is cut into.", kind="int", low=2, high=1_000, pinned=True
     )
@@ -130,9 +126,9 @@ class StudyRecipe:
         None, "MiB of memory a worker may take (default: its share of the machine).", kind="int", low=64
     )
     device: str = declare("cpu", "Where networks are trained.", choices=("cpu", "cuda", "auto"))
-    confirm: int = declare(5, "Finalists to train again on fresh seeds.", kind="int", low=0)
+    confirm: int = declare(5, "Finalists to train again on fresh seeds.", low=0)
     confirm_seeds: int = declare(
-        10, "Fresh seeds that the winner and the baselines are judged on.", kind="int", low=1, high=MOST_SEEDS
+        10, "Fresh seeds that the winner and the baselines are judged on.", low=1, high=MOST_SEEDS
     )
     confirm_budget: float = declare(
         1.0, "Steps the confirm stage may take, as a share of the search's.", kind="number", low=0, high=1000
@@ -144,24 +140,20 @@ class StudyRecipe:
         low=0.5,
         high=0.9999,
     )
-    zoo_full_budget: bool = declare(
-        False, "RL Zoo's values train for their own number of steps, not the search's.", kind="bool"
-    )
+    zoo_full_budget: bool = declare(False, "RL Zoo's values train for their own number of steps, not the search's.")
     return_range: str | None = declare(None, "Lowest and highest return there can be, where that is known.")
     confirm_backend: Backend | Literal["both"] | None = declare(
         None, "Who trains finalists again.", choices=(*BACKENDS, "both")
     )
-    record: bool = declare(False, "Film the exported setting's agent at the end.", kind="bool")
+    record: bool = declare(False, "Film the exported setting's agent at the end.")
     executor: str = declare("processes", "Where workers live.", choices=("processes", "inline", "ray"))
     ray_address: str = declare("auto", "Ray cluster: auto (this machine's), local (one of its own) or HOST:PORT.")
     cpus_per_worker: float = declare(1.0, "Cores that Ray sets aside for each worker.", kind="number", low=0)
     gpus_per_worker: float = declare(0.0, "GPUs that Ray sets aside for each worker.", kind="number", low=0)
-    audit_pruning: bool = declare(
-        False, "Finish a tenth of what would be pruned, to see how often pruning is wrong.", kind="bool"
-    )
+    audit_pruning: bool = declare(False, "Finish a tenth of what would be pruned, to see how often pruning is wrong.")
     tensorboard: str | None = declare(None, "Folder for TensorBoard's event files, of every run.")
     report_dir: str = declare("reports", "Folder the reports go to.")
-    quiet: bool = declare(False, "No progress on stderr.", kind="bool")
+    quiet: bool = declare(False, "No progress on stderr.")
 
     def pinned(self) -> dict[str, Any]:
         """Return the settings that define the study."""
