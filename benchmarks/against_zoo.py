@@ -20,26 +20,21 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from retest import Collector
+from desk import Desk, judging
 
 from tuner.contract.grid import evaluation_grid
 from tuner.contract.objective import run_score
-from tuner.contract.rules import CURRENT
-from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
+from tuner.contract.spec import EvaluationSpec
 from tuner.core.statistics import iqm_difference, iqm_interval
 from tuner.envs.make import inspect
 from tuner.envs.spec import EnvSpec
 from tuner.hyperparameters import from_mapping
-from tuner.seeding import evaluation_seed, run_seed
 from tuner.training.stack.trainer import NativeTrainer
 from tuner.zoo.read import read_config
 from tuner.zoo.tuned import zoo_values
 
 #: RL Zoo's steps, and the return range (what the environment's rewards allow, as far as its time limit).
 ENVIRONMENTS = {"CartPole-v1": (50_000, 500.0), "Acrobot-v1": (100_000, 500.0), "MountainCar-v0": (120_000, 200.0)}
-
-#: Source of the judging seeds; the studies' own seeds are small numbers.
-JUDGE = 987_654
 
 
 @dataclass(frozen=True)
@@ -60,25 +55,9 @@ def train(task: Task) -> list[dict]:
     cap = inspect(env, "dqn").eval_max_steps
     grid = evaluation_grid(steps, 10)
 
-    def evaluated(seed: int) -> EvaluationSpec:
-        first = evaluation_seed(JUDGE, "verdict", CURRENT.evaluation_seeds, seed)
-        return EvaluationSpec(10, first, cap, late_episodes=50)
-
-    specs = [
-        RunSpec(
-            RunId(i),
-            env,
-            "native",
-            hyperparameters,
-            run_seed(JUDGE, "verdict", i, 0),
-            grid,
-            evaluated(i),
-            rules=CURRENT,
-        )
-        for i in task.seeds
-    ]
-    desk = Collector(specs)
-    NativeTrainer(len(specs)).train(desk)
+    evaluation = EvaluationSpec(10, 0, cap, late_episodes=50)
+    desk = Desk(judging(task.seeds, env, hyperparameters, grid, evaluation))
+    NativeTrainer(len(task.seeds)).train(desk)
     rows = []
     for run_id, points in desk.points.items():
         late = run_score("late", points) if run_id not in desk.failed else None

@@ -44,7 +44,8 @@ SETTINGS = {
 def native(
     steps: int, warm_up: int, starts: int, buffer: int, threads: int, cnn: str = "nature"
 ) -> list[tuple[float, float]]:
-    from tuner.contract.roles import DONE
+    from desk import Desk
+
     from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
     from tuner.envs.spec import EnvSpec
     from tuner.hyperparameters import DQNHyperparameters
@@ -55,21 +56,16 @@ def native(
     spec = RunSpec(RunId(0), EnvSpec(GAME), "native", hyperparameters, 1, (warm_up, steps), EvaluationSpec(1, 0, 1))
     times: list[tuple[float, float]] = []
 
-    class Desk:
-        def __init__(self) -> None:
-            self.specs = [spec]
-
-        def take(self, open_shapes, *, block):
-            return self.specs.pop() if self.specs else DONE
+    class Timed(Desk):
+        """Notes when the run was evaluated."""
 
         def report(self, points):
             times.append((time.perf_counter(), time.process_time()))
             return frozenset()
 
-        def finish(self, outcome):
-            assert outcome.kind == "completed", outcome.detail
-
-    NativeTrainer(1, threads=threads).train(Desk())
+    desk = Timed([spec])
+    NativeTrainer(1, threads=threads).train(desk)
+    assert not desk.failed
     return times
 
 

@@ -13,7 +13,7 @@ import statistics
 import time
 
 import yaml
-from retest import Collector
+from desk import Desk
 
 from tuner import seeding
 from tuner.cli.values import read_pairs
@@ -46,7 +46,7 @@ def main() -> None:
     cap = inspect(env, "dqn").eval_max_steps
     evaluation = EvaluationSpec(options.episodes, seeding.evaluation_seed(SOURCE, "search", 1), cap)
     grid = evaluation_grid(options.steps, options.evaluations)
-    desk = Collector(
+    desk = Desk(
         [
             RunSpec(
                 RunId(i), env, "native", hyperparameters, seeding.run_seed(SOURCE, "search", i, 0), grid, evaluation

@@ -14,7 +14,7 @@ import argparse
 import statistics
 import time
 
-from retest import Collector
+from desk import Desk
 
 from tuner.contract.grid import evaluation_grid
 from tuner.contract.objective import run_score
@@ -58,10 +58,10 @@ def main() -> None:
             )
             for i in range(options.seeds)
         ]
-        collector, started = Collector(specs), time.perf_counter()
-        make_trainer("native", "fqi", 1).train(collector)
-        each = [run_score("late", points) for points in collector.points.values()]
-        best = max(p.mean_return for points in collector.points.values() for p in points)
+        desk, started = Desk(specs), time.perf_counter()
+        make_trainer("native", "fqi", 1).train(desk)
+        each = [run_score("late", points) for points in desk.points.values()]
+        best = max(p.mean_return for points in desk.points.values() for p in points)
         seconds = (time.perf_counter() - started) / options.seeds
         told = ", ".join(f"{score:.0f}" for score in each)
         print(f"| {name} | {statistics.mean(each):.0f} | {told} | {best:.0f} | {seconds:.0f} |", flush=True)

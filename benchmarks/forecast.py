@@ -44,31 +44,10 @@ class Pair:
         )
 
 
-class Queue:
-    """Hands out runs and keeps their evaluations: lengths of episodes, and seconds."""
-
-    def __init__(self, specs):
-        self.specs, self.lengths, self.evaluation_s = list(specs), [], 0.0
-
-    def take(self, open_shapes, *, block):
-        """Return the next run."""
-        from tuner.contract.roles import DONE
-
-        return self.specs.pop() if self.specs else DONE
-
-    def report(self, points):
-        """Note how long the episodes were, and how long they took."""
-        self.evaluation_s += sum(point.evaluation_s for point in points)
-        self.lengths += [length for point in points for length in point.lengths]
-        return frozenset()
-
-    def finish(self, outcome):
-        """Expect nothing but success."""
-        assert outcome.kind in ("completed", "diverged"), outcome
-
-
 def pair(env: str, share: float, seed: int, count: int, space: str = "default") -> Pair:
     """Forecast a study of ``count`` runs, each ``share`` of the space's budget long, and train them."""
+    from desk import Desk
+
     from tuner import seeding
     from tuner.contract.spec import RunId
     from tuner.plan.cost import episode_shares, forecast, time_runs, typical
@@ -83,11 +62,14 @@ def pair(env: str, share: float, seed: int, count: int, space: str = "default") 
     plan = plan_study(recipe)
     forecast_s = forecast(plan).expected.wall_s(count)
     settings = spread(plan, count, seeding.stream(seed, "forecast"))
-    queue = Queue([plan.run_spec(RunId(i), setting, seed=100 * seed + i) for i, setting in enumerate(settings)])
-    started = time.perf_counter()
-    NativeTrainer(1).train(queue)
+    specs = [plan.run_spec(RunId(i), setting, seed=100 * seed + i) for i, setting in enumerate(settings)]
+    desk, started = Desk(specs, ends=("completed", "diverged")), time.perf_counter()
+    NativeTrainer(1).train(desk)
     actual_s = time.perf_counter() - started
-    length = statistics.mean(queue.lengths) / plan.evaluation.max_steps
+    assert not desk.failed
+    points = [point for of_run in desk.points.values() for point in of_run]
+    evaluating_s = sum(point.evaluation_s for point in points)
+    length = statistics.mean(length for point in points for length in point.lengths) / plan.evaluation.max_steps
     specs = [plan.run_spec(RunId(i), setting, seed=i) for i, setting in enumerate(typical(plan))]
     costs = time_runs(plan, [(spec, 1) for spec in specs])
     _, expected, _ = episode_shares(plan)
@@ -101,7 +83,7 @@ def pair(env: str, share: float, seed: int, count: int, space: str = "default") 
             strict=True,
         )
     )
-    return Pair(forecast_s, training_s, evaluation_s, known_s, actual_s, queue.evaluation_s, length)
+    return Pair(forecast_s, training_s, evaluation_s, known_s, actual_s, evaluating_s, length)
 
 
 def spread(plan, count: int, rng):

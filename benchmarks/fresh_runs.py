@@ -74,7 +74,7 @@ def train(job: Job) -> Curve:
     """Train one run in this process."""
     import time
 
-    from retest import Collector
+    from desk import Desk
 
     from tuner import seeding
     from tuner.contract.grid import evaluation_grid
@@ -96,10 +96,10 @@ def train(job: Job) -> Curve:
         seeding.run_seed(SOURCE, "verdict", job.seed, 0), evaluation_grid(job.steps, job.evaluations), evaluation,
         rules=CURRENT,
     )  # fmt: skip
-    collector = Collector([spec])
+    desk = Desk([spec])
     started = time.process_time()
-    make_trainer(job.backend, job.algorithm, 1).train(collector)
-    return Curve([point.mean_return for point in collector.points[RunId(0)]], time.process_time() - started)
+    make_trainer(job.backend, job.algorithm, 1).train(desk)
+    return Curve([point.mean_return for point in desk.points[RunId(0)]], time.process_time() - started)
 
 
 def train_all(jobs: Sequence[Job], processes: int, keep: Path | None = None) -> Iterator[tuple[Job, Curve]]:

@@ -17,10 +17,10 @@ import multiprocessing
 from pathlib import Path
 
 import numpy as np
+from desk import Desk
 
 from tuner import seeding
 from tuner.contract.grid import evaluation_grid
-from tuner.contract.roles import DONE
 from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
 from tuner.envs.make import inspect
 from tuner.envs.spec import EnvSpec
@@ -54,26 +54,17 @@ class Draw:
         return options[self._rng.integers(len(options))]
 
 
-class Desk:
+class Scribe(Desk):
     """Hands out runs and appends each finished one to a file."""
 
     def __init__(self, specs: list[RunSpec], path: Path) -> None:
-        self.specs, self.path, self.points = list(specs), path, {}
-
-    def take(self, open_shapes, *, block):
-        """Return the next run."""
-        return self.specs.pop(0) if self.specs else DONE
-
-    def report(self, points):
-        """Keep the points."""
-        for point in points:
-            self.points.setdefault(point.run_id, []).append(point.mean_return)
-        return frozenset()
+        super().__init__(specs)
+        self.path = path
 
     def finish(self, outcome):
         """Write the run down."""
         assert outcome.kind in ("completed", "diverged"), outcome
-        line = json.dumps([*outcome.run_id, self.points.pop(outcome.run_id, [])])
+        line = json.dumps([*outcome.run_id, [point.mean_return for point in self.points[outcome.run_id]]])
         with self.path.open("a") as file:
             file.write(line + "\n")
 
@@ -88,7 +79,7 @@ def settings(env: str, count: int):
 
 def train(specs: list[RunSpec], path: Path) -> None:
     """Train some runs in this process."""
-    NativeTrainer(LANES).train(Desk(specs, path))
+    NativeTrainer(LANES).train(Scribe(specs, path))
 
 
 def main() -> None:

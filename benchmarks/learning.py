@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from desk import Desk
 
 
 @dataclass(frozen=True)
@@ -77,18 +78,14 @@ CAP, EPSILON = 27_000, 0.01
 RANDOM_EPISODES = 100
 
 
-class Desk:
+class UntilGoal(Desk):
     """Hands out one run and stops it at the goal."""
 
     def __init__(self, spec, goal: float) -> None:
-        self.specs, self.goal, self.started = [spec], goal, time.perf_counter()
+        super().__init__([spec], ends=("completed", "stopped"))
+        self.goal, self.started = goal, time.perf_counter()
         self.evaluates = spec.evaluation.episodes > 1
         self.reached: int | None = None
-
-    def take(self, open_shapes, *, block):  # noqa: D102
-        from tuner.contract.roles import DONE
-
-        return self.specs.pop() if self.specs else DONE
 
     def report(self, points):  # noqa: D102
         (point,) = points
@@ -100,9 +97,6 @@ class Desk:
             self.reached = point.step
             return frozenset([point.run_id])
         return frozenset()
-
-    def finish(self, outcome):  # noqa: D102
-        assert outcome.kind in ("completed", "stopped"), outcome.detail
 
 
 def random_play(task: Task) -> list[float]:
@@ -144,8 +138,9 @@ def main() -> None:
             RunId(0), EnvSpec(task.env), "native", DQNHyperparameters(**task.hyperparameters), seed, grid,
             evaluation, options.device,
         )  # fmt: skip
-        desk = Desk(spec, task.goal)
+        desk = UntilGoal(spec, task.goal)
         NativeTrainer(1).train(desk)
+        assert not desk.failed
         if math.isinf(task.goal):
             continue
         verdict = f"reached {task.goal:g} within {desk.reached:,}" if desk.reached else f"did not reach {task.goal:g}"

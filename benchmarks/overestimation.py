@@ -13,8 +13,8 @@ from __future__ import annotations
 import argparse
 
 import numpy as np
+from desk import Desk
 
-from tuner.contract.roles import DONE
 from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
 from tuner.envs.spec import EnvSpec
 from tuner.hyperparameters import DQNHyperparameters
@@ -28,34 +28,6 @@ SETTING = {"learning_rate": 5e-3, "batch_size": 16, "net_arch": (16, 16), "train
            "exploration_final_eps": 1.0}  # fmt: skip
 
 
-class Desk:
-    """Hands out runs and keeps their weights."""
-
-    def __init__(self, specs: list[RunSpec]) -> None:
-        self.specs, self.weights = specs, {}
-
-    def take(self, open_shapes, *, block):
-        """Return the next run."""
-        return self.specs.pop() if self.specs else DONE
-
-    def report(self, points):
-        """Stop nothing."""
-        return frozenset()
-
-    def finish(self, outcome):
-        """Insist that the run has completed."""
-        assert outcome.kind == "completed", outcome
-
-    def on_episode(self, *_):
-        """Watch nothing."""
-
-    on_update = on_evaluated = on_episode
-
-    def on_end(self, run_id, weights):
-        """Keep the weights."""
-        self.weights[run_id] = weights
-
-
 def first_values(seeds: int, **variant: bool) -> np.ndarray:
     """Return the mean Q-value of the first observation, by seed."""
     setting = DQNHyperparameters(**SETTING, **variant)
@@ -66,6 +38,7 @@ def first_values(seeds: int, **variant: bool) -> np.ndarray:
     ]
     desk = Desk(specs)
     NativeTrainer(min(seeds, 16), observer=desk).train(desk)
+    assert not desk.failed
     head = QHead(ACTIONS, setting.dueling)
     layout = MLPLayout((1, 16, 16, head.n_outputs))
     inputs, buffers = append_one(np.array([[[-1.0]]], np.float32)), Activations(layout, 1, 1, np.float32)

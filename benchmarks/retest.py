@@ -15,12 +15,11 @@ import multiprocessing
 from dataclasses import asdict
 from pathlib import Path
 
-from tuner import seeding
+from desk import Desk, judging
+
 from tuner.contract.grid import evaluation_grid
 from tuner.contract.objective import run_score
-from tuner.contract.roles import DONE
-from tuner.contract.rules import CURRENT
-from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
+from tuner.contract.spec import EvaluationSpec
 from tuner.core.statistics import iqm_difference, iqm_interval
 from tuner.envs.make import inspect
 from tuner.envs.spec import EnvSpec
@@ -28,35 +27,6 @@ from tuner.hyperparameters import algorithm_class, from_mapping
 from tuner.report.words.evidence import range_text
 from tuner.training.stack.trainer import NativeTrainer
 from tuner.zoo.read import read_config
-
-
-class Collector:
-    """Hands out runs and keeps their evaluations."""
-
-    def __init__(self, specs: list[RunSpec]) -> None:
-        self.specs = list(specs)
-        self.points: dict[RunId, list] = {spec.run_id: [] for spec in specs}
-        self.failed: dict[RunId, str] = {}
-
-    def take(self, open_shapes, *, block):
-        """Return the next run."""
-        return self.specs.pop(0) if self.specs else DONE
-
-    def report(self, points):
-        """Keep the points."""
-        for point in points:
-            self.points[point.run_id].append(point)
-        return frozenset()
-
-    def finish(self, outcome):
-        """Complain about anything but a completed run."""
-        if outcome.kind != "completed":
-            self.failed[outcome.run_id] = f"{outcome.kind}: {outcome.reason}"
-            print(f"run {outcome.run_id}: {self.failed[outcome.run_id]}")
-
-
-#: Source of the seeds; the studies' own are small numbers.
-SOURCE = 987_654
 
 
 def retest(
@@ -67,26 +37,9 @@ def retest(
     cap = inspect(spec, algorithm).eval_max_steps
     grid = evaluation_grid(steps, 10)
 
-    def evaluated(seed: int) -> EvaluationSpec:
-        first = seeding.evaluation_seed(SOURCE, "verdict", CURRENT.evaluation_seeds, seed)
-        return EvaluationSpec(episodes, first, cap)
-
-    specs = [
-        RunSpec(
-            RunId(i),
-            spec,
-            "native",
-            hyperparameters,
-            seeding.run_seed(SOURCE, "verdict", i, 0),
-            grid,
-            evaluated(i),
-            rules=CURRENT,
-        )
-        for i in seeds
-    ]
-    collector = Collector(specs)
-    NativeTrainer(len(specs)).train(collector)
-    complete = [points for points in collector.points.values() if len(points) == len(grid)]
+    desk = Desk(judging(seeds, spec, hyperparameters, grid, EvaluationSpec(episodes, 0, cap)))
+    NativeTrainer(len(seeds)).train(desk)
+    complete = [points for points in desk.points.values() if len(points) == len(grid)]
     return [(run_score("late", points), max(p.mean_return for p in points)) for points in complete]
 
 

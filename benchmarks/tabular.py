@@ -15,46 +15,13 @@ import tempfile
 
 import gymnasium
 import numpy as np
+from desk import Desk, judging
 
 import tuner
-from tuner.contract.roles import DONE
-from tuner.contract.rules import CURRENT
-from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
+from tuner.contract.spec import EvaluationSpec
 from tuner.core.dynamic_programming import Model, finite_horizon_optimum, policy_return
 from tuner.envs.spec import EnvSpec
-from tuner.seeding import evaluation_seed, run_seed
 from tuner.training.registry import make_trainer
-
-#: Source of the judging seeds; the study's own seed is a small number.
-JUDGE = 987_654
-
-
-class Watcher:
-    """Hands out runs and keeps what they have learned."""
-
-    def __init__(self, specs):
-        self.specs, self.tables = list(specs), {}
-
-    def take(self, open_shapes, *, block):
-        """Return the next run."""
-        return self.specs.pop(0) if self.specs else DONE
-
-    def report(self, points):
-        """Stop nothing."""
-        return frozenset()
-
-    def finish(self, outcome):
-        """Expect nothing but success."""
-        assert outcome.kind == "completed", outcome
-
-    def on_episode(self, *arguments):
-        """Watch nothing."""
-
-    on_update = on_evaluated = on_episode
-
-    def on_end(self, run_id, weights):
-        """Keep the table."""
-        self.tables[run_id] = weights["table"]
 
 
 def main() -> None:
@@ -79,24 +46,11 @@ def main() -> None:
             result = tuner.run(recipe)
             os.chdir(before)
         grid = (result.data.grid[-1],)
-        specs = [
-            RunSpec(
-                RunId(i),
-                EnvSpec(env_id),
-                "native",
-                result.best,
-                run_seed(JUDGE, "verdict", i, 0),
-                grid,
-                EvaluationSpec(1, evaluation_seed(JUDGE, "verdict", CURRENT.evaluation_seeds, i), horizon),
-                rules=CURRENT,
-            )
-            for i in range(options.seeds)
-        ]
-        watcher = Watcher(specs)
-        make_trainer("native", "q_learning", 1, watcher).train(watcher)
-        found = [
-            float(start @ policy_return(model, table.argmax(axis=1), horizon)) for table in watcher.tables.values()
-        ]
+        desk = Desk(judging(range(options.seeds), EnvSpec(env_id), result.best, grid, EvaluationSpec(1, 0, horizon)))
+        make_trainer("native", "q_learning", 1, desk).train(desk)
+        assert not desk.failed
+        tables = [weights["table"] for weights in desk.weights.values()]
+        found = [float(start @ policy_return(model, table.argmax(axis=1), horizon)) for table in tables]
         best = float(start @ finite_horizon_optimum(model, horizon))
         print(f"| {env_id} | {', '.join(f'{value:.4f}' for value in found)} | {best:.4f} |", flush=True)
 

@@ -20,6 +20,7 @@ import subprocess
 import sys
 import time
 
+from desk import Desk
 from settings import flops, measured_peak
 
 from tuner.agents.dqn.seams import NumericPath
@@ -53,32 +54,20 @@ def native(width: int, lanes: int, steps: int, numeric_path: NumericPath | None 
     """Return environment steps per second over all lanes; a short run before the clock starts loads what there is."""
     import torch  # noqa: F401  (imports come before the clock on both sides; wide networks need torch)
 
-    from tuner.contract.roles import DONE
     from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
     from tuner.envs.spec import EnvSpec
     from tuner.training.stack.trainer import NativeTrainer
 
-    class Queue:
-        def __init__(self, steps: int) -> None:
-            hyperparameters = DQNHyperparameters(**ZOO, net_arch=(width, width))
-            evaluation = EvaluationSpec(episodes=1, seed=0, max_steps=1)  # the seam wants one; one step costs nothing
-            self.specs = [
-                RunSpec(RunId(i), EnvSpec("CartPole-v1"), "native", hyperparameters, i, (steps,), evaluation)
-                for i in range(lanes)
-            ]
+    def runs(steps: int) -> Desk:
+        hyperparameters = DQNHyperparameters(**ZOO, net_arch=(width, width))
+        evaluation = EvaluationSpec(episodes=1, seed=0, max_steps=1)  # the seam wants one; one step costs nothing
+        env = EnvSpec("CartPole-v1")
+        return Desk([RunSpec(RunId(i), env, "native", hyperparameters, i, (steps,), evaluation) for i in range(lanes)])
 
-        def take(self, open_shapes, *, block):
-            return self.specs.pop() if self.specs else DONE
-
-        def report(self, points):
-            return frozenset()
-
-        def finish(self, outcome):
-            assert outcome.kind == "completed", outcome
-
-    NativeTrainer(lanes, numeric_path=numeric_path).train(Queue(1300))
-    started = time.perf_counter()
-    NativeTrainer(lanes, numeric_path=numeric_path).train(Queue(steps))
+    NativeTrainer(lanes, numeric_path=numeric_path).train(runs(1300))
+    desk, started = runs(steps), time.perf_counter()
+    NativeTrainer(lanes, numeric_path=numeric_path).train(desk)
+    assert not desk.failed
     return lanes * steps / (time.perf_counter() - started)
 
 

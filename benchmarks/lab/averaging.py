@@ -23,7 +23,7 @@ from environments import member as member_of
 from summary import interval
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
-from retest import Collector
+from desk import Desk
 
 from tuner import seeding
 from tuner.contract.grid import evaluation_grid
@@ -55,9 +55,9 @@ def trained(task: tuple[str, list[DQNHyperparameters], list[float], int, int]) -
         setting = replace(settings[i], weight_averaging=windows[j])
         own = seeding.run_seed(source, "verdict", seed, 0)
         specs.append(RunSpec(RunId(n), spec, "native", setting, own, grid, evaluation, rules=CURRENT))
-    collector = Collector(specs)
-    NativeTrainer(LANES).train(collector)
-    curves = list(collector.points.values())
+    desk = Desk(specs)
+    NativeTrainer(LANES).train(desk)
+    curves = list(desk.points.values())
     scores = [run_score("late", of) if len(of) == len(grid) else member.floor for of in curves]
     shares = member.normalised(np.maximum(scores, member.floor))
     return np.reshape(shares, (len(windows), len(settings), seeds))
