@@ -18,9 +18,10 @@ from PIL import Image
 from tuner.envs.spec import EnvSpec
 from tuner.envs.video import Film, finished
 from tuner.errors import InputError, MissingExtraError
+from tuner.training.saved.agent import load_agent
 from tuner.training.saved.film import check_can_be_filmed
 from tuner.training.saved.model_files import save_model
-from tuner.training.saved.play import evaluate_saved, median_place, record_saved
+from tuner.training.saved.play import median_place, record_agent
 from tuner.training.stack.trainer import NativeTrainer
 
 
@@ -58,8 +59,8 @@ def facts_of(path):
 )
 def test_the_film_shows_the_evaluated_episode(tmp_path, env, changes, fps):
     folder = saved(tmp_path, env, **changes)
-    returns, lengths = evaluate_saved(folder, 1, 7)
-    film = record_saved(folder, 1, 7)
+    returns, lengths = load_agent(folder).evaluate(1, 7)
+    film = record_agent(load_agent(folder), 1, 7, folder)
     assert (film.returns, film.lengths, film.fps) == (returns, lengths, fps)
     assert json.loads((folder / "video.json").read_text())["returns"] == list(returns)
     said, frames = facts_of(folder / "video.mp4")
@@ -74,7 +75,7 @@ def test_the_film_shows_the_evaluated_episode(tmp_path, env, changes, fps):
 
 def test_episodes_follow_each_other_and_the_folder_can_be_chosen(tmp_path):
     folder = saved(tmp_path / "model")
-    film = record_saved(folder, 2, 7, None, tmp_path / "new" / "films")
+    film = record_agent(load_agent(folder), 2, 7, tmp_path / "new" / "films")
     assert len(film.returns) == 2
     _, frames = facts_of(tmp_path / "new" / "films" / "video.mp4")
     assert frames == sum(film.lengths) + 2
@@ -174,4 +175,4 @@ def test_missing_extra_is_named(tmp_path, monkeypatch):
     folder = saved(tmp_path)
     monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'tune-dqn\[video\]'"):
-        record_saved(folder, 1, 0)
+        record_agent(load_agent(folder), 1, 0, folder)

@@ -8,9 +8,9 @@ from desk import Desk, make_spec
 
 from tuner.contract.spec import EvaluationSpec, RunId
 from tuner.envs.spec import EnvSpec
+from tuner.training.saved.agent import load_agent
 from tuner.training.saved.image_policy import ImagePolicy
 from tuner.training.saved.model_files import load_model, save_model
-from tuner.training.saved.play import evaluate_saved
 from tuner.training.sb3.trainer import SB3Trainer
 from tuner.training.stack.runner import StackRunner
 from tuner.training.stack.trainer import NativeTrainer
@@ -76,8 +76,8 @@ def test_the_saved_network_plays_as_the_trained_one(variant, tmp_path):
     save_model(tmp_path, run, desk.weights[run.run_id], desk.points[run.run_id])
     last = desk.points[run.run_id][-1]
     seed = run.evaluation_seed_at(last.step)
-    assert evaluate_saved(tmp_path, 4, seed) == (last.returns, last.lengths)
-    assert evaluate_saved(tmp_path, 4, run.evaluation.seed) != (last.returns, last.lengths), (
+    assert load_agent(tmp_path).evaluate(4, seed) == (last.returns, last.lengths)
+    assert load_agent(tmp_path).evaluate(4, run.evaluation.seed) != (last.returns, last.lengths), (
         "these episodes tell nothing"
     )
 
@@ -126,5 +126,5 @@ def test_sb3_trains_on_the_same_environments(env, tmp_path):
     SB3Trainer(desk).train(desk)
     assert desk.outcomes[run.run_id].kind == "completed", desk.outcomes[run.run_id].detail
     save_model(tmp_path, run, desk.weights[run.run_id])
-    returns, _ = evaluate_saved(tmp_path, 2, run.evaluation_seed_at(run.n_timesteps))
+    returns, _ = load_agent(tmp_path).evaluate(2, run.evaluation_seed_at(run.n_timesteps))
     assert returns == desk.points[run.run_id][-1].returns

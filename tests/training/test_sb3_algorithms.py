@@ -15,8 +15,8 @@ from tuner.envs.spec import EnvSpec
 from tuner.errors import InputError
 from tuner.hyperparameters import ALGORITHMS, check_backends, from_mapping
 from tuner.training.registry import footprint, make_trainer
+from tuner.training.saved.agent import load_agent
 from tuner.training.saved.model_files import load_model, save_model
-from tuner.training.saved.play import evaluate_saved
 from tuner.zoo.read import read_config
 from tuner.zoo.write import config_yaml
 
@@ -91,7 +91,7 @@ def test_a_saved_policy_plays_the_last_evaluation_again(algorithm, normalized, t
     facts = inspect(spec.env, algorithm)
     assert (model.policy.input_size, model.policy.n_actions) == (facts.encoder.input_size, facts.n_actions)
     last = desk.points[spec.run_id][-1]
-    returns, lengths = evaluate_saved(tmp_path, 2, spec.evaluation_seed_at(last.step))
+    returns, lengths = load_agent(tmp_path).evaluate(2, spec.evaluation_seed_at(last.step))
     assert (returns, lengths) == (last.returns, last.lengths)
 
 
@@ -101,7 +101,7 @@ def test_other_observations_and_actions_are_played_again_too(algorithm, env, tmp
     (spec,), desk, keeper = train(small(algorithm), env)
     save_model(tmp_path, spec, keeper.weights[spec.run_id], desk.points[spec.run_id])
     last = desk.points[spec.run_id][-1]
-    played = evaluate_saved(tmp_path, 2, spec.evaluation_seed_at(last.step), env_module="tuner.envs.probe")
+    played = load_agent(tmp_path, env_module="tuner.envs.probe").evaluate(2, spec.evaluation_seed_at(last.step))
     assert played == (last.returns, last.lengths)
 
 
@@ -109,12 +109,10 @@ def test_noise_that_depends_on_the_state_is_saved_with_the_policy(tmp_path):
     (spec,), desk, keeper = train(small("ppo", use_sde=True, use_expln=True), "Pendulum-v1")
     save_model(tmp_path, spec, keeper.weights[spec.run_id], desk.points[spec.run_id])
     last = desk.points[spec.run_id][-1]
-    assert evaluate_saved(tmp_path, 2, spec.evaluation_seed_at(last.step))[0] == last.returns
+    assert load_agent(tmp_path).evaluate(2, spec.evaluation_seed_at(last.step))[0] == last.returns
 
 
 def test_an_agent_of_continuous_actions_acts_as_its_environment_takes_it(tmp_path):
-    from tuner import load_agent
-
     (spec,), desk, keeper = train(small("sac"), "Pendulum-v1")
     save_model(tmp_path, spec, keeper.weights[spec.run_id], desk.points[spec.run_id])
     agent = load_agent(tmp_path)
@@ -124,8 +122,6 @@ def test_an_agent_of_continuous_actions_acts_as_its_environment_takes_it(tmp_pat
 
 
 def test_an_agent_that_remembers_forgets_where_an_episode_begins(tmp_path):
-    from tuner import load_agent
-
     (spec,), desk, keeper = train(small("recurrent_ppo"), "Pendulum-v1")
     save_model(tmp_path, spec, keeper.weights[spec.run_id], desk.points[spec.run_id])
     agent, seen = load_agent(tmp_path), np.array([1.0, 0.0, 0.5], np.float32)

@@ -12,8 +12,8 @@ from tuner.envs.spec import EnvSpec
 from tuner.errors import InputError
 from tuner.hyperparameters import DQNHyperparameters
 from tuner.training.registry import make_trainer
+from tuner.training.saved.agent import load_agent
 from tuner.training.saved.model_files import save_model
-from tuner.training.saved.play import evaluate_saved
 from tuner.training.single import train_once
 
 
@@ -52,11 +52,11 @@ def test_a_saved_policy_plays_as_it_did_in_its_last_evaluation(backend, env, tmp
     run = spec(backend, env, train_freq=7)
     points = save(run, tmp_path)
     assert [point.step for point in points] == [100, 200]
-    assert evaluate_saved(tmp_path, episodes=4, seed=run.evaluation_seed_at(200)) == (
+    assert load_agent(tmp_path).evaluate(4, run.evaluation_seed_at(200)) == (
         points[-1].returns,
         points[-1].lengths,
     )
-    returns, lengths = evaluate_saved(tmp_path, episodes=6, seed=1)
+    returns, lengths = load_agent(tmp_path).evaluate(6, 1)
     assert len(returns) == len(lengths) == 6
 
 
@@ -81,9 +81,9 @@ def test_playing_a_model_imports_a_module_only_when_the_user_names_it(tmp_path, 
     save(spec(env="mine:Mine-v0"), tmp_path / "model")
     sys.modules.pop("mine")
     with pytest.raises(InputError, match="add --env-module mine"):
-        evaluate_saved(tmp_path / "model", 2, 0)
+        load_agent(tmp_path / "model").evaluate(2, 0)
     assert "mine" not in sys.modules
-    returns, _ = evaluate_saved(tmp_path / "model", 2, 0, env_module="mine")
+    returns, _ = load_agent(tmp_path / "model", env_module="mine").evaluate(2, 0)
     assert "mine" in sys.modules
     assert len(returns) == 2
     sys.modules.pop("mine")
@@ -94,4 +94,4 @@ def test_a_model_that_does_not_fit_its_environment_is_refused(tmp_path):
     train_once(spec(), keeper)
     save_model(tmp_path, spec(env="Acrobot-v1"), keeper.weights)
     with pytest.raises(InputError, match=r"reads 4 numbers and chooses among 2 actions; Acrobot-v1 has 6 and 3"):
-        evaluate_saved(tmp_path, 1, 0)
+        load_agent(tmp_path).evaluate(1, 0)

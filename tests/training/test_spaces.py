@@ -21,8 +21,8 @@ from tuner.envs.make import inspect, make
 from tuner.envs.spec import frozen
 from tuner.hyperparameters import DQNHyperparameters, from_mapping
 from tuner.training.registry import make_trainer
+from tuner.training.saved.agent import load_agent
 from tuner.training.saved.model_files import save_model
-from tuner.training.saved.play import evaluate_saved
 from tuner.training.sb3.inputs import observations, what_is_normalized
 from tuner.training.sb3.trainer import build_model
 from tuner.zoo.read import read_config
@@ -177,7 +177,7 @@ def test_stable_baselines3_is_evaluated_as_its_saved_agent_plays(kind, normalize
     make_trainer("sb3", "dqn", 1, desk).train(desk)
     (last,) = desk.points[run.run_id]
     save_model(tmp_path, run, desk.weights[run.run_id], [last])
-    assert evaluate_saved(tmp_path, 3, run.evaluation_seed_at(last.step)) == (
+    assert load_agent(tmp_path).evaluate(3, run.evaluation_seed_at(last.step)) == (
         pytest.approx(last.returns, abs=1e-9),
         last.lengths,
     )

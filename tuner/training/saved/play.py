@@ -16,58 +16,19 @@ from tuner.training.saved.film import Story, record
 MEDIAN_OF = 11
 
 
-def evaluate_saved(
-    folder: Path, episodes: int, seed: int, env_module: str | None = None, *, best: bool = False
-) -> tuple[tuple[float, ...], tuple[int, ...]]:
-    """Play a saved policy greedily.
-
-    Args:
-        folder: Where :func:`~tuner.training.saved.model_files.save_model` wrote it.
-        episodes: Episodes to play, >= 1.
-        seed: Episode i resets with ``seed + i``.
-        env_module: The module to import the environment from. A model file alone never makes us import code.
-        best: Whether to play the policy of the best evaluation, not that of the last step.
-
-    Returns:
-        (return of each episode, steps of each episode).
-
-    Raises:
-        InputError: The folder holds no model, its environment cannot be made or does not fit the network, or it comes
-            from a module that ``env_module`` does not name.
-    """
-    return load_agent(folder, env_module=env_module, best=best).evaluate(episodes, seed)
-
-
-def record_saved(
-    folder: Path,
-    episodes: int,
-    seed: int,
-    env_module: str | None = None,
-    output: Path | None = None,
-    *,
-    best: bool = False,
-) -> Story:
-    """Film a saved policy at play.
-
-    Args:
-        folder: Where :func:`~tuner.training.saved.model_files.save_model` wrote it.
-        episodes: Episodes to play, >= 1.
-        seed: Episode i resets with ``seed + i``.
-        env_module: The module to import the environment from.
-        output: Folder of the film, made if it is not there; None takes the model's own.
-        best: Whether to play the policy of the best evaluation, not that of the last step.
-
-    Raises:
-        InputError: As for :func:`evaluate_saved`; or the environment does not draw itself.
-        MissingExtraError: The extra ``video`` is not installed.
-    """
-    return record_agent(load_agent(folder, env_module=env_module, best=best), episodes, seed, output or folder)
-
-
 def record_median(folder: Path, seed: int, env_module: str | None, output: Path, wrapper: Sequence[str] = ()) -> Story:
     """Film one episode: the median, by return, of :data:`MEDIAN_OF`, so that it shows what is usual and not one's luck.
 
-    Arguments and errors as for :func:`record_saved`; ``wrapper`` are wrappers that the user has named.
+    Args:
+        folder: Where :func:`~tuner.training.saved.model_files.save_model` wrote the policy.
+        seed: Episode i resets with ``seed + i``.
+        env_module: The module to import the environment from. A model file alone never makes us import code.
+        output: As for :func:`record_agent`.
+        wrapper: Wrappers that the user has named.
+
+    Raises:
+        InputError: As for :func:`~tuner.training.saved.agent.load_agent` and :func:`record_agent`.
+        MissingExtraError: The extra ``video`` is not installed.
     """
     agent = load_agent(folder, env_module=env_module, wrapper=wrapper)
     returns, _ = agent.evaluate(MEDIAN_OF, seed)
@@ -80,7 +41,19 @@ def median_place(returns: Sequence[float]) -> int:
 
 
 def record_agent(agent: Agent, episodes: int, seed: int, output: Path, median_of: int = 1) -> Story:
-    """Film an agent at play; arguments and errors as for :func:`record_saved` and :func:`~.film.record`."""
+    """Film an agent at play.
+
+    Args:
+        agent: The agent.
+        episodes: Episodes to play, >= 1.
+        seed: Episode i resets with ``seed + i``.
+        output: Folder of the film, made if it is not there.
+        median_of: As for :func:`~.film.record`.
+
+    Raises:
+        InputError: The folder cannot be made, or the environment does not draw itself.
+        MissingExtraError: The extra ``video`` is not installed.
+    """
     evaluation, env, begin = agent.evaluation(episodes, seed), agent.env, functools.partial(begun, agent.policy)
     try:
         output.mkdir(parents=True, exist_ok=True)
@@ -102,7 +75,7 @@ def show_agent(agent: Agent, episodes: int, seed: int) -> tuple[tuple[float, ...
         (undiscounted return of each episode, steps of each episode).
 
     Raises:
-        InputError: The environment opens no window, or as for :func:`evaluate_saved`.
+        InputError: The environment opens no window, or its episodes cannot be played.
     """
     cap = agent.evaluation(episodes, seed).max_steps
     returns, lengths = [], []
