@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tuner.core.generators import set_state, state_of
+from tuner.core.generators import drawn_of, set_state, state_of
 from tuner.core.schedules import SCHEDULES
 from tuner.hyperparameters import QLearningHyperparameters
 
@@ -108,8 +108,7 @@ class QLearner:
         updates, errors, reached = saved["totals"].tolist()
         self.totals = (int(updates), errors, reached)
         self._random_actions = saved["random_actions"].tolist()
-        # A version before kept decisions alone, which these numbers lead to again.
-        self._uniforms = saved["uniforms"] if "uniforms" in saved else np.where(saved["explores"], 0.0, 1.0)
+        self._uniforms = drawn_of(saved)
         self._decide(self._clock - self._clock % BLOCK)
         set_state(self._rng, str(saved["stream"]))
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 AnyGenerator: TypeAlias = np.random.Generator | np.random.RandomState | random.Random
 
@@ -40,6 +42,13 @@ def set_state(generator: AnyGenerator, text: str) -> None:
     else:
         version, words, gauss = state
         generator.setstate((version, tuple(words), gauss))
+
+
+def drawn_of(saved: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
+    """Return the numbers in [0, 1) that decided a block of exploration, of a snapshot of it: a step explores where
+    epsilon is above. An earlier version kept the decisions alone, which the numbers returned lead to again.
+    """
+    return saved["uniforms"] if "uniforms" in saved else np.where(saved["explores"], 0.0, 1.0)
 
 
 def generators_in(thing: object) -> list[AnyGenerator]:

@@ -28,7 +28,6 @@ class Encoder(Protocol):
 
     Attributes:
         storage_shape: Shape of one stored observation; ``()`` for a number.
-        storage_dtype: Its natural type. Floating-point memory holds it exactly as well.
         input_size: Length of the network's input vector.
         image: (channels, height, width) of what the input vector holds, or None where it is no image.
         frames: How many of the channels are the last frames of the episode; 0 where channels mean something else.
@@ -39,8 +38,6 @@ class Encoder(Protocol):
 
     @property
     def storage_shape(self) -> tuple[int, ...]: ...  # noqa: D102
-    @property
-    def storage_dtype(self) -> np.dtype[Any]: ...  # noqa: D102
     @property
     def input_size(self) -> int: ...  # noqa: D102
     @property
@@ -88,11 +85,6 @@ class _FlatVector:
         """``(input_size,)``."""
         return (self.input_size,)
 
-    @property
-    def storage_dtype(self) -> np.dtype[Any]:
-        """float32: what the network sees, so nothing is lost by storing it."""
-        return np.dtype(np.float32)
-
     def to_input(self, stored: Array, out: Array | None = None) -> Array:
         """Return ``stored`` itself when it is float32 and ``out`` is not given."""
         if out is None:
@@ -125,11 +117,6 @@ class BoxEncoder(_FlatVector):
 class TableEncoder(BoxEncoder):
     """A Box of any rank as tables have learned from it: neither divided nor rounded, since bins end between numbers."""
 
-    @property
-    def storage_dtype(self) -> np.dtype[Any]:
-        """float64."""
-        return np.dtype(np.float64)
-
     def store(self, observation: Any) -> Any:
         """Return ``[input_size]`` float64."""
         return np.asarray(observation, np.float64).reshape(-1)
@@ -161,11 +148,6 @@ class DiscreteEncoder:
     def storage_shape(self) -> tuple[int, ...]:
         """``()``: a number."""
         return ()
-
-    @property
-    def storage_dtype(self) -> np.dtype[Any]:
-        """int32."""
-        return np.dtype(np.int32)
 
     @property
     def input_size(self) -> int:

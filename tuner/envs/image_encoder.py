@@ -43,11 +43,6 @@ class ImageEncoder:
         return (self.input_size,)
 
     @property
-    def storage_dtype(self) -> np.dtype[Any]:
-        """uint8."""
-        return np.dtype(np.uint8)
-
-    @property
     def input_size(self) -> int:
         """Number of pixels times channels."""
         channels, height, width = self.image

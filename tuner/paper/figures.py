@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from tuner.paper.content import Group, Paper, panels
-from tuner.report.figures.confirmed import LOOKS, MOST_WITH_SEEDS, Look, bands, ordered_looks
+from tuner.report.figures.confirmed import MOST_WITH_SEEDS, Look, bands, looks_of
 from tuner.report.figures.palette import light
 from tuner.report.figures.sweep import values_axis
 from tuner.text import printable, typed_text
@@ -102,7 +102,7 @@ def learning_curves(paper: Paper) -> Figure | None:
         return None
     figure, axes = _axes(len(shown), 3.3)
     for i, (place, (title, groups)) in enumerate(zip(axes, shown, strict=True)):
-        for group, look in zip(groups, _looks(len(groups)), strict=True):
+        for group, look in zip(groups, looks_of(len(groups)), strict=True):
             label = group.title if len(shown) == 1 else _first_value(paper, group)
             _curve(place, group, label, look, with_seeds=len(groups) <= MOST_WITH_SEEDS)
         _threshold(place, paper.threshold)
@@ -118,7 +118,7 @@ def scores_by_seed(paper: Paper) -> Figure | None:
     """Return every run's score as a dot, and the interquartile mean with its interval, a line for each setting."""
     groups = [g for g in paper.groups if g.estimate is not None]
     figure, (place,) = _axes(1, 0.7 + 0.3 * len(groups))
-    for i, (group, look) in enumerate(zip(groups, _looks(len(groups)), strict=True)):
+    for i, (group, look) in enumerate(zip(groups, looks_of(len(groups)), strict=True)):
         scores = group.scores[paper.objective]
         place.plot(scores, [i] * len(scores), "o", color=look.colour, alpha=0.35, markersize=4, markeredgewidth=0)
         _estimate(place, group, look, i)
@@ -233,7 +233,3 @@ def _first_value(paper: Paper, group: Group) -> str:
 def _words(text: str) -> str:
     """Return text as it is: matplotlib reads what stands between dollars as a formula."""
     return printable(text).replace("$", r"\$")
-
-
-def _looks(count: int) -> list[Look]:
-    return list(LOOKS[:count]) if count <= len(LOOKS) else ordered_looks(count)

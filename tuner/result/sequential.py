@@ -68,10 +68,6 @@ class Until:
     bounds: tuple[float, float] | None = None
     plans: tuple[int, ...] = ()
 
-    def each(self, comparisons: int) -> float:
-        """Return the level of one of several comparisons."""
-        return of_each(self.level, comparisons)
-
     @property
     def looks_of(self) -> tuple[int, ...]:
         """The plans whose looks count."""

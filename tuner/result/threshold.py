@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-#: Share of the threshold that a score may lack by the rounding of means: three evaluations of 0.7 have a mean below it.
-ROUNDING = 1e-10
+from tuner.core.statistics import ROUNDING
 
 
 def reaches(score: float, threshold: float) -> bool:
-    """Return whether a score is the threshold or above, the rounding of means aside.
+    """Return whether a score is the threshold or above, the rounding of means aside: that of three 0.7 is below 0.7.
 
     Args:
         score: A run's or a trial's.

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tuner.core.generators import set_state, state_of
+from tuner.core.generators import drawn_of, set_state, state_of
 from tuner.core.schedules import SCHEDULES
 from tuner.hyperparameters import DQNHyperparameters
 
@@ -52,8 +52,7 @@ class LaneExploration:
         """Go on from a snapshot; the lane was started for the same run, perhaps with another course of epsilon."""
         block = self._blocks[lane]
         assert block is not None
-        # A version before kept decisions alone, which these numbers lead to again.
-        block.uniforms = saved["uniforms"] if "uniforms" in saved else np.where(saved["explores"], 0.0, 1.0)
+        block.uniforms = drawn_of(saved)
         block.actions, block.end = saved["actions"], int(saved["end"])
         block.decide()
         set_state(block.stream, str(saved["stream"]))

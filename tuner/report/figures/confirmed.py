@@ -42,6 +42,11 @@ def ordered_looks(count: int) -> list[Look]:
     return [Look(ramp[step], "solid", LOOKS[1 + i % 6].symbol) for i, step in enumerate(steps)]
 
 
+def looks_of(count: int) -> list[Look]:
+    """Return looks for settings: those of contestants, ordered ones where there are more settings."""
+    return list(LOOKS[:count]) if count <= len(LOOKS) else ordered_looks(count)
+
+
 def seed_curves(
     curves: Sequence[Mapping[str, Any]],
     threshold: float | None = None,

@@ -8,7 +8,7 @@ from typing import Any
 
 from tuner.core.confidence_sequence import betting_interval
 from tuner.result.confirmation import Confirmation, Contestant
-from tuner.result.sequential import GIVE_UP, Standing, within
+from tuner.result.sequential import GIVE_UP, Standing, of_each, within
 
 
 def until(confirmation: Confirmation) -> dict[str, Any] | None:
@@ -26,7 +26,7 @@ def until(confirmation: Confirmation) -> dict[str, Any] | None:
     baselines = [c for c in confirmation.baselines if c.key != confirmation.winner_key]
     return {
         "level": asked.level,
-        "each": asked.each(len(baselines)),
+        "each": of_each(asked.level, len(baselines)),
         "seeds": asked.seeds,
         "plans": list(asked.looks_of),
         "give_up": GIVE_UP,

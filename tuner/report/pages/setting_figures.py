@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
 
-from tuner.report.figures.confirmed import LOOKS, MOST_WITH_SEEDS, Look, confirmed_scores, ordered_looks, seed_curves
+from tuner.report.figures.confirmed import MOST_WITH_SEEDS, Look, confirmed_scores, looks_of, ordered_looks, seed_curves
 from tuner.report.figures.sweep import against_values, heat_map, value_lines
 from tuner.report.words.search import OBJECTIVE_NAMES
 from tuner.text import typed_text
@@ -38,7 +38,7 @@ class Section(NamedTuple):
 def comparison_sections(document: Document, objective: str) -> list[Section]:
     """Return learning curves and scores of all settings."""
     settings = document["settings"]
-    every = _looks(len(settings))
+    every = looks_of(len(settings))
     scored = [(s, look) for s, look in zip(settings, every, strict=True) if objective in s["estimates"]]
     rows = [
         {"title": s["label"], "scores": s["scores"][objective], "estimate": s["estimates"][objective]}
@@ -169,10 +169,6 @@ def _meaning(objective: str) -> str:
 
 def _against(value: Any, dots: Sequence[float], middle: float, interval: Mapping[str, Any]) -> dict[str, Any]:
     return {"value": value, "dots": dots, "middle": middle, "low": interval["low"], "high": interval["high"]}
-
-
-def _looks(count: int) -> list[Look]:
-    return list(LOOKS[:count]) if count <= len(LOOKS) else ordered_looks(count)
 
 
 def _by_value(name: str, settings: Sequence[Mapping[str, Any]]) -> list[Look]:

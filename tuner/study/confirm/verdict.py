@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tuner.core.sequential_ranks import FIRST_LOOK
-from tuner.result.sequential import Standing, Until, standing, told
+from tuner.result.sequential import Standing, Until, of_each, standing, told
 from tuner.study.confirm.budget import Allocation
 from tuner.study.confirm.choice import WORST
 from tuner.study.confirm.schedule import Job
@@ -67,7 +67,7 @@ def _until_sure(
     seeds, spent = 0, 0.0
     counted = dict.fromkeys((winner, *others), 0)
     standings: dict[str, Standing] = {}
-    level = until.each(len(others))
+    level = of_each(until.level, len(others))
     while going := [key for key in others if key not in standings or not standings[key].ended]:
         training = (winner, *going)
         seed_runs = sum(lengths.get(key, 1.0) for key in training)
