@@ -26,7 +26,7 @@ from tuner.result.study import StudyData
 from tuner.storage_url import default_storage
 from tuner.study.reading.foreign import best_trials
 from tuner.study.reading.study import load
-from tuner.study.search.open_study import called_as_before, open_study, stored_progress
+from tuner.study.search.open_study import called_as_before, found_study, open_study, stored_progress
 from tuner.study.search.outcomes import nothing_learned
 from tuner.study.search.progress import NoProgress, ProgressListener, going_on, warn
 from tuner.study.search.provenance import provenance
@@ -86,7 +86,7 @@ def run(
     recipe, deadlines = plan.recipe, None
     if recipe.within is not None:
         deadlines = Deadlines(began, recipe.within)
-        plan = plan_within(plan, deadlines, *stored_progress(plan.name, plan.storage), best_trials)
+        plan = plan_within(plan, deadlines, *stored_progress(plan, found_study(plan)), best_trials)
         recipe = plan.recipe
     refuse_what_cannot_fit(plan)
     check_folders(plan)

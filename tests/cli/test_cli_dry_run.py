@@ -4,6 +4,7 @@ import hashlib
 import sqlite3
 from pathlib import Path
 
+import optuna
 import pytest
 from cli_shell import TINY, tune
 
@@ -45,6 +46,17 @@ def test_a_storage_that_cannot_be_used_is_refused_as_by_the_search(tmp_path, mon
     shell = tune(*TABLES, "--storage", "sqlite:///notes.db", "--dry-run")
     assert shell.code == 2
     assert "file is not a database" in shell.err
+
+
+def test_a_dry_run_for_a_time_reads_the_study_once(in_tmp, monkeypatch, planned_in_a_moment):
+    search = (*TABLES, "--study", "s", "--trials", "2", "--confirm", "0", "--executor", "inline", "--quiet")
+    assert tune(*search).code == 0
+    read, opened = optuna.load_study, []
+    monkeypatch.setattr(optuna, "load_study", lambda **how: opened.append(how["study_name"]) or read(**how))
+    shell = tune(*search, "--within", "30m", "--dry-run")
+    assert shell.code == 0, shell.err
+    assert "2 of 2 trials are there" in shell.out or "has 2 trials" in shell.out
+    assert opened == ["s"]
 
 
 @pytest.mark.parametrize("changed", [("--steps", "700"), ("--seed", "5"), ("--set", "gamma=0.9")])

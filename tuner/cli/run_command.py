@@ -105,17 +105,17 @@ def _dry_run(recipe: StudyRecipe) -> int:
     from tuner.study.confirm.reuse import known_beforehand
     from tuner.study.reading.foreign import best_trials
     from tuner.study.sampling.samplers import make_sampler
-    from tuner.study.search.open_study import as_resumed, called_as_before, stored_progress
+    from tuner.study.search.open_study import as_resumed, called_as_before, found_study, stored_progress
     from tuner.study.search.progress import going_on
     from tuner.study.store.database import sqlite_path
 
     plan = plan_study(called_as_before(recipe), with_workers, best_trials)
+    stored = found_study(plan)
     if recipe.within is not None:
-        plan = plan_within(
-            plan, Deadlines(_process_began(), recipe.within), *stored_progress(plan.name, plan.storage), best_trials
-        )
+        deadlines = Deadlines(_process_began(), recipe.within)
+        plan = plan_within(plan, deadlines, *stored_progress(plan, stored), best_trials)
         recipe = plan.recipe
-    plan, there = as_resumed(plan)
+    plan, there = as_resumed(plan, stored)
     need = refuse_what_cannot_fit(plan)
     check_folders(plan)
     sqlite_path(plan.storage)

@@ -39,7 +39,7 @@ def run_several(recipe: StudyRecipe, *, dry_run: bool) -> int:
     from tuner.api import check_folders, lock_database
     from tuner.plan.cost import refuse_what_cannot_fit
     from tuner.plan.several import plan_several
-    from tuner.study.search.open_study import as_resumed
+    from tuner.study.search.open_study import as_resumed, found_study
     from tuner.study.store.locks import advisory_lock, study_lock
 
     plan = plan_several(recipe)
@@ -49,7 +49,7 @@ def run_several(recipe: StudyRecipe, *, dry_run: bool) -> int:
         check_folders(one)
     if dry_run:
         for one in plan.members:
-            as_resumed(one)
+            as_resumed(one, found_study(one))
         say("\n".join(_plan_lines(plan)))
         return 0
     for one in plan.members:

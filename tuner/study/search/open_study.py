@@ -151,38 +151,47 @@ def called_as_before(recipe: StudyRecipe) -> StudyRecipe:
     return dataclasses.replace(recipe, study=before)
 
 
-def stored_progress(name: str, url: str) -> tuple[Mapping[str, Any] | None, int]:
-    """Return the budget of a study's runs as the database has it, and its trials that count; (None, 0) without one.
+def stored_progress(plan: StudyPlan, study: optuna.Study | None) -> tuple[Mapping[str, Any] | None, int]:
+    """Return the stored budget of runs of a plan's study, and its trials that count; (None, 0) without one.
 
-    The database is only read.
+    Args:
+        plan: The study.
+        study: As :func:`found_study` gives it.
     """
-    study = _stored(name, url)
     if study is None:
         return None, 0
-    with storage_errors(url):
+    with storage_errors(plan.storage):
         space = study.user_attrs.get(attr.SPACE)
         return (space["budget"], _counted(study)) if space else (None, 0)
 
 
-def as_resumed(plan: StudyPlan) -> tuple[StudyPlan, int | None]:
+def as_resumed(plan: StudyPlan, study: optuna.Study | None) -> tuple[StudyPlan, int | None]:
     """Return the plan by which a resume would go on, and how many trials are there; as it is, and None, of a new study.
 
-    The database is only read.
+    Args:
+        plan: What is asked for.
+        study: As :func:`found_study` gives it.
 
     Raises:
-        InputError: The storage cannot be used.
         ResumeError: The stored study differs in a pinned setting.
         StorageLostError: The database stops answering.
     """
-    study = _stored(plan.name, plan.storage)
     if study is None:
         return plan, None
     with storage_errors(plan.storage):
         return _resumed(study, plan), _counted(study)
 
 
-def _stored(name: str, url: str) -> optuna.Study | None:
-    """Return a study that is in a database, which may neither be made nor changed by that; else None."""
+def found_study(plan: StudyPlan) -> optuna.Study | None:
+    """Return a plan's study where the database has it, else None; nothing is made or changed by that.
+
+    It reads its finished trials once, however often it is asked.
+
+    Raises:
+        InputError: The storage cannot be used.
+        StorageLostError: The database stops answering.
+    """
+    name, url = plan.name, plan.storage
     path = sqlite_path(url)
     if path is not None and not path.exists():
         return None
