@@ -82,6 +82,11 @@ def number(value: float | None, digits: int = 4) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+def score_text(value: float, digits: int = 3) -> str:
+    """Return a score, or how far two are apart, without the noise of floating point: 500.00000000000006 reads 500."""
+    return number(round(value, 9), digits)
+
+
 def value_text(value: Any) -> str:
     """Return a hyperparameter's value as text: numbers by :func:`number`, booleans as in YAML, lists joined."""
     if value is None:

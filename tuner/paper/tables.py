@@ -10,9 +10,9 @@ from typing import Any
 
 from tuner.paper.content import Group, Paper
 from tuner.report.tables.evidence import RESULTS
-from tuner.report.words.evidence import probability_text, range_text, round_like
+from tuner.report.words.evidence import probability_text, range_text
 from tuner.report.words.search import OBJECTIVE_NAMES
-from tuner.text import NOTHING, number, printable, sentence, typed_text
+from tuner.text import NOTHING, printable, score_text, sentence, typed_text
 
 #: What LaTeX reads as its own.
 _SPECIAL = str.maketrans({
@@ -137,7 +137,7 @@ def _compared(found: Mapping[str, Any] | None, *, corrected: bool) -> list[str]:
 
 
 def _point(estimate: Mapping[str, Any]) -> str:
-    return number(round_like(estimate["value"]), 3)
+    return score_text(estimate["value"])
 
 
 def _range(estimate: Mapping[str, Any]) -> str:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from tuner.report.numbers.board import BASELINES
-from tuner.report.pages.template import render_template, replace_file
-from tuner.report.words.evidence import caption, round_like
+from tuner.report.pages.template import render_template, write_page
+from tuner.report.words.evidence import caption
 from tuner.report.words.in_short import SHORT
-from tuner.text import counted, duration, number, plain, sentence, value_text
+from tuner.text import counted, duration, plain, score_text, sentence, value_text
 
 #: A study beside a baseline, in a word.
 RESULTS = {"better": "ahead", "worse": "behind", "undecided": "undecided", "tie": "tie"}
@@ -34,9 +33,7 @@ def board_document(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 def write_board(document: Mapping[str, Any], page: Path) -> Path:
     """Write the page, and its numbers beside it as ``.json``; return the page's path."""
-    replace_file(page.with_suffix(".json"), json.dumps(document, allow_nan=False, ensure_ascii=False, indent=1) + "\n")
-    replace_file(page, render_board(document))
-    return page
+    return write_page(page, render_board(document), document)
 
 
 def render_board(document: Mapping[str, Any]) -> str:
@@ -69,7 +66,7 @@ def render_board(document: Mapping[str, Any]) -> str:
 
 def _row(row: Mapping[str, Any], contested: bool, *, filmed: bool, several: bool) -> dict[str, Any]:
     verdict, against = row["verdict"], row["against"]
-    score = "" if row["search_score"] is None else f"[{number(round_like(row['search_score']), 3)}]"
+    score = "" if row["search_score"] is None else f"[{score_text(row['search_score'])}]"
     cells = [
         _cell(_place(row)),
         *([_cell(row["objective"])] if several else []),
@@ -95,7 +92,7 @@ def _cell(text: str, sort: float | None = None) -> dict[str, Any]:
 def _beside(found: Mapping[str, Any] | None) -> dict[str, Any]:
     if found is None:
         return _cell("")
-    return _cell(f"{number(round_like(found['score']), 3)}, {RESULTS.get(found['result'], '?')}", found["score"])
+    return _cell(f"{score_text(found['score'])}, {RESULTS.get(found['result'], '?')}", found["score"])
 
 
 def _among(row: Mapping[str, Any]) -> tuple[str, str]:

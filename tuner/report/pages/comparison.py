@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,13 +11,13 @@ from tuner.report.figures.confirmed import confirmed_scores
 from tuner.report.figures.confirmed import seed_curves as draw_curves
 from tuner.report.numbers.comparison import OBJECTIVES, group_numbers, return_range
 from tuner.report.numbers.evidence import compare_samples
-from tuner.report.pages.template import render_template, replace_file
+from tuner.report.pages.template import render_template, write_page
 from tuner.report.tables.evidence import RESULTS, SCORES
 from tuner.report.tables.trials import Cell, provenance_rows
-from tuner.report.words.evidence import caption, interval_text, probability_text, range_text, round_like
+from tuner.report.words.evidence import caption, interval_text, probability_text, range_text
 from tuner.report.words.search import ALGORITHM_NAMES, KeyNumber
 from tuner.result.confirmation import ConfirmRun
-from tuner.text import counted, env_title, number, plain
+from tuner.text import counted, env_title, plain, score_text
 
 #: Raised when a key of ``comparison.json`` changes its meaning or goes away.
 SCHEMA_VERSION = 1
@@ -79,7 +78,7 @@ def comparison_words(document: Mapping[str, Any]) -> list[str]:
         share = found["of_range"]
         of_range = "" if share is None else f", that is {share[0]:+.0%} to {share[1]:+.0%} of the range of returns"
         difference = found["difference"]
-        gap = f"{number(round_like(difference['value']), 3)} ({range_text(difference)}{of_range})"
+        gap = f"{score_text(difference['value'])} ({range_text(difference)}{of_range})"
         sentences.append(f"{SCORES[objective].capitalize()}: {pair}; {ahead}. Native minus the other: {gap}.")
     for name, backend in document["backends"].items():
         bad = [o for o in backend["outcomes"] if o != "completed"]
@@ -91,10 +90,7 @@ def comparison_words(document: Mapping[str, Any]) -> list[str]:
 
 def write_comparison(document: Mapping[str, Any], folder: Path) -> Path:
     """Write ``comparison.html`` and ``comparison.json`` into an existing folder; return the page's path."""
-    html = render_comparison(document)
-    replace_file(folder / "comparison.json", json.dumps(document, allow_nan=False, ensure_ascii=False, indent=1) + "\n")
-    replace_file(folder / "comparison.html", html)
-    return folder / "comparison.html"
+    return write_page(folder / "comparison.html", render_comparison(document), document)
 
 
 def render_comparison(document: Mapping[str, Any]) -> str:
@@ -136,7 +132,7 @@ def _row(objective: str, found: Mapping[str, Any], backends: Mapping[str, Any]) 
     return [
         Cell(SCORES[objective], SCORES[objective]),
         *(Cell(caption(side), side["value"]) for side in sides),
-        Cell(number(round_like(difference["value"]), 3), difference["value"]),
+        Cell(score_text(difference["value"]), difference["value"]),
         Cell(range_text(difference), difference["low"]),
         Cell("–" if share is None else f"{share[0]:+.1%} to {share[1]:+.1%}", None if share is None else share[0]),
         Cell(probability_text(probability), probability["value"]),
@@ -148,12 +144,12 @@ def _key_numbers(document: Mapping[str, Any]) -> list[KeyNumber]:
     cells = []
     for name, backend in document["backends"].items():
         estimate = backend["estimates"].get(OBJECTIVES[0])
-        value = "–" if estimate is None else number(round_like(estimate["value"]), 3)
+        value = "–" if estimate is None else score_text(estimate["value"])
         remark = "no completed run" if estimate is None else f"late score, {range_text(estimate)}"
         cells.append(KeyNumber(TITLES.get(name, name), value, remark))
     found = document["differences"].get("auc")
     if found is not None:
         remark = f"{range_text(found['difference'])}, area under the curve"
-        cells.append(KeyNumber("Difference", number(round_like(found["difference"]["value"]), 3), remark))
+        cells.append(KeyNumber("Difference", score_text(found["difference"]["value"]), remark))
         cells.append(KeyNumber("P(native is better)", f"{found['probability']['value']:.2f}", "area under the curve"))
     return cells

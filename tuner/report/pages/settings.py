@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any, Literal
 
 from tuner.report.numbers.comparison import OBJECTIVES, against_first, return_range, setting_numbers
 from tuner.report.pages.setting_figures import comparison_sections, sweep_sections
-from tuner.report.pages.template import render_template, replace_file
+from tuner.report.pages.template import render_template, replace_file, write_page
 from tuner.report.pages.value_maps import value_multiples
 from tuner.report.tables.comparison import settings_columns, settings_markdown, settings_rows
 from tuner.report.tables.trials import provenance_rows
@@ -77,11 +76,8 @@ def settings_document(
 def write_settings(document: Mapping[str, Any], folder: Path, page: Page) -> Path:
     """Write ``<page>.html``, ``.json`` and a table, ``.md``, into an existing folder; return the page's path."""
     html = render_settings(document, page)
-    text = json.dumps(document, allow_nan=False, ensure_ascii=False, indent=1) + "\n"
-    replace_file(folder / f"{page}.json", text)
     replace_file(folder / f"{page}.md", settings_markdown(document, OBJECTIVE))
-    replace_file(folder / f"{page}.html", html)
-    return folder / f"{page}.html"
+    return write_page(folder / f"{page}.html", html, document)
 
 
 def render_settings(document: Mapping[str, Any], page: Page) -> str:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from tuner.report.numbers.several import OURS
-from tuner.report.pages.template import render_template, replace_file
+from tuner.report.pages.template import render_template, write_page
 from tuner.report.tables.trials import Cell, provenance_rows
 from tuner.report.words.evidence import caption
 from tuner.report.words.several import SAID, several_sentences
@@ -25,10 +24,7 @@ def write_several(document: Mapping[str, Any], folder: Path) -> Path:
         document: Plain data, as ``docs/report-schema.md`` describes it.
         folder: Where to.
     """
-    html = render_several(document)
-    replace_file(folder / "several.json", json.dumps(document, allow_nan=False, ensure_ascii=False, indent=1) + "\n")
-    replace_file(folder / "several.html", html)
-    return folder / "several.html"
+    return write_page(folder / "several.html", render_several(document), document)
 
 
 def render_several(document: Mapping[str, Any]) -> str:

@@ -66,6 +66,24 @@ def _whole(text: str) -> Markup:
     return Markup(" ").join(span % word if "-" in word else escape(word) for word in printable(text).split(" "))
 
 
+def write_page(page: Path, html: str, document: Mapping[str, Any], indent: int | None = 1) -> Path:
+    """Write a page, and its numbers beside it as ``.json``; each replaces its predecessor in one step.
+
+    Args:
+        page: Where to, in a folder that is there.
+        html: The page.
+        document: What it shows, as plain data.
+        indent: As for :func:`json.dumps`.
+
+    Returns:
+        The page's path.
+    """
+    text = json.dumps(document, allow_nan=False, ensure_ascii=False, indent=indent)
+    replace_file(page.with_suffix(".json"), text + "\n")
+    replace_file(page, html)
+    return page
+
+
 def replace_file(path: Path, text: str) -> None:
     """Write ``text`` in one step; on failure ``path`` is untouched."""
     durable.replace_file(path, text.encode("utf-8", "backslashreplace"))

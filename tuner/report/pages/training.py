@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from markupsafe import Markup
 
 from tuner.report.figures.training import DRAWN_EPISODES, training_metric, training_returns
 from tuner.report.numbers.trials import METRICS, spread
-from tuner.report.pages.template import render_template, replace_file, script_json
+from tuner.report.pages.template import render_template, script_json, write_page
 from tuner.report.pages.value_maps import TABLE_CURVES, value_maps
 from tuner.report.tables.trials import provenance_rows
 from tuner.report.words.evidence import BACKEND_NAMES
@@ -56,9 +55,7 @@ def write_training_page(
     seen = {} if table is None else {"table": table}
     document = plain({"schema_version": SCHEMA_VERSION, "run": run, **watched, "evaluations": points, **seen})
     html = render_training(document, reward_threshold, random_mean)
-    replace_file(folder / "training.json", json.dumps(document, allow_nan=False, ensure_ascii=False) + "\n")
-    replace_file(folder / "training.html", html)
-    return folder / "training.html"
+    return write_page(folder / "training.html", html, document, indent=None)
 
 
 def render_training(

@@ -7,7 +7,7 @@ from typing import Any
 
 from tuner.report.tables.evidence import RESULTS
 from tuner.report.tables.trials import Cell
-from tuner.report.words.evidence import caption, probability_text, round_like
+from tuner.report.words.evidence import caption, probability_text
 from tuner.text import NOTHING, number, printable, typed_text
 
 
@@ -62,7 +62,7 @@ def _value_text(value: Any, document: Mapping[str, Any], field: str) -> str:
 
 
 def _estimate(estimate: Mapping[str, Any]) -> Cell:
-    return Cell(caption({**estimate, "value": round_like(estimate["value"])}), estimate["value"])
+    return Cell(caption(estimate), estimate["value"])
 
 
 def settings_markdown(document: Mapping[str, Any], objective: str) -> str:

@@ -15,7 +15,7 @@ from tuner.report.words.evidence import (
     range_text,
 )
 from tuner.report.words.reliability import share_text
-from tuner.text import number
+from tuner.text import number, score_text
 
 #: Score to its column.
 SCORES = {"late": "late", "final": "final", "best": "best", "auc": "area under the curve"}
@@ -130,7 +130,7 @@ def _sequence_rows(found: Mapping[str, Any]) -> list[list[Cell]]:
                 Cell(SCORES[found["objective"]], SCORES[found["objective"]]),
                 Cell(RESULTS[sequence["result"]], RESULTS[sequence["result"]]),
                 Cell(str(sequence["n"]), sequence["n"]),
-                Cell(number(round(sequence["mean"], 9), 3), sequence["mean"]),
+                Cell(score_text(sequence["mean"]), sequence["mean"]),
                 Cell("–" if low is None else f"{number(low, 3)} to {number(sequence['high'], 3)}", low),
                 Cell("more than 10,000" if needed is None else f"{needed:,}", needed),
             ]
@@ -154,7 +154,7 @@ def _comparison_rows(found: Mapping[str, Any], objectives: list[str]) -> list[li
                     Cell(SCORES[objective], SCORES[objective]),
                     Cell(RESULTS[scores["result"]], RESULTS[scores["result"]]),
                     Cell(probability_text(probability), probability["value"]),
-                    Cell(number(round(difference["value"], 9), 3), difference["value"]),
+                    Cell(score_text(difference["value"]), difference["value"]),
                     Cell(range_text(difference), difference["low"]),
                 ]
             )

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tuner.report.words.evidence import interval_text, probability_text, range_text, round_like
+from tuner.report.words.evidence import interval_text, probability_text, range_text
 from tuner.result.verdict import LEVEL, smallest_p_value
-from tuner.text import counted, listed, number
+from tuner.text import counted, listed, score_text
 
 #: Settings that a paragraph names one by one; the table has all.
 NAMED = 6
@@ -59,7 +59,7 @@ def _named(labels: Sequence[str]) -> str:
 
 def _sentence(label: str, estimate: Any, row: Mapping[str, Any], relation: str, first: str) -> str:
     difference = row["difference"]
-    gap = f"difference {number(round_like(difference['value']), 3)}, {range_text(difference)}"
+    gap = f"difference {score_text(difference['value'])}, {range_text(difference)}"
     chance = f"a run of it is the better one with probability {probability_text(row['probability'])}"
     return f"{label} {relation} {first}: {interval_text(estimate)}; {gap}; {chance}."
 

@@ -11,7 +11,7 @@ from tuner.report.words.reliability import reliability_sentence
 from tuner.report.words.sequential import basis_sentences, sequence_sentence
 from tuner.result.confirmation import TITLES
 from tuner.result.reused import reused_text
-from tuner.text import counted, large, listed, number, sentence, value_text
+from tuner.text import counted, large, listed, number, score_text, sentence, value_text
 
 #: Backend to what it is called.
 BACKEND_NAMES = {str(name): called for name, called in BACKENDS.items()}
@@ -60,11 +60,11 @@ def share_of_steps(row: Mapping[str, Any]) -> str:
     return near or (f"{100 * share:.0f} %" if share >= 0.01 else "less than 1 %")
 
 
-def interval_text(estimate: Mapping[str, Any], digits: int = 3) -> str:
+def interval_text(estimate: Mapping[str, Any]) -> str:
     """Return ``463 (95 % interval 431 to 489)``, or why there is no interval."""
-    value = number(round_like(estimate["value"]), digits)
+    value = score_text(estimate["value"])
     if estimate["kind"] == "interval":
-        return f"{value} (95 % interval {number(estimate['low'], digits)} to {number(estimate['high'], digits)})"
+        return f"{value} (95 % interval {range_text(estimate)})"
     reasons = {
         "tie": "all that count are equal, so no interval can be given",
         "constant": "no spread within either, so no interval can be given",
@@ -74,10 +74,10 @@ def interval_text(estimate: Mapping[str, Any], digits: int = 3) -> str:
     return f"{value} ({reasons[estimate['kind']]})"
 
 
-def range_text(estimate: Mapping[str, Any], digits: int = 3) -> str:
+def range_text(estimate: Mapping[str, Any]) -> str:
     """Return ``431 to 489``, ``tie`` or ``one run``."""
     if estimate["kind"] == "interval":
-        return f"{number(estimate['low'], digits)} to {number(estimate['high'], digits)}"
+        return f"{number(estimate['low'], 3)} to {number(estimate['high'], 3)}"
     return {"tie": "tie", "constant": "no spread", "single": "one run", "sequential": "seeds by result"}[
         estimate["kind"]
     ]
@@ -85,13 +85,8 @@ def range_text(estimate: Mapping[str, Any], digits: int = 3) -> str:
 
 def caption(estimate: Mapping[str, Any]) -> str:
     """Return ``463 (431 to 489)``, the value alone where there is no interval."""
-    value = number(estimate["value"], 3)
+    value = score_text(estimate["value"])
     return value if estimate["low"] is None else f"{value} ({range_text(estimate)})"
-
-
-def round_like(value: float) -> float:
-    """Return a value without the noise of floating point, so that 500.00000000000006 reads 500."""
-    return round(value, 9)
 
 
 def verdict(found: Mapping[str, Any] | None, params: Mapping[str, Any] | None = None) -> list[str]:
@@ -182,7 +177,7 @@ def comparison_sentence(comparison: Mapping[str, Any], rows: Mapping[str, Any], 
         return f"It has not been compared with {title} yet."
     theirs = other["verdict"]["estimates"][objective]["value"]
     probability, difference = scores["probability"], scores["difference"]
-    value = f"{number(round_like(theirs), 3)}"
+    value = score_text(theirs)
     if other.get("own_steps"):
         title = f"{title}, trained for their full {other['n_timesteps']:,} steps"
     elif steps_text(other):
@@ -192,7 +187,7 @@ def comparison_sentence(comparison: Mapping[str, Any], rows: Mapping[str, Any], 
     if scores["result"] == "tie":
         return f"It ties with {title}: every run of both scores {value}."
     chance = f"probability {probability_text(probability)}"
-    gap = f"difference {number(round_like(difference['value']), 3)}, {range_text(difference)}"
+    gap = f"difference {score_text(difference['value'])}, {range_text(difference)}"
     if scores["result"] == "better":
         return f"It beats {title} ({value}): a run of it is the better one with {chance} ({gap})."
     if scores["result"] == "worse":
@@ -273,7 +268,7 @@ def _winners_luck(luck: Mapping[str, Any]) -> list[str]:
         return []
     gap = winner["shrinkage"]
     how = f"{number(abs(gap), 3)} {'less' if gap > 0 else 'more'} than" if gap else "as much as"
-    mean = number(round_like(winner["verdict"]), 3)
+    mean = score_text(winner["verdict"])
     return [f"On the verdict's seeds the winner scores {mean} on average, {how} in the search."]
 
 

@@ -6,9 +6,9 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tuner.report.words.evidence import BACKEND_NAMES, FEW_SEEDS, range_text, round_like, steps_text
+from tuner.report.words.evidence import BACKEND_NAMES, FEW_SEEDS, range_text, steps_text
 from tuner.result.study import StudyData
-from tuner.text import counted, listed, number, sentence
+from tuner.text import counted, listed, number, score_text, sentence
 
 #: What a role is called where there is little room.
 SHORT = {
@@ -36,11 +36,11 @@ def in_short(data: StudyData, found: Mapping[str, Any] | None) -> list[str]:
         trained = "one training run" if len(data.chosen.curves) <= 1 else f"{len(data.chosen.curves)} training runs"
         first = f"Trial {data.chosen.number}: {number(data.chosen.score)} in the search, {trained}{solved}."
         return [first, *_beside([], data), *_below(data.chosen.score, data)]
-    value = number(round_like(estimate["value"]), 3)
+    value = score_text(estimate["value"])
     sure = f" ({range_text(estimate)})" if estimate["kind"] == "interval" else ""
     first = f"{sentence(winner['name'])}: {value}{sure}, {counted(estimate['n'], 'fresh seed')}{solved}."
     others = [
-        f"{_short(rows[c['with']])}: {number(round_like(theirs['value']), 3)}{steps_text(rows[c['with']])}"
+        f"{_short(rows[c['with']])}: {score_text(theirs['value'])}{steps_text(rows[c['with']])}"
         for c in found["comparisons"]
         if (theirs := rows[c["with"]]["verdict"]["estimates"].get(found["objective"])) is not None
     ]
@@ -50,7 +50,7 @@ def in_short(data: StudyData, found: Mapping[str, Any] | None) -> list[str]:
 
 def random_text(data: StudyData) -> str:
     """Return ``random play: 22.4``; nothing where nobody has played."""
-    return "" if data.random_mean is None else f"random play: {number(round_like(data.random_mean), 3)}"
+    return "" if data.random_mean is None else f"random play: {score_text(data.random_mean)}"
 
 
 def below_random(value: float | None, data: StudyData) -> str:
@@ -58,7 +58,7 @@ def below_random(value: float | None, data: StudyData) -> str:
     if value is None or data.random_mean is None or value > data.random_mean:
         return ""
     how = "below random play" if value < data.random_mean else "no better than random play"
-    played = f"{number(round_like(data.random_mean), 3)} over {counted(len(data.random_play), 'episode')}"
+    played = f"{score_text(data.random_mean)} over {counted(len(data.random_play), 'episode')}"
     return f"That is {how} ({played}): nothing was learned."
 
 
@@ -72,7 +72,7 @@ def nothing_learned(means: Sequence[float], random_mean: float | None) -> str:
     if random_mean is None or not means or max(means) > random_mean:
         return ""
     how = "below" if max(means) < random_mean else "no better than"
-    played = number(round(random_mean, 9), 3)
+    played = score_text(random_mean)
     return f"Nothing was learned: the best evaluation ({number(max(means))}) is {how} random play ({played})."
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from tuner.report.words.evidence import contestant_title
 from tuner.result.confirmation import MOST_SEEDS, VERDICT_SHARE
-from tuner.text import counted, large, number, sentence
+from tuner.text import counted, large, score_text, sentence
 
 
 def more_seeds_lines(found: Mapping[str, Any], study: str) -> list[str]:
@@ -39,8 +39,8 @@ def more_seeds_lines(found: Mapping[str, Any], study: str) -> list[str]:
 
 def _line(row: Mapping[str, Any], n_timesteps: int) -> str:
     title, seeds = sentence(contestant_title(row)), counted(row["n"], "seed")
-    gap = f"mean difference {number(round(row['mean'], 9), 3)}"
-    gap += f", better in {number(round(row['probability'], 9), 2)} of all pairs of runs"
+    gap = f"mean difference {score_text(row['mean'])}"
+    gap += f", better in {score_text(row['probability'], 2)} of all pairs of runs"
     if row["sure_after"] is not None:
         how = "ahead of it" if row["result"] == "better" else "behind it"
         return f"{title}: decided, the winner is {how} ({gap} over {seeds})."

@@ -15,7 +15,7 @@ from tuner.report.words.caution import caution
 from tuner.report.words.evidence import BACKEND_NAMES, range_text
 from tuner.result.study import StudyData
 from tuner.result.threshold import reaches
-from tuner.text import counted, duration, env_title, large, listed, number, sentence
+from tuner.text import counted, duration, env_title, large, listed, number, score_text, sentence
 
 ALGORITHM_NAMES = {name: cls.title for name, cls in ALGORITHMS.items()}
 #: What the budgets of an algorithm count.
@@ -158,7 +158,7 @@ def _confirmed_number(found: Mapping[str, Any] | None) -> KeyNumber | None:
     if winner is None or estimate is None:
         return None
     sure = f"{range_text(estimate)} (95 %)" if estimate["kind"] == "interval" else range_text(estimate)
-    return KeyNumber("Confirmed score", number(round(estimate["value"], 9), 3), f"{winner['name']}, {sure}")
+    return KeyNumber("Confirmed score", score_text(estimate["value"]), f"{winner['name']}, {sure}")
 
 
 def effort_sentence(data: StudyData) -> str:

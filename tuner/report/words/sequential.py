@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tuner.text import counted, number
+from tuner.text import counted, number, score_text
 
 
 def sequence_sentence(title: str, value: str, found: Mapping[str, Any]) -> str:
@@ -19,7 +19,7 @@ def sequence_sentence(title: str, value: str, found: Mapping[str, Any]) -> str:
     seeds = counted(found["n"], "seed")
     if found["result"] == "tie":
         return f"It ties with {title}: every run of both scores the same over {seeds}."
-    gap = f"on average a run of it scores {number(abs(round(found['mean'], 9)), 3)} "
+    gap = f"on average a run of it scores {score_text(abs(found['mean']))} "
     gap += f"{'more' if found['mean'] >= 0 else 'less'} than one of theirs on the same seed ({ends_text(found)})"
     if found["result"] == "better":
         return f"It is ahead of {title} ({value}), sure after {seeds}: {gap}."
@@ -42,7 +42,7 @@ def needed_text(found: Mapping[str, Any]) -> str:
     if needed is None:
         return "; no number of seeds worth training would decide it"
     more = max(needed - found["n"], 1)
-    share = number(round(found["probability"], 9), 2)
+    share = score_text(found["probability"], 2)
     return f"; about {more:,} more would decide it, were it to do better in {share} of all pairs of runs as it does now"
 
 
