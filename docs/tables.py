@@ -10,13 +10,12 @@ from pathlib import Path
 
 from tuner import errors
 from tuner.fields import FieldInfo
-from tuner.hyperparameters import ALGORITHMS
+from tuner.hyperparameters import ALGORITHMS, algorithm_class, field_infos
 from tuner.library.catalog import library_entries
 from tuner.library.names import entry_file
 from tuner.library.words import markdown_list
 from tuner.plan.recipe import SETTINGS
 from tuner.result.study import StudyData, TrialRow
-from tuner.space.fields import default_text, markdown_table
 from tuner.study_result import StudyResult
 from tuner.text import number
 
@@ -28,7 +27,16 @@ _UNITS = {"duration": "seconds"}
 
 def hyperparameters() -> str:
     """Return a table for each algorithm."""
-    return "\n".join(f"`--algo {name}`:\n\n{markdown_table(name)}" for name in ALGORITHMS)
+    return "\n".join(f"`--algo {name}`:\n\n{fields_of(name)}" for name in ALGORITHMS)
+
+
+def fields_of(algorithm: str) -> str:
+    """Return one row per hyperparameter; what only the native agent has is marked."""
+    lines = ["| field | default | valid | unit | what it does |", "|---|---|---|---|---|"]
+    for info in field_infos(algorithm_class(algorithm)).values():
+        mark = "" if info.sb3 else " (native only)"
+        lines.append(f"| `{info.name}`{mark} | {info.default_text} | {info.valid_range} | {info.unit} | {info.help} |")
+    return "\n".join(lines) + "\n"
 
 
 def settings() -> str:
@@ -41,7 +49,7 @@ def settings() -> str:
 def _setting(info: FieldInfo) -> tuple[str, ...]:
     unit = info.unit or _UNITS.get(info.kind, "")
     pinned = "yes" if info.pinned else ""
-    default = f"`{default_text(info.default)}`" if info.default != "" else "required"
+    default = "`None`" if info.default is None else f"`{info.default_text}`" if info.default != "" else "required"
     return f"`{info.name}`", default, info.valid_range, unit, pinned, info.help
 
 

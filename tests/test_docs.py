@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from tuner.cli.app import build_parser
+from tuner.hyperparameters import algorithm_class, field_infos
 from tuner.space.listed import combinations
 from tuner.space.parse import parse_space
 
@@ -30,6 +31,16 @@ def command_names():
 def block(kind, name, text=README):
     """Return the fenced block under a marker."""
     return re.search(rf"<!-- {kind}: {name} -->\n```\w*\n(.*?)```", text, re.S).group(1)
+
+
+def test_the_table_of_an_algorithm_has_a_row_for_every_field_with_default_and_rule():
+    fields_of = runpy.run_path(str(ROOT / "docs" / "tables.py"))["fields_of"]
+    lines = fields_of("dqn").splitlines()
+    assert len(lines) == len(field_infos(algorithm_class("dqn"))) + 2
+    assert "| `buffer_size` | 1_000_000 | an integer of at least 1 and at most 10_000_000 | transitions |" in lines[3]
+    assert all(line.count("|") == 6 for line in lines)
+    assert any("`double_q` (native only) | false | true or false" in line for line in lines)
+    assert "| `max_grad_norm` | null |" in fields_of("qrdqn")
 
 
 def test_generated_tables_are_up_to_date():

@@ -83,6 +83,16 @@ class FieldInfo:
         high = "" if math.isinf(self.high) else f" and at most {_short(self.high)}"
         return f"{_KINDS[self.kind]}{low}{high}"
 
+    @property
+    def default_text(self) -> str:
+        """The default as YAML has it."""
+        value = self.default
+        if value is None or isinstance(value, bool):
+            return "null" if value is None else str(value).lower()
+        if isinstance(value, tuple):
+            return f"[{', '.join(map(str, value))}]"
+        return f"{value:_}" if isinstance(value, int) else f"{value:g}" if isinstance(value, float) else str(value)
+
     def beyond_sb3(self, value: object) -> bool:
         """Whether Stable-Baselines3 lacks this value of it, other than by default."""
         return value in self.native_choices if self.sb3 else value != self.default

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -214,6 +215,7 @@ def test_spaces_explains_every_hyperparameter(in_tmp):
     for info in field_infos(DQNHyperparameters).values():
         assert info.name in text
         assert info.help in text
+    assert re.search(r"max_grad_norm +null ", tune("spaces", "--fields", "--algo", "qrdqn").out), "as a file has it"
 
 
 def test_doctor_finds_a_good_machine_good(study):

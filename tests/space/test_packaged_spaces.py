@@ -9,7 +9,6 @@ from rl_zoo3.hyperparams_opt import sample_dqn_params
 from tuner.errors import InputError, SpaceError
 from tuner.hyperparameters import algorithm_class, beyond_sb3, field_infos
 from tuner.space.catalog import find_space, list_spaces, load_by_name, packaged_folder
-from tuner.space.fields import markdown_table
 from tuner.space.parse import parse_space
 
 LISTED = (
@@ -223,11 +222,3 @@ def test_unknown_space_names_the_nearest(tmp_path: Path) -> None:
 def test_space_of_another_algorithm_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SpaceError, match="is dqn, but --algo is fqi"):
         load_by_name(str(packaged_folder() / "dqn" / "default.yaml"), "fqi")
-
-
-def test_table_has_a_row_for_every_field_with_default_and_rule() -> None:
-    lines = markdown_table("dqn").splitlines()
-    assert len(lines) == len(field_infos(algorithm_class("dqn"))) + 2
-    assert "| `buffer_size` | 1_000_000 | an integer of at least 1 and at most 10_000_000 | transitions |" in lines[3]
-    assert all(line.count("|") == 6 for line in lines)
-    assert any("`double_q` (native only) | false | true or false" in line for line in lines)

@@ -54,13 +54,12 @@ def _print_list(algorithms: Sequence[str]) -> None:
 
 def _print_fields(algorithm: str) -> None:
     from tuner.hyperparameters import algorithm_class, field_infos
-    from tuner.space.fields import default_text
 
     rows = table("field", "default", "valid", "what it does", right=("default",))
     for info in field_infos(algorithm_class(algorithm)).values():
         unit = f" ({info.unit})" if info.unit else ""
         native = "" if info.sb3 else " [native only]"
-        rows.add_row(info.name, default_text(info.default), info.valid_range, f"{info.help}{unit}{native}")
+        rows.add_row(info.name, info.default_text, info.valid_range, f"{info.help}{unit}{native}")
     print_table(rows)
 
 
