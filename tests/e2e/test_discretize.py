@@ -21,10 +21,7 @@ WRAPPER = "tuner.envs.discrete_actions.DiscreteActions"
 SHORT = ("--steps", "200", "--evaluations", "2", "--eval-episodes", "1", "--executor", "inline", "--quiet")
 
 
-@pytest.fixture(autouse=True)
-def here(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("TUNE_STORAGE", raising=False)
+pytestmark = pytest.mark.usefixtures("in_tmp")
 
 
 def search(*words):

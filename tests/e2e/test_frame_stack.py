@@ -16,11 +16,7 @@ from tuner.hyperparameters import DQNHyperparameters
 from tuner.zoo.read import read_config
 from tuner.zoo.write import config_yaml
 
-
-@pytest.fixture(autouse=True)
-def here(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("TUNE_STORAGE", raising=False)
+pytestmark = pytest.mark.usefixtures("in_tmp")
 
 
 @pytest.mark.slow

@@ -22,3 +22,10 @@ def server():
 @pytest.fixture(autouse=True)
 def _pages_draw_one_figure(pages_of_one_figure):
     """What figures show is for the tests of the report."""
+
+
+@pytest.fixture
+def url(tmp_path, monkeypatch):
+    """A database that no study has been kept in yet, and a folder of its own for what waits to be told."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    return f"sqlite:///{tmp_path}/s.db"

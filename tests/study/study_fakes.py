@@ -9,10 +9,12 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from gymnasium import spaces
 from synthetic import value
 
+import tuner.api
 from tuner.contract.grid import evaluation_grid
 from tuner.contract.outcome import EvalPoint, Outcome
 from tuner.contract.roles import DONE
@@ -38,6 +40,19 @@ SPACE = {
         "tau": {"type": "float", "low": 0.1, "high": 1.0, "when": {"double_q": True}},
     },
 }
+
+
+def finish(supervisor, spec: RunSpec, mean: float = 1.0) -> None:
+    """Report all evaluations of a run that trains, and its end."""
+    for step in spec.grid:
+        supervisor.report([EvalPoint(spec.run_id, step, (mean,), (1,))])
+    supervisor.finish(Outcome(spec.run_id, "completed", spec.n_timesteps, 0.5))
+
+
+def draw_nothing(patch) -> None:
+    """Drawing page and plots takes longer than the studies of tests."""
+    patch.setattr(tuner.api, "write_study_report", lambda *_: tuner.api.ReportPaths(Path("reports"), None))
+    patch.setattr(tuner.api, "_tell_dashboard", lambda *_: None)
 
 
 def make_plan(storage: str, *, in_flight: int = 1, space=None, **settings) -> StudyPlan:

@@ -24,10 +24,7 @@ from tuner.study.store.locks import study_lock
 SMALL = {"env": "CartPole-v1", "steps": 300, "evaluations": 3, "eval_episodes": 1, "pruner": "none"}
 
 
-@pytest.fixture(autouse=True)
-def here(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("TUNE_STORAGE", raising=False)
+pytestmark = pytest.mark.usefixtures("in_tmp")
 
 
 class Listener:

@@ -13,7 +13,7 @@ from statistics import fmean
 import optuna
 import pytest
 import yaml
-from study_fakes import FakeExecutor
+from study_fakes import FakeExecutor, draw_nothing
 
 import tuner
 import tuner.api
@@ -42,10 +42,7 @@ SMALL = {
 }  # fmt: skip
 
 
-@pytest.fixture(autouse=True)
-def here(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("TUNE_STORAGE", raising=False)
+pytestmark = pytest.mark.usefixtures("in_tmp")
 
 
 @pytest.fixture(autouse=True)
@@ -53,12 +50,6 @@ def no_page(monkeypatch, request):
     """Drawing page and plots takes longer than these studies; one test looks at what is written."""
     if "exported" not in request.node.name:
         draw_nothing(monkeypatch)
-
-
-def draw_nothing(monkeypatch):
-    paths = tuner.api.ReportPaths(Path("reports"), None)
-    monkeypatch.setattr(tuner.api, "write_study_report", lambda *arguments: paths)
-    monkeypatch.setattr(tuner.api, "_tell_dashboard", lambda *arguments: None)
 
 
 def run(trials=30, executor=None, **settings):

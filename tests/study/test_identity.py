@@ -8,26 +8,14 @@ import sqlite3
 
 import optuna
 import pytest
-from study_fakes import FakeExecutor, make_plan, search, supervise
+from study_fakes import FakeExecutor, finish, make_plan, search, supervise
 
-from tuner.contract.outcome import EvalPoint, Outcome
+from tuner.contract.outcome import EvalPoint
 from tuner.errors import InputError, StorageLostError, StudyLockedError
 from tuner.study.reading.study import load
 from tuner.study.store.connect import open_storage
 from tuner.study.store.identity import Watched
 from tuner.study.store.locks import study_lock
-
-
-@pytest.fixture
-def url(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    return f"sqlite:///{tmp_path}/s.db"
-
-
-def finish(supervisor, spec, elapsed=0.0):
-    for step in spec.grid:
-        supervisor.report([EvalPoint(spec.run_id, step, (1.0,), (1,), elapsed)])
-    supervisor.finish(Outcome(spec.run_id, "completed", spec.grid[-1]))
 
 
 def begin(url, **settings):

@@ -9,10 +9,9 @@ from pathlib import Path
 
 import optuna
 import pytest
-from study_fakes import FakeExecutor, make_plan
+from study_fakes import FakeExecutor, draw_nothing, make_plan
 
 import tuner
-import tuner.api
 from tuner.contract.rules import VERSION_0_1_0
 from tuner.contract.spec import EvaluationSpec, RunId
 from tuner.envs.spec import EnvSpec
@@ -37,15 +36,8 @@ SMALL = {
 
 
 @pytest.fixture(autouse=True)
-def here(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def here(in_tmp, monkeypatch):
     draw_nothing(monkeypatch)
-
-
-def draw_nothing(patch):
-    patch.delenv("TUNE_STORAGE", raising=False)
-    patch.setattr(tuner.api, "write_study_report", lambda *arguments: tuner.api.ReportPaths(Path("r"), None))
-    patch.setattr(tuner.api, "_tell_dashboard", lambda *arguments: None)
 
 
 class Notes:

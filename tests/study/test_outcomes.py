@@ -1,6 +1,5 @@
 """Who is charged when a worker dies: the supervisor's rules, without processes."""
 
-import pytest
 from study_fakes import make_plan, supervise, value
 
 from tuner.contract.outcome import EvalPoint, Outcome
@@ -8,11 +7,6 @@ from tuner.contract.roles import DONE, WAIT
 from tuner.contract.spec import RunSpec
 from tuner.study.reading.study import load
 from tuner.study.search.outcomes import MAX_CHARGES, MAX_DEATHS_ALONE
-
-
-@pytest.fixture
-def url(tmp_path):
-    return f"sqlite:///{tmp_path}/s.db"
 
 
 def begin(url, trials, **settings):

@@ -15,9 +15,8 @@ from network import Network
 from optuna.exceptions import StorageInternalError
 from optuna.trial import TrialState
 from postgres_server import connections_closed
-from study_fakes import SPACE, FakeExecutor, make_plan, supervise
+from study_fakes import SPACE, FakeExecutor, finish, make_plan, supervise
 
-from tuner.contract.outcome import EvalPoint, Outcome
 from tuner.contract.roles import DONE, WAIT
 from tuner.contract.spec import RunSpec
 from tuner.errors import InputError, ResumeError, StudyLockedError
@@ -62,12 +61,6 @@ def kill(supervisor):
     held._stop.set()
     held._thread.join()
     held._delete([held.name])
-
-
-def finish(supervisor, spec, mean=1.0):
-    for step in spec.grid:
-        supervisor.report([EvalPoint(spec.run_id, step, (mean,), (1,))])
-    supervisor.finish(Outcome(spec.run_id, "completed", spec.n_timesteps, 0.5))
 
 
 def check_exact(plan, url, trials):

@@ -20,12 +20,6 @@ from tuner.study.upkeep.delete import Belongings, belongings, delete_study
 from tuner.study.upkeep.repair import mend_study
 
 
-@pytest.fixture
-def url(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    return f"sqlite:///{tmp_path}/s.db"
-
-
 def test_doctor_settles_what_a_killed_process_left_and_tells_what_it_had_kept(url, monkeypatch, capsys):
     plan = make_plan(url, trials=3, in_flight=2, sampler="random", pruner="none", study="s")
     killed = supervise(plan)

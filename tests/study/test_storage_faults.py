@@ -12,9 +12,8 @@ import pytest
 import sqlalchemy
 from optuna.exceptions import StorageInternalError
 from optuna.trial import TrialState
-from study_fakes import FakeExecutor, make_plan, search, supervise
+from study_fakes import FakeExecutor, finish, make_plan, search, supervise
 
-from tuner.contract.outcome import EvalPoint, Outcome
 from tuner.contract.roles import WAIT
 from tuner.contract.spec import RunSpec
 from tuner.errors import InputError, StorageLostError
@@ -31,12 +30,6 @@ from tuner.study.store.writer import TableWriter, known_tables, row_writer
 ROWS = ("trials", "trial_params", "trial_values", "trial_intermediate_values", "trial_user_attributes")
 
 
-@pytest.fixture
-def url(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    return f"sqlite:///{tmp_path}/s.db"
-
-
 class Notes(NoProgress):
     def __init__(self):
         self.lines = []
@@ -47,12 +40,6 @@ class Notes(NoProgress):
 
 def away(*arguments):
     raise StorageInternalError("server closed the connection")
-
-
-def finish(supervisor, spec, mean):
-    for step in spec.grid:
-        supervisor.report([EvalPoint(spec.run_id, step, (mean,), (1,))])
-    supervisor.finish(Outcome(spec.run_id, "completed", spec.n_timesteps, 0.5))
 
 
 def spool_lines(url, plan):

@@ -18,11 +18,6 @@ from tuner.study.search.progress import NoProgress
 COUNTED = ("completed", "pruned", "diverged", "timed_out", "failed")
 
 
-@pytest.fixture
-def url(tmp_path):
-    return f"sqlite:///{tmp_path}/s.db"
-
-
 def fate_by_number(fates):
     return lambda spec: fates.get(spec.run_id.trial, "completed")
 

@@ -37,11 +37,6 @@ from tuner.training.cost.timing import RunCosts
 SECONDS = st.floats(0.01, 1e4)
 
 
-@pytest.fixture
-def url(tmp_path):
-    return f"sqlite:///{tmp_path}/s.db"
-
-
 class Clock:
     """Seconds that pass when a fake run reports."""
 

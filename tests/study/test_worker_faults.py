@@ -14,11 +14,6 @@ from tuner.execution.processes import ProcessExecutor
 from tuner.study.reading.study import load
 
 
-@pytest.fixture
-def url(tmp_path):
-    return f"sqlite:///{tmp_path}/s.db"
-
-
 def run(plan, workers=1, memory_limit=None, **trainer):
     supervisor = supervise(plan)
     factory = functools.partial(FaultTrainer, **trainer)
