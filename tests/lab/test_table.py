@@ -157,7 +157,7 @@ def test_a_stored_design_is_read_back_as_it_was(tmp_path, space, settings):
 def test_the_design_fills_every_dimension_evenly(space, settings):
     points = [s.params for s in settings if s.params]
     for d in space.dimensions:
-        if d.conditional or d.kind != "categorical":
+        if space.search[d.field].when or d.kind != "categorical":
             continue
         counts = [sum(p[d.name] == choice for p in points) for choice in d.choices]
         assert max(counts) - min(counts) <= 2

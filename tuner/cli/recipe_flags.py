@@ -33,9 +33,6 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "output": ("report_dir", "tensorboard", "record", "quiet"),
 }  # fmt: skip
 
-#: Settings of the Python API that have no flag.
-NOT_OFFERED: tuple[str, ...] = ("envs",)  # --env, given several times
-
 #: Where the help would otherwise say 'default: none' or a bare ``None``.
 DEFAULTS = {
     "steps": "the search space's budget",

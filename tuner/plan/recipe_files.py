@@ -9,11 +9,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from tuner.errors import InputError, nearest
 from tuner.plain_yaml import load
-from tuner.plan.recipe import StudyRecipe, check_setting, from_mapping
+from tuner.plan.recipe import check_setting, from_mapping
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 
@@ -70,10 +68,3 @@ def read_recipe(name: str) -> dict[str, Any]:
         return {key: check_setting(key, value) for key, value in values.items()}
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
-
-
-def recipe_yaml(recipe: StudyRecipe) -> str:
-    """Return a recipe as YAML: the environment, the number of trials and what differs from its default."""
-    defaults = StudyRecipe().to_mapping()
-    values = {k: v for k, v in recipe.to_mapping().items() if k in ("env", "trials") or v != defaults[k]}
-    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)

@@ -30,7 +30,6 @@ class Dimension:
         log: Whether to sample its logarithm uniformly.
         step: Spacing of the values, or None for every float.
         choices: Words, numbers or booleans.
-        conditional: Whether some trials do without it.
     """
 
     name: str
@@ -41,7 +40,6 @@ class Dimension:
     log: bool = False
     step: float | None = None
     choices: tuple[Any, ...] = ()
-    conditional: bool = False
 
 
 class Suggest(Protocol):
@@ -90,12 +88,11 @@ class FloatRange:
 
     def dimension(self, field: str, values: Mapping[str, Any] | None = None) -> Dimension:
         """Return what the sampler sees (``values`` plays no part)."""
-        conditional = bool(self.when)
         if self.scale == "one_minus_log":
             # Rounded, as 1 - 0.9999 is not 0.0001 in binary; 1e-12 is far below any sensible bound.
             low, high = round(1.0 - self.high, 12), round(1.0 - self.low, 12)
-            return Dimension(f"one_minus_{field}", field, "float", low, high, log=True, conditional=conditional)
-        return Dimension(field, field, "float", self.low, self.high, self.log, self.step, conditional=conditional)
+            return Dimension(f"one_minus_{field}", field, "float", low, high, log=True)
+        return Dimension(field, field, "float", self.low, self.high, self.log, self.step)
 
     def decode(self, sampled: Any) -> Any:
         """Return the field's value."""
@@ -137,11 +134,10 @@ class IntRange:
         if isinstance(self.high, Bound) and values is not None:
             high = max(self.low, min(high, values[self.high.field]))
             high -= (high - self.low) % self.step
-        conditional = bool(self.when)
         if self.scale == "power_of_two":
             low, high = self.low.bit_length() - 1, high.bit_length() - 1
-            return Dimension(f"{field}_pow", field, "int", low, high, step=1, conditional=conditional)
-        return Dimension(field, field, "int", self.low, high, self.log, self.step, conditional=conditional)
+            return Dimension(f"{field}_pow", field, "int", low, high, step=1)
+        return Dimension(field, field, "int", self.low, high, self.log, self.step)
 
     def decode(self, sampled: Any) -> Any:
         """Return the field's value."""
@@ -168,7 +164,7 @@ class Choice:
     def dimension(self, field: str, values: Mapping[str, Any] | None = None) -> Dimension:
         """Return what the sampler sees: network shapes as text."""
         options = tuple(shape_text(c) if isinstance(c, tuple) else c for c in self.choices)
-        return Dimension(field, field, "categorical", choices=options, conditional=bool(self.when))
+        return Dimension(field, field, "categorical", choices=options)
 
     def decode(self, sampled: Any) -> Any:
         """Return the field's value."""

@@ -70,10 +70,6 @@ class Memory(Protocol):
         """Return packed rows to be filled in."""
         ...
 
-    def contents(self, lane: int) -> Batch:
-        """Return what a lane holds, oldest first."""
-        ...
-
     def snapshot(self, lane: int) -> dict[str, Array]:
         """Return what a lane has become."""
         ...

@@ -80,15 +80,3 @@ def ramp_steps(scores: Sequence[float]) -> list[int]:
 def dark_twins() -> dict[str, str]:
     """Return light colour to dark colour for everything a figure may contain."""
     return dict([*COLOURS.values(), SURFACE, *zip(*RAMP, strict=True)])
-
-
-def contrast(first: str, second: str) -> float:
-    """Return the contrast ratio of two ``#rrggbb`` colours, from 1 to 21 (WCAG 2.2, relative luminance)."""
-    lighter, darker = sorted((_luminance(first), _luminance(second)), reverse=True)
-    return (lighter + 0.05) / (darker + 0.05)
-
-
-def _luminance(colour: str) -> float:
-    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
-    red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels)
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Protocol
 
 from tuner.errors import StorageLostError
+from tuner.study.search.ledger import Ledger
 from tuner.study.search.trial import AskedTrial
 
 #: Seconds a database may be away before the study ends with its results in the spool.
@@ -14,35 +14,6 @@ PATIENCE_S = 600.0
 
 #: Seconds between two tries.
 RETRY_S = 1.0
-
-
-class Patient(Protocol):
-    """What is asked of a ledger while its database may be away."""
-
-    def ask(self) -> AskedTrial | None:
-        """Create the next trial."""
-        ...
-
-    def flush(self) -> bool:
-        """Write everything; whether there was anything."""
-        ...
-
-    def flush_if_due(self) -> bool:
-        """Write everything when it is time."""
-        ...
-
-    def recount(self) -> dict[str, int] | None:
-        """Return finished trials by outcome when it is time and others may have finished some."""
-        ...
-
-    def stops(self, number: int, step: int) -> bool:
-        """Return whether the pruner stops a trial at a step."""
-        ...
-
-    @property
-    def unwritten(self) -> int:
-        """Finished trials that the database has not taken."""
-        ...
 
 
 class Outage:
@@ -69,7 +40,7 @@ class Outage:
         """Whether it is too early for another try."""
         return self.on and self._clock() < self._again
 
-    def ask(self, ledger: Patient) -> AskedTrial | None:
+    def ask(self, ledger: Ledger) -> AskedTrial | None:
         """Ask for a trial; None when there is none to be had now."""
         try:
             asked = ledger.ask()
@@ -79,7 +50,7 @@ class Outage:
         self.recovered()
         return asked
 
-    def save(self, ledger: Patient) -> None:
+    def save(self, ledger: Ledger) -> None:
         """Write what is due."""
         try:
             if ledger.flush_if_due():
@@ -87,7 +58,7 @@ class Outage:
         except StorageLostError as error:
             self.failed(error)
 
-    def recount(self, ledger: Patient) -> dict[str, int] | None:
+    def recount(self, ledger: Ledger) -> dict[str, int] | None:
         """Return finished trials by outcome, those of other supervisors too, when it is time."""
         try:
             return None if self.waits else ledger.recount()
@@ -95,7 +66,7 @@ class Outage:
             self.failed(error)
             return None
 
-    def stops(self, ledger: Patient, number: int, step: int) -> bool:
+    def stops(self, ledger: Ledger, number: int, step: int) -> bool:
         """Return whether the pruner stops a trial; one that finds the database away stops none."""
         try:
             return ledger.stops(number, step)
@@ -103,7 +74,7 @@ class Outage:
             self.failed(error)
             return False
 
-    def save_all(self, ledger: Patient, *, patiently: bool) -> None:
+    def save_all(self, ledger: Ledger, *, patiently: bool) -> None:
         """Write everything.
 
         Raises:

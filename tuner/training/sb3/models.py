@@ -104,7 +104,7 @@ class WatchedDQN(DQN):
 
     def _note_q_values(self, module: torch.nn.Module, inputs: Any, output: torch.Tensor) -> None:
         if torch.is_grad_enabled():  # only the pass whose loss is minimised
-            assert isinstance(self.replay_buffer, _WatchedReplay | _WatchedNStepReplay)
+            assert isinstance(self.replay_buffer, _WatchedReplay)
             taken = output.detach().gather(1, self.replay_buffer.sampled_actions.long())
             self._q_means.append(taken.mean())
 
@@ -125,12 +125,5 @@ class _WatchedReplay(ReplayBuffer):
         return samples
 
 
-class _WatchedNStepReplay(NStepReplayBuffer):
+class _WatchedNStepReplay(_WatchedReplay, NStepReplayBuffer):
     """Likewise, for n-step returns."""
-
-    sampled_actions: torch.Tensor
-
-    def _get_samples(self, batch_inds: Array, env: Any = None) -> ReplayBufferSamples:
-        samples = super()._get_samples(batch_inds, env)
-        self.sampled_actions = samples.actions
-        return samples
