@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from tuner.contract.roles import Executor
 from tuner.durable import check_writable
-from tuner.envs.source import source_digest
 from tuner.errors import InputError, StudyFailedError, TunerError, wrong
 from tuner.execution.choose import interruptible, make_executor, with_workers
 from tuner.hyperparameters import from_mapping
@@ -29,7 +28,7 @@ from tuner.study.reading.study import load
 from tuner.study.search.open_study import called_as_before, found_study, open_study, stored_progress
 from tuner.study.search.outcomes import nothing_learned
 from tuner.study.search.progress import NoProgress, ProgressListener, going_on, warn
-from tuner.study.search.provenance import provenance
+from tuner.study.search.provenance import of_study, provenance
 from tuner.study.search.run_events import RunEvents
 from tuner.study.search.supervisor import Ending, StudySupervisor
 from tuner.study.store.catalog import stores
@@ -108,16 +107,10 @@ def run(
                     ending, failure = _confirm(plan, stage, progress, executor, mine, events)
                 elif recipe.confirm:
                     progress.note(f"Another supervisor trains the finalists; see: tune report {plan.name}")
-        watched.check()
-        data = load(plan.name, plan.storage)
-        if events is not None:  # runs of others, too: what the verdict has not trained itself
-            events.fill(data)
-        agents = keep_agents(data.confirmation, plan.report, folders)
+        data, agents = _found(plan, watched, events, folders)
         if recipe.record and ending == "done" and failure is None:
             failure = _film(plan, data, agents, progress)
-        with zips_written(plan, agents, progress):
-            paths = write_study_report(data, plan.storage, plan.reports, agents)
-            _tell_dashboard(data, plan.storage, progress)
+        paths = _reported(plan, data, agents, progress)
     failure = failure or nothing_learned(data)
     if failure is not None:
         raise StudyFailedError(f"{failure} Report: {paths.page}")
@@ -178,17 +171,32 @@ def confirm(
             if events is not None:
                 events.fill(load(plan.name, plan.storage, importances=False))
             ending, failure = _confirm(plan, stage, progress, executor, mine, events)
-        watched.check()
-        data = load(plan.name, plan.storage)
-        if events is not None:  # runs of others, too: what the verdict has not trained itself
-            events.fill(data)
-        agents = keep_agents(data.confirmation, plan.report, folders)
-        with zips_written(plan, agents, progress):
-            paths = write_study_report(data, plan.storage, plan.reports, agents)
-            _tell_dashboard(data, plan.storage, progress)
+        data, agents = _found(plan, watched, events, folders)
+        paths = _reported(plan, data, agents, progress)
     if failure is not None:
         raise StudyFailedError(f"{failure} Report: {paths.page}")
     return _result(plan, data, paths, agents, ending)
+
+
+def _found(
+    plan: StudyPlan, watched: Watched, events: RunEvents | None, folders: Sequence[Path]
+) -> tuple[StudyData, Mapping[Place, KeptAgent]]:
+    """Return what the database has of a study, and the agents of its verdict that are kept."""
+    watched.check()
+    data = load(plan.name, plan.storage)
+    if events is not None:  # runs of others, too: what the verdict has not trained itself
+        events.fill(data)
+    return data, keep_agents(data.confirmation, plan.report, folders)
+
+
+def _reported(
+    plan: StudyPlan, data: StudyData, agents: Mapping[Place, KeptAgent], progress: ProgressListener
+) -> ReportPaths:
+    """Write the report, the agents' zips and what the dashboard shows."""
+    with zips_written(plan, agents, progress):
+        paths = write_study_report(data, plan.storage, plan.reports, agents)
+        _tell_dashboard(data, plan.storage, progress)
+    return paths
 
 
 def _tell_dashboard(data: StudyData, storage: str, progress: ProgressListener) -> None:
@@ -244,13 +252,7 @@ def _supervise(
 ) -> tuple[StudyPlan, StudySupervisor]:
     for line in filter(None, [*plan.notes, library_note(plan.recipe, plan.grid[-1])]):
         progress.note(line)
-    story = provenance(numeric_path=plan.numeric_path)
-    if plan.facts.preprocessing:
-        story["preprocessing"] = dict(plan.facts.preprocessing)
-    source = source_digest(plan.env)
-    if source is not None:
-        story["env_source"] = source
-    ledger, plan, resumed = open_study(plan, story)
+    ledger, plan, resumed = open_study(plan, of_study(plan))
     settled = ledger.settle()
     there = sum(settled.counts.values())
     if resumed and there:

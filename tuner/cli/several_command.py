@@ -92,22 +92,15 @@ def _search(
     plan: SeveralPlan, claim: Claim, progress: ProgressListener, events: Mapping[str, RunEvents]
 ) -> tuple[Ending, StudyFailedError | None]:
     from tuner.api import drive
-    from tuner.envs.source import source_digest
     from tuner.execution.choose import make_executor
     from tuner.study.reading.study import load
-    from tuner.study.search.provenance import provenance
+    from tuner.study.search.provenance import of_study
     from tuner.study.search.several import open_several
-
-    def story(one: StudyPlan) -> Mapping[str, Any]:
-        found = provenance(numeric_path=one.numeric_path)
-        found |= {"preprocessing": dict(one.facts.preprocessing)} if one.facts.preprocessing else {}
-        source = source_digest(one.env)
-        return found if source is None else {**found, "env_source": source}
 
     for one in plan.members:
         for line in one.notes:
             progress.note(f"{one.env.id}: {line}")
-    supervisor = open_several(plan, story, progress, events)
+    supervisor = open_several(plan, of_study, progress, events)
     claim.on_lost = supervisor.interrupt
     for one in plan.members:
         if one.name in events:  # what ended before the flag was given

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner import seeding
-from tuner.contract.spec import EvaluationSpec
+from tuner.contract.spec import EvaluationSpec, RunSpec
 from tuner.envs.actions import Actions
 from tuner.envs.bare import BareEnv
 from tuner.envs.encoders import encoder_for
 from tuner.envs.image_encoder import PICTURE_SCALE
 from tuner.envs.spec import EnvSpec
+from tuner.errors import DivergedError
 
 Array = NDArray[Any]
 
@@ -39,6 +41,26 @@ class Evaluator:
         self._picture_scale, self._tabular = picture_scale, tabular
         self._evaluation = evaluation
         self._envs: list[BareEnv] = []
+
+    def of_run(
+        self, spec: RunSpec, step: int, act: Act, unit: str = "step"
+    ) -> tuple[tuple[float, ...], tuple[int, ...], float]:
+        """Return what one run's evaluation at a grid step gives: returns, steps of each episode, and seconds it took.
+
+        Args:
+            spec: The run.
+            step: Of its grid.
+            act: Its policy.
+            unit: What the grid counts, for the error.
+
+        Raises:
+            DivergedError: A return is not finite.
+        """
+        began = time.perf_counter()
+        ((returns, lengths),) = self.evaluate([spec.evaluation_seed_at(step)], act, spec.episodes_at(step))
+        if not np.isfinite(returns).all():
+            raise DivergedError(f"evaluation return is not finite at {unit} {step}")
+        return returns, lengths, time.perf_counter() - began
 
     def evaluate(
         self, seeds: Sequence[int], act: Act, episodes: int | None = None

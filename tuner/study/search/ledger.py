@@ -33,6 +33,7 @@ from tuner.study.store import keys as attr
 from tuner.study.store.buffer import BufferedStorage
 from tuner.study.store.connect import storage_errors
 from tuner.study.store.keys import outcome_of
+from tuner.study.store.pending import running_trial
 from tuner.study.store.shared_writer import NothingToClaimError
 
 logger = logging.getLogger(__name__)
@@ -189,23 +190,11 @@ class Ledger:
 
     def _so_far(self, number: int) -> FrozenTrial:
         """Return an open trial as pruners look at it: from memory, as a reread costs several queries."""
-        trial_id = self._trial_id(number)
-        rungs = (
-            self._storage.get_trial_system_attrs(trial_id) if self._rule is not None and self._rule.keeps_rungs else {}
-        )
-        return FrozenTrial(
-            number=number,
-            state=TrialState.RUNNING,
-            value=None,
-            datetime_start=None,
-            datetime_complete=None,
-            params={},
-            distributions={},
-            user_attrs={},
-            system_attrs=rungs,
-            intermediate_values=self._values[number],
-            trial_id=trial_id,
-        )
+        trial = running_trial(number, self._trial_id(number), None)
+        trial.intermediate_values = self._values[number]
+        if self._rule is not None and self._rule.keeps_rungs:
+            trial.system_attrs = self._storage.get_trial_system_attrs(trial._trial_id)
+        return trial
 
     def write_curve(self, number: int, replicate: int, points: Sequence[EvalPoint]) -> None:
         """Store all evaluations of a run that has ended."""

@@ -14,6 +14,8 @@ from typing import Any
 
 import psutil
 
+from tuner.envs.source import source_digest
+from tuner.plan.resolve import StudyPlan
 from tuner.storage_url import mask_arguments
 from tuner.training.versions import package_versions
 
@@ -36,6 +38,15 @@ def provenance(*, numeric_path: str) -> dict[str, Any]:
         "versions": {"python": platform.python_version(), **package_versions(*_PACKAGES)},
         "hardware": hardware(),
     }
+
+
+def of_study(plan: StudyPlan) -> dict[str, Any]:
+    """Return :func:`provenance` of a study: with what is done to observations, and the environment's own source."""
+    found = provenance(numeric_path=plan.numeric_path)
+    if plan.facts.preprocessing:
+        found["preprocessing"] = dict(plan.facts.preprocessing)
+    source = source_digest(plan.env)
+    return found if source is None else {**found, "env_source": source}
 
 
 def _program(path: Path) -> list[str]:

@@ -40,8 +40,8 @@ class PendingWrites:
         return bool(self.params or self.user or self.system or self.reports or self.end)
 
 
-def running_trial(number: int, trial_id: int, started: datetime, **user_attrs: Any) -> FrozenTrial:
-    """Return a trial that has just begun."""
+def running_trial(number: int, trial_id: int, started: datetime | None, **user_attrs: Any) -> FrozenTrial:
+    """Return a trial that has just begun, nothing drawn and nothing reported."""
     return FrozenTrial(
         number=number,
         state=TrialState.RUNNING,

@@ -82,16 +82,10 @@ class FittedRun:
                 value = float(self._fitted.targets.mean())
                 if self._observer is not None:
                     self._observer.on_update(spec.run_id, self.clock, moved, value, 0.0)
-            began = time.perf_counter()
             with threadpool_limits(limits=1), np.errstate(all="ignore"):
-                ((returns, lengths),) = self._evaluator.evaluate(
-                    [spec.evaluation_seed_at(step)], self._fitted.act, spec.episodes_at(step)
-                )
-            if not np.isfinite(returns).all():
-                raise DivergedError(f"evaluation return is not finite at iteration {step}")
+                returns, lengths, took = self._evaluator.of_run(spec, step, self._fitted.act, "iteration")
             metrics = {"loss": moved, "q_value": value, "train_episodes": episodes}
-            now = time.perf_counter()
-            yield EvalPoint(spec.run_id, step, returns, lengths, now - started, metrics, now - began)
+            yield EvalPoint(spec.run_id, step, returns, lengths, time.perf_counter() - started, metrics, took)
 
     def keep_journal(self) -> None:
         """Do nothing: what a run collects depends on its seed alone, and is collected again."""

@@ -149,15 +149,9 @@ class SampledRun:
         if returns:
             metrics["train_return"] = sum(returns) / len(returns)
         self._trained = (0, 0.0, 0.0)
-        spec, began = self._spec, time.perf_counter()
         with threadpool_limits(limits=1, user_api="blas"), np.errstate(all="ignore"):
-            ((played, lengths),) = self._evaluator.evaluate(
-                [spec.evaluation_seed_at(step)], self._policy().act, spec.episodes_at(step)
-            )
-        if not np.isfinite(played).all():
-            raise DivergedError(f"evaluation return is not finite at step {step}")
-        now = time.perf_counter()
-        return EvalPoint(spec.run_id, step, played, lengths, now - started, metrics, now - began)
+            played, lengths, took = self._evaluator.of_run(self._spec, step, self._policy().act)
+        return EvalPoint(self._spec.run_id, step, played, lengths, time.perf_counter() - started, metrics, took)
 
     def keep_journal(self) -> None:
         """Be ready for :meth:`snapshot`; called before training begins."""

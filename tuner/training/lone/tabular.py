@@ -119,14 +119,8 @@ class TabularRun:
         }
         if returns:
             metrics["train_return"] = sum(returns) / len(returns)
-        spec, began = self.spec, time.perf_counter()
-        ((played, lengths),) = self._evaluator.evaluate(
-            [spec.evaluation_seed_at(step)], self.policy().act, spec.episodes_at(step)
-        )
-        if not np.isfinite(played).all():
-            raise DivergedError(f"evaluation return is not finite at step {step}")
-        now = time.perf_counter()
-        return EvalPoint(spec.run_id, step, played, lengths, now - started, metrics, now - began)
+        played, lengths, took = self._evaluator.of_run(self.spec, step, self.policy().act)
+        return EvalPoint(self.spec.run_id, step, played, lengths, time.perf_counter() - started, metrics, took)
 
     def keep_journal(self) -> None:
         """Be ready for :meth:`snapshot`; called before training begins."""

@@ -190,15 +190,8 @@ class _Run:
             raise DivergedError(f"weights are not finite at step {self.step}")
         with global_streams_kept():  # neither evaluation nor whoever reads the report may move the run's streams
             assert self._evaluator is not None
-            started = time.perf_counter()
-            ((returns, lengths),) = self._evaluator.evaluate(
-                [self.spec.evaluation_seed_at(self.step)],
-                greedy(model),
-                self.spec.episodes_at(self.step),
-            )
-            if not np.isfinite(returns).all():
-                raise DivergedError(f"evaluation return is not finite at step {self.step}")
-            took, metrics = time.perf_counter() - started, self._metrics(model)
+            returns, lengths, took = self._evaluator.of_run(self.spec, self.step, greedy(model))
+            metrics = self._metrics(model)
             point = EvalPoint(self.spec.run_id, self.step, returns, lengths, self.elapsed_s, metrics, took)
             if self.observer is not None:
                 self.observer.on_evaluated(point, functools.partial(weights_of, model))
