@@ -93,6 +93,13 @@ def test_until_solved_ends_at_the_first_evaluation_that_reaches_the_threshold(in
     assert [point.step for point in load_model(Path("out"), best=True).evaluations] == [200]
 
 
+def test_until_solved_takes_the_rounding_of_means_for_no_lack(in_tmp):
+    tenths = ("train", "--env-module", str(EASY), "--env", "Tenths-v0", *SHORT, "--eval-episodes", "3", "-o", "out")
+    assert tune(*tenths, "--until-solved").code == 0
+    (point,) = load_model(Path("out")).evaluations
+    assert point.step == 200 and point.mean_return < 0.7
+
+
 def test_until_solved_needs_a_threshold(in_tmp):
     shell = tune("train", "--env-module", str(EASY), "--env", "Endless-v0", *SHORT, "--until-solved", "-o", "out")
     assert (shell.code, "no reward threshold" in shell.err) == (2, True)

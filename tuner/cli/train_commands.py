@@ -298,6 +298,7 @@ def _train(
 ) -> int:
     from tuner.cli.train_progress import watch_training
     from tuner.report.words.in_short import nothing_learned
+    from tuner.result.threshold import reaches
     from tuner.training.saved.checkpoint import TrainingCheckpoint
     from tuner.training.saved.model_files import save_model
     from tuner.training.saved.model_zip import drop_zip
@@ -312,7 +313,7 @@ def _train(
         checkpoint = TrainingCheckpoint(folder, watch.snapshot, begun)
 
         def solved(point: EvalPoint) -> bool:
-            return point.step > watch.begun and point.mean_return >= threshold
+            return point.step > watch.begun and reaches(point.mean_return, threshold)
 
         try:
             outcome = train_once(spec, watch, watch.on_point, enough=solved, checkpoints=checkpoint)
