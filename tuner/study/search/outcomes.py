@@ -124,5 +124,4 @@ def nothing_learned(data: StudyData) -> StudyFailedError | None:
         return None
     reasons = Counter(f"{t.outcome}: {t.reason}" for t in ended).most_common(3)
     listed = "; ".join(f"{count} x {reason}" for reason, count in reasons)
-    which = "The only trial has not" if len(ended) == 1 else f"None of the {len(ended)} trials"
-    return StudyFailedError(f"{which} completed ({listed}).")
+    return StudyFailedError(f"No trial has completed ({listed}).")
