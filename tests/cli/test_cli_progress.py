@@ -53,6 +53,20 @@ def test_the_live_view_says_what_matters():
         assert words in text
 
 
+def test_what_was_drawn_on_a_scale_is_shown_as_its_hyperparameter():
+    params = {"one_minus_gamma": 0.02, "batch_size_pow": 7}
+    view = live_view(
+        dataclasses.replace(
+            snapshot(), best=BestTrial(2, 123.4, params), running=(RunningTrial(3, 500, 2000, 20.0, params),)
+        ),
+        120,
+        5,
+    )
+    text = "\n".join(drawn(view, 120))
+    assert "gamma 0.98  batch_size 128" in text and "one_minus" not in text and "_pow" not in text
+    assert text.splitlines()[-1].split()[-2:] == ["0.98", "128"]
+
+
 @pytest.mark.parametrize(
     ("within", "words"),
     [

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from tuner.cli.console import console, decimal, one_line, say, setting
 from tuner.durations import show_duration
+from tuner.result.sampled import as_fields, field_of, value_of
 from tuner.study.search.progress import NoProgress, ProgressListener, RunningTrial, Snapshot
 
 if TYPE_CHECKING:
@@ -206,7 +207,7 @@ def _best(snapshot: Snapshot) -> RenderableType:
     text = Text()
     text.append(f"best {decimal(snapshot.best.score)}", style="bold green")
     text.append(f" ({snapshot.unit} {snapshot.best.number})")
-    for name, value in snapshot.best.params.items():
+    for name, value in as_fields(snapshot.best.params).items():
         text.append(f"  {one_line(name)} ", style="dim")
         text.append(setting(value))
     return text
@@ -221,10 +222,10 @@ def _running(trials: tuple[RunningTrial, ...], width: int) -> RenderableType:
     names = _fitting(trials, width - _FIXED_COLUMNS)
     grid = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
     for head, right in (("trial", True), ("", False), ("steps", True), ("return", True), *((n, True) for n in names)):
-        grid.add_column(Text(one_line(head)), justify="right" if right else "left", no_wrap=True)
+        grid.add_column(Text(one_line(field_of(head))), justify="right" if right else "left", no_wrap=True)
     for trial in trials:
         bar = ProgressBar(total=trial.n_timesteps, completed=trial.step, width=10)
-        values = [setting(trial.params[n]) if n in trial.params else "" for n in names]
+        values = [setting(value_of(n, trial.params[n])) if n in trial.params else "" for n in names]
         shown = [f"{trial.step:,}/{trial.n_timesteps:,}", decimal(trial.last_return), *values]
         grid.add_row(str(trial.number), bar, *(Text(text, overflow="ellipsis") for text in shown))
     return grid
@@ -239,7 +240,7 @@ def _fitting(trials: tuple[RunningTrial, ...], room: int) -> list[str]:
     columns: dict[str, int] = {}
     for trial in trials:
         for name, value in trial.params.items():
-            columns[name] = max(columns.get(name, len(name)), len(setting(value)))
+            columns[name] = max(columns.get(name, len(field_of(name))), len(setting(value_of(name, value))))
     chosen = []
     for name, wide in columns.items():
         if wide + 2 <= room:

@@ -21,6 +21,7 @@ from tuner.envs.wrapper_names import canonicals
 from tuner.errors import InputError
 from tuner.plan.naming import file_name
 from tuner.result.agents import AGENTS, KeptAgent, Place, best_and_median
+from tuner.result.sampled import field_of
 from tuner.storage_url import default_storage, mask
 from tuner.text import counted, env_title, number, plain
 
@@ -104,10 +105,11 @@ def show_command(parsed: argparse.Namespace) -> int:
     out = console()
     if data.importance:
         say(f"\nimportance for the score ({data.importance_trials} completed trials)")
-        for name, found in data.importances.items():
+        told = {one_line(field_of(name)): found for name, found in data.importances.items()}
+        for name, found in told.items():
             if found.share > found.noise:
-                say(f"  {found.share:>4.0%}  {one_line(name)} (95 % interval {found.low:.0%} to {found.high:.0%})")
-        if noise := [one_line(name) for name, found in data.importances.items() if found.share <= found.noise]:
+                say(f"  {found.share:>4.0%}  {name} (95 % interval {found.low:.0%} to {found.high:.0%})")
+        if noise := [name for name, found in told.items() if found.share <= found.noise]:
             say(f"  no more than noise: {', '.join(noise)}")
     if data.trials:
         out.width = max(out.width, NARROWEST)

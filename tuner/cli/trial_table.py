@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tuner.cli.console import GAP, decimal, one_line, setting, table
 from tuner.report.numbers.trials import last_evaluation
+from tuner.result.sampled import field_of, value_of
 from tuner.text import counted
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def _texts(data: StudyData, shown: Sequence[TrialRow]) -> tuple[list[str], list[
     names = list(dict.fromkeys(name for trial in shown for name in trial.params))
     source = ["from"] if data.knew_beforehand else []
     best = data.chosen.number if data.chosen is not None else None
-    heads = ["trial", "outcome", "score", "last", "steps", *source, *map(one_line, names)]
+    heads = ["trial", "outcome", "score", "last", "steps", *source, *(one_line(field_of(name)) for name in names)]
     rows = [
         [
             str(trial.number),
@@ -76,7 +77,7 @@ def _texts(data: StudyData, shown: Sequence[TrialRow]) -> tuple[list[str], list[
             decimal(last_evaluation(trial)),
             f"{trial.steps:,}",
             *([one_line(trial.source) or "sampler"] if source else []),
-            *(setting(trial.params[name]) if name in trial.params else "" for name in names),
+            *(setting(value_of(name, trial.params[name])) if name in trial.params else "" for name in names),
         ]
         for trial in shown
     ]

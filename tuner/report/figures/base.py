@@ -53,7 +53,7 @@ def canvas(height: int = 400, *, x_title: str = "", y_title: str = "") -> go.Fig
 
 def style_axis(figure: go.Figure, which: str, axis: ParameterAxis) -> None:
     """Make ``xaxis`` or ``yaxis`` that of a parameter: its name, its scale, its whole range with a little air."""
-    update: dict[str, Any] = {"title": {"text": figure_text(axis.name)}}
+    update: dict[str, Any] = {"title": {"text": figure_text(axis.label)}}
     if not axis.numeric:
         categories = [figure_text(text) for text in axis.categories]
         update |= {"type": "category", "categoryorder": "array", "categoryarray": categories}

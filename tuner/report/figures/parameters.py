@@ -8,6 +8,7 @@ from tuner.report.figures.base import canvas, markers, star, style_axis
 from tuner.report.figures.palette import light, mark
 from tuner.report.numbers.axes import ParameterAxis, parameter_axes
 from tuner.report.numbers.parameters import Series, importance_series, slices_series
+from tuner.result.sampled import field_of
 from tuner.result.study import StudyData
 from tuner.text import figure_text
 
@@ -18,7 +19,7 @@ def importance_bars(data: StudyData) -> go.Figure | None:
     if not series["parameter"]:
         return None
     figure = canvas(70 + 34 * len(series["parameter"]), x_title="share of importance")
-    names = [figure_text(name) for name in series["parameter"]]
+    names = [figure_text(field_of(name)) for name in series["parameter"]]
     rows = list(zip(series["importance"], series["low"], series["high"], series["noise"], strict=True))
     figure.add_trace(
         go.Bar(
@@ -51,12 +52,12 @@ def importance_bars(data: StudyData) -> go.Figure | None:
 
 
 def slices(data: StudyData) -> dict[str, go.Figure]:
-    """Return parameter to its small figure: score over value, ended trials in a strip below.
+    """Return each parameter's label to its small figure: score over value, ended trials in a strip below.
 
     Several figures and not one with subplots: the page lays them out in as many columns as fit.
     """
     axes = parameter_axes(data)
-    return {name: _slice(data, axes[name], series) for name, series in slices_series(data).items()}
+    return {axes[name].label: _slice(data, axes[name], series) for name, series in slices_series(data).items()}
 
 
 def _slice(data: StudyData, axis: ParameterAxis, series: Series) -> go.Figure:

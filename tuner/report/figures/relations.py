@@ -11,8 +11,12 @@ from tuner.report.figures.palette import RAMP, SURFACE, colorscale, light, ramp_
 from tuner.report.numbers.axes import parameter_axes
 from tuner.report.numbers.parameters import Series, contours_series, parallel_series
 from tuner.report.numbers.thinning import LINES, evenly
+from tuner.result.sampled import axis_label
 from tuner.result.study import StudyData
 from tuner.text import figure_text, number
+
+#: Pixels of a letter beside an axis of parallel coordinates, at most on average.
+TICK_LETTER = 7
 
 
 def parallel_coordinates(data: StudyData) -> go.Figure | None:
@@ -69,7 +73,7 @@ def _thinned(series: Series, best: int | None) -> Series:
 def _handles(series: Series, heights: list[list[Any]], columns: list[int]) -> go.Scatter:
     """Return small points on the axes: what the pointer meets."""
     x, y, trials, texts = [], [], [], []
-    names = [*series["parameter"], "score"]
+    names = [*map(axis_label, series["parameter"]), "score"]
     for i, trial in enumerate(series["trial"]):
         values = [*series["value"][i], series["score"][i]]
         for column in columns:
@@ -114,13 +118,14 @@ def _parallel_axes(figure: go.Figure, data: StudyData, columns: list[int], low: 
                     "borderpad": 0,
                 }
             )
-    names = [*(figure_text(name).replace("_", "_<br>") for name in axes), "score"]
-    figure.update_layout(annotations=annotations)
+    names = [*(figure_text(axis.label).replace("_", "_<br>").replace(" ", "<br>") for axis in axes.values()), "score"]
+    room = max(len(text) for _, text in ticks[-1]) * TICK_LETTER + 10
+    figure.update_layout(annotations=annotations, margin={"r": max(room, 18)})
     figure.update_xaxes(
         tickvals=columns,
         ticktext=names,
         side="bottom",
-        range=[-0.15, columns[-1] + 0.6],
+        range=[-0.15, columns[-1] + 0.1],
         fixedrange=True,
         ticks="",
         tickfont={"size": 11.5 if len(columns) <= 12 else 9.5, "color": light("ink")},
@@ -131,7 +136,7 @@ def _parallel_axes(figure: go.Figure, data: StudyData, columns: list[int], low: 
 
 
 def contours(data: StudyData) -> dict[str, go.Figure]:
-    """Return ``"x_parameter and y_parameter"`` to the score over both: a smoothed surface with the trials on it."""
+    """Return both labels, ``"1 - gamma and n_steps"``, to the score over both: a smoothed surface, trials on it."""
     axes = parameter_axes(data)
     figures = {}
     for series in contours_series(data):
@@ -164,7 +169,7 @@ def contours(data: StudyData) -> dict[str, go.Figure]:
         style_axis(figure, "xaxis", first)
         style_axis(figure, "yaxis", second)
         figure.update_layout(coloraxis=score_coloraxis(series["score"]), margin={"t": 8})
-        figures[f"{first.name} and {second.name}"] = figure
+        figures[f"{first.label} and {second.label}"] = figure
     return figures
 
 

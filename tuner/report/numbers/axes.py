@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from tuner.report.numbers.once import once
+from tuner.result.sampled import ONE_MINUS, axis_label, field_of, value_of
 from tuner.result.study import StudyData
 from tuner.text import number, typed_text, value_text
-
-#: Sampled names that are a transformed field: ``scale: one_minus_log`` samples ``one_minus_gamma`` on a log axis.
-ONE_MINUS = "one_minus_"
 
 
 @dataclass(frozen=True)
@@ -34,6 +32,22 @@ class ParameterAxis:
     low: float
     high: float
     known: bool = True
+
+    @property
+    def label(self) -> str:
+        """What stands beside the axis."""
+        return axis_label(self.name)
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The range of the hyperparameter itself, its lower end first."""
+        first, last = value_of(self.name, self.low), value_of(self.name, self.high)
+        return min(first, last), max(first, last)
+
+    @property
+    def falls(self) -> bool:
+        """Whether the hyperparameter falls along the axis: ``gamma`` on that of ``one_minus_gamma``."""
+        return self.name.startswith(ONE_MINUS) and field_of(self.name) != self.name
 
     @property
     def numeric(self) -> bool:
@@ -108,7 +122,7 @@ def _search(data: StudyData) -> Mapping[str, Any]:
 
 
 def _axis(name: str, values: list[Any], search: Mapping[str, Any]) -> ParameterAxis:
-    declared = _mapping(search.get(name))
+    declared = _as_sampled(name, search)
     choices = declared.get("choices")
     if isinstance(choices, list | tuple) or not all(_is_number(v) for v in values):
         # The sampler's text of a network shape, so that a shape is one category: 64x64.
@@ -122,6 +136,21 @@ def _axis(name: str, values: list[Any], search: Mapping[str, Any]) -> ParameterA
     low, high = float(min(low, *values)), float(max(high, *values))
     log = bool(declared.get("log")) or (name not in search and name.startswith(ONE_MINUS))
     return ParameterAxis(name, log and low > 0, (), low, high, known)
+
+
+def _as_sampled(name: str, search: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the declared range of a sampled name, its ends as the sampler has them."""
+    field = field_of(name)
+    if name in search or field == name:
+        return _mapping(search.get(name))
+    declared = _mapping(search.get(field))
+    ends = [declared.get("low"), declared.get("high")]
+    if not all(map(_is_number, ends)):  # one end may follow another field
+        return {}
+    low, high = map(float, ends)
+    if name.startswith(ONE_MINUS):  # rounded, as 1 - 0.9999 is not 0.0001 in binary
+        return {"low": round(1.0 - high, 12), "high": round(1.0 - low, 12), "log": True} if high < 1 else {}
+    return {"low": math.log2(low), "high": math.log2(high)} if low >= 1 else {}
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

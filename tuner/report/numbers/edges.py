@@ -10,10 +10,11 @@ from typing import Any
 import yaml
 
 from tuner.errors import InputError
-from tuner.hyperparameters import algorithm_class, field_infos
+from tuner.hyperparameters import FieldInfo, algorithm_class, field_infos
 from tuner.report.numbers.axes import ParameterAxis, parameter_axes
+from tuner.result.sampled import field_of
 from tuner.result.study import StudyData, TrialRow
-from tuner.text import counted, plain, value_text
+from tuner.text import CLOSEST, counted, plain, value_text
 
 #: Best trials that are looked at.
 TOP = 5
@@ -21,7 +22,7 @@ TOP = 5
 #: Share of a range that counts as its end; twice this and one in five trials would lie there by chance.
 EDGE = 0.1
 
-#: A range is widened by this factor (logarithmic) or by half of its width (linear).
+#: A range is widened by this factor (logarithmic), by half of its width (linear) or by a power of two (on that scale).
 FACTOR = 3.0
 
 
@@ -30,7 +31,7 @@ class Edge:
     """A range that seems too narrow.
 
     Attributes:
-        name: The sampler's name.
+        name: The hyperparameter, or a helper of the search space.
         end: ``low`` or ``high``.
         trials: Numbers of the best trials at that end.
         of: How many best trials were looked at.
@@ -73,11 +74,11 @@ def edges(data: StudyData) -> list[Edge]:
     for name, axis in parameter_axes(data).items():
         if not (axis.numeric and axis.known) or axis.low == axis.high:
             continue
-        places = [(t.number, axis.position(t.params[name])) for t in best if name in t.params]
+        places = [(t.number, _place(axis, t.params[name])) for t in best if name in t.params]
         for end in ("low", "high"):
             there = tuple(n for n, p in places if p is not None and end_of(p) == end)
             if len(there) >= 2 and 2 * len(there) >= len(places):
-                found.append(Edge(name, end, there, len(places), axis.low, axis.high, _wider(data, axis, end)))
+                found.append(Edge(field_of(name), end, there, len(places), *axis.ends, _wider(data, axis, end)))
     return found
 
 
@@ -107,6 +108,12 @@ def wider_space(data: StudyData, found: list[Edge]) -> str | None:
     )
 
 
+def _place(axis: ParameterAxis, value: Any) -> float | None:
+    """Return where a sampled value lies in the range of its hyperparameter, 0 at the lower end."""
+    position = axis.position(value)
+    return 1 - position if axis.falls and position is not None else position
+
+
 def _best(data: StudyData) -> list[TrialRow]:
     if data.confirmation is not None and data.confirmation.finalists:
         numbers = {c.trial for c in data.confirmation.finalists}
@@ -116,16 +123,19 @@ def _best(data: StudyData) -> list[TrialRow]:
 
 def _wider(data: StudyData, axis: ParameterAxis, end: str) -> tuple[float, float] | None:
     """Return the wider range within what the field allows; None without room, or where the range is not a plain one."""
-    declared = _declared(data, axis.name)
+    name = field_of(axis.name)
+    declared = _declared(data, name)
     if declared is None:
         return None
     try:
         algorithm = algorithm_class(str(data.recipe.get("algo")))
     except InputError:
         return None
-    info = field_infos(algorithm).get(axis.name)
+    info = field_infos(algorithm).get(name)
     if info is None:
         return None
+    if axis.name != name:
+        return _wider_scaled(axis, end, info, algorithm.largest_meaningful(name, data.grid[-1]) if data.grid else None)
     low, high = axis.low, axis.high
     if end == "low":
         low = low / FACTOR if axis.log else low - (high - low) / 2
@@ -135,7 +145,7 @@ def _wider(data: StudyData, axis: ParameterAxis, end: str) -> tuple[float, float
             return None
     else:
         # What lies beyond would be cut again when the space is read.
-        cap = algorithm.largest_meaningful(axis.name, data.grid[-1]) if data.grid else None
+        cap = algorithm.largest_meaningful(name, data.grid[-1]) if data.grid else None
         most = info.high if cap is None else max(cap, high)
         high = min(high * FACTOR if axis.log else high + (high - low) / 2, info.high, most)
     low, high = (round(low), round(high)) if info.kind == "int" else (_short(low), _short(high))
@@ -144,11 +154,25 @@ def _wider(data: StudyData, axis: ParameterAxis, end: str) -> tuple[float, float
     return (low, high)
 
 
+def _wider_scaled(axis: ParameterAxis, end: str, info: FieldInfo, cap: float | None) -> tuple[float, float] | None:
+    """Return the wider range of a hyperparameter that is sampled on a scale, as :func:`_wider` does."""
+    low, high = axis.ends
+    if axis.falls:  # a factor of what is missing to one
+        gaps = (1 - high) / (FACTOR if end == "high" else 1), (1 - low) * (FACTOR if end == "low" else 1)
+        wider = 1 - _short(gaps[1]), 1 - _short(gaps[0])
+        low, high = max(round(wider[0], CLOSEST), info.low), min(round(wider[1], CLOSEST), info.high)
+    else:  # a power of two further
+        most = min(info.high, math.inf if cap is None else max(cap, high))
+        low, high = (max(low / 2, info.low, 1), high) if end == "low" else (low, high * 2 if high * 2 <= most else high)
+        low, high = round(low), round(high)
+    return None if (low, high) == axis.ends else (low, high)
+
+
 def _declared(data: StudyData, name: str) -> Mapping[str, Any] | None:
-    """Return the range as the space's YAML has it, where both of its ends are plain numbers without a scale."""
+    """Return the range as the space's YAML has it, where both of its ends are plain numbers without a step."""
     search = data.space.get("search")
     here = search.get(name) if isinstance(search, Mapping) else None
-    if not isinstance(here, Mapping) or "scale" in here or "step" in here:
+    if not isinstance(here, Mapping) or "step" in here:
         return None
     return here if all(isinstance(here.get(end), int | float) for end in ("low", "high")) else None
 

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from tuner.core.regions import favoured, good_trials, is_clear, span
 from tuner.report.numbers.axes import ParameterAxis, parameter_axes
 from tuner.report.numbers.once import once
+from tuner.result.sampled import field_of, value_of
 from tuner.result.study import StudyData, TrialRow
-from tuner.text import value_text
+from tuner.text import number, value_text
 
 #: Trials that the model sees at most, spread evenly over the ranks.
 MOST_TRIALS = 120
@@ -28,7 +29,7 @@ class Region:
     """What the good trials have in common in one parameter.
 
     Attributes:
-        name: The sampler's name.
+        name: The hyperparameter, or a helper of the search space.
         low: Lower end; None for choices.
         high: Upper end; None for choices.
         choices: Texts of the choices; empty for numbers.
@@ -48,7 +49,7 @@ class Region:
         """The region in words."""
         if self.low is None or self.high is None:
             return " or ".join(self.choices)
-        return f"{value_text(float(f'{self.low:.2g}'))} to {value_text(float(f'{self.high:.2g}'))}"
+        return f"{_short(self.low)} to {_short(self.high)}"
 
 
 @once
@@ -106,5 +107,11 @@ def _region(
         choices = tuple(c for c in axis.categories if c in kept)
         return Region(axis.name, None, None, choices, " or ".join(axis.categories), decides)
     low, high = span(places, good)
-    searched = f"{value_text(axis.low)} to {value_text(axis.high)}"
-    return Region(axis.name, axis.value(low), axis.value(high), (), searched, decides)
+    searched = " to ".join(map(value_text, axis.ends))
+    first, last = sorted(value_of(axis.name, axis.value(place)) for place in (low, high))
+    return Region(field_of(axis.name), first, last, (), searched, decides)
+
+
+def _short(value: float) -> str:
+    """Return a value with two digits; close below one with those that tell it from one."""
+    return number(value, 2) if 0.9 < value < 1 else value_text(float(f"{value:.2g}"))

@@ -16,6 +16,7 @@ from tuner.report.numbers.axes import parameter_axes
 from tuner.report.numbers.edges import end_of, tells_apart
 from tuner.report.numbers.parameters import by_importance
 from tuner.report.numbers.trials import last_evaluation
+from tuner.result.sampled import as_fields, field_of, value_of
 from tuner.result.study import StudyData, TrialRow
 from tuner.text import duration, number, plain, printable, short_numbers, value_text
 
@@ -28,7 +29,7 @@ class BestValue:
     """One hyperparameter of the best trial.
 
     Attributes:
-        name: Field, or the sampler's name.
+        name: Field, or a helper of the search space.
         value: As text.
         default: As text; empty when it has none.
         differs: Whether the value is not the default.
@@ -89,15 +90,19 @@ def best_values(data: StudyData) -> tuple[list[BestValue], list[BestValue]]:
     searched = []
     for name, axis in parameter_axes(data).items():
         if name in best.params:
+            field = field_of(name)
             position = axis.position(best.params[name]) if axis.numeric and axis.known else None
-            value = best.hyperparameters.get(name, best.params[name])
-            row = _best_value(name, value, fields)
+            value = best.hyperparameters.get(field, value_of(name, best.params[name]))
+            row = _best_value(field, value, fields)
             if position is not None:
+                position = 1 - position if axis.falls else position
                 edge = end_of(position) if tells_apart(data) else ""
-                ends = {"low": value_text(axis.low), "high": value_text(axis.high), "at_edge": edge}
+                low, high = map(value_text, axis.ends)
+                ends = {"low": low, "high": high, "at_edge": edge}
                 row = BestValue(row.name, row.value, row.default, row.differs, position, **ends, help=row.help)
             searched.append(row)
-    rest = [_best_value(n, v, fields) for n, v in best.hyperparameters.items() if n not in best.params]
+    drawn = as_fields(best.params)
+    rest = [_best_value(n, v, fields) for n, v in best.hyperparameters.items() if n not in drawn]
     return searched, [row for row in rest if row.differs]
 
 
@@ -108,7 +113,8 @@ def trial_columns(data: StudyData) -> list[Column]:
     found += [Column("from", "middle")] if data.knew_beforehand else []
     for name in parameter_axes(data):
         places = {ALWAYS: "", MIDDLE: "middle", WIDE: "wide"}
-        found.append(Column(name, next((needs for most, needs in places.items() if rank[name] < most), "all")))
+        needs = next((needs for most, needs in places.items() if rank[name] < most), "all")
+        found.append(Column(field_of(name), needs))
     return [*found, Column("steps", "middle"), Column("time"), Column("seed", "all")]
 
 
@@ -223,7 +229,7 @@ def _trial_row(trial: TrialRow, names: list[str], best: TrialRow | None, *, with
     reason = f"goes on as trial {trial.continued_as}" if gone_on else trial.reason
     params = []
     for name in names:
-        value = trial.params.get(name)
+        value = value_of(name, trial.params.get(name))
         numeric = isinstance(value, int | float)
         value = short_numbers(value)
         params.append(Cell(value_text(value), value if numeric else None if value is None else str(value)))

@@ -11,6 +11,7 @@ from tuner.report.words.reliability import reliability_sentence
 from tuner.report.words.sequential import basis_sentences, sequence_sentence
 from tuner.result.confirmation import TITLES
 from tuner.result.reused import reused_text
+from tuner.result.sampled import as_fields
 from tuner.text import counted, large, listed, number, score_text, sentence, value_text
 
 #: Backend to what it is called.
@@ -107,7 +108,7 @@ def verdict(found: Mapping[str, Any] | None, params: Mapping[str, Any] | None = 
         return [_without_score(winner)]
     sentences = [_confirmed(found, winner, estimate)]
     if params:
-        sentences.append("Its values: " + ", ".join(f"{k} {value_text(v)}" for k, v in params.items()) + ".")
+        sentences.append("Its values: " + ", ".join(f"{k} {value_text(v)}" for k, v in as_fields(params).items()) + ".")
     sentences += tied_sentence(found)
     sentences += [comparison_sentence(c, rows, found["objective"]) for c in found["comparisons"]]
     sentences += reliability_sentence(winner, found["until"])

@@ -13,6 +13,7 @@ from tuner.report.numbers.regions import worth_tuning_next
 from tuner.report.numbers.trials import wall_seconds
 from tuner.report.words.caution import caution
 from tuner.report.words.evidence import BACKEND_NAMES, range_text
+from tuner.result.sampled import field_of
 from tuner.result.study import StudyData
 from tuner.result.threshold import reaches
 from tuner.text import counted, duration, env_title, large, listed, number, score_text, sentence
@@ -191,7 +192,7 @@ def importance_sentence(data: StudyData) -> str:
     """Return which parameters' importance is more than noise; empty without any importance."""
     if not data.importances:
         return ""
-    named = [name for name, found in data.importances.items() if found.share > found.noise]
+    named = [field_of(name) for name, found in data.importances.items() if found.share > found.noise]
     if not named:
         return "None is told apart from noise: with these trials, parameters without any effect would reach as much."
     return f"More than noise: {listed(named)}."
@@ -199,7 +200,7 @@ def importance_sentence(data: StudyData) -> str:
 
 def next_sentence(data: StudyData) -> str:
     """Return which hyperparameters are worth tuning further; empty where no importance says so."""
-    names = worth_tuning_next(data)
+    names = [field_of(name) for name in worth_tuning_next(data)]
     return f"Worth tuning further: {listed(names)}." if names else ""
 
 
@@ -219,7 +220,7 @@ def why_no_importance(data: StudyData) -> str:
 def _searched(data: StudyData) -> str:
     recipe = data.recipe
     backend = BACKEND_NAMES.get(str(recipe.get("backend")), str(recipe.get("backend") or "an unnamed backend"))
-    names = list(parameter_axes(data))
+    names = [field_of(name) for name in parameter_axes(data)]
     over = f", each with its own values of {listed(names)}" if names else ""
     budget = ""
     if data.grid:
