@@ -55,6 +55,23 @@ def test_sigterm_ends_a_training_as_ctrl_c_does_and_leaves_its_model(in_tmp):
     assert "Interrupted: the model is that of step" in done.stdout and (in_tmp / "m" / "model.json").exists()
 
 
+def test_what_an_environment_prints_is_no_part_of_the_answer(in_tmp):
+    text = ENVIRONMENT.format(how="pass").replace("sys.stdout = sys.stderr = None", "print('chatter')")
+    (in_tmp / "e.py").write_text(text)
+    short = ["--steps", "100", "--evaluations", "1", "--eval-episodes", "1", "-o", "m"]
+    trained = tune("train", "--env", "E-v0", "--env-module", "e.py", "--algo", "q_learning", *short)
+    played = tune("evaluate", "m", "--env-module", str(in_tmp / "e.py"), "--episodes", "2")
+    for done, word in ((trained, "tune evaluate"), (played, "mean return")):
+        assert done.returncode == 0, done.stderr
+        assert "chatter" not in done.stdout and word in done.stdout and "chatter" in done.stderr
+
+
+def test_help_is_an_answer(in_tmp):
+    for words in (["--help"], ["train", "--help"], ["--version"]):
+        done = tune(*words)
+        assert done.returncode == 0 and "tune" in done.stdout and not done.stderr
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "command",

@@ -97,7 +97,7 @@ def test_axes_say_what_they_show():
     small = slices(data)
     assert small["1 - gamma"].layout.xaxis.title.text == "1 - gamma"
     assert small["log2 batch_size"].layout.xaxis.title.text == "log2 batch_size"
-    assert "1<br>-<br>gamma" in parallel_coordinates(data).layout.xaxis.ticktext
+    assert "1 -<br>gamma" in parallel_coordinates(data).layout.xaxis.ticktext
     assert all("one_minus" not in title and "_pow" not in title for title in contours(data))
 
 

@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable
 from types import FrameType
 
-from tuner.cli.console import say
+from tuner.cli.console import answers, say
 
 #: Commands that make and play environments themselves, without workers.
 COMMANDS = ("train", "evaluate", "record", "enjoy", "export", "replay")
@@ -36,7 +36,7 @@ def run_apart(run: Callable[[], int]) -> int:
         except BaseException:
             traceback.print_exc()
             code = 1
-        sys.stdout.flush()
+        answers().flush()
         sys.stderr.flush()
         os.write(writing, b"%d" % code)
         os._exit(code)
@@ -63,7 +63,7 @@ def run_apart(run: Callable[[], int]) -> int:
 def leave_threads(code: int) -> None:
     """End the process where an environment that lived in it (``--executor inline``) left a thread."""
     if any(not thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread()):
-        for stream in (sys.stdout, sys.stderr):
+        for stream in (answers(), sys.stdout, sys.stderr):
             if stream is not None:
                 with contextlib.suppress(OSError, ValueError):
                     stream.flush()

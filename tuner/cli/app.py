@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import sys
 from collections.abc import Callable, Sequence
 from typing import cast
 
@@ -32,7 +31,7 @@ from tuner.cli import (
     train_commands,
     verify_command,
 )
-from tuner.cli.console import INTERRUPTED, fail_line, say
+from tuner.cli.console import INTERRUPTED, answers, fail_line, keep_answers_apart, say
 from tuner.cli.discreet import given_arguments
 from tuner.cli.parser import OneLineParser
 from tuner.errors import InputError, TunerError, nearest
@@ -136,6 +135,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if argv is not None:
         return _answered(list(argv))
     arguments = given_arguments()
+    keep_answers_apart()
     if os.name == "posix" and arguments[:1] and arguments[0] in apart.COMMANDS:
         return apart.run_apart(lambda: _answered(arguments))
     code = _answered(arguments)
@@ -158,7 +158,7 @@ def _answered(arguments: list[str]) -> int:
         return INTERRUPTED
     except BrokenPipeError:
         # The reader (`| head`) has gone; point stdout elsewhere so that the flush at exit does not fail too.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), answers().fileno())
         return 0
     except OSError as error:  # wherever it may be that nothing can be written any more, or a name is looked at
         if error.errno in NO_ROOM:

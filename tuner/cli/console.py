@@ -7,7 +7,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from tuner.storage_url import default_storage, scrub
 from tuner.text import number, printable
@@ -35,6 +35,21 @@ TOGETHER = 12
 MAX_LINE = 2_000
 
 
+#: Where answers go after :func:`keep_answers_apart`.
+_answers: TextIO | None = None
+
+
+def keep_answers_apart() -> None:
+    """Let what others in this process print, environments above all, go to standard error from now on."""
+    global _answers
+    _answers, sys.stdout = sys.stdout, sys.stderr
+
+
+def answers() -> TextIO:
+    """Return the stream of the command's answer: standard output."""
+    return sys.stdout if _answers is None else _answers
+
+
 def one_line(text: str) -> str:
     """Return text without line breaks and without characters that would steer a terminal."""
     return " ".join(printable(text).replace("\ufffd", " ").split())
@@ -42,7 +57,7 @@ def one_line(text: str) -> str:
 
 def say(text: object, *, stderr: bool = False, end: str = "\n") -> None:
     """Print: every line of the command line that rich does not draw."""
-    print(printable(str(text)), file=sys.stderr if stderr else sys.stdout, end=end, flush=True)
+    print(printable(str(text)), file=sys.stderr if stderr else answers(), end=end, flush=True)
 
 
 def fail_line(message: str, arguments: Iterable[str]) -> str:
@@ -60,7 +75,7 @@ def console(*, stderr: bool = False) -> Console:
     """Return a console that takes text as it is: names out of a database are no markup."""
     from rich.console import Console
 
-    stream, asked = sys.stderr if stderr else sys.stdout, os.environ.get("COLUMNS", "")
+    stream, asked = sys.stderr if stderr else answers(), os.environ.get("COLUMNS", "")
     given = int(asked) if re.fullmatch("[0-9]{1,6}", asked) else 0  # of 0 columns nobody sees anything
     return Console(
         file=stream, width=given or (None if stream.isatty() else PIPED_WIDTH), markup=False, emoji=False,

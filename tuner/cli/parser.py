@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
 
+from tuner.cli.console import answers
 from tuner.errors import InputError, nearest
 from tuner.storage_url import DEFAULT_STORAGE, STORAGE_VARIABLE
 
@@ -33,6 +35,9 @@ class OneLineParser(argparse.ArgumentParser):
             InputError: Always.
         """
         raise InputError(f"{message.rstrip('.')}. See {self.prog} --help.")
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        super()._print_message(message, answers() if file in (None, sys.stdout) else file)
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if isinstance(action, argparse._SubParsersAction) and value not in action.choices:

@@ -118,7 +118,8 @@ def _parallel_axes(figure: go.Figure, data: StudyData, columns: list[int], low: 
                     "borderpad": 0,
                 }
             )
-    names = [*(figure_text(axis.label).replace("_", "_<br>").replace(" ", "<br>") for axis in axes.values()), "score"]
+    names = [*(figure_text(axis.label) for axis in axes.values()), "score"]
+    names = [name.replace("_", "_<br>").replace("- ", "-<br>").replace("log2 ", "log2<br>") for name in names]
     room = max(len(text) for _, text in ticks[-1]) * TICK_LETTER + 10
     figure.update_layout(annotations=annotations, margin={"r": max(room, 18)})
     figure.update_xaxes(
