@@ -320,3 +320,28 @@ def test_files_get_the_permissions_that_the_user_asked_for(tmp_path):
     finally:
         os.umask(umask)
     assert stat.S_IMODE(path.stat().st_mode) == 0o644
+
+
+def test_a_verdict_without_a_selection_speaks_of_none(tmp_path):
+    data = factory.confirmed()
+    rows = data.confirmation.contestants
+    favourite = dataclasses.replace(rows[0], runs=rows[1].runs[9:])
+    alone = dataclasses.replace(
+        data.confirmation, contestants=(favourite, *rows[5:]), winner_key=favourite.key, tied=()
+    )
+    unsolved = dataclasses.replace(data, confirmation=alone, reward_threshold=None)
+    pages = {}
+    for name, study in (("several", data), ("alone", unsolved)):
+        folder = tmp_path / name
+        write_report(study, folder, best_yaml=None, commands={})
+        pages[name] = Document((folder / "index.html").read_text(encoding="utf-8")).text
+    for words in (
+        "select seeds",
+        "the winner among them by",
+        "no finalist has been trained again",
+        "reach the threshold",
+    ):
+        assert words not in pages["alone"], words
+    assert "went straight to the verdict" in pages["alone"] and "went straight to the verdict" not in pages["several"]
+    assert "select seeds" in pages["several"] and "reach the threshold" in pages["several"]
+    assert "the last of them, best the highest" in pages["alone"]

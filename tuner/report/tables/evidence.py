@@ -30,23 +30,30 @@ def evidence_view(found: Mapping[str, Any] | None) -> dict[str, Any] | None:
         return None
     objectives = list(dict.fromkeys((found["objective"], "late", "final", "best")))
     rows = ordered(found)
+    selected = found["winner"] is None or any(row["select"]["seeds"] for row in rows)
+    threshold = any((row["verdict"]["reliability"] or {}).get("reached") is not None for row in rows)
+    chosen = [f"select {CHOSEN_BY[found['chosen_by']]}", "select seeds"] if selected else []
     return {
+        "selected": selected,
         "luck_sentences": luck_sentences(found),
         "has_winner": found["winner"] is not None,
         "curves_title": "Learning curves on the verdict's seeds"
         if any(curve["phase"] == "verdict" for curve in found["curves"])
         else "Learning curves on the selection's seeds",
         "columns": [
-            "who", "trained by", "search score", f"select {CHOSEN_BY[found['chosen_by']]}", "select seeds",
-            "verdict seeds",
+            "who", "trained by", "search score", *chosen, "verdict seeds",
             *(f"verdict: {SCORES[o]}" for o in objectives),
         ],
-        "rows": [_row(row, objectives, found["chosen_by"]) for row in rows],
+        "rows": [_row(row, objectives, found["chosen_by"] if selected else None) for row in rows],
         "comparison_columns": _comparison_columns(found),
         "comparison_rows": _comparison_rows(found, objectives) if found["until"] is None else _sequence_rows(found),
         "until": found["until"],
-        "reliability_columns": ["who", "verdict seeds", "worst seed", "worst quarter", "reach the threshold"],
-        "reliability_rows": [_reliability(row, found) for row in rows if row["verdict"]["reliability"] is not None],
+        "reliability_columns": [
+            "who", "verdict seeds", "worst seed", "worst quarter", *["reach the threshold"] * threshold,
+        ],
+        "reliability_rows": [
+            _reliability(row, found)[: None if threshold else -1] for row in rows if row["verdict"]["reliability"]
+        ],
     }  # fmt: skip
 
 
@@ -77,7 +84,7 @@ def score_rows(found: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _row(row: Mapping[str, Any], objectives: list[str], chosen_by: str) -> list[Cell]:
+def _row(row: Mapping[str, Any], objectives: list[str], chosen_by: str | None) -> list[Cell]:
     title = contestant_title(row)
     dropped = f"{len(row['select']['seeds'])}" + (", then dropped" if row["dropped_after"] is not None else "")
     verdict = row["verdict"]
@@ -85,10 +92,11 @@ def _row(row: Mapping[str, Any], objectives: list[str], chosen_by: str) -> list[
         Cell(title, title),
         Cell(row["backend"], row["backend"]),
         Cell(number(row["search_score"]), row["search_score"]),
-        Cell(number(row["select"][chosen_by]), row["select"][chosen_by]),
-        Cell(dropped, len(row["select"]["seeds"])),
-        Cell(str(len(verdict["seeds"])), len(verdict["seeds"])),
     ]
+    if chosen_by is not None:
+        cells.append(Cell(number(row["select"][chosen_by]), row["select"][chosen_by]))
+        cells.append(Cell(dropped, len(row["select"]["seeds"])))
+    cells.append(Cell(str(len(verdict["seeds"])), len(verdict["seeds"])))
     for objective in objectives:
         estimate = verdict["estimates"].get(objective)
         cells.append(Cell("–", None) if estimate is None else Cell(caption(estimate), estimate["value"]))
