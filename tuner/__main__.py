@@ -16,7 +16,9 @@ def main() -> int:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         from tuner.cli.app import main as run
+        from tuner.cli.console import keep_answers_apart
 
+        keep_answers_apart()
         return run()
     except KeyboardInterrupt:
         print("tune: interrupted", file=sys.stderr)

@@ -31,7 +31,7 @@ from tuner.cli import (
     train_commands,
     verify_command,
 )
-from tuner.cli.console import INTERRUPTED, answers, fail_line, keep_answers_apart, say
+from tuner.cli.console import INTERRUPTED, answers, fail_line, say
 from tuner.cli.discreet import given_arguments
 from tuner.cli.parser import OneLineParser
 from tuner.errors import InputError, TunerError, nearest
@@ -135,7 +135,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     if argv is not None:
         return _answered(list(argv))
     arguments = given_arguments()
-    keep_answers_apart()
     if os.name == "posix" and arguments[:1] and arguments[0] in apart.COMMANDS:
         return apart.run_apart(lambda: _answered(arguments))
     code = _answered(arguments)
