@@ -117,3 +117,39 @@ def test_of_several_environments_a_folder_that_cannot_be_made_is_one_line(tmp_pa
         shell.err
         == "tune: error: --storage: the folder notes cannot be made (File exists). Choose another --storage.\n"
     )
+
+
+def row(shell, head):
+    return next(line.removeprefix(head).strip() for line in shell.out.splitlines() if line.startswith(head))
+
+
+def test_a_search_too_short_for_a_verdict_is_told_beforehand_what_it_will_be_told_then(
+    tmp_path, monkeypatch, planned_in_a_moment
+):
+    monkeypatch.chdir(tmp_path)
+    flags = (*TABLES, "--eval-episodes", "1", "--executor", "inline", "--trials", "6")
+    planned = tune(*flags, "--dry-run")
+    why = "that takes at least 8 full runs, and the search {} 6.0. Use more --trials, or --confirm-budget 1.4."
+    assert row(planned, "then confirm") == f"nothing: {why.format('spends')}"
+    assert f"The finalists were not trained again: {why.format('spent')}" in tune(*flags).err
+    enough = tune(*flags, "--confirm-budget", "1.4", "--dry-run")
+    assert row(enough, "then confirm").startswith("up to 5 finalists")
+
+
+def test_no_more_settings_and_trials_are_promised_than_were_asked_for(tmp_path, monkeypatch, planned_in_a_moment):
+    monkeypatch.chdir(tmp_path)
+    planned = tune("--env", "CartPole-v1", "--steps", "2000", "--trials", "2", "--workers", "2", "--dry-run")
+    assert row(planned, "begins with") == "2 settings: 2 of the portfolio"
+    assert row(planned, "in parallel").endswith("2 trials in flight")
+
+
+@pytest.mark.parametrize(("steps", "said"), [("1000", True), ("1001", False)])
+def test_runs_that_end_before_their_first_update_are_told_so(tmp_path, monkeypatch, planned_in_a_moment, steps, said):
+    monkeypatch.chdir(tmp_path)
+    search = ("--env", "CartPole-v1", "--steps", steps, "--trials", "2", "--dry-run")
+    words = (
+        "Nothing is learned: the first 1,000 environment steps of a run only fill its memory (learning_starts), and a "
+        "run has 1,000. Use more --steps, or --set learning_starts=100."
+    )
+    assert (words in tune(*search).err) == said
+    assert "Nothing is learned" not in tune(*search, "--set", "learning_starts=100").err

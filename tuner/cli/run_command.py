@@ -152,15 +152,15 @@ def plan_lines(plan: StudyPlan, costs: Mapping[str, str], known: Sequence[str] =
         "trainer": f"{recipe.algo}, {recipe.backend}, {plan.numeric_path}",
         "search": f"{counted(recipe.trials, 'trial')}{seeds}, sampler {recipe.sampler}, pruner {recipe.pruner}, "
         f"objective {recipe.objective}, seed {recipe.seed}",
-        **_first_facts(plan.known),
+        **_first_facts(plan.known, recipe.trials),
         **_baseline_facts(plan),
         "each run": f"{budget.n_timesteps:,} {clock}, {counted(budget.evaluations, 'evaluation')} of "
         f"{counted(budget.eval_episodes, 'episode')} (at most {plan.evaluation.max_steps:,} steps each)",
         "evaluated at": ", ".join(_shortened(plan.grid)),
         "in parallel": f"{recipe.executor}: {counted(plan.workers, 'worker')} x {counted(plan.lanes, 'lane')}, "
-        f"{counted(plan.trials_in_flight, 'trial')} in flight",
+        f"{counted(min(plan.trials_in_flight, recipe.trials), 'trial')} in flight",
         "in all": f"at most {runs * budget.n_timesteps:,} {clock} of training",
-        "then confirm": _confirm_text(recipe, runs * budget.n_timesteps),
+        "then confirm": _confirm_text(recipe, runs, budget.n_timesteps),
         **costs,
         "report": f"{recipe.report_dir}/{plan.name}/index.html",
     }
@@ -177,11 +177,11 @@ def plan_lines(plan: StudyPlan, costs: Mapping[str, str], known: Sequence[str] =
     return [*lines, *filter(None, said), "Nothing was written: this was a dry run."]
 
 
-def _first_facts(known: Known) -> dict[str, str]:
-    """Return what a new study trains before its sampler proposes."""
+def _first_facts(known: Known, trials: int) -> dict[str, str]:
+    """Return what a new study of so many trials trains before its sampler proposes."""
     from tuner.plan.known import PORTFOLIO
 
-    names = [start.name for start in known.starts]
+    names = [start.name for start in known.starts][:trials]
     portfolio, random = sum(name.startswith(PORTFOLIO) for name in names), names.count("")
     parts = {
         "of --start-with": len(names) - portfolio - random,
@@ -211,13 +211,18 @@ def _baseline_facts(plan: StudyPlan) -> dict[str, str]:
     return facts
 
 
-def _confirm_text(recipe: StudyRecipe, searched: int) -> str:
+def _confirm_text(recipe: StudyRecipe, runs: int, n_timesteps: int) -> str:
+    from tuner.study.confirm.budget import fewest_runs, too_few_runs
+
     if recipe.confirm == 0:
         return "nothing: --confirm 0"
+    finalists = min(recipe.confirm, recipe.trials)
+    if recipe.within is None and int(recipe.confirm_budget * runs) < fewest_runs(finalists, 1):  # else time decides
+        return f"nothing: {too_few_runs(runs, finalists)}"
     return (
         f"up to {counted(recipe.confirm, 'finalist')} trained again on fresh seeds, the winner and its baselines on up "
         f"to {recipe.confirm_seeds} fresher ones{_until_text(recipe)}: at most {recipe.confirm_budget:g} x the steps "
-        f"that the search spends ({int(recipe.confirm_budget * searched):,})"
+        f"that the search spends ({int(recipe.confirm_budget * runs * n_timesteps):,})"
     )
 
 

@@ -300,7 +300,21 @@ def _space(recipe: StudyRecipe, facts: EnvFacts) -> tuple[SearchSpace, list[str]
     space = space.clip_to_budget()
     if not space.search:
         raise InputError("Nothing is left to search: every hyperparameter is fixed. Use fewer --set, or tune train.")
-    return space, notes
+    return space, [*notes, *_learns_nothing(space)]
+
+
+def _learns_nothing(space: SearchSpace) -> list[str]:
+    """Return that every run ends before its first update, where it does."""
+    first, steps = "learning_starts", space.budget.n_timesteps
+    if first in space.search or first not in space.infos:
+        return []
+    starts = space.fixed.get(first, space.infos[first].default)
+    if starts < steps:
+        return []
+    return [
+        f"Nothing is learned: the first {starts:,} environment steps of a run only fill its memory ({first}), and a "
+        f"run has {steps:,}. Use more --steps, or --set {first}={max(steps // 10, 1)}."
+    ]
 
 
 def refuse_noise_on_discrete(values: Mapping[str, Any], facts: EnvFacts, env: str) -> None:

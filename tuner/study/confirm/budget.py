@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -80,6 +81,16 @@ def fewest_runs(finalists: int, baselines: int) -> int:
     """
     seeds = MIN_VERDICT_SEEDS if finalists == 1 else DECIDABLE_SEEDS
     return seeds * (1 + min(baselines, 1))
+
+
+def too_few_runs(searched: float, finalists: int, spends: str = "spends") -> str:
+    """Return why a search of so many full runs, with so many finalists, has no verdict: the end of a sentence."""
+    least = fewest_runs(finalists, 1)
+    enough = math.ceil(10 * least / max(searched, 1e-9) - 1e-9) / 10
+    return (
+        f"that takes at least {least} full runs, and the search {spends} {searched:.1f}. Use more --trials, or "
+        f"--confirm-budget {enough:g}."
+    )
 
 
 def allocate(runs: int, *, finalists: int, baselines: int, seeds: int) -> Allocation | None:

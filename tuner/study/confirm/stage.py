@@ -22,7 +22,7 @@ from tuner.result.sequential import Until, planned
 from tuner.result.study import StudyData
 from tuner.study.confirm.affordable import affordable
 from tuner.study.confirm.ahead import Way, ways
-from tuner.study.confirm.budget import Limit, allocate, fewest_runs, within_cost
+from tuner.study.confirm.budget import Limit, allocate, too_few_runs, within_cost
 from tuner.study.confirm.choice import choice_of, floor_of, no_finalist
 from tuner.study.confirm.contestants import baselines, finalists, grid_of, lengths_of, on_backend, with_other_backend
 from tuner.study.confirm.ledger import ScheduleAsker, Wanted, results_of, spec_of, took_of
@@ -156,12 +156,9 @@ class ConfirmStage:
         if self.allocation is None and self._ends is not None:
             return "The finalists were not trained again: there is no time left for it. Give --within longer."
         if self.allocation is None:
-            least = fewest_runs(sum(c.role == "finalist" for c in self.contestants), 1)
-            factor = -(-least * self._plan.grid[-1] * 10 // max(self._searched_steps, 1)) / 10
-            return (
-                f"The finalists were not trained again: that takes at least {least} full runs, and the search spent "
-                f"{self._searched_steps / self._plan.grid[-1]:.1f}. Use more --trials, or --confirm-budget {factor:g}."
-            )
+            few = sum(c.role == "finalist" for c in self.contestants)
+            why = too_few_runs(self._searched_steps / self._plan.grid[-1], few, "spent")
+            return f"The finalists were not trained again: {why}"
         return ""
 
     def describe(self) -> dict[str, Any]:
