@@ -11,6 +11,7 @@ import pytest
 from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
 from tuner.envs.spec import EnvSpec
 from tuner.hyperparameters import QLearningHyperparameters
+from tuner.report.figures.palette import light
 from tuner.report.numbers.board import board_row, ranked
 from tuner.report.numbers.evidence import evidence
 from tuner.report.pages.board import board_document, write_board
@@ -102,3 +103,35 @@ def test_what_is_cut_off_is_found(looking, pages, tmp_path):
     narrow = tmp_path / "narrow.html"
     narrow.write_text(sweep.read_text(encoding="utf-8").replace("<main>", '<main style="width:2000px">'))
     assert any("wide" in sentence for sentence in script.look(tab, narrow, 390))
+
+
+#: Figures of a printed page that reach beyond their places, have letters outside of the paper, or are not light.
+NOT_ON_PAPER = """
+[...document.querySelectorAll(".plot")].filter((place) => {
+  const frame = place.getBoundingClientRect(), drawn = place.querySelector(".main-svg").getBoundingClientRect();
+  const letters = [...place.querySelectorAll("svg text")].map((text) => text.getBoundingClientRect());
+  const inks = [...place.querySelectorAll(".xtick text, .ytick text")].map((text) => text.style.fill);
+  return Math.abs(drawn.width - frame.width) > 1 || letters.some((box) => box.width && box.right > innerWidth + 1) ||
+    inks.some((ink) => !LIGHT.includes(ink));
+}).map((place) => place.dataset.figure)
+"""
+
+
+@pytest.mark.slow
+def test_on_paper_every_figure_is_whole_and_light_and_the_page_is_as_before_afterwards(looking, pages):
+    script, tab = looking
+    for page in pages:
+        assert script.look(tab, page, 1400, dark=True) == []
+        screen = tab.evaluate("document.querySelector('.main-svg')?.outerHTML.length")
+        tab.evaluate("dispatchEvent(new Event('beforeprint'))")
+        scheme = {"name": "prefers-color-scheme", "value": "dark"}
+        tab.send("Emulation.setEmulatedMedia", media="print", features=[scheme])
+        tab.send("Emulation.setDeviceMetricsOverride", width=700, height=900, deviceScaleFactor=1, mobile=False)
+        inks = [f"rgb{tuple(bytes.fromhex(light(name)[1:]))}" for name in ("muted", "ink")]
+        assert tab.evaluate(NOT_ON_PAPER.replace("LIGHT", str(inks))) == [], page.name
+        assert tab.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(245, 246, 248)"
+        tab.send("Emulation.setEmulatedMedia", media="", features=[scheme])
+        tab.show(1400, script.HEIGHT, dark=True)
+        tab.evaluate("dispatchEvent(new Event('afterprint'))")
+        tab.wait(f"document.querySelector('.main-svg')?.outerHTML.length == {screen or 'undefined'}")
+        assert tab.evaluate(script.FIND) == [], page.name

@@ -5,6 +5,7 @@
   const [slider, select] = [place.querySelector("input"), place.querySelector("select")];
   const figures = place.querySelectorAll("figure");
   const dark = window.matchMedia("(prefers-color-scheme: dark)");
+  let printing = false; // paper is light
   const number = (value) => Number(value.toPrecision(4)).toLocaleString("en-US", { maximumFractionDigits: 6 });
   const SIZE = 44;
 
@@ -34,7 +35,7 @@
       const reached = data.reachable[state];
       const step = level(values[state]);
       const square = make("rect", { x, y, width: SIZE, height: SIZE, rx: 3, class: reached ? "cell" : "cell off" });
-      if (reached) square.style.fill = data.ramps[dark.matches ? 1 : 0][step];
+      if (reached) square.style.fill = data.ramps[dark.matches && !printing ? 1 : 0][step];
       const told = reached ? `worth ${number(values[state])}, ${words(actions[state])}` : "no episode goes on from here";
       square.append(make("title", {}, `state ${state}: ${told}`));
       svg.append(square);
@@ -75,7 +76,7 @@
       const at = Math.min(shown, values.length - 1);
       draw(figures[i], label, values[at], actions[at]);
     });
-    const colours = data.ramps[dark.matches ? 1 : 0].map((colour) => {
+    const colours = data.ramps[dark.matches && !printing ? 1 : 0].map((colour) => {
       const patch = document.createElement("i");
       patch.style.background = colour;
       return patch;
@@ -97,5 +98,8 @@
   }
   for (const control of [slider, select]) control?.addEventListener("input", show);
   dark.addEventListener("change", show);
+  for (const [event, begun] of [["beforeprint", true], ["afterprint", false]]) {
+    window.addEventListener(event, () => { printing = begun; show(); });
+  }
   show();
 })();

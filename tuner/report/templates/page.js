@@ -3,6 +3,7 @@
   const figures = JSON.parse(document.getElementById("figures").textContent);
   const twins = JSON.parse(document.getElementById("twins").textContent);
   const dark = window.matchMedia("(prefers-color-scheme: dark)");
+  let printing = false; // paper is light
   const touch = window.matchMedia("(pointer: coarse)").matches;
 
   // Figures come in light colours; on a dark page every colour is replaced by its twin.
@@ -15,7 +16,7 @@
 
   const prepared = (element) => {
     const source = figures[element.dataset.figure];
-    const figure = dark.matches ? recolour(source) : structuredClone(source);
+    const figure = dark.matches && !printing ? recolour(source) : structuredClone(source);
     if (touch) figure.layout.dragmode = false; // a finger on a figure scrolls the page
     if (element.clientWidth < 520 && figure.layout.coloraxis) figure.layout.coloraxis.showscale = false;
     return figure;
@@ -96,6 +97,25 @@
       dark.addEventListener("change", () => elements.forEach(draw));
     }, explain);
   }
+
+  // On paper: light, wide figures drawn anew so that their letters stay readable, and every one shrunk to the page.
+  const PAPER = 720;
+  const onPaper = (element) => {
+    if (!element.querySelector(".main-svg")) return;
+    const { data, layout } = prepared(element);
+    const width = layout.meta?.lines ? element.clientWidth : Math.min(element.clientWidth, PAPER);
+    window.Plotly.react(element, data, { ...layout, width }, { ...config, responsive: false, ...saved(element) });
+    for (const svg of element.querySelectorAll(".main-svg")) {
+      svg.setAttribute("viewBox", `0 0 ${width} ${layout.height}`);
+    }
+    element.style.setProperty("--shape", `${width} / ${layout.height}`);
+  };
+  window.addEventListener("beforeprint", () => { printing = true; elements.forEach(onPaper); });
+  window.addEventListener("afterprint", () => {
+    printing = false;
+    for (const svg of document.querySelectorAll(".plot .main-svg")) svg.removeAttribute("viewBox");
+    if (window.Plotly) elements.forEach(draw);
+  });
 
   for (const table of document.querySelectorAll("table.sortable")) {
     const heads = [...table.tHead.rows[0].cells];
