@@ -91,8 +91,8 @@ gymnasium.register("test/Acts-v0", Acts)
 @pytest.mark.parametrize(
     ("actions", "algorithm", "line"),
     [
-        ("multi", "dqn", "has MultiDiscrete([2 3]). No algorithm acts in it: put a wrapper around it"),
-        ("dict", "sac", "has Dict('a': Discrete(2)). No algorithm acts in it: put a wrapper around it"),
+        ("multi", "dqn", "has MultiDiscrete([2 3]). None of the algorithms here acts in it: put a wrapper around it"),
+        ("dict", "sac", "has Dict('a': Discrete(2)). None of the algorithms here acts in it: put a wrapper around it"),
         ("none", "sampled_dqn", "its continuous actions are empty, Box(0,)."),
         ("none", "ppo", "its continuous actions are empty, Box(0,)."),
         ("widest", "sac", "SAC cannot act in Box(-1.79"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -130,7 +131,7 @@ def _of_study(document: Mapping[str, Any]) -> Paper:
     if found is None or found["winner"] is None:
         raise InputError(
             "it has no verdict yet, and scores of a search, one run or a few each, are no result. "
-            f"Get one with: tune confirm {study['name']}"
+            f"tune confirm {shlex.quote(study['name'])} gives one, or says what it takes."
         )
     curves = {curve["key"]: curve for curve in titled_curves(found) if curve["phase"] == "verdict"}
     compared = {row["with"]: _compared(row, found) for row in found["comparisons"]}

@@ -21,6 +21,7 @@ from tuner.envs.bare import BareEnv
 from tuner.envs.encoders import Encoder, encoder_for
 from tuner.envs.image_encoder import PICTURE_SCALE
 from tuner.envs.make import make
+from tuner.envs.registration import one_line
 from tuner.envs.spec import EnvSpec
 from tuner.envs.video import Film, finished, require_video
 from tuner.errors import InputError
@@ -86,8 +87,13 @@ def check_can_be_filmed(env: EnvSpec) -> None:
         if "pygame" in str(error):
             require("pygame", purpose=f"A film of {env.id}", extra="video")
         raise InputError(f"{env.id} cannot be filmed: {error}") from error
+    except NotImplementedError as error:
+        raise InputError(
+            f"{env.id} cannot be filmed: it has no render(). Give it one that returns [height, width, 3] bytes for "
+            "render_mode='rgb_array', and name that in metadata['render_modes']."
+        ) from error
     except Exception as error:
-        raise InputError(f"{env.id} cannot be filmed: {type(error).__name__}: {error}") from error
+        raise InputError(f"{env.id} cannot be filmed: {one_line(error)}") from error
     finally:
         made.close()
     if not isinstance(drawn, np.ndarray) or drawn.ndim != 3 or drawn.shape[2] != 3:
