@@ -46,7 +46,8 @@ ATARI_EVAL_MAX_FRAMES = 27_000
 
 #: What to do about an action space that no algorithm acts in.
 _NOBODY_TAKES = (
-    " None of the algorithms here acts in it: put a wrapper around it that offers a Discrete or a Box one, --wrapper module:Class."
+    " None of the algorithms here acts in it: put a wrapper around it that offers a Discrete or a Box one, "
+    "--wrapper module:Class."
 )
 
 AnyEnv = gymnasium.Env[Any, Any]

@@ -144,10 +144,10 @@ def _as_sampled(name: str, search: Mapping[str, Any]) -> Mapping[str, Any]:
     if name in search or field == name:
         return _mapping(search.get(name))
     declared = _mapping(search.get(field))
-    ends = [declared.get("low"), declared.get("high")]
-    if not all(map(_is_number, ends)):  # one end may follow another field
+    ends = [float(end) for end in (declared.get("low"), declared.get("high")) if isinstance(end, int | float)]
+    if len(ends) < 2:  # one end may follow another field
         return {}
-    low, high = map(float, ends)
+    low, high = ends
     if name.startswith(ONE_MINUS):  # rounded, as 1 - 0.9999 is not 0.0001 in binary
         return {"low": round(1.0 - high, 12), "high": round(1.0 - low, 12), "log": True} if high < 1 else {}
     return {"low": math.log2(low), "high": math.log2(high)} if low >= 1 else {}
