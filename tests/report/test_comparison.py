@@ -39,6 +39,12 @@ def test_what_cannot_be_told_apart_or_ties_is_called_so():
     assert "they tie" in document(runs(0.6, flat=500.0), runs(0.5, flat=500.0))["words"][0]
 
 
+def test_intervals_over_few_seeds_are_called_guesses():
+    few = "An interval over fewer than 5 seeds is a guess."
+    assert few in document(runs(0.9)[:3], runs(0.2)[:3])["words"]
+    assert few not in document(runs(0.9), runs(0.2))["words"]
+
+
 def test_runs_that_diverged_count_as_the_worst_and_are_named():
     nan = factory.CurvePoint(5_000, (math.nan,) * 10)
     broken = factory.confirm_run("verdict", 9, 0.5, outcome="diverged", curve=(nan,), reason="loss became inf")

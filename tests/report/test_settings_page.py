@@ -120,6 +120,12 @@ def test_too_few_seeds_for_so_many_comparisons_are_said_to_be():
     assert not any("can show no difference" in w for w in swept({1e-4: 0.5, 1e-3: 0.9})["words"])
 
 
+@pytest.mark.parametrize(("count", "said"), [(2, True), (4, True), (5, False)])
+def test_intervals_over_few_seeds_are_called_guesses(count, said):
+    words = swept({1e-4: 0.5, 1e-3: 0.9}, count=count)["words"]
+    assert ("An interval over fewer than 5 seeds is a guess." in words) == said
+
+
 def test_runs_that_diverge_are_counted_and_named():
     broken = factory.confirm_run("verdict", 9, 0.5, **DIVERGED)
     found = document({"a": runs(0.9), "b": [*runs(0.8), broken]})

@@ -14,7 +14,7 @@ from tuner.report.numbers.evidence import compare_samples
 from tuner.report.pages.template import render_template, write_page
 from tuner.report.tables.evidence import RESULTS, SCORES
 from tuner.report.tables.trials import Cell, provenance_rows
-from tuner.report.words.evidence import caption, interval_text, probability_text, range_text
+from tuner.report.words.evidence import caption, few_sentence, interval_text, probability_text, range_text
 from tuner.report.words.search import ALGORITHM_NAMES, KeyNumber
 from tuner.result.confirmation import ConfirmRun
 from tuner.text import counted, env_title, plain, score_text
@@ -80,6 +80,8 @@ def comparison_words(document: Mapping[str, Any]) -> list[str]:
         difference = found["difference"]
         gap = f"{score_text(difference['value'])} ({range_text(difference)}{of_range})"
         sentences.append(f"{SCORES[objective].capitalize()}: {pair}; {ahead}. Native minus the other: {gap}.")
+    scored = [b["estimates"][o] for b in document["backends"].values() for o in document["differences"]]
+    sentences += few_sentence(scored)
     for name, backend in document["backends"].items():
         bad = [o for o in backend["outcomes"] if o != "completed"]
         if bad:

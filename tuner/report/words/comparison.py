@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tuner.report.words.evidence import interval_text, probability_text, range_text
+from tuner.report.words.evidence import few_sentence, interval_text, probability_text, range_text
 from tuner.result.verdict import LEVEL, smallest_p_value
 from tuner.text import counted, listed, score_text
 
@@ -48,7 +48,8 @@ def settings_words(document: Mapping[str, Any], objective: str) -> list[str]:
     tied = [label for label, row in found.items() if row["result"] == "tie"]
     if tied:
         sentences.append(f"Ties with {first['label']} in every run: {_named(tied)}.")
-    return [*sentences, *_too_few(first, found, objective), *_ended(settings)]
+    few = few_sentence(s["estimates"][objective] for s in scored)
+    return [*sentences, *few, *_too_few(first, found, objective), *_ended(settings)]
 
 
 def _named(labels: Sequence[str]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tuner.hyperparameters import BACKENDS
@@ -114,6 +114,13 @@ def verdict(found: Mapping[str, Any] | None, params: Mapping[str, Any] | None = 
     sentences += reliability_sentence(winner, found["until"])
     sentences += basis_sentences(found["until"])
     return [*sentences, cost_sentence(found), *reused_sentence(found)]
+
+
+def few_sentence(estimates: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return that intervals over so few seeds are guesses, as one sentence; nothing where none is."""
+    if not any(e["kind"] == "interval" and e["n"] < FEW_SEEDS for e in estimates):
+        return []
+    return [f"An interval over fewer than {FEW_SEEDS} seeds is a guess."]
 
 
 def tied_sentence(found: Mapping[str, Any]) -> list[str]:
