@@ -153,3 +153,11 @@ def test_runs_that_end_before_their_first_update_are_told_so(tmp_path, monkeypat
     )
     assert (words in tune(*search).err) == said
     assert "Nothing is learned" not in tune(*search, "--set", "learning_starts=100").err
+
+
+def test_where_episodes_end_that_have_no_limit_of_their_own_is_said(tmp_path, monkeypatch, planned_in_a_moment):
+    monkeypatch.chdir(tmp_path)
+    cliff = ("--env", "CliffWalking-v1", "--algo", "q_learning", "--trials", "2", "--dry-run")
+    endless = row(tune(*cliff), "each run")
+    assert endless.endswith("(at most 1,000 steps each, as it has no limit; --env-arg max_episode_steps=N sets one)")
+    assert row(tune(*cliff, "--env-arg", "max_episode_steps=70"), "each run").endswith("(at most 70 steps each)")

@@ -44,6 +44,7 @@ FAULTS = {
     "def reset(self, *, seed=None, options=None): return np.zeros(2, np.float32)": r"reset\(\) must return",
     "def reset(self, *, seed=None, options=None): return np.zeros(3), {}": r"reset\(\) returned .* shape must be",
     "def reset(self): return np.zeros(2), {}": r"reset\(seed=0\) raised TypeError.*signature",
+    "def reset(self, *, seed=None, options=None): return options['level'], {}": "TypeError.*Nobody gives it options",
     "def step(self, action): return np.zeros(2), 0.0, False, {}": r"step\(.*\(observation, reward, terminated",
     "def step(self, action): return np.zeros(2), np.array([1.0]), False, False, {}": "reward that is one number",
     "def step(self, action): return np.zeros(2), None, False, False, {}": "reward that is one number",

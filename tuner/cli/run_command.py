@@ -155,7 +155,7 @@ def plan_lines(plan: StudyPlan, costs: Mapping[str, str], known: Sequence[str] =
         **_first_facts(plan.known, recipe.trials),
         **_baseline_facts(plan),
         "each run": f"{budget.n_timesteps:,} {clock}, {counted(budget.evaluations, 'evaluation')} of "
-        f"{counted(budget.eval_episodes, 'episode')} (at most {plan.evaluation.max_steps:,} steps each)",
+        f"{counted(budget.eval_episodes, 'episode')} ({_episode_text(plan)})",
         "evaluated at": ", ".join(_shortened(plan.grid)),
         "in parallel": f"{recipe.executor}: {counted(plan.workers, 'worker')} x {counted(plan.lanes, 'lane')}, "
         f"{counted(min(plan.trials_in_flight, recipe.trials), 'trial')} in flight",
@@ -224,6 +224,13 @@ def _confirm_text(recipe: StudyRecipe, runs: int, n_timesteps: int) -> str:
         f"to {recipe.confirm_seeds} fresher ones{_until_text(recipe)}: at most {recipe.confirm_budget:g} x the steps "
         f"that the search spends ({int(recipe.confirm_budget * runs * n_timesteps):,})"
     )
+
+
+def _episode_text(plan: StudyPlan) -> str:
+    """Return where evaluation episodes end at the latest, and how to say so for those that would never."""
+    most = f"at most {plan.evaluation.max_steps:,} steps each"
+    limited = plan.facts.max_episode_steps is not None
+    return most if limited else f"{most}, as it has no limit; --env-arg max_episode_steps=N sets one"
 
 
 def _until_text(recipe: StudyRecipe) -> str:

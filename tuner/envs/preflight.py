@@ -131,6 +131,8 @@ def _hint(name: str, error: BaseException) -> str:
         return " It must return (observation, info)."
     if name.startswith("reset(") and "unexpected keyword" in text:
         return " Its signature is reset(self, *, seed=None, options=None)."
+    if name.startswith("reset(") and isinstance(error, KeyError | TypeError | AttributeError):
+        return " Nobody gives it options here: where it needs some, it takes its own, or a wrapper's."
     return ""
 
 
