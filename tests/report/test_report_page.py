@@ -345,3 +345,11 @@ def test_a_verdict_without_a_selection_speaks_of_none(tmp_path):
     assert "went straight to the verdict" in pages["alone"] and "went straight to the verdict" not in pages["several"]
     assert "select seeds" in pages["several"] and "reach the threshold" in pages["several"]
     assert "the last of them, best the highest" in pages["alone"]
+
+
+@pytest.mark.parametrize(("floor", "said"), [(None, "worst completed run."), (9.25, "run, and as 9.25 at most.")])
+def test_what_a_run_that_diverged_counts_as_is_said_as_it_is_computed(tmp_path, floor, said):
+    data = factory.confirmed()
+    held = dataclasses.replace(data, confirmation=dataclasses.replace(data.confirmation, floor=floor))
+    write_report(held, tmp_path, best_yaml=None, commands={})
+    assert said in Document((tmp_path / "index.html").read_text(encoding="utf-8")).text

@@ -35,6 +35,8 @@ def evidence_view(found: Mapping[str, Any] | None) -> dict[str, Any] | None:
     chosen = [f"select {CHOSEN_BY[found['chosen_by']]}", "select seeds"] if selected else []
     return {
         "selected": selected,
+        "ended_early": "A run that diverged or ran out of time counts as the worst completed run"
+        + ("." if found["floor"] is None else f", and as {number(round(found['floor'], 9))} at most."),
         "luck_sentences": luck_sentences(found),
         "has_winner": found["winner"] is not None,
         "curves_title": "Learning curves on the verdict's seeds"
