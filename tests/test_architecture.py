@@ -14,7 +14,7 @@ FILES = sorted(TUNER.rglob("*.py"))
 
 #: Rooms from the ground up: a room may import those on floors below its own.
 FLOORS = [
-    {"errors", "seeding", "storage_url", "surroundings", "file_lock", "parent_death"},
+    {"errors", "seeding", "storage_url", "surroundings", "file_lock", "parent_death", "streams"},
     {"collecting", "optional", "durations", "durable", "core", "plain_yaml", "text"},
     {"networks", "fields"},
     {"hyperparameters"},
@@ -36,8 +36,10 @@ FLOOR = {room: number for number, floor in enumerate(FLOORS) for room in floor}
 ONLY = {
     "report": {"result", "core", "hyperparameters", "text", "errors", "optional", "durable", "report"},
     "paper": {"report", "result", "core", "text", "errors", "durable", "paper"},
-    "execution": {"contract", "plan", "training", "errors", "optional", "surroundings", "parent_death", "execution"},
-}
+    "execution": {
+        "contract", "plan", "training", "errors", "optional", "surroundings", "parent_death", "streams", "execution",
+    },
+}  # fmt: skip
 
 #: The rooms of the study, from the ground up. Reading and upkeep stand side by side.
 STUDY_FLOORS = [{"store"}, {"sampling"}, {"search"}, {"confirm"}, {"reading"}, {"upkeep"}]

@@ -8,10 +8,13 @@ import os
 import signal
 import sys
 
+from tuner.streams import outlive_readers
+
 
 def main() -> int:
     """Run the command of this process and return its exit code."""
     _make_streams_sayable()
+    outlive_readers()
     if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

@@ -72,6 +72,27 @@ def test_a_command_whose_output_is_closed_does_the_same_and_says_nothing(tmp_pat
     assert (done.returncode, done.stdout, done.stderr) == (code, "", "")
 
 
+@pytest.mark.parametrize(("command", "code"), [(["settings"], 0), (["nonsense"], 2)])
+def test_a_command_whose_reader_has_gone_ends_with_its_own_exit_code(tmp_path, command, code):
+    reading, writing = os.pipe()
+    os.close(reading)
+    words = [sys.executable, "-m", "tuner", *command]
+    done = subprocess.run(words, cwd=tmp_path, stdout=writing, stderr=writing, check=False)
+    os.close(writing)
+    assert done.returncode == code
+
+
+@pytest.mark.parametrize(("full", "fails"), [("stdout", True), ("stderr", False)])
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no disk that is always full")
+def test_an_answer_without_room_is_an_error_and_what_is_said_beside_it_is_not(full, fails):
+    program = "from tuner.streams import outlive_readers as o; import sys; o(); print('x', file=sys.{}, flush=True)"
+    with open("/dev/full", "w") as room:
+        done = subprocess.run(
+            [sys.executable, "-c", program.format(full)], check=False, **{"stderr": subprocess.DEVNULL, full: room}
+        )
+    assert bool(done.returncode) == fails
+
+
 @pytest.mark.parametrize("encoding", ["latin-1", "ascii", "utf-8"])
 def test_a_letter_that_the_output_cannot_hold_is_written_as_its_code(tmp_path, encoding):
     done = subprocess.run(

@@ -272,33 +272,51 @@ def test_workers_die_with_a_killed_parent(tmp_path):
     assert gone_within(5, pids)
 
 
-def test_what_environments_print_does_not_reach_standard_output(tmp_path, monkeypatch, capfd):
-    (tmp_path / "chatty_env.py").write_text(
-        textwrap.dedent("""
-            import gymnasium as gym, numpy as np
-            class Chatty(gym.Env):
-                observation_space = gym.spaces.Box(-1, 1, (1,), np.float32)
-                action_space = gym.spaces.Discrete(2)
-                def reset(self, *, seed=None, options=None):
-                    super().reset(seed=seed)
-                    print("hello from the environment", flush=True)
-                    return np.zeros(1, np.float32), {}
-                def step(self, action):
-                    return np.zeros(1, np.float32), 1.0, True, False, {}
-            gym.register("Chatty-v0", entry_point=Chatty)
-        """)
-    )
-    monkeypatch.chdir(tmp_path)  # the worker finds the module in the working directory of its caller
+CHATTY = """
+    import gymnasium as gym, numpy as np
+    class Chatty(gym.Env):
+        observation_space = gym.spaces.Box(-1, 1, (1,), np.float32)
+        action_space = gym.spaces.Discrete(2)
+        def reset(self, *, seed=None, options=None):
+            super().reset(seed=seed)
+            print("hello from the environment", flush=True)
+            return np.zeros(1, np.float32), {}
+        def step(self, action):
+            return np.zeros(1, np.float32), 1.0, True, False, {}
+    gym.register("Chatty-v0", entry_point=Chatty)
+"""
+
+
+def train_chatty() -> Outcome:
     hyperparameters = DQNHyperparameters(net_arch=(4,), learning_starts=5, batch_size=4)
     spec = RunSpec(
         RunId(0), EnvSpec("chatty_env:Chatty-v0"), "native", hyperparameters, 1, (10, 20), EvaluationSpec(1, 0, 5)
     )
     books = Books([spec])
     ProcessExecutor(functools.partial(make_trainer, "native", "dqn", 2), 1).run(books)
-    assert books.outcomes[RunId(0)].kind == "completed", books.outcomes
+    return books.outcomes[RunId(0)]
+
+
+def test_what_environments_print_does_not_reach_standard_output(tmp_path, monkeypatch, capfd):
+    (tmp_path / "chatty_env.py").write_text(textwrap.dedent(CHATTY))
+    monkeypatch.chdir(tmp_path)  # the worker finds the module in the working directory of its caller
+    assert train_chatty().kind == "completed"
     captured = capfd.readouterr()
     assert "hello" not in captured.out
     assert "hello" in captured.err
+
+
+def test_an_environment_that_prints_where_nobody_reads_completes(tmp_path):
+    """As in ``tune ... 2>&1 | head``, once the reader has gone."""
+    (tmp_path / "chatty_env.py").write_text(textwrap.dedent(CHATTY))
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-c", "from execution.test_processes import train_chatty; print(train_chatty())"],
+        env={**os.environ, "PYTHONPATH": PYTHONPATH}, cwd=tmp_path, stdout=subprocess.PIPE, stderr=writing, text=True,
+    )  # fmt: skip
+    os.close(writing)
+    assert "kind='completed'" in done.stdout
 
 
 def test_workers_train_bit_for_bit_what_this_process_trains():

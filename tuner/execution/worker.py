@@ -20,6 +20,7 @@ from tuner.contract.spec import RunId, RunSpec
 from tuner.execution.memory import offer_to_oom_killer
 from tuner.execution.messages import Answer, Crashed, Finish, Message, Report, Take
 from tuner.parent_death import end_with
+from tuner.streams import outlive_readers
 
 
 def serve(connection: Connection[Any, Any], make_trainer: Callable[[], Trainer], parent: int) -> None:
@@ -86,6 +87,7 @@ class PipeDispatcher:
 def _detach(parent: int) -> None:
     """Leave the terminal's process group, ignore Ctrl-C (the supervisor decides), and die with the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    outlive_readers()  # an environment that prints is no failure where nobody reads
     if os.name != "posix":
         return
     with contextlib.suppress(PermissionError):  # already a leader
