@@ -13,6 +13,7 @@ from tuner.contract.spec import RunId
 from tuner.errors import ResumeError
 from tuner.seeding import run_seed
 from tuner.study.reading.study import load
+from tuner.study.search.ledger import Ledger
 from tuner.study.search.progress import NoProgress
 
 COUNTED = ("completed", "pruned", "diverged", "timed_out", "failed")
@@ -347,6 +348,24 @@ def test_an_interruption_is_acknowledged_once(url):
     assert not supervisor.tick()
     assert not supervisor.tick()
     assert notes == ["Stopping: runs end at their next evaluation; Ctrl-C again stops at once."]
+
+
+def test_a_second_ctrl_c_in_the_moment_in_which_a_trial_is_told_leaves_the_others_settled(url, monkeypatch):
+    plan = make_plan(url, trials=3, in_flight=2, sampler="random")
+    supervisor, teach = supervise(plan), Ledger._teach_pruner
+
+    def interrupted(ledger, number=None):
+        if number is not None:
+            monkeypatch.setattr(Ledger, "_teach_pruner", teach)
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Ledger, "_teach_pruner", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        FakeExecutor(lanes=2).run(supervisor)
+    assert supervisor.close() == "done"
+    outcomes = [trial.outcome for trial in load(plan.name, url).trials]
+    assert sorted(outcomes) == ["completed", "lost", "waiting"]
+    assert search(plan).finished == 3
 
 
 # Several seeds.

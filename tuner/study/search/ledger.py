@@ -203,6 +203,8 @@ class Ledger:
 
     def tell(self, number: int, end: TrialEnd) -> None:
         """Finish a trial. One that neither database nor spool takes stays open."""
+        if number not in self._open:  # it has been: a second Ctrl-C came right after
+            return
         with storage_errors(self._url):
             trial = self._open[number]
             if end.score is not None:
