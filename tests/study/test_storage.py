@@ -33,6 +33,7 @@ from tuner.study.store.connect import open_storage, storage_errors
 from tuner.study.store.database import UNREADABLE, sqlite_path
 from tuner.study.store.health import unfinished_studies
 from tuner.study.store.locks import lock_owner, lock_path, study_lock
+from tuner.study.store.spool import spool_of
 
 SECRET = "S3cret"
 
@@ -236,9 +237,24 @@ def test_a_database_that_goes_away_is_exit_code_four_without_the_password():
     assert SECRET not in str(error.value)
 
 
-def test_memory_and_other_databases_have_no_file():
-    assert sqlite_path("sqlite://") is None
-    assert sqlite_path("sqlite:///a/b.db").as_posix() == "a/b.db"
+@pytest.mark.parametrize("rest", ["", "/:memory:", "/file:a.db?uri=true", "/why?/a.db"])
+def test_what_is_no_path_is_refused_before_anything_is_trained(rest):
+    with pytest.raises(InputError, match="needs the path of a file"):
+        sqlite_path(f"sqlite://{rest}")
+
+
+@pytest.mark.parametrize("name", ["a.db", "a b.db", "a%20b.db", "100%.db", "a%2Fb.db", "\udcff.db", "?.db"])
+def test_lock_spool_and_readers_have_the_file_that_sqlalchemy_opens(tmp_path, monkeypatch, name):
+    """Version 2.1 decodes %XX, 2.0 does not: two names of one file would be two locks, for two supervisors."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a").mkdir()
+    url = f"sqlite:///{name.replace('?', '%3F')}"
+    optuna.create_study(study_name="mine", storage=open_storage(url, create=True))
+    found = sqlite_path(url)
+    assert found.exists()
+    assert lock_path(found, "mine").parent == found.resolve().parent
+    assert [study.name for study in list_studies(url)] == ["mine"]
+    assert spool_of(url, "mine").read() == []
 
 
 # One owner.

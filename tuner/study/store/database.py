@@ -33,24 +33,29 @@ UNREADABLE = (LookupError, TypeError, ValueError, ArithmeticError, AttributeErro
 #: Database kind -> what brings its driver.
 _DRIVERS = {"postgresql": ("psycopg", "tune-dqn[postgres]"), "mysql": ("PyMySQL", "PyMySQL")}
 
-#: A URL that names a file and nothing else.
-_PLAIN = re.compile(r"sqlite:///(?!:memory:)([^?]+)")
+#: A URL that names a file and nothing else. What %XX means depends on SQLAlchemy's version, so that says it.
+_PLAIN = re.compile(r"sqlite:///(?!:memory:|file:)([^?%]+)")
 
 
 def sqlite_path(url: str) -> Path | None:
-    """Return the file of a SQLite URL; None for other databases and for SQLite in memory.
+    """Return the file of a SQLite URL; None for other databases.
 
     Raises:
-        InputError: Not a database URL, or the file is a folder.
+        InputError: Not a database URL, no path (a database in memory would be a new one each time), or a folder.
     """
     if (plain := _PLAIN.fullmatch(url)) is not None:
-        name: str | None = plain[1]
+        name = plain[1]
     else:
         parsed = parse_url(url)
-        name = parsed.database if parsed.get_backend_name() == "sqlite" else None
-    if name in (None, "", ":memory:"):
-        return None
-    path = Path(str(name))
+        if parsed.get_backend_name() != "sqlite":
+            return None
+        name, options = parsed.database or "", url.partition("?")[2]
+        if name in ("", ":memory:") or name.startswith("file:") or (options and "=" not in options):
+            raise InputError(
+                f"--storage {mask(url)} cannot be used: SQLite needs the path of a file, such as {DEFAULT_STORAGE}; "
+                "what follows a question mark is no part of it. Name another."
+            )
+    path = Path(name)
     if path.is_dir():
         raise InputError(f"--storage {mask(url)} cannot be used: {path} is a folder. Name a file in it.")
     return path
@@ -102,7 +107,7 @@ def open_known(path: Path) -> sqlite3.Connection | None:
         return None
     connection = None
     try:
-        connection = sqlite3.connect(f"file:{quote(str(path))}?mode=rw", timeout=BUSY_TIMEOUT_S, uri=True)
+        connection = sqlite3.connect(f"file:{quote(os.fsencode(path))}?mode=rw", timeout=BUSY_TIMEOUT_S, uri=True)
         connection.execute("BEGIN")
         if connection.execute("SELECT version_num FROM alembic_version").fetchall() == [(KNOWN_TABLES,)]:
             return connection

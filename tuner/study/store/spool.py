@@ -225,7 +225,7 @@ def _state_folder() -> Path | None:
 def _fingerprint(text: str) -> str:
     import hashlib
 
-    return hashlib.sha256(mask(text).encode()).hexdigest()[:8]
+    return hashlib.sha256(mask(text).encode("utf-8", "surrogateescape")).hexdigest()[:8]
 
 
 def _to_json(writes: PendingWrites) -> dict[str, Any]:
