@@ -9,11 +9,12 @@ from pathlib import Path
 
 import optuna
 import pytest
+from optuna.exceptions import StorageInternalError
 from study_fakes import FakeExecutor, draw_nothing, make_plan
 
 import tuner
 from tuner.contract.rules import VERSION_0_1_0
-from tuner.contract.spec import EvaluationSpec, RunId
+from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
 from tuner.envs.spec import EnvSpec
 from tuner.hyperparameters import DQNHyperparameters
 from tuner.plan.recipe import StudyRecipe
@@ -22,12 +23,15 @@ from tuner.report.numbers.evidence import evidence
 from tuner.report.words.evidence import verdict
 from tuner.result.confirmation import Confirmation
 from tuner.result.reused import reused_text
+from tuner.seeding import run_seed
 from tuner.storage_url import default_storage
 from tuner.study.confirm import fingerprint as fingerprints
 from tuner.study.confirm import ledger
 from tuner.study.confirm.fingerprint import fingerprint
 from tuner.study.confirm.reuse import known_beforehand
+from tuner.study.reading.study import load
 from tuner.study.search import provenance
+from tuner.study.store.writer import TableWriter
 
 SMALL = {
     "env": "CartPole-v1", "steps": 300, "evaluations": 3, "eval_episodes": 2, "pruner": "none", "startup_trials": 3,
@@ -293,3 +297,49 @@ def test_real_training_taken_over_is_what_training_again_gives(monkeypatch):
     second = tuner.run(StudyRecipe(**tiny, study="b", sampler="random")).data.confirmation
     alone = tuner.run(StudyRecipe(**tiny, study="b", sampler="random", storage="sqlite:///x.db")).data.confirmation
     assert reused(second) and numbers(second) == numbers(alone)
+
+
+class KilledWhileAway(FakeExecutor):
+    """The confirm stage's first baseline ends while the database takes nothing, and then the process is killed."""
+
+    def run(self, supervisor):
+        if supervisor._plan.unit != "run":
+            super().run(supervisor)
+            return
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(TableWriter, "write", refused)
+            while isinstance(spec := supervisor.take({}, block=True), RunSpec):
+                for done in range(len(spec.grid)):
+                    self._advance(supervisor, spec, done)
+                if spec.seed == run_seed(0, "verdict", 0, 0):
+                    supervisor.close = lambda: "interrupted"
+                    raise KeyboardInterrupt
+
+
+def refused(*arguments):
+    raise StorageInternalError("database is locked")
+
+
+def test_a_run_that_waits_to_be_told_is_not_taken_over_as_well():
+    """Of another study that has trained it meanwhile: it would count twice in the verdict."""
+    with pytest.raises(KeyboardInterrupt):
+        run("a", KilledWhileAway())
+    assert list(Path("studies").glob("*.confirm.spool"))
+    run("b")
+    found = run("a").data.confirmation
+    assert not list(Path("studies").glob("*.spool"))
+    runs = [(c.key, run.phase, run.replicate) for c in found.contestants for run in c.runs]
+    assert len(set(runs)) == len(runs) == len(confirm_trials("a"))
+
+
+def confirm_trials(name):
+    study = optuna.load_study(study_name=f"{name}.confirm", storage=default_storage())
+    return [trial for trial in study.trials if trial.state.name == "COMPLETE"]
+
+
+def test_a_run_that_two_supervisors_have_trained_counts_once(after_a):
+    """As where the lock of a confirm stage was lost for a while."""
+    before, trials = load("a").confirmation, confirm_trials("a")
+    for trial in trials:
+        optuna.load_study(study_name="a.confirm", storage=default_storage()).add_trial(trial)
+    assert load("a").confirmation == before

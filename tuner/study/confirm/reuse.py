@@ -80,8 +80,8 @@ def take_over(
     Args:
         plan: The stage's plan, with its rules.
         wanted: Runs that the stage does not have yet, and whose they are.
-        study: The stage's study.
-        storage: Its storage, unbuffered.
+        study: The stage's study, as its supervisor uses it.
+        storage: Its storage, unbuffered: where runs are.
 
     Returns:
         (the setting's title, the study that trained it) of each run taken over.

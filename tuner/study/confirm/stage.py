@@ -386,11 +386,11 @@ class ConfirmStage:
             self._study = study
             study.set_user_attr(attr.CONFIRM, self.describe())
             study.set_user_attr(attr.PROVENANCE, dict(provenance))
+            buffered = buffer_study(storage, name, plan.storage)  # which tells what has waited to be told
+            study = optuna.load_study(study_name=name, storage=buffered)
             there = results_of(study.get_trials(deepcopy=False))
             missing = {job: c for job, c in self._baselines_wanted().items() if job not in there}
             taken = take_over(plan, missing, study, storage)
-            buffered = buffer_study(storage, name, plan.storage)
-            study = optuna.load_study(study_name=name, storage=buffered)
             ledger = Ledger(study, buffered, url=plan.storage, exclusive=is_exclusive(plan.storage), successors=False)
             trials = study.get_trials(deepcopy=False)
             return ledger, results_of(trials), took_of(trials), taken_over_text(taken)

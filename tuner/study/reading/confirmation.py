@@ -33,15 +33,18 @@ def read_confirmation(searched: StoredStudy, confirmed: StoredStudy) -> Confirma
         confirmed.name, confirmed.attributes, {trial.number: trial.user_attrs for trial in confirmed.trials}
     )
     stored: Mapping[str, Any] = confirmed.attributes[attr.CONFIRM]
-    runs: dict[str, list[ConfirmRun]] = defaultdict(list)
+    jobs: dict[Job, ConfirmRun] = {}  # one that two supervisors have trained counts once
     for trial in confirmed.trials:
-        found = run_of(trial.state, trial.user_attrs)
-        if found is not None:
-            runs[found[0]].append(found[1])
+        if (found := run_of(trial.state, trial.user_attrs)) is not None:
+            key, run = found
+            jobs[Job(key, run.phase, run.replicate)] = run
+    runs: dict[str, list[ConfirmRun]] = defaultdict(list)
+    for job, run in jobs.items():
+        runs[job.key].append(run)
     allocation = Allocation(**stored["allocation"])
     objective = str(stored["objective"])
     everyone = tuple(_contestant(row) for row in stored["contestants"])
-    results = {Job(k, r.phase, r.replicate): score_of(r, objective) for k, mine in runs.items() for r in mine}
+    results = {job: score_of(run, objective) for job, run in jobs.items()}
     floor = stored.get("floor")
     choice = choice_of(objective, everyone, floor)
     searched_for = [c.key for c in everyone if c.role == "finalist"]
