@@ -6,6 +6,7 @@ import sqlite3
 import threading
 import time
 from datetime import datetime
+from types import SimpleNamespace
 
 import optuna
 import pytest
@@ -146,6 +147,23 @@ def test_a_lock_held_by_another_process_is_waited_for_and_said_once(url, tmp_pat
     other.close()
     assert [t.outcome for t in load(plan.name, url).trials] == ["completed"] * 4
     assert len([line for line in notes.lines if "database is locked" in line and "s.db" in line]) == 1
+
+
+def test_a_lock_held_while_a_study_goes_on_after_a_kill_is_waited_for(url, tmp_path, monkeypatch):
+    """Nobody trains yet who would want answers, so it waits as any command does that opens the file."""
+    monkeypatch.setattr("tuner.study.store.connect.BRIEF_TIMEOUT_S", 0)
+    monkeypatch.setattr("optuna.storages._rdb.storage.random", SimpleNamespace(random=lambda: 0.0))  # its own pauses
+    plan = make_plan(url, trials=2, sampler="random", pruner="none")
+    supervise(plan).take({}, block=False)
+    ledger, *_ = open_study.open_study(plan, {"numeric_path": plan.numeric_path})
+    other = sqlite3.connect(tmp_path / "s.db", check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    release = threading.Timer(1.5, other.rollback)
+    release.start()
+    assert ledger.settle().lost == [0]
+    release.join()
+    other.close()
+    assert search(plan).finished == 2
 
 
 def test_a_full_disk_ends_with_exit_code_four_and_everything_finished_is_told_once_there_is_room(url):

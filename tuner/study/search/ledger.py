@@ -31,7 +31,7 @@ from tuner.study.search.pruners import PruningRule
 from tuner.study.search.trial import AskedTrial, Settled, TrialEnd
 from tuner.study.store import keys as attr
 from tuner.study.store.buffer import BufferedStorage
-from tuner.study.store.connect import storage_errors
+from tuner.study.store.connect import storage_errors, wait_briefly
 from tuner.study.store.keys import outcome_of
 from tuner.study.store.pending import running_trial
 from tuner.study.store.shared_writer import NothingToClaimError
@@ -261,7 +261,7 @@ class Ledger:
         self._let_go(number, None)
 
     def settle(self) -> Settled:
-        """Bring the trials of dead owners to an end, and count what is there.
+        """Bring the trials of dead owners to an end, and count what is there; workers come next, who want answers.
 
         Raises:
             StorageLostError: The database does not answer.
@@ -291,6 +291,7 @@ class Ledger:
                     mean = attr.curve_mean(trial.user_attrs)
                     found = BestTrial(trial.number, float(score), dict(trial.params), mean)
                     result.best = found if found.before(result.best) else result.best
+        wait_briefly(self._storage)
         return result
 
     def was_taken_away(self, number: int) -> bool:

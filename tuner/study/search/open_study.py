@@ -29,7 +29,7 @@ from tuner.study.store import keys as attr
 from tuner.study.store.buffer import BufferedStorage
 from tuner.study.store.catalog import look, stores, study_names
 from tuner.study.store.checked import check_attributes
-from tuner.study.store.connect import NoTablesError, open_storage, storage_errors, wait_briefly
+from tuner.study.store.connect import NoTablesError, open_storage, storage_errors
 from tuner.study.store.database import sqlite_path
 from tuner.study.store.identity import Identity
 from tuner.study.store.locks import opening
@@ -239,7 +239,6 @@ def buffer_study(storage: BaseStorage, name: str, url: str, trials: int | None =
     spool = spool_of(url, name, identity.id)
     sharing = share(storage, study_id, trials)
     told = replay(spool, storage, study_id, sharing.writer if sharing is not None else row_writer(storage))
-    wait_briefly(storage)
     buffered = BufferedStorage(
         storage, study_id, exclusive=is_exclusive(url), spool=spool, sharing=sharing, identity=identity
     )

@@ -305,7 +305,10 @@ def _prepare_postgresql(engine: sqlalchemy.Engine) -> None:
 
 def wait_briefly(storage: BaseStorage) -> None:
     """Let statements on a SQLite file wait for :data:`BRIEF_TIMEOUT_S` only."""
-    engine: Any = getattr(getattr(storage, "_backend", storage), "engine", None)
+    below: Any = storage
+    while hasattr(below, "_backend"):
+        below = below._backend
+    engine = getattr(below, "engine", None)
     if engine is None or engine.name != "sqlite":
         return
 
