@@ -8,6 +8,7 @@ import sqlite3
 
 import optuna
 import pytest
+from optuna.trial import TrialState
 from study_fakes import FakeExecutor, finish, make_plan, search, supervise
 
 from tuner.contract.outcome import EvalPoint
@@ -107,12 +108,11 @@ def test_a_database_of_several_names_is_refused(url, tmp_path):
         pass
 
 
-def test_a_limit_on_the_size_of_files_is_exit_code_four_at_once(url, tmp_path):
+def test_a_limit_on_the_size_of_files_is_exit_code_four_at_once(url):
     plan = make_plan(url, trials=30, sampler="random", pruner="none", study="s")
     supervisor = supervise(plan)
-    size = (tmp_path / "s.db-wal").stat().st_size
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size + 20_000, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, hard))  # of the write-ahead log, empty so far
     try:
         with pytest.raises(StorageLostError, match="ulimit -f") as error:
             FakeExecutor().run(supervisor)
@@ -165,6 +165,44 @@ def test_an_enqueued_trial_that_does_not_fit_has_failed_with_the_reason_and_the_
     outcomes = {t.outcome: t.reason for t in load("s", url).trials}
     assert set(outcomes) == {"failed", "completed"}
     assert "fast" in outcomes["failed"] or "cosine" in outcomes["failed"]
+
+
+ADDED = {
+    "enqueued": lambda study: study.enqueue_trial({"learning_rate": 0.001, "buffer_size": 500, "double_q": False}),
+    "asked": lambda study: study.ask(),
+    "failed": lambda study: study.add_trial(optuna.trial.create_trial(state=TrialState.FAIL)),
+    "of another study": lambda study: study.add_trial(
+        optuna.trial.create_trial(state=TrialState.WAITING, user_attrs={"retry_of": 77, "root": 77})
+    ),
+}
+
+
+@pytest.mark.parametrize("sampler", ["random", "tpe"])
+@pytest.mark.parametrize("added", ADDED)
+def test_a_trial_that_another_program_adds_while_a_study_runs_is_seen_and_ends_nothing(url, sampler, added):
+    plan = make_plan(url, trials=5, in_flight=2, sampler=sampler, pruner="none", study="s")
+    adds = [ADDED[added]]
+
+    def behave(spec):
+        if spec.run_id.trial == 1 and adds:
+            adds.pop()(optuna.load_study(study_name="s", storage=url))
+        return "completed"
+
+    supervisor = supervise(plan)
+    FakeExecutor(behave, lanes=2, stop_after_reports=2 * len(plan.grid) + 3).run(supervisor)
+    supervisor.close()
+    supervisor._ledger._storage.check_valid()
+    assert search(plan).finished == 5
+    trials = {t.number: t for t in load("s", url).trials}
+    lost = [t for t in trials.values() if t.continued_as is not None and t.seeds]
+    assert len(lost) == 2
+    for trial in lost:
+        again = trials[trial.continued_as]
+        assert (trial.params, trial.seeds, trial.point) == (again.params, again.seeds, again.point)
+    stored = optuna.load_study(study_name="s", storage=url).trials
+    others = [t.number for t in stored if t.user_attrs.get("root") == 77]  # has no point of its own here
+    points = [t.point for t in trials.values() if t.outcome == "completed" and t.number not in others]
+    assert len(set(points)) == len(points)
 
 
 def test_a_lock_that_the_disk_has_no_room_for_is_a_line_and_stands_in_nobodys_way(tmp_path, monkeypatch):

@@ -142,6 +142,15 @@ class SeededByTrial(BaseSampler):
         """Do nothing: seeds come from the trials' points."""
 
 
+def root_of(trial: FrozenTrial) -> int:
+    """Return the number of the trial that one goes on for, its own where it is the first.
+
+    Another program may have added a trial of another study, whose numbers say nothing here.
+    """
+    root = int(trial.user_attrs.get(attr.ROOT, trial.number))
+    return min(root, trial.number)
+
+
 def point_of(trials: Sequence[FrozenTrial], number: int) -> int:
     """Return which point of the study a trial trains: what is sampled for it and its seeds follow that, not its number.
 
@@ -155,8 +164,8 @@ def point_of(trials: Sequence[FrozenTrial], number: int) -> int:
     stored = trials[number].user_attrs
     if attr.POINT in stored:
         return int(stored[attr.POINT])
-    if attr.ROOT in stored:
-        return point_of(trials, stored[attr.ROOT])
+    if (root := root_of(trials[number])) < number:
+        return point_of(trials, root)
     if attr.SEEDS in stored:  # by version 0.1.0, where all followed the number
         return number
     skipped = 0

@@ -10,7 +10,7 @@ from optuna.trial import FrozenTrial, Trial
 from tuner.errors import InputError
 from tuner.seeding import run_seed
 from tuner.space.model import SearchSpace
-from tuner.study.sampling.samplers import point_of
+from tuner.study.sampling.samplers import point_of, root_of
 from tuner.study.search.progress import SecondsLeft
 from tuner.study.search.run_events import trial_folder
 from tuner.study.search.trial import AskedTrial, TrialEnd
@@ -104,8 +104,8 @@ class SpaceAsker:
 def _source(trial: Trial, trials: Sequence[FrozenTrial]) -> str:
     """Return what a trial comes from; empty for the sampler. A lost trial's successor comes from the same."""
     proposal = getattr(trial.study.sampler, "proposal", None)
-    if proposal is None and attr.ROOT in trial.user_attrs:
-        return str(trials[trial.user_attrs[attr.ROOT]].user_attrs.get(attr.SOURCE, ""))
+    if proposal is None and (root := root_of(trials[trial.number])) < trial.number:
+        return str(trials[root].user_attrs.get(attr.SOURCE, ""))
     return "" if proposal is None else proposal.source
 
 

@@ -85,7 +85,7 @@ class RunEvents:
             if trial.outcome in ("lost", "running", "waiting"):
                 continue
             first = trial.number
-            while first in later:
+            while later.get(first, first) < first:  # another program may have written any number
                 first = later[first]
             values = {**trial.hyperparameters, "trial": trial.number}
             for replicate, curve in trial.curves.items():

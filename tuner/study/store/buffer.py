@@ -141,6 +141,10 @@ class BufferedStorage(BaseStorage):
         else:
             trial = self._backend.get_trial(self._backend.create_new_trial(study_id, template_trial))
         self._take_in(trial)
+        if self._exclusive and trial.number >= len(self._all):  # numbers before it are another program's
+            for stored in self._backend.get_all_trials(study_id, deepcopy=False):
+                if stored.number not in self._all:
+                    self._look_at(stored)
         return int(trial._trial_id)
 
     def set_trial_param(
