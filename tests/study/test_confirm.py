@@ -248,6 +248,17 @@ def test_confirming_again_with_more_seeds_keeps_every_run_and_adds_to_them(searc
     assert len(seeds[0].keys() & seeds[1].keys()) > 1
 
 
+@pytest.mark.parametrize("larger", [(45, 1, 8, 0.6), (22, 5, 5, 0.3)])
+def test_a_smaller_stage_after_a_larger_one_is_complete_at_once(searched, larger):
+    """Seeds that the larger one has trained beyond its own pay for none of its runs."""
+    reports, finalists, seeds, budget = larger
+    cut = FakeExecutor(stop_after_reports=reports)
+    run(executor=cut, confirm=finalists, confirm_seeds=seeds, confirm_budget=budget)
+    found = run(confirm=2, confirm_seeds=3, confirm_budget=1.0).data.confirmation
+    assert found.complete
+    assert {len(c.phase("verdict")) for c in (found.winner, *found.baselines)} == {3}
+
+
 def test_a_search_too_small_to_confirm_says_so_and_still_answers():
     notes = []
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
-import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, cast
@@ -17,8 +16,7 @@ from tuner.hyperparameters import BACKENDS, Backend, algorithm_class, from_mappi
 from tuner.plan.cost import work
 from tuner.plan.naming import confirm_name
 from tuner.plan.resolve import StudyPlan
-from tuner.result.confirmation import Confirmation, Contestant, Phase
-from tuner.result.sequential import Until, planned
+from tuner.result.confirmation import Contestant, Phase
 from tuner.result.study import StudyData
 from tuner.study.confirm.affordable import affordable
 from tuner.study.confirm.ahead import Way, ways
@@ -28,10 +26,10 @@ from tuner.study.confirm.contestants import baselines, finalists, grid_of, lengt
 from tuner.study.confirm.ledger import ScheduleAsker, Wanted, results_of, spec_of, took_of
 from tuner.study.confirm.reuse import known_runs, take_over, taken_over_text, wanted_of
 from tuner.study.confirm.run_costs import expected_seconds, worked
-from tuner.study.confirm.schedule import Job, Selection, rounds, select
+from tuner.study.confirm.schedule import Job, Selection, most_left, rounds, select
 from tuner.study.confirm.standing import standing
 from tuner.study.confirm.time_left import TimeLeft
-from tuner.study.confirm.verdict import Verdict, verdict
+from tuner.study.confirm.verdict import Verdict, until_sure, verdict
 from tuner.study.search.ledger import Ledger
 from tuner.study.search.open_study import buffer_study, is_exclusive
 from tuner.study.search.progress import ProgressListener, SecondsLeft
@@ -126,22 +124,8 @@ class ConfirmStage:
         self._left = TimeLeft(self._expect(data), worked(data, plan.workers), plan.workers, clock)
         self._ways: tuple[object, list[Way]] = (None, [])
         self._lengths = lengths_of(self.contestants, plan.grid)
-        self._paid_for = paid_for
-        self.until = self._until(data.confirmation)
+        self.until = until_sure(recipe, self.allocation, self._lengths, paid_for, data.confirmation)
         self._left_out = [c.title for c in known if c not in against]
-
-    def _until(self, before: Confirmation | None) -> Until | None:
-        recipe, shared = self._recipe, self.allocation
-        if recipe.until is None or shared is None:
-            return None
-        beside = [1.0] * (1 + shared.baselines - len(self._lengths))
-        runs = math.ceil(shared.verdict_seeds * sum((*beside, *self._lengths.values())) - 1e-9)
-        seen: Sequence[int] = ()  # seeds that were planned before, a fixed number too once its results were there
-        if before is not None:
-            seen = before.until.looks_of if before.until is not None else [before.seeds] * before.complete
-        # What the budget pays for is planned first: the last look is to be one that there will be.
-        plans = planned(planned(seen, min(self._paid_for, recipe.confirm_seeds)), recipe.confirm_seeds)
-        return Until(recipe.until, recipe.confirm_seeds, runs, recipe.returns_within(), plans)
 
     def _work_of(self, hyperparameters: Mapping[str, Any], steps: int | None = None) -> float:
         """Return what a run costs beside another: by its settings alone, as a clock's word would differ every time."""
@@ -227,7 +211,8 @@ class ConfirmStage:
             settled = ledger.settle()
             if not wanted(results):
                 continue
-            plan = self._pass_plan(backend, sum(settled.counts.values()), len(wanted(results)), results)
+            left = max(self._most_left(results), len(wanted(results)))
+            plan = self._pass_plan(backend, sum(settled.counts.values()) + left)
             plan = dataclasses.replace(plan, deadline=until)
             yield plan, StudySupervisor(plan, ledger, settled, progress=progress, events=events, clock=self._clock)
             if self._ends is not None and wanted(results):
@@ -340,11 +325,16 @@ class ConfirmStage:
     def _everyone(self, results: Mapping[Job, float | None]) -> tuple[Contestant, ...]:
         return with_other_backend(self.contestants, self.selection(results).winner, self._other, self._plan.algorithm)
 
-    def _pass_plan(self, backend: str, finished: int, wanted: int, results: Mapping[Job, float | None]) -> StudyPlan:
+    def _most_left(self, results: Mapping[Job, float | None]) -> int:
         assert self.allocation is not None
+        selection, fixed = self.selection(results), self._baselines_wanted() if self.until is None else ()
+        counted: Mapping[str, int] = {job.key: self.allocation.verdict_seeds for job in fixed}
+        if selection.winner is not None:
+            counted = self._verdict(results).seeds
+        return most_left(self.allocation, selection, counted, results.keys())
+
+    def _pass_plan(self, backend: str, trials: int) -> StudyPlan:
         plan = self._plan
-        done = {(c.key, job) for c in self._everyone(results) for job in results if job.key == c.key}
-        left = max(self.allocation.runs - len(done), wanted)
         lanes = min(LANES, self._recipe.lanes or LANES) if algorithm_class(plan.algorithm).stacked(backend) else 1
         if self._ends is not None:  # so that the first seeds end first, and the end cuts off few
             lanes = 1
@@ -353,7 +343,7 @@ class ConfirmStage:
             plan,
             name=confirm_name(plan.name),
             backend=cast("Backend", backend),
-            trials=finished + left,
+            trials=trials,
             timeout=None,
             lanes=lanes,
             trials_in_flight=places,

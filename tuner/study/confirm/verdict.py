@@ -8,11 +8,14 @@ seeds that are left would hardly tell it from.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tuner.core.sequential_ranks import FIRST_LOOK
-from tuner.result.sequential import Standing, Until, of_each, standing, told
+from tuner.plan.recipe import StudyRecipe
+from tuner.result.confirmation import Confirmation
+from tuner.result.sequential import Standing, Until, of_each, planned, standing, told
 from tuner.study.confirm.budget import Allocation
 from tuner.study.confirm.choice import WORST
 from tuner.study.confirm.schedule import Job
@@ -55,6 +58,34 @@ def verdict(
         fixed = dict.fromkeys((winner, *others), allocation.verdict_seeds)
         return Verdict(_missing(fixed, range(allocation.verdict_seeds), results), fixed, {})
     return _until_sure(winner, others, until, results, lengths or {})
+
+
+def until_sure(
+    recipe: StudyRecipe,
+    shared: Allocation | None,
+    lengths: Mapping[str, float],
+    paid_for: int,
+    before: Confirmation | None,
+) -> Until | None:
+    """Return what ends a verdict by its results; None where its number of seeds is fixed.
+
+    Args:
+        recipe: Says how sure it is to be.
+        shared: The budget; None: there is nothing to confirm.
+        lengths: As for :func:`verdict`.
+        paid_for: Seeds of each setting that the budget pays for.
+        before: The same stage as it has been so far.
+    """
+    if recipe.until is None or shared is None:
+        return None
+    beside = [1.0] * (1 + shared.baselines - len(lengths))
+    runs = math.ceil(shared.verdict_seeds * sum((*beside, *lengths.values())) - 1e-9)
+    seen: Sequence[int] = ()  # seeds that were planned before, a fixed number too once its results were there
+    if before is not None:
+        seen = before.until.looks_of if before.until is not None else [before.seeds] * before.complete
+    # What the budget pays for is planned first: the last look is to be one that there will be.
+    plans = planned(planned(seen, min(paid_for, recipe.confirm_seeds)), recipe.confirm_seeds)
+    return Until(recipe.until, recipe.confirm_seeds, runs, recipe.returns_within(), plans)
 
 
 def _until_sure(
