@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import itertools
 import sys
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -94,28 +94,6 @@ def select(
             return Selection((), tuple(alive), dropped, winner)
         seeds += further
         spent += further * len(alive)
-
-
-def most_left(
-    allocation: Allocation, selection: Selection, counted: Mapping[str, int], results: Collection[Job]
-) -> int:
-    """Return how many runs a stage trains at most from now on.
-
-    What an earlier one with a larger budget has trained beyond this one's seeds takes nothing from it.
-
-    Args:
-        allocation: The budget.
-        selection: Where the selection stands.
-        counted: Seeds of each setting that the verdict looks at, by key.
-        results: Runs that have ended.
-    """
-    done = sum(job.phase == "verdict" and job.replicate < counted.get(job.key, 0) for job in results)
-    if selection.winner is not None:
-        return allocation.runs - allocation.select_runs - done
-    reached = 1 + max(job.replicate for job in selection.wanted)
-    seeds = {**dict.fromkeys(selection.alive, reached), **selection.dropped_after}
-    done += sum(job.phase == "select" and job.replicate < seeds.get(job.key, 0) for job in results)
-    return allocation.runs - done
 
 
 def rounds(jobs: Iterable[Job], key: str) -> int:
