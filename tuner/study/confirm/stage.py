@@ -26,9 +26,8 @@ from tuner.study.confirm.contestants import baselines, finalists, grid_of, lengt
 from tuner.study.confirm.ledger import ScheduleAsker, Wanted, results_of, spec_of, took_of
 from tuner.study.confirm.reuse import known_runs, take_over, taken_over_text, wanted_of
 from tuner.study.confirm.run_costs import expected_seconds, worked
-from tuner.study.confirm.runs_left import most_left
 from tuner.study.confirm.schedule import Job, Selection, rounds, select
-from tuner.study.confirm.standing import standing
+from tuner.study.confirm.standing import most_left, standing
 from tuner.study.confirm.time_left import TimeLeft
 from tuner.study.confirm.verdict import Verdict, until_sure, verdict
 from tuner.study.search.ledger import Ledger

@@ -1,12 +1,13 @@
-"""Where the settings of a confirm stage stand, in a line for those who watch it."""
+"""Where a confirm stage stands: its settings in a line for those who watch it, and how many runs it still trains."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from statistics import mean
 
 from tuner.result.confirmation import Contestant, Phase
 from tuner.result.sequential import Standing, standing_text
+from tuner.study.confirm.budget import Allocation
 from tuner.study.confirm.choice import MEAN, WORST, Choice
 from tuner.study.confirm.schedule import Job, Selection
 from tuner.text import counted, number
@@ -48,6 +49,28 @@ def standing(
             of = f" on {len(found)} of {counted(seeds, 'fresh seed')}" if key == selection.winner else ""
             parts.append(f"{names.get(key, key)}: {number(mean(found), 3)}{of}")
     return "; ".join(parts) or f"{names[selection.winner]} is selected"
+
+
+def most_left(
+    allocation: Allocation, selection: Selection, counted: Mapping[str, int], results: Collection[Job]
+) -> int:
+    """Return how many runs a stage trains at most from now on.
+
+    What an earlier one with a larger budget has trained beyond this one's seeds takes nothing from it.
+
+    Args:
+        allocation: The budget.
+        selection: Where the selection stands.
+        counted: Seeds of each setting that the verdict looks at, by key.
+        results: Runs that have ended.
+    """
+    done = sum(job.phase == "verdict" and job.replicate < counted.get(job.key, 0) for job in results)
+    if selection.winner is not None:
+        return allocation.runs - allocation.select_runs - done
+    reached = 1 + max(job.replicate for job in selection.wanted)
+    seeds = {**dict.fromkeys(selection.alive, reached), **selection.dropped_after}
+    done += sum(job.phase == "select" and job.replicate < seeds.get(job.key, 0) for job in results)
+    return allocation.runs - done
 
 
 def _scores(results: Mapping[Job, float | None], key: str, phase: Phase) -> list[float]:
