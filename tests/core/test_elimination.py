@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy.stats import ttest_ind
 
 from tuner.core.elimination import clearly_beaten, p_not_below
+from tuner.core.reliability import clearly_worse_quarters
 
 samples = st.lists(st.integers(0, 500), min_size=1, max_size=8)
 
@@ -35,6 +36,21 @@ def test_equal_scores_at_the_ceiling_are_not_beaten_and_a_constant_lower_one_is(
     assert clearly_beaten({1: [500, 500, 500], 2: [500, 500]}) == set()
     assert clearly_beaten({1: [500, 500, 500], 2: [9, 9]}) == {2}
     assert clearly_beaten({1: [500], 2: [9]}) == set()
+
+
+@given(st.floats(-1e6, 1e6).filter(lambda x: abs(x) > 1e-6), st.integers(2, 12), st.integers(2, 12))
+@example(0.9, 6, 7)
+def test_equal_scores_beat_nobody_however_many_runs_there_are_of_each(score, n, m):
+    candidates = {1: [score] * n, 2: [score] * m}
+    assert clearly_beaten(candidates) == clearly_worse_quarters(candidates) == set()
+    assert p_not_below(candidates[1], candidates[2]) == 1.0
+    higher = [score + 1e-9 * abs(score)] * m
+    assert clearly_beaten({1: candidates[1], 2: higher}) == {1}
+
+
+def test_before_rule_5_the_rounding_of_means_beat_equal_scores():
+    six, seven = [0.9] * 6, [0.9] * 7
+    assert clearly_beaten({1: six, 2: seven}, rounding=None) == {1}
 
 
 def test_a_score_that_is_none_is_refused():

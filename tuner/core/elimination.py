@@ -15,13 +15,17 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import stdtr
 
+from tuner.core.statistics import ROUNDING
+
 Name = TypeVar("Name", bound=Hashable)
 
 #: One-sided error level of each comparison with the leader.
 LEVEL = 0.05
 
 
-def clearly_beaten(scores_by_candidate: Mapping[Name, ArrayLike], level: float = LEVEL) -> set[Name]:
+def clearly_beaten(
+    scores_by_candidate: Mapping[Name, ArrayLike], level: float = LEVEL, *, rounding: float | None = ROUNDING
+) -> set[Name]:
     """Return the candidates whose mean lies significantly below the leader's (Welch 1947, one-sided).
 
     Called after every round of runs, it drops what is hopeless and leaves what is undecided, however unequal the
@@ -31,6 +35,7 @@ def clearly_beaten(scores_by_candidate: Mapping[Name, ArrayLike], level: float =
     Args:
         scores_by_candidate: One score per run, [n] each; the candidates still in the race.
         level: Probability of dropping a candidate whose true mean equals the leader's, per comparison.
+        rounding: As for :func:`p_not_below`.
 
     Raises:
         ValueError: A candidate without a score, or a score that is not finite.
@@ -42,16 +47,26 @@ def clearly_beaten(scores_by_candidate: Mapping[Name, ArrayLike], level: float =
     if not samples:
         return set()
     leader = max(samples, key=lambda name: float(samples[name].mean()))
-    return {name for name, sample in samples.items() if name != leader and p_not_below(sample, samples[leader]) < level}
+    best = samples.pop(leader)
+    return {name for name, sample in samples.items() if p_not_below(sample, best, rounding=rounding) < level}
 
 
-def p_not_below(sample: ArrayLike, leader: ArrayLike) -> float:
+def p_not_below(sample: ArrayLike, leader: ArrayLike, *, rounding: float | None = ROUNDING) -> float:
     """Return the one-sided p-value of Welch's test that the sample's mean is not below the leader's.
 
     1 where either has fewer than two runs; without any spread it is 0 for a lower mean and 1 otherwise.
+
+    Args:
+        sample: Scores, [n].
+        leader: Scores, [m].
+        rounding: Share of the largest score within which all scores are equal: the mean of six times 0.9 is below that
+            of seven. None: only bit for bit.
     """
     below, above = np.asarray(sample, dtype=np.float64), np.asarray(leader, dtype=np.float64)
     if min(below.size, above.size) < 2:
+        return 1.0
+    both = np.concatenate([below, above])
+    if rounding is not None and np.ptp(both) <= rounding * np.abs(both).max():
         return 1.0
     gap = float(above.mean() - below.mean())
     squares = [float(s.var(ddof=1)) / s.size for s in (below, above)]

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tuner.core.elimination import clearly_beaten
+from tuner.core.statistics import ROUNDING
 
 #: Share of the runs that counts.
 QUARTER = 0.25
@@ -55,14 +56,17 @@ def shortfalls(scores: Sequence[float]) -> list[float]:
     return values
 
 
-def clearly_worse_quarters(scores_by_candidate: Mapping[str, Sequence[float]]) -> set[str]:
+def clearly_worse_quarters(
+    scores_by_candidate: Mapping[str, Sequence[float]], *, rounding: float | None = ROUNDING
+) -> set[str]:
     """Return the candidates whose worst quarter lies significantly below the leader's.
 
     As :func:`~tuner.core.elimination.clearly_beaten`, on :func:`shortfalls`; nobody while one has too few runs.
     """
     if any(len(scores) < FEWEST for scores in scores_by_candidate.values()):
         return set()
-    return clearly_beaten({name: shortfalls(scores) for name, scores in scores_by_candidate.items()})
+    quarters = {name: shortfalls(scores) for name, scores in scores_by_candidate.items()}
+    return clearly_beaten(quarters, rounding=rounding)
 
 
 def _sample(scores: ArrayLike) -> NDArray[np.float64]:

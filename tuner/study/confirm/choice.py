@@ -5,11 +5,14 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
+from tuner.contract.rules import CURRENT
 from tuner.core.elimination import clearly_beaten
 from tuner.core.reliability import clearly_worse_quarters, shortfalls, worst_quarter
 from tuner.result.confirmation import Contestant
 from tuner.result.study import StudyData
+from tuner.result.verdict import rounded
 
 #: Score of a run that diverged, before it is known what was the worst beside it.
 WORST = float("-inf")
@@ -37,6 +40,7 @@ class Choice:
         searched: By setting, scores of the search's own runs that count beside the select ones where the winner is
             chosen. They are high, as they named the finalists, but of all finalists.
         floor: As for :func:`tuner.study.confirm.schedule.select`.
+        exact: Whether values that differ by the rounding of means alone differ, as by rule 4 and before.
     """
 
     value: Callable[[Sequence[float]], float]
@@ -44,22 +48,40 @@ class Choice:
     parts: Callable[[Sequence[float]], Sequence[float]]
     searched: Mapping[str, Sequence[float]] = dataclasses.field(default_factory=dict)
     floor: float | None = None
+    exact: bool = False
 
     def worth(self, key: str, scores: Sequence[float]) -> float:
         """Return what a setting is chosen by, from its select scores."""
-        return self.value([*self.searched.get(key, ()), *scores])
+        value = self.value([*self.searched.get(key, ()), *scores])
+        return value if self.exact else rounded([value], [])[0][0]
 
 
 MEAN = Choice(mean, clearly_beaten, lambda scores: scores)
 WORST_QUARTER = Choice(worst_quarter, clearly_worse_quarters, shortfalls)
 
 
-def choice_of(objective: str, finalists: Iterable[Contestant] = (), floor: float | None = None) -> Choice:
-    """Return what a study's objective chooses by: the worst quarter of the select runs, or the mean of all runs."""
-    if objective == "worst":
-        return dataclasses.replace(WORST_QUARTER, floor=floor)
-    searched = {c.key: c.searched for c in finalists if c.role == "finalist"}
-    return dataclasses.replace(MEAN, searched=searched, floor=floor)
+def choice_of(
+    objective: str,
+    finalists: Iterable[Contestant] = (),
+    floor: float | None = None,
+    rule: int = CURRENT.finalists,
+) -> Choice:
+    """Return what a study's objective chooses by: the worst quarter of the select runs, or the mean of all runs.
+
+    Args:
+        objective: The study's.
+        finalists: With the scores of the search's runs that count.
+        floor: As for :func:`tuner.study.confirm.schedule.select`.
+        rule: The study's ``finalists``. Before 5, of equal settings with unequal numbers of runs the rounding of their
+            means decided which one was beaten, or won.
+    """
+    choice = dataclasses.replace(WORST_QUARTER if objective == "worst" else MEAN, floor=floor)
+    if objective != "worst":
+        choice = dataclasses.replace(choice, searched={c.key: c.searched for c in finalists if c.role == "finalist"})
+    if rule < 5:
+        beaten = clearly_worse_quarters if objective == "worst" else clearly_beaten
+        choice = dataclasses.replace(choice, exact=True, beaten=partial(beaten, rounding=None))
+    return choice
 
 
 def no_finalist(data: StudyData, found: Sequence[Contestant], backend: str) -> str:

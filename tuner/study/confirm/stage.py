@@ -120,7 +120,7 @@ class ConfirmStage:
             found, against = found[: self.allocation.finalists], against[: self.allocation.baselines - twins]
         self.contestants = (*found, *against)
         self._floor = floor_of(data)
-        self._choice = choice_of(recipe.objective, found, self._floor)
+        self._choice = choice_of(recipe.objective, found, self._floor, data.rules.finalists)
         self._left = TimeLeft(self._expect(data), worked(data, plan.workers), plan.workers, clock)
         self._ways: tuple[object, list[Way]] = (None, [])
         self._lengths = lengths_of(self.contestants, plan.grid)

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tuner.contract.rules import rules_of
 from tuner.core.statistics import mean_interval
 from tuner.result.confirmation import Confirmation, ConfirmRun, Contestant
 from tuner.result.sequential import Until
@@ -46,7 +47,7 @@ def read_confirmation(searched: StoredStudy, confirmed: StoredStudy) -> Confirma
     everyone = tuple(_contestant(row) for row in stored["contestants"])
     results = {job: score_of(run, objective) for job, run in jobs.items()}
     floor = stored.get("floor")
-    choice = choice_of(objective, everyone, floor)
+    choice = choice_of(objective, everyone, floor, rules_of(searched.attributes).finalists)
     searched_for = [c.key for c in everyone if c.role == "finalist"]
     selection = select(searched_for, allocation, results, choice.beaten, choice.worth, floor)
     everyone = with_other_backend(everyone, selection.winner, stored["other_backend"], str(stored["algorithm"]))
