@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 from hypothesis import example, given
@@ -13,6 +15,12 @@ samples = st.lists(st.integers(0, 500), min_size=1, max_size=8)
 def test_beaten_by_hand():
     scores = {"best": [500, 490, 495, 500, 480], "close": [500, 470, 495, 460, 500], "far": [200, 150, 180, 90, 210]}
     assert clearly_beaten(scores) == {"far"}
+
+
+@pytest.mark.parametrize(("ahead", "gone"), [(1.8, set()), (1.9, {"b"})])
+def test_one_in_twenty_of_equal_candidates_is_dropped(ahead, gone):
+    """The standard error of the difference is 1, with 8 degrees of freedom: t at 0.95 is 1.86."""
+    assert clearly_beaten({"a": [ahead + i for i in range(5)], "b": range(5)}) == gone
 
 
 @given(samples.filter(lambda s: len(set(s)) > 1), samples.filter(lambda s: len(set(s)) > 1))
@@ -41,7 +49,7 @@ def test_equal_scores_at_the_ceiling_are_not_beaten_and_a_constant_lower_one_is(
 @given(st.floats(-1e6, 1e6).filter(lambda x: abs(x) > 1e-6), st.integers(2, 12), st.integers(2, 12))
 @example(0.9, 6, 7)
 def test_equal_scores_beat_nobody_however_many_runs_there_are_of_each(score, n, m):
-    candidates = {1: [score] * n, 2: [score] * m}
+    candidates = {1: [score] * n, 2: [math.nextafter(score, math.inf)] * m if m % 2 else [score] * m}
     assert clearly_beaten(candidates) == clearly_worse_quarters(candidates) == set()
     assert p_not_below(candidates[1], candidates[2]) == 1.0
     higher = [score + 1e-9 * abs(score)] * m
