@@ -19,7 +19,7 @@ from design import Setting
 from summary import interval
 
 from tuner import seeding
-from tuner.core.regions import favoured, good_trials, is_clear, span
+from tuner.core.regions import best_trials, favoured, good_trials, is_clear, span
 from tuner.report.numbers.regions import LEVEL
 from tuner.space.cube import Cube, position
 from tuner.space.model import SearchSpace
@@ -28,27 +28,32 @@ from tuner.space.ranges import Dimension
 HERE = Path(__file__).parent
 
 
-def region(d: Dimension, params: list[dict], seen: np.ndarray, good: np.ndarray, level: float) -> np.ndarray | None:
+def region(
+    d: Dimension, params: list[dict], seen: np.ndarray, good: np.ndarray, best: np.ndarray, level: float
+) -> np.ndarray | None:
     """Return which settings lie in a parameter's region, [S]; None where it has none.
 
     Args:
         d: The parameter.
         params: Of all settings.
         seen: Rows of those that the study has tried, [N].
-        good: Which of these are good, [N].
+        good: Which of these are good by the model, [N].
+        best: Which are the best by their scores, [N].
         level: How sure it must be that the region is no chance.
     """
     having = np.array([d.name in p for p in params])
     known = having[seen]
-    chosen = good[known]
+    chosen, best = good[known], best[known]
+    if not chosen.any():
+        return None
     if d.kind == "categorical":
         names = [str(choice) for choice in d.choices]
         at = np.array([names.index(str(p[d.name])) if d.name in p else -1 for p in params], float)
         kept = favoured(at[seen[known]].tolist(), chosen)
         within = np.isin(at, kept)
-        return within if is_clear(at[seen[known]], chosen, False, level) else None
+        return within if is_clear(at[seen[known]], best, False, level) else None
     at = np.array([position(d, p[d.name]) if d.name in p else np.nan for p in params])
-    if not is_clear(at[seen[known]], chosen, True, level):
+    if not is_clear(at[seen[known]], best, True, level):
         return None
     low, high = span(at[seen[known]], chosen)
     return (low <= at) & (at <= high)
@@ -61,11 +66,12 @@ def gain(space: SearchSpace, settings: list[Setting], curves: Curves, trials: in
     seen = rng.choice(len(params), trials, replace=False)
     earned = rng.integers(curves.late.shape[1], size=trials)
     points = np.array([Cube(space).place(p) for p in params])
-    good = good_trials(points[seen], curves.late[seen, earned])
+    scores = curves.late[seen, earned]
+    good, best = good_trials(points[seen], scores), best_trials(scores)
     unseen = np.setdiff1d(np.arange(len(params)), seen)
     gains = []
     for d in space.dimensions:
-        holds = region(d, params, seen, good, LEVEL / len(space.dimensions))
+        holds = region(d, params, seen, good, best, LEVEL / len(space.dimensions))
         if holds is not None and 0 < holds[unseen].sum() < len(unseen):
             truth = curves.truth[unseen]
             gains.append(truth[holds[unseen]].mean() - truth[~holds[unseen]].mean())

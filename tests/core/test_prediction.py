@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from scipy.stats import betabinom, t
+from scipy.stats import beta, betabinom, t
 
 from tuner.core.prediction import predicted_mean
 
@@ -53,6 +53,8 @@ def test_of_successes_and_failures_it_is_jeffreys_s_interval(failed):
     assert low * 8 == pytest.approx(successes.ppf(0.025), abs=1.01)
     assert high * 8 == pytest.approx(successes.ppf(0.975), abs=1.01)
     assert low < 1, "ten successes do not promise eight more"
+    ends = predicted_mean([1.0] * (10 - failed) + [0.0] * failed, 2000, (0.0, 1.0))  # of so many it is the share's own
+    assert ends == pytest.approx(beta(10 - failed + 0.5, failed + 0.5).ppf([0.025, 0.975]), abs=0.02)
 
 
 def test_it_is_the_same_every_time_and_moves_with_the_scale():

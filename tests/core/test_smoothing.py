@@ -4,9 +4,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from scipy.stats import norm, rankdata
+from scipy.stats import multivariate_normal, norm, rankdata
 
-from tuner.core.smoothing import normal_scores, smoothed
+from tuner.core.smoothing import LENGTHS, NOISES, normal_scores, smoothed
 
 
 def test_smoothing_tells_worth_from_luck():
@@ -19,6 +19,31 @@ def test_smoothing_tells_worth_from_luck():
         order = [np.corrcoef(truth, values)[0, 1] for values in (smoothed(points, scores), scores)]
         gains.append(order[0] - order[1])
     assert np.mean(gains) > 0.05
+
+
+def test_smoothing_is_the_posterior_mean_at_the_likeliest_length_and_noise():
+    """Twin: the density of each Gaussian process, and its posterior mean by the inverse (Rasmussen and Williams 2.25)."""
+    chosen = set()
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        points = rng.random((12, 2))
+        scores = (seed % 3) * points[:, 0] + 0.3 * rng.standard_normal(12)
+        targets = norm.ppf((rankdata(scores) - 0.5) / 12)
+        targets /= targets.std()
+        apart = np.array([[np.linalg.norm(a - b) for b in points] for a in points])
+        middle, found = np.median(apart[np.triu_indices(12, 1)]), []
+        for length in LENGTHS:
+            r = np.sqrt(5) * apart / (length * middle)
+            kernel = (1 + r + r**2 / 3) * np.exp(-r)
+            for noise in NOISES:
+                whole = (1 - noise) * kernel + noise * np.eye(12)
+                likelihood = multivariate_normal(np.zeros(12), whole).logpdf(targets)
+                mean = (1 - noise) * kernel @ np.linalg.inv(whole) @ targets
+                found.append((likelihood, length, noise, mean))
+        _, length, noise, mean = max(found, key=lambda each: each[0])
+        chosen.add((length, noise))
+        np.testing.assert_allclose(smoothed(points, scores), mean, atol=1e-9)
+    assert len(chosen) > 1
 
 
 def test_smoothing_keeps_the_order_of_scores_without_noise():

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuner.core.regions import FEWEST, differs, favoured, good_trials, span
+from tuner.core.regions import FEWEST, SHUFFLES, differs, favoured, good_trials, span
 from tuner.report.numbers.regions import Region, regions, worth_tuning_next
 from tuner.report.pages.document import report_document
 from tuner.report.words.search import next_sentence
@@ -44,6 +44,11 @@ def test_a_choice_that_never_helps_is_left_out():
     assert found["net_arch"].choices == ("256,256",)
     assert found["net_arch"].text == "256,256"
     assert found["net_arch"].low is None
+
+
+def test_scores_that_do_not_depend_on_the_settings_draw_a_region_in_one_study_of_twenty_at_most():
+    drawn = sum(bool(regions(studied(lambda p: 0.0, n=40, seed=seed))) for seed in range(12))
+    assert drawn <= 2  # 0.6 are expected, 3 or more have a probability of 2 %
 
 
 @pytest.mark.parametrize("n", [0, 1, 4 * FEWEST - 1])
@@ -97,6 +102,20 @@ def test_chance_makes_few_regions_and_a_difference_is_seen(ordered):
     by_chance = np.mean([differs(p, good, ordered) <= 0.05 for p in places])
     assert by_chance <= 0.15  # 3 of 60 are expected, 9 or more have a probability of 0.4 %
     assert differs(np.where(good, places[0] // 2, places[0]), good, ordered) <= 0.05
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+def test_what_is_found_is_one_of_the_orders_there_could_be(ordered):
+    best = np.arange(40) < 10
+    assert differs(np.where(best, 0.0, 1.0), best, ordered) == 1 / (1 + SHUFFLES)
+    assert differs(np.zeros(40), best, ordered) == 1.0
+
+
+def test_a_choice_is_favoured_that_is_half_as_common_among_the_good_and_a_span_leaves_a_tenth_out_at_either_end():
+    choices, good = list("aaaabbbbc"), np.array([1, 0, 0, 0, 1, 1, 1, 0, 0], bool)
+    assert favoured(choices, good) == ["a", "b"]  # a: 4 of 9 among all, 1 of 4 among the good
+    assert favoured(choices, np.array([0, 0, 0, 0, 1, 1, 1, 0, 1], bool)) == ["b", "c"]
+    assert span(np.linspace(0, 1, 11), np.ones(11, bool)) == pytest.approx((0.1, 0.9))
 
 
 def test_a_quarter_of_the_trials_is_good_and_the_best_ones_where_scores_have_no_noise():

@@ -63,7 +63,7 @@ def test_a_diverged_run_is_the_worst_and_reaches_nothing_and_a_failed_one_does_n
     assert "diverged, the worst quarter" in " ".join(verdict(found))
 
 
-@pytest.mark.parametrize("value", [0.7, 0.1, 8.1, -8.1])
+@pytest.mark.parametrize("value", [0.7, 0.1, 8.1, -8.1, 0.0])
 def test_a_score_that_is_the_threshold_but_for_the_rounding_of_means_reaches_it(value):
     data = factory.confirmed_flat(value, reward_threshold=value)
     assert winner_of(evidence(data))["verdict"]["reliability"]["reached"]["runs"] == 10

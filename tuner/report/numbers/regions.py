@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tuner.core.regions import favoured, good_trials, is_clear, span
+from tuner.core.regions import best_trials, favoured, good_trials, is_clear, span
 from tuner.report.numbers.axes import ParameterAxis, parameter_axes
 from tuner.report.numbers.once import once
 from tuner.result.sampled import field_of, value_of
@@ -56,16 +56,18 @@ class Region:
 def regions(data: StudyData) -> list[Region]:
     """Return the regions of the parameters in which good trials differ from the others, the most important first.
 
-    Good is the best quarter of the completed trials by a model of their scores; they differ where a test says so, all
-    tests together with 95 %. Nothing below twenty trials, or where all scores are equal.
+    Good is the best quarter of the completed trials by a model of their scores; there is a region where a test says
+    that the best quarter by the scores themselves lies elsewhere than the others, all tests together with 95 %. Nothing
+    below twenty trials, or where all scores are equal.
     """
     trials = _spread(data)
     axes = parameter_axes(data)
     if len({t.score for t in trials}) < 2 or not axes:
         return []
     points = np.concatenate([_columns(axis, trials) for axis in axes.values()], axis=1)
-    good = good_trials(points, np.array([t.score for t in trials], dtype=float))
-    found = [_region(axis, trials, good, data, LEVEL / len(axes)) for axis in axes.values()]
+    scores = np.array([t.score for t in trials], dtype=float)
+    good, best = good_trials(points, scores), best_trials(scores)
+    found = [_region(axis, trials, good, best, data, LEVEL / len(axes)) for axis in axes.values()]
     return [region for region in found if region is not None]
 
 
@@ -92,13 +94,18 @@ def _columns(axis: ParameterAxis, trials: list[TrialRow]) -> NDArray[np.float64]
 
 
 def _region(
-    axis: ParameterAxis, trials: list[TrialRow], good: NDArray[np.bool_], data: StudyData, level: float
+    axis: ParameterAxis,
+    trials: list[TrialRow],
+    good: NDArray[np.bool_],
+    best: NDArray[np.bool_],
+    data: StudyData,
+    level: float,
 ) -> Region | None:
     having = np.array([axis.name in t.params and axis.position(t.params[axis.name]) is not None for t in trials])
-    good = good[having]
+    good, best = good[having], best[having]
     values = [t.params[axis.name] for t, has in zip(trials, having, strict=True) if has]
     places = np.array([axis.position(value) for value in values], dtype=float)
-    if not is_clear(places, good, axis.numeric, level):
+    if not good.any() or not is_clear(places, best, axis.numeric, level):
         return None
     importance = data.importances.get(axis.name)
     decides = importance is not None and importance.share > importance.noise
