@@ -153,6 +153,10 @@ def test_a_result_is_named_only_where_the_intervals_agree():
     assert compare_samples(low, high)["result"] == "worse"
     assert compare_samples(high, high[::-1])["result"] == "undecided"
     assert compare_samples([500.0] * 5, [500.0] * 5)["result"] == "tie"
+    often, steady = [11.0] * 60 + [-1000.0] * 40, [10.0 + i / 1000 for i in range(100)]
+    found = compare_samples(often, steady)  # three runs of five are above, and the middle half lies far below
+    assert found["probability"]["low"] > 0.5 and found["difference"]["high"] < 0
+    assert found["result"] == compare_samples(steady, often)["result"] == "undecided"
 
 
 def test_everything_on_the_page_is_in_report_json(data, found, tmp_path):

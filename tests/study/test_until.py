@@ -6,7 +6,7 @@ import dataclasses
 import random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from study_fakes import FakeExecutor, make_plan, search
 
@@ -87,6 +87,16 @@ def test_what_is_told_is_what_holms_correction_rejects(others, level):
         if abs(p - (1 - level)) > 1e-5:
             assert each.decided == (p < 1 - level)
         assert each.result in (("better" if each.heights[0] > 0 else "worse"), "undecided", "tie")
+
+
+@given(*[st.lists(st.integers(0, 9), min_size=12, max_size=12)] * 2)
+@example([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9], [9] * 12)
+def test_who_is_behind_is_told_as_who_is_ahead(ours, theirs):
+    here, there = (standing(*pair, 0.95, plans=(12,)) for pair in ((ours, theirs), (theirs, ours)))
+    assert there.heights == pytest.approx([-h for h in here.heights])
+    opposite = {"better": "worse", "worse": "better"}
+    results = [told({"a": each}, 1, 0.95, (12,))["a"].result for each in (here, there)]
+    assert results[1] == opposite.get(results[0], results[0])
 
 
 def test_seeds_that_are_planned_once_results_are_seen_spend_a_tenth_of_what_is_left():
