@@ -107,9 +107,10 @@ def test_lanes_draw_what_they_draw_alone():
             priorities.added(lane, 0, 30 + lane, 64)
     index = np.arange(16).reshape(2, 8)
     together.update(BOTH, index, errors)
-    alone.update(ONE, index[1:], errors[1:])
     sizes, clock = np.array([30, 31]), np.array([10, 20])
-    for mine, theirs in zip(
-        together.draw(BOTH, uniforms, sizes, clock), alone.draw(ONE, uniforms[1:], sizes[1:], clock[1:]), strict=True
-    ):
-        np.testing.assert_array_equal(mine[1], theirs[0])
+    both = together.draw(BOTH, uniforms, sizes, clock)
+    for lane in (0, 1):
+        own = slice(lane, lane + 1)
+        alone.update(own, index[own], errors[own])
+        for mine, theirs in zip(both, alone.draw(own, uniforms[own], sizes[own], clock[own]), strict=True):
+            np.testing.assert_array_equal(mine[lane], theirs[0])
