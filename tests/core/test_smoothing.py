@@ -22,7 +22,7 @@ def test_smoothing_tells_worth_from_luck():
 
 
 def test_smoothing_is_the_posterior_mean_at_the_likeliest_length_and_noise():
-    """Twin: the density of each Gaussian process, and its posterior mean by the inverse (Rasmussen and Williams 2.25)."""
+    """Twin: each Gaussian process's density, and its posterior mean by the inverse (Rasmussen and Williams 2.25)."""
     chosen = set()
     for seed in range(6):
         rng = np.random.default_rng(seed)

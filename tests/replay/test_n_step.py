@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tuner.replay.n_step import NStepLanes, n_step_rows
@@ -48,6 +48,8 @@ def test_rewards_are_summed_to_the_end_of_the_episode_and_the_discount_says_how_
     capacity=st.integers(1, 12),
     cuts=st.lists(st.integers(1, 7), max_size=40),
 )
+@example(ends="." * 12, n=3, capacity=12, cuts=[2] * 6)  # stretches that fill the oldest up and go on
+@example(ends="." * 5 + "t" + "." * 6, n=4, capacity=12, cuts=[1, 2, 3, 3, 3])
 @settings(max_examples=200, deadline=None)
 def test_memory_holds_the_newest_n_step_transitions_however_experience_is_cut_into_stretches(ends, n, capacity, cuts):
     rows, flags = experience(ends)

@@ -91,10 +91,10 @@ def test_a_new_transition_has_the_largest_priority_so_far_and_a_new_run_starts_f
         priorities.start(1, alpha=1.0, beta=0.4, n_timesteps=100)
         priorities.added(1, 0, 3, 4)
         assert priorities._trees.total(ONE)[0, 0] == 3
-        priorities.update(ONE, np.array([[0, 1, 2]]), np.array([[7.0, 0.0, 0.0]]))
+        priorities.update(ONE, np.array([[0, 1, 2]]), np.array([[0.0, 7.0, 0.0]]))
         priorities.added(1, 3, 2, 4)  # round the ring: places 3 and 0
         leaves = priorities._trees.leaves(ONE, np.arange(4)[None])[0]
-        np.testing.assert_allclose(leaves, [7, 0, 0, 7], atol=1e-5)
+        np.testing.assert_allclose(leaves, [7, 7, 0, 7], atol=1e-5)
 
 
 def test_lanes_draw_what_they_draw_alone():

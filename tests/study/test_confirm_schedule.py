@@ -316,7 +316,7 @@ def test_the_searchs_runs_of_a_setting_count_beside_its_select_runs():
 
 
 def test_equal_finalists_are_won_by_the_more_promising_however_many_runs_there_are_of_each():
-    """Six runs of 0.9 have a mean below seven's; before rule 5 that beat one of two equal settings, or chose the other."""
+    """Six runs of 0.9 have a mean below seven's: before rule 5 that beat one of two equal ones, or chose the other."""
     shared, had = Allocation(2, 5, 10, 3, 1), {"a": (0.9,), "b": (0.9, 0.9)}
     finalists = [Contestant(key, "finalist", key, 0, "native", {}, 0.9, searched=own) for key, own in had.items()]
     results = {Job(key, "select", r): 0.9 for key in "ab" for r in range(5)}

@@ -39,7 +39,7 @@ def good_trials(points: Array, scores: Array) -> NDArray[np.bool_]:
 
 
 def best_trials(scores: Array) -> NDArray[np.bool_]:
-    """Return which trials are the best quarter by their scores, [N], of equal ones the first; none where fewer than five.
+    """Return which trials are the best quarter by their scores, of equal ones the first, [N]; none for fewer than five.
 
     Args:
         scores: [N], higher is better.
