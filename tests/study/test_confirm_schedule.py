@@ -131,7 +131,15 @@ def test_what_losers_leave_goes_to_the_undecided():
     assert set(state.dropped_after) == set("bce")
     for key in good:
         assert sum(job.key == key for job in results) > 10  # an even share of 50 runs would have been 10
-    assert len(results) <= ALLOCATION.select_runs
+    left = ALLOCATION.select_runs - len(results)
+    assert 0 <= left < len(state.alive), "until there is no further seed for each"
+
+
+def test_a_further_round_has_two_seeds_of_each_that_is_left():
+    """Stored studies are read by these rounds: other ones would name other winners."""
+    first = {Job(key, "select", r): 10.0 * (key in "ab") + r for key in FINALISTS for r in range(5)}
+    state = select(FINALISTS, ALLOCATION, first, clearly_beaten)
+    assert state.wanted == tuple(Job(key, "select", r) for r in (5, 6) for key in "ab")
 
 
 @settings(max_examples=25)
@@ -181,8 +189,20 @@ def test_a_run_that_diverged_counts_as_the_lowest_that_the_search_has_seen():
         return WORST if job.key == "a" and job.replicate == 0 else 400.0 if job.key == "a" else 350.0
 
     shared = Allocation(2, 5, 10, 3, 1)
-    winners = [play(score, shared, ("a", "b"), lambda s: set(), floor=floor)[1].winner for floor in (None, 20.0)]
-    assert winners == ["a", "b"]  # a: (350 + 4 * 400) / 5 = 390, and (20 + 4 * 400) / 5 = 324
+    floors = (None, 20.0, 300.0)
+    winners = [play(score, shared, ("a", "b"), lambda s: set(), floor=floor)[1].winner for floor in floors]
+    assert winners == ["a", "b", "a"]  # a: (350 + 4 * 400) / 5 = 390, (20 + 4 * 400) / 5 = 324, and 380: it is not out
+
+
+def test_a_late_run_that_diverged_counts_as_the_worst_of_those_that_were_dropped_too():
+    def score(job):
+        if job.key == "a":
+            return WORST if job.replicate == 5 else 400.0
+        return 360.0 if job.key == "b" else 10.0
+
+    _, state = play(score, Allocation(3, 5, 19, 3, 1), ("a", "b", "c"), lambda s: {"c"} & set(s))
+    assert state.dropped_after == {"c": 5}
+    assert state.winner == "b"  # a: (6 * 400 + 10) / 7 = 344
 
 
 def test_where_time_is_up_the_undecided_are_chosen_among_by_all_their_complete_rounds():
