@@ -6,6 +6,7 @@ import dataclasses
 import random
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from study_fakes import FakeExecutor, make_plan, search
@@ -53,6 +54,26 @@ def test_an_allocation_stays_within_the_budget_and_gives_every_part_enough_to_sa
 
 def test_a_hundred_trial_search_pays_for_five_finalists_and_nine_verdict_seeds():
     assert allocate(65, finalists=5, baselines=3, seeds=10) == Allocation(5, 5, 29, 9, 3)
+
+
+@pytest.mark.parametrize(
+    ("runs", "finalists", "baselines", "seeds", "expected"),
+    [
+        (9, 2, 0, 10, Allocation(2, 3, 6, 3, 0)),  # six runs are the least that a selection takes
+        (12, 1, 2, 10, Allocation(1, 0, 0, 4, 2)),  # two baselines with four seeds rather than one with six
+        (6, 1, 1, 10, Allocation(1, 0, 0, 3, 1)),  # three seeds beside a baseline rather than six beside none
+        (9, 2, 0, 2, Allocation(2, 3, 6, 2, 0)),  # a selection has three seeds of each, however few are wished for
+    ],
+)
+def test_what_is_too_little_for_all_is_shared_out_so(runs, finalists, baselines, seeds, expected):
+    assert allocate(runs, finalists=finalists, baselines=baselines, seeds=seeds) == expected
+
+
+def test_a_limit_counts_the_mean_finalist_and_the_winner_again_on_the_other_backend():
+    shared = Allocation(2, 3, 6, 4, 2)  # 6 + 4 runs of a finalist at (1 + 3) / 2, four of each of two others
+    assert Limit(10 * 2.0 + 4 * 5.0 + 4 * 2.0, [1.0, 3.0, 50.0], [5.0]).holds(shared, twins=1)
+    assert not Limit(10 * 2.0 + 4 * 5.0 + 4 * 2.0 - 0.1, [1.0, 3.0, 50.0], [5.0]).holds(shared, twins=1)
+    assert Limit(10 * 2.0 + 4 * 5.0 + 4 * 7.0, [1.0, 3.0], [5.0, 7.0]).holds(shared, twins=0)
 
 
 def test_a_third_baseline_takes_part_only_where_each_gets_five_seeds():

@@ -177,6 +177,20 @@ def test_what_is_given_up_is_told_by_nobody_and_nothing_is_told_for_it_that_was_
         assert each.decided or not each.given_up or each.n < seeds
 
 
+def test_all_comparisons_share_the_chance_of_error_those_that_have_ended_too():
+    for seed in range(8):
+        noise = lambda job, seed=seed: random.Random(f"{seed}-{job}").gauss({"w": 0, "a": -40}.get(job.key, -8), 10)  # noqa: E731
+        _, state = play(noise, Until(0.95, 12, 100), ("w", "a", "b", "c"))
+        anew = {key: dataclasses.replace(each, result="undecided") for key, each in state.standings.items()}
+        found = told(anew, 3, 0.95, (12,))
+        assert {key: each.decided for key, each in found.items()} == {k: s.decided for k, s in state.standings.items()}
+
+
+def test_what_is_open_after_the_last_seed_is_not_given_up():
+    _, state = play(lambda job: job.replicate + 0.5 * (job.key == "w"), Until(0.95, 5, 30), ("w", "a"))
+    assert (state.standings["a"].result, state.standings["a"].given_up) == ("undecided", False)
+
+
 def test_a_pair_of_which_one_has_failed_is_left_out_and_divergence_is_the_worst_there_can_be():
     def score(job):
         if job.key == "a":
