@@ -10,7 +10,7 @@ import scipy.stats
 import yaml
 from test_report_page import COMMANDS, Document, written
 
-from tuner.core.statistics import interquartile_mean, iqm_interval
+from tuner.core.statistics import interquartile_mean, iqm_interval, mean_interval
 from tuner.report.figures import palette
 from tuner.report.figures.confirmed import bands, confirmed_scores, luck_lines, seed_curves
 from tuner.report.numbers import evidence as evidence_numbers
@@ -61,7 +61,9 @@ def test_shrinkage_counts_only_the_first_seeds_that_every_finalist_has(data, fou
         assert shown["shrinkage"] == pytest.approx(finalist.search_score - sum(first) / 5)
     mean = sum(shown["shrinkage"] for shown in luck["finalists"]) / 5
     assert luck["mean_shrinkage"]["value"] == pytest.approx(mean)
-    assert luck["mean_shrinkage"]["low"] < mean < luck["mean_shrinkage"]["high"]
+    fresh = mean_interval(*([r.score("late") for r in c.phase("select")[:5]] for c in data.confirmation.finalists))
+    assert luck["mean_shrinkage"]["high"] - mean == pytest.approx(fresh.value - fresh.low), "each finalist by itself"
+    assert mean - luck["mean_shrinkage"]["low"] == pytest.approx(fresh.high - fresh.value)
 
 
 def test_the_winners_luck_rests_on_the_verdicts_seeds_which_chose_nothing(data, found):

@@ -174,3 +174,10 @@ def test_scipys_logarithm_of_the_normal_distribution_is_optunas_but_for_rounding
     assert _truncnorm._log_ndtr is scipy.special.log_ndtr
     own = np.array([_truncnorm._log_ndtr_single(float(x)) for x in at])
     np.testing.assert_allclose(_truncnorm._log_ndtr(at), own, rtol=1e-12, atol=1e-15)
+
+
+def test_a_stopped_trial_ranks_by_how_far_it_came_then_by_its_last_value():
+    stopped = ({3: 5.0}, {3: 1.0}, {3: float("nan")}, {2: 9.0, 1: 50.0}, {})
+    ranks = [rank(create_trial(state=TrialState.PRUNED, intermediate_values=values)) for values in stopped]
+    assert ranks == sorted(ranks) and len(set(ranks)) == 5
+    assert rank(create_trial(state=TrialState.COMPLETE, value=-1e9)) < ranks[0]
