@@ -40,7 +40,14 @@ def test_training_writes_model_plot_and_values(trained):
     assert written == model | {"training.html", "training.json", "config.yaml"} | BEST_FILES
     quoted = f"'{target}'"  # a shell takes its space for an end
     assert all(f"\n  tune {word} {quoted}" in shell.out for word in ("evaluate", "record", "train --continue"))
-    assert shell.err.count("\n") == 3  # one line for each evaluation
+    assert shell.err.count("\n") == 3, shell.err  # one line for each evaluation
+
+
+def test_a_training_is_told_that_it_learns_nothing_by_its_own_values(in_tmp):
+    """Not by those of the default search space, which begins to learn after 1,000 steps."""
+    values = ("--env", "CartPole-v1", "--config", "defaults", *SHORT)
+    told = [tune("train", *values, "--set", f"learning_starts={n}", "-o", f"of {n}").err for n in (100, 600)]
+    assert ["Nothing is learned" in err for err in told] == [False, True]
 
 
 def test_what_was_asked_for_is_what_was_trained(trained, finished):

@@ -229,11 +229,13 @@ def plan_runs(
     from tuner.training.registry import footprint
 
     algorithm = surroundings["algo"]
-    for values in every:
-        from_mapping(algorithm, values)  # before the environment is looked at
+    given = [from_mapping(algorithm, values) for values in every]  # before the environment is looked at
+    # The plan says where nothing is learned: of these values, not of those that a search space has.
+    starts = [value for one in given if (value := getattr(one, "learning_starts", None)) is not None]
+    own: dict[str, Any] = {"set": {"learning_starts": min(starts)}} if starts else {}
     steps = surroundings.get("steps")
     few = {"evaluations": min(10, steps)} if steps is not None and "evaluations" not in surroundings else {}
-    plan = plan_study(StudyRecipe(**surroundings, **few))
+    plan = plan_study(StudyRecipe(**surroundings, **few, **own))
     for values in every:
         refuse_noise_on_discrete(values, plan.facts, plan.env.id)
     for file, policy in (policies or {}).items():

@@ -12,7 +12,7 @@ from tuner.core.prediction import predicted_mean
 from tuner.core.statistics import Estimate, iqm_interval
 from tuner.hyperparameters import Hyperparameters, from_mapping
 from tuner.library.names import entry_name
-from tuner.result.verdict import Comparison, compare
+from tuner.result.verdict import Comparison, compare_with_each
 
 
 @dataclass(frozen=True)
@@ -135,8 +135,12 @@ class Entry:
         return self.own.estimate
 
     def beside(self, baseline: Judged) -> Comparison:
-        """Return the setting beside a baseline."""
-        return compare(self.own.scores, baseline.scores)
+        """Return the setting beside a baseline, as one of all that it stands beside."""
+        return self._compared[baseline.key]
+
+    @functools.cached_property
+    def _compared(self) -> Mapping[str, Comparison]:
+        return compare_with_each(self.own.scores, {each.key: each.scores for each in self.baselines})
 
     def predicted(self, runs: int) -> tuple[float, float]:
         """Return where the mean score of so many further runs lies with 95 %.

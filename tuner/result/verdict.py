@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
+from tuner.core.multiple_comparisons import holm
 from tuner.core.statistics import Estimate, iqm_difference, probability_of_improvement
 
 Result = Literal["better", "worse", "undecided", "tie"]
+
+Name = TypeVar("Name", bound=Hashable)
 
 #: Error rate of a two-sided rank test that samples must be able to reach before one may be called better.
 LEVEL = 0.05
@@ -55,6 +58,39 @@ def compare(ours: Sequence[float], theirs: Sequence[float]) -> Comparison:
         if not difference.excludes(0.0) or (difference.value > 0) == above:
             result = "better" if above else "worse"
     return Comparison(difference, probability, result)
+
+
+@dataclass(frozen=True)
+class CorrectedComparison(Comparison):
+    """One of several comparisons; its result holds for all of them together.
+
+    Attributes:
+        p_value: Two-sided, as :func:`p_value` returns it.
+        p_holm: After Holm's correction over all of them.
+    """
+
+    p_value: float
+    p_holm: float
+
+
+def compare_with_each(ours: Sequence[float], others: Mapping[Name, Sequence[float]]) -> dict[Name, CorrectedComparison]:
+    """Compare a sample with several others; ``better`` and ``worse`` hold after Holm's correction over all of them.
+
+    Judged each by itself, one of four baselines that are all alike is called better or worse in every sixth verdict
+    (``python benchmarks/verdict_errors.py``).
+
+    Args:
+        ours: Scores, [n], at least one.
+        others: Name to scores, at least one each.
+    """
+    found = {name: compare(ours, theirs) for name, theirs in others.items()}
+    p_values = [p_value(one, len(ours), len(others[name])) for name, one in found.items()]
+    corrected = {}
+    for (name, one), p, adjusted in zip(found.items(), p_values, holm(p_values), strict=True):
+        chance = one.result in ("better", "worse") and adjusted > LEVEL
+        result: Result = "undecided" if chance else one.result
+        corrected[name] = CorrectedComparison(one.difference, one.probability, result, p, adjusted)
+    return corrected
 
 
 def rounded(ours: Sequence[float], theirs: Sequence[float]) -> tuple[list[float], list[float]]:

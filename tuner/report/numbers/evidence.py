@@ -17,7 +17,7 @@ from tuner.report.numbers.sequential import mean_in_range, standing_numbers, unf
 from tuner.result.confirmation import Confirmation, ConfirmRun, Contestant, Phase
 from tuner.result.curve import CurvePoint
 from tuner.result.study import StudyData
-from tuner.result.verdict import compare, rounded
+from tuner.result.verdict import compare, compare_with_each, rounded
 
 #: Scores that the verdict is given for, beside the study's own objective.
 OBJECTIVES = ("late", "final", "best")
@@ -129,26 +129,32 @@ def _comparisons(confirmation: Confirmation, objectives: Sequence[str]) -> list[
     winner = confirmation.winner
     if winner is None:
         return []
+    # What ended the verdict is sure by that score alone.
+    judged = objectives if confirmation.until is None else (confirmation.objective,)
+    compared = {objective: _with_baselines(confirmation, winner, objective) for objective in judged}
     found = []
     plans = () if confirmation.until is None else confirmation.until.looks_of
     for baseline in confirmation.baselines:
-        scores = {}
         sequence = confirmation.standings.get(baseline.key)
-        # What ended the verdict is sure by that score alone.
-        for objective in objectives if confirmation.until is None else (confirmation.objective,):
-            ours = confirmation.scores(winner, "verdict", objective)
-            theirs = confirmation.scores(baseline, "verdict", objective)
-            if ours and theirs:
-                scores[objective] = compare_samples(ours, theirs)
-            if ours and theirs and confirmation.until is not None:
+        scores = {o: beside[baseline.key] for o, beside in compared.items() if baseline.key in beside}
+        if confirmation.until is not None:
+            for objective, plain in scores.items():
                 scores[objective] = {
-                    **{name: unfixed(scores[objective][name]) for name in ("difference", "probability")},
+                    **{name: unfixed(plain[name]) for name in ("difference", "probability")},
                     "result": "undecided" if sequence is None else sequence.result,
                 }
         if scores:
             row = {"with": baseline.key, "role": baseline.role, "name": baseline.name, "scores": scores}
             found.append({**row, "sequence": None if sequence is None else standing_numbers(sequence, plans)})
     return found
+
+
+def _with_baselines(confirmation: Confirmation, winner: Contestant, objective: str) -> dict[str, dict[str, Any]]:
+    """Compare the winner with each baseline that has a score on the verdict seeds, by its key."""
+    ours = confirmation.scores(winner, "verdict", objective)
+    theirs = {b.key: confirmation.scores(b, "verdict", objective) for b in confirmation.baselines}
+    found = compare_with_each(ours, {key: scores for key, scores in theirs.items() if scores}) if ours else {}
+    return {key: dataclasses.asdict(comparison) for key, comparison in found.items()}
 
 
 def compare_samples(ours: Sequence[float], theirs: Sequence[float]) -> dict[str, Any]:

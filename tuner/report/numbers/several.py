@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tuner.core.ranks import mean_ranks
 from tuner.report.numbers.comparison import group_numbers
-from tuner.report.numbers.evidence import compare_samples
 from tuner.result.confirmation import ConfirmRun
+from tuner.result.verdict import compare_with_each
 
 #: Name of the setting among the groups of an environment.
 OURS = "setting"
@@ -53,6 +54,8 @@ def environment_row(
     """
     numbers = group_numbers(groups)
     ours = numbers[OURS]["scores"][objective]
+    others = {name: scores for name, row in numbers.items() if name != OURS and (scores := row["scores"][objective])}
+    found = compare_with_each(ours, others) if ours else {}
     return {
         "env": env,
         "held_out": held_out,
@@ -66,9 +69,5 @@ def environment_row(
             }
             for name, found in numbers.items()
         },
-        "comparisons": {
-            name: compare_samples(ours, theirs)
-            for name, found in numbers.items()
-            if name != OURS and ours and (theirs := found["scores"][objective])
-        },
+        "comparisons": {name: dataclasses.asdict(comparison) for name, comparison in found.items()},
     }

@@ -207,7 +207,10 @@ def comparison_sentence(comparison: Mapping[str, Any], rows: Mapping[str, Any], 
             f"It cannot be told from {title} ({value}): each run of it was the {how} one ({gap}), but so few seeds can "
             "bring that by chance."
         )
-    return f"It cannot be told from {title} ({value}): a run of it is the better one with {chance} ({gap})."
+    told = f"It cannot be told from {title} ({value}): a run of it is the better one with {chance} ({gap})"
+    if probability["kind"] == "interval" and not probability["low"] <= 0.5 <= probability["high"]:
+        told += "; by itself it could, but of several comparisons one comes out like that by chance too often"
+    return f"{told}."
 
 
 def probability_text(estimate: Mapping[str, Any]) -> str:
