@@ -24,7 +24,7 @@ from tuner.envs.discrete_actions import CONTINUOUS, USUAL_STEPS, DiscreteActions
 from tuner.envs.encoders import Encoder, check_size, encoder_for
 from tuner.envs.families import bring
 from tuner.envs.family_names import ATARI, family
-from tuner.envs.needs_wrapper import needs_wrapper
+from tuner.envs.needs_wrapper import for_zoo
 from tuner.envs.pixels import PIXEL_SETTINGS, Pixels
 from tuner.envs.registration import draw_without_a_display, import_module, importable, one_line, quiet
 from tuner.envs.spec import EnvSpec
@@ -34,7 +34,7 @@ from tuner.envs.wrapper_names import parts
 from tuner.envs.wrappers import helpful, wrapped, wrapper_class
 from tuner.errors import UnknownEnvironmentError, UnusableEnvironmentError
 from tuner.hyperparameters import ALGORITHMS, algorithm_class
-from tuner.hyperparameters.sb3 import OffPolicy
+from tuner.hyperparameters.sb3 import OffPolicy, OnPolicy
 from tuner.surroundings import Surroundings
 from tuner.text import counted, env_changes
 
@@ -293,8 +293,8 @@ def _facts(env: AnyEnv, spec: EnvSpec, algorithm: str) -> EnvFacts:
         preprocessing["flattened"] = type(observation_space).__name__
     elif not isinstance(observation_space, spaces.Box) and not algorithm_class(algorithm).tabular:
         preprocessing["encoded"] = type(observation_space).__name__
-    if problem := needs_wrapper(observation_space, action_space):
-        preprocessing["needs_wrapper"] = problem
+    rollouts = issubclass(algorithm_class(algorithm), OnPolicy)
+    preprocessing |= for_zoo(observation_space, action_space, rollouts=rollouts)
     return EnvFacts(
         observation=describe(observation_space),
         n_actions=Actions(action_space).n,

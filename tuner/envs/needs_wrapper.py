@@ -12,6 +12,26 @@ from tuner.envs.frames import FramesBox
 from tuner.envs.image_encoder import is_picture
 
 
+def for_zoo(observation: spaces.Space[Any], action: spaces.Discrete | spaces.Box, *, rollouts: bool) -> dict[str, Any]:
+    """Return what an export to RL Zoo has to heed of an environment's spaces, plain data; empty where nothing.
+
+    Args:
+        observation: What it shows.
+        action: What it takes.
+        rollouts: Whether the algorithm learns from rollouts, which keep normalised observations in the space's type.
+    """
+    found: dict[str, Any] = {}
+    if problem := needs_wrapper(observation, action):
+        found["needs_wrapper"] = problem
+    if isinstance(action, spaces.Box) and len(action.shape) != 1:
+        found["action_shape"] = list(action.shape)
+    if rollouts and isinstance(observation, spaces.Box | spaces.Dict | spaces.Tuple):
+        dtype = spaces.flatten_space(observation).dtype
+        if encoder_for(observation).normalizable and dtype is not None and not np.issubdtype(dtype, np.floating):
+            found["whole_numbers"] = str(dtype)
+    return found
+
+
 def needs_wrapper(observation: spaces.Space[Any], action: spaces.Discrete | spaces.Box) -> str:
     """Return why an environment needs a wrapper of ours to train there, or an empty string where it needs none.
 

@@ -11,6 +11,7 @@ from tuner.errors import InputError
 ATARI_WRAPPER = "stable_baselines3.common.atari_wrappers.AtariWrapper"
 FLATTEN_WRAPPER = "gymnasium.wrappers.FlattenObservation"
 DISCRETIZE_WRAPPER = "tuner.envs.discrete_actions.DiscreteActions"
+REAL_NUMBERS = {"gymnasium.wrappers.DtypeObservation": {"dtype": "float32"}}
 
 #: Why stacked observations cannot be normalised in RL Zoo's form.
 STACKED_AND_NORMALIZED = "RL Zoo normalises observations (norm_obs) before it stacks them (frame_stack), not after."
@@ -20,15 +21,15 @@ MIN_IMAGE = 36
 
 
 def to_zoo(
-    preprocessing: Mapping[str, Any], env_kwargs: Mapping[str, Any], *, normalizing: bool = False
+    preprocessing: Mapping[str, Any], env_kwargs: Mapping[str, Any], arguments: Mapping[str, Any]
 ) -> tuple[dict[str, Any], str]:
     """Return the Zoo's keys for an environment.
 
     Args:
         preprocessing: What is done to it, as :class:`~tuner.envs.make.EnvFacts` has it.
         env_kwargs: Its keyword arguments.
-        normalizing: Whether the Zoo's ``normalize`` comes around it. Stable-Baselines3's VecNormalize takes nothing but
-            vectors as observations; flattened, numbers are the one-hot vectors that a network sees of them anyway.
+        arguments: The Zoo's keys for what trains in it. Stable-Baselines3's VecNormalize (``normalize``) takes nothing
+            but vectors as observations; flattened, numbers are the one-hot vectors that a network sees of them anyway.
 
     Returns:
         (settings with ``policy`` and, where needed, ``env_wrapper``, ``frame_stack`` and ``env_kwargs``; why the Zoo
@@ -36,7 +37,8 @@ def to_zoo(
     """
     kwargs = dict(env_kwargs)
     settings: dict[str, Any] = {"policy": "MlpPolicy"}
-    if why := _beyond(preprocessing, kwargs, normalizing=normalizing):
+    normalize = arguments.get("normalize") or {}
+    if why := _beyond(preprocessing, kwargs, arguments):
         return settings, why
     if "frame_skip" in preprocessing:
         # The wrapper skips frames: the environment must not skip as well.
@@ -46,8 +48,11 @@ def to_zoo(
         settings = {"policy": "CnnPolicy", "env_wrapper": [wrapper], "frame_stack": preprocessing["stack"]}
     elif "image" in preprocessing:
         settings["policy"] = "CnnPolicy"
-    elif "flattened" in preprocessing or (normalizing and "encoded" in preprocessing):
+    elif "flattened" in preprocessing or (normalize and "encoded" in preprocessing):
         settings["env_wrapper"] = [FLATTEN_WRAPPER]
+    if normalize.get("norm_obs") and "whole_numbers" in preprocessing:
+        # Rollouts keep normalised observations in the type that the space has, which would cut them.
+        settings["env_wrapper"] = [*settings.get("env_wrapper", ()), REAL_NUMBERS]
     if wrappers := preprocessing.get("wrapper"):
         settings["env_wrapper"] = [*map(to_zoo_form, wrappers), *settings.get("env_wrapper", ())]
     if "frame_stack" in preprocessing:
@@ -57,16 +62,26 @@ def to_zoo(
     return settings | ({"env_kwargs": kwargs} if kwargs else {}), ""
 
 
-def _beyond(preprocessing: Mapping[str, Any], env_kwargs: Mapping[str, Any], *, normalizing: bool) -> str:
+def _beyond(preprocessing: Mapping[str, Any], env_kwargs: Mapping[str, Any], arguments: Mapping[str, Any]) -> str:
     """Return why the Zoo cannot express an environment; empty where it can."""
+    normalize = arguments.get("normalize") or {}
     if preprocessing.get("observation") == "rendered frames":
         return "RL Zoo does not train on rendered frames (--pixels)."
     if preprocessing.get("needs_wrapper"):
         return str(preprocessing["needs_wrapper"])
     if why := beyond_zoo(preprocessing.get("wrapper") or ()):
         return why
-    if normalizing and "image" in preprocessing:
+    if normalize and "image" in preprocessing:
         return "RL Zoo cannot normalise rewards where observations are images."
+    if normalize and "frame_stack" in preprocessing:
+        if normalize["norm_obs"]:
+            return STACKED_AND_NORMALIZED
+        if "buffer_size" in arguments:
+            return "RL Zoo cannot replay stacked observations (frame_stack) where rewards are normalised (norm_reward)."
+    shape = preprocessing.get("action_shape")
+    if shape is not None and (not shape or "noise_type" in arguments):
+        what = "noise upon actions" if shape else "continuous actions"
+        return f"RL Zoo takes {what} of one dimension, and they have {len(shape)}."
     if "frame_skip" in preprocessing:
         if "max_episode_steps" in env_kwargs:
             return "RL Zoo counts the frames of a game (max_episode_steps), not the agent's steps."

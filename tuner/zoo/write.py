@@ -14,7 +14,7 @@ from tuner.errors import InputError
 from tuner.hyperparameters import Hyperparameters, algorithm_class, beyond_sb3, field_infos, from_mapping
 from tuner.hyperparameters.schedules import in_zoo_words
 from tuner.result.study import StudyData, TrialRow
-from tuner.zoo.environments import STACKED_AND_NORMALIZED, to_zoo
+from tuner.zoo.environments import to_zoo
 
 #: First key of our own schema, and its version.
 SCHEMA = "tune/1"
@@ -147,10 +147,8 @@ def _yaml(
         arguments["normalize"]["norm_obs"] = False  # no quantities: they train as they are
         if not any(arguments["normalize"].values()):
             del arguments["normalize"]
-    surroundings, unknown = to_zoo(preprocessing, env_kwargs, normalizing="normalize" in arguments)
+    surroundings, unknown = to_zoo(preprocessing, env_kwargs, arguments)
     surroundings["policy"] = surroundings["policy"].replace("Policy", hyperparameters.policy_suffix)
-    if "frame_stack" in preprocessing and arguments.get("normalize", {}).get("norm_obs"):
-        unknown = STACKED_AND_NORMALIZED
     reason = _beyond_zoo(hyperparameters) or unknown
     module = ""
     if reason:

@@ -129,8 +129,8 @@ _PARTS: dict[str, dict[str, _Rule]] = {
 #: What a provenance says that is done to the environment.
 _PREPROCESSING: dict[str, _Rule] = {
     "wrapper": _TEXTS,
-    "image": (_list_of(_whole), "a list of whole numbers"),
-    **dict.fromkeys(("flattened", "encoded", "needs_wrapper", "observation"), _TEXT),
+    **dict.fromkeys(("image", "action_shape"), (_list_of(_whole), "a list of whole numbers")),
+    **dict.fromkeys(("flattened", "encoded", "needs_wrapper", "observation", "whole_numbers"), _TEXT),
     **dict.fromkeys(("discretize", "frame_stack", "frame_skip", "stack"), _COUNT),
 }
 
