@@ -47,6 +47,8 @@ class Hyperparameters:
     caps: ClassVar[Mapping[str, int]] = CAPS
     #: Whether it numbers states instead of reading them, so that there may be any number of them.
     tabular: ClassVar[bool] = False
+    #: Whether its policy remembers the steps before. Stable-Baselines3 gives such a one nothing but vectors to read.
+    remembers: ClassVar[bool] = False
     #: Fields that decide how much a run computes and holds.
     costly: ClassVar[tuple[str, ...]] = ()
     #: (module, extra) that it needs beside what is always there.

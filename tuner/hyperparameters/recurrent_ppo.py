@@ -18,6 +18,7 @@ class RecurrentPPOHyperparameters(PPOHyperparameters):
     sb3_class: ClassVar[str] = "sb3_contrib.RecurrentPPO"
     zoo: ClassVar[str] = "ppo_lstm"
     policy_suffix: ClassVar[str] = "LstmPolicy"
+    remembers: ClassVar[bool] = True
     needs: ClassVar[tuple[str, str] | None] = ("sb3_contrib", "contrib")
     costly: ClassVar[tuple[str, ...]] = (*PPOHyperparameters.costly, "lstm_hidden_size", "n_lstm_layers")
 

@@ -21,7 +21,7 @@ MIN_IMAGE = 36
 
 
 def to_zoo(
-    preprocessing: Mapping[str, Any], env_kwargs: Mapping[str, Any], arguments: Mapping[str, Any]
+    preprocessing: Mapping[str, Any], env_kwargs: Mapping[str, Any], arguments: Mapping[str, Any], *, vectors: bool
 ) -> tuple[dict[str, Any], str]:
     """Return the Zoo's keys for an environment.
 
@@ -30,6 +30,7 @@ def to_zoo(
         env_kwargs: Its keyword arguments.
         arguments: The Zoo's keys for what trains in it. Stable-Baselines3's VecNormalize (``normalize``) takes nothing
             but vectors as observations; flattened, numbers are the one-hot vectors that a network sees of them anyway.
+        vectors: Whether the policy takes nothing but vectors either.
 
     Returns:
         (settings with ``policy`` and, where needed, ``env_wrapper``, ``frame_stack`` and ``env_kwargs``; why the Zoo
@@ -48,7 +49,7 @@ def to_zoo(
         settings = {"policy": "CnnPolicy", "env_wrapper": [wrapper], "frame_stack": preprocessing["stack"]}
     elif "image" in preprocessing:
         settings["policy"] = "CnnPolicy"
-    elif "flattened" in preprocessing or (normalize and "encoded" in preprocessing):
+    elif "flattened" in preprocessing or ("encoded" in preprocessing and (normalize or vectors)):
         settings["env_wrapper"] = [FLATTEN_WRAPPER]
     if normalize.get("norm_obs") and "whole_numbers" in preprocessing:
         # Rollouts keep normalised observations in the type that the space has, which would cut them.

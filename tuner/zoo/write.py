@@ -147,7 +147,7 @@ def _yaml(
         arguments["normalize"]["norm_obs"] = False  # no quantities: they train as they are
         if not any(arguments["normalize"].values()):
             del arguments["normalize"]
-    surroundings, unknown = to_zoo(preprocessing, env_kwargs, arguments)
+    surroundings, unknown = to_zoo(preprocessing, env_kwargs, arguments, vectors=hyperparameters.remembers)
     surroundings["policy"] = surroundings["policy"].replace("Policy", hyperparameters.policy_suffix)
     reason = _beyond_zoo(hyperparameters) or unknown
     module = ""

@@ -8,11 +8,13 @@ import gymnasium as gym
 import numpy as np
 import torch
 from gymnasium import spaces
-from gymnasium.wrappers import TransformAction, TransformObservation
+from gymnasium.wrappers import DtypeObservation, FlattenObservation, TransformAction, TransformObservation
 from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
-from tuner.envs.encoders import DiscreteEncoder, Encoder
+from tuner.envs.encoders import BoxEncoder, DiscreteEncoder, Encoder
+from tuner.envs.make import plain
+from tuner.envs.needs_wrapper import needs_wrapper
 from tuner.hyperparameters import Hyperparameters
 from tuner.networks.conv import SMALL, Torso
 
@@ -23,28 +25,63 @@ Array = NDArray[Any]
 IMAGE_AXES = 3
 
 
-def for_sb3(env: AnyEnv, encoder: Encoder, *, normalizing: bool = False, rollouts: bool = False) -> AnyEnv:
+def for_sb3(
+    env: AnyEnv, encoder: Encoder, *, normalizing: tuple[bool, bool] = (False, False), rollouts: bool = False
+) -> AnyEnv:
     """Return the environment with spaces that Stable-Baselines3 takes; networks see what the native ones see.
 
     Args:
         env: The environment.
         encoder: Of its observations.
-        normalizing: Whether a VecNormalize comes around it. What stores its transitions takes no plain numbers: they
-            become arrays of one, which a policy turns into the same one-hot vectors.
+        normalizing: Whether a VecNormalize comes around it, for observations and for rewards. A replay memory of its
+            transitions takes no plain numbers: they become arrays of one, which a policy turns into the same one-hot
+            vectors.
         rollouts: Whether what stores them does so as they are normalised, in the type of the space: vectors of whole
-            numbers become vectors of real ones.
+            numbers become vectors of real ones. It takes plain numbers.
     """
     space = env.observation_space
+    arrays = any(normalizing) and not rollouts
     vector = isinstance(space, spaces.Box) and len(space.shape) == 1 and encoder.image is None
-    if normalizing and rollouts:
+    if any(normalizing) and rollouts:
         vector = vector and np.issubdtype(space.dtype, np.floating)
-    if not (vector or (isinstance(space, spaces.Discrete) and space.start == 0 and not normalizing)):
+    if not (vector or (isinstance(space, spaces.Discrete) and space.start == 0 and not arrays)):
         env = _Encoded(env, encoder)
-    if normalizing and isinstance(encoder, DiscreteEncoder):
+    if arrays and isinstance(encoder, DiscreteEncoder):
         one = spaces.MultiDiscrete([encoder.n])
         env = TransformObservation(env, lambda number: np.array([number], dtype=np.int64), one)
     start = int(getattr(env.action_space, "start", 0))
     return TransformAction(env, lambda action: action + start, spaces.Discrete(env.action_space.n)) if start else env  # type: ignore[attr-defined]
+
+
+def as_exported(
+    env: AnyEnv,
+    encoder: Encoder,
+    *,
+    normalizing: tuple[bool, bool] = (False, False),
+    rollouts: bool = False,
+    vectors: bool = False,
+) -> AnyEnv:
+    """Return the environment with the spaces that it has in RL Zoo, given an export: those of an agent's zip.
+
+    What Stable-Baselines3 itself turns into the vector that our network sees is left as the environment shows it.
+    Where RL Zoo's form has no words for it, it is that of :func:`for_sb3`.
+
+    Args:
+        env: The environment.
+        encoder: Of its observations.
+        normalizing: As for :func:`for_sb3`.
+        rollouts: Likewise.
+        vectors: Whether the policy reads nothing but vectors, as one that remembers does.
+    """
+    space = env.observation_space
+    discrete = isinstance(space, spaces.Discrete | spaces.MultiDiscrete | spaces.MultiBinary)
+    reals = isinstance(encoder, BoxEncoder) and encoder.divisor == 1
+    if not (discrete or reals) or needs_wrapper(space, plain(env.action_space)):  # type: ignore[arg-type]
+        return for_sb3(env, encoder, normalizing=normalizing, rollouts=rollouts)
+    if discrete:
+        return FlattenObservation(env) if any(normalizing) or vectors else env
+    cut = normalizing[0] and rollouts and not np.issubdtype(space.dtype, np.floating)  # type: ignore[arg-type]
+    return DtypeObservation(env, np.float32) if cut else env
 
 
 def what_is_normalized(hyperparameters: Hyperparameters, encoder: Encoder) -> tuple[bool, bool]:

@@ -77,7 +77,10 @@ class SB3Policy:
 def spaces_of(observation: spaces.Space[Any], action: spaces.Space[Any]) -> dict[str, Array]:
     """Return what :func:`sb3_policy` has to know of the spaces that a policy was trained on."""
     assert isinstance(action, spaces.Discrete | spaces.Box)
-    shape = (int(observation.n),) if isinstance(observation, spaces.Discrete) else observation.shape
+    if isinstance(observation, spaces.Discrete | spaces.MultiDiscrete):  # seen as one-hot vectors
+        shape: tuple[int, ...] | None = (int(spaces.flatdim(observation)),)
+    else:
+        shape = observation.shape
     found = {SPACES: np.array([*(shape or ()), Actions(action).n], np.float32)}
     return found | ({LOW: action.low, HIGH: action.high} if isinstance(action, spaces.Box) else {})
 

@@ -82,6 +82,7 @@ def build_model(
     kind: type[BaseAlgorithm] | None = None,
     *,
     seeded: bool = True,
+    shown: Callable[..., AnyEnv] = for_sb3,
 ) -> BaseAlgorithm:
     """Make the environment and the model on it.
 
@@ -91,6 +92,7 @@ def build_model(
         kind: The model's class; None takes the one that a training is watched by.
         seeded: Whether it seeds the process, the environment and its spaces. What only holds weights must not: spaces
             may be an attribute of the environment's class, shared with one that is training.
+        shown: How the environment is shown to it, :func:`~.inputs.for_sb3` or :func:`~.inputs.as_exported`.
     """
     envs: list[AnyEnv] = []
     for _ in range(getattr(spec.hyperparameters, "n_envs", 1)):
@@ -98,9 +100,9 @@ def build_model(
         resources.callback(envs[-1].close)
     encoder = encoder_for(envs[0].observation_space, spec.rules.picture_scale)
     arguments = constructor_arguments(spec.hyperparameters, spec.n_timesteps, encoder)
-    normalizing = any(what_is_normalized(spec.hyperparameters, encoder))
+    normalizing = what_is_normalized(spec.hyperparameters, encoder)
     rollouts = isinstance(spec.hyperparameters, OnPolicy)
-    seen = [Monitor(for_sb3(env, encoder, normalizing=normalizing, rollouts=rollouts)) for env in envs]
+    seen = [Monitor(shown(env, encoder, normalizing=normalizing, rollouts=rollouts)) for env in envs]
     arguments |= noise_arguments(spec.hyperparameters, seen[0].action_space)
     # A list of functions, each of which returns its own: a DummyVecEnv refuses one environment twice.
     vectorized = normalized(

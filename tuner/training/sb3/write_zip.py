@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import io
 import json
 import tempfile
@@ -41,7 +42,7 @@ from tuner.training.saved.model_files import load_model, load_weights, spec_to_p
 from tuner.training.saved.model_zip import VECNORMALIZE, lacking
 from tuner.training.saved.network_policy import STATISTICS
 from tuner.training.sb3.global_streams import global_streams_kept
-from tuner.training.sb3.inputs import SmallCNN
+from tuner.training.sb3.inputs import SmallCNN, as_exported
 from tuner.training.sb3.models import model_class
 from tuner.training.sb3.read_zip import ABOUT
 from tuner.training.sb3.saved import NOT_WEIGHTS
@@ -141,6 +142,7 @@ def _empty(spec: RunSpec, resources: contextlib.ExitStack) -> BaseAlgorithm:
         resources,
         kind,
         seeded=False,
+        shown=functools.partial(as_exported, vectors=spec.hyperparameters.remembers),
     )
     made.seed = spec.seed  # what it loads is seeded with
     if small:
@@ -230,7 +232,9 @@ def _set_statistics(
     kept = {} if training is None else training.normalizer
     observed: Any = normalizer.obs_rms if normalizer.norm_obs else None
     if observed is not None:
-        observed.mean, observed.var = weights["obs_rms.mean"].copy(), weights["obs_rms.var"].copy()
+        # Of vectors here, there of the shape that an observation has.
+        mean, variance = (weights[f"obs_rms.{name}"].reshape(observed.mean.shape) for name in ("mean", "var"))
+        observed.mean, observed.var = mean.copy(), variance.copy()
         observed.count = float(kept["seen"][0]) if kept else FIRST_COUNT + step + 1  # and the first
     if normalizer.norm_reward:
         returns: Any = normalizer.ret_rms
