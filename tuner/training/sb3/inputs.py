@@ -80,7 +80,7 @@ def as_exported(
         return for_sb3(env, encoder, normalizing=normalizing, rollouts=rollouts)
     if discrete:
         return FlattenObservation(env) if any(normalizing) or vectors else env
-    cut = normalizing[0] and rollouts and not np.issubdtype(space.dtype, np.floating)  # type: ignore[arg-type]
+    cut = normalizing[0] and rollouts and not np.issubdtype(space.dtype, np.floating)
     return DtypeObservation(env, np.float32) if cut else env
 
 
