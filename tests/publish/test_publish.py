@@ -8,6 +8,7 @@ import socket
 import statistics
 import subprocess
 import sys
+import types
 import zipfile
 from pathlib import Path
 
@@ -34,9 +35,9 @@ EXPECTED = {
 }  # fmt: skip
 
 
-def make_agent(folder="agent", seed=3, wrapper=(), **changes):
+def make_agent(folder="agent", seed=3, wrapper=(), module=None, **changes):
     hyperparameters = DQNHyperparameters(net_arch=(16, 8), **changes)
-    env = EnvSpec("CartPole-v1", wrapper=wrapper)
+    env = EnvSpec("CartPole-v1", module=module, wrapper=wrapper)
     spec = RunSpec(RunId(0), env, "native", hyperparameters, 1, (50, 100), EvaluationSpec(1, 0, 500))
     rng, weights = np.random.default_rng(seed), {}
     for i, (inputs, outputs) in enumerate([(4, 16), (16, 8), (8, 2)]):
@@ -223,6 +224,44 @@ def test_the_card_says_which_wrappers_whoever_loads_the_agent_has_to_name(in_tmp
     publish("agent", "--episodes", "1", "-o", "hub", "--wrapper", "mine:Same")
     card = (in_tmp / "hub" / "README.md").read_text()
     assert "give load_agent wrapper=['mine.Same'], and tune evaluate --wrapper mine.Same." in card
+
+
+@pytest.mark.parametrize("double_q", [False, True], ids=["zip", "no zip"])
+def test_where_a_module_lies_on_this_machine_is_not_told(double_q, in_tmp, no_film):
+    place = in_tmp / "home" / "mine.py"
+    place.parent.mkdir()
+    place.write_text("")
+    make_agent(module=str(place), double_q=double_q)
+    assert str(place) in Path("agent/model.json").read_text()
+    publish("agent", "--episodes", "1", "-o", "hub", "--env-module", str(place))
+    held = {path: path.read_bytes() for path in Path("hub").rglob("*") if path.is_file()}
+    for path in Path("hub").glob("*.zip"):
+        with zipfile.ZipFile(path) as archive:
+            held |= {path / name: archive.read(name) for name in archive.namelist()}
+    assert [path for path, content in held.items() if str(in_tmp).encode() in content] == []
+    told = held[Path("hub/model.json" if double_q else "hub/dqn-CartPole-v1.zip/tune.json")]
+    assert json.loads(told)["env"]["module"] == "mine.py"
+    found = "hub" if double_q else "hub/dqn-CartPole-v1.zip"
+    with pytest.raises(InputError, match=r"from 'mine\.py'"):
+        _ = tuner.load_agent(found).env
+    returns = tuner.load_agent(found, env_module=str(place)).evaluate(2)
+    assert returns == tuner.load_agent("agent", env_module=str(place)).evaluate(2)
+
+
+def test_the_command_of_a_card_tells_no_places_of_this_machine(monkeypatch):
+    from tuner.cli import publish_command
+    from tuner.plan.recipe import StudyRecipe
+    from tuner.report.numbers import evidence
+
+    monkeypatch.setattr(publish_command, "verdict_lines", lambda data: ["A verdict."])
+    monkeypatch.setattr(evidence, "evidence", lambda data: None)
+    places = {"report_dir": "/home/me/r", "tensorboard": "/home/me/t", "env_module": "/home/me/mine/__init__.py"}
+    recipe = StudyRecipe(env="X-v0", trials=3, space="/home/me/wide.yaml", start_with=("/home/me/a.yaml",), **places)
+    data = types.SimpleNamespace(recipe=recipe.to_mapping(), name="mine")
+    command = publish_command._facts(data).command
+    assert "/home" not in command and "/me" not in command
+    for words in ("--env-module mine/__init__.py", "--space wide.yaml", "--start-with a.yaml", "--trials 3"):
+        assert words in command
 
 
 def test_the_best_agent_without_a_zip_is_the_one_of_the_best_evaluation(in_tmp, no_film):

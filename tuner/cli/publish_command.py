@@ -10,6 +10,7 @@ from tuner.cli.confirm_command import verdict_lines
 from tuner.cli.console import say
 from tuner.cli.parser import add_command, add_storage, add_wrapper, whole_number
 from tuner.durable import check_writable
+from tuner.envs.spec import bare_module
 from tuner.envs.wrapper_names import canonicals
 from tuner.errors import InputError
 from tuner.plan.naming import file_name
@@ -118,6 +119,15 @@ def _facts(data: StudyData) -> StudyFacts:
     from tuner.report.numbers.evidence import evidence
     from tuner.storage_url import DEFAULT_STORAGE
 
-    # Where its database lies is nobody's business.
-    repeated = recipe_command(from_mapping({**data.recipe, "storage": None}), data.name, DEFAULT_STORAGE)
+    # Where its database, its reports and its files lie on this machine is nobody's business.
+    mine = {"storage": None, "report_dir": "reports", "tensorboard": None}
+    told = {name: _bare(value) for name, value in data.recipe.items()}
+    repeated = recipe_command(from_mapping({**told, **mine}), data.name, DEFAULT_STORAGE)
     return StudyFacts(verdict_lines(data), evidence(data), repeated)
+
+
+def _bare(value: Any) -> Any:
+    """Return a setting with the names of files for their places."""
+    if isinstance(value, list | tuple):
+        return [_bare(each) for each in value]
+    return bare_module(value) if isinstance(value, str) and Path(value).is_absolute() else value

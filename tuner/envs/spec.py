@@ -88,3 +88,11 @@ def _thawed(value: Any) -> Any:
     if isinstance(value, FrozenDict):
         return {key: _thawed(v) for key, v in value.items()}
     return [_thawed(v) for v in value] if isinstance(value, tuple) else value
+
+
+def bare_module(module: str | None) -> str | None:
+    """Return what others may know of a module: a file by its name, not by where it lies on this machine."""
+    if module is None or not (module.endswith(".py") or "/" in module or "\\" in module):
+        return module
+    *_, folder, name = ("", *module.replace("\\", "/").rstrip("/").split("/"))
+    return f"{folder}/{name}" if name == "__init__.py" and folder else name

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import shlex
-import shutil
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,11 +15,12 @@ import yaml
 
 from tuner.contract.outcome import EvalPoint
 from tuner.envs.make import inspect
+from tuner.envs.spec import bare_module
 from tuner.envs.wrapper_names import to_be_named
 from tuner.errors import InputError
 from tuner.hyperparameters import algorithm_class
 from tuner.training.saved.agent import Agent
-from tuner.training.saved.model_files import BEST, MODEL, WEIGHTS
+from tuner.training.saved.model_files import MODEL, WEIGHTS, copy_model
 from tuner.training.saved.model_zip import HUB_VECNORMALIZE
 from tuner.zoo.write import config_yaml
 
@@ -84,8 +84,7 @@ def with_zip(folder: Path, source: Path, agent: Agent, env_module: str | None, *
 
 def without_zip(folder: Path, source: Path, agent: Agent, env_module: str | None, lack: str, *, best: bool) -> Contents:
     """Write the agent as ``tuner.load_agent`` reads it, and its settings as ``tune train --config`` does."""
-    for name in (MODEL, WEIGHTS):
-        shutil.copyfile(source / (BEST + name if best else name), folder / name)
+    copy_model(source, folder, best=best)
     text = _settings(agent)
     (folder / "config.yaml").write_text(text, encoding="utf-8")
     module, notes = agent.model.spec.env.module, []
@@ -115,7 +114,7 @@ def _arguments(algorithm: str, env: str, seed: int, steps: int, module: str | No
         "algo": algorithm,
         "env": env,
         "env_kwargs": None,
-        "gym_packages": [module] if module and not module.endswith(".py") else [],
+        "gym_packages": [bare_module(module)] if module and not module.endswith(".py") else [],
         "n_timesteps": steps,
         "seed": seed,
     }

@@ -18,7 +18,7 @@ from tuner.contract.outcome import EvalPoint
 from tuner.contract.rules import CURRENT, rules_of
 from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
 from tuner.durable import replace_file
-from tuner.envs.spec import EnvSpec, frozen
+from tuner.envs.spec import EnvSpec, bare_module, frozen
 from tuner.envs.wrapper_names import canonicals
 from tuner.errors import InputError
 from tuner.hyperparameters import BACKENDS, from_mapping
@@ -157,6 +157,23 @@ def load_weights(folder: Path, *, best: bool = False) -> dict[str, Array]:
         best: Which of its models, see :func:`save_model`.
     """
     return _arrays(_read(_path(folder, WEIGHTS, best), WEIGHTS))
+
+
+def copy_model(source: Path, target: Path, *, best: bool = False) -> None:
+    """Copy a model that :func:`load_model` has accepted for others to have: without where it lies on this machine.
+
+    Args:
+        source: The model's folder.
+        target: Another folder, which is there.
+        best: Which of its models, see :func:`save_model`.
+    """
+    (target / WEIGHTS).write_bytes(_read(_path(source, WEIGHTS, best), WEIGHTS))
+    raw = _read(_path(source, MODEL, best), MODEL)
+    model = json.loads(raw)
+    if (module := bare_module(model["env"]["module"])) != model["env"]["module"]:
+        model["env"]["module"] = module
+        raw = json.dumps({**model, "sha256": _checksum(model)}, indent=2).encode() + b"\n"
+    (target / MODEL).write_bytes(raw)
 
 
 def _checksum(model: Mapping[str, Any]) -> str:

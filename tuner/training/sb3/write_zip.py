@@ -32,6 +32,7 @@ from tuner.core.normalization import FIRST_COUNT
 from tuner.durable import replace_file
 from tuner.envs.encoders import encoder_for
 from tuner.envs.make import describe, inspect
+from tuner.envs.spec import bare_module
 from tuner.errors import InputError
 from tuner.hyperparameters import DQNHyperparameters
 from tuner.networks.conv import ConvLayout
@@ -270,9 +271,10 @@ def _notes(made: BaseAlgorithm, *, whole: bool) -> list[str]:
 def _zipped(made: BaseAlgorithm, spec: RunSpec, weights: Mapping[str, Array]) -> bytes:
     buffer = io.BytesIO()
     made.save(buffer)
+    told = dataclasses.replace(spec, env=dataclasses.replace(spec.env, module=bare_module(spec.env.module)))
     seen = {name: array.tolist() for name, array in weights.items() if name.startswith(STATISTICS)}
     with zipfile.ZipFile(buffer, "a") as archive:
-        archive.writestr(ABOUT, json.dumps({**spec_to_plain(spec), "statistics": seen}, indent=1))
+        archive.writestr(ABOUT, json.dumps({**spec_to_plain(told), "statistics": seen}, indent=1))
     return buffer.getvalue()
 
 
