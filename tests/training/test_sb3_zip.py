@@ -246,6 +246,15 @@ def test_a_zip_of_stable_baselines3_plays_as_it_does_there(foreign):
     assert agent.model.spec.evaluation.max_steps == 500
 
 
+def test_a_zip_plays_whatever_optimizer_has_trained_it(tmp_path):
+    rule = {"optimizer_class": torch.optim.RMSprop, "optimizer_kwargs": {"eps": 1e-5}}
+    model = DQN("MlpPolicy", "CartPole-v1", policy_kwargs={"net_arch": [8], **rule}, seed=4, buffer_size=10)
+    model.save(tmp_path / "model.zip")
+    seen = np.random.default_rng(1).normal(size=(100, 4)).astype(np.float32)
+    chosen = tuner.load_agent(tmp_path / "model.zip", env="CartPole-v1").act_many(list(seen))
+    np.testing.assert_array_equal(chosen, model.predict(seen, deterministic=True)[0])
+
+
 def test_a_zip_does_not_say_what_it_plays(foreign):
     with pytest.raises(InputError, match="Add --env ID"):
         tuner.load_agent(foreign[0])

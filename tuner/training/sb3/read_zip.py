@@ -38,8 +38,8 @@ ONLINE = "q_net."
 #: What makes a value of ``data`` a pickle.
 PICKLED = ":serialized:"
 
-#: What ``policy_kwargs`` may say; anything else makes a network that is not ours.
-KNOWN_POLICY = {"net_arch", ":type:", PICKLED}
+#: What ``policy_kwargs`` may say; anything else makes a network that is not ours. How it was trained is no matter.
+KNOWN_POLICY = {"net_arch", "optimizer_class", "optimizer_kwargs", ":type:", PICKLED}
 
 
 def read_zip(path: Path, env: EnvSpec | None = None, evaluation: EvaluationSpec | None = None) -> SavedModel:
