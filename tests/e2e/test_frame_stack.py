@@ -48,7 +48,7 @@ def test_rl_zoos_own_loader_stacks_as_it_is_done_here(tmp_path):
 
     path = tmp_path / "best.yaml"
     done = {"discretize": 3, "frame_stack": 4}
-    path.write_text(config_yaml("Pendulum-v1", 500, DQNHyperparameters(normalize_rewards=True), {}, done))
+    path.write_text(config_yaml("Pendulum-v1", 500, DQNHyperparameters(), {}, done))
     config = read_config(path)
     assert (config.discretize, config.frame_stack) == (3, 4)
     manager = ExperimentManager(argparse.Namespace(), "dqn", "Pendulum-v1", str(tmp_path), config=str(path), verbose=0)
