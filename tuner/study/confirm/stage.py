@@ -328,10 +328,10 @@ class ConfirmStage:
     def _most_left(self, results: Mapping[Job, float | None]) -> int:
         assert self.allocation is not None
         selection, fixed = self.selection(results), self._baselines_wanted() if self.until is None else ()
-        counted: Mapping[str, int] = {job.key: self.allocation.verdict_seeds for job in fixed}
+        seeds: Mapping[str, int] = {job.key: self.allocation.verdict_seeds for job in fixed}
         if selection.winner is not None:
-            counted = self._verdict(results).seeds
-        return most_left(self.allocation, selection, counted, results.keys())
+            seeds = self._verdict(results).seeds
+        return most_left(self.allocation, selection, seeds, results.keys())
 
     def _pass_plan(self, backend: str, trials: int) -> StudyPlan:
         plan = self._plan
