@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -13,7 +14,7 @@ from event_files import Events
 from tuner.cli import several_command
 from tuner.cli.app import build_parser
 from tuner.cli.run_command import recipe_of
-from tuner.cli.several_command import _write_exports
+from tuner.cli.several_command import _finalists, _write_exports
 from tuner.core import statistics
 from tuner.hyperparameters import DQNHyperparameters
 from tuner.plan.recipe import StudyRecipe
@@ -23,6 +24,7 @@ from tuner.report.pages.several import render_several
 from tuner.result.confirmation import ConfirmRun, Contestant
 from tuner.result.curve import CurvePoint
 from tuner.study.confirm import ledger
+from tuner.study.confirm.choice import choice_of
 from tuner.study.store.database import sqlite_path
 from tuner.study.store.locks import lock_owner
 from tuner.training.saved.model_files import load_model
@@ -124,8 +126,46 @@ def test_the_chosen_setting_has_the_highest_mean_rank_whatever_the_returns_are()
         "A": {"a": runs(500, 500), "b": runs(499, 499), "c": runs(1, 1)},
         "B": {"a": runs(-3.0, -3.0), "b": runs(-1.0, -1.0), "c": runs(-2.0, -2.0)},
     }
-    key, means = chosen(table, "late", lambda scores: sum(scores) / len(scores))
+    key, means = chosen(table, "late", choice_of("late").worth)
     assert key == "b" and means == {"a": 0.5, "b": 0.75, "c": 0.25}
+
+
+PLACES = {"a": (1, 5), "b": (2, 4), "c": (5, 0), "d": (4, 1), "e": (3, 2), "f": (0, 3)}
+
+
+@pytest.mark.parametrize(("rule", "winner"), [(4, "b"), (5, "a")])
+def test_of_equal_mean_ranks_the_more_promising_setting_is_chosen(rule, winner):
+    """Ranks of 0.2 and 1 sum to a little less than 0.4 and 0.8, and before rule 5 that chose the other one."""
+    table = {env: {key: runs(places[at]) for key, places in PLACES.items()} for at, env in enumerate("AB")}
+    choice = choice_of("late", rule=rule)
+    key, means = chosen(table, "late", choice.worth, ties=not choice.exact)
+    assert key == winner
+    assert (means["a"] == means["b"]) is (rule == 5)
+    assert means == pytest.approx({name: sum(places) / 10 for name, places in PLACES.items()})
+
+
+@pytest.mark.parametrize(("rule", "winner"), [(4, "b"), (5, "a")])
+def test_equal_runs_in_another_order_have_the_same_rank(rule, winner):
+    choice = choice_of("late", rule=rule)
+    table = {env: {"a": runs(0.3, 0.2, 0.1), "b": runs(0.1, 0.2, 0.3)} for env in "AB"}
+    assert chosen(table, "late", choice.worth, ties=not choice.exact)[0] == winner
+
+
+@pytest.mark.parametrize(("stored", "first"), [(4, "b"), (5, "a")])
+def test_finalists_with_equal_mean_ranks_are_in_the_order_of_their_trials(stored, first):
+    plan = plan_several(StudyRecipe(envs=("FrozenLake-v1", "CliffWalking-v1"), algo="q_learning", executor="inline"))
+    rates = {key: (at + 1) / 10 for at, key in enumerate(PLACES)}
+    found = {
+        one.env.id: SimpleNamespace(
+            trials=[
+                SimpleNamespace(number=at, score=float(places[env]), hyperparameters={"learning_rate": rates[key]})
+                for at, (key, places) in enumerate(PLACES.items())
+            ]
+        )
+        for env, one in enumerate(plan.members)
+    }
+    ranked = _finalists(plan, found, choice_of("late", rule=stored))
+    assert next(iter(ranked.values()))[0].hyperparameters["learning_rate"] == rates[first]
 
 
 def test_the_page_escapes_names_and_says_where_nothing_has_completed():

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tuner.result.agents import KeptAgent, Place
     from tuner.result.confirmation import ConfirmRun, Contestant, Phase
     from tuner.result.study import StudyData
+    from tuner.study.confirm.choice import Choice
     from tuner.study.search.progress import ProgressListener
     from tuner.study.search.run_events import RunEvents
     from tuner.study.search.supervisor import Ending
@@ -118,7 +119,9 @@ def _write_member_reports(plan: SeveralPlan, found: Mapping[str, StudyData]) -> 
             write_study_report(found[one.env.id], one.storage, one.reports, {})
 
 
-def _finalists(plan: SeveralPlan, found: Mapping[str, StudyData]) -> dict[str, tuple[Contestant, float]]:
+def _finalists(
+    plan: SeveralPlan, found: Mapping[str, StudyData], choice: Choice
+) -> dict[str, tuple[Contestant, float]]:
     """Return settings that have completed everywhere, the best mean rank first: key to setting and that mean."""
     from tuner.core.ranks import mean_ranks
     from tuner.hyperparameters import from_mapping
@@ -134,7 +137,7 @@ def _finalists(plan: SeveralPlan, found: Mapping[str, StudyData]) -> dict[str, t
             if trial.score is not None and trial.hyperparameters:
                 values = from_mapping(algorithm, trial.hyperparameters).to_mapping()
                 key = setting_key(backend, algorithm, values)
-                mine.setdefault(key, trial.score)
+                mine.setdefault(key, choice.worth(key, [trial.score]))
                 settings.setdefault(
                     key, Contestant(key, "finalist", f"trial {trial.number}", trial.number, backend, values)
                 )
@@ -142,7 +145,8 @@ def _finalists(plan: SeveralPlan, found: Mapping[str, StudyData]) -> dict[str, t
     keys = [key for key in scores[0] if all(key in mine for mine in scores)]
     if not keys:
         return {}
-    means = dict(zip(keys, mean_ranks([[mine[key] for key in keys] for mine in scores]).tolist(), strict=True))
+    table = [[mine[key] for key in keys] for mine in scores]
+    means = dict(zip(keys, mean_ranks(table, ties=not choice.exact).tolist(), strict=True))
     ordered = sorted(keys, key=lambda key: -means[key])
     return {key: (settings[key], means[key]) for key in ordered}
 
@@ -156,7 +160,8 @@ def _settle_on_one(
     from tuner.study.confirm.choice import choice_of
 
     recipe = plan.recipe
-    ranked = _finalists(plan, found)
+    choice = choice_of(recipe.objective, rule=min(data.rules.finalists for data in found.values()))
+    ranked = _finalists(plan, found, choice)
     if not ranked:
         raise StudyFailedError("No setting has completed in every environment. Use more --trials.")
     objective = "late" if recipe.objective == "worst" else recipe.objective
@@ -185,7 +190,7 @@ def _settle_on_one(
         selected = _train(plan, [(one, finalists) for one in plan.members], "select", each, folder, events)
         if selected is None:
             return _interrupted()
-        key, fresh = chosen(selected, objective, choice_of(recipe.objective).value)
+        key, fresh = chosen(selected, objective, choice.worth, ties=not choice.exact)
         winner = next(c for c in finalists if c.key == key)
     against = [(one, [winner, *_baselines(one)[: shared.baselines]]) for one in _everywhere(plan)]
     judged = _train(plan, against, "verdict", shared.verdict_seeds, folder, events, keep=winner)

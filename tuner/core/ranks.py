@@ -29,14 +29,20 @@ def normalised_ranks(scores: ArrayLike) -> NDArray[np.float64]:
     return found
 
 
-def mean_ranks(scores: ArrayLike) -> NDArray[np.float64]:
+def mean_ranks(scores: ArrayLike, *, ties: bool = False) -> NDArray[np.float64]:
     """Return the mean over tables of each one's normalised ranks.
 
     Args:
         scores: [tables, n], as for :func:`normalised_ranks`.
+        ties: Whether equal means are equal bit for bit. Else the rounding of the sum may tell them apart: ranks of 0.1
+            and 0.2 sum to more than those of 0.3 and 0.
 
     Returns:
         Means [n] in [0, 1].
     """
-    found: NDArray[np.float64] = np.mean([normalised_ranks(row) for row in np.asarray(scores, dtype=float)], axis=0)
+    ranks = np.array([normalised_ranks(row) for row in np.asarray(scores, dtype=float)])
+    found: NDArray[np.float64] = ranks.mean(axis=0)
+    if ties:  # a rank is a whole number of half places, whose sum is exact
+        places = 2 * max(ranks.shape[1] - 1, 1)
+        found = np.rint(ranks * places).sum(axis=0) / (places * len(ranks))
     return found

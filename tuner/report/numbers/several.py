@@ -18,21 +18,24 @@ OURS = "setting"
 Runs = Mapping[str, Mapping[str, Sequence[ConfirmRun]]]
 
 
-def chosen(runs: Runs, objective: str, value: Callable[[Sequence[float]], float]) -> tuple[str, dict[str, float]]:
+def chosen(
+    runs: Runs, objective: str, value: Callable[[str, Sequence[float]], float], *, ties: bool = True
+) -> tuple[str, dict[str, float]]:
     """Return the setting with the highest mean of its normalised ranks over environments, and that mean of each.
 
     Args:
         runs: By environment and setting, the most promising setting first; the same settings in each.
         objective: The score.
-        value: From a setting's scores in one environment to what ranks it there; one without a score is last.
+        value: From a setting and its scores in one environment to what ranks it there; one without a score is last.
+        ties: As for :func:`~tuner.core.ranks.mean_ranks`.
     """
     settings = list(next(iter(runs.values())))
     table = []
     for groups in runs.values():
         numbers = group_numbers(groups)
         scores = [numbers[key]["scores"][objective] for key in settings]
-        table.append([value(mine) if mine else float("-inf") for mine in scores])
-    means = dict(zip(settings, mean_ranks(table).tolist(), strict=True))
+        table.append([value(key, mine) if mine else float("-inf") for key, mine in zip(settings, scores, strict=True)])
+    means = dict(zip(settings, mean_ranks(table, ties=ties).tolist(), strict=True))
     return max(means, key=lambda key: means[key]), means  # of equals the more promising one
 
 

@@ -72,8 +72,8 @@ def choice_of(
         objective: The study's.
         finalists: With the scores of the search's runs that count.
         floor: As for :func:`tuner.study.confirm.schedule.select`.
-        rule: The study's ``finalists``. Before 5, of equal settings with unequal numbers of runs the rounding of their
-            means decided which one was beaten, or won.
+        rule: The study's ``finalists``. Before 5, of equal settings with unequal numbers of runs, or ranks of several
+            environments, the rounding of their means decided which one was beaten, or won.
     """
     choice = dataclasses.replace(WORST_QUARTER if objective == "worst" else MEAN, floor=floor)
     if objective != "worst":
