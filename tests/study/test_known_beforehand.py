@@ -14,6 +14,7 @@ from tuner.errors import InputError
 from tuner.hyperparameters import algorithm_class, from_mapping
 from tuner.plan.known import Known, Start, known_settings
 from tuner.plan.recipe import StudyRecipe
+from tuner.plan.resolve import plan_study
 from tuner.plan.stored import plan_again
 from tuner.space.catalog import load_by_name
 from tuner.space.nearest import nearest_params
@@ -328,3 +329,28 @@ def test_the_packaged_prior_holds_the_defaults_and_says_what_it_was_made_from():
     assert sum(share for _, share in known.good) == pytest.approx(1)
     measured = yaml.safe_load(path.read_text())["provenance"]["settings_measured"]
     assert len(measured) >= 10 and min(measured.values()) >= 5
+
+
+OWN = "schema: tune/1\nalgorithm: dqn\nenv: MinAtar/Breakout-v1\nn_timesteps: 300\nhyperparameters: {gamma: 0.9}\n"
+ZOOS = "MinAtar/Breakout-v1: {n_timesteps: 300, gamma: 0.9}\n"
+VECTORS = "MinAtar/Breakout-v1: {n_timesteps: 300, gamma: 0.9, policy: MlpPolicy}\n"
+PRIOR = "algorithm: dqn\nsettings: {a: {gamma: 0.9}}\nportfolio: [a]\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "layers"),
+    [(OWN, "linear"), (ZOOS, "linear"), (f"{OWN[:-2]}, net_arch: [64, 64]}}\n", "64x64"), (VECTORS, "64x64"),
+     (None, "linear"), (PRIOR, "linear")],
+)  # fmt: skip
+def test_layers_that_a_start_leaves_out_are_those_for_images_where_images_are_seen(in_tmp, text, layers):
+    (in_tmp / "space.yaml").write_text(
+        "algorithm: dqn\nbudget: {n_timesteps: 300, evaluations: 2, eval_episodes: 1}\nsearch:\n"
+        "  gamma: {type: float, low: 0.5, high: 0.999}\n"
+        "  net_arch: {type: categorical, choices: [[], [64, 64]]}\n"
+    )
+    (in_tmp / "own.yaml").write_text(text or "")
+    named = {"prior": "own.yaml"} if text == PRIOR else {"start_with": ("defaults" if text is None else "own.yaml",)}
+    given = StudyRecipe(env="MinAtar/Breakout-v1", space="space.yaml", executor="inline", startup_trials=1, **named)
+    plan = plan_study(given, play=False)
+    assert plan.known.starts[0].params["net_arch"] == layers
+    assert not [note for note in plan.notes if note.startswith("--start-with")]

@@ -203,7 +203,7 @@ def read_values(asked: dict[str, Any], config_file: str | None) -> Given:
         if "wrapper" not in asked:
             check_trusted(config.wrapper, config_file, asked.get("env_module"))
         asked = over(_surroundings(config), asked)
-        values = {name: value for name, value in config.hyperparameters.items() if name not in config.unnamed}
+        values = config.named
         policies = {} if config.policy is None else {config_file: config.policy}
         if asked["algo"] != config.algorithm:
             raise InputError(f"{config_file} is for {config.algorithm}, but --algo is {algorithm}.")
@@ -240,8 +240,7 @@ def plan_runs(
         refuse_noise_on_discrete(values, plan.facts, plan.env.id)
     for file, policy in (policies or {}).items():
         _check_policy(file, policy, plan)
-    default = algorithm_class(algorithm).image_defaults if plan.sees_images else {}
-    found = [from_mapping(algorithm, {**default, **values}) for values in every]
+    found = [from_mapping(algorithm, values, images=plan.sees_images) for values in every]
     for hyperparameters in found:
         footprint(hyperparameters, plan.facts, plan.grid[-1], plan.backend)  # a table has its own idea of what it reads
     return plan, found

@@ -45,10 +45,15 @@ _OWN: tuple[type[Hyperparameters], ...] = (
 ALGORITHMS: dict[str, type[Hyperparameters]] = {cls.algorithm: cls for cls in (*_OWN, *_declared()) if cls.algorithm}
 
 
-def from_mapping(algorithm: str, values: Mapping[str, Any]) -> Hyperparameters:
+def from_mapping(algorithm: str, values: Mapping[str, Any], *, images: bool = False) -> Hyperparameters:
     """Build validated hyperparameters from plain data, the rest at their defaults.
 
     ``lin_3e-4`` is a number that falls to 0 over the run, where the algorithm has such a schedule.
+
+    Args:
+        algorithm: As ``--algo`` takes it.
+        values: By field.
+        images: Whether it sees images: its defaults are those that Stable-Baselines3 has for them then.
 
     Raises:
         InputError: Unknown algorithm or field (naming the nearest one), wrong type or out of range.
@@ -58,13 +63,12 @@ def from_mapping(algorithm: str, values: Mapping[str, Any]) -> Hyperparameters:
     for name in values:
         if name not in infos:
             raise unknown_field(algorithm, str(name), infos)
-    return cls(**values)
+    return cls(**{**(cls.image_defaults if images else {}), **values})
 
 
 def defaults(algorithm: str, *, images: bool) -> Hyperparameters:
     """Return an algorithm's defaults, where it sees images those that Stable-Baselines3 has for them."""
-    cls = algorithm_class(algorithm)
-    return cls(**(cls.image_defaults if images else {}))
+    return from_mapping(algorithm, {}, images=images)
 
 
 def unknown_field(algorithm: str, name: str, known: Iterable[str]) -> InputError:

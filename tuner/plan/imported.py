@@ -59,13 +59,16 @@ _ZOO_NETWORKS = {
 }  # fmt: skip
 
 
-def of_optuna(content: Mapping[str, Any], algorithm: str, trials_of: TrialsOf) -> dict[str, Hyperparameters]:
+def of_optuna(
+    content: Mapping[str, Any], algorithm: str, trials_of: TrialsOf, *, images: bool = False
+) -> dict[str, Hyperparameters]:
     """Return the settings that a file of the above form names, by ``trial N``, the best first.
 
     Args:
         content: What the file holds.
         algorithm: Whose fields the parameters are.
         trials_of: Reads the study.
+        images: As for :func:`tuner.hyperparameters.from_mapping`.
 
     Raises:
         InputError: The file, the study or one of its values breaks a rule.
@@ -88,7 +91,7 @@ def of_optuna(content: Mapping[str, Any], algorithm: str, trials_of: TrialsOf) -
     for trial in found:
         try:
             given = trial.hyperparameters or {**fixed, **_fields(trial.params, algorithm, names, values)}
-            settings[f"trial {trial.number}"] = from_mapping(algorithm, given)
+            settings[f"trial {trial.number}"] = from_mapping(algorithm, given, images=images)
         except InputError as error:
             raise InputError(f"trial {trial.number}: {error}") from error
     return settings

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from tuner.errors import InputError
-from tuner.hyperparameters import Hyperparameters, algorithm_class, beyond_sb3, field_infos, from_mapping
+from tuner.hyperparameters import Hyperparameters, beyond_sb3, defaults, field_infos, from_mapping
 from tuner.library.names import changes_of
 from tuner.plain_yaml import load
 from tuner.plan.extremes import Draw
@@ -95,7 +95,9 @@ def unread(url: str, study: str) -> NoReturn:
     raise InputError("an Optuna study is read for a search alone.")
 
 
-def known_settings(recipe: StudyRecipe, space: SearchSpace, trials_of: TrialsOf = unread) -> Known:
+def known_settings(
+    recipe: StudyRecipe, space: SearchSpace, trials_of: TrialsOf = unread, *, images: bool = False
+) -> Known:
     """Return what a study knows: what ``--start-with`` names first, then the prior's portfolio; or its whole grid.
 
     The last two startup trials are random ones, where a portfolio is longer than the others.
@@ -104,24 +106,25 @@ def known_settings(recipe: StudyRecipe, space: SearchSpace, trials_of: TrialsOf 
         recipe: The recipe.
         space: The study's space; settings become its nearest points.
         trials_of: Reads Optuna studies that ``--start-with`` names.
+        images: Whether the environment is seen as images: what a setting does not name has their defaults then.
 
     Raises:
         InputError: A name or file of ``--start-with`` or ``--prior`` cannot be used, or the space is no grid.
     """
-    known = _settings(recipe, space, trials_of)
+    known = _settings(recipe, space, trials_of, images)
     return replace(known, starts=with_random(known.starts, recipe, space))
 
 
-def _settings(recipe: StudyRecipe, space: SearchSpace, trials_of: TrialsOf) -> Known:
+def _settings(recipe: StudyRecipe, space: SearchSpace, trials_of: TrialsOf, images: bool) -> Known:
     """Return what a study knows, without random trials."""
     if recipe.sampler == "grid":
         return Known(grid=combinations(space, seed=recipe.seed, most=MOST_COMBINATIONS))
     starts: dict[str, Hyperparameters] = {}
     for word in recipe.start_with:
-        starts |= _named(word, recipe, trials_of)
+        starts |= _named(word, recipe, trials_of, images)
     notes = [_not_searched(name, setting, space) for name, setting in starts.items() if name != "defaults"]
     path = _prior_path(recipe)
-    prior = load_prior(path, recipe.algo) if path is not None else None
+    prior = load_prior(path, recipe.algo, images=images) if path is not None else None
     if prior is not None:
         starts |= {f"{PORTFOLIO}{name}": setting for name, setting in prior.portfolio.items()}
     good = prior.good if prior is not None else ()
@@ -132,21 +135,21 @@ def _settings(recipe: StudyRecipe, space: SearchSpace, trials_of: TrialsOf) -> K
     )
 
 
-def known_to_several(recipes: Sequence[StudyRecipe], space: SearchSpace) -> Known:
+def known_to_several(recipes: Sequence[tuple[StudyRecipe, bool]], space: SearchSpace) -> Known:
     """Return what studies of one search know together: first what ``--start-with`` names for each environment.
 
     Args:
-        recipes: Of each environment; they differ in nothing else.
+        recipes: Of each environment, and whether it is seen as images; they differ in nothing else.
         space: What all of them search.
 
     Raises:
         InputError: As :func:`known_settings`.
     """
-    every = [_settings(recipe, space, unread) for recipe in recipes]
+    every = [_settings(recipe, space, unread, images) for recipe, images in recipes]
     starts = [start for known in every for start in known.starts]
     starts.sort(key=lambda start: start.name.startswith(PORTFOLIO))  # what was asked for comes first
     notes = dict.fromkeys(note for known in every for note in known.notes)
-    return replace(every[0], starts=with_random(_different(starts), recipes[0], space), notes=tuple(notes))
+    return replace(every[0], starts=with_random(_different(starts), recipes[0][0], space), notes=tuple(notes))
 
 
 def with_random(starts: tuple[Start, ...], recipe: StudyRecipe, space: SearchSpace) -> tuple[Start, ...]:
@@ -193,9 +196,9 @@ def _prior_path(recipe: StudyRecipe) -> Path | None:
     return packaged_prior(recipe.algo) if recipe.space in SPACES else None
 
 
-def _named(word: str, recipe: StudyRecipe, trials_of: TrialsOf) -> dict[str, Hyperparameters]:
+def _named(word: str, recipe: StudyRecipe, trials_of: TrialsOf, images: bool) -> dict[str, Hyperparameters]:
     if word == "defaults":
-        return {word: algorithm_class(recipe.algo)()}
+        return {word: defaults(recipe.algo, images=images)}
     if word == "zoo":
         values = zoo_values(recipe.env, recipe.algo, recipe.wrapper)
         if values is None:
@@ -207,7 +210,7 @@ def _named(word: str, recipe: StudyRecipe, trials_of: TrialsOf) -> dict[str, Hyp
     if word == "library":
         return {word: _of_library(recipe)}
     try:
-        settings = _of_file(Path(word), recipe, trials_of)
+        settings = _of_file(Path(word), recipe, trials_of, images)
     except InputError as error:
         raise InputError(
             f"--start-with {word}: {error} It takes defaults, zoo, library, a YAML in RL Zoo's or our own form or of "
@@ -258,17 +261,17 @@ def library_note(recipe: StudyRecipe, steps: int) -> str:
     )
 
 
-def _of_file(path: Path, recipe: StudyRecipe, trials_of: TrialsOf) -> dict[str, Hyperparameters]:
+def _of_file(path: Path, recipe: StudyRecipe, trials_of: TrialsOf, images: bool) -> dict[str, Hyperparameters]:
     """Return a file's settings by what they are called in it; of a single one, that is nothing."""
     if path.suffix == ".json":
         return of_report(path, recipe.algo)
     content = load(path)
     if isinstance(content, dict) and "optuna" in content:
-        return of_optuna(content, recipe.algo, trials_of)
+        return of_optuna(content, recipe.algo, trials_of, images=images)
     config = read_config(path, recipe.env, recipe.algo)
     if config.algorithm != recipe.algo:
         raise InputError(f"holds values for {config.algorithm}, and --algo is {recipe.algo}.")
-    return {"": from_mapping(config.algorithm, config.hyperparameters)}
+    return {"": from_mapping(config.algorithm, config.named, images=images)}
 
 
 def _different(named: Iterable[tuple[str, Mapping[str, Any]]]) -> tuple[Start, ...]:

@@ -200,7 +200,7 @@ def plan_study(
     recipe, facts, notes = _looked_at(recipe, env, play_from, stored)
     space, said = _space(recipe, facts)
     notes += said
-    known = known_settings(recipe, space, trials_of)
+    known = known_settings(recipe, space, trials_of, images=facts.encoder.image is not None)
     notes += known.notes
     if known.grid:
         recipe, note = _of_grid(recipe, space, len(known.grid))

@@ -78,7 +78,7 @@ def plan_several(recipe: StudyRecipe) -> SeveralPlan:
             "cannot lie in both. Say --space NAME, or give environments of one kind."
         )
     space = _common_space(plans)
-    known = known_to_several([plan.recipe for plan in plans], space)
+    known = known_to_several([(plan.recipe, plan.sees_images) for plan in plans], space)
     share = len(plans)
     members = tuple(
         dataclasses.replace(

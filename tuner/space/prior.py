@@ -48,20 +48,25 @@ def packaged_prior(algorithm: str) -> Path | None:
     return path if path.is_file() else None
 
 
-def load_prior(path: Path, algorithm: str) -> Prior:
+def load_prior(path: Path, algorithm: str, *, images: bool = False) -> Prior:
     """Read the known settings that ``--prior`` names.
+
+    Args:
+        path: The file.
+        algorithm: Whose settings it has to hold.
+        images: As for :func:`tuner.hyperparameters.from_mapping`.
 
     Raises:
         InputError: The file cannot be read, breaks the form above, or is for another algorithm.
     """
     try:
-        return _read(path, algorithm, plain_yaml.file_state(path))
+        return _read(path, algorithm, plain_yaml.file_state(path), images)
     except InputError as error:
         raise InputError(f"--prior {error} It takes packaged, none or the path of a YAML.") from error
 
 
 @functools.lru_cache(maxsize=8)
-def _read(path: Path, algorithm: str, state: tuple[int, ...]) -> Prior:
+def _read(path: Path, algorithm: str, state: tuple[int, ...], images: bool) -> Prior:
     """Read a file once for each of its states: PyYAML takes half a second for the packaged one."""
 
     def fail(problem: str) -> NoReturn:
@@ -75,7 +80,7 @@ def _read(path: Path, algorithm: str, state: tuple[int, ...]) -> Prior:
     settings: dict[str, Hyperparameters] = {}
     for name, values in _mapping(data["settings"], "settings", fail).items():
         try:
-            settings[name] = from_mapping(algorithm, _mapping(values, f"settings: {name}", fail))
+            settings[name] = from_mapping(algorithm, _mapping(values, f"settings: {name}", fail), images=images)
         except InputError as error:
             fail(f"settings: {name}: {error}")
     portfolio, good = data.get("portfolio") or [], _mapping(data.get("good") or {}, "good", fail)

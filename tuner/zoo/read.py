@@ -68,6 +68,11 @@ class Config(NamedTuple):
     policy: str | None = None
     unnamed: tuple[str, ...] = ()
 
+    @property
+    def named(self) -> dict[str, Any]:
+        """The hyperparameters without the unnamed ones: ``from_mapping`` fills these for images or vectors."""
+        return {name: value for name, value in self.hyperparameters.items() if name not in self.unnamed}
+
 
 def read_config(path: Path | str, env: str | None = None, algorithm: str = "dqn", steps: int | None = None) -> Config:
     """Read settings.
