@@ -218,6 +218,47 @@ def test_what_stable_baselines3_lacks_is_published_as_load_agent_reads_it(in_tmp
     assert tuner.load_agent("b").hyperparameters == agent.hyperparameters
 
 
+ODD = """
+import gymnasium as gym
+import numpy as np
+
+class Odd(gym.Env):
+    observation_space = gym.spaces.Dict(a=gym.spaces.Box(0, 255, (3, 3, 1), np.uint8))
+    action_space = gym.spaces.Discrete(2)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.seen = {"a": self.np_random.integers(0, 256, (3, 3, 1)).astype(np.uint8)}
+        self.steps = 0
+        return self.seen, {}
+
+    def step(self, action):
+        self.steps += 1
+        return self.seen, float(action), self.steps == 5, False, {}
+
+gym.register("Odd-v0", Odd)
+"""
+
+
+def test_what_rl_zoo_has_no_words_for_is_published_as_load_agent_reads_it(in_tmp, no_film):
+    (in_tmp / "odd.py").write_text(ODD)
+    env = EnvSpec("Odd-v0", module="odd.py")
+    spec = RunSpec(RunId(0), env, "native", DQNHyperparameters(net_arch=()), 1, (50,), EvaluationSpec(1, 0, 5))
+    rng = np.random.default_rng(0)
+    weights = {"q_net.0.weight": rng.normal(size=(2, 9)), "q_net.0.bias": rng.normal(size=2)}
+    weights = {name: array.astype(np.float32) for name, array in weights.items()}
+    save_model(Path("agent"), spec, weights, [EvalPoint(RunId(0), 50, (9.0,), (9,))])
+    shell = publish("agent", "--episodes", "3", "-o", "hub", "--env-module", "odd.py")
+    assert {path.name for path in (in_tmp / "hub").iterdir()} == NATIVE
+    why = "Stable-Baselines3 does not scale the pictures in a flattened Dict"
+    assert f"No zip: {why}. The folder holds the agent itself" in shell.err
+    card = (in_tmp / "hub" / "README.md").read_text()
+    assert f"There is no zip for Stable-Baselines3: {why}. `model.json`" in card
+    assert "tuner.load_agent(" in card and "give load_agent its place as env_module" in card
+    published = tuner.load_agent("hub", env_module="odd.py")
+    assert published.evaluate(3, 0) == tuner.load_agent("agent", env_module="odd.py").evaluate(3, 0)
+
+
 def test_the_card_says_which_wrappers_whoever_loads_the_agent_has_to_name(in_tmp, no_film):
     (in_tmp / "mine.py").write_text("import gymnasium\nclass Same(gymnasium.Wrapper):\n    pass\n")
     make_agent(double_q=True, wrapper=("mine.Same",))

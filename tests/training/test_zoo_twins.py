@@ -82,7 +82,7 @@ def setting(algorithm, seen, done, values, **met):
     env = EnvSpec("test/Noise-v0", (("done", done), ("seen", seen)), **met)
     hyperparameters = from_mapping(algorithm, values)
     preprocessing = inspect(env, algorithm).preprocessing
-    return env, hyperparameters, *setting_yaml(env.id, STEPS, hyperparameters, env.arguments(), preprocessing)
+    return env, hyperparameters, *setting_yaml(env.id, STEPS, hyperparameters, env.arguments(), preprocessing)[:2]
 
 
 def a_run(env, backend, hyperparameters):

@@ -372,10 +372,10 @@ def _write_exports(plan: SeveralPlan, winner: Contestant, folder: Path) -> list[
         )
         for one in _everywhere(plan)
     }
-    if all(zoo for _, zoo in texts.values()):
-        files = {folder / "best.yaml": "".join(text for text, _ in texts.values())}
+    if all(zoo for _, zoo, _ in texts.values()):
+        files = {folder / "best.yaml": "".join(text for text, *_ in texts.values())}
     else:
-        files = {folder / f"best-{safe_name(env)}.yaml": text for env, (text, _) in texts.items()}
+        files = {folder / f"best-{safe_name(env)}.yaml": text for env, (text, *_) in texts.items()}
     for path, text in files.items():
         replace_file(path, text.encode())
     return list(files)

@@ -99,7 +99,8 @@ def entry_yaml(entry: Entry) -> str:
 
 def body_yaml(entry: Entry) -> tuple[str, bool]:
     """Return an entry's values as YAML, and whether RL Zoo loads them."""
-    return setting_yaml(entry.env, entry.n_timesteps, entry.hyperparameters, entry.env_kwargs, entry.preprocessing)
+    found = setting_yaml(entry.env, entry.n_timesteps, entry.hyperparameters, entry.env_kwargs, entry.preprocessing)
+    return found[:2]
 
 
 def zoo_yaml(entries: list[Entry]) -> str:

@@ -17,12 +17,11 @@ from tuner.contract.outcome import EvalPoint
 from tuner.envs.make import inspect
 from tuner.envs.spec import bare_module
 from tuner.envs.wrapper_names import to_be_named
-from tuner.errors import InputError
 from tuner.hyperparameters import algorithm_class
 from tuner.training.saved.agent import Agent
 from tuner.training.saved.model_files import MODEL, WEIGHTS, copy_model
 from tuner.training.saved.model_zip import HUB_VECNORMALIZE
-from tuner.zoo.write import config_yaml
+from tuner.zoo.write import setting_yaml
 
 #: Names of the files, but of the zip and the folder of its content, which are called as the agent is.
 WITH_ZIP = (HUB_VECNORMALIZE, "config.yml", "env_kwargs.yml", "args.yml", "train_eval_metrics.zip")
@@ -55,12 +54,10 @@ def agent_name(agent: Agent) -> str:
     return f"{algorithm}-{_env_id(agent).replace('/', '-')}"
 
 
-def with_zip(folder: Path, source: Path, agent: Agent, env_module: str | None, *, best: bool) -> Contents:
-    """Write what ``rl_zoo3.load_from_hub`` and ``huggingface_sb3`` look for.
-
-    Raises:
-        InputError: Its settings have no words in RL Zoo's form.
-    """
+def with_zip(
+    folder: Path, source: Path, agent: Agent, env_module: str | None, settings: str, *, best: bool
+) -> Contents:
+    """Write what ``rl_zoo3.load_from_hub`` and ``huggingface_sb3`` look for."""
     from tuner.training.sb3.write_zip import write_zip
 
     spec, name, env_id = agent.model.spec, agent_name(agent), _env_id(agent)
@@ -69,10 +66,7 @@ def with_zip(folder: Path, source: Path, agent: Agent, env_module: str | None, *
         archive.extractall(folder / name)
     if written.statistics is not None:
         written.statistics.rename(folder / HUB_VECNORMALIZE)
-    document = yaml.safe_load(_settings(agent))
-    if env_id not in document:
-        raise InputError(f"{source} cannot be published in RL Zoo's form: its preprocessing has no words there.")
-    config = document[env_id]
+    config = yaml.safe_load(settings)[env_id]
     _yaml(folder / "config.yml", config)
     _yaml(folder / "env_kwargs.yml", config.get("env_kwargs") or {})
     zoo_algorithm = algorithm_class(spec.algorithm).zoo_name()
@@ -82,11 +76,10 @@ def with_zip(folder: Path, source: Path, agent: Agent, env_module: str | None, *
     return Contents(title.rpartition(".")[2], library, "", config, written.notes)
 
 
-def without_zip(folder: Path, source: Path, agent: Agent, env_module: str | None, lack: str, *, best: bool) -> Contents:
+def without_zip(folder: Path, source: Path, agent: Agent, settings: str, lack: str, *, best: bool) -> Contents:
     """Write the agent as ``tuner.load_agent`` reads it, and its settings as ``tune train --config`` does."""
     copy_model(source, folder, best=best)
-    text = _settings(agent)
-    (folder / "config.yaml").write_text(text, encoding="utf-8")
+    (folder / "config.yaml").write_text(settings, encoding="utf-8")
     module, notes = agent.model.spec.env.module, []
     if module:
         notes.append(f"Its environment comes from {Path(module).name}: give load_agent its place as env_module.")
@@ -95,17 +88,21 @@ def without_zip(folder: Path, source: Path, agent: Agent, env_module: str | None
             f"Its wrappers are code that the folder does not hold: give load_agent wrapper={words[1:]}, and tune "
             f"evaluate {shlex.join(words)}."
         )
-    return Contents(agent.hyperparameters.title, "", lack, yaml.safe_load(text), tuple(notes))
+    return Contents(agent.hyperparameters.title, "", lack, yaml.safe_load(settings), tuple(notes))
 
 
 def _env_id(agent: Agent) -> str:
     return agent.model.spec.env.id.rpartition(":")[2]
 
 
-def _settings(agent: Agent) -> str:
+def settings_of(agent: Agent) -> tuple[str, str]:
+    """Return an agent's settings as YAML, and why they are not in RL Zoo's form; empty where they are."""
     spec = agent.model.spec
     preprocessing = inspect(agent.env, spec.algorithm).preprocessing
-    return config_yaml(_env_id(agent), spec.schedules_over, spec.hyperparameters, spec.env.arguments(), preprocessing)
+    text, _, reason = setting_yaml(
+        _env_id(agent), spec.schedules_over, spec.hyperparameters, spec.env.arguments(), preprocessing or {}
+    )
+    return text, reason
 
 
 def _arguments(algorithm: str, env: str, seed: int, steps: int, module: str | None) -> dict[str, Any]:

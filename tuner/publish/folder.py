@@ -19,7 +19,7 @@ from typing import Any
 from tuner.errors import InputError, MissingExtraError
 from tuner.hyperparameters import algorithm_class
 from tuner.publish.card import Card, readme
-from tuner.publish.contents import WITH_ZIP, WITHOUT_ZIP, agent_name, with_zip, without_zip
+from tuner.publish.contents import WITH_ZIP, WITHOUT_ZIP, agent_name, settings_of, with_zip, without_zip
 from tuner.training.saved.agent import Agent, load_agent
 from tuner.training.saved.film import MP4
 from tuner.training.saved.model_files import MODEL
@@ -87,7 +87,8 @@ def write_folder(
         wrapper: Wrappers that the user has named.
         best: Whether to take the agent of the best evaluation.
 
-    Where Stable-Baselines3 has not all that the agent uses, there is no zip, but the agent as ``load_agent`` reads it.
+    Where Stable-Baselines3 has not all that the agent uses, or RL Zoo no words for what is done to its environment,
+    there is no zip, but the agent as ``load_agent`` reads it.
 
     Raises:
         InputError: There is no agent, the target is an agent's own folder or has files of others that these would
@@ -125,11 +126,12 @@ def _write(
     best: bool,
 ) -> tuple[str, tuple[str, ...]]:
     spec, name = agent.model.spec, agent_name(agent)
-    lack = lacking(spec.hyperparameters)
+    settings, unknown = settings_of(agent)
+    lack = lacking(spec.hyperparameters) or unknown.rstrip(".")
     if lack:
-        found = without_zip(folder, source, agent, env_module, lack, best=best)
+        found = without_zip(folder, source, agent, settings, lack, best=best)
     else:
-        found = with_zip(folder, source, agent, env_module, best=best)
+        found = with_zip(folder, source, agent, env_module, settings, best=best)
     returns, _ = agent.evaluate(episodes, seed)
     mean, std = statistics.fmean(returns), statistics.pstdev(returns)
     _results(folder / RESULTS, mean, std, episodes)

@@ -103,9 +103,9 @@ def setting_yaml(
     hyperparameters: Hyperparameters,
     env_kwargs: Mapping[str, Any],
     preprocessing: Mapping[str, Any],
-) -> tuple[str, bool]:
-    """Return what :func:`config_yaml` does, and whether RL Zoo loads it: an entry among others then."""
-    return _yaml(env, n_timesteps, hyperparameters, env_kwargs, preprocessing)[:2]
+) -> tuple[str, bool, str]:
+    """Return what :func:`config_yaml` does, whether RL Zoo loads it (an entry among others then), and why not."""
+    return _yaml(env, n_timesteps, hyperparameters, env_kwargs, preprocessing)
 
 
 def zoo_arguments(hyperparameters: Hyperparameters) -> dict[str, Any]:
