@@ -176,6 +176,7 @@ def test_schedules_stay_shares_of_what_was_first_asked_for_unless_they_are_set_a
     train("--continue", "run", "--steps", "1200", "-o", "kept", "--quiet")
     spec = load_model(Path("kept")).spec
     assert (spec.n_timesteps, spec.schedules_over) == (1200, 600)
+    assert "n_timesteps: 1200" in Path("kept/config.yaml").read_text()
     assert log("kept")["updates"]["epsilon"][-1] == spec.hyperparameters.exploration_final_eps
     train("--continue", "run", "--steps", "1200", "--set", "exploration_fraction=1", "-o", "anew", "--quiet")
     spec = load_model(Path("anew")).spec

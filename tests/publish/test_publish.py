@@ -35,10 +35,11 @@ EXPECTED = {
 }  # fmt: skip
 
 
-def make_agent(folder="agent", seed=3, wrapper=(), module=None, **changes):
+def make_agent(folder="agent", seed=3, wrapper=(), module=None, over=None, **changes):
     hyperparameters = DQNHyperparameters(net_arch=(16, 8), **changes)
     env = EnvSpec("CartPole-v1", module=module, wrapper=wrapper)
     spec = RunSpec(RunId(0), env, "native", hyperparameters, 1, (50, 100), EvaluationSpec(1, 0, 500))
+    spec = dataclasses.replace(spec, schedule_steps=over)
     rng, weights = np.random.default_rng(seed), {}
     for i, (inputs, outputs) in enumerate([(4, 16), (16, 8), (8, 2)]):
         weights[f"q_net.{2 * i}.weight"] = rng.normal(size=(outputs, inputs)).astype(np.float32)
@@ -124,6 +125,20 @@ def test_its_settings_train_again_and_its_curve_is_evalcallbacks(in_tmp, no_film
         curve = np.load(archive.open("evaluations.npz"))
         assert curve["timesteps"].tolist() == [50, 100]
         assert curve["results"].tolist() == [[9, 10], [9, 11]]
+
+
+@pytest.mark.parametrize("double_q", [False, True], ids=["zip", "no zip"])
+def test_an_agent_that_was_trained_on_has_one_number_of_steps_everywhere(double_q, in_tmp, no_film):
+    make_agent(double_q=double_q, over=60)
+    publish("agent", "--episodes", "1", "-o", "hub")
+    files = [
+        yaml.safe_load(path.read_text())
+        for path in (Path("hub/config.yaml"), Path("hub/config.yml"), Path("hub/args.yml"))
+        if path.exists()
+    ]
+    card = Path("hub/README.md").read_text()
+    assert {each["n_timesteps"] for each in files} == {100} == {int(n) for n in re.findall(r"n_timesteps: (\d+)", card)}
+    assert "environment steps: `100`" in card and "after its first 60 environment steps" in card
 
 
 def test_the_cards_head_is_what_huggingface_sb3_writes(in_tmp):

@@ -336,9 +336,7 @@ def _train(
     seen = [point for point in watch.points if point.step <= best.step]
     save_model(folder, spec, best_weights, seen, best=True)
     checkpoint.drop_another()
-    config = config_yaml(
-        spec.env.id, spec.schedules_over, spec.hyperparameters, spec.env.arguments(), facts.preprocessing
-    )
+    config = config_yaml(spec.env.id, spec.n_timesteps, spec.hyperparameters, spec.env.arguments(), facts.preprocessing)
     random_mean = facts.random_play.mean if facts.random_play is not None else None
     with said_of(folder, "The model is in it."):
         replace_file(folder / "config.yaml", config.encode())

@@ -100,7 +100,7 @@ def settings_of(agent: Agent) -> tuple[str, str]:
     spec = agent.model.spec
     preprocessing = inspect(agent.env, spec.algorithm).preprocessing
     text, _, reason = setting_yaml(
-        _env_id(agent), spec.schedules_over, spec.hyperparameters, spec.env.arguments(), preprocessing or {}
+        _env_id(agent), spec.n_timesteps, spec.hyperparameters, spec.env.arguments(), preprocessing or {}
     )
     return text, reason
 

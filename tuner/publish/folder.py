@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tuner.contract.spec import RunSpec
 from tuner.errors import InputError, MissingExtraError
 from tuner.hyperparameters import algorithm_class
 from tuner.publish.card import Card, readme
@@ -164,7 +165,7 @@ def _write(
         verdict=study.verdict,
         evidence=study.evidence,
         command=study.command,
-        notes=found.notes,
+        notes=(*found.notes, *_trained_on(spec)),
         film=(folder / REPLAY).exists(),
     )
     (folder / CARD).write_text(readme(card), encoding="utf-8")
@@ -173,6 +174,16 @@ def _write(
     if lack:
         notes.append(f"No zip: {lack}. The folder holds the agent itself, for tuner.load_agent.")
     return f"{mean:.2f} +/- {std:.2f}", (*notes, *found.notes)
+
+
+def _trained_on(spec: RunSpec) -> list[str]:
+    """Return what schedules are shares of, where that is not all of the training."""
+    if spec.schedules_over == spec.n_timesteps:
+        return []
+    clock, over = spec.hyperparameters.clock, spec.schedules_over
+    return [
+        f"It was trained on after its first {over:,} {clock}: its schedules, such as epsilon's, are shares of these."
+    ]
 
 
 #: Endings of binary files, which the Hub keeps apart.
