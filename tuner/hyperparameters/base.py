@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, NamedTuple, Self
 
+from tuner.errors import InputError
 from tuner.fields import field_infos
 
 #: Who trains, and what that is called in a sentence.
@@ -16,6 +17,18 @@ BACKENDS: dict[Backend, str] = {"native": "the native backend", "sb3": "Stable-B
 #: filled; a target network that is updated fewer than five times hardly moves; beyond a fifth of the run spent before
 #: learning, little is left to learn in; fewer than 50 training calls are not training.
 CAPS = {"buffer_size": 1, "target_update_interval": 5, "learning_starts": 5, "train_freq": 50}
+
+
+class Clash(NamedTuple):
+    """Values that do not go together.
+
+    Attributes:
+        problem: What, the rule, the values and a way out, in one line.
+        moves: Field -> a value at which it goes with the others; of a drawn setting the first one that was drawn moves.
+    """
+
+    problem: str
+    moves: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -78,6 +91,17 @@ class Hyperparameters:
     def __post_init__(self) -> None:
         for info in field_infos(type(self)).values():
             object.__setattr__(self, info.name, info.check(getattr(self, info.name)))
+        if found := self.clash(vars(self)):
+            raise InputError(found.problem)
+
+    @classmethod
+    def clash(cls, values: Mapping[str, Any]) -> Clash | None:
+        """Return which values do not go together, each in its own range; None where all do.
+
+        Args:
+            values: Of every field that is asked about.
+        """
+        return None
 
     def to_mapping(self) -> dict[str, Any]:
         """Return plain data: numbers, text, booleans and lists, in field order."""

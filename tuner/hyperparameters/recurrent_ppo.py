@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from tuner.fields import declare, redeclare
+from tuner.hyperparameters.base import Clash
 from tuner.hyperparameters.ppo import PPOHyperparameters
 
 
@@ -31,6 +33,22 @@ class RecurrentPPOHyperparameters(PPOHyperparameters):
     enable_critic_lstm: bool = declare(
         True, "Give the critic a memory of its own; false gives it none.", place="policy"
     )
+
+    @classmethod
+    def clash(cls, values: Mapping[str, Any]) -> Clash | None:
+        """Return that one advantage alone would be normalised: of a rollout, or of its last minibatch."""
+        if found := super().clash(values):
+            return found
+        n_steps, n_envs, batch = values["n_steps"], values["n_envs"], values["batch_size"]
+        rollout = n_steps * n_envs
+        if not values["normalize_advantage"] or batch >= rollout or rollout % batch != 1:
+            return None
+        problem = (
+            f"batch_size={batch} leaves a last minibatch of 1 of the {rollout} transitions of n_steps times n_envs, "
+            "and advantages are normalised. Use one that divides them, or normalize_advantage=false."
+        )
+        moves = {"n_steps": n_steps + 1, "batch_size": rollout, "n_envs": n_envs + 1, "normalize_advantage": False}
+        return Clash(problem, moves)
 
     def costly_values(self) -> tuple[object, ...]:
         """Return what decides a run's time."""

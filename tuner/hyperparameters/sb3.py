@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 from tuner.fields import declare, redeclare
-from tuner.hyperparameters.base import CAPS, Hyperparameters
+from tuner.hyperparameters.base import CAPS, Clash, Hyperparameters
 from tuner.hyperparameters.dqn import DQNHyperparameters
 
 #: What an update costs whatever its size, in the unit of minibatch times bytes of the networks; and what a step does.
@@ -83,6 +83,18 @@ class OnPolicy(SB3Hyperparameters):
     )
     use_expln: bool = declare(False, "Keep the deviation of use_sde from growing exponentially.", place="policy")
     ortho_init: bool = declare(True, "Begin with orthogonal weights.", place="policy")
+
+    @classmethod
+    def clash(cls, values: Mapping[str, Any]) -> Clash | None:
+        """Return that one advantage alone would be normalised, which is none or an error, where it would."""
+        n_steps, n_envs = values["n_steps"], values["n_envs"]
+        if not values["normalize_advantage"] or n_steps * n_envs > 1:
+            return None
+        problem = (
+            f"n_steps times n_envs must be at least 2 where advantages are normalised, got {n_steps} times {n_envs}. "
+            "Use more of either, or normalize_advantage=false."
+        )
+        return Clash(problem, {"n_steps": 2, "n_envs": 2, "normalize_advantage": False})
 
     def stored_transitions(self, n_timesteps: int) -> int:
         """Return how many transitions a rollout has."""

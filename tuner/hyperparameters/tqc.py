@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from tuner.errors import InputError
 from tuner.fields import declare
+from tuner.hyperparameters.base import Clash
 from tuner.hyperparameters.sb3 import EntropyActor
 
 
@@ -24,10 +25,11 @@ class TQCHyperparameters(EntropyActor):
     )
     n_quantiles: int = declare(25, "Quantiles of each critic.", low=1, high=1000, place="policy")
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.top_quantiles_to_drop_per_net >= self.n_quantiles:
-            raise InputError(
-                f"top_quantiles_to_drop_per_net must be below n_quantiles ({self.n_quantiles}), "
-                f"got {self.top_quantiles_to_drop_per_net}."
-            )
+    @classmethod
+    def clash(cls, values: Mapping[str, Any]) -> Clash | None:
+        """Return that the target would leave out every quantile, where it would."""
+        dropped, quantiles = values["top_quantiles_to_drop_per_net"], values["n_quantiles"]
+        if dropped < quantiles:
+            return None
+        problem = f"top_quantiles_to_drop_per_net must be below n_quantiles ({quantiles}), got {dropped}."
+        return Clash(problem, {"top_quantiles_to_drop_per_net": quantiles - 1, "n_quantiles": dropped + 1})

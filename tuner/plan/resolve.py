@@ -22,11 +22,12 @@ from tuner.envs.spec import EnvSpec
 from tuner.errors import InputError
 from tuner.hyperparameters import ALGORITHMS, Backend, Hyperparameters, algorithm_class, field_infos
 from tuner.optional import require
+from tuner.plan.extremes import Draw
 from tuner.plan.imported import TrialsOf
 from tuner.plan.known import NOTHING_KNOWN, Known, known_settings, unread
 from tuner.plan.naming import file_name, study_name
 from tuner.plan.recipe import StudyRecipe
-from tuner.seeding import evaluation_seed
+from tuner.seeding import evaluation_seed, stream
 from tuner.space.catalog import list_spaces, load_by_name
 from tuner.space.model import SearchSpace
 from tuner.storage_url import default_storage
@@ -300,6 +301,7 @@ def _space(recipe: StudyRecipe, facts: EnvFacts) -> tuple[SearchSpace, list[str]
     space = space.clip_to_budget()
     if not space.search:
         raise InputError("Nothing is left to search: every hyperparameter is fixed. Use fewer --set, or tune train.")
+    space.resolve(space.sample(Draw(stream(recipe.seed, "startup"))))  # refuses fixed values that do not go together
     return space, [*notes, *_learns_nothing(space)]
 
 

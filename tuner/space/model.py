@@ -181,11 +181,14 @@ class SearchSpace:
     def resolve(self, params: Mapping[str, Any]) -> Hyperparameters:
         """Return the complete hyperparameters of sampled values; what no range decides is fixed or at its default.
 
+        Where values do not go together, one that was sampled moves (:class:`~tuner.hyperparameters.base.Clash`).
+
         Args:
             params: As :meth:`sample` returns them.
 
         Raises:
-            InputError: A value is missing, or a name does not belong to this space or to this branch of it.
+            InputError: A value is missing, a name does not belong to this space or to this branch of it, or values that
+                it fixes do not go together.
         """
         fields = field_infos(algorithm_class(self.algorithm))
         values = dict(self._known)
@@ -205,6 +208,9 @@ class SearchSpace:
             raise InputError(f"The search space does not sample '{unknown[0]}' here.")
         for name, derived in self.derived.items():
             values[name] = min(derived.value(values), int(fields[name].high))  # a product can leave the valid range
+        if clash := algorithm_class(self.algorithm).clash(values):
+            moved = next((name for name in clash.moves if name in self.search or name in self.derived), None)
+            values |= {} if moved is None else {moved: clash.moves[moved]}
         return from_mapping(self.algorithm, {name: value for name, value in values.items() if name in fields})
 
     def to_mapping(self) -> dict[str, Any]:
