@@ -138,6 +138,7 @@ class SampledRun:
                 self._trained = (calls + 1, losses + loss, values + value)
                 if self._observer is not None:
                     self._observer.on_update(self._spec.run_id, self.clock, loss, value, self._epsilon())
+        # After the gradient steps of the same step: DQN, as Stable-Baselines3's, moves its target before them.
         if self.clock % h.target_update_interval == 0:
             self._learner.update_target()
 
