@@ -347,6 +347,8 @@ def test_one_kind_of_folder_published_over_the_other_leaves_nothing_of_it(in_tmp
     [
         (("nowhere",), "There is no database"),
         ((".",), r"\. holds no agent. tune train -o DIR leaves one"),
+        (("agent/model.json",), r"agent/model\.json is a file, .* Say tune publish agent\.$"),
+        (("agent/../double/weights.npz",), r"is a file, .* Say tune publish agent/\.\./double\.$"),
         (("agent", "--agent", "median"), "--agent and --storage belong to a study"),
         (("agent", "--agent", "best"), "--agent and --storage belong to a study"),
         (("agent", "--private"), "--private is for a new repository on the hub. Say --push USER/NAME"),

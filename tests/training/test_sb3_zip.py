@@ -353,7 +353,9 @@ def hostile(kind: str, foreign: Path, target: Path) -> Path:
     [
         ("compressed tensors", "compressed"), ("one number for many", "no plain tensor"), ("data too large", "GB"),
         ("foreign network", "activation_fn="), ("normalised", "vecnormalize.pkl"), ("deep", "RecursionError"),
-        ("no policy", "policy.pth"), ("another algorithm", "Q-network"), ("no zip", "zip"),
+        ("no policy", "policy.pth"),
+        ("another algorithm", "only DQN.s zip is read. Give the folder with model.json"),
+        ("no zip", "zip"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_read_is_one_line(kind, words, foreign, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -101,7 +102,17 @@ def _source(parsed: argparse.Namespace) -> tuple[Path, StudyFacts | None, str | 
     from tuner.study.reading.study import load
     from tuner.study.upkeep.keep_agents import kept_agents
 
-    data = load(parsed.source, parsed.storage)
+    try:
+        data = load(parsed.source, parsed.storage)
+    except InputError:
+        if not given.is_file():
+            raise
+        folder = given.parent
+        whole = (folder / "model.json").is_file() or (folder / "best_model.json").is_file()
+        way_out = f"tune publish {shlex.quote(str(folder))}" if whole else "the folder that tune train -o DIR left"
+        raise InputError(
+            f"{given} is a file, and tune publish takes an agent's folder or the name of a study. Say {way_out}."
+        ) from None
     report = Path(str(data.recipe.get("report_dir", "reports"))) / file_name(data.name)
     agents = kept_agents(data.confirmation, report)
     if (place := parsed.agent or "best") not in agents:

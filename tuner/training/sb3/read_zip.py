@@ -60,9 +60,11 @@ def read_zip(path: Path, env: EnvSpec | None = None, evaluation: EvaluationSpec 
             data = json.loads(_member(archive, DATA, MAX_BYTES[MODEL]))
             about = json.loads(_member(archive, ABOUT, MAX_BYTES[MODEL])) if ABOUT in archive.namelist() else None
             version = _member(archive, VERSION, 100).decode() if VERSION in archive.namelist() else "unknown"
+        if about is not None and about["algorithm"] != "dqn":
+            raise _OtherAlgorithmError(str(about["algorithm"]))
         online = {name.removeprefix(ONLINE): array for name, array in arrays.items() if name.startswith(ONLINE)}
         if not any(name.startswith(ONLINE) for name in online):
-            raise ValueError("its policy has no Q-network; only DQN with a vector or an image is read")
+            raise _OtherAlgorithmError("another algorithm, without a Q-network")
         if about is not None:
             spec = spec_from_plain(about)
             seen = {name: np.array(values, np.float64) for name, values in about["statistics"].items()}
@@ -81,6 +83,11 @@ def read_zip(path: Path, env: EnvSpec | None = None, evaluation: EvaluationSpec 
         raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
     except _MissingEnvError:
         raise InputError(f"{path} does not say which environment it plays. Add --env ID.") from None
+    except _OtherAlgorithmError as error:
+        raise InputError(
+            f"{path} is of {error}, and only DQN's zip is read. Give the folder with {MODEL} that tune train left, or "
+            "load the zip with the class of Stable-Baselines3 that saved it."
+        ) from None
     except Exception as error:  # whatever zip, JSON and torch parsers raise on hostile bytes
         raise InputError(f"{path} is no DQN of Stable-Baselines3 that can be read: {in_a_line(error)}.") from error
     return SavedModel(spec, policy, (), {"stable-baselines3": version}, left_out)
@@ -88,6 +95,10 @@ def read_zip(path: Path, env: EnvSpec | None = None, evaluation: EvaluationSpec 
 
 class _MissingEnvError(Exception):
     """Nothing names the environment."""
+
+
+class _OtherAlgorithmError(Exception):
+    """It is no DQN; says what it is."""
 
 
 def _refuse_normalized(path: Path, env: EnvSpec | None) -> None:
