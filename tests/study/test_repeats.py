@@ -1,5 +1,6 @@
 """Settings that are level at the top train again, by what the study has seen and no more than every second trial."""
 
+import dataclasses
 import itertools
 from collections import Counter
 
@@ -7,9 +8,13 @@ import optuna
 import pytest
 from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState, create_trial
+from study_fakes import make_plan, search
 
+from tuner.contract.rules import CURRENT
+from tuner.plan.known import Known, Start
 from tuner.result.study import REPEAT
 from tuner.space.ranges import Dimension
+from tuner.study.reading.study import load
 from tuner.study.sampling.repeats import LEVEL, NEWEST, setting_to_repeat
 from tuner.study.sampling.samplers import make_sampler
 from tuner.study.store import keys as attr
@@ -92,6 +97,24 @@ def test_what_lies_far_back_is_not_looked_at():
 
 def test_a_study_without_trials_repeats_nothing():
     assert setting_to_repeat([], 0) is None
+
+
+@pytest.mark.parametrize(("version", "outcome"), [(CURRENT.pruning, "completed"), (3, "pruned")])
+def test_a_search_lets_a_repeat_go_to_its_end_and_stops_another_trial_like_it(tmp_path, version, outcome):
+    """Ten settings whose curves never cross, then two far below all of them."""
+    rates = [10 ** -(3 + 0.15 * n) for n in range(10)] + [1e-5, 1e-5]
+    names = [*(f"file {n}" for n in range(10)), REPEAT, "another"]
+    starts = tuple(
+        Start(name, {"learning_rate": rate, "buffer_size": 100 + n, "double_q": False})
+        for n, (name, rate) in enumerate(zip(names, rates, strict=True))
+    )
+    plan = make_plan(f"sqlite:///{tmp_path}/s.db", trials=12, startup_trials=10, sampler="random")
+    rules = dataclasses.replace(CURRENT, pruning=version)
+    plan = dataclasses.replace(plan, known=Known(starts), rules=rules)
+    search(plan)
+    trials = load(plan.name, plan.storage).trials
+    assert [t.source for t in trials] == names
+    assert [t.outcome for t in trials] == ["completed"] * 10 + [outcome, "pruned"]
 
 
 def searched(name, repeats, count=60):

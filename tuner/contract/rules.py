@@ -27,7 +27,8 @@ class Rules:
         reward_clip: How native n-step returns of normalised rewards are clipped: 1 as one reward, 2 each reward by
             itself, see ``tuner/replay/step_rewards.py``.
         pruning: 1 for the median rule alone, 2 for gated rungs, 3 for these from a tenth of the grid on, see
-            ``tuner/study/search/median_pruner.py``.
+            ``tuner/study/search/median_pruner.py``, 4 with repeats that go to their end, see
+            ``tuner/study/search/pruners.py``.
         finalists: 1 for the best scores, 2 for the best by a model, 3 for these with the best known beforehand, see
             ``tuner/study/confirm/contestants.py``, 4 with the search's runs counted where the winner is chosen, 5 with
             what differs by the rounding of means alone taken for equal there, see ``tuner/study/confirm/choice.py``.
@@ -59,7 +60,7 @@ class Rules:
 VERSION_0_1_0 = Rules()
 
 #: What new studies follow.
-CURRENT = Rules(evaluation_seeds=2, update_path=3, picture_scale=2, reward_clip=2, pruning=3, finalists=5, proposals=3)
+CURRENT = Rules(evaluation_seeds=2, update_path=3, picture_scale=2, reward_clip=2, pruning=4, finalists=5, proposals=3)
 
 
 def rules_of(attributes: Mapping[str, Any]) -> Rules:

@@ -192,6 +192,7 @@ class Ledger:
         """Return an open trial as pruners look at it: from memory, as a reread costs several queries."""
         trial = running_trial(number, self._trial_id(number), None)
         trial.intermediate_values = self._values[number]
+        trial.user_attrs = self._open[number].user_attrs  # what it comes from
         if self._rule is not None and self._rule.keeps_rungs:
             trial.system_attrs = self._storage.get_trial_system_attrs(trial._trial_id)
         return trial

@@ -38,7 +38,7 @@ def make_pruner(name: str, *, grid: Sequence[int], startup_trials: int, version:
         grid: Environment steps at which runs report.
         startup_trials: Completed trials before the median pruner begins.
         version: The study's ``pruning``: 1 is the median rule alone (version 0.1.0), 2 the gated one, 3 that from a
-            tenth of the grid on.
+            tenth of the grid on, 4 the same (:class:`PruningRule` differs).
     """
     first, last = first_pruned(name, grid, version), grid[-1]
     if name == "median":
@@ -61,7 +61,7 @@ class PruningRule:
         grid: Environment steps at which runs report.
         audit: Share of the trials that are finished although the pruner would stop them.
         seed: The study's seed, which says which trials these are.
-        version: The study's ``pruning``, as for :func:`make_pruner`.
+        version: The study's ``pruning``, as for :func:`make_pruner`. From 4 on a repeat goes to its end.
     """
 
     def __init__(
@@ -76,6 +76,7 @@ class PruningRule:
         self._audit = audit
         self._seed = seed
         self._never = name == "none"
+        self._repeats_end = version > 3
         self._first = first_pruned(name, grid, version)
         self._last = grid[-1]
         #: Whether the pruner keeps its rungs in the trial's system attributes.
@@ -94,7 +95,7 @@ class PruningRule:
 
         One that repeats a setting goes to its end: what it is for is to tell how the setting fares in another run.
         """
-        if trial.user_attrs.get(attr.SOURCE) == REPEAT:
+        if self._repeats_end and trial.user_attrs.get(attr.SOURCE) == REPEAT:
             return False
         step = trial.last_step
         return step is not None and self.may_stop(step) and study.pruner.prune(study, trial)
