@@ -275,6 +275,21 @@ def test_evaluation_is_forecast_to_last_between_random_play_and_its_cap():
     assert shares(500.0) == (0.1, 0.5, 1.0)  # only a goal ends it, and learning brings that nearer
 
 
+def test_settings_are_drawn_as_the_random_sampler_does():
+    """Each value of a grid as often as any other, both ends included."""
+    draw = extremes_of.Draw(np.random.default_rng(0))
+    drawn_values = {
+        (0.1, 0.2, 0.3): [draw.float("", 0.1, 0.3, False, 0.1) for _ in range(3000)],
+        (1, 3, 5): [draw.int("", 1, 5, False, 2) for _ in range(3000)],
+        ("a", "b", "c"): [draw.choice("", ("a", "b", "c")) for _ in range(3000)],
+    }
+    for values, found in drawn_values.items():
+        assert [found.count(value) / 3000 for value in values] == pytest.approx([1 / 3] * 3, abs=0.03)
+    # An integer's share of a logarithmic range: it is rounded to from half below to half above.
+    ones = [draw.int("", 1, 8, True, 1) for _ in range(3000)].count(1)
+    assert ones / 3000 == pytest.approx(np.log(1.5 / 0.5) / np.log(8.5 / 0.5), abs=0.03)
+
+
 def test_a_plan_says_which_lengths_its_time_is_for():
     plan = study(lanes=1, trials=2, steps=600, space="classic", executor="inline")
     said = cost_facts(plan, study_forecast.memory_need(plan))["time"]

@@ -11,6 +11,7 @@ import numpy as np
 
 from tuner.hyperparameters import Hyperparameters, algorithm_class
 from tuner.space.model import SearchSpace
+from tuner.space.nearest import on_grid
 
 #: Extreme settings looked at, at most.
 MOST_EXTREMES = 4096
@@ -123,11 +124,12 @@ class Draw:
         self._rng = rng
 
     def float(self, name: str, low: float, high: float, log: bool, step: float | None) -> float:
-        """Return a float in ``[low, high]``, uniform in its logarithm with ``log``."""
+        """Return a float in ``[low, high]``, uniform in its logarithm with ``log``; with ``step`` one of its grid."""
         if log:
             return min(max(math.exp(self._rng.uniform(math.log(low), math.log(high))), low), high)
-        value = float(self._rng.uniform(low, high))
-        return value if step is None else low + step * math.floor((value - low) / step)
+        if step is None:
+            return float(self._rng.uniform(low, high))
+        return on_grid(float(self._rng.uniform(low - step / 2, high + step / 2)), low, high, step)
 
     def int(self, name: str, low: int, high: int, log: bool, step: int) -> int:
         """Return an integer in ``[low, high]``, likewise."""
