@@ -4,8 +4,8 @@ from hypothesis import strategies as st
 from optuna.distributions import FloatDistribution
 
 from tuner.errors import InputError
-from tuner.hyperparameters import DQNHyperparameters
-from tuner.space.nearest import on_grid
+from tuner.hyperparameters import DQNHyperparameters, from_mapping
+from tuner.space.nearest import nearest_params, on_grid
 from tuner.space.parse import parse_space
 
 
@@ -206,6 +206,21 @@ def test_environment_overrides() -> None:
     assert [(d.name, d.low) for d in changed.dimensions] == [("tau", 0.2), ("batch_size", 0.0)]
     same, listed = space.for_environment("B-v0")
     assert not listed and same.search == space.search and same.fixed == space.fixed
+
+
+def sac_of(search: dict):
+    return parse_space({"algorithm": "sac", "budget": {"n_timesteps": 10_000}, "search": search})
+
+
+def test_what_is_not_given_by_default_can_be_a_condition_and_has_a_nearest_number() -> None:
+    """The weight of the entropy, which is learned where there is none."""
+    learned = sac_of({"tau": {"low": 0.1, "high": 0.5, "when": {"ent_coef": None}}})
+    assert learned.resolve(learned.sample(Pick())).tau == 0.1
+    assert learned.fix("ent_coef", 0.2).sample(Pick()) == {}
+    space = sac_of({"ent_coef": {"low": 0.01, "high": 0.5, "log": True}})
+    values = (None, 0.2, 9.0)
+    near = [nearest_params(space, from_mapping("sac", {"ent_coef": value}))["ent_coef"] for value in values]
+    assert near == [0.01, 0.2, 0.5]
 
 
 def test_ranges_are_cut_to_the_budget() -> None:

@@ -13,8 +13,9 @@ from tuner.space.model import SearchSpace
 def nearest_params(space: SearchSpace, hyperparameters: Hyperparameters) -> dict[str, Any]:
     """Return what a study of ``space`` would store for the point nearest to ``hyperparameters``.
 
-    Each field on its own: numbers go to the nearest that the range holds, networks to the listed one of the nearest
-    size, words that are not among the choices to the first. What the space fixes stays fixed.
+    Each field on its own: numbers go to the nearest that the range holds, what is not given to its lowest, networks
+    to the listed one of the nearest size, words that are not among the choices to the first. What the space fixes stays
+    fixed.
     """
     return space.sample(_Nearest(space, hyperparameters))
 
@@ -32,13 +33,13 @@ class _Nearest:
 
     def float(self, name: str, low: float, high: float, log: bool, step: float | None) -> float:
         """Return the nearest float."""
-        wanted: float = min(max(self._wanted(name), low), high)
+        wanted: float = min(max(self._wanted(name, low), low), high)
         return wanted if step is None else on_grid(wanted, low, high, step)
 
     def int(self, name: str, low: int, high: int, log: bool, step: int) -> int:
         """Return the nearest integer."""
         last = low + (high - low) // step * step
-        return int(min(max(low + round((self._wanted(name) - low) / step) * step, low), last))
+        return int(min(max(low + round((self._wanted(name, low) - low) / step) * step, low), last))
 
     def choice(self, name: str, options: tuple[Any, ...]) -> Any:
         """Return the option itself, else the nearest number, else the network of the nearest size, else the first."""
@@ -52,8 +53,10 @@ class _Nearest:
             return min(options, key=lambda option: abs(math.log(option / value)))
         return options[0]
 
-    def _wanted(self, name: str) -> Any:
+    def _wanted(self, name: str, low: float) -> Any:
         value = self._values[self._fields[name]]
+        if value is None:  # such as a weight that is learned: no number is near it
+            return low
         if name.startswith("one_minus_"):
             return 1.0 - value
         return math.log2(max(value, 1)) if name.endswith("_pow") else value

@@ -186,8 +186,8 @@ def shape_text(widths: tuple[int, ...]) -> str:
 
 
 def applies(item: Range, values: Mapping[str, Any]) -> bool:
-    """Return whether a range's conditions hold for the fields decided so far."""
-    return all(values[field] in allowed for field, allowed in item.when)
+    """Return whether a range's conditions hold for the fields decided so far; a field that is not there is None."""
+    return all(values.get(field) in allowed for field, allowed in item.when)
 
 
 def _options(item: Range) -> dict[str, Any]:
