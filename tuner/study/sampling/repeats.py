@@ -49,8 +49,6 @@ def setting_to_repeat(trials: Sequence[FrozenTrial], point: int) -> dict[str, An
     for trial in trials:
         if _reached(trial, top):
             runs.setdefault(_key(trial.params), [])
-    if len(runs) <= LEVEL:
-        return None
     for trial in trials:
         if trial.state == TrialState.FAIL:
             continue
