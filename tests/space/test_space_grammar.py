@@ -211,6 +211,16 @@ def search(field: str, item: str) -> str:
             "derived.gradient_steps: 'gradient_steps' is under 'fixed' or 'search' as well.",
         ),
         (
+            HEAD + "search: {double_q: {choices: [true]}, x: {low: 1, high: 2, when: {double_q: true}}}\n"
+            "derived: {gradient_steps: {rule: train_freq_over, by: x}}",
+            "search.x.when: gradient_steps is derived from it in every trial; leave 'when' out.",
+        ),
+        (
+            HEAD + "search: {x: {low: 1, high: 2}, tau: {low: 0.1, high: 0.2, when: {gradient_steps: 1}}}\n"
+            "derived: {gradient_steps: {rule: train_freq_over, by: x}}",
+            "search.tau: cannot depend on 'gradient_steps', which is derived after the search.",
+        ),
+        (
             HEAD + "fixed: {x: 0}\nderived: {gradient_steps: {rule: train_freq_over, by: x}}",
             "fixed.x: x must be an integer of at least 1",
         ),
@@ -219,6 +229,7 @@ def search(field: str, item: str) -> str:
             HEAD + "environments: {CartPole-v1: {fixed: {gamma: 2}}}",
             "environments.CartPole-v1.fixed.gamma: gamma must be",
         ),
+        (HEAD + "environments: {1: {}}", "environments: keys must be environment ids, got 1."),
         (HEAD + "environments: {CartPole-v1: {steps: 2}}", "environments.CartPole-v1.steps: unknown key."),
         (
             HEAD + "environments: {CartPole-v1: {budget: {n_timesteps: 5}}}",

@@ -97,6 +97,8 @@ def test_following_bound_is_the_smaller_of_field_and_max_but_never_below_low(tra
         ("train_freq_times", 0.5, 16, 8),
         ("train_freq_times", 0.25, 2, 1),
         ("train_freq_times", 1.0, 7, 7),
+        ("train_freq_times", 0.5, 5, 3),
+        ("train_freq_times", 100_000, 100_000, 100_000),  # the most there is of a field
     ],
 )
 def test_derived_rules(rule: str, by: float, train_freq: int, gradient_steps: int) -> None:
@@ -208,6 +210,23 @@ def test_environment_overrides() -> None:
     assert not listed and same.search == space.search and same.fixed == space.fixed
 
 
+def test_an_environment_that_fixes_a_derived_field_needs_no_helper() -> None:
+    space = space_of(
+        {"train_freq": {"low": 1, "high": 4}, "helper": {"choices": [1, 2]}},
+        derived={"gradient_steps": {"rule": "train_freq_over", "by": "helper"}},
+        environments={"A-v0": {"fixed": {"gradient_steps": 3}}},
+    )
+    changed, _ = space.for_environment("A-v0")
+    assert [d.name for d in changed.dimensions] == ["train_freq"] and not changed.derived
+    assert changed.resolve({"train_freq": 4}).gradient_steps == 3
+
+
+def test_a_number_among_choices_is_the_nearest_by_its_ratio() -> None:
+    space = space_of({"batch_size": {"choices": [16, 256]}})
+    near = {size: nearest_params(space, DQNHyperparameters(batch_size=size))["batch_size"] for size in (60, 68)}
+    assert near == {60: 16, 68: 256}  # 16 * 4 = 64 = 256 / 4
+
+
 def sac_of(search: dict):
     return parse_space({"algorithm": "sac", "budget": {"n_timesteps": 10_000}, "search": search})
 
@@ -221,6 +240,14 @@ def test_what_is_not_given_by_default_can_be_a_condition_and_has_a_nearest_numbe
     values = (None, 0.2, 9.0)
     near = [nearest_params(space, from_mapping("sac", {"ent_coef": value}))["ent_coef"] for value in values]
     assert near == [0.01, 0.2, 0.5]
+
+
+def test_as_many_updates_as_steps_are_the_nearest_helper() -> None:
+    space = space_of(
+        {"train_freq": {"low": 1, "high": 100}, "helper": {"type": "float", "low": 0.1, "high": 2.0}},
+        derived={"gradient_steps": {"rule": "train_freq_times", "by": "helper"}},
+    )
+    assert nearest_params(space, DQNHyperparameters(train_freq=8, gradient_steps=-1))["helper"] == 1.0
 
 
 def test_ranges_are_cut_to_the_budget() -> None:

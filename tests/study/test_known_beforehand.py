@@ -19,7 +19,7 @@ from tuner.plan.stored import plan_again
 from tuner.space.catalog import load_by_name
 from tuner.space.nearest import nearest_params
 from tuner.space.prior import load_prior, packaged_prior
-from tuner.space.ranges import Choice
+from tuner.space.ranges import Choice, Dimension
 from tuner.study.sampling.proposals import STRENGTH, Proposals
 from tuner.study.sampling.samplers import make_sampler
 from tuner.study.search.asker import SpaceAsker
@@ -110,12 +110,37 @@ def test_a_start_that_was_lost_before_it_had_its_values_is_that_start_again():
     assert again.user_attrs[attr.SOURCE] == "a"
 
 
+PRUNED = optuna.trial.create_trial(state=TrialState.PRUNED)
+
+
+@pytest.mark.parametrize(("name", "asked"), [("tpe", True), ("gp", True), ("random", False), ("qmc", False)])
+def test_the_prior_mixes_with_samplers_that_look_for_good_points_alone(name, asked):
+    """Before any trial has ended every proposal would be the prior's."""
+    study = study_of(dataclasses.replace(KNOWN, starts=()), name)
+    assert [proposal is not None for _, proposal in (ask(study) for _ in range(4))] == [asked] * 4
+
+
+def test_a_number_of_the_prior_moves_by_a_tenth_of_its_range_and_a_tenth_of_the_choices_is_drawn_anew():
+    dimensions = (
+        Dimension("rate", "rate", "float", 1e-6, 1.0, log=True),
+        Dimension("share", "share", "float", 0.1, 0.7, step=0.1),
+        Dimension("word", "word", "categorical", choices=("a", "b")),
+    )
+    known = Known(good=(({"rate": 1e-3, "share": 0.4, "word": "a"}, 1.0),))
+    found = [Proposals(known, dimensions, seed=seed, prior=True).of([], PRUNED, 0).params for seed in range(2000)]
+    moved = (np.log10([params["rate"] for params in found]) + 3) / 6
+    assert (moved.mean(), moved.std()) == pytest.approx((0, 0.1), abs=0.008)
+    assert {params["share"] for params in found} <= {0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7}
+    assert np.mean([params["word"] == "b" for params in found]) == pytest.approx(0.1 / 2, abs=0.015)
+
+
 def test_the_prior_proposes_less_as_trials_come_in():
     known = dataclasses.replace(KNOWN, starts=())
     for finished in (0, round(STRENGTH), 9 * round(STRENGTH)):
         study = optuna.create_study(direction="maximize")
-        for _ in range(finished):
-            study.add_trial(optuna.trial.create_trial(value=0.0))
+        for number in range(finished):  # stopped ones count as well, lost ones do not
+            study.add_trial(PRUNED if number % 2 else optuna.trial.create_trial(value=0.0))
+            study.add_trial(optuna.trial.create_trial(state=TrialState.FAIL))
         found = 0
         for seed in range(600):
             proposals = Proposals(known, SPACE.dimensions, seed=seed, prior=True)

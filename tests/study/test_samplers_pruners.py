@@ -15,8 +15,8 @@ from study_fakes import FakeExecutor, make_plan, search
 
 from tuner.contract.grid import evaluation_grid, first_pruned, warmup_steps
 from tuner.contract.rules import CURRENT
-from tuner.study.sampling.samplers import make_sampler, with_stopped
-from tuner.study.search.median_pruner import MedianMemory, lower_limit, tells
+from tuner.study.sampling.samplers import make_sampler, point_of, with_stopped
+from tuner.study.search.median_pruner import NEWEST, MedianMemory, lower_limit, tells
 from tuner.study.search.pruners import PruningRule, make_pruner
 from tuner.study.store import keys as attr
 
@@ -214,6 +214,72 @@ def test_from_a_third_of_the_grid_on_a_rung_is_open_unless_the_studys_runs_speak
     assert stopped_steps([*ten[1:], [0.0] * 9 + [99.0]]) == []
     assert lower_limit(10, 10) == pytest.approx(0.1 ** (1 / 10))
     assert lower_limit(9, 10) < 0.75
+
+
+def test_what_is_vouched_for_is_worth_five_runs_outside():
+    """Beside them four make nine, three make eight, and 0.1 ** (1 / 9) > 0.75 > 0.1 ** (1 / 8)."""
+    assert stopped_steps([[float(n)] * 10 for n in range(8)]) == [400, 500, 600]
+    assert stopped_steps([[float(n)] * 10 for n in range(6)]) == []
+
+
+def test_runs_that_are_level_are_no_evidence():
+    """Those with the median would go on, and those with the best quarter's last are among the best."""
+    order = np.arange(24.0)
+    assert tells(order, order)
+    floor = np.repeat([0.0, 1.0], [14, 6])
+    assert not tells(floor, floor)
+    assert not tells(order, np.full(24, 500.0))
+
+
+def test_a_runs_evidence_at_a_rung_is_its_best_value_up_to_there():
+    """Here the first value alone tells how a run ends; all later ones fall in the opposite order."""
+    assert stopped_steps([[float(n), *[-float(n)] * 8, float(n)] for n in range(10)]) == [400, 500, 600]
+
+
+def test_a_rung_closes_again_when_further_runs_speak_against_it():
+    study = study_of([[float(n)] * 10 for n in range(10)], make_pruner("median", grid=GRID, startup_trials=1))
+    low = create_trial(state=TrialState.RUNNING, intermediate_values=dict.fromkeys(GRID[:4], -99.0))
+    assert study.pruner.prune(study, low)
+    for n in range(10):  # low at every rung, and the best in the end
+        study.add_trial(create_trial(value=99.0, intermediate_values=dict.fromkeys(GRID[:9], -1.0 - n)))
+    study.pruner.learn(study.get_trials(deepcopy=False))
+    assert not study.pruner.prune(study, low)
+
+
+def test_what_lies_far_back_is_no_evidence():
+    """A rung opens again by the newest runs; of all of them 170 of 230 below the median would not be enough."""
+    against = [[-1.0 - n] * 9 + [9999.0] for n in range(60)]
+    order = [[float(n)] * 10 for n in range(NEWEST)]
+    assert stopped_steps(order[:60] + against, version=2) == []
+    assert stopped_steps(against + order, version=2) == [400, 500, 600]
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans(), st.integers(0, 99)), min_size=1, max_size=12))
+def test_a_point_is_the_count_of_points_before_it_and_a_successor_has_its_predecessors(drawn):
+    """However many of the trials have been filled yet."""
+    trials, points = [], []
+    for number, (filled, fresh, pick) in enumerate(drawn):
+        if fresh or not trials:
+            found, point = {}, sum(attr.RETRY_OF not in t.user_attrs for t in trials)
+        else:
+            lost = trials[pick % number]
+            root = lost.user_attrs.get(attr.ROOT, lost.number)
+            found, point = {attr.RETRY_OF: lost.number, attr.ROOT: root}, points[lost.number]
+        if filled:
+            found |= {attr.POINT: point, attr.SEEDS: [7]}
+        trials.append(create_trial(state=TrialState.RUNNING, user_attrs=found))
+        trials[-1].number = number
+        points.append(point)
+    assert [point_of(trials, number) for number in range(len(trials))] == points
+
+
+def test_points_of_a_study_of_version_0_1_0_are_its_trials_numbers():
+    """A successor among them has its predecessor's, what another program has enqueued its own."""
+    kinds = [{attr.SEEDS: [7]}, {attr.SEEDS: [7]}, {attr.RETRY_OF: 0, attr.ROOT: 0, attr.SEEDS: [7]}, {attr.ROOT: 9}]
+    trials = [create_trial(state=TrialState.RUNNING, user_attrs=attributes) for attributes in kinds]
+    for number, trial in enumerate(trials):
+        trial.number = number
+    assert [point_of(trials, number) for number in range(4)] == [0, 1, 0, 2]
 
 
 def test_a_rung_stays_closed_before_there_is_evidence_enough():

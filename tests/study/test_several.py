@@ -19,7 +19,8 @@ from tuner.errors import InputError
 from tuner.hyperparameters import DQNHyperparameters, from_mapping
 from tuner.plan.known import NOTHING_KNOWN, Known, Start
 from tuner.plan.recipe import StudyRecipe
-from tuner.plan.several import SeveralPlan, plan_several
+from tuner.plan.resolve import plan_study
+from tuner.plan.several import LONGEST_NAME, SeveralPlan, _short, plan_several
 from tuner.space.nearest import nearest_params
 from tuner.study.reading.study import load
 from tuner.study.search.progress import NoProgress
@@ -244,7 +245,40 @@ def test_all_environments_are_searched_in_one_space_with_their_own_budgets(tmp_p
     assert one.space.search == other.space.search and one.space.fixed == other.space.fixed
     assert one.grid[-1] == 50_000 < other.grid[-1]
     assert one.known == other.known and one.known.starts
+    alone = plan_study(dataclasses.replace(recipe, env="CartPole-v1", envs=()))
+    assert one.space.search == alone.space.search  # cut to the shortest runs
+    assert (alone.trials_in_flight, alone.runs_in_flight) == (12, 12)
+    assert [(m.trials_in_flight, m.runs_in_flight) for m in plan.members] == [(6, 6)] * 2
+    assert plan.most_open == 12
     assert [m.name for m in plan.members] == [f"{plan.name}.CartPole-v1", f"{plan.name}.MountainCar-v0"]
+
+
+def test_what_the_space_fixes_for_one_environment_is_fixed_for_all(tmp_path):
+    (tmp_path / "own.yaml").write_text(
+        "algorithm: q_learning\nbudget: {n_timesteps: 1000}\n"
+        "search: {gamma: {low: 0.9, high: 0.99}, learning_rate: {low: 0.1, high: 0.9}}\n"
+        "environments: {CliffWalking-v1: {fixed: {gamma: 1.0}}}\n"
+    )
+    recipe = StudyRecipe(
+        envs=("FrozenLake-v1", "CliffWalking-v1"), algo="q_learning", space=str(tmp_path / "own.yaml"),
+        storage=f"sqlite:///{tmp_path}/x.db", executor="inline",
+    )  # fmt: skip
+    for member in plan_several(recipe).members:
+        assert list(member.space.search) == ["learning_rate"] and member.space.fixed["gamma"] == 1.0
+
+
+def test_environments_of_two_kinds_have_no_space_in_common(tmp_path):
+    envs = ("CartPole-v1", "MinAtar/Breakout-v1")
+    recipe = StudyRecipe(envs=envs, storage=f"sqlite:///{tmp_path}/x.db", executor="inline")
+    with pytest.raises(InputError, match=r"CartPole-v1 is searched in the space 'default' and MinAtar/.* 'minatar'"):
+        plan_several(recipe)
+
+
+def test_a_long_name_is_cut_and_keeps_what_tells_it_from_others():
+    names = [f"{'long' * 25}-{end:06}" for end in range(2)]
+    assert [len(_short(name)) for name in names] == [LONGEST_NAME] * 2
+    assert [_short(name)[-7:] for name in names] == ["-000000", "-000001"]
+    assert _short(names[0][:LONGEST_NAME]) == names[0][:LONGEST_NAME]
 
 
 def test_settings_asked_for_are_those_of_every_environment_and_come_first(tmp_path):

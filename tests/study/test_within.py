@@ -7,6 +7,7 @@ import math
 import shlex
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -122,6 +123,56 @@ def test_the_search_is_done_before_the_report_is_due_and_that_before_the_end(beg
     assert deadlines.report < began + seconds
     assert began <= deadlines.search(began) <= max(deadlines.report, began)
     assert deadlines.search(began + seconds) == began + seconds
+
+
+@pytest.mark.parametrize(("seconds", "kept"), [(60.0, 4.0), (100.0, 4.0), (3600.0, 144.0)])
+def test_the_report_has_four_seconds_or_a_twenty_fifth_and_the_search_half_of_the_others(seconds, kept):
+    deadlines = Deadlines(1000.0, seconds)
+    assert deadlines.report == pytest.approx(1000 + seconds - kept)
+    assert deadlines.search(1010.0) == pytest.approx(1010 + (seconds - kept - 10) / 2)
+
+
+def planned_within(monkeypatch, run_s, seconds, workers=1, budget=None, done=0, **settings):
+    """Return a plan before and after its time is shared out, on four cores at second 1,000, when it began."""
+    monkeypatch.setattr("tuner.plan.within.time", SimpleNamespace(monotonic=lambda: 1000.0))
+    monkeypatch.setattr("tuner.plan.within.available_cores", lambda: 4)
+    monkeypatch.setattr("tuner.plan.within._run_seconds", lambda plan, within: (run_s, 0.0))
+    given = {"env": "FrozenLake-v1", "algo": "q_learning", "executor": "inline", "within": seconds, **settings}
+    plan = dataclasses.replace(plan_study(from_mapping(given)), workers=workers)
+    return plan, plan_within(plan, Deadlines(1000.0, seconds), budget, done)
+
+
+@pytest.mark.parametrize(("workers", "seeds", "trials"), [(1, 1, 48), (2, 1, 96), (8, 1, 192), (8, 2, 96)])
+def test_seeds_of_a_trial_share_the_time_and_workers_beyond_the_cores_add_none(monkeypatch, workers, seeds, trials):
+    """A run takes a second, and of a hundred the search has 48."""
+    plan, fitted = planned_within(monkeypatch, 1.0, 100.0, workers, seeds_per_trial=seeds)
+    assert (fitted.trials, fitted.grid, fitted.deadline) == (trials, plan.grid, 1048.0)
+
+
+def test_runs_are_cut_but_for_those_whose_steps_were_said_or_stored(monkeypatch):
+    """A run takes twenty seconds, and of two hundred the search has 96."""
+    plan, cut = planned_within(monkeypatch, 20.0, 200.0)
+    assert (cut.trials, cut.grid[-1]) == (24, plan.grid[-1] // 5)
+    _, said = planned_within(monkeypatch, 20.0, 200.0, steps=3000)
+    assert (said.trials, said.grid[-1]) == (4, 3000)
+    budget = {"n_timesteps": 5000, "evaluations": 7, "eval_episodes": 3}
+    _, stored = planned_within(monkeypatch, 20.0, 200.0, budget=budget, done=10)
+    assert (stored.trials, stored.grid[-1], len(stored.grid), stored.evaluation.episodes) == (14, 5000, 7, 3)
+
+
+def test_few_starts_do_not_stand_for_a_studys_proposals(monkeypatch):
+    """In a command of minutes a sample of the space is timed in their place."""
+    plan = plan_study(StudyRecipe(env="CartPole-v1", executor="inline", prior="none", start_with=("defaults",)))
+    timed, sample = [], [algorithm_class("dqn")(batch_size=size) for size in (16, 64)]
+    monkeypatch.setattr("tuner.plan.within.typical", lambda plan: sample)
+
+    def time_runs(plan, runs):
+        timed.extend(spec.hyperparameters for spec, _ in runs)
+        return [RunCosts(0.0, 1e-3, 0.0, 0.0)] * len(runs)
+
+    monkeypatch.setattr("tuner.plan.within.time_runs", time_runs)
+    _run_seconds(plan, 600.0)
+    assert timed == sample
 
 
 def test_a_command_with_another_time_has_another_study_and_the_same_command_its_own():

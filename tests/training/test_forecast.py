@@ -1,5 +1,6 @@
 """What a study will cost: bytes exactly, steps and trials by arithmetic, seconds by measurement."""
 
+import contextlib
 import dataclasses
 
 import numpy as np
@@ -92,6 +93,7 @@ def test_a_study_holds_its_dearest_run_as_often_as_runs_are_in_progress():
     assert need.total_bytes == 6 * need.largest.total_bytes
     assert memory_need(study(lanes=3, trials=4)).runs == 4
     assert memory_need(study(backend="sb3", lanes=3)).runs == 2  # one at a time in each worker
+    assert memory_need(study()).runs == 5  # an eighth of 40 trials is in flight, of six places
 
 
 def test_a_memory_that_cannot_fit_is_refused_before_anything_is_written(in_tmp, monkeypatch):
@@ -122,9 +124,22 @@ def test_the_memory_that_the_refusal_proposes_fits_and_what_just_fits_is_let_thr
 def test_addresses_that_the_system_does_not_give_out_are_refused(monkeypatch):
     assert can_reserve(2**20)
     assert not can_reserve(2**62)
-    monkeypatch.setattr(study_forecast.memory, "can_reserve", lambda n_bytes: False)
-    with pytest.raises(InputError, match="addresses"):
-        refuse_what_cannot_fit(study())
+    asked = []
+    monkeypatch.setattr(study_forecast.memory, "can_reserve", asked.append)  # which is to say no
+    for backend, at_a_time in (("native", 3), ("sb3", 1)):
+        plan = study(lanes=3, backend=backend)
+        with pytest.raises(InputError, match="addresses"):
+            refuse_what_cannot_fit(plan)
+        assert asked.pop() == at_a_time * memory_need(plan).largest.reserved_bytes
+
+
+def test_the_memory_of_other_machines_is_not_known(monkeypatch):
+    plan = study(lanes=3)
+    monkeypatch.setattr(study_forecast.memory, "available_bytes", lambda: 1)
+    for address, refused in (("head:6379", False), ("local", True)):
+        recipe = dataclasses.replace(plan.recipe, executor="ray", ray_address=address)
+        with pytest.raises(InputError) if refused else contextlib.nullcontext():
+            refuse_what_cannot_fit(dataclasses.replace(plan, recipe=recipe))
 
 
 # -- arithmetic -------------------------------------------------------------------------------------------------------
@@ -273,6 +288,29 @@ def test_evaluation_is_forecast_to_last_between_random_play_and_its_cap():
     assert study_forecast.episode_shares(dataclasses.replace(plan, facts=facts_of("CartPole-v1"))) == (0.1, 0.5, 1.0)
     assert shares(0.0) == (0.1, 0.5, 1.0)  # none was over in time
     assert shares(500.0) == (0.1, 0.5, 1.0)  # only a goal ends it, and learning brings that nearer
+
+
+def test_a_forecast_is_for_full_lanes_and_for_workers_that_share_a_core(monkeypatch):
+    """A run takes ten seconds alone and four beside three others; two workers on one core take twice that."""
+
+    class Timed:
+        environment_s, step_s = 1.0, 4.0
+
+        def __init__(self, lanes):
+            self._seconds = 10.0 if lanes == 1 else 4.0
+
+        def seconds(self, spec, share):
+            return self._seconds + share
+
+    monkeypatch.setattr(study_forecast, "time_runs", lambda plan, runs: [Timed(lanes) for _, lanes in runs])
+    monkeypatch.setattr(study_forecast, "available_cores", lambda: 1)
+    plan = study(lanes=4, space="classic")
+    found = study_forecast.forecast(plan)
+    for pace, share in zip((found.short, found.expected, found.long), study_forecast.episode_shares(plan), strict=True):
+        assert (pace.workers, pace.lanes) == (2, 4)
+        assert (pace.one_s, pace.full_s) == pytest.approx((2 * (10 + share), 2 * 4 * (4 + share)))
+    assert found.run_s == pytest.approx((found.expected.full_s / 4,) * 3)
+    assert (found.settings, found.environment) == (1, 0.25)
 
 
 def test_settings_are_drawn_as_the_random_sampler_does():
