@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import time
 from collections.abc import Mapping, Sequence
@@ -26,6 +27,7 @@ from tuner.storage_url import default_storage
 from tuner.study.reading.foreign import best_trials
 from tuner.study.reading.study import load
 from tuner.study.search.open_study import called_as_before, found_study, open_study, stored_progress
+from tuner.study.search.outage import Patience
 from tuner.study.search.outcomes import nothing_learned
 from tuner.study.search.progress import NoProgress, ProgressListener, going_on, warn
 from tuner.study.search.provenance import of_study, provenance
@@ -92,25 +94,27 @@ def run(
     events = run_events(plan, progress)
     if recipe.record:
         check_can_be_filmed(plan.env)
+    patience = Patience(progress)
     with study_lock(lock_database(plan), plan.name):
         folders = report_folders(plan.name, plan.storage)
-        plan, supervisor = _supervise(plan, progress, events)
-        watched = Watched(plan.storage, plan.name)
+        plan, supervisor = _supervise(plan, progress, events, patience)
+        watched = patience(lambda: Watched(plan.storage, plan.name))
         ending, failure = _search(plan, supervisor, progress, executor)
         if ending == "done" and failure is None:
-            with advisory_lock(plan.storage, confirm_name(plan.name)) as mine:
+            with contextlib.ExitStack() as held:
+                mine = patience(lambda: held.enter_context(advisory_lock(plan.storage, confirm_name(plan.name))))
                 if mine and recipe.confirm:
                     from tuner.study.confirm.stage import ConfirmStage  # brings SciPy
 
                     ends = deadlines.report if deadlines is not None else None
-                    stage = ConfirmStage(plan, load(plan.name, plan.storage, importances=False), ends)
+                    stage = ConfirmStage(plan, patience(lambda: load(plan.name, plan.storage, importances=False)), ends)
                     ending, failure = _confirm(plan, stage, progress, executor, mine, events)
                 elif recipe.confirm:
                     progress.note(f"Another supervisor trains the finalists; see: tune report {plan.name}")
-        data, agents = _found(plan, watched, events, folders)
+        data, agents = patience(lambda: _found(plan, watched, events, folders))
         if recipe.record and ending == "done" and failure is None:
-            failure = _film(plan, data, agents, progress)
-        paths = _reported(plan, data, agents, progress)
+            failure = patience(lambda: _film(plan, data, agents, progress))
+        paths = _reported(plan, data, agents, progress, patience)
     failure = failure or nothing_learned(data)
     if failure is not None:
         raise StudyFailedError(f"{failure} Report: {paths.page}")
@@ -158,21 +162,22 @@ def confirm(
     plan = plan_confirm(stored, storage or default_storage(), settings or {})
     refuse_what_cannot_fit(plan)
     check_folders(plan)
-    events = run_events(plan, progress)
+    events, patience = run_events(plan, progress), Patience(progress)
     with study_lock(lock_database(plan), plan.name):
         folders = report_folders(plan.name, plan.storage)
-        watched = Watched(plan.storage, plan.name)
-        stage = ConfirmStage(plan, load(plan.name, plan.storage, importances=False))
+        watched = patience(lambda: Watched(plan.storage, plan.name))
+        stage = ConfirmStage(plan, patience(lambda: load(plan.name, plan.storage, importances=False)))
         if stage.problem:
             raise InputError(stage.problem)
-        with advisory_lock(plan.storage, confirm_name(plan.name)) as mine:
+        with contextlib.ExitStack() as held:
+            mine = patience(lambda: held.enter_context(advisory_lock(plan.storage, confirm_name(plan.name))))
             if not mine:
                 raise InputError(f"Another supervisor trains the finalists of '{plan.name}'. See: tune list.")
             if events is not None:
-                events.fill(load(plan.name, plan.storage, importances=False))
+                events.fill(patience(lambda: load(plan.name, plan.storage, importances=False)))
             ending, failure = _confirm(plan, stage, progress, executor, mine, events)
-        data, agents = _found(plan, watched, events, folders)
-        paths = _reported(plan, data, agents, progress)
+        data, agents = patience(lambda: _found(plan, watched, events, folders))
+        paths = _reported(plan, data, agents, progress, patience)
     if failure is not None:
         raise StudyFailedError(f"{failure} Report: {paths.page}")
     return _result(plan, data, paths, agents, ending)
@@ -190,22 +195,27 @@ def _found(
 
 
 def _reported(
-    plan: StudyPlan, data: StudyData, agents: Mapping[Place, KeptAgent], progress: ProgressListener
+    plan: StudyPlan,
+    data: StudyData,
+    agents: Mapping[Place, KeptAgent],
+    progress: ProgressListener,
+    patience: Patience,
 ) -> ReportPaths:
     """Write the report, the agents' zips and what the dashboard shows."""
     with zips_written(plan, agents, progress):
         paths = write_study_report(data, plan.storage, plan.reports, agents)
-        _tell_dashboard(data, plan.storage, progress)
+        _tell_dashboard(data, plan.storage, progress, patience)
     return paths
 
 
-def _tell_dashboard(data: StudyData, storage: str, progress: ProgressListener) -> None:
+def _tell_dashboard(data: StudyData, storage: str, progress: ProgressListener, patience: Patience) -> None:
     """Save the verdict and a few figures for those who browse the database; not worth failing for."""
     from tuner.report.pages.dashboard import dashboard_figures, dashboard_note
     from tuner.study.upkeep.dashboard_note import save_to_dashboard
 
     try:
-        save_to_dashboard(data.name, storage, dashboard_note(data), dashboard_figures(data))
+        note, figures = dashboard_note(data), dashboard_figures(data)
+        patience(lambda: save_to_dashboard(data.name, storage, note, figures))
     except TunerError as error:
         warn(progress, f"The note for optuna-dashboard could not be saved: {error}")
 
@@ -248,12 +258,12 @@ def run_events(plan: StudyPlan, progress: ProgressListener) -> RunEvents | None:
 
 
 def _supervise(
-    plan: StudyPlan, progress: ProgressListener, events: RunEvents | None
+    plan: StudyPlan, progress: ProgressListener, events: RunEvents | None, patience: Patience
 ) -> tuple[StudyPlan, StudySupervisor]:
     for line in filter(None, [*plan.notes, library_note(plan.recipe, plan.grid[-1])]):
         progress.note(line)
     ledger, plan, resumed = open_study(plan, of_study(plan))
-    settled = ledger.settle()
+    settled = patience(ledger.settle)
     there = sum(settled.counts.values())
     if resumed and there:
         progress.note(going_on(plan.name, there, plan.trials))
@@ -261,7 +271,7 @@ def _supervise(
     if there < plan.trials and (taken_up := _taken_up(len(settled.lost), saved)):
         progress.note(taken_up)
     if events is not None and resumed:
-        events.fill(load(plan.name, plan.storage, importances=False))
+        events.fill(patience(lambda: load(plan.name, plan.storage, importances=False)))
     return plan, StudySupervisor(plan, ledger, settled, progress=progress, events=events)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -73,11 +74,13 @@ def _run(plan: SeveralPlan, folder: Path, claim: Claim) -> int:
     """Search, choose and judge, with the studies' locks held."""
     from tuner.api import run_events
     from tuner.study.reading.study import load
+    from tuner.study.search.outage import Patience
 
     progress = progress_view(quiet=plan.recipe.quiet)
     events = {one.name: made for one in _everywhere(plan) if (made := run_events(one, progress)) is not None}
     ending, failure = _search(plan, claim, progress, events)
-    found = {one.env.id: load(one.name, one.storage) for one in plan.members}
+    patience = Patience(progress)
+    found = {one.env.id: patience(functools.partial(load, one.name, one.storage)) for one in plan.members}
     _write_member_reports(plan, found)
     if failure is not None:
         raise failure
@@ -95,6 +98,7 @@ def _search(
     from tuner.api import drive
     from tuner.execution.choose import make_executor
     from tuner.study.reading.study import load
+    from tuner.study.search.outage import Patience
     from tuner.study.search.provenance import of_study
     from tuner.study.search.several import open_several
 
@@ -105,7 +109,7 @@ def _search(
     claim.on_lost = supervisor.interrupt
     for one in plan.members:
         if one.name in events:  # what ended before the flag was given
-            events[one.name].fill(load(one.name, one.storage))
+            events[one.name].fill(Patience(progress)(functools.partial(load, one.name, one.storage)))
     if supervisor.over:
         return supervisor.close(), None
     return drive(supervisor, make_executor(plan.members[0]), progress)

@@ -32,12 +32,14 @@ from tuner.study.confirm.time_left import TimeLeft
 from tuner.study.confirm.verdict import Verdict, until_sure, verdict
 from tuner.study.search.ledger import Ledger
 from tuner.study.search.open_study import buffer_study, is_exclusive
+from tuner.study.search.outage import Patience
 from tuner.study.search.progress import ProgressListener, SecondsLeft
 from tuner.study.search.run_events import RunEvents
 from tuner.study.search.supervisor import StudySupervisor
 from tuner.study.store import keys as attr
 from tuner.study.store.companion import open_companion
 from tuner.study.store.connect import open_storage, storage_errors
+from tuner.study.store.peers import leaving_on_error
 from tuner.text import counted
 
 #: Lanes of each worker. Runs differ much in cost (a baseline may have a larger network), so few are taken at a time.
@@ -190,8 +192,12 @@ class ConfirmStage:
     def passes(
         self, provenance: Mapping[str, Any], progress: ProgressListener, events: RunEvents | None = None
     ) -> Iterator[tuple[StudyPlan, StudySupervisor]]:
-        """Yield supervisors to run one after the other, one for each backend that still has something to train."""
-        ledger, results, took, taken = self._open(provenance)
+        """Yield supervisors to run one after the other, one for each backend that still has something to train.
+
+        A database that is away before, between or after them is waited for.
+        """
+        patience = Patience(progress)
+        ledger, results, took, taken = patience(functools.partial(self._open, provenance))
         if taken:
             progress.note(taken)
         backends = dict.fromkeys([*(c.backend for c in self.contestants), *([self._other] if self._other else [])])
@@ -208,7 +214,7 @@ class ConfirmStage:
             views = (self._standing, self._time_left, took)
             self._left.begin(took)
             ledger.asker = ScheduleAsker(self._plan, by_key, in_time, results, *views, kept)
-            settled = ledger.settle()
+            settled = patience(ledger.settle)
             if not wanted(results):
                 continue
             left = max(self._most_left(results), len(wanted(results)))
@@ -217,6 +223,7 @@ class ConfirmStage:
             yield plan, StudySupervisor(plan, ledger, settled, progress=progress, events=events, clock=self._clock)
             if self._ends is not None and wanted(results):
                 self._cut_short(phases[0], results)
+                patience(self._describe)
 
     def _deadline(self, phase: Phase) -> float | None:
         if self._ends is None or phase == "verdict":
@@ -248,6 +255,8 @@ class ConfirmStage:
             self.allocation = dataclasses.replace(self.allocation, verdict_seeds=seeds)
             if self.until is not None:
                 self.until = dataclasses.replace(self.until, seeds=seeds)
+
+    def _describe(self) -> None:
         with storage_errors(self._plan.storage):
             self._study.set_user_attr(attr.CONFIRM, self.describe())
 
@@ -377,10 +386,12 @@ class ConfirmStage:
             study.set_user_attr(attr.CONFIRM, self.describe())
             study.set_user_attr(attr.PROVENANCE, dict(provenance))
             buffered = buffer_study(storage, name, plan.storage)  # which tells what has waited to be told
-            study = optuna.load_study(study_name=name, storage=buffered)
-            there = results_of(study.get_trials(deepcopy=False))
-            missing = {job: c for job, c in self._baselines_wanted().items() if job not in there}
-            taken = take_over(plan, missing, study, storage)
-            ledger = Ledger(study, buffered, url=plan.storage, exclusive=is_exclusive(plan.storage), successors=False)
-            trials = study.get_trials(deepcopy=False)
+            with leaving_on_error(buffered.sharing):
+                study = optuna.load_study(study_name=name, storage=buffered)
+                there = results_of(study.get_trials(deepcopy=False))
+                missing = {job: c for job, c in self._baselines_wanted().items() if job not in there}
+                taken = take_over(plan, missing, study, storage)
+                exclusive = is_exclusive(plan.storage)
+                ledger = Ledger(study, buffered, url=plan.storage, exclusive=exclusive, successors=False)
+                trials = study.get_trials(deepcopy=False)
             return ledger, results_of(trials), took_of(trials), taken_over_text(taken)

@@ -33,7 +33,7 @@ from tuner.study.store.connect import NoTablesError, open_storage, storage_error
 from tuner.study.store.database import sqlite_path
 from tuner.study.store.identity import Identity
 from tuner.study.store.locks import opening
-from tuner.study.store.peers import share
+from tuner.study.store.peers import leaving_on_error, share
 from tuner.study.store.spool import replay, spool_of
 from tuner.study.store.writer import row_writer
 
@@ -238,10 +238,11 @@ def buffer_study(storage: BaseStorage, name: str, url: str, trials: int | None =
     identity = Identity(storage, study_id, sqlite_path(url))
     spool = spool_of(url, name, identity.id)
     sharing = share(storage, study_id, trials)
-    told = replay(spool, storage, study_id, sharing.writer if sharing is not None else row_writer(storage))
-    buffered = BufferedStorage(
-        storage, study_id, exclusive=is_exclusive(url), spool=spool, sharing=sharing, identity=identity
-    )
+    with leaving_on_error(sharing):
+        told = replay(spool, storage, study_id, sharing.writer if sharing is not None else row_writer(storage))
+        buffered = BufferedStorage(
+            storage, study_id, exclusive=is_exclusive(url), spool=spool, sharing=sharing, identity=identity
+        )
     buffered.told_late = told
     return buffered
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable
+from typing import TypeVar
 
 from tuner.errors import StorageLostError
 from tuner.study.search.ledger import Ledger
+from tuner.study.search.progress import ProgressListener, warn
 from tuner.study.search.trial import AskedTrial
+from tuner.study.store.connect import NoAnswerError
+
+T = TypeVar("T")
 
 #: Seconds a database may be away before the study ends with its results in the spool.
 PATIENCE_S = 600.0
@@ -85,7 +91,7 @@ class Outage:
                 ledger.flush()
                 return
             except StorageLostError as error:
-                if not patiently or not ledger.unwritten:
+                if not patiently:
                     raise
                 self.failed(error)
             time.sleep(RETRY_S)
@@ -110,3 +116,32 @@ class Outage:
         if self._since is not None:
             self._since = None
             self._note("The storage answers again; nothing was lost.")
+
+
+class Patience:
+    """Waits for a database that has answered before, between the phases of a command as a search does within one.
+
+    Args:
+        progress: Is told once that the database is away, and once that it answers again.
+    """
+
+    def __init__(self, progress: ProgressListener) -> None:
+        self._outage = Outage(time.monotonic, functools.partial(warn, progress))
+
+    def __call__(self, do: Callable[[], T]) -> T:
+        """Return what ``do`` returns, which is called again for as long as the database is away.
+
+        Raises:
+            StorageLostError: It is away for good, or for longer than :data:`PATIENCE_S`.
+        """
+        while True:
+            try:
+                found = do()
+            except NoAnswerError as error:
+                self._outage.failed(error.lost)
+            except StorageLostError as error:
+                self._outage.failed(error)
+            else:
+                self._outage.recovered()
+                return found
+            time.sleep(RETRY_S)

@@ -21,6 +21,7 @@ from tuner.plan.resolve import StudyPlan
 from tuner.plan.several import SeveralPlan
 from tuner.study.sampling.samplers import SeededByTrial, make_sampler
 from tuner.study.search.open_study import open_study
+from tuner.study.search.outage import Patience
 from tuner.study.search.progress import NoProgress, PacedDrawing, ProgressListener, Snapshot
 from tuner.study.search.run_events import RunEvents
 from tuner.study.search.shared import Member, SharedProposals
@@ -245,7 +246,7 @@ def open_several(
             raise ResumeError(
                 f"The study '{one.name}' was begun in another version of its search space. Start another with --study."
             )
-        known, settled = opened.plan.known, opened.ledger.settle()
+        known, settled = opened.plan.known, Patience(progress)(opened.ledger.settle)
         supervisors[one.env.id] = StudySupervisor(
             opened.plan,
             opened.ledger,

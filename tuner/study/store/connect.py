@@ -24,6 +24,7 @@ from optuna.storages import BaseStorage, RDBStorage
 from optuna.storages._rdb.models import BaseModel
 from sqlalchemy.exc import (
     IntegrityError,
+    InterfaceError,
     OperationalError,
     ProgrammingError,
     SQLAlchemyError,
@@ -69,6 +70,19 @@ class NoTablesError(InputError):
     """A database that is only to be read has no table for studies."""
 
 
+class NoAnswerError(InputError):
+    """A database cannot be opened now: its server is away, or another process has locked its file.
+
+    Args:
+        message: What to say of one that has not answered yet: its URL may be wrong.
+        lost: What to say of one that has.
+    """
+
+    def __init__(self, message: str, lost: StorageLostError) -> None:
+        super().__init__(message)
+        self.lost = lost
+
+
 def open_storage(url: str, *, create: bool) -> BaseStorage:
     """Open the database that holds studies.
 
@@ -78,6 +92,7 @@ def open_storage(url: str, *, create: bool) -> BaseStorage:
 
     Raises:
         InputError: The URL cannot work; the message says why and what to do.
+        NoAnswerError: It may work later.
         NoTablesError: Without ``create``, there is no table for studies.
         MissingExtraError: The database's driver is not installed.
     """
@@ -109,7 +124,10 @@ def open_storage(url: str, *, create: bool) -> BaseStorage:
         raise MissingExtraError(missing_driver(backend, url)) from error
     except (SQLAlchemyError, StorageInternalError, RuntimeError, OSError, ValueError) as error:
         why = _why(error, url)
-        raise InputError(f"--storage {mask(url)} cannot be used: {why} {_what_to_do(why) or ''}".rstrip()) from None
+        message = f"--storage {mask(url)} cannot be used: {why} {_what_to_do(why) or ''}".rstrip()
+        if any(isinstance(cause, OperationalError | InterfaceError) for cause in _causes(error)):
+            raise NoAnswerError(message, _lost(why, url)) from None
+        raise InputError(message) from None
     return optuna.storages.get_storage(storage)
 
 
@@ -214,13 +232,7 @@ def storage_errors(url: str) -> Iterator[None]:
             "Restore it from a backup."
         ) from None
     except (StorageInternalError, SQLAlchemyError) as error:
-        why = _why(error, url)
-        advice = _what_to_do(why)
-        raise StorageLostError(
-            f"The storage {mask(url)} does not answer any more: {why} {advice or ''}"
-            "Finished trials are kept; once it is back, the same command carries on.",
-            passes=advice is None,
-        ) from None
+        raise _lost(_why(error, url), url) from None
 
 
 @contextlib.contextmanager
@@ -321,16 +333,31 @@ def wait_briefly(storage: BaseStorage) -> None:
     engine.dispose()
 
 
+def _lost(why: str, url: str) -> StorageLostError:
+    advice = _what_to_do(why)
+    return StorageLostError(
+        f"The storage {mask(url)} does not answer any more: {why} {advice or ''}"
+        "Finished trials are kept; once it is back, the same command carries on.",
+        passes=advice is None,
+    )
+
+
 def _what_to_do(why: str) -> str | None:
     """Return what to do about a trouble that does not pass by itself; None for one that may."""
     return next((what for words, what in _LASTING.items() if words in why), None)
 
 
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error, and what each was caused by."""
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__
+
+
 def _why(error: BaseException, url: str) -> str:
     """Return the database's own words in one line."""
-    cause: BaseException = error
-    while cause.__cause__ is not None:
-        cause = cause.__cause__
+    *_, cause = _causes(error)
     text = str(getattr(cause, "orig", None) or cause)
     line = " ".join(scrub(text, url).split())
     line = line if len(line) <= 300 else f"{line[:297]}..."

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+import contextlib
+from collections.abc import Container, Iterator, Sequence
 
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
@@ -80,3 +81,14 @@ def share(storage: BaseStorage, study_id: int, total: int | None) -> Sharing | N
     leases = Leases(*tables, study_id, name)
     leases.start()
     return Sharing(writer, leases, study_id)
+
+
+@contextlib.contextmanager
+def leaving_on_error(sharing: Sharing | None) -> Iterator[None]:
+    """Take leave of a shared study where the block fails: a lease that its thread renews would outlive the failure."""
+    try:
+        yield
+    except BaseException:
+        if sharing is not None:
+            sharing.leave()
+        raise
