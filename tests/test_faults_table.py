@@ -12,7 +12,7 @@ ATTACKS = dict(re.findall(r"^\| (A\d+) \| (.*)$", TABLE, re.M))
 
 
 def test_every_fault_has_its_row():
-    wanted = {f"F{n}" for n in range(1, 37)} | {f"B{n}" for n in range(1, 7)} | {"S1", "S2", "S3", "L1", "L2", "L4"}
+    wanted = {f"F{n}" for n in range(1, 38)} | {f"B{n}" for n in range(1, 7)} | {"S1", "S2", "S3", "L1", "L2", "L4"}
     assert set(ROWS) == wanted
 
 

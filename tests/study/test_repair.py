@@ -5,7 +5,7 @@ import io
 import optuna
 import pytest
 from optuna.exceptions import StorageInternalError
-from study_fakes import FakeExecutor, make_plan, search, supervise
+from study_fakes import FakeExecutor, empty_database, make_plan, search, supervise
 
 from tuner.cli.app import main
 from tuner.contract.outcome import EvalPoint, Outcome
@@ -101,6 +101,60 @@ def test_a_copy_that_was_cut_short_leaves_nothing(url, tmp_path, monkeypatch):
     with pytest.raises(Exception, match="does not answer"):
         copy_study("s", url, there)
     assert optuna.get_all_study_names(there) == []
+
+
+def test_a_copy_that_was_killed_is_completed_by_the_same_command(confirmed, tmp_path, monkeypatch):
+    """Killed after any number of writes: nothing that runs then can tidy up."""
+
+    class Killed(BaseException):
+        pass
+
+    def counted_down(method):
+        def write(self, *arguments, **options):
+            left[0] -= 1
+            if left[0] < 0:
+                raise Killed
+            return method(self, *arguments, **options)
+
+        return write
+
+    for writes in (0, 1, 2, 3, 4, 5, 7, 10, 19):
+        there, left = f"sqlite:///{tmp_path}/{writes}.db", [writes]
+        (tmp_path / f"{writes}.db").write_bytes(empty_database())
+        with monkeypatch.context() as patch, pytest.raises(Killed):
+            for name in ("add_trial", "set_user_attr"):
+                patch.setattr(optuna.Study, name, counted_down(getattr(optuna.Study, name)))
+            patch.setattr(optuna, "delete_study", lambda **_: None)
+            copy_study("s", confirmed, there)
+        assert copy_study("s", confirmed, there) == 2, writes
+        for name in ("s", "s.confirm"):
+            old, new = (optuna.load_study(study_name=name, storage=url) for url in (confirmed, there))
+            assert new.user_attrs == old.user_attrs
+            assert [(t.number, t.state) for t in new.trials] == [(t.number, t.state) for t in old.trials]
+        with pytest.raises(InputError, match="has a study 's"):
+            copy_study("s", confirmed, there)
+
+
+@pytest.fixture
+def confirmed(url):
+    """A study of two trials whose confirm stage has trained one run, and a second one in part."""
+    search(make_plan(url, trials=2, study="s"))
+    storage = open_storage(url, create=False)
+    stage = open_companion(optuna.load_study(study_name="s", storage=storage), storage)[0]
+    stage.tell(stage.ask(), 1.0)
+    stage.ask()
+    stage.set_user_attr("confirm", {"contestants": []})
+    return url
+
+
+@pytest.mark.parametrize("name", ["s", "s.confirm"])
+def test_a_copy_never_takes_a_foreign_study_for_one_that_was_cut_short(confirmed, tmp_path, name):
+    there = f"sqlite:///{tmp_path}/there.db"
+    foreign = optuna.create_study(study_name=name, storage=open_storage(there, create=True))
+    foreign.set_user_attr("id" if name == "s" else "parent", "another")
+    with pytest.raises(InputError, match=f"has a study '{name}' already"):
+        copy_study("s", confirmed, there)
+    assert optuna.get_all_study_names(there) == [name]
 
 
 def test_a_deleted_study_takes_its_confirm_stage_its_waiting_results_and_nothing_else(url, tmp_path):
