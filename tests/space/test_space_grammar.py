@@ -1,10 +1,12 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tuner.errors import SpaceError
 from tuner.hyperparameters import ALGORITHMS
 from tuner.space.parse import load_space, parse_space
+from tuner.space.ranges import FloatRange
 
 HEAD = "algorithm: dqn\nbudget: {n_timesteps: 1000}\n"
 
@@ -48,6 +50,12 @@ def search(field: str, item: str) -> str:
         ("budget: {n_timesteps: 9}", f"algorithm: must be one of {', '.join(ALGORITHMS)}, got None."),
         (HEAD + "fixed: {gamma: 0.9, gamma: 0.8}", "the key 'gamma' is there twice (line 3, column 21)"),
         # numbers
+        (
+            search("gamma", "{low: 0.9, high: 0.9999999999999, scale: one_minus_log}"),
+            "search.gamma.high: must be below 1 by",
+        ),
+        (search("gamma", "{low: 0.1, high: 0.9, step: 1.0e-300}"), "search.gamma.step: must be at least 8e-16 here"),
+        (search("gamma", "{low: 0.1, high: 0.9, step: 5.0e-324}"), "search.gamma.step: must be at least 8e-16 here"),
         (
             search("gamma", "{type: float, low: 0.99, high: 0.9}"),
             "search.gamma: low must not be above high, got low 0.99 and",
@@ -252,6 +260,15 @@ def search(field: str, item: str) -> str:
 )
 def test_broken_space_says_what_where_and_how(tmp_path: Path, text: str, expected: str) -> None:
     assert expected in problem(tmp_path, text)
+
+
+@pytest.mark.parametrize("step", ["1", "1.0"])
+def test_a_step_of_one_between_floats_is_kept(step):
+    text = search("max_grad_norm", f"{{low: 1.0, high: 8.0, step: {step}}}")
+    space = parse_space(yaml.safe_load(text))
+    assert space.search["max_grad_norm"] == FloatRange(1.0, 8.0, step=1.0)
+    assert space.to_mapping()["search"]["max_grad_norm"] == {"type": "float", "low": 1.0, "high": 8.0, "step": 1.0}
+    assert parse_space(space.to_mapping()) == space
 
 
 def test_data_never_executes(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 import dataclasses
 import random
 
+import optuna
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -12,9 +13,11 @@ from tuner.contract.rules import CURRENT
 from tuner.contract.spec import RunId
 from tuner.errors import ResumeError
 from tuner.seeding import run_seed
+from tuner.space.parse import parse_space
 from tuner.study.reading.study import load
 from tuner.study.search.ledger import Ledger
 from tuner.study.search.progress import NoProgress
+from tuner.study.store.connect import open_storage
 
 COUNTED = ("completed", "pruned", "diverged", "timed_out", "failed")
 
@@ -440,6 +443,25 @@ def test_a_resume_with_another_range_of_a_space_of_ones_own_names_it(url, tmp_pa
     other = {**SPACE, "search": {**SPACE["search"], "buffer_size": {"type": "int", "low": 100, "high": 500}}}
     with pytest.raises(ResumeError, match=r"buffer_size: .*10000.* now .*500"):
         supervise(make_plan(url, trials=2, study="s", space=other))
+
+
+def test_a_study_whose_version_stored_no_step_of_one_between_floats_goes_on(url, tmp_path, monkeypatch):
+    (tmp_path / "search_spaces" / "dqn").mkdir(parents=True)
+    (tmp_path / "search_spaces" / "dqn" / "default.yaml").write_text("algorithm: dqn\n")  # before the packaged one
+    monkeypatch.chdir(tmp_path)
+    whole = {"type": "float", "low": 1.0, "high": 8.0, "step": 1}
+    space = {**SPACE, "search": {**SPACE["search"], "max_grad_norm": whole}}
+    search(make_plan(url, trials=1, study="s", space=space))
+    study = optuna.load_study(study_name="s", storage=open_storage(url, create=False))
+    stored = study.user_attrs["space"]
+    del stored["search"]["max_grad_norm"]["step"]
+    study.set_user_attr("space", stored)
+    study.set_user_attr("space_hash", parse_space(stored).hash())
+    assert search(make_plan(url, trials=2, study="s", space=space)).finished == 2
+    assert all(t.params["max_grad_norm"].is_integer() for t in load("s", url).trials)
+    other = {**SPACE, "search": {**SPACE["search"], "max_grad_norm": {**whole, "step": 0.5}}}
+    with pytest.raises(ResumeError, match="max_grad_norm"):
+        supervise(make_plan(url, trials=3, study="s", space=other))
 
 
 def test_saying_the_budget_that_the_space_gave_is_no_difference(url):

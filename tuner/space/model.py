@@ -225,9 +225,13 @@ class SearchSpace:
         }
         return {name: part for name, part in mapping.items() if part or name in ("fixed", "search")}
 
-    def hash(self) -> str:
-        """Return 64 hex digits that change with anything that changes a study, the order of sampling included."""
-        mapping = self.to_mapping()
+    def hash(self, *, whole_steps: bool = True) -> str:
+        """Return 64 hex digits that change with anything that changes a study, the order of sampling included.
+
+        Args:
+            whole_steps: Whether a float's step of 1 counts; for studies of versions that did not store it, it does not.
+        """
+        mapping = self.to_mapping() if whole_steps else _without_whole_steps(self.to_mapping())
         mapping["search"] = list(mapping["search"].items())  # its order decides which draw goes where
         return hashlib.sha256(json.dumps(mapping, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
@@ -252,3 +256,11 @@ def _ask(suggest: Suggest, dimension: Dimension) -> Any:
         step = 1 if dimension.step is None else int(dimension.step)
         return suggest.int(dimension.name, int(dimension.low), int(dimension.high), dimension.log, step)
     return suggest.float(dimension.name, dimension.low, dimension.high, dimension.log, dimension.step)
+
+
+def _without_whole_steps(value: Any) -> Any:
+    """Return plain data of a space without the steps of 1 of its floats."""
+    if not isinstance(value, Mapping):
+        return value
+    is_one = value.get("type") == "float" and value.get("step") == 1
+    return {key: _without_whole_steps(item) for key, item in value.items() if not (is_one and key == "step")}

@@ -21,6 +21,9 @@ KEYS = {
 }
 SCALES = {"float": "one_minus_log", "int": "power_of_two"}
 
+#: Steps of a range of floats, beyond which their number has no exact float any more.
+MOST_STEPS = 1e15
+
 #: Words of other tools, and ours.
 SYNONYMS = {"min": "low", "lower": "low", "max": "high", "upper": "high", "values": "choices", "options": "choices"}
 
@@ -96,12 +99,17 @@ def _float_range(
         fail(f"{key}.low", f"must be above 0 on a log scale, got {low}.")
     if scale and high >= 1:
         fail(f"{key}.high", f"must be below 1 on the scale {scale}, got {high}.")
+    if scale and FloatRange(low, high, scale="one_minus_log").dimension("").low <= 0:
+        fail(f"{key}.high", f"must be below 1 by 1e-12 or more on the scale {scale}, got {high}.")
     if step is not None:
         if isinstance(step, bool) or not isinstance(step, int | float) or not 0 < step <= max(high - low, 0):
             fail(f"{key}.step", f"must be a number above 0 and at most high - low, got {step!r}.")
         if log:
             fail(f"{key}.step", "goes with a linear scale only; leave out 'log' or 'step'.")
         steps = (high - low) / step
+        if steps > MOST_STEPS:
+            least = (high - low) / MOST_STEPS
+            fail(f"{key}.step", f"must be at least {least:g} here, got {step!r}. Leave it out for every float.")
         if not math.isclose(steps, round(steps), abs_tol=1e-8):
             fail(f"{key}.high", f"must be low plus whole steps of {step}, such as {low + math.floor(steps) * step:g}.")
         step = float(step)

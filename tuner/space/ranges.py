@@ -195,8 +195,9 @@ def _options(item: Range) -> dict[str, Any]:
     options: dict[str, Any] = {}
     if getattr(item, "log", False):
         options["log"] = True
-    if getattr(item, "step", None) not in (None, 1):
-        options["step"] = item.step  # type: ignore[union-attr]  # getattr above: Choice has none
+    # Without one, integers are 1 apart, and floats anywhere between.
+    if not isinstance(item, Choice) and item.step != (1 if isinstance(item, IntRange) else None):
+        options["step"] = item.step
     if getattr(item, "scale", None) is not None:
         options["scale"] = item.scale  # type: ignore[union-attr]
     if item.when:

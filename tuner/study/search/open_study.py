@@ -306,7 +306,7 @@ def _differences(plan: StudyPlan, stored: Mapping[str, Any]) -> list[str]:
             was, given = (set_as_meant(asked.algo, values or {}) for values in (was, given))
         if _plain(was) != _plain(given):
             found.append(f"{flag(name)} was {_show(_plain(was))}, now {_show(_plain(given))}")
-    if not found and stored[attr.SPACE_HASH] != plan.space.hash():
+    if not found and stored[attr.SPACE_HASH] not in (plan.space.hash(), plan.space.hash(whole_steps=False)):
         found.append(_space_difference(space, plan.space.to_mapping(), recipe["space"], asked.space))
     path = stored[attr.PROVENANCE].get("numeric_path")
     if path != plan.numeric_path:
