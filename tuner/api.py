@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import time
 from collections.abc import Mapping, Sequence
@@ -166,6 +167,7 @@ def confirm(
     with study_lock(lock_database(plan), plan.name):
         folders = report_folders(plan.name, plan.storage)
         watched = patience(lambda: Watched(plan.storage, plan.name))
+        plan = dataclasses.replace(plan, id=watched.id)
         stage = ConfirmStage(plan, patience(lambda: load(plan.name, plan.storage, importances=False)))
         if stage.problem:
             raise InputError(stage.problem)

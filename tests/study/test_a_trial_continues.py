@@ -92,6 +92,29 @@ def test_trials_of_a_killed_supervisor_go_on_from_their_files(recipe, undisturbe
     assert not folder.exists()
 
 
+def test_studies_of_one_name_in_two_databases_leave_each_others_files(recipe, undisturbed, tmp_path, monkeypatch):
+    """They share the folder of their reports, and here even the values of their runs."""
+    dies_at = 4
+
+    def executor(plan, files, models=None):
+        return InlineExecutor(functools.partial(SavingTrainer, files, 4, dies_at))
+
+    monkeypatch.setattr(tuner.api, "make_executor", executor)
+    with pytest.raises(DeathError):
+        tuner.run(recipe)
+    kept = {path: path.read_bytes() for path in tmp_path.glob("reports/cut/**/*.npz")}
+    assert len(kept) >= 2
+    dies_at = 0
+    tuner.run(dataclasses.replace(recipe, storage=f"sqlite:///{tmp_path / 'other.db'}"))
+    assert {path: path.read_bytes() for path in tmp_path.glob("reports/cut/**/*.npz")} == kept
+    answers = []
+    restore = stack_runner.restore_run
+    monkeypatch.setattr(stack_runner, "restore_run", lambda *args: answers.append(restore(*args)) or answers[-1])
+    assert curves(tuner.run(recipe)) == undisturbed
+    assert answers.count(True) == len(answers) == len(kept)
+    assert not list(tmp_path.glob("reports/cut/**/*.npz"))
+
+
 def test_a_trial_that_has_ended_leaves_no_file(recipe, tmp_path, monkeypatch):
     """Also one that the pruner stopped: its trainer keeps the file, for the study may only be interrupted."""
     recipe = dataclasses.replace(recipe, pruner="halving", startup_trials=1, trials=6, lanes=1)

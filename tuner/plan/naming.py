@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from pathlib import Path
 from urllib.parse import quote
 
 from tuner.plan.recipe import NAME_PATTERN, StudyRecipe
@@ -14,6 +15,9 @@ _SPELLED_OUT = ("env", "algo", "backend")
 
 #: What a name of ours, or of its confirm study, looks like: no path, and no hidden file.
 _FILE_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,139}\Z")
+
+#: A study's random id.
+_ID = re.compile(r"[0-9a-f]{32}")
 
 #: Ends the name of a study's confirm study, and of no other.
 CONFIRM_SUFFIX = ".confirm"
@@ -53,6 +57,20 @@ def file_name(study: str) -> str:
         return study
     digest = hashlib.sha256(study.encode("utf-8", "surrogatepass")).hexdigest()[:12]
     return f"%{quote(study, safe='', errors='replace')[:100]}-{digest}"
+
+
+def checkpoint_folder(report: Path, study_id: object) -> Path:
+    """Return where a study's long runs are saved while they train.
+
+    Studies of one name in two databases may share a report's folder, and each has its own in there. The one around
+    these is that of studies without an id, and of versions that had no other.
+
+    Args:
+        report: Folder of its report.
+        study_id: Its random id as the database has it, whatever that is.
+    """
+    folder = report / "checkpoints"
+    return folder / study_id if isinstance(study_id, str) and _ID.fullmatch(study_id) else folder
 
 
 def safe_name(text: str) -> str:

@@ -25,7 +25,7 @@ from tuner.optional import require
 from tuner.plan.extremes import Draw
 from tuner.plan.imported import TrialsOf
 from tuner.plan.known import NOTHING_KNOWN, Known, known_settings, unread
-from tuner.plan.naming import file_name, study_name
+from tuner.plan.naming import checkpoint_folder, file_name, study_name
 from tuner.plan.recipe import StudyRecipe
 from tuner.seeding import evaluation_seed, stream
 from tuner.space.catalog import list_spaces, load_by_name
@@ -70,6 +70,7 @@ class StudyPlan:
         rules: What decides its numbers beside its settings.
         known: What it knows before its first trial.
         unit: What progress counts: ``trial``, or ``run`` in the confirm stage.
+        id: The stored study's random id; empty before it is open, and where version 0.1.0 made it.
     """
 
     name: str
@@ -93,6 +94,7 @@ class StudyPlan:
     known: Known = NOTHING_KNOWN
     unit: str = "trial"
     deadline: float | None = None
+    id: str = ""
 
     @property
     def numeric_path(self) -> str:
@@ -142,8 +144,8 @@ class StudyPlan:
 
     @property
     def checkpoints(self) -> Path:
-        """Folder that its long runs are saved in while they train."""
-        return self.report.absolute() / "checkpoints"
+        """Folder that its long runs are saved in while they train: another database's study of its name has another."""
+        return checkpoint_folder(self.report.absolute(), self.id)
 
     @property
     def sees_images(self) -> bool:

@@ -41,6 +41,9 @@ MAX_BYTES = 1 << 30
 #: What :func:`fingerprint` gives.
 FINGERPRINT = re.compile(r"[0-9a-f]{40}")
 
+#: What a study's own folder is called.
+_ID = re.compile(r"[0-9a-f]{32}")
+
 #: A run's file.
 _FILE = re.compile(rf"{FINGERPRINT.pattern}\.npz")
 
@@ -84,7 +87,8 @@ class RunCheckpoints:
     """The files of a study's runs.
 
     Args:
-        folder: Where they lie; made when the first is written.
+        folder: Where they lie; made when the first is written. Where it is a study's own, named by its id, files that
+            earlier versions left in the one around it are gone on from, too.
         every_s: Least seconds between two files of a run.
         cost_factor: ... and as a multiple of the time that the last one took.
         max_bytes: Largest file.
@@ -101,6 +105,7 @@ class RunCheckpoints:
         max_bytes: int = MAX_BYTES,
     ) -> None:
         self._folder = folder
+        self._around = folder.parent if _ID.fullmatch(folder.name) else None
         self._every_s = every_s
         self._cost_factor = cost_factor
         self._max_bytes = max_bytes
@@ -119,30 +124,34 @@ class RunCheckpoints:
 
     def load(self, spec: RunSpec) -> dict[str, Array] | None:
         """Return what the file of a run holds, or None where there is none that can be read."""
-        path = self._path(spec)
-        try:
-            return read_arrays(path, self._max_bytes)
-        except FileNotFoundError:
-            return None
-        except Exception as error:  # whatever NumPy's and the zip reader's parsers raise on damaged bytes
-            logger.info("%s cannot be read (%s): the run starts over.", path, error)
-            return None
+        for path in self._paths(spec):
+            try:
+                return read_arrays(path, self._max_bytes)
+            except FileNotFoundError:
+                continue
+            except Exception as error:  # whatever NumPy's and the zip reader's parsers raise on damaged bytes
+                logger.info("%s cannot be read (%s): the run starts over.", path, error)
+                return None
+        return None
 
     def refused(self, spec: RunSpec) -> None:
         """Let it start over."""
 
     def discard(self, specs: Iterable[RunSpec]) -> None:
         """Remove the files of runs that have ended."""
-        if not self._folder.is_dir():
+        if not (self._around or self._folder).is_dir():
             return  # as for every study of short runs
         for spec in specs:
-            with contextlib.suppress(OSError):
-                self._path(spec).unlink(missing_ok=True)
+            for path in self._paths(spec):
+                with contextlib.suppress(OSError):
+                    path.unlink(missing_ok=True)
 
     def steps(self) -> list[int]:
         """Return the step of each saved run, in rising order; of a file, only that is read."""
         found = []
-        for path in self._folder.glob("*.npz"):
+        own = {path.name: path for path in self._folder.glob("*.npz")}
+        around = {path.name: path for path in self._around.glob("*.npz")} if self._around is not None else {}
+        for path in (around | own).values():
             # Whatever parsers raise on damaged bytes: that run starts over.
             with contextlib.suppress(Exception), np.load(path, allow_pickle=False) as arrays:
                 if "run" in arrays.files:
@@ -158,8 +167,16 @@ class RunCheckpoints:
                 with contextlib.suppress(OSError):
                     path.unlink()
         with contextlib.suppress(OSError):  # where nothing else lies in them
-            self._folder.rmdir()
-            self._folder.parent.rmdir()
+            if self._folder.is_dir():
+                self._folder.rmdir()
+            if self._around is not None:
+                self._around.rmdir()
+            (self._around or self._folder).parent.rmdir()
+
+    def _paths(self, spec: RunSpec) -> list[Path]:
+        """Return where a run's file may lie, its own place first."""
+        path = self._path(spec)
+        return [path] if self._around is None else [path, self._around / path.name]
 
     def _path(self, spec: RunSpec) -> Path:
         return self._folder / f"{fingerprint(spec)}.npz"

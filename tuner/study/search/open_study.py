@@ -132,7 +132,7 @@ def _create_or_resume(storage: BaseStorage, plan: StudyPlan, provenance: Mapping
             study.set_user_attr(key, value)
     else:
         _note_resume(study, plan, provenance)
-    return plan, resumed
+    return dataclasses.replace(plan, id=study.user_attrs.get(attr.ID, "")), resumed
 
 
 def called_as_before(recipe: StudyRecipe) -> StudyRecipe:

@@ -96,6 +96,8 @@ class Watched:
         storage = open_storage(url, create=False)
         with storage_errors(url):
             self._identity = Identity(storage, storage.get_study_id_from_name(name), sqlite_path(url))
+        #: The study's random id; empty where version 0.1.0 made it.
+        self.id = self._identity.id or ""
 
     def check(self) -> None:
         """See :meth:`Identity.check`.

@@ -8,7 +8,7 @@ from pathlib import Path
 import optuna
 
 from tuner.errors import StudyLockedError
-from tuner.plan.naming import confirm_name, file_name
+from tuner.plan.naming import checkpoint_folder, confirm_name, file_name
 from tuner.result.agents import AGENTS
 from tuner.study.store import keys as attr
 from tuner.study.store.catalog import check_study
@@ -87,14 +87,15 @@ def delete_study(name: str, url: str) -> None:
             raise StudyLockedError(f"The study '{name}' is being run by {who}. Stop it, then delete it.")
         study = optuna.load_study(study_name=name, storage=storage)
         confirmed = companion_of(study, storage)
-        folder = _report_folder(study)
+        folder, study_id = _report_folder(study), study.user_attrs.get(attr.ID)
         for one in (study,) if confirmed is None else (confirmed, study):  # the confirm study is found by its own study
             spool = spool_of(url, one.study_name, Identity(storage, one._study_id).id)
             spool.read()
             spool.clear(others=True)
             optuna.delete_study(study_name=one.study_name, storage=storage)
         if folder is not None:
-            RunCheckpoints(folder / "checkpoints").clear()
+            for whose in (study_id, None):  # what earlier versions left goes, too
+                RunCheckpoints(checkpoint_folder(folder, whose)).clear()
             drop_models(folder)
 
 
