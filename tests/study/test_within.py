@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import shlex
+import sqlite3
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -280,6 +281,32 @@ def test_a_confirm_stage_whose_time_is_up_ends_with_as_many_seeds_as_all_have(se
         assert [r.replicate for r in contestant.phase("verdict")] == list(range(found.seeds))
     selects = {len(c.phase("select")) for c in found.finalists}
     assert max(selects) - min(selects) <= 1  # they took turns
+
+
+def test_a_lock_where_it_is_written_down_that_a_phase_was_cut_short_is_waited_for(searched, tmp_path, monkeypatch):
+    monkeypatch.setattr("tuner.study.confirm.affordable.time_runs", lambda plan, runs: [FREE] * len(runs))
+    clock = Clock()
+    stage = ConfirmStage(searched, load(searched.name, searched.storage), clock() + 60, clock)
+    other = sqlite3.connect(tmp_path / "s.db")
+    cut_short, tries = ConfirmStage._cut_short, []
+
+    def with_a_lock(self, *arguments):
+        cut_short(self, *arguments)
+        other.execute("BEGIN IMMEDIATE")
+
+    def pause(seconds):
+        tries.append(seconds)
+        if len(tries) % 2 == 0:
+            other.rollback()
+
+    monkeypatch.setattr(ConfirmStage, "_cut_short", with_a_lock)
+    monkeypatch.setattr("tuner.study.search.outage.time", SimpleNamespace(sleep=pause, monotonic=time.monotonic))
+    for _, supervisor in stage.passes({"numeric_path": "none"}, NoProgress()):
+        TimedExecutor(clock, lanes=2).run(supervisor)
+        assert supervisor.close() == "done"
+    other.close()
+    assert len(tries) >= 2
+    assert load(searched.name, searched.storage).confirmation.complete
 
 
 def test_a_verdict_until_it_is_sure_whose_time_is_up_ends_with_as_many_seeds_as_those_in_training_have(
