@@ -208,6 +208,12 @@ def test_a_space_shown_for_an_environment_that_it_does_not_list_says_so():
     assert tune("spaces", "default", "--env", "CartPole-v1").err == ""
 
 
+def test_one_evaluation_of_one_episode_is_no_plural(in_tmp):
+    budget = "{n_timesteps: 100, evaluations: 1, eval_episodes: 1}"
+    Path("one.yaml").write_text(f"algorithm: dqn\nbudget: {budget}\nsearch: {{gamma: {{low: 0.9, high: 0.99}}}}\n")
+    assert "100 environment steps, 1 evaluation of 1 episode\n" in tune("spaces", "one.yaml").out
+
+
 def test_spaces_explains_every_hyperparameter(in_tmp):
     from tuner.hyperparameters import DQNHyperparameters, field_infos
 

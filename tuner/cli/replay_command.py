@@ -8,6 +8,7 @@ from typing import Any
 from tuner.cli.console import say
 from tuner.cli.parser import add_command, add_storage, add_wrapper, whole_number
 from tuner.envs.wrapper_names import canonicals
+from tuner.text import counted
 
 #: Exit code where something differs: the study cannot be trusted to be repeatable here.
 DIFFERS = 1
@@ -52,11 +53,8 @@ def command(parsed: argparse.Namespace) -> int:
             say(_explained(others))
             return DIFFERS
         compared += len(rows)
-    runs = len(trial.specs)
-    say(
-        f"Trial {number} of {trial.study} ({trial.outcome}): {compared} evaluations of {runs} run{'s' * (runs != 1)}, "
-        "every bit is equal."
-    )
+    what = f"{counted(compared, 'evaluation')} of {counted(len(trial.specs), 'run')}"
+    say(f"Trial {number} of {trial.study} ({trial.outcome}): {what}, every bit is equal.")
     if others:
         say(f"Although this is not what it was trained with: {'; '.join(others)}.")
     return 0

@@ -393,7 +393,7 @@ def _plan_lines(plan: SeveralPlan) -> list[str]:
         "search": f"{counted(recipe.trials, 'setting')}, each trained in every environment, sampler {recipe.sampler}, "
         f"no pruner, {counted(plan.most_open, 'setting')} in flight",
         **{
-            one.env.id: f"{one.grid[-1]:,} {one.clock} a run, {len(one.grid)} evaluations; study {one.name}"
+            one.env.id: f"{one.grid[-1]:,} {one.clock} a run, {counted(len(one.grid), 'evaluation')}; study {one.name}"
             for one in plan.members
         },
         "judged on": ", ".join(one.env.id for one in _everywhere(plan)),

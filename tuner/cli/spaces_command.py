@@ -10,6 +10,7 @@ from tuner.cli.console import aligned, one_line, print_table, say, table
 from tuner.cli.parser import add_command
 from tuner.cli.range_text import range_text
 from tuner.errors import InputError, nearest
+from tuner.text import counted
 
 
 def add_to(commands: Any) -> None:
@@ -78,8 +79,8 @@ def _print_space(name: str, algorithm: str, env: str | None) -> None:
     budget = space.budget
     where = f" on {env}" if env is not None else ""
     say(
-        f"{name}{where}: {budget.n_timesteps:,} {ALGORITHMS[algorithm].clock}, {budget.evaluations} evaluations "
-        f"of {budget.eval_episodes} episodes"
+        f"{name}{where}: {budget.n_timesteps:,} {ALGORITHMS[algorithm].clock}, "
+        f"{counted(budget.evaluations, 'evaluation')} of {counted(budget.eval_episodes, 'episode')}"
     )
     rows = table("searched", "range", "meaning")
     for field, item in space.search.items():

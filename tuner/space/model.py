@@ -29,6 +29,7 @@ from tuner.space.clip import clipped
 from tuner.space.derived import RULES, Derived
 from tuner.space.ranges import Choice, Dimension, Range, Suggest, applies
 from tuner.space.text import read_text
+from tuner.text import counted
 
 
 @dataclass(frozen=True)
@@ -104,8 +105,8 @@ class SearchSpace:
         budget = dataclasses.replace(self.budget, **changes)
         if budget.evaluations > budget.n_timesteps:
             raise InputError(
-                f"--evaluations must be at most the number of steps, got {budget.evaluations} evaluations "
-                f"for {budget.n_timesteps} steps."
+                f"--evaluations must be at most the number of steps, "
+                f"got {counted(budget.evaluations, 'evaluation')} for {counted(budget.n_timesteps, 'step')}."
             )
         return dataclasses.replace(self, budget=budget)
 
