@@ -99,7 +99,7 @@ def run(
     with study_lock(lock_database(plan), plan.name):
         folders = report_folders(plan.name, plan.storage)
         plan, supervisor = _supervise(plan, progress, events, patience)
-        watched = patience(lambda: Watched(plan.storage, plan.name))
+        watched = patience(Watched, plan.storage, plan.name)
         ending, failure = _search(plan, supervisor, progress, executor)
         if ending == "done" and failure is None:
             with contextlib.ExitStack() as held:
@@ -108,13 +108,13 @@ def run(
                     from tuner.study.confirm.stage import ConfirmStage  # brings SciPy
 
                     ends = deadlines.report if deadlines is not None else None
-                    stage = ConfirmStage(plan, patience(lambda: load(plan.name, plan.storage, importances=False)), ends)
+                    stage = ConfirmStage(plan, patience(load, plan.name, plan.storage, importances=False), ends)
                     ending, failure = _confirm(plan, stage, progress, executor, mine, events)
                 elif recipe.confirm:
                     progress.note(f"Another supervisor trains the finalists; see: tune report {plan.name}")
-        data, agents = patience(lambda: _found(plan, watched, events, folders))
+        data, agents = patience(_found, plan, watched, events, folders)
         if recipe.record and ending == "done" and failure is None:
-            failure = patience(lambda: _film(plan, data, agents, progress))
+            failure = patience(_film, plan, data, agents, progress)
         paths = _reported(plan, data, agents, progress, patience)
     failure = failure or nothing_learned(data)
     if failure is not None:
@@ -166,9 +166,9 @@ def confirm(
     events, patience = run_events(plan, progress), Patience(progress)
     with study_lock(lock_database(plan), plan.name):
         folders = report_folders(plan.name, plan.storage)
-        watched = patience(lambda: Watched(plan.storage, plan.name))
+        watched = patience(Watched, plan.storage, plan.name)
         plan = dataclasses.replace(plan, id=watched.id)
-        stage = ConfirmStage(plan, patience(lambda: load(plan.name, plan.storage, importances=False)))
+        stage = ConfirmStage(plan, patience(load, plan.name, plan.storage, importances=False))
         if stage.problem:
             raise InputError(stage.problem)
         with contextlib.ExitStack() as held:
@@ -176,9 +176,9 @@ def confirm(
             if not mine:
                 raise InputError(f"Another supervisor trains the finalists of '{plan.name}'. See: tune list.")
             if events is not None:
-                events.fill(patience(lambda: load(plan.name, plan.storage, importances=False)))
+                events.fill(patience(load, plan.name, plan.storage, importances=False))
             ending, failure = _confirm(plan, stage, progress, executor, mine, events)
-        data, agents = patience(lambda: _found(plan, watched, events, folders))
+        data, agents = patience(_found, plan, watched, events, folders)
         paths = _reported(plan, data, agents, progress, patience)
     if failure is not None:
         raise StudyFailedError(f"{failure} Report: {paths.page}")
@@ -217,7 +217,7 @@ def _tell_dashboard(data: StudyData, storage: str, progress: ProgressListener, p
 
     try:
         note, figures = dashboard_note(data), dashboard_figures(data)
-        patience(lambda: save_to_dashboard(data.name, storage, note, figures))
+        patience(save_to_dashboard, data.name, storage, note, figures)
     except TunerError as error:
         warn(progress, f"The note for optuna-dashboard could not be saved: {error}")
 
@@ -273,7 +273,7 @@ def _supervise(
     if there < plan.trials and (taken_up := _taken_up(len(settled.lost), saved)):
         progress.note(taken_up)
     if events is not None and resumed:
-        events.fill(patience(lambda: load(plan.name, plan.storage, importances=False)))
+        events.fill(patience(load, plan.name, plan.storage, importances=False))
     return plan, StudySupervisor(plan, ledger, settled, progress=progress, events=events)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import functools
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +16,7 @@ from tuner.cli.progress import progress_view
 from tuner.durable import check_writable, make_folder, replace_file, said_of
 from tuner.errors import StudyFailedError, StudyLockedError
 from tuner.plan.naming import file_name, safe_name
-from tuner.result.agents import AGENTS
+from tuner.result.agents import AGENTS, KeptAgent, Place
 from tuner.text import counted, plain
 
 if TYPE_CHECKING:
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from tuner.plan.resolve import StudyPlan
     from tuner.plan.several import SeveralPlan
     from tuner.report.numbers.several import Runs
-    from tuner.result.agents import KeptAgent, Place
     from tuner.result.confirmation import ConfirmRun, Contestant, Phase
     from tuner.result.study import StudyData
     from tuner.study.confirm.choice import Choice
@@ -80,7 +78,7 @@ def _run(plan: SeveralPlan, folder: Path, claim: Claim) -> int:
     events = {one.name: made for one in _everywhere(plan) if (made := run_events(one, progress)) is not None}
     ending, failure = _search(plan, claim, progress, events)
     patience = Patience(progress)
-    found = {one.env.id: patience(functools.partial(load, one.name, one.storage)) for one in plan.members}
+    found = {one.env.id: patience(load, one.name, one.storage) for one in plan.members}
     _write_member_reports(plan, found)
     if failure is not None:
         raise failure
@@ -109,7 +107,7 @@ def _search(
     claim.on_lost = supervisor.interrupt
     for one in plan.members:
         if one.name in events:  # what ended before the flag was given
-            events[one.name].fill(Patience(progress)(functools.partial(load, one.name, one.storage)))
+            events[one.name].fill(Patience(progress)(load, one.name, one.storage))
     if supervisor.over:
         return supervisor.close(), None
     return drive(supervisor, make_executor(plan.members[0]), progress)

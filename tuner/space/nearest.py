@@ -53,7 +53,7 @@ class _Nearest:
             return min(options, key=lambda option: abs(math.log(option / value)))
         return options[0]
 
-    def _wanted(self, name: str, low: float) -> Any:
+    def _wanted(self, name: str, low: Any) -> Any:
         value = self._values[self._fields[name]]
         if value is None:  # such as a weight that is learned: no number is near it
             return low

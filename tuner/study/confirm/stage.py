@@ -197,7 +197,7 @@ class ConfirmStage:
         A database that is away before, between or after them is waited for.
         """
         patience = Patience(progress)
-        ledger, results, took, taken = patience(functools.partial(self._open, provenance))
+        ledger, results, took, taken = patience(self._open, provenance)
         if taken:
             progress.note(taken)
         backends = dict.fromkeys([*(c.backend for c in self.contestants), *([self._other] if self._other else [])])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
 from tuner.errors import StorageLostError
 from tuner.study.search.ledger import Ledger
@@ -13,6 +13,7 @@ from tuner.study.search.progress import ProgressListener, warn
 from tuner.study.search.trial import AskedTrial
 from tuner.study.store.connect import NoAnswerError
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 #: Seconds a database may be away before the study ends with its results in the spool.
@@ -128,15 +129,15 @@ class Patience:
     def __init__(self, progress: ProgressListener) -> None:
         self._outage = Outage(time.monotonic, functools.partial(warn, progress))
 
-    def __call__(self, do: Callable[[], T]) -> T:
-        """Return what ``do`` returns, which is called again for as long as the database is away.
+    def __call__(self, do: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Return what ``do`` returns for these arguments; it is called again for as long as the database is away.
 
         Raises:
             StorageLostError: It is away for good, or for longer than :data:`PATIENCE_S`.
         """
         while True:
             try:
-                found = do()
+                found = do(*args, **kwargs)
             except NoAnswerError as error:
                 self._outage.failed(error.lost)
             except StorageLostError as error:
