@@ -120,6 +120,7 @@ METHODS = {
     "product-gate": replace(PRODUCT, pruner="none"),
     "product+blind": replace(PRODUCT, pruning=VERSION_0_1_0.pruning),
     "product-pruning2": replace(PRODUCT, pruning=2),
+    "product-pruning3": replace(PRODUCT, pruning=3),
     "product-prior": replace(PRODUCT, prior=False),
     "product-portfolio": replace(PRODUCT, portfolio=0),
     "product-model": replace(PRODUCT, model=False),
