@@ -100,7 +100,7 @@ def test_a_setting_trains_again_from_its_file_and_files_that_differ_are_not_comp
     assert main(["evaluate", "one", "--episodes", "1"]) == 0
     assert main([*train, "-o", "plain"]) == 0
     capsys.readouterr()
-    assert main(["compare", "one/config.yaml", "plain/config.yaml", "--seeds", "1"]) == 2
+    assert main(["compare", "one/config.yaml", "plain/config.yaml", "--seeds", "1", "--steps", "120"]) == 2
     said = capsys.readouterr().err
     assert "differ in wrapper: " in said and "Say --wrapper NAME for all." in said and said.count("\n") == 1
     again = ["--seeds", "1", "--evaluations", "1", "--executor", "inline", "--quiet"]
