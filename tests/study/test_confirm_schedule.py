@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from study_fakes import FakeExecutor, make_plan, search
 
 from tuner.core.elimination import clearly_beaten
+from tuner.core.multiple_comparisons import holm
 from tuner.core.reliability import worst_quarter
 from tuner.result.confirmation import Contestant
 from tuner.result.verdict import LEVEL, smallest_p_value
@@ -19,6 +20,7 @@ from tuner.study.confirm.budget import (
     DECIDABLE_SEEDS,
     MIN_SELECT_SEEDS,
     MIN_VERDICT_SEEDS,
+    SEEDS_FOR_SEVERAL,
     Allocation,
     Limit,
     allocate,
@@ -60,7 +62,8 @@ def test_a_hundred_trial_search_pays_for_five_finalists_and_nine_verdict_seeds()
     ("runs", "finalists", "baselines", "seeds", "expected"),
     [
         (9, 2, 0, 10, Allocation(2, 3, 6, 3, 0)),  # six runs are the least that a selection takes
-        (12, 1, 2, 10, Allocation(1, 0, 0, 4, 2)),  # two baselines with four seeds rather than one with six
+        (12, 1, 2, 10, Allocation(1, 0, 0, 6, 1)),  # one baseline with six seeds: two with four could not be told
+        (15, 1, 2, 10, Allocation(1, 0, 0, 5, 2)),
         (6, 1, 1, 10, Allocation(1, 0, 0, 3, 1)),  # three seeds beside a baseline rather than six beside none
         (9, 2, 0, 2, Allocation(2, 3, 6, 2, 0)),  # a selection has three seeds of each, however few are wished for
     ],
@@ -76,20 +79,20 @@ def test_a_limit_counts_the_mean_finalist_and_the_winner_again_on_the_other_back
     assert Limit(10 * 2.0 + 4 * 5.0 + 4 * 7.0, [1.0, 3.0], [5.0, 7.0]).holds(shared, twins=0)
 
 
-def test_a_third_baseline_takes_part_only_where_each_gets_five_seeds():
+def test_a_second_baseline_takes_part_only_where_each_gets_five_seeds():
     for runs in range(12, 200):
         found = allocate(runs, finalists=5, baselines=3, seeds=10)
         assert found is not None
-        assert found.baselines < 3 or found.verdict_seeds >= 5
+        assert found.baselines < 2 or found.verdict_seeds >= 5
     assert allocate(30, finalists=5, baselines=3, seeds=3).baselines == 3  # as many as were asked for
 
 
-def test_more_budget_never_means_fewer_seeds():
+def test_more_budget_never_means_fewer_seeds_but_for_the_first_selection():
     before = None
     for runs in range(12, 200):
         found = allocate(runs, finalists=5, baselines=3, seeds=10)
         assert found is not None
-        if before is not None and before.baselines == found.baselines:
+        if before is not None and (before.baselines, before.finalists > 1) == (found.baselines, found.finalists > 1):
             assert found.verdict_seeds >= before.verdict_seeds
         before = found
 
@@ -99,16 +102,26 @@ def test_four_runs_each_are_the_fewest_that_a_rank_test_can_decide():
     assert smallest_p_value(DECIDABLE_SEEDS - 1, DECIDABLE_SEEDS - 1) > LEVEL
 
 
+def test_five_runs_each_are_the_fewest_that_tell_two_to_six_baselines_together():
+    def smallest(seeds, baselines):
+        return holm([smallest_p_value(seeds, seeds)] * baselines)[0]
+
+    assert all(smallest(SEEDS_FOR_SEVERAL, baselines) < LEVEL for baselines in range(2, 7))
+    assert smallest(SEEDS_FOR_SEVERAL - 1, 2) > LEVEL
+
+
 @given(st.integers(12, 200), st.integers(1, 6), st.integers(1, 4), st.integers(4, 20))
 def test_a_comparison_that_the_budget_pays_for_can_be_decided(runs, finalists, baselines, seeds):
     found = allocate(runs, finalists=finalists, baselines=baselines, seeds=seeds)
     assert found is not None and found.runs <= runs
     assert found.verdict_seeds >= DECIDABLE_SEEDS and found.baselines >= 1
+    if seeds >= SEEDS_FOR_SEVERAL:
+        assert found.baselines * smallest_p_value(found.verdict_seeds, found.verdict_seeds) < LEVEL
 
 
 def test_a_selection_comes_once_it_leaves_seeds_for_a_verdict_that_can_be_decided():
     found = {runs: allocate(runs, finalists=5, baselines=3, seeds=10) for runs in (12, 13, 14)}
-    assert found[12] == found[13] == Allocation(1, 0, 0, 4, 2)
+    assert found[12] == found[13] == Allocation(1, 0, 0, 6, 1)
     assert found[14] == Allocation(2, 3, 6, 4, 1)
     assert allocate(12, finalists=5, baselines=3, seeds=3) == Allocation(2, 3, 6, 3, 1)
 

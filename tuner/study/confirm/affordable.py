@@ -15,7 +15,7 @@ from tuner.result.study import StudyData
 from tuner.study.confirm.budget import (
     DECIDABLE_SEEDS,
     MIN_VERDICT_SEEDS,
-    SEEDS_BEFORE_A_THIRD,
+    SEEDS_FOR_SEVERAL,
     Allocation,
     Limit,
     within_cost,
@@ -27,6 +27,10 @@ LATE_COST = 1.3
 
 #: A stage shorter than this leaves out baselines that would have to be timed first.
 WORTH_TIMING_S = 60.0
+
+#: Verdict seeds that there shall be time for beyond those that decide, before another baseline takes part: runs take
+#: longer than expected, and the winner may be a dear one.
+SPARE_SEEDS = 1
 
 
 @dataclass(frozen=True)
@@ -70,8 +74,8 @@ def affordable(
     """Return the finalists and baselines to keep, and what their runs take.
 
     Whose run outlasts the stage takes no part. A finalist too dear for a few verdict seeds goes where another is not,
-    and was as good. The first baseline is kept in any case; another one where winner and baselines can have a few
-    verdict seeds each.
+    and was as good. The first baseline is kept in any case; another one where winner and baselines can have
+    verdict seeds enough to be told apart.
 
     Args:
         plan: The search's plan.
@@ -90,7 +94,7 @@ def affordable(
     kept: list[Contestant] = []
     for contestant in against:
         verdict = finalist + sum(costs[c.key] for c in (*kept, contestant))
-        if not kept or SEEDS_BEFORE_A_THIRD * verdict <= VERDICT_SHARE * budget:
+        if not kept or (SEEDS_FOR_SEVERAL + SPARE_SEEDS) * verdict <= VERDICT_SHARE * budget:
             kept.append(contestant)
     return Affordable(found, kept, costs, budget)
 
@@ -102,7 +106,7 @@ def _in_time(
     scores = sorted(t.score for t in data.ranked if t.score is not None)
     # Halfway from the middling trial to the best: what is below is another class.
     as_good = (scores[len(scores) // 2] + scores[-1]) / 2 if scores else 0.0
-    for seeds, share in ((SEEDS_BEFORE_A_THIRD, VERDICT_SHARE), (DECIDABLE_SEEDS, 1.0), (MIN_VERDICT_SEEDS, 1.0)):
+    for seeds, share in ((SEEDS_FOR_SEVERAL, VERDICT_SHARE), (DECIDABLE_SEEDS, 1.0), (MIN_VERDICT_SEEDS, 1.0)):
         kept = [c for c in found if seeds * (costs[c.key] + baseline_s) <= share * budget]
         if any(c.search_score is not None and c.search_score >= as_good for c in kept):
             return kept

@@ -22,8 +22,9 @@ MIN_VERDICT_SEEDS = 3
 #: p = 2 / 70 = 0.029, all three above all three others 2 / 20 = 0.1.
 DECIDABLE_SEEDS = 4
 
-#: Verdict seeds of each before a third baseline takes part: two well compared say more than three hardly.
-SEEDS_BEFORE_A_THIRD = 5
+#: The same beside two to six baselines, which are judged together (Holm): five of each have p = 2 / 252 = 0.008, six
+#: times that is 0.048; four have twice 0.029.
+SEEDS_FOR_SEVERAL = 5
 
 
 @dataclass(frozen=True)
@@ -99,8 +100,8 @@ def allocate(runs: int, *, finalists: int, baselines: int, seeds: int) -> Alloca
     The verdict comes first, up to :data:`VERDICT_SHARE` of the runs and ``seeds`` seeds each; where that is too little
     for every baseline, the last baselines are left out. The selection takes the rest, up to ``seeds`` seeds for each
     finalist; where that is too little for every finalist, the lowest are left out, and where it is too little for a
-    small selection, all but the first. Fewer of both with :data:`DECIDABLE_SEEDS` verdict seeds come before more with
-    less, as those could tell nothing.
+    small selection, all but the first. Fewer of both with as many verdict seeds as can decide (:data:`DECIDABLE_SEEDS`,
+    :data:`SEEDS_FOR_SEVERAL`) come before more with less, as those could tell nothing.
 
     Args:
         runs: Full runs that the budget pays for.
@@ -117,13 +118,11 @@ def allocate(runs: int, *, finalists: int, baselines: int, seeds: int) -> Alloca
         finalists = 1
     for_verdict = runs if finalists == 1 else min(int(runs * VERDICT_SHARE), runs - 2 * MIN_SELECT_SEEDS)
     kept = baselines
-    while kept > 2 and for_verdict // (1 + kept) < min(SEEDS_BEFORE_A_THIRD, seeds):
+    while kept > 1 and for_verdict // (1 + kept) < min(SEEDS_FOR_SEVERAL, seeds):
         kept -= 1
     decidable = min(DECIDABLE_SEEDS, seeds)
-    while kept > 1 and for_verdict // (1 + kept) < decidable:
-        kept -= 1
     if kept and for_verdict // (1 + kept) < decidable <= runs // 2:  # what a selection would take, the verdict needs
-        return Allocation(1, 0, 0, decidable, min(baselines, runs // decidable - 1))
+        return Allocation(1, 0, 0, min(seeds, runs // 2), 1)
     verdict_seeds = min(seeds, max(for_verdict // (1 + kept), MIN_VERDICT_SEEDS))
     left = runs - verdict_seeds * (1 + kept)
     chosen = min(finalists, left // MIN_SELECT_SEEDS)
