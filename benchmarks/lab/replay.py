@@ -123,6 +123,7 @@ METHODS = {
     "product-pruning3": replace(PRODUCT, pruning=3),
     "product-prior": replace(PRODUCT, prior=False),
     "product-portfolio": replace(PRODUCT, portfolio=0),
+    "product-tpe": replace(PRODUCT, sampler="random"),  # nor prior nor repeats, which fillers of the space do without
     "product-model": replace(PRODUCT, model=False),
     "product-repeats": replace(PRODUCT, repeats=False),
     "product-draws": replace(PRODUCT, draws=0),
