@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from replay.memory_contents import contents
 
 from tuner.agents.action_search import ActionSearch
 from tuner.agents.action_values import ActionValues
@@ -164,7 +165,7 @@ def test_a_terminated_step_is_worth_its_reward_and_a_truncated_one_bootstraps():
     np.testing.assert_allclose(learner.targets(following, rewards, np.array([0.0, 0.5], np.float32), draws), [1, 5])
     for terminated in (True, False):
         learner.store(np.ones(1), np.zeros(1), 3.0, np.ones(1), terminated)
-    assert learner._ring.contents(0).discounts.tolist() == [0.0, 0.5]
+    assert contents(learner._ring, 0).discounts.tolist() == [0.0, 0.5]
 
 
 def test_a_snapshot_goes_on_number_for_number():

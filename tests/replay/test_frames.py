@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from memory_contents import places
 
 from tuner.replay.frames import FrameMemory
 from tuner.replay.ring import LaneRing
@@ -42,13 +43,16 @@ class Play:
 
 
 def assert_same_draws(memory, naive, lane, count=16):
-    lanes = slice(lane, lane + 1)
     uniforms = memory.uniforms(lane, count)
     np.testing.assert_array_equal(uniforms, naive.uniforms(lane, count))
-    index = (uniforms * memory.sizes[lane]).astype(np.int64)[None]
-    got, expected = memory.gather(lanes, index), naive.unpack(naive.gather(lanes, index))
-    np.testing.assert_array_equal(got.observations.reshape(1, count, -1), expected.observations[..., :-1])
-    np.testing.assert_array_equal(got.next_observations.reshape(1, count, -1), expected.next_observations[..., :-1])
+    assert_same_at(memory, naive, lane, (uniforms * memory.sizes[lane]).astype(np.int64))
+
+
+def assert_same_at(memory, naive, lane, index):
+    lanes = slice(lane, lane + 1)
+    got, expected = memory.gather(lanes, index[None]), naive.unpack(naive.gather(lanes, index[None]))
+    for part, wanted in zip(got[:2], expected[:2], strict=True):
+        np.testing.assert_array_equal(part.reshape(1, len(index), -1), wanted[..., :-1])
     for part, wanted in zip(got[2:], expected[2:], strict=True):
         np.testing.assert_array_equal(part, wanted)
 
@@ -73,8 +77,8 @@ def test_batches_equal_those_of_a_memory_of_whole_stacks(capacity, stretches, en
         memory.extend(lane, rows, replaced)
         naive.extend(lane, rows, replaced)
         assert_same_draws(memory, naive, lane)
-        for part, wanted in zip(memory.contents(lane), naive.contents(lane), strict=True):
-            np.testing.assert_array_equal(part, wanted)
+        np.testing.assert_array_equal(places(memory, lane), places(naive, lane))
+        assert_same_at(memory, naive, lane, places(naive, lane))
 
 
 def test_restarted_lane_forgets_everything():
@@ -96,4 +100,4 @@ def test_each_frame_is_stored_once(steps):
     for begin in range(0, steps, 25):
         memory.extend(0, rows[begin : begin + 25])
     # One frame for each transition, the one after the last, three before the first or padding, one in passing.
-    assert 100 <= memory.frames_held(0) <= 100 + 6
+    assert 100 <= len(memory.snapshot(0)["frames"]) <= 100 + 6

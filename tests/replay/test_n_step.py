@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from memory_contents import contents
 
 from tuner.replay.n_step import NStepLanes, n_step_rows
 from tuner.replay.ring import LaneRing
@@ -63,7 +64,7 @@ def test_memory_holds_the_newest_n_step_transitions_however_experience_is_cut_in
         if begin < len(ends):
             ring.extend(1, *lanes.extend(1, rows[stretch], flags[stretch]))
         begin += length
-    held = ring.contents(1)
+    held = contents(ring, 1)
     whole = unpack(n_step_rows(rows, flags, n, unpack)[-capacity:])
     for mine, theirs in zip(held, whole, strict=True):
         np.testing.assert_array_equal(mine, theirs)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from memory_contents import contents
 
 from tuner.replay.ring import DRAWS, LaneRing
 
@@ -32,7 +33,7 @@ def test_each_lane_holds_what_a_deque_would(capacities, adds):
         twins[lane].extend(range(clock, clock + n))
         clock += n
         for i, twin in enumerate(twins):
-            held = ring.contents(i)
+            held = contents(ring, i)
             np.testing.assert_array_equal(held.rewards, np.array(twin, np.float32))
             np.testing.assert_array_equal(held.observations[:, 0], held.actions)
 
@@ -92,7 +93,7 @@ def test_a_memory_restored_into_a_larger_one_goes_on_after_what_it_holds_or_is_r
     grown.start(0, capacity + larger, np.random.default_rng(0))
     if n:
         ring.extend(0, stretch(0, n))
-    held = ring.contents(0).rewards.tolist()
+    held = contents(ring, 0).rewards.tolist()
     if larger and n > capacity and n % capacity:  # its oldest is no longer its first
         with pytest.raises(ValueError, match="begun anew"):
             grown.restore(0, ring.snapshot(0))
@@ -100,4 +101,4 @@ def test_a_memory_restored_into_a_larger_one_goes_on_after_what_it_holds_or_is_r
     grown.restore(0, ring.snapshot(0))
     grown.extend(0, stretch(100, more))
     twin = deque([*held, *range(100, 100 + more)], maxlen=capacity + larger)
-    assert grown.contents(0).rewards.tolist() == list(twin)
+    assert contents(grown, 0).rewards.tolist() == list(twin)

@@ -86,7 +86,7 @@ def test_the_forecast_of_a_frame_memory_is_what_it_holds(length, frames):
             parts.observations[i, :-1] = pixels[i : i + stack].ravel()
             parts.next_observations[i, :-1] = pixels[i + 1 : i + 1 + stack].ravel()
         memory.extend(0, rows)
-    held = memory.frames_held(0) * (size // stack + 4) + transitions * (2 * stack + 5) * 4
+    held = len(memory.snapshot(0)["frames"]) * (size // stack + 4) + transitions * (2 * stack + 5) * 4
     facts = dataclasses.replace(
         inspect(EnvSpec("MinAtar/Breakout-v1"), "dqn"),
         observation_space=FramesBox(4, 12, 12) if frames else spaces.Box(0, 255, (12, 12, 4), np.uint8),

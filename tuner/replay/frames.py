@@ -139,23 +139,6 @@ class FrameMemory:
         """Floating-point type of the rows."""
         return self._ring.dtype
 
-    def frames_held(self, lane: int) -> int:
-        """Return how many frames a lane has room in use for: what its memory weighs."""
-        return self._lanes[lane].used
-
-    def contents(self, lane: int) -> Batch:
-        """Return what a lane holds, oldest first, as the parts of packed rows of pixels."""
-        size, capacity = int(self.sizes[lane]), int(self.capacities[lane])
-        oldest = int(self.positions[lane]) if size == capacity else 0
-        held = self.gather(slice(lane, lane + 1), ((oldest + np.arange(size)) % capacity)[None])
-        rows = self.blank(size)
-        parts = self.unpack(rows)
-        parts.observations[:, :-1] = held.observations.reshape(size, -1)
-        parts.next_observations[:, :-1] = held.next_observations.reshape(size, -1)
-        for there, part in zip(parts[2:], held[2:], strict=True):
-            there[...] = part[0]
-        return parts
-
     def snapshot(self, lane: int) -> dict[str, Array]:
         """Return a lane's transitions, frames, place and stream; views, to be used before the lane changes."""
         return {**self._ring.snapshot(lane), **self._lanes[lane].snapshot()}

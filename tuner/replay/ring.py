@@ -160,12 +160,6 @@ class LaneRing:
         """Numbers per packed row."""
         return self._rows.shape[1]
 
-    def contents(self, lane: int) -> Batch:
-        """Return what a lane holds, oldest first (copies)."""
-        size, capacity, base = int(self.sizes[lane]), int(self.capacities[lane]), int(self._base[lane])
-        oldest = int(self.positions[lane]) if size == capacity else 0
-        return self.unpack(self._rows[base + (oldest + np.arange(size)) % capacity])
-
     def snapshot(self, lane: int) -> dict[str, Array]:
         """Return a lane's transitions, place and stream; views, to be used before the lane changes."""
         stream, base, size = self._streams[lane], int(self._base[lane]), int(self.sizes[lane])
