@@ -41,8 +41,9 @@ def mean_ranks(scores: ArrayLike, *, ties: bool = False) -> NDArray[np.float64]:
         Means [n] in [0, 1].
     """
     ranks = np.array([normalised_ranks(row) for row in np.asarray(scores, dtype=float)])
-    found: NDArray[np.float64] = ranks.mean(axis=0)
-    if ties:  # a rank is a whole number of half places, whose sum is exact
-        places = 2 * max(ranks.shape[1] - 1, 1)
-        found = np.rint(ranks * places).sum(axis=0) / (places * len(ranks))
+    if not ties:
+        means: NDArray[np.float64] = ranks.mean(axis=0)
+        return means
+    half_places = 2 * max(ranks.shape[1] - 1, 1)  # a rank is a whole number of them, whose sum is exact
+    found: NDArray[np.float64] = np.rint(ranks * half_places).sum(axis=0) / (half_places * len(ranks))
     return found
