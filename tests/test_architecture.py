@@ -2,6 +2,7 @@
 
 import ast
 import functools
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -41,7 +42,7 @@ ONLY = {
     },
 }  # fmt: skip
 
-#: The rooms of the study, from the ground up. Reading and upkeep stand side by side.
+#: The rooms of the study, from the ground up.
 STUDY_FLOORS = [{"store"}, {"sampling"}, {"search"}, {"confirm"}, {"reading"}, {"upkeep"}]
 
 #: The rooms of the report: what is said as numbers, then in words, then as rows or drawn, then on a page.
@@ -123,6 +124,12 @@ def test_imports_point_down():
 def test_every_room_has_a_floor():
     rooms = {path.relative_to(TUNER).parts[0].removesuffix(".py") for path in FILES} - {"__init__"}
     assert rooms == set(FLOOR)
+
+
+def test_every_room_stands_on_the_map_of_contributing():
+    rows = re.findall(r"^\| (`[^|]+) \|", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"), re.MULTILINE)
+    on_the_map = {name for row in rows for name in re.findall(r"`(\w+)(?:/|\.py)`", row)}
+    assert on_the_map == set(FLOOR) - {"__main__"}
 
 
 @pytest.mark.parametrize(
