@@ -197,6 +197,22 @@ def test_files_are_short_and_hold_one_idea():
     assert {path.stem for path in FILES} & {"utils", "util", "helpers", "common", "misc"} == set()
 
 
+def test_files_that_code_and_decisions_name_are_there():
+    there = [
+        path.relative_to(ROOT).as_posix()
+        for room in ("tuner", "tests", "benchmarks")
+        for path in (ROOT / room).rglob("*.py")
+    ]
+    named = re.compile(r"`([\w/]*[a-z_]\.py)`")  # NAME.py is any file's
+    gone = {}
+    for path in (*FILES, *(ROOT / "docs" / "decisions").glob("*.md"), ROOT / "CONTRIBUTING.md"):
+        names = set(named.findall(path.read_text(encoding="utf-8")))
+        gone[path.relative_to(ROOT).as_posix()] = {
+            name for name in names if not any(f"/{place}".endswith(f"/{name}") for place in there)
+        }
+    assert {name: names for name, names in gone.items() if names} == {}
+
+
 #: Names of earlier layouts, metaphors for the most part; what stands for them now is in decision 0005.
 GONE = {
     "Judge", "judge", "_judge", "conclude", "conclusion", "judgement", "Flight", "News", "news", "Owed", "owed",

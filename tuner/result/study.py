@@ -1,6 +1,6 @@
 """A study as plain tables: what reports, exports and ``tune show`` read.
 
-Plain data only, so that reading results needs no Optuna; ``reading.py`` fills these tables from a database.
+Plain data only, so that reading results needs no Optuna; ``tuner/study/reading`` fills these tables from a database.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Trials in flight: their runs, and the queue of runs that wait for a lane.
 
-Bookkeeping only. What an evaluation or an outcome means for a trial is the supervisor's business (``loop.py``).
+Bookkeeping only. What an evaluation or an outcome means for a trial is the supervisor's business (``supervisor.py``).
 """
 
 from __future__ import annotations
