@@ -108,11 +108,6 @@ class Snapshot:
         return sum(self.counts.values())
 
     @property
-    def pruned(self) -> int:
-        """Trials the pruner has stopped."""
-        return self.counts.get("pruned", 0)
-
-    @property
     def steps_per_second(self) -> float:
         """Environment steps per second of this process, all runs together."""
         return self.steps / self.elapsed_s if self.elapsed_s > 0 else 0.0
