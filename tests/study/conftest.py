@@ -25,6 +25,18 @@ def _pages_draw_one_figure(pages_of_one_figure):
 
 
 @pytest.fixture
+def asked_again_soon():
+    """A database that was away is asked again after a tenth of a second, which elsewhere takes seconds.
+
+    Apart from ``monkeypatch``, which tests undo to let the database come back.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tuner.study.store.spool.RETRY_S", 0.1)
+        patch.setattr("tuner.study.search.outage.RETRY_S", 0.1)
+        yield 0.1
+
+
+@pytest.fixture
 def url(tmp_path, monkeypatch):
     """A database that no study has been kept in yet, and a folder of its own for what waits to be told."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))

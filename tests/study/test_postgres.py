@@ -24,7 +24,7 @@ from tuner.plan.known import known_settings
 from tuner.study.reading.study import load
 from tuner.study.reading.summaries import list_studies
 from tuner.study.search import open_study
-from tuner.study.store import connect, leases, locks, shared_writer, spool, writer
+from tuner.study.store import connect, leases, locks, shared_writer, writer
 from tuner.study.store.companion import open_companion
 from tuner.study.store.connect import open_storage
 from tuner.study.store.health import unfinished_studies
@@ -562,7 +562,7 @@ def test_a_result_told_while_the_server_is_away_is_told_on_its_return_by_whoever
 
 
 @pytest.mark.parametrize("pruner", ["median", "halving", "hyperband"])
-def test_while_the_server_is_away_what_trains_goes_on_whatever_the_pruner(url, monkeypatch, pruner):
+def test_while_the_server_is_away_what_trains_goes_on_whatever_the_pruner(url, monkeypatch, pruner, asked_again_soon):
     plan = make_plan(url, trials=4, in_flight=2, sampler="random", pruner=pruner, study="s")
     supervisor = supervise(plan)
     specs = [supervisor.take({}, block=False) for _ in range(2)]
@@ -577,7 +577,7 @@ def test_while_the_server_is_away_what_trains_goes_on_whatever_the_pruner(url, m
             finish(supervisor, spec)
         assert supervisor.finished == 2
         assert supervisor.take({}, block=False) is WAIT
-    time.sleep(spool.RETRY_S)
+    time.sleep(asked_again_soon)
     FakeExecutor(lanes=2).run(supervisor)
     assert supervisor.close() == "done"
     data = check_exact(plan, url, 4)

@@ -25,7 +25,7 @@ from tuner.study.search.outage import PATIENCE_S
 from tuner.study.search.progress import NoProgress
 from tuner.study.store.connect import open_storage
 from tuner.study.store.pending import PendingWrites
-from tuner.study.store.spool import RETRY_S, Spool, spool_of
+from tuner.study.store.spool import Spool, spool_of
 from tuner.study.store.writer import TableWriter, known_tables, row_writer
 
 ROWS = ("trials", "trial_params", "trial_values", "trial_intermediate_values", "trial_user_attributes")
@@ -71,7 +71,7 @@ def test_a_result_told_late_is_the_result_bit_for_bit_and_told_once(url, tmp_pat
     assert search(plan).finished == 3
 
 
-def test_while_the_database_is_away_nothing_new_starts_and_what_runs_goes_on(url, monkeypatch):
+def test_while_the_database_is_away_nothing_new_starts_and_what_runs_goes_on(url, monkeypatch, asked_again_soon):
     notes = Notes()
     plan = make_plan(url, trials=4, in_flight=2, sampler="random", pruner="none")
     supervisor = supervise(plan, progress=notes)
@@ -129,20 +129,21 @@ def test_patience_ends_with_exit_code_four_and_the_results_kept(url, monkeypatch
     assert load(plan.name, url).trials[0].score == 1.0
 
 
-def test_a_lock_held_by_another_process_is_waited_for_and_said_once(url, tmp_path):
+def test_a_lock_held_by_another_process_is_waited_for_and_said_once(url, tmp_path, monkeypatch, asked_again_soon):
+    monkeypatch.setattr("tuner.study.store.connect.BRIEF_TIMEOUT_S", 0)  # so that it is asked ten times
     notes = Notes()
     plan = make_plan(url, trials=4, in_flight=2, sampler="random", pruner="none")
     supervisor = supervise(plan, progress=notes)
     other = sqlite3.connect(tmp_path / "s.db", check_same_thread=False)
     other.execute("BEGIN IMMEDIATE")
-    release = threading.Timer(3.0, other.rollback)
+    release = threading.Timer(1.0, other.rollback)
     release.start()
     started = time.monotonic()
     executor = FakeExecutor(lanes=2)
     while supervisor.finished < 4:
         executor.run(supervisor)
     assert supervisor.close() == "done"
-    assert time.monotonic() - started > 2.5
+    assert time.monotonic() - started > 0.9
     release.join()
     other.close()
     assert [t.outcome for t in load(plan.name, url).trials] == ["completed"] * 4
@@ -191,7 +192,7 @@ def test_a_full_disk_ends_with_exit_code_four_and_everything_finished_is_told_on
     assert load(plan.name, url).count("running") == 0
 
 
-def test_a_commit_that_is_done_and_yet_reported_as_failed_is_told_once(url, monkeypatch):
+def test_a_commit_that_is_done_and_yet_reported_as_failed_is_told_once(url, monkeypatch, asked_again_soon):
     plan = make_plan(url, trials=2, sampler="random", pruner="none")
     supervisor = supervise(plan)
     spec = supervisor.take({}, block=False)
@@ -205,7 +206,7 @@ def test_a_commit_that_is_done_and_yet_reported_as_failed_is_told_once(url, monk
         patch.setattr(dialect, "do_commit", done_and_failed)
         finish(supervisor, spec, 0.25)
     assert supervisor._ledger.unwritten == 1
-    time.sleep(RETRY_S)
+    time.sleep(asked_again_soon)
     FakeExecutor().run(supervisor)
     assert supervisor.close() == "done"
     data = load(plan.name, url)
