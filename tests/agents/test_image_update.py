@@ -91,14 +91,15 @@ def observe(stack, lane, seed, steps=40):
     stack.observe(lane, rows)
 
 
+# Images with quantiles, and with noise, are compiled each for themselves, in ten seconds. Vectors have both, always.
 VARIANTS = [
     {},
     {"net_arch": (24,), "loss": "mse", "optimizer": "rmsprop"},
     {"double_q": True, "dueling": True, "n_steps": 3, "normalize_rewards": True, "gamma": 0.9},
     {"net_arch": (24,), "layer_norm": True, "munchausen": True},
     {"normalize_rewards": True, "n_steps": 40, "gamma": 0.9},
-    {"quantiles": 5, "dueling": True},
-    {"net_arch": (24,), "noisy": True, "layer_norm": True},
+    pytest.param({"quantiles": 5, "dueling": True}, marks=pytest.mark.slow),
+    pytest.param({"net_arch": (24,), "noisy": True, "layer_norm": True}, marks=pytest.mark.slow),
 ]
 
 

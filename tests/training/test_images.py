@@ -17,6 +17,9 @@ from tuner.training.stack.trainer import NativeTrainer
 
 BREAKOUT = EnvSpec("MinAtar/Breakout-v1")
 
+#: Images with quantiles, and with noise, are compiled each for themselves, in ten seconds.
+QUANTILES, NOISY = (pytest.param(variant, marks=pytest.mark.slow) for variant in ({"quantiles": 3}, {"noisy": True}))
+
 
 def spec(trial, env=BREAKOUT, steps=240, **changes):
     settings = {"net_arch": (), "buffer_size": 150, "learning_starts": 60, "train_freq": 4, "gradient_steps": 1}
@@ -42,10 +45,13 @@ def assert_same_run(one, other, run_id):
     [
         {},
         {"dueling": True, "double_q": True, "prioritized": True, "n_steps": 3, "gradient_steps": 2},
-        {"quantiles": 4, "layer_norm": True, "net_arch": (12,), "munchausen": True},
-        {"noisy": True, "net_arch": (12,)},
+        {"layer_norm": True, "net_arch": (12,), "munchausen": True},
+        pytest.param(
+            {"quantiles": 4, "layer_norm": True, "net_arch": (12,), "munchausen": True}, marks=pytest.mark.slow
+        ),
+        pytest.param({"noisy": True, "net_arch": (12,)}, marks=pytest.mark.slow),
     ],
-    ids=["plain", "every variant", "what came later", "noisy"],
+    ids=["plain", "every variant", "what came later", "with quantiles", "noisy"],
 )
 def test_a_run_on_images_is_bit_equal_alone_and_in_a_stack(changes):
     short = {"steps": 120, "learning_starts": 40, "buffer_size": 80, **changes}
@@ -68,7 +74,7 @@ def test_a_run_on_frames_is_bit_equal_alone_and_in_a_stack(env, cnn):
     assert_same_run(alone, train(both, 2), RunId(1))
 
 
-@pytest.mark.parametrize("variant", [{}, {"layer_norm": True}, {"quantiles": 3}, {"noisy": True}], ids=str)
+@pytest.mark.parametrize("variant", [{}, {"layer_norm": True}, QUANTILES, NOISY], ids=str)
 def test_the_saved_network_plays_as_the_trained_one(variant, tmp_path):
     run = spec(3, EnvSpec("MinAtar/Asterix-v1"), dueling=True, net_arch=(16,), **variant)
     run = dataclasses.replace(run, evaluation=EvaluationSpec(4, 77, 100))  # an episode of Breakout is like the other
