@@ -27,12 +27,14 @@ from tuner.plan.cost import Pace, evaluation_steps, largest_saving, memory_need,
 from tuner.plan.extremes import drawn, extremes
 from tuner.plan.recipe import StudyRecipe
 from tuner.plan.resolve import plan_study
+from tuner.replay.frames import FrameMemory
 from tuner.replay.ring import LaneRing
 from tuner.replay.sum_tree import LaneSumTrees
 from tuner.training.cost import timing
 from tuner.training.cost.footprint import can_reserve
 from tuner.training.cost.timing import RunCosts, evaluation_parts, longest_share, measure, measure_all
 from tuner.training.registry import footprint
+from tuner.training.stack.staging import Stage
 from tuner.training.stack.trainer import NativeTrainer
 
 SECONDS = st.floats(0.01, 1000.0)
@@ -64,6 +66,31 @@ def test_a_native_run_holds_what_its_arrays_hold(env, buffer_size, n_timesteps, 
     assert found.replay_bytes == ring._rows.nbytes
     assert found.network_bytes == sum(array.nbytes for array in arrays)
     assert found.reserved_bytes == LaneRing(1, n_timesteps, size)._rows.nbytes
+
+
+@pytest.mark.parametrize(("train_freq", "staged"), [(1, 1), (64, 64), (3000, 1000)])
+@pytest.mark.parametrize(("env", "pixels"), [("CartPole-v1", False), ("CartPole-v1", True), ("FrozenLake-v1", False)])
+def test_a_native_run_holds_the_steps_between_two_training_calls_whole(env, pixels, train_freq, staged):
+    facts = inspect(EnvSpec(env, pixels=pixels), "dqn")
+    found = footprint(DQNHyperparameters(train_freq=train_freq), facts, 1000, backend="native")
+    encoder = facts.encoder
+    if encoder.image is None:
+        memory = LaneRing(1, 10, int(np.prod(encoder.storage_shape)))
+    else:
+        memory = FrameMemory(1, 10, encoder.image, encoder.frames)
+    stage = Stage(memory, 1)
+    stage.reserve(staged)
+    assert found.stretch_bytes == stage.rows.nbytes
+    assert found.total_bytes == found.replay_bytes + found.network_bytes + found.stretch_bytes
+
+
+def test_a_long_stretch_of_images_is_refused_with_the_field_that_makes_it_long(monkeypatch):
+    plan = study(pixels=True, set={"train_freq": 1000, "buffer_size": 1000}, steps=50_000)
+    need = memory_need(plan)
+    assert need.largest.stretch_bytes > 200 * 2**20 > 20 * need.largest.replay_bytes
+    monkeypatch.setattr(study_forecast.memory, "available_bytes", lambda: need.total_bytes - 1)
+    with pytest.raises(InputError, match=r"215 MiB of steps between two training calls.*--set train_freq=N"):
+        refuse_what_cannot_fit(plan)
 
 
 @pytest.mark.parametrize("capacity", [1, 2, 37, 1000, 50_000])

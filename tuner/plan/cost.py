@@ -141,11 +141,15 @@ def refuse_what_cannot_fit(plan: StudyPlan) -> MemoryNeed:
         return need
     largest = need.largest
     if need.total_bytes > available:
-        fits = (available // need.runs - largest.network_bytes) // largest.transition_bytes
+        fits = (available // need.runs - (largest.total_bytes - largest.replay_bytes)) // largest.transition_bytes
         smaller = f"--set buffer_size={_rounded_down(fits)}, " if fits >= 100 else ""
+        beside = ""
+        if largest.stretch_bytes > largest.replay_bytes:
+            smaller = "--set train_freq=N with a smaller number, "
+            beside = f", and {show_bytes(largest.stretch_bytes)} of steps between two training calls"
         raise InputError(
             f"Replay memory cannot fit: {counted(need.runs, 'run')} at a time, {show_bytes(need.total_bytes)} in all "
-            f"({largest.transitions:,} transitions of {largest.transition_bytes:,} bytes each), and "
+            f"({largest.transitions:,} transitions of {largest.transition_bytes:,} bytes each{beside}), and "
             f"{show_bytes(available)} are available. Use {smaller}fewer --lanes or fewer --workers."
         )
     reserved = largest.reserved_bytes * plan.side_by_side

@@ -43,12 +43,14 @@ class Footprint:
         transition_bytes: Bytes of each.
         network_bytes: Network, target network and what the optimizer keeps.
         reserved_transitions: Transitions whose addresses a lane reserves; only those written take memory.
+        stretch_bytes: The steps between two training calls, whole, until the replay memory takes them over.
     """
 
     transitions: int
     transition_bytes: int
     network_bytes: int
     reserved_transitions: int
+    stretch_bytes: int = 0
 
     @property
     def replay_bytes(self) -> int:
@@ -63,7 +65,7 @@ class Footprint:
     @property
     def total_bytes(self) -> int:
         """Bytes in all."""
-        return self.replay_bytes + self.network_bytes
+        return self.replay_bytes + self.network_bytes + self.stretch_bytes
 
 
 #: Bytes of a Python list, and of a number in it.
@@ -91,6 +93,7 @@ def of_dqn(hyperparameters: DQNHyperparameters, facts: EnvFacts, n_timesteps: in
     encoder = facts.encoder
     transitions = hyperparameters.stored_transitions(n_timesteps)
     row = (2 * math.prod(encoder.storage_shape) + 5) * 4
+    stretch = min(hyperparameters.train_freq, n_timesteps) * row  # of images, too, each observation with all its frames
     if encoder.image is not None:
         # Each frame once, a sixteenth more for the first of each episode, a count each; a row of numbers says
         # which are where.
@@ -101,7 +104,7 @@ def of_dqn(hyperparameters: DQNHyperparameters, facts: EnvFacts, n_timesteps: in
     # A frame memory is made for the run's own buffer_size, not for any lane's.
     reserved = transitions if encoder.image is not None else min(n_timesteps, LARGEST_MEMORY)
     lane = 5 * 8  # two powers of Adam's betas, learning rate, bound on the norm, tau
-    return Footprint(transitions, row, 4 * 4 * _parameters(hyperparameters, facts) + lane, reserved)
+    return Footprint(transitions, row, 4 * 4 * _parameters(hyperparameters, facts) + lane, reserved, stretch)
 
 
 def of_pairs(hyperparameters: SampledDQNHyperparameters, facts: EnvFacts, n_timesteps: int, backend: str) -> Footprint:
