@@ -94,7 +94,7 @@ class Evaluator:
             if self._evaluation.epsilon:
                 explores = np.stack([s.random(episodes) for s in streams]) < self._evaluation.epsilon  # [M, episodes]
                 drawn = np.stack([kind.draw(s, (episodes,)) for s in streams])
-                actions = np.where(explores, drawn, actions)
+                actions = np.where(explores.reshape(*explores.shape, *[1] * len(kind.shape)), drawn, actions)
             chosen = kind.each(actions)
             ended = False
             for i in going:
