@@ -275,6 +275,10 @@ class Faulty(gym.Env):
         reward = {"reward": np.nan, "infinite": -np.inf}.get(self.fault, 1.0) if now else 1.0
         return observation, reward, self.clock % 20 == 0, False, {}
 
+    def close(self):
+        if self.fault in ("close", "raise") and self.clock >= self.at:
+            raise OSError("the port is gone")
+
 
 gym.register("tune/Faulty-v0", Faulty, disable_env_checker=True)
 
@@ -298,6 +302,17 @@ def test_a_fault_ends_only_its_own_run(fault, kind, reason):
     assert outcome.steps == (0 if fault == "make" else 137)
     assert reason in outcome.reason
     assert "\n" not in outcome.reason
+    assert all(desk.outcomes[s.run_id].kind == "completed" for s in healthy)
+
+
+@pytest.mark.parametrize("at", [137, 20])
+def test_an_environment_that_cannot_be_closed_ends_only_its_own_run(at):
+    """Its evaluations, of 20 steps an episode, are played in environments of their own, which break as well."""
+    healthy = [make_spec(i, "tune/Faulty-v0") for i in range(3)]
+    sick = make_spec(9, "tune/Faulty-v0", kwargs=(("at", at), ("fault", "close")))
+    desk = train([healthy[0], sick, *healthy[1:]], 4)
+    outcome = desk.outcomes[RunId(9)]
+    assert (outcome.kind, outcome.steps, outcome.reason) == ("failed", 600, "OSError: the port is gone")
     assert all(desk.outcomes[s.run_id].kind == "completed" for s in healthy)
 
 

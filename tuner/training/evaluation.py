@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -113,9 +114,10 @@ class Evaluator:
         ]
 
     def close(self) -> None:
-        """Release the environments."""
-        while self._envs:
-            self._envs.pop().close()
+        """Release the environments, all of them, whatever closing one raises."""
+        with contextlib.ExitStack() as resources:
+            while self._envs:
+                resources.callback(self._envs.pop().close)
 
     def _pool(self, size: int) -> list[BareEnv]:
         while len(self._envs) < size:

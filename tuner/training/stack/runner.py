@@ -7,6 +7,7 @@ computes depends on that schedule.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
 import time
@@ -18,7 +19,7 @@ from numpy.typing import DTypeLike, NDArray
 from tuner.agents.dqn.seams import NumericPath
 from tuner.agents.dqn.stack import DQNStack
 from tuner.agents.dqn.stepped import neighbours
-from tuner.contract.outcome import EvalPoint
+from tuner.contract.outcome import EvalPoint, Outcome, described
 from tuner.contract.roles import Dispatcher, EndObserver, close_observer
 from tuner.contract.rules import native_path
 from tuner.contract.spec import RunId, RunSpec
@@ -145,11 +146,10 @@ class StackRunner:
         return bool(points or ended)
 
     def close(self) -> None:
-        """Release all environments."""
-        for run in self._runs:
-            if run is not None:
-                run.env.close()
-        self._evaluator.close()
+        """Release all environments; what closing them raises is no fault of a run any more."""
+        for held in (*(run.env for run in self._runs if run is not None), self._evaluator):
+            with contextlib.suppress(Exception):
+                held.close()
 
     # -- begin, and go on ---------------------------------------------------------------------------------------------
 
@@ -278,7 +278,8 @@ class StackRunner:
             seeds = [run.spec.evaluation_seed_at(run.clock) for run in due]
             return list(self._evaluator.evaluate(seeds, policies, due[0].spec.episodes_at(due[0].clock)))
         except Exception as error:
-            self._evaluator.close()
+            with contextlib.suppress(Exception):
+                self._evaluator.close()
             if len(due) == 1:
                 due[0].fail(error)
                 return [None]
@@ -304,8 +305,13 @@ class StackRunner:
             self._observer.on_end(run.spec.run_id, self._stack.weights(run.index))
         if self._checkpoints is not None:
             self._settle(run, self._checkpoints)
-        run.env.close()
         self._runs[run.index] = None
+        try:
+            run.env.close()
+        except Exception as error:  # the environment's own code may raise anything
+            if run.ended is not None and run.ended.kind == "failed":
+                return  # for a reason of its own, which comes first
+            run.ended = Outcome(run.spec.run_id, "failed", run.clock, run.elapsed_s, *described(error))
 
     def _settle(self, run: LaneRun, files: Checkpoints) -> None:
         """Keep the file of a run that has ended, or remove it."""
