@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import os
+import random
 import zlib
 
 import gymnasium as gym
@@ -221,6 +222,36 @@ def test_what_was_trained_is_not_trained_again(tmp_path, monkeypatch):
     desk = train(specs, 1, tmp_path)
     evaluation = sum(sum(p.lengths) for p in desk.points[RunId(0)][4:])
     assert 1000 <= len(taken) - evaluation <= 1000 + 2 * 500
+
+
+class Dice(gym.Env):
+    """Shows what the system's entropy says, which nobody can ask for again."""
+
+    observation_space = gym.spaces.Box(0, 1, (2,), np.float32)
+    action_space = gym.spaces.Discrete(2)
+
+    def __init__(self):
+        self.dice, self.left = random.SystemRandom(), 0
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.left = 10
+        return np.zeros(2, np.float32), {}
+
+    def step(self, action):
+        self.left -= 1
+        return np.full(2, self.dice.random(), np.float32), 1.0, self.left == 0, False, {}
+
+
+gym.register("tests/Dice-v0", Dice, disable_env_checker=True)
+
+
+def test_an_environment_that_draws_from_the_systems_entropy_trains_and_starts_over(tmp_path, monkeypatch):
+    specs = [make_spec(0, "tests/Dice-v0", steps=300)]
+    train_until_killed(specs, 1, tmp_path, 1)
+    restored = spy_on_restoring(monkeypatch)
+    assert train(specs, 1, tmp_path).outcomes[RunId(0)].kind == "completed"
+    assert restored == [False]
 
 
 def test_a_lane_of_a_stack_is_saved_no_more_often_than_it_is_due(tmp_path, monkeypatch):

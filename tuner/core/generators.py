@@ -54,7 +54,8 @@ def drawn_of(saved: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
 def generators_in(thing: object) -> list[AnyGenerator]:
     """Return the generators that an object holds, in its attributes and theirs, each once, in a stable order.
 
-    What hides in compiled code or in containers is not found.
+    What hides in compiled code or in containers is not found, and what has no state, as the system's entropy has none,
+    is none.
     """
     found: list[AnyGenerator] = []
     seen: set[int] = set()
@@ -65,10 +66,19 @@ def generators_in(thing: object) -> list[AnyGenerator]:
             continue
         seen.add(id(here))
         if isinstance(here, AnyGenerator):
-            found.append(here)
+            if _has_state(here):
+                found.append(here)
         elif depth < MAX_DEPTH and not isinstance(here, type) and hasattr(here, "__dict__"):
             queue += [(value, depth + 1) for value in vars(here).values()]
     return found
+
+
+def _has_state(generator: AnyGenerator) -> bool:
+    try:
+        state_of(generator)
+    except Exception:  # a generator's own code may raise anything
+        return False
+    return True
 
 
 def _plain(value: Any) -> Any:
