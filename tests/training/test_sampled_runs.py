@@ -11,6 +11,8 @@ from test_single import save, spec
 from training.desk import Desk, make_spec
 
 import tuner
+from tuner import seeding
+from tuner.agents.sampled_dqn import SampledDQN, layout_of, search_of
 from tuner.contract.spec import EvaluationSpec, RunId
 from tuner.errors import InputError
 from tuner.hyperparameters import SampledDQNHyperparameters
@@ -63,6 +65,53 @@ def test_the_best_of_infinitely_many_actions_is_learned(action_search, double_q)
     (point,) = desk.points[RunId(0)]
     # The best of 16 uniform samples of a rectangle of 2 x 3.2 misses by 0.13 (squared) on average, any of them by 1.9.
     assert np.mean(point.returns) > 0.6
+
+
+def naive_run(run):
+    """Return the network that the learner comes to in a short, obvious loop."""
+    h, steps, env = run.hyperparameters, run.n_timesteps, gymnasium.make(run.env.id)
+    explore = seeding.stream(run.seed, "exploration")
+    search, greedy = search_of(h, 1), seeding.stream(run.seed, "greedy actions")
+    draws = search.draws(greedy, 1)
+    streams = {name: seeding.stream(run.seed, name) for name in ("network", "replay", "actions")}
+    learner = SampledDQN(3, 1, h, min(h.buffer_size, steps), streams)
+    seen, _ = env.reset(seed=int(seeding.stream(run.seed, "environment").integers(2**31)))
+    for taken in range(steps):
+        chance, drawn = explore.random(2)
+        epsilon = max(1 - taken / steps * (1 - h.exploration_final_eps) / h.exploration_fraction, 0)
+        epsilon = max(epsilon, h.exploration_final_eps)
+        if taken < h.learning_starts or chance < epsilon:
+            action = np.array([drawn * 2 - 1], np.float32)
+        else:
+            action = search.best(lambda tried, seen=seen: learner.online.of(seen[None], tried), draws, 1)[0][0]
+        following, reward, terminated, truncated, _ = env.step(action * np.float32(2))
+        learner.store(seen, action, reward, following, terminated)
+        seen = env.reset()[0] if terminated or truncated else following
+        if (taken + 1) % h.train_freq == 0 and taken + 1 > h.learning_starts:
+            for _ in range(h.train_freq if h.gradient_steps == -1 else h.gradient_steps):
+                learner.update()
+        if (taken + 1) % h.target_update_interval == 0:
+            learner.update_target()
+    env.close()
+    return learner.online.row[0]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"gradient_steps": -1, "train_freq": 5, "target_update_interval": 7, "tau": 0.4, "learning_starts": 25},
+        {"buffer_size": 60, "exploration_fraction": 0.9, "action_search": "uniform", "learning_starts": 0},
+    ],
+    ids=str,
+)
+def test_a_run_does_what_a_naive_loop_does(changes):
+    run = dataclasses.replace(run_of(**changes), grid=(220, 430))
+    desk = Desk([run])
+    LoneTrainer(SampledRun, desk, None).train(desk)
+    layout = layout_of(run.hyperparameters, 3, 1)
+    named = {name: array for name, array in desk.weights[run.run_id].items() if name.startswith("q_net")}
+    np.testing.assert_allclose(layout.from_state_dict(named), naive_run(run), rtol=1e-6, atol=1e-7)
 
 
 def test_a_run_goes_on_bit_for_bit(tmp_path):
