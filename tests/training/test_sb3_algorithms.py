@@ -74,6 +74,18 @@ def test_it_is_evaluated_on_its_grid_and_the_same_seed_gives_the_same_curve(algo
     assert "loss" in curves[0][-1][2]
 
 
+@pytest.mark.parametrize("n_envs", [3, 30, 31, 45, 64, 256])
+def test_many_environments_side_by_side_leave_out_no_evaluation(n_envs):
+    evaluation, grid = EvaluationSpec(1, 5, 5), tuple(range(30, 301, 30))
+    settings = small("a2c", n_envs=n_envs, n_steps=2)
+    specs = [RunSpec(RunId(i), EnvSpec("CartPole-v1"), "sb3", settings, 3, grid, evaluation) for i in range(2)]
+    desk = Books(specs, stop_at={RunId(1): 150})
+    make_trainer("sb3", "a2c", 1).train(desk)
+    ends = [(desk.outcomes[RunId(i)].kind, desk.outcomes[RunId(i)].steps) for i in range(2)]
+    assert ends == [("completed", 300), ("stopped", 150)]
+    assert [[p.step for p in desk.points[RunId(i)]] for i in range(2)] == [list(grid), list(grid[:5])]
+
+
 def test_a_run_leaves_no_folder_behind(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     train(small("a2c"), "CartPole-v1")

@@ -163,7 +163,7 @@ class _Run:
 
     def _stepped(self, model: BaseAlgorithm, local: Mapping[str, Any]) -> bool:
         """Look at the steps just taken (before they are stored), one of each environment; return whether to go on."""
-        self.step = min(model.num_timesteps, self.spec.n_timesteps)
+        self.step = taken = min(model.num_timesteps, self.spec.n_timesteps)
         for i, info in enumerate(local["infos"]):
             done = bool(local["dones"][i])
             following = info["terminal_observation"] if done else local["new_obs"][i]
@@ -176,7 +176,7 @@ class _Run:
                 self._train_returns.append(float(episode["r"]))
                 if self._close_observer is not None:
                     self._close_observer.on_episode(self.spec.run_id, self.step, float(episode["r"]), int(episode["l"]))
-        while self.step >= self.spec.grid[self._points]:  # several environments may step over it
+        while taken >= self.spec.grid[self._points]:  # several environments may step over it, and over several
             if not self._at_grid(model):
                 return False
         return True
