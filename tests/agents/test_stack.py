@@ -226,6 +226,23 @@ def test_a_lane_is_bit_equal_alone_and_among_neighbours(lanes, path, shared):
         np.testing.assert_array_equal(target, together.state.target[i])
 
 
+@pytest.mark.parametrize("shared", [{}, {"prioritized": True, "quantiles": 3}], ids=str)
+@pytest.mark.parametrize("path", ["numpy", "torch"])
+def test_what_a_call_says_does_not_depend_on_the_steps_that_neighbours_take(path, shared):
+    """More numbers are summed pair by pair, in an order that their count decides."""
+    few, many = (
+        DQNHyperparameters(**{**BASE, **shared, "batch_size": 48, "gradient_steps": n}) for n in (3, 37)
+    )  # fmt: skip
+    together, alone = make_stack(few, lanes=3, path=path), make_stack(few, path=path)
+    for lane, h in enumerate((many, few, many)):
+        together.start(lane, h, seed=lane, n_timesteps=400)
+        together.observe(lane, transitions(96, lane, np.float32))
+    alone.start(0, few, seed=1, n_timesteps=400)
+    alone.observe(0, transitions(96, 1, np.float32))
+    for _ in range(4):
+        assert together.learn(range(3))[1] == alone.learn([0])[0]
+
+
 @functools.cache
 def trained_alone(path: str, h: DQNHyperparameters, seed: int) -> tuple[list[float], np.ndarray, np.ndarray]:
     """Return what a lane of its own makes of twelve training calls: losses, and both networks."""

@@ -111,8 +111,12 @@ class SteppedUpdate:
         losses = self._loss(td_errors) if own_losses is None else own_losses
         if weights is not None:
             losses *= weights
-        totals = losses.sum(axis=(1, 2)) / self._batch_size
-        return totals, q_values.sum(axis=(1, 2)) / self._batch_size
+        # Of each lane's own steps alone: among the zeros behind them a sum would be rounded in another order.
+        totals, means = (
+            np.array([part[i, :count].sum() for i, count in enumerate(steps)]) / self._batch_size
+            for part in (losses, q_values)
+        )
+        return totals, means
 
     def _one_by_one(self, block: slice, steps: Sequence[int], minibatches: Minibatches) -> tuple[Any, Any, Any]:
         """Take the gradient steps and return what they did, ``[n, G, B]``, where it was computed."""
