@@ -147,9 +147,9 @@ class StackRunner:
 
     def close(self) -> None:
         """Release all environments; what closing them raises is no fault of a run any more."""
-        for held in (*(run.env for run in self._runs if run is not None), self._evaluator):
+        for close in (*(run.env.close for run in self._runs if run is not None), self._evaluator.close):
             with contextlib.suppress(Exception):
-                held.close()
+                close()
 
     # -- begin, and go on ---------------------------------------------------------------------------------------------
 
