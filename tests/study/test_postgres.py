@@ -21,9 +21,11 @@ from tuner.contract.roles import DONE, WAIT
 from tuner.contract.spec import RunSpec
 from tuner.errors import InputError, ResumeError, StudyLockedError
 from tuner.plan.known import known_settings
+from tuner.study.confirm.stage import ConfirmStage
 from tuner.study.reading.study import load
 from tuner.study.reading.summaries import list_studies
 from tuner.study.search import open_study
+from tuner.study.search.progress import NoProgress
 from tuner.study.store import connect, leases, locks, shared_writer, writer
 from tuner.study.store.companion import open_companion
 from tuner.study.store.connect import open_storage
@@ -697,3 +699,29 @@ def test_trial_states_of_a_claim_are_optunas_own(url):
     assert len(waiting) == len([t for t in trials if t.state == TrialState.FAIL])
     assert waiting[0].system_attrs["fixed_params"] == trials[0].params
     assert spec.run_id.trial == 0
+
+
+def test_a_stage_of_two_passes_is_at_work_in_both(url, monkeypatch):
+    class Costs:
+        def seconds(self, spec, share):
+            return 0.5
+
+    monkeypatch.setattr("tuner.study.confirm.affordable.time_runs", lambda plan, runs: [Costs()] * len(runs))
+    plan = make_plan(url, trials=8, sampler="random", pruner="none", study="s", confirm=2, confirm_seeds=4)
+    done = supervise(plan)
+    FakeExecutor().run(done)
+    done.close()
+    stage, passes = ConfirmStage(plan, load("s", url), time.monotonic() + 600), 0
+    for _, supervisor in stage.passes({"numeric_path": "none"}, NoProgress()):
+        spec = supervisor.take({}, block=False)
+        assert [u.owner for u in unfinished_studies(url)] == ["live"], "tune doctor leaves its runs alone"
+        assert list_studies(url)[0].owners
+        finish(supervisor, spec)
+        FakeExecutor().run(supervisor)
+        assert supervisor.close() == "done"
+        assert list_studies(url)[0].owners == ()
+        passes += 1
+    assert passes == 2
+    assert load("s", url).confirmation.complete
+    assert list(stage.passes({"numeric_path": "none"}, NoProgress())) == []
+    assert list_studies(url)[0].owners == (), "one that has nothing to train gives its lease back, too"

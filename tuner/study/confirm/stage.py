@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import itertools
@@ -205,25 +206,26 @@ class ConfirmStage:
         if self._ends is not None:  # each has its own time
             parts = (("select",), ("verdict",))
         kept = {c.key for c in self.contestants if c.role == "finalist"}  # of these the verdict has the winner alone
-        for backend, phases in itertools.product(backends, parts):
-            # The winner on the other backend is known only once the first pass has selected it.
-            by_key = {c.key: c for c in self._everyone(results)}
-            wanted = functools.partial(self._wanted, backend, phases)
-            until = self._deadline(phases[0])
-            in_time = functools.partial(self._in_time, wanted, until)
-            views = (self._standing, self._time_left, took)
-            self._left.begin(took)
-            ledger.asker = ScheduleAsker(self._plan, by_key, in_time, results, *views, kept)
-            settled = patience(ledger.settle)
-            if not wanted(results):
-                continue
-            left = max(self._most_left(results), len(wanted(results)))
-            plan = self._pass_plan(backend, sum(settled.counts.values()) + left)
-            plan = dataclasses.replace(plan, deadline=until)
-            yield plan, StudySupervisor(plan, ledger, settled, progress=progress, events=events, clock=self._clock)
-            if self._ends is not None and wanted(results):
-                self._cut_short(phases[0], results)
-                patience(self._describe)
+        with contextlib.closing(ledger):  # where there is nothing to train, too
+            for backend, phases in itertools.product(backends, parts):
+                # The winner on the other backend is known only once the first pass has selected it.
+                by_key = {c.key: c for c in self._everyone(results)}
+                wanted = functools.partial(self._wanted, backend, phases)
+                until = self._deadline(phases[0])
+                in_time = functools.partial(self._in_time, wanted, until)
+                views = (self._standing, self._time_left, took)
+                self._left.begin(took)
+                ledger.asker = ScheduleAsker(self._plan, by_key, in_time, results, *views, kept)
+                settled = patience(ledger.settle)
+                if not wanted(results):
+                    continue
+                left = max(self._most_left(results), len(wanted(results)))
+                plan = self._pass_plan(backend, sum(settled.counts.values()) + left)
+                plan = dataclasses.replace(plan, deadline=until)
+                yield plan, StudySupervisor(plan, ledger, settled, progress=progress, events=events, clock=self._clock)
+                if self._ends is not None and wanted(results):
+                    self._cut_short(phases[0], results)
+                    patience(self._describe)
 
     def _deadline(self, phase: Phase) -> float | None:
         if self._ends is None or phase == "verdict":

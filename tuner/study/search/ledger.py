@@ -270,6 +270,7 @@ class Ledger:
         result = Settled()
         with storage_errors(self._url):
             if self._sharing is not None:
+                self._sharing.arrive()  # a confirm stage settles before each of its passes, and leaves after it
                 result.lost = self._reap()
             trials = self._study.get_trials(deepcopy=False)
             retried = {t.user_attrs[attr.RETRY_OF] for t in trials if attr.RETRY_OF in t.user_attrs}

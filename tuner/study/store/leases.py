@@ -74,9 +74,12 @@ class Leases:
         self._looked = float("-inf")
 
     def start(self) -> None:
-        """Take the lease, and renew it in a thread of its own until :meth:`leave`."""
+        """Take the lease unless it is held, and renew it in a thread of its own until :meth:`leave`."""
+        if self._thread is not None:
+            return
         self.renew()
-        self._thread = threading.Thread(target=self._beat, name="tune-lease", daemon=True)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._beat, args=(self._stop,), name="tune-lease", daemon=True)
         self._thread.start()
 
     def renew(self) -> None:
@@ -100,9 +103,11 @@ class Leases:
 
     def leave(self) -> None:
         """Give the lease back; no trial of ours may be running any more."""
+        if self._thread is None:
+            return
         self._stop.set()
-        if self._thread is not None:
-            self._thread.join(BEAT_S)
+        self._thread.join(BEAT_S)
+        self._thread = None
         with contextlib.suppress(Exception):  # it runs out by itself
             self._delete([self.name])
 
@@ -134,8 +139,8 @@ class Leases:
         with self._engine.begin() as connection:
             connection.execute(self._table.delete().where(mine))
 
-    def _beat(self) -> None:
-        while not self._stop.wait(BEAT_S):
+    def _beat(self, stop: threading.Event) -> None:
+        while not stop.wait(BEAT_S):
             with contextlib.suppress(Exception):  # whatever the database says, the next beat tries again
                 self.renew()
 

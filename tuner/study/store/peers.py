@@ -67,6 +67,10 @@ class Sharing:
         """Trials the study shall have."""
         return self.writer.total
 
+    def arrive(self) -> None:
+        """Take the lease again where it was given back."""
+        self._leases.start()
+
     def leave(self) -> None:
         """Give the lease back."""
         self._leases.leave()
