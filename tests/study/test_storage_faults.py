@@ -21,7 +21,7 @@ from tuner.errors import InputError, StorageLostError
 from tuner.study.reading.study import load
 from tuner.study.search import open_study
 from tuner.study.search.ledger import Ledger
-from tuner.study.search.outage import PATIENCE_S
+from tuner.study.search.outage import PATIENCE_S, Outage
 from tuner.study.search.progress import NoProgress
 from tuner.study.store.connect import open_storage
 from tuner.study.store.pending import PendingWrites
@@ -127,6 +127,37 @@ def test_patience_ends_with_exit_code_four_and_the_results_kept(url, monkeypatch
     monkeypatch.undo()
     assert search(plan).finished == 2
     assert load(plan.name, url).trials[0].score == 1.0
+
+
+def test_that_there_is_nothing_to_ask_for_is_no_answer_of_a_database_that_is_away():
+    class Schedule:
+        """Whose runs all train."""
+
+        away = True
+
+        def ask(self):
+            return None
+
+        def flush(self):
+            if self.away:
+                raise StorageLostError("It does not answer.")
+            return False
+
+    now, said, schedule = [0.0], [], Schedule()
+    outage = Outage(lambda: now[0], said.append)
+    outage.failed(StorageLostError("It does not answer."))
+    for _ in range(9):
+        now[0] += 1.0
+        assert outage.ask(schedule) is None
+    assert outage.on
+    assert len(said) == 1
+    now[0] += PATIENCE_S
+    with pytest.raises(StorageLostError):
+        outage.ask(schedule)
+    schedule.away = False
+    assert outage.ask(schedule) is None
+    assert not outage.on
+    assert said[1:] == ["The storage answers again; nothing was lost."]
 
 
 def test_a_lock_held_by_another_process_is_waited_for_and_said_once(url, tmp_path, monkeypatch, asked_again_soon):

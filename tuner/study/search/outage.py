@@ -51,6 +51,8 @@ class Outage:
         """Ask for a trial; None when there is none to be had now."""
         try:
             asked = ledger.ask()
+            if asked is None and self.on:
+                ledger.flush()  # that there is nothing to ask for is found without the database
         except StorageLostError as error:
             self.failed(error)
             return None
