@@ -480,3 +480,37 @@ def test_a_time_in_which_no_run_fits_is_refused_before_anything_is_written(tmp_p
 def test_a_time_is_not_shared_between_two_backends():
     with pytest.raises(InputError, match="--within cannot share its time"):
         StudyRecipe(env="CartPole-v1", within=60.0, confirm_backend="both").validated()
+
+
+def test_a_stage_whose_new_baseline_had_no_time_ends_with_what_its_verdict_has(searched, monkeypatch):
+    monkeypatch.setattr("tuner.study.confirm.affordable.time_runs", lambda plan, runs: [FREE] * len(runs))
+    monkeypatch.setattr("tuner.result.sequential.GIVE_UP", 1.0)  # every comparison ends at its first look
+    recipe = dataclasses.replace(searched.recipe, until=0.9999, confirm=1, confirm_seeds=6)
+    plan = dataclasses.replace(searched, recipe=recipe)
+
+    def train(stage, clock, cut=None):
+        for _, supervisor in stage.passes({"numeric_path": "none"}, NoProgress()):
+            if cut is not None:
+                clock.now = cut
+            TimedExecutor(clock, lanes=2).run(supervisor)
+            assert supervisor.close() == "done"
+        return load(plan.name, plan.storage).confirmation
+
+    clock = Clock(step_s=0.001)
+    every = ConfirmStage.__init__
+
+    def with_one_baseline(self, *arguments):
+        every(self, *arguments)
+        self.contestants = tuple(c for c in self.contestants if c.role in ("finalist", "startup"))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ConfirmStage, "__init__", with_one_baseline)
+        before = train(ConfirmStage(plan, load(plan.name, plan.storage), clock() + 600, clock), clock)
+    assert before.complete
+    assert len(before.baselines) == 1
+    stage = ConfirmStage(plan, load(plan.name, plan.storage), clock() + 600, clock)
+    assert sum(c.role != "finalist" for c in stage.contestants) > 1
+    found = train(stage, clock, cut=clock() + 600)
+    assert found.complete
+    assert found.baselines == before.baselines
+    assert found.standings == before.standings

@@ -253,7 +253,8 @@ class ConfirmStage:
                 self.contestants = tuple(c for c in self.contestants if c.role == "finalist" or c.key in judged)
             going = {job.key for job in self._verdict(results).wanted}
             everyone = self._in_verdict(results)
-            seeds = max(min(rounds(jobs, key) for key in everyone if self.until is None or key in going), 1)
+            of_each = (rounds(jobs, key) for key in everyone if self.until is None or key in going)
+            seeds = max(min(of_each, default=self.allocation.verdict_seeds), 1)  # nobody goes on: it is over
             self.allocation = dataclasses.replace(self.allocation, verdict_seeds=seeds)
             if self.until is not None:
                 self.until = dataclasses.replace(self.until, seeds=seeds)
