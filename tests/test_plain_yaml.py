@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tuner.errors import InputError
-from tuner.plain_yaml import MAX_DEPTH, MAX_VALUES, load, parse
+from tuner.plain_yaml import MAX_DEPTH, MAX_VALUES, load, parse, read_number
 
 BOMB = "[&b0 [x,x,x,x,x,x,x,x,x,x]" + "".join(f", &b{i} [{','.join([f'*b{i - 1}'] * 10)}]" for i in range(1, 9)) + "]"
 
@@ -25,6 +25,10 @@ BOMB = "[&b0 [x,x,x,x,x,x,x,x,x,x]" + "".join(f", &b{i} [{','.join([f'*b{i - 1}'
         ("-0x" + "f" * 17, "64 bits"),
         ("day: 2024-13-45", "quotes"),
         ("day: 2024-01-02", "quotes"),
+        ("trials: 010", "'010' would be 8, a number of base 8. Leave the first 0 out"),
+        ("0b1: -0_17", "'-0_17' would be -15, a number of base 8"),
+        ("timeout: 1:30", "'1:30' would be 90, a number of base 60. Quote it"),
+        ("[-1:30.5]", "'-1:30.5' would be -90.5, a number of base 60"),
         ("!!set {a}", "no tags"),
         ("!!binary eA==", "no tags"),
         ("!!python/object/apply:os.getcwd []", "no tags"),
@@ -62,6 +66,12 @@ def test_a_file_is_not_read_further_than_its_limit(tmp_path):
 
 def test_aliases_and_merges_within_the_limits_are_written_out():
     assert parse("a: &x {b: 1}\nc: {<<: *x, d: *x}") == {"a": {"b": 1}, "c": {"b": 1, "d": {"b": 1}}}
+
+
+def test_a_number_means_in_a_file_what_it_means_on_a_command_line():
+    for text in ("0", "-0", "10", "1_000", "0.5", "00.5", "1.0e-3", "-7"):
+        assert parse(text) == read_number(text), text
+    assert parse("[0x10, 0b11, '010', '1:30']") == [16, 3, "010", "1:30"]
 
 
 def test_ordered_dictionaries_and_tuples_of_python_are_read_as_plain_data():

@@ -1,9 +1,10 @@
 """YAML from outside, as plain data only: every file and word of a user's goes through :func:`parse`.
 
-Beyond ``yaml.safe_load`` it refuses a key given twice, tags (sets and binary data too), and what is small to write and
-large to hold or to show: deep nesting, aliases of aliases, numbers of thousands of digits. Two tags of Python's that RL
-Zoo writes into the folder of every agent it trains are read as the plain data they stand for: ordered dictionaries as
-mappings, tuples as lists. Nothing is called for them.
+Beyond ``yaml.safe_load`` it refuses a key given twice, tags (sets and binary data too), numbers that YAML 1.1 alone
+reads in another base (``010``, ``1:30``), and what is small to write and large to hold or to show: deep nesting,
+aliases of aliases, numbers of thousands of digits. Two tags of Python's that RL Zoo writes into the folder of every
+agent it trains are read as the plain data they stand for: ordered dictionaries as mappings, tuples as lists. Nothing is
+called for them.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ MAX_INTEGER = 2**63 - 1
 _DIGITS = r"\d+(?:_\d+)*"
 _INTEGER = re.compile(rf"[+-]?{_DIGITS}")
 _NUMBER = re.compile(rf"[+-]?(?:{_DIGITS}\.?(?:{_DIGITS})?|\.{_DIGITS})(?:[eE][+-]?\d+)?")
+_OCTAL = re.compile(r"[+-]?0[0-7_]+")
 #: Longer whole numbers stay text, which every rule for a number refuses.
 MAX_DIGITS = 300
 
@@ -80,6 +82,12 @@ class _Loader(yaml.SafeLoader):
             value = self.construct_yaml_int(node) if whole else self.construct_yaml_float(node)
         except (ValueError, OverflowError):
             self.refuse(f"'{node.value[:40]}' is no number", node.start_mark)
+        base = 60 if ":" in node.value else 8 if whole and _OCTAL.fullmatch(node.value) else 10
+        if base != 10:  # YAML 1.1 alone reads them so: its version 1.2, a flag of ours and whoever wrote it do not
+            meant = "Quote it" if base == 60 else "Leave the first 0 out, or quote it"
+            self.refuse(
+                f"'{node.value[:40]}' would be {value!r:.40}, a number of base {base}. {meant}", node.start_mark
+            )
         if whole and abs(value) > MAX_INTEGER:
             self.refuse("a whole number is beyond 64 bits", node.start_mark)
         return value

@@ -48,6 +48,10 @@ FAULTS = {
     "def step(self, action): return np.zeros(2), 0.0, False, {}": r"step\(.*\(observation, reward, terminated",
     "def step(self, action): return np.zeros(2), np.array([1.0]), False, False, {}": "reward that is one number",
     "def step(self, action): return np.zeros(2), None, False, False, {}": "reward that is one number",
+    "def step(self, action): return np.zeros(2), 0.0, 'False', False, {}": "terminated that is true or false, got str",
+    "def step(self, action): return np.zeros(2), 0.0, {'__all__': False}, {}, {}": "terminated that is true or false",
+    "def step(self, action): return np.zeros(2), 0.0, False, np.zeros(2, bool), {}": "truncated that is true or false",
+    "def step(self, action): return np.zeros(2), 0.0, float('nan'), False, {}": "terminated that is true or false",
     "observation_space = spaces.Dict(a=spaces.Discrete(2), b=spaces.Discrete(2))\n"
     "    def reset(self, *, seed=None, options=None): return {'a': 0}, {}": "the key 'b' is missing",
     "observation_space = spaces.Dict(a=spaces.Discrete(2), w=Words())": r"Words at \['w'\]",
@@ -180,6 +184,27 @@ def test_text_for_a_truth_value_is_refused_where_it_is_known_to_be_one(tmp_path,
     else:
         preflight(spec, "dqn")
     preflight(spec, "dqn", stored=True)  # what was trained so goes on so
+
+
+def test_a_truth_value_is_no_number_of_steps(tmp_path):
+    spec = dataclasses.replace(mine(tmp_path, "pass"), kwargs=(("max_episode_steps", True),))
+    with pytest.raises(UnusableEnvironmentError, match="max_episode_steps must be a whole number, got true"):
+        preflight(spec, "dqn")
+    assert preflight(spec, "dqn", stored=True).max_episode_steps == 1  # what was trained so goes on so
+
+
+@pytest.mark.parametrize("ended", ["np.bool_(False)", "0", "None", "np.array(0)", "np.array([False])", "0.0"])
+def test_what_python_and_numpy_write_for_false_ends_no_episode(tmp_path, ended):
+    preflight(mine(tmp_path, f"def step(self, action): return np.zeros(2), 0.0, {ended}, {ended}, {{}}"), "dqn")
+
+
+@pytest.mark.parametrize("body", [body for body in FAULTS if "true or false" in FAULTS[body]])
+def test_who_trains_in_this_process_is_told_the_same(tmp_path, monkeypatch, body):
+    for known, name in ((gym.registry, "Mine-v0"), (sys.modules, "mine_env")):
+        monkeypatch.setitem(known, name, None)  # or it would stay there
+        del known[name]
+    with pytest.raises(UnusableEnvironmentError, match=FAULTS[body]):
+        preflight(mine(tmp_path, body), "dqn", inline=True)
 
 
 def test_a_table_takes_more_numbers_than_a_network(tmp_path):

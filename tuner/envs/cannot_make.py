@@ -49,9 +49,14 @@ def cannot_make(env_id: str, kwargs: Mapping[str, Any], error: Exception) -> str
 def misread_argument(env_id: str, kwargs: Mapping[str, Any]) -> str:
     """Return what is wrong with text given for a truth value, which is true to Python whatever it says; empty if none.
 
+    So is a truth value given for a number of steps.
+
     Known only of arguments that are true or false by default. Where such a one is not declared a ``bool``, it may take
     other text; words for true and false alone are refused then.
     """
+    limit = kwargs.get("max_episode_steps")
+    if isinstance(limit, bool):  # Gymnasium takes true for one step
+        return f"max_episode_steps must be a whole number, got {str(limit).lower()}. Say max_episode_steps=500."
     parameters = _parameters(env_id)
     for name, value in kwargs.items():
         if name not in parameters or not isinstance(parameters[name].default, bool):

@@ -157,6 +157,9 @@ def _play(env: AnyEnv, encoder: Encoder, call: Callable[..., Any]) -> str:
             observation, reward, terminated, truncated, info = returned
             if not _is_number(reward):
                 return f"step() must return a reward that is one number, got {_shown(reward)}"
+            for word, value in (("terminated", terminated), ("truncated", truncated)):
+                if not _is_truth(value):
+                    return f"step() must return {word} that is true or false, got {_shown(value)}"
             if not isinstance(info, Mapping):
                 return f"step() must return a mapping as info, got {_shown(info)}"
         problem = misfit(space, observation)
@@ -213,6 +216,15 @@ def _misfit_of_numbers(space: spaces.Space[Any], value: Any) -> str:
 
 def _is_number(value: Any) -> bool:
     return np.ndim(value) == 0 and np.asarray(value).dtype.kind in "biuf"
+
+
+def _is_truth(value: Any) -> bool:
+    """Whether a value tells if an episode has ended; text, or a mapping of agents, is true whatever it says."""
+    try:
+        numbers = np.asarray(value)
+        return value is None or (numbers.dtype.kind in "biuf" and numbers.size == 1 and numbers.item() in (0, 1))
+    except (TypeError, ValueError):
+        return False
 
 
 def _shown(value: Any) -> str:
