@@ -116,11 +116,18 @@ def test_a_broken_space_is_one_line_and_writes_nothing(in_tmp, line, words):
         ("mongodb://user:s3cret@host/x", ["mongodb"]),
         ("sqlite:////proc/nowhere/x.db", ["/proc/nowhere"]),
         ("sqlite:///.", ["folder"]),
+        ("sqlite:////dev/null", ["/dev/null is a device or a pipe. Name a file"]),
+        ("sqlite://studies/tuner.db", ["such as sqlite:///studies/tuner.db"]),
     ],
 )
 def test_a_storage_that_cannot_work_is_one_line(in_tmp, url, words):
     line = refused(in_tmp, "--env", "CartPole-v1", "--storage", url, words=["--storage", *words])
     assert "s3cret" not in line
+
+
+def test_two_slashes_never_read_another_file_than_is_written(in_tmp):
+    (in_tmp / "x.db").write_bytes(b"")
+    refused(in_tmp, "list", "--storage", "sqlite://studies/x.db", words=["sqlite:///studies/tuner.db"])
 
 
 def test_a_missing_database_driver_is_named_without_the_password(in_tmp, monkeypatch):

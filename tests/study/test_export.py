@@ -393,3 +393,9 @@ def test_a_key_that_our_own_form_does_not_have_names_the_nearest(tmp_path):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(InputError, match="cannot be read"):
         read_config(tmp_path / "none.yaml")
+
+
+def test_an_argument_without_a_name_is_named_with_its_file(tmp_path):
+    for text in ("X-v0: {n_timesteps: 500, env_kwargs: {1: 2}}", OWN_FORM + "env_kwargs: {1: 2}"):
+        with pytest.raises(InputError, match=r"yaml: env_kwargs: must be a mapping from names to values, got \{1: 2\}"):
+            read_config(zoo(tmp_path, text))

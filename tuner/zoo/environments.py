@@ -119,9 +119,7 @@ def from_zoo(env: str, settings: Mapping[str, Any]) -> FromZoo:
     """
     rest = dict(settings)
     kwargs = rest.pop("env_kwargs", None) or {}
-    if not isinstance(kwargs, dict):
-        raise InputError(f"env_kwargs: must be a mapping, got {kwargs!r}.")
-    kwargs = dict(kwargs)
+    kwargs = named_values("env_kwargs", kwargs)
     listed = rest.pop("env_wrapper", None)
     names = listed if isinstance(listed, list) else [] if listed is None else [listed]
     discretize = None
@@ -156,6 +154,17 @@ def wrappers_of(name: str, listed: Any) -> tuple[str, ...]:
         return canonicals(listed)
     except InputError as error:
         raise InputError(f"{name}: {str(error).removeprefix('--wrapper ')}") from None
+
+
+def named_values(key: str, value: Any) -> dict[str, Any]:
+    """Return a mapping of a file, its own.
+
+    Raises:
+        InputError: It is none, or a key of it is no text.
+    """
+    if not isinstance(value, dict) or not all(isinstance(name, str) for name in value):
+        raise InputError(f"{key}: must be a mapping from names to values, got {value!r}.")
+    return dict(value)
 
 
 def whole_number_from_2(name: str, value: Any) -> int:

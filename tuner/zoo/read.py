@@ -15,7 +15,7 @@ from tuner.errors import InputError, nearest
 from tuner.hyperparameters import ALGORITHMS, FieldInfo, algorithm_class, field_infos, from_mapping, spelled_out
 from tuner.hyperparameters.schedules import contradiction
 from tuner.plain_yaml import load
-from tuner.zoo.environments import STACKED_AND_NORMALIZED, from_zoo, whole_number_from_2, wrappers_of
+from tuner.zoo.environments import STACKED_AND_NORMALIZED, from_zoo, named_values, whole_number_from_2, wrappers_of
 from tuner.zoo.literal import zoo_literal
 from tuner.zoo.write import NORMALIZE, OWN, SCHEMA, clock_key
 
@@ -122,7 +122,7 @@ def _read_own(content: Mapping[str, Any], env: str | None) -> Config:
         None if content.get(name) is None else whole_number_from_2(name, content[name])
         for name in ("discretize", "frame_stack")
     )
-    kwargs, env = _mapping(content, "env_kwargs"), env or str(content["env"])
+    kwargs, env = named_values("env_kwargs", content.get("env_kwargs") or {}), env or str(content["env"])
     wrapper = wrappers_of("wrapper", content.get("wrapper") or [])
     unnamed = tuple(name for name in algorithm_class(algorithm).image_defaults if name not in values)
     met = discretize, frame_stack, wrapper
@@ -134,7 +134,8 @@ def _read_zoo(content: Mapping[str, Any], env: str | None, algorithm: str, other
     env, settings, key = _choose(theirs, env, algorithm)
     if not isinstance(settings, dict):
         raise InputError(f"{env}: must be a mapping of settings.")
-    settings, kept = dict(settings), _mapping(content, f"{OWN}{key}")
+    kept_key = f"{OWN}{key}"
+    settings, kept = dict(settings), named_values(kept_key, content.get(kept_key) or {})
     if "n_timesteps" not in settings and otherwise is None:
         raise InputError(f"{env}: n_timesteps is missing; write for example n_timesteps: 50000.")
     steps = _steps(settings.pop("n_timesteps", otherwise))
@@ -249,13 +250,6 @@ def _parse_dict_call(env: str, text: str) -> dict[str, Any]:
     if not isinstance(found, dict) or not text.strip().startswith("dict"):
         raise problem
     return found
-
-
-def _mapping(content: Mapping[str, Any], key: str) -> dict[str, Any]:
-    value = content.get(key) or {}
-    if not isinstance(value, dict):
-        raise InputError(f"{key}: must be a mapping, got {value!r}.")
-    return dict(value)
 
 
 def _steps(value: Any) -> int:

@@ -41,7 +41,7 @@ def sqlite_path(url: str) -> Path | None:
     """Return the file of a SQLite URL; None for other databases.
 
     Raises:
-        InputError: Not a database URL, no path (a database in memory would be a new one each time), or a folder.
+        InputError: Not a database URL, no path (a database in memory would be a new one each time), or no file's.
     """
     if (plain := _PLAIN.fullmatch(url)) is not None:
         name = plain[1]
@@ -50,7 +50,8 @@ def sqlite_path(url: str) -> Path | None:
         if parsed.get_backend_name() != "sqlite":
             return None
         name, options = parsed.database or "", url.partition("?")[2]
-        if name in ("", ":memory:") or name.startswith("file:") or (options and "=" not in options):
+        host = parsed.host or parsed.username  # of two slashes only: another file would be meant than is written
+        if host or name in ("", ":memory:") or name.startswith("file:") or (options and "=" not in options):
             raise InputError(
                 f"--storage {mask(url)} cannot be used: SQLite needs the path of a file, such as {DEFAULT_STORAGE}; "
                 "what follows a question mark is no part of it. Name another."
@@ -58,6 +59,8 @@ def sqlite_path(url: str) -> Path | None:
     path = Path(name)
     if path.is_dir():
         raise InputError(f"--storage {mask(url)} cannot be used: {path} is a folder. Name a file in it.")
+    if path.exists() and not path.is_file():
+        raise InputError(f"--storage {mask(url)} cannot be used: {path} is a device or a pipe. Name a file.")
     return path
 
 
