@@ -2,7 +2,10 @@
 
 import unicodedata
 
-from tuner.text import printable
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tuner.text import env_title, printable, score_text
 
 #: Classes of control, format, surrogate, private and unassigned characters, and of separators.
 OTHERS = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Zs")
@@ -12,3 +15,29 @@ def test_only_characters_that_steer_or_hide_are_replaced():
     for c in map(chr, range(0x10000)):
         kept = c in " \n\t\u00a0\u202f" or unicodedata.category(c) not in OTHERS
         assert printable(f"a{c}b") == f"a{c if kept else chr(0xFFFD)}b", hex(ord(c))
+
+
+PLAIN = st.none() | st.booleans() | st.integers(-9, 9) | st.floats(0, 1) | st.text("ab", max_size=3)
+ARGUMENTS = st.dictionaries(st.sampled_from("xy"), PLAIN | st.lists(PLAIN, max_size=2), max_size=2)
+
+
+@given(ARGUMENTS, ARGUMENTS)
+def test_environments_with_other_arguments_never_read_alike(one, other):
+    """Text apart, which stands without quotes, so that ``map_name=8x8`` reads as it was typed."""
+    titles = [env_title({"env": "A-v0", "env_arg": arguments}) for arguments in (one, other)]
+    assert (titles[0] == titles[1]) or repr(one) != repr(other)
+    if not any(isinstance(v, str | list) or v is None for v in (*one.values(), *other.values())):
+        assert (titles[0] == titles[1]) == (repr(sorted(one.items())) == repr(sorted(other.items())))
+
+
+def test_an_environment_is_named_with_its_arguments_and_how_it_is_met():
+    lake = {"env": "FrozenLake-v1", "env_arg": {"is_slippery": False, "desc": ["SF", "FG"]}}
+    assert env_title(lake) == "FrozenLake-v1 (desc=[SF, FG], is_slippery=false)"
+    assert env_title({**lake, "pixels": True, "env_arg": {}}) == "FrozenLake-v1 (rendered frames in place of the state)"
+    assert env_title({"env": "A-v0", "env_arg": None, "pixels": False}) == "A-v0"
+
+
+def test_a_score_is_said_without_the_rounding_of_sums():
+    walked = 1 + sum([-0.1] * 10)  # ten steps, then the goal
+    assert walked != 0 and score_text(walked) == score_text(-walked, 4) == "0"
+    assert (score_text(None), score_text(0.25), score_text(-1234.5, 4)) == ("–", "0.25", "-1,234")

@@ -36,7 +36,7 @@ def env_changes(settings: Mapping[str, Any]) -> str:
     Args:
         settings: Of a recipe, or what is done to an environment; what is missing or None is not done.
     """
-    words = []
+    words = ["rendered frames in place of the state"] if settings.get("pixels") is True else []
     if wrappers := settings.get("wrapper"):
         words.append(f"wrapped in {listed([wrapper_title(str(each)) for each in wrappers])}")
     if (steps := settings.get("discretize")) is not None:
@@ -53,9 +53,24 @@ def wrapper_title(text: str) -> str:
 
 
 def env_title(settings: Mapping[str, Any]) -> str:
-    """Return the ``env`` of a recipe or a run, with how it is met: ``Pendulum-v1 (actions in 5 steps a dimension)``."""
-    changes = env_changes(settings)
-    return f"{settings.get('env') or ''}" + (f" ({changes})" if changes else "")
+    """Return the ``env`` of a recipe or a run, with its arguments and how it is met.
+
+    ``FrozenLake-v1 (is_slippery=false)``, ``Pendulum-v1 (actions in 5 steps a dimension)``.
+    """
+    given = settings.get("env_arg")
+    given = sorted(given.items()) if isinstance(given, Mapping) else []
+    words = [f"{name}={argument_text(value)}" for name, value in given]
+    words += list(filter(None, [env_changes(settings)]))
+    return f"{settings.get('env') or ''}" + (f" ({', '.join(words)})" if words else "")
+
+
+def argument_text(value: Any) -> str:
+    """Return an environment's argument in full, as YAML would have it in a line: two that differ never read alike."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{name}: {argument_text(item)}" for name, item in value.items()) + "}"
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return "[" + ", ".join(map(argument_text, value)) + "]"
+    return typed_text(value)
 
 
 def number(value: float | None, digits: int = 4) -> str:
@@ -82,9 +97,12 @@ def number(value: float | None, digits: int = 4) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def score_text(value: float, digits: int = 3) -> str:
-    """Return a score, or how far two are apart, without the noise of floating point: 500.00000000000006 reads 500."""
-    return number(round(value, 9), digits)
+def score_text(value: float | None, digits: int = 3) -> str:
+    """Return a score, or how far two are apart, without the noise of floating point: 500.00000000000006 reads 500.
+
+    Ten steps at -0.1 and a goal worth 1 make a return of 1.1e-16: that reads 0.
+    """
+    return number(value if value is None else round(value, 9), digits)
 
 
 def value_text(value: Any) -> str:

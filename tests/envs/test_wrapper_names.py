@@ -4,11 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuner.envs.spec import EnvSpec
+from tuner.envs.spec import EnvSpec, frozen
 from tuner.envs.wrapper_names import canonical, canonicals, check_trusted, parts, to_be_named, to_zoo_form
 from tuner.errors import InputError
 from tuner.plan.naming import study_name
 from tuner.plan.recipe import from_mapping
+from tuner.text import plain
 
 WORDS = st.text(st.characters(codec="utf-8"), max_size=8)
 VALUES = st.recursive(
@@ -86,6 +87,11 @@ def test_a_spec_without_wrappers_is_the_one_of_older_versions():
     wrapped = EnvSpec("A-v0", wrapper=("a.B",))
     assert wrapped.to_mapping() == {**EnvSpec("A-v0").to_mapping(), "wrapper": ["a.B"]}
     assert wrapped.changes() == {"wrapper": ["a.B"]} and not EnvSpec("A-v0").changes()
+
+
+def test_what_a_reader_is_told_of_an_environment_holds_its_arguments():
+    seen = EnvSpec("A-v0", frozen({"map": [1, {"a": 2}]}), pixels=True)
+    assert plain(seen.changes()) == {"env_arg": {"map": [1, {"a": 2}]}, "pixels": True}
 
 
 def test_a_file_makes_nobody_import_a_package_that_was_not_named():

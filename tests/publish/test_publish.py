@@ -22,7 +22,7 @@ from hub_server import running
 import tuner
 from tuner.contract.outcome import EvalPoint
 from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
-from tuner.envs.spec import EnvSpec
+from tuner.envs.spec import EnvSpec, frozen
 from tuner.errors import InputError
 from tuner.hyperparameters import DQNHyperparameters
 from tuner.publish.card import Card, metadata, readme
@@ -35,9 +35,9 @@ EXPECTED = {
 }  # fmt: skip
 
 
-def make_agent(folder="agent", seed=3, wrapper=(), module=None, over=None, **changes):
+def make_agent(folder="agent", seed=3, wrapper=(), module=None, over=None, arguments=(), **changes):
     hyperparameters = DQNHyperparameters(net_arch=(16, 8), **changes)
-    env = EnvSpec("CartPole-v1", module=module, wrapper=wrapper)
+    env = EnvSpec("CartPole-v1", arguments, module=module, wrapper=wrapper)
     spec = RunSpec(RunId(0), env, "native", hyperparameters, 1, (50, 100), EvaluationSpec(1, 0, 500))
     spec = dataclasses.replace(spec, schedule_steps=over)
     rng, weights = np.random.default_rng(seed), {}
@@ -145,7 +145,8 @@ def test_the_cards_head_is_what_huggingface_sb3_writes(in_tmp):
     from huggingface_hub import ModelCard
 
     card = Card(
-        env="CartPole-v1", zoo_algorithm="dqn", title="DQN", library="stable_baselines3", file="dqn.zip", lack="",
+        env="CartPole-v1", met="CartPole-v1", zoo_algorithm="dqn", title="DQN", library="stable_baselines3",
+        file="dqn.zip", lack="",
         repository="me/pole", mean=481.234, std=3.5, episodes=10, first_seed=0, config={}, about={}, verdict=(),
         evidence=None, command="", notes=(), film=False,
     )  # fmt: skip
@@ -270,6 +271,11 @@ def test_what_rl_zoo_has_no_words_for_is_published_as_load_agent_reads_it(in_tmp
     card = (in_tmp / "hub" / "README.md").read_text()
     assert f"There is no zip for Stable-Baselines3: {why}. `model.json`" in card
     assert "tuner.load_agent(" in card and "give load_agent its place as env_module" in card
+    for line in (
+        "evaluate FOLDER --env-module odd.py\n",
+        "train --env Odd-v0 --config FOLDER/config.yaml --env-module odd",
+    ):
+        assert f"\ntune {line}" in card
     published = tuner.load_agent("hub", env_module="odd.py")
     assert published.evaluate(3, 0) == tuner.load_agent("agent", env_module="odd.py").evaluate(3, 0)
 
@@ -280,6 +286,13 @@ def test_the_card_says_which_wrappers_whoever_loads_the_agent_has_to_name(in_tmp
     publish("agent", "--episodes", "1", "-o", "hub", "--wrapper", "mine:Same")
     card = (in_tmp / "hub" / "README.md").read_text()
     assert "give load_agent wrapper=['mine.Same'], and tune evaluate --wrapper mine.Same." in card
+
+
+def test_the_card_names_the_environment_with_its_arguments(in_tmp, no_film):
+    make_agent(arguments=frozen({"sutton_barto_reward": True}))
+    publish("agent", "--episodes", "1", "-o", "hub")
+    assert "\n# DQN playing `CartPole-v1 (sutton_barto_reward=true)`\n" in (in_tmp / "hub" / "README.md").read_text()
+    assert head("hub")["tags"][0] == "CartPole-v1"
 
 
 @pytest.mark.parametrize("double_q", [False, True], ids=["zip", "no zip"])
@@ -298,6 +311,9 @@ def test_where_a_module_lies_on_this_machine_is_not_told(double_q, in_tmp, no_fi
     told = held[Path("hub/model.json" if double_q else "hub/dqn-CartPole-v1.zip/tune.json")]
     assert json.loads(told)["env"]["module"] == "mine.py"
     found = "hub" if double_q else "hub/dqn-CartPole-v1.zip"
+    card = Path("hub/README.md").read_text()
+    assert ("evaluate FOLDER --env-module mine.py\n" if double_q else "enjoy --algo dqn --env CartPole-v1 -f logs "
+            "--gym-packages mine\n") in card  # fmt: skip
     with pytest.raises(InputError, match=r"from 'mine\.py'"):
         _ = tuner.load_agent(found).env
     returns = tuner.load_agent(found, env_module=str(place)).evaluate(2)

@@ -156,3 +156,11 @@ def test_a_setting_with_an_integer_that_no_float_holds_is_an_error():
     changed["study"]["recipe"]["env_arg"] = {"size": [{"x": 10**400}]}
     with pytest.raises(ValueError, match="no such count"):
         board_row(changed, "here")
+
+
+def test_what_is_seen_through_pixels_is_ranked_apart():
+    data = factory.confirmed()
+    frames = dataclasses.replace(data, name="frames", recipe={**data.recipe, "pixels": True})
+    rows = ranked([{**board_row(document(each), ""), "page": None, "film": None} for each in (data, frames)])
+    assert [row["rank"] for row in rows] == [1, 1] and rows[0]["arguments"] == {"--pixels": True}
+    assert "CartPole-v1 (--pixels=true)" in render_board(board_document(rows))

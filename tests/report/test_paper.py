@@ -366,6 +366,9 @@ def test_where_results_decided_the_number_of_seeds_no_interval_for_a_fixed_one_i
     assert [rows[1][f"difference{end}"] for end in ("", "_low", "_high")] == ["40.5", "10.25", "70.5"]
     text = methods_markdown(paper)
     assert "[@waudbysmith2024]" in text and "at most 50 seeds" in text and "bootstrap" not in text
+    found["until"]["level"] = 0.999
+    paper = paper_of({**study, "evidence": found})
+    assert "together with 99.9 %, on" in methods_markdown(paper) and r"99.9 \% sequence" in results_tex(paper)
     found["until"]["bounds_hold"] = None
     assert "[@lai1976; @wang2024]" in methods_markdown(paper_of({**study, "evidence": found}))
 
@@ -422,3 +425,11 @@ def test_the_citation_file_is_of_this_version():
     titles = {entry["title"] for entry in citation["references"]}
     ours = {re.sub(r"[{}]", "", fields["title"]) for _, fields in ENTRIES.values()}
     assert titles <= ours and len(titles) >= 5
+
+
+def test_the_environment_s_arguments_are_in_the_methods_and_above_the_table(study, rates):
+    document = json.loads(json.dumps([study, rates]))
+    document[0]["study"]["recipe"]["env_arg"] = document[1]["run"]["env_arg"] = {"is_slippery": False}
+    for each in map(paper_of, document):
+        assert "CartPole-v1 (is_slippery=false) (Gymnasium" in methods_markdown(each)
+        assert r"CartPole-v1 (is\_slippery=false)" in results_tex(each)

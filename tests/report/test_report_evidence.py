@@ -21,7 +21,8 @@ from tuner.report.pages.dashboard import dashboard_figures, dashboard_note
 from tuner.report.pages.study import write_report
 from tuner.report.tables.evidence import score_rows, titled_curves
 from tuner.report.tables.trials import provenance_rows
-from tuner.report.words.evidence import luck_sentences, verdict
+from tuner.report.words.evidence import luck_sentences, range_text, verdict
+from tuner.report.words.sequential import ends_text
 from tuner.result.confirmation import ConfirmRun
 from tuner.result.curve import CurvePoint
 from tuner.result.verdict import smallest_p_value
@@ -375,3 +376,9 @@ def test_dashboard_sees_the_verdict_and_the_confirmed_curves(data, found, cartpo
     hostile = dataclasses.replace(cartpole, recipe={**cartpole.recipe, "env": "<b>[x](y)\n# z"})
     assert "<b>" not in dashboard_note(hostile).replace("\\<", "")
     assert "\n# z" not in dashboard_note(hostile)
+
+
+def test_an_interval_s_end_that_is_rounding_reads_zero():
+    found = {"kind": "interval", "value": 0.7, "low": -5.55e-17, "high": 0.716}
+    assert range_text(found) == "0 to 0.716"
+    assert ends_text({"low": -5.55e-17, "high": 0.7}) == "a mean difference of 0 to 0.7 at every look"

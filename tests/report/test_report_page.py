@@ -353,3 +353,12 @@ def test_what_a_run_that_diverged_counts_as_is_said_as_it_is_computed(tmp_path, 
     held = dataclasses.replace(data, confirmation=dataclasses.replace(data.confirmation, floor=floor))
     write_report(held, tmp_path, best_yaml=None, commands={})
     assert said in Document((tmp_path / "index.html").read_text(encoding="utf-8")).text
+
+
+def test_a_return_of_nothing_but_rounding_reads_zero():
+    """Ten steps at -0.1 and a goal worth 1 sum up to 1.1e-16."""
+    for walked in (1 + sum([-0.1] * 10), -(1 + sum([-0.1] * 10))):
+        data = dataclasses.replace(factory.confirmed_flat(walked), random_play=(walked, walked))
+        for each in (data, dataclasses.replace(data, confirmation=None)):
+            html = page.render(each, best_yaml=None, commands={}, written=datetime.now(UTC))
+            assert not re.findall(r"\S+e-1[0-9]", Document(html).text)

@@ -50,8 +50,13 @@ class EnvSpec:
         return {name: value for name, value in plain.items() if value not in (None, []) or name not in _LATER}
 
     def changes(self) -> dict[str, Any]:
-        """Return how an agent meets it other than it is, without what is off; keys are those of a recipe."""
-        return {name: value for name, value in self.to_mapping().items() if name in _LATER}
+        """Return its arguments and how an agent meets it other than it is, without what is off.
+
+        Keys are those of a recipe: whoever names the environment to a reader says these, too.
+        """
+        found: dict[str, Any] = {"env_arg": self.arguments()} if self.kwargs else {}
+        found |= {"pixels": True} if self.pixels else {}
+        return found | {name: value for name, value in self.to_mapping().items() if name in _LATER}
 
     def arguments(self) -> dict[str, Any]:
         """Return the keyword arguments: lists as tuples, mappings (and lists in them) the receiver's own to change."""

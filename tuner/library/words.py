@@ -8,7 +8,7 @@ import textwrap
 from tuner.core.statistics import Estimate
 from tuner.library.entry import Entry, Judged
 from tuner.report.words.evidence import caption, interval_text, share_of_steps
-from tuner.text import NOTHING, counted, listed, number
+from tuner.text import NOTHING, counted, listed, number, score_text
 from tuner.zoo.write import setting_yaml
 
 #: Packages whose versions the head names.
@@ -74,7 +74,7 @@ def markdown_list(entries: list[Entry]) -> str:
 def head_lines(entry: Entry) -> list[str]:
     """Return the lines that stand above an entry's values."""
     seeds = [str(run.seed) for run in entry.own.runs]
-    played = [] if entry.random_play is None else [f"  random play: {number(entry.random_play, 3)}"]
+    played = [] if entry.random_play is None else [f"  random play: {score_text(entry.random_play)}"]
     versions = [f"{name} {entry.versions[name]}" for name in _NAMED if name in entry.versions]
     verdict = interval_text(dataclasses.asdict(entry.verdict))
     return [

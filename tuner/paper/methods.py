@@ -15,7 +15,7 @@ from tuner.paper.tables import latex, meaning
 from tuner.report.words.evidence import BACKEND_NAMES
 from tuner.report.words.ideas import ideas
 from tuner.report.words.search import ALGORITHM_NAMES
-from tuner.text import counted, listed, number, typed_text
+from tuner.text import counted, listed, score_text, typed_text
 
 _CITED = re.compile(r"\[((?:@\w+(?:; )?)+)\]")
 
@@ -127,7 +127,7 @@ def _search(paper: Paper) -> list[str]:
         sentences.append(f"RL Zoo's values are those of its repository [@raffin2020]{full}.")
     if play := summary.get("random_play"):
         sentences.append(
-            f"Uniformly random actions earn {number(play['mean'], 3)} on average "
+            f"Uniformly random actions earn {score_text(play['mean'])} on average "
             f"({counted(int(play['episodes']), 'episode')})."
         )
     return sentences
@@ -162,7 +162,7 @@ def _ended(paper: Paper) -> str:
         return "The only run completed." if len(outcomes) == 1 else f"All {len(outcomes)} runs completed."
     kinds = listed([f"{bad.count(kind)} {kind}" for kind in dict.fromkeys(bad)])
     floor = (paper.study.get("evidence") or {}).get("floor")
-    most = "" if floor is None else f" (as {number(floor)} at most)"
+    most = "" if floor is None else f" (as {score_text(floor, 4)} at most)"
     return (
         f"Of {counted(len(outcomes), 'run')} {kinds}; one that diverged or ran out of time counts as the worst that "
         f"completed{most}, one that failed is left out."
@@ -184,7 +184,7 @@ def _sequential(until: Mapping[str, Any]) -> list[str]:
         f"baseline (at most {counted(int(until['seeds']), 'seed')}), by a rank test [@mann1947] after each seed in a "
         "corridor of O'Brien and Fleming's kind [@obrien1979] and with Holm's correction over comparisons [@holm1979]; "
         f"it errs at any look in at most {1 - until['level']:.3g} of such verdicts. We report means with confidence "
-        f"sequences, which hold at every look and for all comparisons together with {until['level']:.0%}, on the "
+        f"sequences, which hold at every look and for all comparisons together with {100 * until['level']:g} %, on the "
         f"differences of runs of one seed; {basis}.",
         "Learning curves show interquartile means [@agarwal2021].",
     ]
@@ -193,8 +193,8 @@ def _sequential(until: Mapping[str, Any]) -> list[str]:
 def _fixed(paper: Paper) -> list[str]:
     sentences = [
         "We report interquartile means over seeds [@agarwal2021] with "
-        f"{CONFIDENCE:.0%} bootstrap intervals (bias-corrected and accelerated [@efron1987], {RESAMPLES:,} resamples, "
-        "widened for small samples [@hesterberg2015])."
+        f"{100 * CONFIDENCE:g} % bootstrap intervals (bias-corrected and accelerated [@efron1987], {RESAMPLES:,} "
+        "resamples, widened for small samples [@hesterberg2015])."
     ]
     if not any(g.compared for g in paper.groups):
         return sentences

@@ -41,7 +41,7 @@ def results_tex(paper: Paper) -> str:
         *(fields or ["setting"]),
         "runs",
         f"{paper.objective} score",
-        "95 % interval" if paper.until is None else f"{paper.until['level']:.0%} sequence",
+        "95 % interval" if paper.until is None else f"{100 * paper.until['level']:g} % sequence",
     ]
     if several:
         heads += ["difference", "P(better)", *(["p (Holm)"] if paper.corrected else []), "result"]

@@ -18,6 +18,7 @@ class Card:
 
     Attributes:
         env: Environment id, as gymnasium.make takes it.
+        met: The same with its arguments and how the agent meets it (:func:`tuner.text.env_title`).
         zoo_algorithm: What RL Zoo calls the algorithm.
         title: Stable-Baselines3's class of it, else what the algorithm is called.
         library: ``stable_baselines3`` or ``sb3_contrib``.
@@ -34,10 +35,13 @@ class Card:
         evidence: Its numbers; None without.
         command: The command that repeats the study; empty without one.
         notes: What a reader of the files has to know.
+        module: File or package that registers the environment, without where it lies; empty where none has to.
+        named: What ``tune`` needs besides, for code that the folder does not hold: ``--env-module my_envs.py``.
         film: Whether there is one.
     """
 
     env: str
+    met: str
     zoo_algorithm: str
     title: str
     library: str
@@ -55,6 +59,8 @@ class Card:
     command: str
     notes: Sequence[str]
     film: bool
+    module: str = ""
+    named: str = ""
 
 
 def metadata(card: Card) -> dict[str, Any]:
@@ -89,7 +95,7 @@ def readme(card: Card) -> str:
     head = yaml.safe_dump(metadata(card), sort_keys=False, allow_unicode=False)
     film = "![A game](replay.mp4)\n\n" if card.film else ""
     parts = [
-        f"# {card.title} playing {_code(card.env)}\n\n{film}"
+        f"# {card.title} playing {_code(card.met)}\n\n{film}"
         f"Mean return **{result(card)}** (standard deviation) over {counted(card.episodes, 'greedy episode')} of this "
         f"very agent, reset with {_seeds(card)}, which its training never saw.",
         "## How far it can be trusted\n\n" + _trust(card),
@@ -139,7 +145,9 @@ def _use_folder(card: Card) -> str:
         f'agent = tuner.load_agent(snapshot_download("{card.repository}"))  # or where the folder lies\n'
         "action = agent.act(observation)"
     )
-    shell = f"tune evaluate FOLDER\ntune train --env {card.env} --config FOLDER/config.yaml  # the same setting again"
+    more = f" {card.named}" if card.named else ""
+    again = f"tune train --env {card.env} --config FOLDER/config.yaml{more}  # the same setting again"
+    shell = f"tune evaluate FOLDER{more}\n{again}"
     return (
         f"{_block('python', code)}\n\n{_block('bash', shell)}\n\n"
         f"There is no zip for Stable-Baselines3: {card.lack}. `model.json` and `weights.npz` are the agent as "
@@ -157,12 +165,21 @@ def _use_zip(card: Card) -> str:
         f'path = load_from_hub("{card.repository}", "{card.file}")\n'
         f"model = {card.title}.load(path{small})"
     )
-    zoo = f"python -m rl_zoo3.load_from_hub {of} -orga {owner}{plain} -f logs\npython -m rl_zoo3.enjoy {of} -f logs"
+    packages = f" --gym-packages {_package(card.module)}" if card.module else ""
+    zoo = (
+        f"python -m rl_zoo3.load_from_hub {of} -orga {owner}{plain} -f logs\n"
+        f"python -m rl_zoo3.enjoy {of} -f logs{packages}"
+    )
     return (
         f"{_block('python', sb3)}\n\nWith RL Zoo:\n\n{_block('bash', zoo)}\n\n"
         "Both ask for `TRUST_REMOTE_CODE=True`: Stable-Baselines3 unpickles what it loads. "
         "`config.yml` trains the same setting again."
     )
+
+
+def _package(module: str) -> str:
+    """Return what RL Zoo imports for a module: a file by its name, beside which Python is started."""
+    return module.removesuffix("/__init__.py").removesuffix(".py")
 
 
 def _made(card: Card) -> str:

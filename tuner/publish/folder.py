@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime
 import json
 import os
+import shlex
 import shutil
 import statistics
 import tempfile
@@ -17,10 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from tuner.contract.spec import RunSpec
+from tuner.envs.spec import bare_module
+from tuner.envs.wrapper_names import origin_of, to_be_named
 from tuner.errors import InputError, MissingExtraError
 from tuner.hyperparameters import algorithm_class
 from tuner.publish.card import Card, readme
 from tuner.publish.contents import WITH_ZIP, WITHOUT_ZIP, agent_name, settings_of, with_zip, without_zip
+from tuner.text import env_title
 from tuner.training.saved.agent import Agent, load_agent
 from tuner.training.saved.film import MP4
 from tuner.training.saved.model_files import MODEL
@@ -143,8 +147,11 @@ def _write(
     except (MissingExtraError, InputError) as error:
         notes.append(f"No film: {error}")
     shutil.rmtree(folder / "film", ignore_errors=True)
+    env, module = spec.env.id.rpartition(":")[2], bare_module(origin_of(spec.env.id, spec.env.module)) or ""
+    named = [*(["--env-module", module] if module else []), *to_be_named(spec.env.wrapper, spec.env.module)]
     card = Card(
-        env=spec.env.id.rpartition(":")[2],
+        env=env,
+        met=env_title({**spec.env.changes(), "env": env}),
         zoo_algorithm=algorithm_class(spec.algorithm).zoo_name(),
         title=found.title,
         library=found.library,
@@ -167,6 +174,8 @@ def _write(
         command=study.command,
         notes=(*found.notes, *_trained_on(spec)),
         film=(folder / REPLAY).exists(),
+        module=module,
+        named=shlex.join(named),
     )
     (folder / CARD).write_text(readme(card), encoding="utf-8")
     rules = "".join(f"*.{end} filter=lfs diff=lfs merge=lfs -text\n" for end in _LARGE)

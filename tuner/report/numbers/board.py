@@ -109,7 +109,10 @@ def _place(row: Mapping[str, Any]) -> tuple[str, str, str]:
 
 def _changes(recipe: Mapping[str, Any]) -> dict[str, Any]:
     """Return how an environment is met other than it is."""
-    counts = {flag: _count(recipe[name]) for name, flag in _CHANGES.items() if recipe.get(name) is not None}
+    counts: dict[str, Any] = {
+        flag: _count(recipe[name]) for name, flag in _CHANGES.items() if recipe.get(name) is not None
+    }
+    counts |= {"--pixels": True} if recipe.get("pixels") is True else {}
     return counts | ({"--wrapper": " ".join(map(_text, wrappers))} if (wrappers := recipe.get("wrapper")) else {})
 
 

@@ -15,7 +15,7 @@ from markupsafe import Markup, escape
 
 from tuner import durable
 from tuner.report.figures.palette import dark_twins
-from tuner.text import number, printable
+from tuner.text import printable, score_text
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
 
@@ -50,7 +50,7 @@ def _environment() -> jinja2.Environment:
     environment.tests["grouped"] = lambda key, group: key.startswith(f"{group}-")
     environment.filters["breakable"] = _breakable
     environment.filters["whole"] = _whole
-    environment.filters["number"] = number
+    environment.filters["score"] = lambda value: score_text(value, 4)
     return environment
 
 

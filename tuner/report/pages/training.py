@@ -17,7 +17,7 @@ from tuner.report.tables.trials import provenance_rows
 from tuner.report.words.evidence import BACKEND_NAMES
 from tuner.report.words.in_short import nothing_learned
 from tuner.report.words.search import ALGORITHM_NAMES, CLOCKS, KeyNumber
-from tuner.text import counted, env_title, number, plain
+from tuner.text import counted, env_title, plain, score_text
 
 #: Raised when a key of ``training.json`` changes its meaning or goes away.
 SCHEMA_VERSION = 1
@@ -111,16 +111,18 @@ def render_training(
 def _key_numbers(document: Mapping[str, Any], steps: list[int], means: list[float]) -> list[KeyNumber]:
     episodes = document["episodes"]["return"]
     last_training = episodes[-100:]
+    mean = sum(last_training) / len(last_training) if last_training else None
+    last = means[-1] if means else None
     best = max(range(len(means)), key=means.__getitem__, default=None)
     remark = f"over the last {counted(len(last_training), 'training episode')}"
     return [
-        KeyNumber("Last evaluation", number(means[-1] if means else None), f"at step {steps[-1]:,}" if steps else ""),
+        KeyNumber("Last evaluation", score_text(last, 4), f"at step {steps[-1]:,}" if steps else ""),
         KeyNumber(
             "Best evaluation",
-            number(None if best is None else means[best]),
+            score_text(None if best is None else means[best], 4),
             "" if best is None else f"at step {steps[best]:,}",
         ),
-        KeyNumber("Mean return", number(sum(last_training) / len(last_training) if last_training else None), remark),
+        KeyNumber("Mean return", score_text(mean, 4), remark),
         KeyNumber("Episodes", f"{len(episodes):,}", "played in training"),
     ]
 

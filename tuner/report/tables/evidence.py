@@ -15,7 +15,7 @@ from tuner.report.words.evidence import (
     range_text,
 )
 from tuner.report.words.reliability import share_text
-from tuner.text import number, score_text
+from tuner.text import score_text
 
 #: Score to its column.
 SCORES = {"late": "late", "final": "final", "best": "best", "auc": "area under the curve"}
@@ -36,7 +36,7 @@ def evidence_view(found: Mapping[str, Any] | None) -> dict[str, Any] | None:
     return {
         "selected": selected,
         "ended_early": "A run that diverged or ran out of time counts as the worst completed run"
-        + ("." if found["floor"] is None else f", and as {number(round(found['floor'], 9))} at most."),
+        + ("." if found["floor"] is None else f", and as {score_text(found['floor'], 4)} at most."),
         "luck_sentences": luck_sentences(found),
         "has_winner": found["winner"] is not None,
         "curves_title": "Learning curves on the verdict's seeds"
@@ -93,10 +93,10 @@ def _row(row: Mapping[str, Any], objectives: list[str], chosen_by: str | None) -
     cells = [
         Cell(title, title),
         Cell(row["backend"], row["backend"]),
-        Cell(number(row["search_score"]), row["search_score"]),
+        Cell(score_text(row["search_score"], 4), row["search_score"]),
     ]
     if chosen_by is not None:
-        cells.append(Cell(number(row["select"][chosen_by]), row["select"][chosen_by]))
+        cells.append(Cell(score_text(row["select"][chosen_by], 4), row["select"][chosen_by]))
         cells.append(Cell(dropped, len(row["select"]["seeds"])))
     cells.append(Cell(str(len(verdict["seeds"])), len(verdict["seeds"])))
     for objective in objectives:
@@ -111,8 +111,8 @@ def _reliability(row: Mapping[str, Any], found: Mapping[str, Any]) -> list[Cell]
     return [
         Cell(title, title),
         Cell(str(len(row["verdict"]["seeds"])), len(row["verdict"]["seeds"])),
-        Cell(worst["outcome"] if worst["score"] is None else number(worst["score"], 3), worst["score"]),
-        Cell(number(mine["worst_quarter"], 3), mine["worst_quarter"]),
+        Cell(worst["outcome"] if worst["score"] is None else score_text(worst["score"]), worst["score"]),
+        Cell(score_text(mine["worst_quarter"]), mine["worst_quarter"]),
         Cell(f"{reached['runs']} of {reached['n']} ({share_text(reached, found['until'])})", reached["share"])
         if reached is not None
         else Cell("–", None),
@@ -141,7 +141,7 @@ def _sequence_rows(found: Mapping[str, Any]) -> list[list[Cell]]:
                 Cell(RESULTS[sequence["result"]], RESULTS[sequence["result"]]),
                 Cell(str(sequence["n"]), sequence["n"]),
                 Cell(score_text(sequence["mean"]), sequence["mean"]),
-                Cell("–" if low is None else f"{number(low, 3)} to {number(sequence['high'], 3)}", low),
+                Cell("–" if low is None else f"{score_text(low)} to {score_text(sequence['high'])}", low),
                 Cell("more than 10,000" if needed is None else f"{needed:,}", needed),
             ]
         )

@@ -18,7 +18,7 @@ from tuner.report.numbers.parameters import by_importance
 from tuner.report.numbers.trials import last_evaluation
 from tuner.result.sampled import as_fields, field_of, value_of
 from tuner.result.study import StudyData, TrialRow
-from tuner.text import duration, number, plain, printable, short_numbers, value_text
+from tuner.text import duration, plain, printable, score_text, short_numbers, value_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -236,7 +236,7 @@ def _trial_row(trial: TrialRow, names: list[str], best: TrialRow | None, *, with
     return [
         Cell(str(trial.number), trial.number),
         Cell(word, word, f"outcome {css}", reason),
-        Cell(number(trial.score), plain(trial.score)),
+        Cell(score_text(trial.score, 4), plain(trial.score)),
         *([Cell(trial.source or "sampler", trial.source)] if with_source else []),
         *params,
         Cell(f"{trial.steps:,}", trial.steps),

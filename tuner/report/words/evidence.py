@@ -78,7 +78,7 @@ def interval_text(estimate: Mapping[str, Any]) -> str:
 def range_text(estimate: Mapping[str, Any]) -> str:
     """Return ``431 to 489``, ``tie`` or ``one run``."""
     if estimate["kind"] == "interval":
-        return f"{number(estimate['low'], 3)} to {number(estimate['high'], 3)}"
+        return f"{score_text(estimate['low'])} to {score_text(estimate['high'])}"
     return {"tie": "tie", "constant": "no spread", "single": "one run", "sequential": "seeds by result"}[
         estimate["kind"]
     ]
@@ -169,7 +169,7 @@ def _confirmed(found: Mapping[str, Any], winner: Mapping[str, Any], estimate: Ma
         scores = winner["verdict"]["scores"][found["objective"]]
         equal = len(set(scores)) == 1
         what = f"every run of {name} scores" if equal else f"the middle half of the runs of {name} all score"
-        return f"{start}: trained on {seeds} that no choice has seen, {what} {number(estimate['value'])}, a tie."
+        return f"{start}: trained on {seeds} that no choice has seen, {what} {score_text(estimate['value'], 4)}, a tie."
     few = "" if n >= FEW_SEEDS or found["until"] else " With so few seeds the interval is a guess."
     return (
         f"{start}: trained on {seeds} that no choice has seen, {name} scores {interval_text(estimate)}, the "
@@ -254,7 +254,7 @@ def luck_sentences(found: Mapping[str, Any] | None) -> list[str]:
     favourite = luck["finalists"][0]
     lucky = favourite["shrinkage"]
     seeds = counted(luck["seeds"], "fresh seed")
-    scored = f"{number(favourite['search_score'], 3)} in the search, {number(favourite['confirmed'], 3)} over {seeds}"
+    scored = f"{score_text(favourite['search_score'])} in the search, {score_text(favourite['confirmed'])} over {seeds}"
     if lucky > 0:
         first = f"The search's favourite was lucky by {number(lucky, 3)}: {favourite['name']} scored {scored}."
     elif lucky < 0:

@@ -34,7 +34,7 @@ def in_short(data: StudyData, found: Mapping[str, Any] | None) -> list[str]:
     solved = f"; solved at {number(data.reward_threshold)}" if data.reward_threshold is not None else ""
     if found is None or winner is None or estimate is None:
         trained = "one training run" if len(data.chosen.curves) <= 1 else f"{len(data.chosen.curves)} training runs"
-        first = f"Trial {data.chosen.number}: {number(data.chosen.score)} in the search, {trained}{solved}."
+        first = f"Trial {data.chosen.number}: {score_text(data.chosen.score, 4)} in the search, {trained}{solved}."
         return [first, *_beside([], data), *_below(data.chosen.score, data)]
     value = score_text(estimate["value"])
     sure = f" ({range_text(estimate)})" if estimate["kind"] == "interval" else ""
@@ -73,7 +73,7 @@ def nothing_learned(means: Sequence[float], random_mean: float | None) -> str:
         return ""
     how = "below" if max(means) < random_mean else "no better than"
     played = score_text(random_mean)
-    return f"Nothing was learned: the best evaluation ({number(max(means))}) is {how} random play ({played})."
+    return f"Nothing was learned: the best evaluation ({score_text(max(means), 4)}) is {how} random play ({played})."
 
 
 def _beside(others: list[str], data: StudyData) -> list[str]:

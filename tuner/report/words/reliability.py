@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tuner.text import counted, number
+from tuner.text import counted, number, score_text
 
 
 def reliability_sentence(winner: Mapping[str, Any], until: Mapping[str, Any] | None) -> list[str]:
@@ -19,8 +19,8 @@ def reliability_sentence(winner: Mapping[str, Any], until: Mapping[str, Any] | N
     if found is None or len(winner["verdict"]["seeds"]) < 2:
         return []
     worst, seeds = found["worst"], counted(len(winner["verdict"]["seeds"]), "seed")
-    how = f"scored {number(worst['score'], 3)}" if worst["score"] is not None else worst["outcome"].replace("_", " ")
-    quarter = f"the worst quarter {number(found['worst_quarter'], 3)} on average"
+    how = f"scored {score_text(worst['score'])}" if worst["score"] is not None else worst["outcome"].replace("_", " ")
+    quarter = f"the worst quarter {score_text(found['worst_quarter'])} on average"
     return [f"Of its {seeds} the worst ({worst['seed']}) {how}, {quarter}{_reached(found['reached'], until)}."]
 
 

@@ -80,7 +80,7 @@ def lead(data: StudyData) -> list[str]:
         objective = OBJECTIVE_NAMES.get(str(data.recipe.get("objective", "late")), "the study's objective")
         what = "highest score of the search" if _confirmed(data) else "best score"
         sentences.append(
-            f"The {what} is {number(data.best.score)}, by trial {data.best.number}; a score is {objective}."
+            f"The {what} is {score_text(data.best.score, 4)}, by trial {data.best.number}; a score is {objective}."
         )
         if not _confirmed(data):
             sentences.append(caution(data))
@@ -109,8 +109,8 @@ def notices(data: StudyData) -> list[Notice]:
         remarks.append(Notice("note", one, text))
     elif len({t.score for t in scored}) == 1:
         text = (
-            f"Each of the {len(scored)} completed trials scored {number(scored[0].score)}: these scores do not say "
-            "which hyperparameters are better." + _why_shown(data)
+            f"Each of the {len(scored)} completed trials scored {score_text(scored[0].score, 4)}: these scores do not "
+            "say which hyperparameters are better." + _why_shown(data)
         )
         remarks.append(Notice("warning", "All scores are equal.", text))
     return remarks
@@ -128,7 +128,7 @@ def key_numbers(data: StudyData, found: Mapping[str, Any] | None = None) -> list
     cells = [
         _confirmed_number(found)
         or (
-            KeyNumber("Best score", number(best.score), f"trial {best.number}, unconfirmed")
+            KeyNumber("Best score", score_text(best.score, 4), f"trial {best.number}, unconfirmed")
             if best is not None
             else KeyNumber("Best score", number(None), "no completed trial")
         ),
@@ -142,7 +142,7 @@ def key_numbers(data: StudyData, found: Mapping[str, Any] | None = None) -> list
         cells.append(KeyNumber("Solved", f"{solved:,}", text))
     else:
         median = statistics.median(scored) if scored else None
-        cells.append(KeyNumber("Median score", number(median), f"of {counted(len(scored), 'completed trial')}"))
+        cells.append(KeyNumber("Median score", score_text(median, 4), f"of {counted(len(scored), 'completed trial')}"))
     spent, saved = data.steps_spent, _steps_saved(data)
     cells.append(KeyNumber(sentence(data.clock), large(spent), "spent by all trials"))
     share = f"{saved / (spent + saved):.0%}" if spent + saved else number(None)

@@ -33,7 +33,7 @@ def ends_text(found: Mapping[str, Any]) -> str:
     """Return ``a mean difference of 120 to 410 at every look``."""
     if found["low"] is None or found["high"] is None:
         return "too few to bound their mean"
-    return f"a mean difference of {number(found['low'], 3)} to {number(found['high'], 3)} at every look"
+    return f"a mean difference of {score_text(found['low'])} to {score_text(found['high'])} at every look"
 
 
 def needed_text(found: Mapping[str, Any]) -> str:

@@ -10,7 +10,7 @@ from tuner.result.sequential import Standing, standing_text
 from tuner.study.confirm.budget import Allocation
 from tuner.study.confirm.choice import MEAN, WORST, Choice
 from tuner.study.confirm.schedule import Job, Selection
-from tuner.text import counted, number
+from tuner.text import counted, score_text
 
 
 def standing(
@@ -40,14 +40,14 @@ def standing(
         if not so_far:
             return left
         ahead = max(so_far, key=lambda key: so_far[key])  # of equal means the first, as the selection has it
-        return f"{left}, ahead: {names[ahead]} at {number(so_far[ahead], 3)}"
+        return f"{left}, ahead: {names[ahead]} at {score_text(so_far[ahead])}"
     parts = []
     for key in dict.fromkeys((selection.winner, *(c.key for c in contestants if c.role != "finalist"))):
         if sure and key in sure:
             parts.append(standing_text(titles[key], sure[key]))
         elif found := _scores(results, key, "verdict"):
             of = f" on {len(found)} of {counted(seeds, 'fresh seed')}" if key == selection.winner else ""
-            parts.append(f"{names.get(key, key)}: {number(mean(found), 3)}{of}")
+            parts.append(f"{names.get(key, key)}: {score_text(mean(found))}{of}")
     return "; ".join(parts) or f"{names[selection.winner]} is selected"
 
 

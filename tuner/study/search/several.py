@@ -26,7 +26,7 @@ from tuner.study.search.progress import NoProgress, PacedDrawing, ProgressListen
 from tuner.study.search.run_events import RunEvents
 from tuner.study.search.shared import Member, SharedProposals
 from tuner.study.search.supervisor import STOPPING, Ending, StudySupervisor
-from tuner.text import number
+from tuner.text import score_text
 
 #: Stands for runs of other studies in a worker that is lost: it was shared.
 _ANOTHER = RunId(-1, 0)
@@ -153,7 +153,7 @@ class SeveralSupervisor:
         trials = sum(one.trials for one in seen)
         running = tuple(r for one in seen for r in one.running)
         best = [
-            f"{name} {number(one.best.score, 3)}"
+            f"{name} {score_text(one.best.score)}"
             for name, one in zip(self._names, seen, strict=True)
             if one.best is not None
         ]
