@@ -19,7 +19,7 @@ from tuner.report.numbers.edges import edges, wider_space
 from tuner.report.numbers.evidence import compare_samples, evidence
 from tuner.report.pages.dashboard import dashboard_figures, dashboard_note
 from tuner.report.pages.study import write_report
-from tuner.report.tables.evidence import score_rows, titled_curves
+from tuner.report.tables.evidence import judged, score_rows, titled_curves
 from tuner.report.tables.trials import provenance_rows
 from tuner.report.words.evidence import luck_sentences, range_text, verdict
 from tuner.report.words.sequential import ends_text
@@ -183,6 +183,21 @@ def test_a_finalist_that_is_the_best_of_the_known_settings_too_keeps_its_own_nam
     titles = [c["title"] for c in titled_curves(twice)]
     assert {first["name"], f"the best of the settings known beforehand ({first['name']})"} <= set(titles)
     assert len(set(titles)) == len(titles)
+
+
+def test_runs_that_a_finalist_shares_with_a_baseline_are_counted_once(found):
+    winner = next(c for c in found["contestants"] if c["key"] == found["winner"])
+    other = next(c for c in found["contestants"] if c["role"] == "finalist" and c is not winner)
+    twice = copy.deepcopy(found)
+    shared = {**other, "verdict": copy.deepcopy(winner["verdict"])}  # a finalist has verdict runs as a baseline alone
+    twice["contestants"] = [shared if c["key"] == other["key"] else c for c in twice["contestants"]]
+    before = [row["name"] for row in judged(found)]
+    assert sorted(row["name"] for row in judged(twice)) == sorted([other["name"], *before])
+    twice["contestants"].append({**shared, "role": "known"})
+    assert [(row["name"], row["role"]) for row in judged(twice)] == [
+        *((row["name"], row["role"]) for row in judged(found)),
+        (other["name"], "known"),
+    ]
 
 
 def test_a_provenances_command_is_written_as_it_is_typed():

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from tuner.errors import InputError
 from tuner.report.pages.comparison import TITLES
-from tuner.report.tables.evidence import ordered, titled_curves
+from tuner.report.tables.evidence import judged, ordered, titled_curves
 from tuner.report.words.evidence import contestant_title
 from tuner.text import env_title, typed_text
 
@@ -150,8 +150,7 @@ def _of_study(document: Mapping[str, Any]) -> Paper:
             curve=curves.get(row["key"], NO_CURVE),
             compared=compared.get(row["key"]),
         )
-        for row in ordered(found)
-        if row["verdict"]["seeds"]
+        for row in judged(found)
     ]
     return Paper(
         kind="study",

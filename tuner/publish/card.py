@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from tuner.report.tables.evidence import judged
 from tuner.report.words.evidence import contestant_title, interval_text
 from tuner.text import counted, number, sentence
 
@@ -120,9 +121,9 @@ def _trust(card: Card) -> str:
         )
     objective = card.evidence["objective"]
     rows = ["| setting | score, interquartile mean | seeds |", "|---|---|---|"]
-    judged = {card.evidence["winner"], *(each["with"] for each in card.evidence["comparisons"])}
-    for row in card.evidence["contestants"]:
-        estimate = row["verdict"]["estimates"].get(objective) if row["key"] in judged else None
+    compared = {card.evidence["winner"], *(each["with"] for each in card.evidence["comparisons"])}
+    for row in judged(card.evidence):
+        estimate = row["verdict"]["estimates"].get(objective) if row["key"] in compared else None
         if estimate is not None:
             rows.append(f"| {sentence(contestant_title(row))} | {interval_text(estimate)} | {estimate['n']} |")
     return (

@@ -64,6 +64,16 @@ def ordered(found: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return sorted(found["contestants"], key=lambda row: row["key"] != found["winner"])
 
 
+def judged(found: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return who has runs in the verdict, the winner first, no run twice: a finalist that is a baseline stands as that.
+
+    The two share their runs; whoever counts runs, or prints a row for each, has to count them once.
+    """
+    others = {row["key"] for row in found["contestants"] if row["role"] != "finalist"} - {found["winner"]}
+    rows = [row for row in ordered(found) if row["verdict"]["seeds"]]
+    return [row for row in rows if row["role"] != "finalist" or row["key"] not in others]
+
+
 def titled_curves(found: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the curves with titles, the winner's first."""
     curves = sorted(found["curves"], key=lambda curve: curve["key"] != found["winner"])
