@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tuner.cli.console import PIPED_WIDTH, TOGETHER, console, decimal, print_table, table
+from tuner.cli.range_text import range_text
 
 HEADS = ("environment", "algorithm", "steps", "verdict", "seeds", "core-hours", "made")
 ROW = ("FrozenLake-v1", "q_learning", "400,000", "0.735 (0.73 to 0.748)", "12", "0.13", "2026-11-30")
@@ -53,11 +54,28 @@ def test_what_is_no_width_counts_as_none(monkeypatch, columns):
         assert console().width == PIPED_WIDTH
 
 
-@given(st.floats(-1e300, 1e300))
+@given(st.floats(-1e300, 1e300) | st.floats(-1e-2, 1e-2))
 def test_a_score_of_any_size_takes_a_few_characters_and_keeps_its_value(score):
     text = decimal(score)
     assert len(text) <= 24
-    assert float(text.replace(",", "")) == pytest.approx(score, rel=0.05, abs=5e-4)
+    assert float(text.replace(",", "")) == pytest.approx(score, rel=0.05, abs=1e-9)
+
+
+def test_nothing_but_rounding_is_zero_without_a_sign():
+    assert decimal(1 + sum([-0.1] * 10)) == "0.000"  # ten steps, then the goal
+    assert [decimal(v) for v in (-0.0, -1e-17, 0.0004, -0.0042)] == ["0.000", "0.000", "0.0004", "-0.0042"]
+
+
+@pytest.mark.parametrize(
+    ("choices", "text"),
+    [
+        ([False, True], "one of false, true"),
+        ([[64], [64, 64]], "one of [64], [64, 64]"),
+        ([None, 0.1], "one of null, 0.1"),
+    ],
+)
+def test_choices_are_shown_as_they_are_typed(choices, text):
+    assert range_text({"type": "categorical", "choices": choices}) == text
 
 
 @pytest.mark.parametrize(

@@ -109,12 +109,18 @@ def print_table(rows: Table) -> None:
 
 
 def decimal(value: float | None) -> str:
-    """Return a score or a return with as many digits as matter; a dash for none."""
+    """Return a score or a return with as many digits as matter, without the noise of floating point; a dash for none.
+
+    Three decimals below one, and three digits of what they would show as nothing: 0.0004 is not 0.000.
+    """
     if value is None or not math.isfinite(value):
         return "-"
+    value = round(value, 9) or 0.0  # neither -0.000 nor what is left over of a sum
     size = abs(value)
     if size >= 1e15:
         return number(value)
+    if 0 < size < 0.01:
+        return number(value, 3)
     return f"{value:,.{0 if size >= 10_000 else 1 if size >= 10 else 2 if size >= 1 else 3}f}"
 
 
