@@ -2,10 +2,11 @@
 
 import unicodedata
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuner.text import env_title, printable, score_text
+from tuner.text import env_title, percent, printable, score_text
 
 #: Classes of control, format, surrogate, private and unassigned characters, and of separators.
 OTHERS = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Zs")
@@ -35,6 +36,19 @@ def test_an_environment_is_named_with_its_arguments_and_how_it_is_met():
     assert env_title(lake) == "FrozenLake-v1 (desc=[SF, FG], is_slippery=false)"
     assert env_title({**lake, "pixels": True, "env_arg": {}}) == "FrozenLake-v1 (rendered frames in place of the state)"
     assert env_title({"env": "A-v0", "env_arg": None, "pixels": False}) == "A-v0"
+
+
+@given(st.fractions(0, 1, max_denominator=100_000))
+def test_a_share_is_all_or_nothing_only_where_it_is(share):
+    text = percent(float(share))
+    assert (text == "100 %") == (share == 1) and (text == "0 %") == (share == 0)
+    if "than" not in text:
+        assert float(text.removesuffix(" %")) == pytest.approx(100 * share, abs=0.5)
+
+
+def test_shares_are_rounded_to_whole_percents():
+    shares = (0.169, 199 / 200, 0.004, 0.9999, 1.69)
+    assert [*map(percent, shares)] == ["17 %", "99.5 %", "0.4 %", "less than 100 %", "169 %"]
 
 
 def test_a_score_is_said_without_the_rounding_of_sums():

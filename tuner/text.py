@@ -105,6 +105,16 @@ def score_text(value: float | None, digits: int = 3) -> str:
     return number(value if value is None else round(value, 9), digits)
 
 
+def percent(share: float) -> str:
+    """Return a share as ``17 %``; all and nothing are said only where it is so: 199 of 200 are 99.5 %."""
+    text = f"{100 * share:.0f}"
+    if (text in ("0", "-0") and share) or (text == "100" and share != 1):
+        text = f"{100 * share:.1f}"
+        if text in ("0.0", "-0.0", "100.0"):
+            return "less than 0.1 %" if abs(share) < 0.5 else f"{'more' if share > 1 else 'less'} than 100 %"
+    return f"{'0' if text == '-0' else text} %"
+
+
 def value_text(value: Any) -> str:
     """Return a hyperparameter's value as text: numbers by :func:`number`, booleans as in YAML, lists joined."""
     if value is None:

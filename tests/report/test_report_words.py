@@ -84,7 +84,7 @@ def test_key_numbers_agree_with_the_study(cartpole):
     solved = sum(t.score is not None and t.score >= 475 for t in cartpole.trials)
     assert cells["Solved"].value == str(solved)
     spent, saved = cartpole.steps_spent, cartpole.steps_saved
-    assert cells["Saved"].value == f"{saved / (spent + saved):.0%}"
+    assert cells["Saved"].value == f"{100 * saved / (spent + saved):.0f} %"
     assert 4 <= len(cells) <= 6
 
 
@@ -112,6 +112,7 @@ def test_one_trial_is_spoken_of_as_one(outcome, said):
     data = factory.study([factory.trial(0, outcome)])
     (notice,) = words.notices(data)
     assert notice.title == said[0] and notice.text.startswith(said[1])
+    assert "CartPole-v1, with its own values of learning_rate" in words.lead(data)[0]
     assert "How it ended: 1 " in words.lead(data)[1] and " they " not in words.lead(data)[1]
 
 

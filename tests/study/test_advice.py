@@ -34,7 +34,7 @@ def test_whoever_has_enough_workers_is_told_nothing():
 
 def test_steps_that_compute_leave_the_workers_as_they_are():
     found = advice(StepTimes(100.0, 5.0, 80.0), **TWO)
-    assert found.startswith("--lanes 1 costs next to nothing") and "80%" in found
+    assert found.startswith("--lanes 1 costs next to nothing") and "80 %" in found
     assert advice(StepTimes(100.0, 5.0, 80.0), **{**TWO, "lanes": 1}) == ""
 
 
@@ -70,7 +70,7 @@ def test_half_of_the_training_is_where_the_environment_becomes_the_limit():
     quick = {"waits": False, "cores": 2, "workers": 2}
     assert limit(0.49, **quick) == ""
     assert limit(0.71, **quick) == (
-        "the environment: its own steps take 71% of the training; "
+        "the environment: its own steps take 71 % of the training; "
         "other settings or more lanes save little, more cores do"
     )
     assert limit(0.5, **{**quick, "workers": 1}).endswith("more --workers do")
@@ -122,7 +122,7 @@ def test_a_dry_run_says_so_of_a_slow_environment_alone(seconds, tmp_path, monkey
     said = cost_facts(plan, cost.memory_need(plan)).get("limit", "")
     assert bool(said) == bool(seconds)
     if said:
-        assert " take 83% of the training" in said  # 1 ms of 1.2 ms
+        assert " take 83 % of the training" in said  # 1 ms of 1.2 ms
         assert said.endswith("of the training; other settings or more lanes save little, more --workers do")
 
 

@@ -7,7 +7,7 @@ from tuner.durations import show_duration
 from tuner.plan.advice import advice, limit, step_times
 from tuner.plan.cost import Forecast, MemoryNeed, evaluation_steps, forecast, largest_saving, show_bytes
 from tuner.plan.resolve import StudyPlan, available_cores
-from tuner.text import counted, number
+from tuner.text import counted, number, percent
 from tuner.training.cost.footprint import available_bytes
 
 
@@ -21,7 +21,7 @@ def cost_facts(plan: StudyPlan, need: MemoryNeed) -> dict[str, str]:
     facts = {"evaluation": f"at most {evaluation_steps(plan):,} environment steps beside these"}
     saving = largest_saving(plan)
     if saving:
-        facts["pruning"] = f"saves up to {saving:.0%} of the training steps"
+        facts["pruning"] = f"saves up to {percent(saving)} of the training steps"
     try:
         known = forecast(plan)
         facts |= _time_facts(plan, known) | _limit_facts(plan, known) | _advice_facts(plan, known)

@@ -108,7 +108,8 @@ def show_command(parsed: argparse.Namespace) -> int:
         told = {one_line(field_of(name)): found for name, found in data.importances.items()}
         for name, found in told.items():
             if found.share > found.noise:
-                say(f"  {found.share:>4.0%}  {name} (95 % interval {found.low:.0%} to {found.high:.0%})")
+                share, low, high = (f"{100 * each:.0f}" for each in (found.share, found.low, found.high))
+                say(f"  {share:>3} %  {name} (95 % interval {low} to {high} %)")
         if noise := [name for name, found in told.items() if found.share <= found.noise]:
             say(f"  no more than noise: {', '.join(noise)}")
     if data.trials:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from tuner.plan.cost import Forecast, evaluation_steps
 from tuner.plan.resolve import StudyPlan, available_cores
+from tuner.text import percent
 
 #: Workers for each core at most: each holds a process of its own.
 MOST_FOR_A_CORE = 8
@@ -64,12 +65,13 @@ def advice(times: StepTimes, *, cores: int, runs: int, workers: int, lanes: int)
         faster = min(better, room) / min(workers, room)
         return (
             f"--workers {better} --lanes 1, about {faster:.1f} times as fast: the environment's steps wait for "
-            f"{times.waiting_s / times.run_s:.0%} of a run's time, and lanes wait one after another"
+            f"{percent(times.waiting_s / times.run_s)} of a run's time, and lanes wait one after another"
         )
     if times.stepping_s >= SHARE * times.run_s and lanes > 1 and runs > workers:
         return (
-            f"--lanes 1 costs next to nothing: the environment's own steps are {times.stepping_s / times.run_s:.0%} of "
-            "a run's time, which lanes do not share; with fewer trials in flight proposals learn from more results"
+            "--lanes 1 costs next to nothing: the environment's own steps are "
+            f"{percent(times.stepping_s / times.run_s)} of a run's time, which lanes do not share; with fewer "
+            "trials in flight proposals learn from more results"
         )
     return ""
 
@@ -87,6 +89,6 @@ def limit(share: float, *, waits: bool, cores: int, workers: int) -> str:
         return ""
     faster = "more --workers do" if waits or workers < cores else "more cores do"
     return (
-        f"the environment: its own steps take {share:.0%} of the training; other settings or more lanes save little, "
-        f"{faster}"
+        f"the environment: its own steps take {percent(share)} of the training; other settings or more lanes save "
+        f"little, {faster}"
     )

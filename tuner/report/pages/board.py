@@ -11,7 +11,7 @@ from tuner.report.numbers.board import BASELINES
 from tuner.report.pages.template import render_template, write_page
 from tuner.report.words.evidence import caption
 from tuner.report.words.in_short import SHORT
-from tuner.text import counted, duration, plain, score_text, sentence, value_text
+from tuner.text import counted, duration, percent, plain, score_text, sentence, value_text
 
 #: A study beside a baseline, in a word.
 RESULTS = {"better": "ahead", "worse": "behind", "undecided": "undecided", "tie": "tie"}
@@ -74,7 +74,7 @@ def _row(row: Mapping[str, Any], contested: bool, *, filmed: bool, several: bool
         _cell(score, row["search_score"]) if verdict is None else _cell(caption(verdict), verdict["value"]),
         _cell("" if verdict is None else str(verdict["n"]), None if verdict is None else verdict["n"]),
         *(_beside(against.get(role)) for role in BASELINES),
-        _cell("" if row["reached"] is None else f"{row['reached']:.0%} of seeds", row["reached"]),
+        _cell("" if row["reached"] is None else f"{percent(row['reached'])} of seeds", row["reached"]),
         {**_cell(row["study"]), "link": row.get("page")},
         *([{**_cell("film" if row.get("film") else ""), "link": row.get("film")}] if filmed else []),
         _cell(f"{row['algorithm']}, {row['backend']}"),

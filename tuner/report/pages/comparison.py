@@ -76,7 +76,11 @@ def comparison_words(document: Mapping[str, Any]) -> list[str]:
             found["result"], "they cannot be told apart"
         )
         share = found["of_range"]
-        of_range = "" if share is None else f", that is {share[0]:+.0%} to {share[1]:+.0%} of the range of returns"
+        of_range = (
+            ""
+            if share is None
+            else f", that is {100 * share[0]:+.0f} % to {100 * share[1]:+.0f} % of the range of returns"
+        )
         difference = found["difference"]
         gap = f"{score_text(difference['value'])} ({range_text(difference)}{of_range})"
         sentences.append(f"{SCORES[objective].capitalize()}: {pair}; {ahead}. Native minus the other: {gap}.")
@@ -136,7 +140,10 @@ def _row(objective: str, found: Mapping[str, Any], backends: Mapping[str, Any]) 
         *(Cell(caption(side), side["value"]) for side in sides),
         Cell(score_text(difference["value"]), difference["value"]),
         Cell(range_text(difference), difference["low"]),
-        Cell("–" if share is None else f"{share[0]:+.1%} to {share[1]:+.1%}", None if share is None else share[0]),
+        Cell(
+            "–" if share is None else f"{100 * share[0]:+.1f} % to {100 * share[1]:+.1f} %",
+            None if share is None else share[0],
+        ),
         Cell(probability_text(probability), probability["value"]),
         Cell(RESULTS[found["result"]], RESULTS[found["result"]]),
     ]

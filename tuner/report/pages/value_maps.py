@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from tuner.report.figures.palette import RAMP
 from tuner.report.pages.template import script_json
-from tuner.text import number
+from tuner.text import number, percent
 
 #: Curves of how near a table is to the truth: key of ``training.json``'s ``table`` to the figure's title.
 TABLE_CURVES = {
@@ -77,7 +77,7 @@ def _panel(label: str, values: Sequence[float], actions: Sequence[Sequence[int]]
 
 def _nearness(table: Mapping[str, Any]) -> str:
     share, error = table["optimal_share"][-1], table["largest_error"][-1]
-    return f"plays an optimal action in {share:.0%} of the states, values off by up to {number(error, 2)}"
+    return f"plays an optimal action in {percent(share)} of the states, values off by up to {number(error, 2)}"
 
 
 def _layout(table: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from tuner.report.words.sequential import basis_sentences, sequence_sentence
 from tuner.result.confirmation import TITLES
 from tuner.result.reused import reused_text
 from tuner.result.sampled import as_fields
-from tuner.text import counted, large, listed, number, score_text, sentence, value_text
+from tuner.text import counted, large, listed, number, percent, score_text, sentence, value_text
 
 #: Backend to what it is called.
 BACKEND_NAMES = {str(name): called for name, called in BACKENDS.items()}
@@ -233,7 +233,7 @@ def is_separated(probability: Mapping[str, Any]) -> bool:
 def cost_sentence(found: Mapping[str, Any]) -> str:
     """Return what search and confirmation cost."""
     searched, confirmed = found["steps"]["searched"], found["steps"]["confirmed"]
-    share = f" ({confirmed / searched:.0%} of that)" if searched else ""
+    share = f" ({percent(confirmed / searched)} of that)" if searched else ""
     return f"The search took {large(searched)} {found['clock']}, and the confirmation {large(confirmed)} more{share}."
 
 

@@ -16,7 +16,7 @@ from tuner.report.words.evidence import BACKEND_NAMES, range_text
 from tuner.result.sampled import field_of
 from tuner.result.study import StudyData
 from tuner.result.threshold import reaches
-from tuner.text import counted, duration, env_title, large, listed, number, score_text, sentence
+from tuner.text import counted, duration, env_title, large, listed, number, percent, score_text, sentence
 
 ALGORITHM_NAMES = {name: cls.title for name, cls in ALGORITHMS.items()}
 #: What the budgets of an algorithm count.
@@ -145,7 +145,7 @@ def key_numbers(data: StudyData, found: Mapping[str, Any] | None = None) -> list
         cells.append(KeyNumber("Median score", score_text(median, 4), f"of {counted(len(scored), 'completed trial')}"))
     spent, saved = data.steps_spent, _steps_saved(data)
     cells.append(KeyNumber(sentence(data.clock), large(spent), "spent by all trials"))
-    share = f"{saved / (spent + saved):.0%}" if spent + saved else number(None)
+    share = percent(saved / (spent + saved)) if spent + saved else number(None)
     cells.append(KeyNumber("Saved", share, f"{large(saved)} {data.clock.split()[-1]}, by ending trials early"))
     training = sum(t.duration_s for t in data.trials)
     cells.append(KeyNumber("Time", duration(wall_seconds(data)), f"{duration(training)} of training"))
@@ -172,7 +172,7 @@ def effort_sentence(data: StudyData) -> str:
     early = sum(t.outcome in ("pruned", "diverged", "timed_out") and bool(t.curves) for t in data.trials)
     return (
         f"{large(spent)} {data.clock} were spent. Ending {counted(early, 'trial')} early saved "
-        f"{large(saved)} more, {saved / (spent + saved):.0%} of what full runs would have cost."
+        f"{large(saved)} more, {percent(saved / (spent + saved))} of what full runs would have cost."
     )
 
 
@@ -221,7 +221,8 @@ def _searched(data: StudyData) -> str:
     recipe = data.recipe
     backend = BACKEND_NAMES.get(str(recipe.get("backend")), str(recipe.get("backend") or "an unnamed backend"))
     names = [field_of(name) for name in parameter_axes(data)]
-    over = f", each with its own values of {listed(names)}" if names else ""
+    each = "" if len(data.trials) == 1 else "each "
+    over = f", {each}with its own values of {listed(names)}" if names else ""
     budget = ""
     if data.grid:
         budget = f" Each run takes {data.grid[-1]:,} {data.clock} and is evaluated {counted(len(data.grid), 'time')}."

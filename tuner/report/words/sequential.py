@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tuner.text import counted, number, score_text
+from tuner.text import counted, number, percent, score_text
 
 
 def sequence_sentence(title: str, value: str, found: Mapping[str, Any]) -> str:
@@ -64,8 +64,8 @@ def basis_sentences(found: Mapping[str, Any] | None) -> list[str]:
         )
     sentences = [
         f"Seeds went on until each comparison was sure at {found['level']:g}, or was unlikely (below "
-        f"{found['give_up']:.0%}) to become so within {found['seeds']} seeds, or the budget was spent. Sure is who "
-        "does better in most pairs of runs, by a rank test for all comparisons together and at every look, whatever "
+        f"{percent(found['give_up'])}) to become so within {found['seeds']} seeds, or the budget was spent. Sure is "
+        "who does better in most pairs of runs, by a rank test for all comparisons together and at every look, whatever "
         f"the scores' distribution. The differences of means hold at every look too, and {basis}."
     ]
     if found["bounds_hold"] is False:
