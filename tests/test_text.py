@@ -54,4 +54,5 @@ def test_shares_are_rounded_to_whole_percents():
 def test_a_score_is_said_without_the_rounding_of_sums():
     walked = 1 + sum([-0.1] * 10)  # ten steps, then the goal
     assert walked != 0 and score_text(walked) == score_text(-walked, 4) == "0"
+    assert score_text(4.035000000000001) == "4.04" and score_text(1 - 1e-12) == "1"  # not by way of 4.035
     assert (score_text(None), score_text(0.25), score_text(-1234.5, 4)) == ("–", "0.25", "-1,234")

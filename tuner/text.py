@@ -100,9 +100,10 @@ def number(value: float | None, digits: int = 4) -> str:
 def score_text(value: float | None, digits: int = 3) -> str:
     """Return a score, or how far two are apart, without the noise of floating point: 500.00000000000006 reads 500.
 
-    Ten steps at -0.1 and a goal worth 1 make a return of 1.1e-16: that reads 0.
+    Ten steps at -0.1 and a goal worth 1 make a return of 1.1e-16: that reads 0. All else is rounded once.
     """
-    return number(value if value is None else round(value, 9), digits)
+    near = None if value is None else float(round(value, 9))
+    return number(near if near is not None and near.is_integer() else value, digits)
 
 
 def percent(share: float) -> str:
