@@ -197,6 +197,11 @@ def test_files_are_short_and_hold_one_idea():
     assert {path.stem for path in FILES} & {"utils", "util", "helpers", "common", "misc"} == set()
 
 
+def test_every_decision_has_a_number_of_its_own():
+    numbers = [path.name.split("-")[0] for path in (ROOT / "docs" / "decisions").glob("*.md")]
+    assert sorted(numbers) == [f"{n:04}" for n in range(1, len(numbers) + 1)]
+
+
 def test_files_that_code_and_decisions_name_are_there():
     there = [
         path.relative_to(ROOT).as_posix()

@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from replay.memory_contents import contents
+from memory_contents import contents
 
 from tuner.agents.action_search import ActionSearch
 from tuner.agents.action_values import ActionValues

@@ -167,6 +167,15 @@ class LaneRun:
         """End the run with an exception."""
         self.end("failed", *described(error))
 
+    def close(self) -> None:
+        """Release the environment of a run that has ended; one that cannot be closed fails it, as in every trainer."""
+        try:
+            self.env.close()
+        except Exception as error:  # the environment's own code may raise anything
+            if self.ended is None or self.ended.kind != "failed":  # for a reason of its own, which comes first
+                self.ended = None
+                self.fail(error)
+
     def _metrics(self) -> Mapping[str, float]:
         means = self._means
         metrics = {"epsilon": self._epsilon(), "train_episodes": float(means.train_episodes)}

@@ -19,7 +19,7 @@ from numpy.typing import DTypeLike, NDArray
 from tuner.agents.dqn.seams import NumericPath
 from tuner.agents.dqn.stack import DQNStack
 from tuner.agents.dqn.stepped import neighbours
-from tuner.contract.outcome import EvalPoint, Outcome, described
+from tuner.contract.outcome import EvalPoint
 from tuner.contract.roles import Dispatcher, EndObserver, close_observer
 from tuner.contract.rules import native_path
 from tuner.contract.spec import RunId, RunSpec
@@ -113,15 +113,14 @@ class StackRunner:
             Exception: Whatever making or resetting the environment raises; the lane stays free.
         """
         index = self._runs.index(None)
-        run = self._begin(spec, index)
-        saved = self._checkpoints.load(spec) if self._checkpoints is not None else None
-        if saved is not None:
+        run, files = self._begin(spec, index), self._checkpoints
+        saved = files.load(spec) if files is not None else None
+        if files is not None and saved is not None:
             if restore_run(run, self._stack, self._current[index], saved, self._encoder.store):
                 self._recalled += run.points
             else:
                 run.env.close()
-                assert self._checkpoints is not None
-                self._checkpoints.refused(spec)
+                files.refused(spec)
                 run = self._begin(spec, index)
         self._runs[index] = run
 
@@ -306,12 +305,7 @@ class StackRunner:
         if self._checkpoints is not None:
             self._settle(run, self._checkpoints)
         self._runs[run.index] = None
-        try:
-            run.env.close()
-        except Exception as error:  # the environment's own code may raise anything
-            if run.ended is not None and run.ended.kind == "failed":
-                return  # for a reason of its own, which comes first
-            run.ended = Outcome(run.spec.run_id, "failed", run.clock, run.elapsed_s, *described(error))
+        run.close()
 
     def _settle(self, run: LaneRun, files: Checkpoints) -> None:
         """Keep the file of a run that has ended, or remove it."""
