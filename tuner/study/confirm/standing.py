@@ -31,7 +31,9 @@ def standing(
         choice: What the winner is chosen by.
         sure: How sure each comparison is, by the baseline's key, where the verdict goes on until they are.
     """
-    names, titles = {c.key: c.name for c in contestants}, {c.key: c.title for c in contestants}
+    titles = {c.key: c.title for c in contestants}
+    # A finalist that is a baseline, too, is called as it will be exported: the baseline may name an earlier trial.
+    names = {c.key: c.name for c in reversed(contestants)}
     if selection.winner is None:
         so_far = {
             key: choice.worth(key, found) for key in selection.alive if (found := _scores(results, key, "select"))
