@@ -65,7 +65,7 @@ def env_title(settings: Mapping[str, Any]) -> str:
 
 
 def argument_text(value: Any) -> str:
-    """Return an environment's argument in full, as YAML would have it in a line: two that differ never read alike."""
+    """Return an environment's argument in full, as YAML would have it in a line: numbers with all digits."""
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{name}: {argument_text(item)}" for name, item in value.items()) + "}"
     if isinstance(value, Sequence) and not isinstance(value, str):

@@ -19,9 +19,10 @@ from typing import Any
 
 from tuner.contract.spec import RunSpec
 from tuner.envs.spec import bare_module
-from tuner.envs.wrapper_names import origin_of, to_be_named
+from tuner.envs.wrapper_names import origin_of
 from tuner.errors import InputError, MissingExtraError
 from tuner.hyperparameters import algorithm_class
+from tuner.plan.command_lines import trust_words
 from tuner.publish.card import Card, readme
 from tuner.publish.contents import WITH_ZIP, WITHOUT_ZIP, agent_name, settings_of, with_zip, without_zip
 from tuner.text import env_title
@@ -147,8 +148,7 @@ def _write(
     except (MissingExtraError, InputError) as error:
         notes.append(f"No film: {error}")
     shutil.rmtree(folder / "film", ignore_errors=True)
-    env, module = spec.env.id.rpartition(":")[2], bare_module(origin_of(spec.env.id, spec.env.module)) or ""
-    named = [*(["--env-module", module] if module else []), *to_be_named(spec.env.wrapper, spec.env.module)]
+    env, module = spec.env.id.rpartition(":")[2], bare_module(origin_of(spec.env.id, spec.env.module))
     card = Card(
         env=env,
         met=env_title({**spec.env.changes(), "env": env}),
@@ -174,8 +174,8 @@ def _write(
         command=study.command,
         notes=(*found.notes, *_trained_on(spec)),
         film=(folder / REPLAY).exists(),
-        module=module,
-        named=shlex.join(named),
+        module=module or "",
+        named=shlex.join(trust_words(module, spec.env.wrapper)),
     )
     (folder / CARD).write_text(readme(card), encoding="utf-8")
     rules = "".join(f"*.{end} filter=lfs diff=lfs merge=lfs -text\n" for end in _LARGE)

@@ -11,7 +11,7 @@ from tuner.report.numbers.board import BASELINES
 from tuner.report.pages.template import render_template, write_page
 from tuner.report.words.evidence import caption
 from tuner.report.words.in_short import SHORT
-from tuner.text import counted, duration, percent, plain, score_text, sentence, value_text
+from tuner.text import argument_text, counted, duration, percent, plain, score_text, sentence, value_text
 
 #: A study beside a baseline, in a word.
 RESULTS = {"better": "ahead", "worse": "behind", "undecided": "undecided", "tie": "tie"}
@@ -101,7 +101,7 @@ def _among(row: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _place(row: Mapping[str, Any]) -> str:
-    given = ", ".join(f"{name}={value_text(value)}" for name, value in sorted(row["arguments"].items()))
+    given = ", ".join(f"{name}={argument_text(value)}" for name, value in sorted(row["arguments"].items()))
     return f"{row['environment']} ({given})" if given else str(row["environment"])
 
 
