@@ -1,9 +1,10 @@
 """Whole searches that really train, side by side: what ships, the search of version 0.1, TPE alone, random search.
 
     python benchmarks/head_to_head.py --keep FOLDER [--sides product-30 before-100 ...] [--seeds 10]
-                                      [--envs ID ...] [--study-seeds 0 ...]
+                                      [--envs ID ...] [--study-seeds 0 ...] [--full]
 
-All search the same wide space with the same trainer and budgets (those of the lab). What ships begins with portfolio
+All search the same wide space with the same trainer and budgets: those of the lab, or with ``--full`` those that
+``tune`` itself has for CartPole, Acrobot and MountainCar. What ships begins with portfolio
 and prior made without the environment's family (see ``real_studies.py``). Exports and DQN's defaults then train on the
 same fresh seeds and episodes (``tune compare``). ``product-N``, ``rainbow-N`` (the same with the space of that name)
 and ``before-N`` have N trials and a confirm stage; ``before`` is TPE from scratch with the plain median rule and the
@@ -41,6 +42,13 @@ SIDES = ("product-100", "product-30", "before-100", "tpe", "random")
 
 #: ``tune`` by the rules of version 0.1's search.
 BEFORE = (str(HERE / "as_before.py"),)
+
+#: Gymnasium's own three with the budgets of ``search_spaces/dqn/default.yaml``.
+FULL = (
+    Member("cartpole", "CartPole-v1", 50_000, 10, 23, 500, "bound"),
+    Member("acrobot", "Acrobot-v1", 60_000, 10, -500, -75, "estimate"),
+    Member("mountain_car", "MountainCar-v0", 80_000, 10, -200, -95, "estimate"),
+)
 
 #: What a side's name begins with, before its number of trials -> flags of its search.
 METHODS = {"product": [], "rainbow": ["--space", "rainbow"], "before": ["--prior", "none"]}
@@ -86,7 +94,7 @@ def search(side: str, here: list[str], member: Member, folder: Path, options: ar
 
 def judged(env: str, seed: int, options: argparse.Namespace) -> list[float]:
     """Search as each side does and judge the exports: return each one's share of the range."""
-    member = next(m for m in MEMBERS if m.id == env)
+    member = next(m for m in (FULL if options.full else MEMBERS) if m.id == env)
     folder = options.keep.absolute() / env.replace("/", "-") / str(seed)
     folder.mkdir(parents=True, exist_ok=True)
     here = ["--env", env, "--steps", str(member.steps), "--workers", str(options.workers)]
@@ -131,9 +139,11 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=10, help="seeds that judge")
     parser.add_argument("--study-seeds", nargs="*", type=int, default=[0])
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--envs", nargs="*", default=list(ENVS))
+    parser.add_argument("--full", action="store_true", help="budgets of tune itself, in place of the lab's short ones")
+    parser.add_argument("--envs", nargs="*", help="default: ten families, or with --full the three")
     parser.add_argument("--keep", type=Path, required=True, help="folder for the studies, to go on with and to look at")
     options = parser.parse_args()
+    options.envs = options.envs or ([member.id for member in FULL] if options.full else list(ENVS))
     found = [[judged(env, seed, options) for seed in options.study_seeds] for env in options.envs]
     report(np.array(found), options)
 
