@@ -6,9 +6,12 @@ import dataclasses
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from contracts.fakes import Books
 
+from tuner.agents.dqn.stack import DQNStack
+from tuner.agents.sampled_dqn import SampledDQN
 from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
 from tuner.envs.spec import EnvSpec
 from tuner.hyperparameters import DQNHyperparameters, QLearningHyperparameters, SampledDQNHyperparameters
@@ -167,6 +170,31 @@ def test_a_loss_that_is_not_finite_is_a_divergence_and_the_next_run_goes_on(back
     outcome = desk.outcomes[RunId(0)]
     assert (outcome.kind, outcome.reason, outcome.steps) == ("diverged", "loss is inf at step 21", 21)
     assert desk.outcomes[RunId(1)].kind == "completed"
+
+
+@pytest.mark.parametrize("backend", [t for t in TRAINERS if t[0] == "native" and t[2] != "q_learning"], ids=name_of)
+def test_weights_that_are_no_numbers_at_an_evaluation_are_a_divergence(backend, monkeypatch):
+    """The training call at step 98 leaves one of them; the next loss would tell it at 105 alone."""
+    learn, update, updates = DQNStack.learn, SampledDQN.update, []
+
+    def spoiling_stack(self, lanes):
+        found = learn(self, lanes)
+        if found and self.clock[0] == 98:
+            self.state.online[0, 0] = np.inf
+        return found
+
+    def spoiling_learner(self):
+        updates.append(update(self))
+        if len(updates) == 2 * len(range(21, 99, 7)):
+            self.online.row[0, 0] = np.inf
+        return updates[-1]
+
+    monkeypatch.setattr(DQNStack, "learn", spoiling_stack)
+    monkeypatch.setattr(SampledDQN, "update", spoiling_learner)
+    desk = train(backend, [spec(0, backend)])
+    outcome = desk.outcomes[RunId(0)]
+    assert (outcome.kind, outcome.reason, outcome.steps) == ("diverged", "weights are not finite at step 101", 101)
+    assert [point.step for point in desk.points[RunId(0)]] == [50]
 
 
 @pytest.mark.parametrize("how", ["", "raise", "reward", "huge"])

@@ -16,6 +16,7 @@ from tuner.contract.rules import CURRENT
 from tuner.contract.spec import RunId
 from tuner.envs.probe import PROBES
 from tuner.networks.mlp import Activations, MLPLayout, append_one, forward
+from tuner.training.run_checkpoint import RunCheckpoints
 from tuner.training.stack.trainer import NativeTrainer
 
 
@@ -332,6 +333,53 @@ def test_an_infinite_loss_is_divergence(monkeypatch):
     assert desk.outcomes[RunId(0)].reason.endswith("at step 120")
     assert "is nan" in desk.outcomes[RunId(0)].reason
     assert desk.outcomes[RunId(1)].kind == "completed"
+
+
+class Far(gym.Env):
+    """What is seen is so large that a squared error is a number and its gradient none, with some weights."""
+
+    def __init__(self, render_mode=None):
+        self.observation_space = gym.spaces.Box(-np.inf, np.inf, (4,), np.float32)
+        self.action_space = gym.spaces.Discrete(2)
+        self.clock = 0
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return np.full(4, 3e20, np.float32), {}
+
+    def step(self, action):
+        self.clock += 1
+        return np.full(4, 3e20, np.float32), 1.0, self.clock % 20 == 0, False, {}
+
+
+gym.register("tune/Far-v0", Far, disable_env_checker=True)
+
+
+@pytest.mark.parametrize("path", ["numpy", "torch", "compiled"])
+@pytest.mark.parametrize("averaging", [0.0, 0.5])
+def test_weights_that_the_last_training_call_leaves_no_numbers_are_divergence(path, averaging, tmp_path):
+    """One call, at step 17 of 20: its loss is finite, and no loss comes after it."""
+    sick, healthy = (
+        make_spec(
+            i, "tune/Far-v0", steps=20, evaluations=2, loss="mse", learning_starts=16, train_freq=17, gradient_steps=1,
+            batch_size=4, max_grad_norm=1e9, weight_averaging=averaging,
+        )
+        for i in (4, 5)
+    )  # fmt: skip
+    files = RunCheckpoints(tmp_path, every_s=0, cost_factor=0)
+    train([sick], 1, stop_at={sick.run_id: 10}, numeric_path=path, checkpoints=files)
+    alone, stacked, resumed = (
+        train([sick], 1, numeric_path=path),
+        train([healthy, sick], 2, numeric_path=path),
+        train([sick], 1, numeric_path=path, checkpoints=files),
+    )
+    for desk in (alone, stacked, resumed):
+        outcome = desk.outcomes[sick.run_id]
+        assert (outcome.kind, outcome.steps, outcome.reason) == ("diverged", 20, "weights are not finite at step 20")
+        assert [point.step for point in desk.points[sick.run_id]] == [10]
+        assert (sick.run_id, 20) not in desk.evaluated  # so it is never the best
+        assert [update[0] for update in desk.updates[sick.run_id]] == [17]
+    assert stacked.outcomes[healthy.run_id].kind == "completed"
 
 
 def test_metrics_are_means_since_the_point_before():

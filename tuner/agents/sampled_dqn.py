@@ -110,6 +110,10 @@ class SampledDQN:
         found: Array = td_target(rewards, discounts, values)
         return found
 
+    def finite(self) -> bool:
+        """Return whether the network's weights are all numbers."""
+        return bool(np.isfinite(self.online.row).all())
+
     def update_target(self) -> None:
         """Move the target network towards the online one."""
         tau = np.float32(self._hyperparameters.tau)

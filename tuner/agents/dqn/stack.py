@@ -249,6 +249,11 @@ class DQNStack:
 
         return act
 
+    def finite(self, lane: int) -> bool:
+        """Return whether a lane's network, and the average of it where there is one, are all numbers."""
+        networks = (self.state.row("online", lane), self.averaging.network(lane))
+        return all(bool(np.isfinite(network).all()) for network in networks)
+
     def weights(self, lane: int) -> Mapping[str, Array]:
         """Return a copy of a lane's network, of its average where there is one, and of its statistics.
 

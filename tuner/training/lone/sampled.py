@@ -143,6 +143,8 @@ class SampledRun:
             self._learner.update_target()
 
     def _evaluate(self, step: int, started: float, returns: list[float]) -> EvalPoint:
+        if not self._learner.finite():  # the last loss is of the weights before it
+            raise DivergedError(f"weights are not finite at step {step}")
         metrics = {"epsilon": self._epsilon(), "train_episodes": float(len(returns))}
         calls, losses, values = self._trained
         if calls:

@@ -248,6 +248,9 @@ class StackRunner:
     # -- evaluate -----------------------------------------------------------------------------------------------------
 
     def _evaluate(self) -> list[EvalPoint]:
+        for run in self.active:
+            if run.at_grid and not self._stack.finite(run.index):  # the last loss is of the weights before it
+                run.end("diverged", f"weights are not finite at step {run.clock}")
         due = [run for run in self.active if run.at_grid]
         points = []
         for episodes in sorted({run.spec.episodes_at(run.clock) for run in due}):
