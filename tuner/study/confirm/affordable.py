@@ -1,14 +1,15 @@
-"""What a confirm stage has time for, where its budget is one of seconds."""
+"""What a confirm stage can afford: who trains again and how often, its budget being one of steps or of seconds."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from statistics import mean
+from typing import Any
 
 from tuner.contract.spec import RunId
 from tuner.hyperparameters import from_mapping
-from tuner.plan.cost import episode_shares, time_runs
+from tuner.plan.cost import episode_shares, time_runs, work
 from tuner.plan.resolve import StudyPlan, available_cores
 from tuner.result.confirmation import VERDICT_SHARE, Contestant
 from tuner.result.study import StudyData
@@ -18,6 +19,7 @@ from tuner.study.confirm.budget import (
     SEEDS_FOR_SEVERAL,
     Allocation,
     Limit,
+    allocate,
     within_cost,
 )
 from tuner.study.confirm.contestants import grid_of
@@ -31,6 +33,114 @@ WORTH_TIMING_S = 60.0
 #: Verdict seeds that there shall be time for beyond those that decide, before another baseline takes part: runs take
 #: longer than expected, and the winner may be a dear one.
 SPARE_SEEDS = 1
+
+#: What an environment step and its share of the evaluations cost, in the unit of :func:`tuner.plan.cost.work`: about as
+#: much as an update of the smallest network.
+STEP_WORK = 1e7
+
+
+@dataclass(frozen=True)
+class Shares:
+    """A stage's budget shared out.
+
+    Attributes:
+        finalists: Who takes part, the most promising first.
+        baselines: Likewise, the most telling first.
+        allocation: In runs; None when it is too small.
+        paid_for: Verdict seeds of each setting that it pays for.
+        select_share: Of a budget of seconds, the share that selecting takes.
+        seconds: ... and what a run of each setting takes of a worker, by key.
+    """
+
+    finalists: list[Contestant]
+    baselines: list[Contestant]
+    allocation: Allocation | None
+    paid_for: int
+    select_share: float = 0.0
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+    def cut(self, twins: int) -> Shares:
+        """Return it without whom the allocation leaves out; ``twins`` of its baselines are no contestants yet."""
+        if self.allocation is None:
+            return self
+        found = self.finalists[: self.allocation.finalists]
+        against = self.baselines[: self.allocation.baselines - twins]
+        return replace(self, finalists=found, baselines=against)
+
+
+def shared_by_time(
+    plan: StudyPlan,
+    data: StudyData,
+    found: list[Contestant],
+    against: list[Contestant],
+    *,
+    seconds: float,
+    twins: int,
+) -> Shares:
+    """Share out the seconds that are left: they say how many seeds there are, and whose runs fit.
+
+    Args:
+        plan: The search's plan.
+        data: What it has found.
+        found: Finalists, the most promising first.
+        against: Baselines, the most telling first.
+        seconds: How long the stage may take.
+        twins: Settings of the verdict beside these, which cost what the winner does.
+    """
+    seeds = plan.recipe.confirm_seeds
+    if not found:
+        return Shares(found, against, None, seeds)
+    fits = affordable(plan, data, found, against, seconds)
+    allocation, share = fits.allocation(seeds, len(fits.finalists))
+    paid_for = seeds
+    if allocation is not None:  # the clock says how many of these there are
+        paid_for = allocation.verdict_seeds
+        allocation = replace(allocation, verdict_seeds=seeds)
+    return Shares(fits.finalists, fits.baselines, allocation, paid_for, share, fits.seconds).cut(twins)
+
+
+def shared_by_steps(
+    plan: StudyPlan,
+    data: StudyData,
+    found: list[Contestant],
+    against: list[Contestant],
+    works: Mapping[str, float],
+    *,
+    runs: int,
+    twins: int,
+) -> Shares:
+    """Share out a part of what the search has spent, of its steps and of its computing.
+
+    Args:
+        plan: The search's plan.
+        data: What it has found.
+        found: Finalists, the most promising first.
+        against: Baselines, the most telling first.
+        works: What a run of each costs, by key, as :func:`run_work` says.
+        runs: Full runs that the budget pays for.
+        twins: Settings of the verdict beside these, which cost what the winner does.
+    """
+    seeds = plan.recipe.confirm_seeds
+    allocation = allocate(runs, finalists=len(found), baselines=len(against) + twins, seeds=seeds)
+    if allocation is None:
+        return Shares(found, against, None, seeds)
+    spent = sum(
+        t.steps / plan.grid[-1] * run_work(plan, t.hyperparameters)
+        for t in data.trials
+        if t.hyperparameters and t.outcome != "lost"
+    )
+    costs = [[works[c.key] for c in some] for some in (found, against)]
+    steps = [[float(grid_of(plan, c)[-1]) for c in some] for some in (found, against)]
+    limits = [Limit(plan.recipe.confirm_budget * spent, *costs), Limit(runs * float(plan.grid[-1]), *steps)]
+    allocation = within_cost(runs, limits, twins=twins, seeds=seeds)
+    paid_for = allocation.verdict_seeds if allocation is not None else seeds
+    return Shares(found, against, allocation, paid_for).cut(twins)
+
+
+def run_work(plan: StudyPlan, hyperparameters: Mapping[str, Any], steps: int | None = None) -> float:
+    """Return what a run costs beside another: by its settings alone, as a clock's word would differ every time."""
+    setting = from_mapping(plan.algorithm, hyperparameters)
+    return work(plan, setting, steps) + STEP_WORK * (steps or plan.grid[-1])
 
 
 @dataclass(frozen=True)

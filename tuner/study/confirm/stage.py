@@ -13,17 +13,16 @@ from typing import Any, cast
 import optuna
 
 from tuner.contract.rules import CURRENT, rules_of
-from tuner.hyperparameters import BACKENDS, Backend, algorithm_class, from_mapping
-from tuner.plan.cost import work
+from tuner.hyperparameters import BACKENDS, Backend, algorithm_class
 from tuner.plan.naming import confirm_name
 from tuner.plan.resolve import StudyPlan
 from tuner.result.confirmation import Contestant, Phase
 from tuner.result.study import StudyData
-from tuner.study.confirm.affordable import affordable
+from tuner.study.confirm.affordable import run_work, shared_by_steps, shared_by_time
 from tuner.study.confirm.ahead import Way, ways
-from tuner.study.confirm.budget import Limit, allocate, too_few_runs, within_cost
+from tuner.study.confirm.budget import too_few_runs
 from tuner.study.confirm.choice import choice_of, floor_of, no_finalist
-from tuner.study.confirm.contestants import baselines, finalists, grid_of, lengths_of, on_backend, with_other_backend
+from tuner.study.confirm.contestants import baselines, finalists, lengths_of, on_backend, with_other_backend
 from tuner.study.confirm.ledger import ScheduleAsker, Wanted, results_of, spec_of, took_of
 from tuner.study.confirm.reuse import known_runs, take_over, taken_over_text, wanted_of
 from tuner.study.confirm.run_costs import expected_seconds, worked
@@ -45,11 +44,6 @@ from tuner.text import counted
 
 #: Lanes of each worker. Runs differ much in cost (a baseline may have a larger network), so few are taken at a time.
 LANES = 3
-
-#: What an environment step and its share of the evaluations cost, in the unit of :func:`tuner.plan.cost.work`: about as
-#: much as an update of the smallest network.
-STEP_WORK = 1e7
-
 
 #: What a stage says of what was asked for.
 _SETTINGS = ("confirm", "confirm_seeds", "confirm_budget", "confirm_backend", "zoo_full_budget")
@@ -93,47 +87,22 @@ class ConfirmStage:
         self._other = next(b for b in BACKENDS if b != main) if recipe.confirm_backend == "both" else None
         twins = 1 if self._other is not None else 0
         self.runs = int(recipe.confirm_budget * data.steps_spent / plan.grid[-1])
-        known = against
-        self._works = {c.key: self._work_of(c.hyperparameters, c.n_timesteps) for c in (*found, *against)}
-        self._seconds: Mapping[str, float] = {}
-        self._select_share, paid_for = 0.0, recipe.confirm_seeds
-        if ends is not None and found:
-            fits = affordable(plan, data, found, against, ends - clock())
-            found, against, self._seconds = fits.finalists, fits.baselines, fits.seconds
-            self.allocation, self._select_share = fits.allocation(recipe.confirm_seeds, len(found))
-            if self.allocation is not None:  # the clock says how many of these there are
-                paid_for = self.allocation.verdict_seeds
-                self.allocation = dataclasses.replace(self.allocation, verdict_seeds=recipe.confirm_seeds)
+        self._works = {c.key: run_work(plan, c.hyperparameters, c.n_timesteps) for c in (*found, *against)}
+        everyone = (plan, data, found, against)
+        if ends is not None:
+            shared = shared_by_time(*everyone, seconds=ends - clock(), twins=twins)
         else:
-            self.allocation = allocate(
-                self.runs, finalists=len(found), baselines=len(against) + twins, seeds=recipe.confirm_seeds
-            )
-        if self.allocation is not None and ends is None:
-            works = [[self._works[c.key] for c in some] for some in (found, against)]
-            steps = [[float(grid_of(plan, c)[-1]) for c in some] for some in (found, against)]
-            spent = sum(
-                t.steps / plan.grid[-1] * self._work_of(t.hyperparameters)
-                for t in data.trials
-                if t.hyperparameters and t.outcome != "lost"
-            )
-            limits = [Limit(recipe.confirm_budget * spent, *works), Limit(self.runs * float(plan.grid[-1]), *steps)]
-            self.allocation = within_cost(self.runs, limits, twins=twins, seeds=recipe.confirm_seeds)
-            paid_for = self.allocation.verdict_seeds if self.allocation is not None else paid_for
-        if self.allocation is not None:
-            found, against = found[: self.allocation.finalists], against[: self.allocation.baselines - twins]
+            shared = shared_by_steps(*everyone, self._works, runs=self.runs, twins=twins)
+        self.allocation, self._select_share, self._seconds = shared.allocation, shared.select_share, shared.seconds
+        self._left_out = [c.title for c in against if c not in shared.baselines]
+        found, against = shared.finalists, shared.baselines
         self.contestants = (*found, *against)
         self._floor = floor_of(data)
         self._choice = choice_of(recipe.objective, found, self._floor, data.rules.finalists)
         self._left = TimeLeft(self._expect(data), worked(data, plan.workers), plan.workers, clock)
         self._ways: tuple[object, list[Way]] = (None, [])
         self._lengths = lengths_of(self.contestants, plan.grid)
-        self.until = until_sure(recipe, self.allocation, self._lengths, paid_for, data.confirmation)
-        self._left_out = [c.title for c in known if c not in against]
-
-    def _work_of(self, hyperparameters: Mapping[str, Any], steps: int | None = None) -> float:
-        """Return what a run costs beside another: by its settings alone, as a clock's word would differ every time."""
-        setting = from_mapping(self._plan.algorithm, hyperparameters)
-        return work(self._plan, setting, steps) + STEP_WORK * (steps or self._plan.grid[-1])
+        self.until = until_sure(recipe, self.allocation, self._lengths, shared.paid_for, data.confirmation)
 
     @property
     def problem(self) -> str:
@@ -331,7 +300,7 @@ class ConfirmStage:
         """Return the seconds that a run of each contestant will take of a worker to each of its evaluations."""
         plan, specs = self._plan, {c.key: spec_of(self._plan, c, Job(c.key, "select", 0)) for c in self.contestants}
         ran = [t for t in data.trials if t.steps and t.hyperparameters]
-        trials = {t.number: (t, t.steps / plan.grid[-1] * self._work_of(t.hyperparameters)) for t in ran}
+        trials = {t.number: (t, t.steps / plan.grid[-1] * run_work(plan, t.hyperparameters)) for t in ran}
         return expected_seconds(self.contestants, specs, self._works, trials)
 
     def _everyone(self, results: Mapping[Job, float | None]) -> tuple[Contestant, ...]:
