@@ -301,6 +301,21 @@ def test_a_verdict_of_a_fixed_number_of_seeds_was_a_look_too(plan):
     assert stage_of(plan, confirm_seeds=25).until.plans == (seeds, 25)
 
 
+@pytest.mark.parametrize("complete", [True, False])
+def test_a_fixed_number_of_seeds_does_not_make_earlier_looks_undone(complete, plan):
+    train(stage_of(plan))
+    plans = load(plan.name, plan.storage).confirmation.until.plans
+    fixed = stage_of(plan, until=None, confirm_seeds=20)
+    seeds = fixed.allocation.verdict_seeds
+    train(fixed, None if complete else FakeExecutor(lanes=3, stop_after_reports=1))
+    before = load(plan.name, plan.storage).confirmation
+    assert (before.until, before.looked) == (None, plans)
+    again = stage_of(plan, confirm_seeds=25).until.plans
+    assert again[: len(plans)] == plans and again[-1] == 25
+    assert stage_of(plan, confirm_seeds=plans[-1]).until.plans == plans
+    assert before.complete == complete or seeds <= plans[-1]
+
+
 def test_a_fixed_number_of_seeds_is_what_it_was_without_until(plan):
     train(stage_of(plan, until=None))
     found = load(plan.name, plan.storage).confirmation

@@ -130,6 +130,7 @@ class Confirmation:
         settings: What was asked for (``--confirm`` and the like) and how the budget was shared out.
         until: What ends the verdict by its results; None where its number of seeds is fixed.
         standings: Where each comparison stands then, by the baseline's key.
+        looked: Where the number of seeds is fixed, the plans of seeds by which it was looked at before.
         floor: What a run that diverged counts as at most; None in studies that store none.
         chosen_by: What the winner was chosen by: ``mean`` over its select runs and those in the search that count, or
             the ``worst_quarter`` of the select runs.
@@ -150,6 +151,7 @@ class Confirmation:
     standings: Mapping[str, Standing] = field(default_factory=dict)
     floor: float | None = None
     chosen_by: str = "mean"
+    looked: tuple[int, ...] = ()
 
     @property
     def finalists(self) -> tuple[Contestant, ...]:

@@ -29,7 +29,7 @@ from tuner.study.confirm.run_costs import expected_seconds, worked
 from tuner.study.confirm.schedule import Job, Selection, rounds, select
 from tuner.study.confirm.standing import most_left, standing
 from tuner.study.confirm.time_left import TimeLeft
-from tuner.study.confirm.verdict import Verdict, until_sure, verdict
+from tuner.study.confirm.verdict import Verdict, looked_at, until_sure, verdict
 from tuner.study.search.ledger import Ledger
 from tuner.study.search.open_study import buffer_study, is_exclusive
 from tuner.study.search.outage import Patience
@@ -102,7 +102,9 @@ class ConfirmStage:
         self._left = TimeLeft(self._expect(data), worked(data, plan.workers), plan.workers, clock)
         self._ways: tuple[object, list[Way]] = (None, [])
         self._lengths = lengths_of(self.contestants, plan.grid)
-        self.until = until_sure(recipe, self.allocation, self._lengths, shared.paid_for, data.confirmation)
+        self._before = data.confirmation
+        looked = looked_at(self._before)
+        self.until = until_sure(recipe, self.allocation, self._lengths, shared.paid_for, looked)
 
     @property
     def problem(self) -> str:
@@ -123,6 +125,7 @@ class ConfirmStage:
         recipe = self._recipe
         plain = ("key", "role", "name", "trial", "backend", "hyperparameters", "search_score", "tuned_for")
         own = ("n_timesteps", "searched")  # where there is one: earlier versions read the others
+        looked = looked_at(self._before, self.allocation.verdict_seeds) if self.until is None else ()
         return {
             "contestants": [
                 {n: getattr(c, n) for n in (*plain, *own) if n in plain or getattr(c, n) not in (None, ())}
@@ -134,6 +137,7 @@ class ConfirmStage:
             "floor": self._floor,
             "other_backend": self._other,
             "until": None if self.until is None else dataclasses.asdict(self.until),
+            **({"looked": list(looked)} if looked else {}),
             "grid": list(self._plan.grid),
             "searched_steps": self._searched_steps,
             "settings": {name: getattr(recipe, name) for name in _SETTINGS},

@@ -65,7 +65,7 @@ def until_sure(
     shared: Allocation | None,
     lengths: Mapping[str, float],
     paid_for: int,
-    before: Confirmation | None,
+    looked: Sequence[int],
 ) -> Until | None:
     """Return what ends a verdict by its results; None where its number of seeds is fixed.
 
@@ -74,18 +74,32 @@ def until_sure(
         shared: The budget; None: there is nothing to confirm.
         lengths: As for :func:`verdict`.
         paid_for: Seeds of each setting that the budget pays for.
-        before: The same stage as it has been so far.
+        looked: Plans of seeds that it has been looked at by, as :func:`looked_at` says.
     """
     if recipe.until is None or shared is None:
         return None
     beside = [1.0] * (1 + shared.baselines - len(lengths))
     runs = math.ceil(shared.verdict_seeds * sum((*beside, *lengths.values())) - 1e-9)
-    seen: Sequence[int] = ()  # seeds that were planned before, a fixed number too once its results were there
-    if before is not None:
-        seen = before.until.looks_of if before.until is not None else [before.seeds] * before.complete
     # What the budget pays for is planned first: the last look is to be one that there will be.
-    plans = planned(planned(seen, min(paid_for, recipe.confirm_seeds)), recipe.confirm_seeds)
+    plans = planned(planned(looked, min(paid_for, recipe.confirm_seeds)), recipe.confirm_seeds)
     return Until(recipe.until, recipe.confirm_seeds, runs, recipe.returns_within(), plans)
+
+
+def looked_at(before: Confirmation | None, going_on_with: int | None = None) -> tuple[int, ...]:
+    """Return the plans of seeds that a stage has been looked at by, the first first.
+
+    A fixed number of seeds is one too, once its results were there; it does not make earlier ones undone.
+
+    Args:
+        before: The stage as it has been so far.
+        going_on_with: The fixed number of seeds that it has now: the same as before is no plan of its own.
+    """
+    if before is None:
+        return ()
+    if before.until is not None:
+        return before.until.looks_of
+    seen = before.complete and before.seeds != going_on_with
+    return planned(before.looked, before.seeds) if seen else before.looked
 
 
 def _until_sure(

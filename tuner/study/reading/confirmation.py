@@ -82,6 +82,7 @@ def read_confirmation(searched: StoredStudy, confirmed: StoredStudy) -> Confirma
         tied=tuple(names[k] for k in tied(selection, results, choice)),
         settings={**stored["settings"], "allocation": stored["allocation"]},
         until=until,
+        looked=tuple(int(seeds) for seeds in stored.get("looked", ())),
         standings={} if judged is None else judged.standings,
     )
 
