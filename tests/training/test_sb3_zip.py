@@ -26,7 +26,7 @@ from tuner.envs.discrete_actions import DiscreteActions
 from tuner.envs.vector_stack import VectorStack
 from tuner.errors import InputError
 from tuner.training.saved.checkpoint import TrainingCheckpoint, load_checkpoint
-from tuner.training.saved.model_files import load_model, save_model
+from tuner.training.saved.model_files import load_model, load_weights, save_model
 from tuner.training.sb3.write_zip import VECNORMALIZE, write_zip
 from tuner.training.single import train_once
 
@@ -171,6 +171,23 @@ def test_without_a_checkpoint_the_target_is_the_network_and_it_is_said(tmp_path)
     for one, other in zip(model.q_net.parameters(), model.q_net_target.parameters(), strict=True):
         assert torch.equal(one, other)
     assert any("optimizer begins afresh" in line for line in written.notes)
+
+
+@pytest.mark.parametrize("due", [True, False])
+def test_an_average_goes_on_with_an_optimizer_of_its_own(due, tmp_path):
+    """The plain network's moments and target are not the average's, be a training call due at its last step or not."""
+    run = spec(learning_rate=0.01, train_freq=4 if due else 3, weight_averaging=0.5)
+    trained(tmp_path, run)
+    written = write_zip(tmp_path, tmp_path / "model.zip")
+    model = DQN.load(written.path, env=gymnasium.make("CartPole-v1"))
+    assert model.policy.optimizer.state_dict()["state"] == {} and model._n_updates == 0
+    weights = load_weights(tmp_path)
+    for name, value in model.q_net.state_dict().items():
+        np.testing.assert_array_equal(value, weights[name])
+        assert torch.equal(value, model.q_net_target.state_dict()[name])
+    assert any("average" in line and "optimizer begins afresh" in line for line in written.notes)
+    model.learn(100, reset_num_timesteps=False)
+    assert float(model.policy.optimizer.state_dict()["state"][0]["step"]) == model._n_updates > 0
 
 
 @pytest.mark.parametrize(

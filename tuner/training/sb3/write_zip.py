@@ -95,8 +95,10 @@ def write_zip(
 
     Target network, optimizer and the statistics' counts come from the folder's ``checkpoint.npz``, where that stands at
     the same step as the model; where a training call is due at that step, the optimizer has made it already.
-    Without, the target network is the network and the optimizer begins afresh. What trains in this process does not
-    feel it: nothing shared is seeded, no stream that others draw from moves.
+    Without, the target network is the network and the optimizer begins afresh; likewise where the network is an average
+    of the training's own (``weight_averaging``): Stable-Baselines3 goes on from the average, of which neither that
+    target nor those moments of gradients are. What trains in this process does not feel it: nothing shared is seeded,
+    no stream that others draw from moves.
 
     Args:
         folder: Holds ``model.json`` and ``weights.npz``.
@@ -128,7 +130,8 @@ def write_zip(
         normalizer = made.get_vec_normalize_env()
         if normalizer is not None:
             _set_statistics(normalizer, weights, training, step)
-        notes = _notes(made, whole=training is not None)
+        averaged = getattr(hyperparameters, "weight_averaging", 0.0) > 0
+        notes = _notes(made, whole=training is not None, averaged=averaged)
         content = _zipped(made, model.spec, weights)
         statistics = _write(path, content, normalizer)
         return Written(path, hyperparameters.sb3_class, statistics, tuple(notes))
@@ -167,7 +170,8 @@ def _training(folder: Path, spec: RunSpec, weights: Mapping[str, Array], step: i
     same = begun.step == step and _told(begun.spec) == _told(spec)
     # A training call that is due at the last evaluation comes after it: the model is without, the checkpoint with it.
     call_due = step % spec.hyperparameters.train_freq == 0 and step > spec.hyperparameters.learning_starts
-    if not same or not (call_due or all(np.array_equal(array, weights[name]) for name, array in online.items())):
+    one_call_apart = call_due and not spec.hyperparameters.weight_averaging  # an average is further apart than that
+    if not same or not (one_call_apart or all(np.array_equal(array, weights[name]) for name, array in online.items())):
         return None
     # Updates by row keep sums without the factors 1 - beta (see :mod:`tuner.agents.dqn.optimizers`); torch's, by part,
     # the means that the paper and Stable-Baselines3 have. Wherever that knows the setting, perceptrons' are by row.
@@ -245,16 +249,15 @@ def _set_statistics(
             returns.mean = np.float64(kept["return_mean"][0])
 
 
-def _notes(made: BaseAlgorithm, *, whole: bool) -> list[str]:
+def _notes(made: BaseAlgorithm, *, whole: bool, averaged: bool) -> list[str]:
     found = ["The replay memory is not in it: Stable-Baselines3 keeps that in a file of its own."]
     if not hasattr(made, "replay_buffer"):
         found = []
     if not isinstance(made, DQN):
         found.append("The optimizer, and what else is learned beside the networks, begins afresh.")
     elif not whole:
-        found.append(
-            f"No {CHECKPOINT} of this model: the target network is the network, and the optimizer begins afresh."
-        )
+        why = "Its network is an average (weight_averaging)" if averaged else f"No {CHECKPOINT} of this model"
+        found.append(f"{why}: the target network is the network, and the optimizer begins afresh.")
     if getattr(made, "policy_kwargs", {}).get("features_extractor_class") is SmallCNN:
         found.append("Its network for small images is tune's: reading the zip needs tune installed.")
     env = made.get_env()
