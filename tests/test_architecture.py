@@ -15,7 +15,7 @@ FILES = sorted(TUNER.rglob("*.py"))
 
 #: Rooms from the ground up: a room may import those on floors below its own.
 FLOORS = [
-    {"errors", "seeding", "storage_url", "surroundings", "file_lock", "parent_death", "streams"},
+    {"errors", "seeding", "storage_url", "surroundings", "file_lock", "parent_death", "streams", "named_pipes"},
     {"collecting", "optional", "durations", "durable", "core", "plain_yaml", "text"},
     {"networks", "fields"},
     {"hyperparameters"},

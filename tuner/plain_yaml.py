@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 import yaml
 
 from tuner.errors import InputError
+from tuner.named_pipes import refuse_named_pipe
 
 #: Bytes of a file, levels of nesting, and values (texts by length) once aliases are written out: some times what the
 #: largest known file has.
@@ -148,6 +149,7 @@ def load(path: Path | str) -> Any:
         InputError: It cannot be read, or :func:`parse` refuses it; one line names the file.
     """
     try:
+        refuse_named_pipe(path)
         with Path(path).open("rb") as file:
             content = file.read(MAX_BYTES + 1)
         if len(content) > MAX_BYTES:

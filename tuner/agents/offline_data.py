@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from tuner.envs.bare import BareEnv
 from tuner.envs.encoders import Encoder
 from tuner.errors import DivergedError, InputError
+from tuner.named_pipes import refuse_named_pipe
 
 Array = NDArray[Any]
 
@@ -84,6 +85,7 @@ class OfflineData:
             InputError: It cannot be read, lacks an array, or shapes or types do not fit.
         """
         try:
+            refuse_named_pipe(path)
             with np.load(path, allow_pickle=False) as arrays:
                 return cls(*(arrays[name] for name in TYPES))
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from tuner.durable import append_line, said_of
 from tuner.errors import InputError
+from tuner.named_pipes import refuse_named_pipe
 from tuner.text import counted
 
 if TYPE_CHECKING:
@@ -124,6 +125,7 @@ def read_runs(path: Path) -> dict[str, dict[str, Any]]:
     if not path.exists():
         return {}
     try:
+        refuse_named_pipe(path)
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}. Name another folder with -o.") from error

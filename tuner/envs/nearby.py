@@ -48,5 +48,5 @@ def who_registers(env_id: str, folder: Path) -> str:
 def _files(folder: Path) -> Iterator[Path]:
     """Yield Python files of a folder, and of the packages right in it."""
     with contextlib.suppress(OSError):
-        found = [*sorted(folder.glob("*.py")), *sorted(folder.glob("*/*.py"))]
+        found = [path for path in (*sorted(folder.glob("*.py")), *sorted(folder.glob("*/*.py"))) if path.is_file()]
         yield from [p for p in found if p.parent == folder or (p.parent / "__init__.py").is_file()][:MOST_FILES]

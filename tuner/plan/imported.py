@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 
 from tuner.errors import InputError, nearest
 from tuner.hyperparameters import Hyperparameters, algorithm_class, field_infos, from_mapping
+from tuner.named_pipes import refuse_named_pipe
 from tuner.space.text import read_text
 
 
@@ -104,9 +105,12 @@ def read_report(path: Path) -> Any:
         InputError: The file cannot be read, is too large, or is no JSON.
     """
     try:
-        if path.stat().st_size > MAX_REPORT:
+        refuse_named_pipe(path)
+        with path.open("rb") as file:
+            content = file.read(MAX_REPORT + 1)
+        if len(content) > MAX_REPORT:
             raise InputError(f"{path}: is larger than {MAX_REPORT >> 20} MiB.")
-        return json.loads(path.read_bytes())
+        return json.loads(content)
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}.") from error
     except (ValueError, RecursionError) as error:

@@ -84,7 +84,7 @@ def list_spaces(algorithm: str | None = None) -> list[SpaceListing]:
     for folder in _folders():
         for path in sorted(folder.glob(f"{algorithm or '*'}/*.yaml")):
             key = (path.parent.name, path.stem)
-            if key not in found:
+            if key not in found and path.is_file():
                 found[key] = SpaceListing(*key, path, _description(path))
     return [found[key] for key in sorted(found)]
 

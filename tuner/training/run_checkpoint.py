@@ -26,6 +26,7 @@ from tuner.contract.rules import VERSION_0_1_0
 from tuner.contract.spec import RunSpec
 from tuner.durable import final_name, replace_with
 from tuner.hyperparameters import Hyperparameters, field_infos
+from tuner.named_pipes import refuse_named_pipe
 from tuner.training.versions import package_versions
 
 Array = NDArray[Any]
@@ -212,6 +213,7 @@ def read_arrays(path: Path, max_bytes: int = MAX_BYTES) -> dict[str, Array]:
         FileNotFoundError: There is none.
         Exception: Whatever NumPy's and the zip reader's parsers raise on damaged bytes.
     """
+    refuse_named_pipe(path)
     if path.stat().st_size > 2 * max_bytes:
         raise ValueError("it is too large")
     with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:

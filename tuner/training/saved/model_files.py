@@ -22,6 +22,7 @@ from tuner.envs.spec import EnvSpec, bare_module, frozen
 from tuner.envs.wrapper_names import canonicals
 from tuner.errors import InputError
 from tuner.hyperparameters import BACKENDS, from_mapping
+from tuner.named_pipes import refuse_named_pipe
 from tuner.training.registry import GreedyPolicy, registered
 from tuner.training.saved.network_policy import STATISTICS
 from tuner.training.versions import package_versions
@@ -260,6 +261,7 @@ def _path(folder: Path, name: str, best: bool) -> Path:
 
 def _read(path: Path, kind: str) -> bytes:
     try:
+        refuse_named_pipe(path)
         if path.stat().st_size > MAX_BYTES[kind]:
             raise InputError(f"{path} is too large to be a model.")
         return path.read_bytes()

@@ -24,6 +24,7 @@ from tuner.contract.spec import EvaluationSpec, RunId, RunSpec
 from tuner.envs.spec import EnvSpec
 from tuner.errors import InputError
 from tuner.hyperparameters import DQNHyperparameters, field_infos, from_mapping
+from tuner.named_pipes import refuse_named_pipe
 from tuner.training.saved.model_files import MAX_BYTES, MODEL, WEIGHTS, SavedModel, in_a_line, spec_from_plain
 from tuner.training.saved.model_zip import HUB_VECNORMALIZE, VECNORMALIZE
 from tuner.training.saved.network_policy import STATISTICS, network_policy
@@ -55,6 +56,7 @@ def read_zip(path: Path, env: EnvSpec | None = None, evaluation: EvaluationSpec 
             which.
     """
     try:
+        refuse_named_pipe(path)
         with zipfile.ZipFile(path) as archive:
             arrays = _tensors(_member(archive, POLICY, MAX_BYTES[WEIGHTS]))
             data = json.loads(_member(archive, DATA, MAX_BYTES[MODEL]))
