@@ -329,6 +329,17 @@ def test_edge_audit_names_the_range_and_writes_a_wider_space(cartpole, tmp_path)
     assert "tune --space wider.yaml" in words
 
 
+def test_a_wider_space_is_gone_with_its_advice_and_one_of_somebody_else_stays(cartpole, tmp_path):
+    wider = tmp_path / "wider.yaml"
+    write_report(at_the_edge(cartpole, "learning_rate", 9.5e-3, 4), tmp_path, best_yaml="", commands=COMMANDS)
+    assert wider.is_file()
+    write_report(cartpole, tmp_path, best_yaml="", commands=COMMANDS)
+    assert not wider.exists()
+    wider.write_text("# mine\n")
+    write_report(cartpole, tmp_path, best_yaml="", commands=COMMANDS)
+    assert wider.read_text() == "# mine\n"
+
+
 def test_a_range_that_ends_where_valid_values_end_is_not_widened(cartpole):
     (edge,) = edges(at_the_edge(cartpole, "target_update_interval", 1, 5))
     assert edge.wider is None

@@ -103,9 +103,12 @@ def wider_space(data: StudyData, found: list[Edge]) -> str | None:
         for search in (space.get("search"), space.get("environments", {}).get(env, {}).get("search")):
             if isinstance(search, dict) and isinstance(search.get(edge.name), dict) and edge.wider is not None:
                 search[edge.name] |= {edge.end: edge.wider[0 if edge.end == "low" else 1]}
-    return f"# {data.name}, with wider ranges where its best trials lay at an end.\n" + yaml.safe_dump(
-        space, sort_keys=False, allow_unicode=True
-    )
+    return wider_title(data.name) + yaml.safe_dump(space, sort_keys=False, allow_unicode=True)
+
+
+def wider_title(study: str) -> str:
+    """Return the first line of a study's :func:`wider_space`, by which it is known again."""
+    return f"# {study}, with wider ranges where its best trials lay at an end.\n"
 
 
 def _place(axis: ParameterAxis, value: Any) -> float | None:

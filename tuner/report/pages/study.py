@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tuner.errors import InputError
-from tuner.report.numbers.edges import edges, wider_space
+from tuner.report.numbers.edges import edges, wider_space, wider_title
 from tuner.report.numbers.evidence import evidence
 from tuner.report.numbers.reasons import reason_groups
 from tuner.report.pages.document import report_document
@@ -36,7 +36,7 @@ def write_report(
     """Write ``index.html``, ``report.json`` and ``trials.csv`` into ``folder``.
 
     Everything is rendered before anything is written, and each file replaces its predecessor at once, so a reader
-    never meets half a file and a failure leaves the old report.
+    never meets half a file and a failure leaves the old report. ``wider.yaml`` is there as long as it is advised.
 
     Args:
         data: The study.
@@ -77,11 +77,23 @@ def write_report(
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in texts.items():
             replace_file(folder / name, text)
+        if wider is None:
+            _withdraw(folder / "wider.yaml", wider_title(data.name))
     except OSError as error:
         raise InputError(
             f"the report cannot be written to '{folder}': {error.strerror or error}. Choose a folder with --report-dir."
         ) from error
     return folder / "index.html"
+
+
+def _withdraw(advice: Path, title: str) -> None:
+    """Remove the wider space that an earlier report advised, and nothing that others have put there."""
+    if not advice.is_file():
+        return
+    with advice.open("rb") as file:
+        ours = file.read(len(title.encode())) == title.encode()
+    if ours:
+        advice.unlink()
 
 
 def _json(document: Mapping[str, Any]) -> str:
