@@ -13,6 +13,7 @@ from training.desk import Desk, make_spec
 
 import tuner.api
 from tuner.agents.dqn.exploration import epsilon
+from tuner.agents.dqn.stack import DQNStack
 from tuner.agents.dqn.state import LearnerState
 from tuner.cli.forecast_lines import cost_facts
 from tuner.envs.encoders import encoder_for
@@ -66,6 +67,19 @@ def test_a_native_run_holds_what_its_arrays_hold(env, buffer_size, n_timesteps, 
     assert found.replay_bytes == ring._rows.nbytes
     assert found.network_bytes == sum(array.nbytes for array in arrays)
     assert found.reserved_bytes == LaneRing(1, n_timesteps, size)._rows.nbytes
+
+
+@pytest.mark.parametrize("noisy", [False, True])
+@pytest.mark.parametrize("weight_averaging", [0.0, 0.5])
+def test_a_native_run_holds_its_average_and_the_noisy_network_that_acts_too(noisy, weight_averaging):
+    facts = facts_of("CartPole-v1")
+    hyperparameters = DQNHyperparameters(net_arch=(24, 8), noisy=noisy, weight_averaging=weight_averaging)
+    stack = DQNStack(facts.encoder, facts.n_actions, hyperparameters, lanes=1, capacity=100)
+    stack.start(0, hyperparameters, 0, 100)
+    found = footprint(hyperparameters, facts, 100, backend="native")
+    kept = [stack.averaging._average, getattr(stack.state.perturbation, "online", None)]
+    assert found.copies_bytes == sum(array.nbytes for array in kept if array is not None)
+    assert found.total_bytes == found.replay_bytes + found.network_bytes + found.copies_bytes + found.stretch_bytes
 
 
 @pytest.mark.parametrize(("train_freq", "staged"), [(1, 1), (64, 64), (3000, 1000)])

@@ -89,12 +89,13 @@ def _advice_facts(plan: StudyPlan, known: Forecast) -> dict[str, str]:
 
 def _memory_text(need: MemoryNeed) -> str:
     largest = need.largest
+    networks = show_bytes(largest.network_bytes + largest.copies_bytes)
     # Of vectors next to nothing.
     much = largest.stretch_bytes > largest.total_bytes / 100
     stretch = f", steps between two training calls {show_bytes(largest.stretch_bytes)}" if much else ""
     return (
         f"at most {show_bytes(need.total_bytes)} of {show_bytes(available_bytes())} for "
         f"{counted(need.runs, 'run')} at a time "
-        f"(each: replay {show_bytes(largest.replay_bytes)}, networks {show_bytes(largest.network_bytes)}{stretch}); "
+        f"(each: replay {show_bytes(largest.replay_bytes)}, networks {networks}{stretch}); "
         "the processes themselves come on top"
     )

@@ -41,9 +41,11 @@ class Footprint:
     Attributes:
         transitions: Transitions in its replay memory.
         transition_bytes: Bytes of each.
-        network_bytes: Network, target network and what the optimizer keeps.
+        network_bytes: Network, target network and what the optimizer keeps: what an update goes through, by which
+            settings are ordered (:func:`tuner.plan.cost.work`).
         reserved_transitions: Transitions whose addresses a lane reserves; only those written take memory.
         stretch_bytes: The steps between two training calls, whole, until the replay memory takes them over.
+        copies_bytes: The network's average over the run, and its noisy copy that acts.
     """
 
     transitions: int
@@ -51,6 +53,7 @@ class Footprint:
     network_bytes: int
     reserved_transitions: int
     stretch_bytes: int = 0
+    copies_bytes: int = 0
 
     @property
     def replay_bytes(self) -> int:
@@ -65,7 +68,7 @@ class Footprint:
     @property
     def total_bytes(self) -> int:
         """Bytes in all."""
-        return self.replay_bytes + self.network_bytes + self.stretch_bytes
+        return self.replay_bytes + self.network_bytes + self.copies_bytes + self.stretch_bytes
 
 
 #: Bytes of a Python list, and of a number in it.
@@ -104,7 +107,9 @@ def of_dqn(hyperparameters: DQNHyperparameters, facts: EnvFacts, n_timesteps: in
     # A frame memory is made for the run's own buffer_size, not for any lane's.
     reserved = transitions if encoder.image is not None else min(n_timesteps, LARGEST_MEMORY)
     lane = 5 * 8  # two powers of Adam's betas, learning rate, bound on the norm, tau
-    return Footprint(transitions, row, 4 * 4 * _parameters(hyperparameters, facts) + lane, reserved, stretch)
+    network = 4 * _parameters(hyperparameters, facts)
+    copies = network * ((hyperparameters.weight_averaging > 0) + hyperparameters.noisy)
+    return Footprint(transitions, row, 4 * network + lane, reserved, stretch, copies)
 
 
 def of_pairs(hyperparameters: SampledDQNHyperparameters, facts: EnvFacts, n_timesteps: int, backend: str) -> Footprint:
