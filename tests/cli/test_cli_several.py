@@ -14,7 +14,8 @@ from event_files import Events
 from tuner.cli import several_command
 from tuner.cli.app import build_parser
 from tuner.cli.run_command import recipe_of
-from tuner.cli.several_command import _finalists, _write_exports
+from tuner.cli.several_answer import write_exports
+from tuner.cli.several_command import _finalists
 from tuner.core import statistics
 from tuner.hyperparameters import DQNHyperparameters
 from tuner.plan.recipe import StudyRecipe
@@ -114,7 +115,7 @@ def test_the_export_is_one_file_with_equal_values_for_each_environment_where_rl_
     recipe = StudyRecipe(envs=("CartPole-v1", "Acrobot-v1"), executor="inline", storage=f"sqlite:///{tmp_path}/x.db")
     plan = plan_several(recipe)
     values = DQNHyperparameters(learning_rate=0.5, loss="huber", double_q=False).to_mapping()
-    (path,) = _write_exports(plan, Contestant("k", "finalist", "trial 0", 0, "native", values), tmp_path)
+    (path,) = write_exports(plan, Contestant("k", "finalist", "trial 0", 0, "native", values), tmp_path)
     found = [read_config(path, env) for env in recipe.envs]
     assert found[0].hyperparameters == found[1].hyperparameters
     assert found[0].hyperparameters["learning_rate"] == 0.5

@@ -5,19 +5,18 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from tuner.cli.confirm_command import kept_text
 from tuner.cli.console import INTERRUPTED, aligned, say
 from tuner.cli.paired_runs import train_missing
 from tuner.cli.progress import progress_view
-from tuner.durable import check_writable, make_folder, replace_file, said_of
+from tuner.cli.several_answer import say_and_write, several_document
+from tuner.durable import check_writable, make_folder
 from tuner.errors import StudyFailedError, StudyLockedError
 from tuner.plan.naming import file_name, safe_name
 from tuner.result.agents import AGENTS, KeptAgent, Place
-from tuner.text import counted, plain
+from tuner.text import counted
 
 if TYPE_CHECKING:
     from tuner.contract.spec import RunSpec
@@ -45,7 +44,7 @@ def run_several(recipe: StudyRecipe, *, dry_run: bool) -> int:
     plan = plan_several(recipe)
     folder = plan.members[0].reports / file_name(plan.name)
     check_writable(folder, f"--report-dir {plan.members[0].reports}")
-    for one in _everywhere(plan):
+    for one in plan.everywhere:
         check_folders(one)
     if dry_run:
         for one in plan.members:
@@ -75,7 +74,7 @@ def _run(plan: SeveralPlan, folder: Path, claim: Claim) -> int:
     from tuner.study.search.outage import Patience
 
     progress = progress_view(quiet=plan.recipe.quiet)
-    events = {one.name: made for one in _everywhere(plan) if (made := run_events(one, progress)) is not None}
+    events = {one.name: made for one in plan.everywhere if (made := run_events(one, progress)) is not None}
     ending, failure = _search(plan, claim, progress, events)
     patience = Patience(progress)
     found = {one.env.id: patience(load, one.name, one.storage) for one in plan.members}
@@ -169,7 +168,7 @@ def _settle_on_one(
     objective = "late" if recipe.objective == "worst" else recipe.objective
     spent = sum(data.steps_spent / one.grid[-1] for data, one in zip(found.values(), plan.members, strict=True))
     runs = int(recipe.confirm_budget * spent / len(plan.members))  # in each environment
-    baselines = max(len(_baselines(one)) for one in _everywhere(plan))
+    baselines = max(len(_baselines(one)) for one in plan.everywhere)
     shared = None
     if recipe.confirm:
         most = min(recipe.confirm, len(ranked))
@@ -182,7 +181,7 @@ def _settle_on_one(
         )
         winner = next(iter(ranked.values()))[0]
         say(f"The best mean rank in the search, not trained again ({why}): {winner.name}.")
-        _finish(plan, winner, folder, None, {})
+        say_and_write(plan, winner, folder, None, {})
         return 0
     finalists = [contestant for contestant, _ in list(ranked.values())[: shared.finalists]]
     winner = finalists[0]
@@ -194,11 +193,11 @@ def _settle_on_one(
             return _interrupted()
         key, fresh = chosen(selected, objective, choice.worth, ties=not choice.exact)
         winner = next(c for c in finalists if c.key == key)
-    against = [(one, [winner, *_baselines(one)[: shared.baselines]]) for one in _everywhere(plan)]
+    against = [(one, [winner, *_baselines(one)[: shared.baselines]]) for one in plan.everywhere]
     judged = _train(plan, against, "verdict", shared.verdict_seeds, folder, events, keep=winner)
     if judged is None:
         return _interrupted()
-    document = _document(plan, winner, judged, against, objective)
+    document = several_document(plan, winner, judged, against, objective)
     document["points"] = len(ranked)
     document["finalists"] = [
         {
@@ -209,7 +208,7 @@ def _settle_on_one(
         }
         for c in finalists
     ]
-    _finish(plan, winner, folder, document, _agents(plan, winner, judged, objective, folder))
+    say_and_write(plan, winner, folder, document, _agents(plan, winner, judged, objective, folder))
     return 0
 
 
@@ -219,10 +218,6 @@ def _baselines(plan: StudyPlan) -> list[Contestant]:
 
     env = plan.env
     return fixed_baselines(plan.algorithm, env.id, plan.backend, wrapper=env.wrapper, images=plan.sees_images)
-
-
-def _everywhere(plan: SeveralPlan) -> tuple[StudyPlan, ...]:
-    return plan.members if plan.holdout is None else (*plan.members, plan.holdout)
 
 
 def _interrupted() -> int:
@@ -296,91 +291,8 @@ def _agents(
             models_folder(folder),
             folder / AGENTS / safe_name(one.env.id),
         )
-        for one in _everywhere(plan)
+        for one in plan.everywhere
     }
-
-
-def _document(
-    plan: SeveralPlan,
-    winner: Contestant,
-    judged: Runs,
-    against: Sequence[tuple[StudyPlan, Sequence[Contestant]]],
-    objective: str,
-) -> dict[str, Any]:
-    from tuner.report.numbers.several import OURS, environment_row
-    from tuner.report.pages.several import SCHEMA_VERSION
-    from tuner.study.search.provenance import provenance
-
-    rows = []
-    for one, members in against:
-        groups = {OURS: judged[one.env.id][winner.key]}
-        groups |= {c.role: judged[one.env.id][c.key] for c in members[1:]}
-        held_out = plan.holdout is not None and one is plan.holdout
-        rows.append(environment_row(one.env.id, one.grid[-1], groups, objective, held_out=held_out))
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "written": datetime.now(UTC),
-        "name": plan.name,
-        "studies": {one.env.id: one.name for one in plan.members},
-        "algorithm": plan.space.algorithm,
-        "objective": objective,
-        "setting": winner.name,
-        "hyperparameters": dict(winner.hyperparameters),
-        "environments": rows,
-        "provenance": provenance(numeric_path=plan.members[0].numeric_path),
-    }
-
-
-def _finish(
-    plan: SeveralPlan,
-    winner: Contestant,
-    folder: Path,
-    document: dict[str, Any] | None,
-    agents: Mapping[str, Mapping[Place, KeptAgent]],
-) -> None:
-    """Write the export and, where there is a verdict, the page and the agents' zips; say what was found."""
-    from tuner.report.pages.several import write_several
-    from tuner.report.words.several import several_sentences
-    from tuner.study.upkeep.agent_zips import zips_written
-
-    progress = progress_view(quiet=plan.recipe.quiet)
-    document = None if document is None else plain(document)
-    with said_of(folder, "Its runs are kept: the same command goes on."), contextlib.ExitStack() as written:
-        folder.mkdir(parents=True, exist_ok=True)
-        for one in _everywhere(plan):
-            written.enter_context(zips_written(one, agents.get(one.env.id, {}), progress))
-        exports = _write_exports(plan, winner, folder)
-        page = None if document is None else write_several(document, folder)
-    if document is not None:
-        say("\n".join(several_sentences(document)))
-    say("\n".join([f"Values of {winner.name}:", *aligned(dict(winner.hyperparameters))]))
-    for env, kept in agents.items():
-        if kept:
-            say(f"Agents for {env}: {kept_text(kept)}")
-    if page is not None:
-        say(f"Report: {page}")
-    say("\n".join(f"Export: {path}" for path in exports))
-
-
-def _write_exports(plan: SeveralPlan, winner: Contestant, folder: Path) -> list[Path]:
-    """Write one YAML with an entry for each environment; where RL Zoo cannot express it, one of ours for each."""
-    from tuner.hyperparameters import from_mapping
-    from tuner.zoo.write import setting_yaml
-
-    setting = from_mapping(plan.space.algorithm, winner.hyperparameters)
-    texts = {
-        one.env.id: setting_yaml(
-            one.env.id, one.grid[-1], setting, plan.recipe.env_arg, dict(one.facts.preprocessing or {})
-        )
-        for one in _everywhere(plan)
-    }
-    if all(zoo for _, zoo, _ in texts.values()):
-        files = {folder / "best.yaml": "".join(text for text, *_ in texts.values())}
-    else:
-        files = {folder / f"best-{safe_name(env)}.yaml": text for env, (text, *_) in texts.items()}
-    for path, text in files.items():
-        replace_file(path, text.encode())
-    return list(files)
 
 
 def _plan_lines(plan: SeveralPlan) -> list[str]:
@@ -394,7 +306,7 @@ def _plan_lines(plan: SeveralPlan) -> list[str]:
             one.env.id: f"{one.grid[-1]:,} {one.clock} a run, {counted(len(one.grid), 'evaluation')}; study {one.name}"
             for one in plan.members
         },
-        "judged on": ", ".join(one.env.id for one in _everywhere(plan)),
+        "judged on": ", ".join(one.env.id for one in plan.everywhere),
         "searched": ", ".join(plan.space.search),
     }
     return [*aligned(facts, indent=""), "Nothing was written: this was a dry run."]

@@ -50,6 +50,11 @@ class SeveralPlan:
         """What all of them search."""
         return self.members[0].space
 
+    @property
+    def everywhere(self) -> tuple[StudyPlan, ...]:
+        """Where the setting is judged, the environment held out last."""
+        return self.members if self.holdout is None else (*self.members, self.holdout)
+
 
 def plan_several(recipe: StudyRecipe) -> SeveralPlan:
     """Resolve a recipe for several environments.
