@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from cli_shell import tune
 
-from tuner.cli import train_commands
+from tuner.cli import train_and_save
 from tuner.cli.train_progress import TrainingWatch
 from tuner.training.saved.checkpoint import CHECKPOINT, load_checkpoint
 from tuner.training.saved.model_files import load_model
@@ -98,7 +98,7 @@ def test_a_zip_made_in_between_changes_no_bit(in_tmp, monkeypatch):
     arguments = (*WHOLE[2:], "--env", "Easy-v0", "--env-module", str(EASY), "--set", "learning_starts=50")
     first = (*arguments, "--steps", "400", "--evaluations", "2", "-o")
     with monkeypatch.context() as patch:
-        patch.setattr(train_commands, "_write_zip", lambda *_: None)
+        patch.setattr(train_and_save, "_write_zip", lambda *_: None)
         train(*first, "one")
         train("--continue", "one", "--steps", "800", "--quiet", "--env-module", str(EASY))
     train(*first, "two")

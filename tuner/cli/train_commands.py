@@ -4,29 +4,26 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tuner.cli.console import INTERRUPTED, decimal, say
+from tuner.cli.console import say
 from tuner.cli.parser import add_command
 from tuner.cli.recipe_flags import add_field, over, settings
+from tuner.cli.train_and_save import train_and_save
 from tuner.cli.train_values import values_of
-from tuner.durable import check_writable, replace_file, said_of
-from tuner.envs.wrapper_names import check_trusted, to_be_named
-from tuner.errors import InputError, StudyFailedError
+from tuner.durable import check_writable
+from tuner.envs.wrapper_names import check_trusted
+from tuner.errors import InputError
 from tuner.hyperparameters import Hyperparameters, algorithm_class, field_infos, from_mapping
 from tuner.plan.naming import safe_name
 from tuner.plan.recipe import flag
-from tuner.text import counted
 
 if TYPE_CHECKING:
-    from tuner.contract.outcome import EvalPoint
     from tuner.contract.spec import RunSpec
     from tuner.envs.make import EnvFacts
     from tuner.plan.resolve import StudyPlan
-    from tuner.training.saved.checkpoint import Begun
     from tuner.zoo.read import Config
 
 _TRAIN = "train"
@@ -108,7 +105,7 @@ def train_command(parsed: argparse.Namespace) -> int:
             say(line, stderr=True)
         if source:
             say(source, stderr=True)
-    return _train(spec, folder, plan.facts, threshold=threshold, quiet=recipe.quiet, events=events)
+    return train_and_save(spec, folder, plan.facts, threshold=threshold, quiet=recipe.quiet, events=events)
 
 
 def _continue(folder: Path, asked: dict[str, Any], parsed: argparse.Namespace) -> int:
@@ -136,7 +133,7 @@ def _continue(folder: Path, asked: dict[str, Any], parsed: argparse.Namespace) -
     quiet = bool(asked.get("quiet"))
     if not quiet:
         say(f"Going on from step {begun.step:,} to {total:,}.", stderr=True)
-    return _train(spec, output, facts, threshold=threshold, quiet=quiet, begun=begun, events=events)
+    return train_and_save(spec, output, facts, threshold=threshold, quiet=quiet, begun=begun, events=events)
 
 
 def _events_folder(model: Path, asked: str | None) -> Path | None:
@@ -285,104 +282,6 @@ def _run_spec(plan: StudyPlan, hyperparameters: Hyperparameters, seed: int) -> R
     # Episodes that no search has seen: what a search chose plays fresh ones.
     fresh = dataclasses.replace(spec.evaluation, seed=evaluation_seed(seed, "select", plan.rules.evaluation_seeds))
     return dataclasses.replace(spec, evaluation=fresh)
-
-
-def _train(
-    spec: RunSpec,
-    folder: Path,
-    facts: EnvFacts,
-    *,
-    threshold: float,
-    quiet: bool,
-    begun: Begun | None = None,
-    events: Path | None = None,
-) -> int:
-    from tuner.cli.train_progress import watch_training
-    from tuner.report.words.in_short import nothing_learned
-    from tuner.result.threshold import reaches
-    from tuner.training.saved.checkpoint import TrainingCheckpoint
-    from tuner.training.saved.model_files import save_model
-    from tuner.training.saved.model_zip import drop_zip
-    from tuner.training.single import train_once
-    from tuner.zoo.write import config_yaml
-
-    interrupted = False
-    with watch_training(spec, quiet=quiet) as watch:
-        if begun is not None:
-            watch.restore(begun.watched)
-        watch.write_events(events)
-        checkpoint = TrainingCheckpoint(folder, watch.snapshot, begun)
-
-        def solved(point: EvalPoint) -> bool:
-            return point.step > watch.begun and reaches(point.mean_return, threshold)
-
-        try:
-            outcome = train_once(spec, watch, watch.on_point, enough=solved, checkpoints=checkpoint)
-        except KeyboardInterrupt:
-            if not (watch.points and watch.weights):
-                first = next(step for step in spec.grid if step > watch.begun)
-                say(f"Interrupted before the evaluation at step {first:,}: there was no model to save into {folder}.")
-                return INTERRUPTED
-            interrupted = True
-    if checkpoint.refusal:
-        raise InputError(checkpoint.refusal)
-    if not interrupted and outcome.kind not in ("completed", "stopped"):
-        raise StudyFailedError(f"The run {outcome.kind.replace('_', ' ')} at step {outcome.steps}: {outcome.reason}")
-    watch.end_events()
-    assert watch.best is not None
-    best, best_weights = watch.best
-    drop_zip(folder)
-    save_model(folder, spec, watch.weights, watch.points)
-    seen = [point for point in watch.points if point.step <= best.step]
-    save_model(folder, spec, best_weights, seen, best=True)
-    checkpoint.drop_another()
-    config = config_yaml(spec.env.id, spec.n_timesteps, spec.hyperparameters, spec.env.arguments(), facts.preprocessing)
-    random_mean = facts.random_play.mean if facts.random_play is not None else None
-    with said_of(folder, "The model is in it."):
-        replace_file(folder / "config.yaml", config.encode())
-        plot = watch.write_plot(folder, facts.reward_threshold, random_mean)
-    last = watch.points[-1]
-    say(f"Last evaluation: mean return {decimal(last.mean_return)} over {counted(len(last.returns), 'episode')}")
-    say(f"Best evaluation: mean return {decimal(best.mean_return)} at step {best.step:,}")
-    if learned_nothing := nothing_learned([point.mean_return for point in watch.points], random_mean):
-        say(learned_nothing)
-    if interrupted or outcome.kind == "stopped":
-        why = "Interrupted" if interrupted else f"The threshold {decimal(threshold)} is reached"
-        say(f"{why}: the model is that of step {last.step:,} of {spec.n_timesteps:,}.")
-    say(f"Model: {folder}\nPlot: {plot}")
-    if not interrupted:  # nobody waits for more then
-        _write_zip(folder, spec)
-    module = spec.env.module or spec.env.id.rpartition(":")[0]
-    words = [*(["--env-module", module] if module else []), *to_be_named(spec.env.wrapper, module or None)]
-    named = shlex.join([str(folder), *words])
-    say(f"Next:\n  tune evaluate {named} (--best: of the best evaluation)\n  tune record {named}")
-    if checkpoint.size is not None:
-        longer = "" if last.step < spec.n_timesteps else " --steps N"
-        size = f"{checkpoint.size / 1e6:,.1f} MB, replay memory included"
-        say(f"  tune train --continue {named}{longer} ({size})")
-    if checkpoint.problem:
-        say(f"--continue cannot go on from this end: {checkpoint.problem}.", stderr=True)
-    return INTERRUPTED if interrupted else 0
-
-
-def _write_zip(folder: Path, spec: RunSpec) -> None:
-    """Write the model for Stable-Baselines3, too, where that has all that it uses; the model is no worse without."""
-    from tuner.training.saved.model_zip import VECNORMALIZE, ZIP, lacking
-
-    if not spec.hyperparameters.sb3_class:
-        return
-    if lack := lacking(spec.hyperparameters):
-        say(f"No {ZIP}: {lack}.")
-        return
-    from tuner.training.sb3.write_zip import write_zip
-
-    try:
-        written = write_zip(folder, folder / ZIP, spec.env.module, wrapper=spec.env.wrapper)
-    except InputError as error:
-        say(f"No {ZIP}: {error}", stderr=True)
-    else:
-        beside = f", with {VECNORMALIZE}" if written.statistics is not None else ""
-        say(f"For Stable-Baselines3: {written.path} ({written.sb3_class}.load reads it{beside})")
 
 
 def _threshold(facts: EnvFacts, spec: RunSpec, until_solved: bool) -> float:
