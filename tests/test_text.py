@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuner.text import env_title, percent, printable, score_text
+from tuner.text import env_title, level_percent, percent, printable, score_text, signed_percent
 
 #: Classes of control, format, surrogate, private and unassigned characters, and of separators.
 OTHERS = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Zs")
@@ -56,3 +56,13 @@ def test_a_score_is_said_without_the_rounding_of_sums():
     assert walked != 0 and score_text(walked) == score_text(-walked, 4) == "0"
     assert score_text(4.035000000000001) == "4.04" and score_text(1 - 1e-12) == "1"  # not by way of 4.035
     assert (score_text(None), score_text(0.25), score_text(-1234.5, 4)) == ("–", "0.25", "-1,234")
+
+
+def test_what_rounds_to_no_difference_has_no_sign():
+    shares = (0.174, -0.03, 0.0, -0.004, 0.004)
+    assert [*map(signed_percent, shares)] == ["+17 %", "-3 %", "0 %", "0 %", "0 %"]
+    assert [signed_percent(share, 1) for share in shares] == ["+17.4 %", "-3.0 %", "0 %", "-0.4 %", "+0.4 %"]
+
+
+def test_a_level_is_said_in_full():
+    assert [*map(level_percent, (0.95, 0.975, 0.9, 1 - 0.05 / 3))] == ["95 %", "97.5 %", "90 %", "98.3333 %"]

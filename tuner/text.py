@@ -116,6 +116,17 @@ def percent(share: float) -> str:
     return f"{'0' if text == '-0' else text} %"
 
 
+def signed_percent(share: float, decimals: int = 0) -> str:
+    """Return how far something is from something else as ``+17 %`` or ``-3 %``; what rounds to nothing has no sign."""
+    text = f"{100 * share:+.{decimals}f}"
+    return f"{text if float(text) else '0'} %"
+
+
+def level_percent(level: float) -> str:
+    """Return how sure something is in full: ``95 %``, ``97.5 %``."""
+    return f"{100 * level:g} %"
+
+
 def value_text(value: Any) -> str:
     """Return a hyperparameter's value as text: numbers by :func:`number`, booleans as in YAML, lists joined."""
     if value is None:

@@ -15,7 +15,7 @@ from tuner.paper.tables import latex, meaning
 from tuner.report.words.evidence import BACKEND_NAMES
 from tuner.report.words.ideas import ideas
 from tuner.report.words.search import ALGORITHM_NAMES
-from tuner.text import counted, listed, score_text, typed_text
+from tuner.text import counted, level_percent, listed, score_text, typed_text
 
 _CITED = re.compile(r"\[((?:@\w+(?:; )?)+)\]")
 
@@ -184,8 +184,8 @@ def _sequential(until: Mapping[str, Any]) -> list[str]:
         f"baseline (at most {counted(int(until['seeds']), 'seed')}), by a rank test [@mann1947] after each seed in a "
         "corridor of O'Brien and Fleming's kind [@obrien1979] and with Holm's correction over comparisons [@holm1979]; "
         f"it errs at any look in at most {1 - until['level']:.3g} of such verdicts. We report means with confidence "
-        f"sequences, which hold at every look and for all comparisons together with {100 * until['level']:g} %, on the "
-        f"differences of runs of one seed; {basis}.",
+        f"sequences, which hold at every look and for all comparisons together with {level_percent(until['level'])}, "
+        f"on the differences of runs of one seed; {basis}.",
         "Learning curves show interquartile means [@agarwal2021].",
     ]
 
@@ -193,7 +193,7 @@ def _sequential(until: Mapping[str, Any]) -> list[str]:
 def _fixed(paper: Paper) -> list[str]:
     sentences = [
         "We report interquartile means over seeds [@agarwal2021] with "
-        f"{100 * CONFIDENCE:g} % bootstrap intervals (bias-corrected and accelerated [@efron1987], {RESAMPLES:,} "
+        f"{level_percent(CONFIDENCE)} bootstrap intervals (bias-corrected and accelerated [@efron1987], {RESAMPLES:,} "
         "resamples, widened for small samples [@hesterberg2015])."
     ]
     if not any(g.compared for g in paper.groups):

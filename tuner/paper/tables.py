@@ -12,7 +12,7 @@ from tuner.paper.content import Group, Paper
 from tuner.report.tables.evidence import RESULTS
 from tuner.report.words.evidence import probability_text, range_text
 from tuner.report.words.search import OBJECTIVE_NAMES
-from tuner.text import NOTHING, printable, score_text, sentence, typed_text
+from tuner.text import NOTHING, level_percent, printable, score_text, sentence, typed_text
 
 #: What LaTeX reads as its own.
 _SPECIAL = str.maketrans({
@@ -41,7 +41,7 @@ def results_tex(paper: Paper) -> str:
         *(fields or ["setting"]),
         "runs",
         f"{paper.objective} score",
-        "95 % interval" if paper.until is None else f"{100 * paper.until['level']:g} % sequence",
+        "95 % interval" if paper.until is None else f"{level_percent(paper.until['level'])} sequence",
     ]
     if several:
         heads += ["difference", "P(better)", *(["p (Holm)"] if paper.corrected else []), "result"]

@@ -17,7 +17,7 @@ from tuner.report.tables.trials import Cell, provenance_rows
 from tuner.report.words.evidence import caption, few_sentence, interval_text, probability_text, range_text
 from tuner.report.words.search import ALGORITHM_NAMES, KeyNumber
 from tuner.result.confirmation import ConfirmRun
-from tuner.text import counted, env_title, plain, score_text
+from tuner.text import counted, env_title, plain, score_text, signed_percent
 
 #: Raised when a key of ``comparison.json`` changes its meaning or goes away.
 SCHEMA_VERSION = 1
@@ -79,7 +79,7 @@ def comparison_words(document: Mapping[str, Any]) -> list[str]:
         of_range = (
             ""
             if share is None
-            else f", that is {100 * share[0]:+.0f} % to {100 * share[1]:+.0f} % of the range of returns"
+            else f", that is {signed_percent(share[0])} to {signed_percent(share[1])} of the range of returns"
         )
         difference = found["difference"]
         gap = f"{score_text(difference['value'])} ({range_text(difference)}{of_range})"
@@ -141,7 +141,7 @@ def _row(objective: str, found: Mapping[str, Any], backends: Mapping[str, Any]) 
         Cell(score_text(difference["value"]), difference["value"]),
         Cell(range_text(difference), difference["low"]),
         Cell(
-            "–" if share is None else f"{100 * share[0]:+.1f} % to {100 * share[1]:+.1f} %",
+            "–" if share is None else f"{signed_percent(share[0], 1)} to {signed_percent(share[1], 1)}",
             None if share is None else share[0],
         ),
         Cell(probability_text(probability), probability["value"]),

@@ -58,7 +58,7 @@ def share_of_steps(row: Mapping[str, Any]) -> str:
         1 / 10: "a tenth",
     }
     near = next((name for exact, name in names.items() if abs(share - exact) < 0.02 * exact), None)
-    return near or (f"{100 * share:.0f} %" if share >= 0.01 else "less than 1 %")
+    return near or (percent(share) if share >= 0.01 else "less than 1 %")
 
 
 def interval_text(estimate: Mapping[str, Any]) -> str:

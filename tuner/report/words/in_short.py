@@ -8,7 +8,7 @@ from typing import Any
 
 from tuner.report.words.evidence import BACKEND_NAMES, FEW_SEEDS, range_text, steps_text
 from tuner.result.study import StudyData
-from tuner.text import counted, listed, number, score_text, sentence
+from tuner.text import counted, listed, number, percent, score_text, sentence
 
 #: What a role is called where there is little room.
 SHORT = {
@@ -105,7 +105,7 @@ def _ahead(found: Mapping[str, Any], rows: Mapping[str, Any], data: StudyData) -
         scores, row = comparison["scores"].get(found["objective"]), rows[comparison["with"]]
         if scores is None or row["trial"] is None or scores["probability"]["value"] > AHEAD:
             continue
-        share = f"{100 * (1 - scores['probability']['value']):.0f} % of the pairs of runs"
+        share = f"{percent(1 - scores['probability']['value'])} of the pairs of runs"
         lines.append(
             f"{sentence(row['name'])}, {_short(row)}, does better on these seeds in {share}: "
             f"tune export {shlex.quote(data.name)} --trial {row['trial']} takes it."
