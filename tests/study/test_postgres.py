@@ -34,6 +34,7 @@ from tuner.study.store.locks import advisory_lock
 from tuner.study.store.shared_writer import SharedWriter
 from tuner.study.upkeep.copy import copy_study
 from tuner.study.upkeep.delete import delete_study
+from tuner.study.upkeep.repair import Mended, mend_study
 
 COUNTED = ("completed", "pruned", "diverged", "timed_out", "failed")
 
@@ -654,6 +655,22 @@ def test_a_study_whose_finalists_train_is_neither_deleted_nor_copied(url, tmp_pa
     assert copy_study("s", url, there) == 1
     delete_study("s", url)
     assert optuna.get_all_study_names(storage) == []
+
+
+def test_a_confirm_stage_is_mended_by_nobody_while_it_begins_and_a_search_whoever_runs_a_stage(url):
+    done = supervise(make_plan(url, trials=1, sampler="random", study="s"))
+    FakeExecutor().run(done)
+    done.close()
+    storage = open_storage(url, create=False)
+    confirm, _ = open_companion(optuna.load_study(study_name="s", storage=storage), storage)
+    confirm.set_user_attr("confirm", {})
+    with advisory_lock(url, "s.confirm"):
+        with pytest.raises(StudyLockedError, match=r"'s\.confirm' is being run by another process"):
+            mend_study("s.confirm", url)
+        assert mend_study("s", url) == Mended(0, 0)
+    assert mend_study("s.confirm", url) == Mended(0, 0)
+    with advisory_lock(url, "s.confirm") as again:
+        assert again
 
 
 def test_a_server_lists_its_studies_alike_by_query_and_by_optunas_interface(url, monkeypatch):

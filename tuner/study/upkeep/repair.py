@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 
 import optuna
 
+from tuner.errors import StudyLockedError
 from tuner.plan.naming import CONFIRM_SUFFIX
 from tuner.study.search.ledger import Ledger
 from tuner.study.search.open_study import buffer_study, is_exclusive
 from tuner.study.store import keys as attr
 from tuner.study.store.connect import open_storage, storage_errors
 from tuner.study.store.database import sqlite_path
-from tuner.study.store.locks import study_lock
+from tuner.study.store.locks import advisory_lock, study_lock
 
 
 @dataclass(frozen=True)
@@ -36,8 +38,12 @@ def mend_study(name: str, url: str) -> Mended:
         InputError: The storage cannot be used.
         StorageLostError: It stops answering.
     """
-    with study_lock(sqlite_path(url), name.removesuffix(CONFIRM_SUFFIX)):  # its own study's is the confirm stage's
+    with contextlib.ExitStack() as locks:
+        locks.enter_context(study_lock(sqlite_path(url), name.removesuffix(CONFIRM_SUFFIX)))  # a confirm stage has this
         storage = open_storage(url, create=False)
+        # On a server several may run a search, but one a confirm stage, which has its lock before it is seen at work.
+        if name.endswith(CONFIRM_SUFFIX) and not locks.enter_context(advisory_lock(url, name)):
+            raise StudyLockedError(f"The study '{name}' is being run by another process. Stop it, then mend it.")
         with storage_errors(url):
             buffered = buffer_study(storage, name, url)
             study = optuna.load_study(study_name=name, storage=buffered)
