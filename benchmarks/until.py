@@ -76,7 +76,7 @@ def replayed(data: StudyData, storage: str) -> Ending:
     results = {job: score_of(run, "late") for job, run in runs.items()}
     keys = [c.key for c in contestants(found)]
     lengths = lengths_of(stage.contestants, data.grid)
-    state: Verdict = verdict(keys, stage.allocation, results, stage.until, lengths)
+    state: Verdict = verdict(keys, stage.allocation, results, stage.until, lengths, found.floor)
     assert not state.wanted, "the verdict of a fixed number of seeds has too few"
     return ended(found, {key: s.result for key, s in state.standings.items()}, dict(state.seeds))
 

@@ -26,6 +26,8 @@ from tuner.plan.recipe import StudyRecipe
 from tuner.report.numbers.evidence import evidence
 from tuner.report.words.evidence import verdict as sentences
 from tuner.result import sequential
+from tuner.result.confirmation import Confirmation, ConfirmRun, Contestant
+from tuner.result.curve import CurvePoint
 from tuner.result.sequential import GIVE_UP, SPENT, Until, planned, standing, standing_text, told
 from tuner.study.confirm.budget import Allocation
 from tuner.study.confirm.choice import WORST
@@ -39,10 +41,10 @@ SHARED = Allocation(1, 0, 0, 10, 2)
 UNTIL = Until(0.95, 10, 30)
 
 
-def play(score, until=UNTIL, keys=("w", "a", "b"), order=None):
+def play(score, until=UNTIL, keys=("w", "a", "b"), order=None, floor=None):
     """Train whatever is wanted until nothing is; returns results and the closed verdict."""
     results = {}
-    while wanted := list((state := verdict(keys, SHARED, results, until)).wanted):
+    while wanted := list((state := verdict(keys, SHARED, results, until, floor=floor)).wanted):
         if order is not None:
             order.shuffle(wanted)
         results[wanted[0]] = score(wanted[0])
@@ -202,6 +204,22 @@ def test_a_pair_of_which_one_has_failed_is_left_out_and_divergence_is_the_worst_
     assert state.standings["a"].mean == pytest.approx(((301 + 50) + 202 + 203 + 204) / 4)
     _, unknown = play(score, Until(0.95, 5, 15), keys=("w", "a"))
     assert unknown.standings["a"].mean == pytest.approx((201 + 202 + 203 + 204) / 4)
+
+
+@pytest.mark.parametrize("floor", [None, 21.0, 600.0])
+def test_a_run_that_diverged_counts_as_the_floor_at_most_as_in_a_verdict_of_a_fixed_number_of_seeds(floor):
+    """Else a baseline that diverges on every seed ties with a winner at the ceiling."""
+    _, state = play(lambda job: WORST if job.key == "a" else 500.0, Until(0.95, 10, 20), ("w", "a"), floor=floor)
+    runs = [ConfirmRun("verdict", r, r, "completed", (CurvePoint(10, (500.0,)),), 10) for r in range(FIRST_LOOK)]
+    ended = [dataclasses.replace(run, outcome="diverged", curve=()) for run in runs]
+    ours, theirs = (
+        Contestant(key, "finalist", key, 0, "native", {}, runs=tuple(of))
+        for key, of in zip("wa", (runs, ended), strict=True)
+    )
+    fixed = Confirmation("s", "late", (10,), (ours, theirs), "w", True, 5, 0, floor=floor)
+    scores = [fixed.scores(each, "verdict") for each in (ours, theirs)]
+    assert state.standings["a"].mean == pytest.approx(scores[0][0] - scores[1][0])
+    assert state.standings["a"].result == ("better" if floor == 21.0 else "tie")
 
 
 def test_without_a_baseline_the_number_of_seeds_is_fixed():

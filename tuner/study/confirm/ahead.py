@@ -59,7 +59,7 @@ def ways(
     for selecting, winner in selections(finalists, allocation, results, choice):
         judged = [winner, *baselines]
         if until is not None:
-            judging = [*selecting, *_seed_by_seed(judged, allocation, results, until, lengths)]
+            judging = [*selecting, *_seed_by_seed(judged, allocation, results, until, lengths, choice.floor)]
             found.append(Way(tuple(judging), ()))
             continue
         wanted = verdict(judged, allocation, results).wanted
@@ -126,9 +126,10 @@ def _seed_by_seed(
     results: Mapping[Job, float | None],
     until: Until,
     lengths: Mapping[str, float],
+    floor: float | None,
 ) -> list[tuple[Job, ...]]:
     """Return the rounds of a verdict that ends by its results: as many seeds again as it has had, at most."""
-    now = verdict(keys, allocation, results, until, lengths)
+    now = verdict(keys, allocation, results, until, lengths, floor)
     if not now.wanted:
         return []
     winner, *others = dict.fromkeys(keys)

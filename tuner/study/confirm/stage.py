@@ -265,7 +265,7 @@ class ConfirmStage:
 
     def _verdict(self, results: Mapping[Job, float | None]) -> Verdict:
         assert self.allocation is not None
-        return verdict(self._in_verdict(results), self.allocation, results, self.until, self._lengths)
+        return verdict(self._in_verdict(results), self.allocation, results, self.until, self._lengths, self._floor)
 
     def selection(self, results: Mapping[Job, float | None]) -> Selection:
         """Return where the select phase stands."""

@@ -17,7 +17,7 @@ from tuner.plan.recipe import StudyRecipe
 from tuner.result.confirmation import Confirmation
 from tuner.result.sequential import Standing, Until, of_each, planned, standing, told
 from tuner.study.confirm.budget import Allocation
-from tuner.study.confirm.choice import WORST
+from tuner.study.confirm.choice import WORST, lowest
 from tuner.study.confirm.schedule import Job
 
 
@@ -43,6 +43,7 @@ def verdict(
     results: Mapping[Job, float | None],
     until: Until | None = None,
     lengths: Mapping[str, float] | None = None,
+    floor: float | None = None,
 ) -> Verdict:
     """Return where the verdict stands.
 
@@ -52,12 +53,13 @@ def verdict(
         results: As for :func:`~tuner.study.confirm.schedule.select`.
         until: Ends it by its results; None trains every setting with ``allocation.verdict_seeds``.
         lengths: How many of the others' runs one run of a setting is as long as, by key; those not named: one.
+        floor: As for :func:`~tuner.study.confirm.schedule.select`.
     """
     winner, *others = dict.fromkeys(keys)
     if until is None or not others:
         fixed = dict.fromkeys((winner, *others), allocation.verdict_seeds)
         return Verdict(_missing(fixed, range(allocation.verdict_seeds), results), fixed, {})
-    return _until_sure(winner, others, until, results, lengths or {})
+    return _until_sure(winner, others, until, results, lengths or {}, floor)
 
 
 def until_sure(
@@ -108,6 +110,7 @@ def _until_sure(
     until: Until,
     results: Mapping[Job, float | None],
     lengths: Mapping[str, float],
+    floor: float | None,
 ) -> Verdict:
     seeds, spent = 0, 0.0
     counted = dict.fromkeys((winner, *others), 0)
@@ -125,7 +128,7 @@ def _until_sure(
         seeds, spent = seeds + more, spent + more * seed_runs
         counted |= dict.fromkeys(training, seeds)
         for key in going:
-            pairs = _pairs(winner, key, training, seeds, until, results)
+            pairs = _pairs(winner, key, training, seeds, until, results, floor)
             found = standing(*pairs, level, until.bounds, until.looks_of)
             if found is not None:
                 standings[key] = found
@@ -146,19 +149,24 @@ def _missing(keys: Iterable[str], replicates: Iterable[int], results: Mapping[Jo
 
 
 def _pairs(
-    winner: str, other: str, training: Sequence[str], seeds: int, until: Until, results: Mapping[Job, float | None]
+    winner: str,
+    other: str,
+    training: Sequence[str],
+    seeds: int,
+    until: Until,
+    results: Mapping[Job, float | None],
+    floor: float | None,
 ) -> tuple[list[float], list[float]]:
     """Return the scores of two settings on the seeds on which neither has failed.
 
     A run that diverged counts as the lowest return there can be, or where that is not known as the worst run on the
-    first ``seeds`` seeds of those in training.
+    first ``seeds`` seeds of those in training, and not more than the floor.
     """
-    shown = [s for key in training for r in range(seeds) if (s := results[Job(key, "verdict", r)]) not in (None, WORST)]
-    worst = min((float(s) for s in shown if s is not None), default=0.0)
-    floor = worst if until.bounds is None else min(until.bounds[0], worst)
+    shown = [s for key in training for r in range(seeds) if (s := results[Job(key, "verdict", r)]) is not None]
+    worst = lowest(shown, floor if until.bounds is None else until.bounds[0])
     ours, theirs = ([results[Job(key, "verdict", r)] for r in range(seeds)] for key in (winner, other))
     pairs = [(a, b) for a, b in zip(ours, theirs, strict=True) if a is not None and b is not None]
     left, right = (
-        ([floor if s == WORST else s for s in side] for side in zip(*pairs, strict=True)) if pairs else ([], [])
+        ([worst if s == WORST else s for s in side] for side in zip(*pairs, strict=True)) if pairs else ([], [])
     )
     return left, right

@@ -57,7 +57,7 @@ def read_confirmation(searched: StoredStudy, confirmed: StoredStudy) -> Confirma
     judged = None
     if selection.winner is not None:
         compared = (selection.winner, *(c.key for c in everyone if c.role != "finalist"))
-        judged = verdict(compared, allocation, results, until, lengths_of(everyone, stored["grid"]))
+        judged = verdict(compared, allocation, results, until, lengths_of(everyone, stored["grid"]), floor)
     counted = {} if judged is None else judged.seeds
     names = {c.key: c.name for c in everyone if c.role == "finalist"}
     return Confirmation(
