@@ -9,10 +9,12 @@ from cli_shell import tune
 from library.library_samples import DRY, ENTRY, TABLE, judged
 
 from tuner.cli import forecast_lines
+from tuner.cli.verify_command import outcome_of
 from tuner.hyperparameters import DQNHyperparameters
 from tuner.library import catalog
 from tuner.library.entry import LibraryRun
 from tuner.library.files import write_library
+from tuner.result.confirmation import ConfirmRun
 from tuner.seeding import run_seed
 from tuner.study.confirm import ledger
 from tuner.training.saved.model_files import load_model
@@ -183,3 +185,12 @@ def test_a_plan_and_a_search_say_that_there_is_a_verdict_and_one_that_asks_for_i
     assert (first["source"], first["hyperparameters"]["learning_rate"]) == ("library", 0.5)
     others = json.loads(Path("reports/plain/report.json").read_text())["trials"]
     assert "library" not in {trial["source"] for trial in others}
+
+
+def test_new_runs_that_diverge_do_not_hold_a_verdict_whose_runs_all_scored_the_same():
+    """They count as random play at most, as in a verdict, and not as the worst of ten that never failed."""
+    steady = dataclasses.replace(ENTRY, settings=(judged("library", [1.0] * 10), judged("defaults", [1.0] * 10)))
+    diverged = [ConfirmRun("verdict", r, r, "diverged", (), 10) for r in range(5)]
+    found = outcome_of(steady, diverged)
+    assert (found["mean"], found["held"]) == (ENTRY.random_play, False)
+    assert outcome_of(dataclasses.replace(steady, random_play=None), diverged)["mean"] == 1.0

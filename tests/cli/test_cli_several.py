@@ -131,6 +131,19 @@ def test_the_chosen_setting_has_the_highest_mean_rank_whatever_the_returns_are()
     assert key == "b" and means == {"a": 0.5, "b": 0.75, "c": 0.25}
 
 
+@pytest.mark.parametrize(("floored", "winner"), [(False, "a"), (True, "b")])
+def test_a_setting_that_diverged_on_every_seed_is_not_as_good_as_those_at_the_ceiling(floored, winner):
+    """By rule 5 it counted as the worst that completed, which is the best here."""
+    diverged = [ConfirmRun("verdict", r, r, "diverged", (CurvePoint(5, (9.0,)),), 5) for r in range(2)]
+    rest = {"b": runs(500, 500), "c": runs(500, 500)}
+    table = {"A": {"a": diverged, **rest}, "B": {"a": runs(3, 3), "b": runs(2, 2), "c": runs(1, 1)}}
+    key, means = chosen(table, "late", choice_of("late").worth, floored=floored)
+    assert key == winner
+    assert means["a"] == (0.5 if floored else 0.75)
+    row = environment_row("A", 10, {OURS: diverged, "defaults": runs(*[500] * 2)}, "late", held_out=False)
+    assert row["settings"][OURS]["scores"] == [9.0, 9.0] and row["comparisons"]["defaults"]["result"] != "tie"
+
+
 PLACES = {"a": (1, 5), "b": (2, 4), "c": (5, 0), "d": (4, 1), "e": (3, 2), "f": (0, 3)}
 
 

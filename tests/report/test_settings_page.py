@@ -139,6 +139,18 @@ def test_runs_that_diverge_are_counted_and_named():
     assert "Nothing to draw" in render_settings(nothing, "comparison")
 
 
+def test_a_setting_that_diverges_does_not_tie_with_one_that_is_always_at_the_ceiling():
+    points = tuple(factory.CurvePoint(step, (value,)) for step, value in ((5_000, 20.0), (10_000, 500.0)))
+    ceiling, begun = runs(0.9, curve=points), runs(0.9, outcome="diverged", curve=points[:1])
+    found = document({"a": ceiling, "b": begun, "c": [*ceiling[:4], *begun[4:]]})
+    assert found["floor"] == 20.0
+    assert found["settings"][1]["scores"]["late"] == [20.0] * 8
+    assert [row["scores"]["late"]["result"] for row in found["comparisons"]] == ["worse", "undecided"]
+    assert found["comparisons"][1]["scores"]["late"]["probability"]["value"] == 0.25
+    nothing = document({"a": begun, "b": begun})
+    assert nothing["floor"] is None and nothing["comparisons"][0]["scores"] == {}
+
+
 def test_labels_are_text_on_the_page_and_in_the_table(tmp_path):
     evil = "<img src=x onerror=alert(1)>|`[x](y)"
     found = document({"a": runs(0.3, 3), evil: runs(0.9, 3)})

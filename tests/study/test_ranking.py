@@ -68,6 +68,22 @@ def test_a_study_of_an_older_rule_keeps_the_order_of_scores(lucky):
     assert [c.trial for c in finalists(data, 5, "native")] == [t.number for t in data.ranked[:5]]
 
 
+@pytest.mark.parametrize(("rule", "counted"), [(5, (99.0, 98.0)), (6, (99.0, 98.0, 1.0, 1.0))])
+def test_runs_of_a_setting_that_diverged_in_the_search_count_beside_its_others(rule, counted):
+    """As the lowest score of the search, whose random play was better."""
+    rows = [trial(0, 1e-3, 99.0), trial(1, 1e-3, 98.0), trial(2, 1e-4, 1.0)]
+    lost = dataclasses.replace(rows[0], state="PRUNED", score=None)
+    rows += [
+        dataclasses.replace(lost, number=3 + i, outcome=outcome)
+        for i, outcome in enumerate(("diverged", "timed_out", "pruned", "failed"))
+    ]
+    data = dataclasses.replace(study(rows, dataclasses.replace(CURRENT, finalists=rule)), random_play=(50.0,))
+    found = {c.trial: c.searched for c in finalists(data, 5, "native")}
+    assert found == {0: counted, 2: (1.0,)}
+    worst = dataclasses.replace(data, recipe={**data.recipe, "objective": "worst"})
+    assert not any(c.searched for c in finalists(worst, 5, "native"))
+
+
 @pytest.mark.parametrize("limit", [1, 2, 5, 100])
 def test_finalists_are_different_and_no_more_than_asked_for(lucky, limit):
     twice = [*lucky, *(dataclasses.replace(t, number=t.number + 100) for t in lucky)]

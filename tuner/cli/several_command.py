@@ -161,7 +161,7 @@ def _settle_on_one(
     from tuner.study.confirm.choice import choice_of
 
     recipe = plan.recipe
-    choice = choice_of(recipe.objective, rule=min(data.rules.finalists for data in found.values()))
+    choice = choice_of(recipe.objective, rule=(rule := min(data.rules.finalists for data in found.values())))
     ranked = _finalists(plan, found, choice)
     if not ranked:
         raise StudyFailedError("No setting has completed in every environment. Use more --trials.")
@@ -191,7 +191,7 @@ def _settle_on_one(
         selected = _train(plan, [(one, finalists) for one in plan.members], "select", each, folder, events)
         if selected is None:
             return _interrupted()
-        key, fresh = chosen(selected, objective, choice.worth, ties=not choice.exact)
+        key, fresh = chosen(selected, objective, choice.worth, ties=not choice.exact, floored=rule > 5)
         winner = next(c for c in finalists if c.key == key)
     against = [(one, [winner, *_baselines(one)[: shared.baselines]]) for one in plan.everywhere]
     judged = _train(plan, against, "verdict", shared.verdict_seeds, folder, events, keep=winner)

@@ -117,15 +117,16 @@ def new_specs(
 def outcome_of(entry: Entry, runs: Sequence[ConfirmRun]) -> dict[str, Any]:
     """Return what new runs say of an entry, as plain data.
 
-    A run that diverged or ran out of time counts as the worst that there is, as in a verdict; one that failed has no
-    score.
+    A run that diverged or ran out of time counts as the worst that there is, and as random play at most, as in a
+    verdict; one that failed has no score.
 
     Raises:
         StudyFailedError: No run has a score.
     """
     by_run = [(run, run.score(entry.objective)) for run in runs]
     completed = [score for _, score in by_run if score is not None]
-    worst = min([*completed, *(s for judged in entry.settings for s in judged.scores)])
+    played = [] if entry.random_play is None else [entry.random_play]
+    worst = min([*completed, *played, *(s for judged in entry.settings for s in judged.scores)])
     rows = [
         {
             "seed": run.seed,

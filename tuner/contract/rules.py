@@ -31,7 +31,9 @@ class Rules:
             ``tuner/study/search/pruners.py``.
         finalists: 1 for the best scores, 2 for the best by a model, 3 for these with the best known beforehand, see
             ``tuner/study/confirm/contestants.py``, 4 with the search's runs counted where the winner is chosen, 5 with
-            what differs by the rounding of means alone taken for equal there, see ``tuner/study/confirm/choice.py``.
+            what differs by the rounding of means alone taken for equal there, see ``tuner/study/confirm/choice.py``, 6
+            with runs that diverged counted among the search's runs, and as lower than all others where a setting for
+            several environments is chosen, see ``tuner/report/numbers/several.py``.
         proposals: 1 for the score alone, 2 in view of the cost, see ``tuner/plan/proposal_cost.py``, 3 with repeats of
             what is level at the top, see ``tuner/study/sampling/repeats.py``.
     """
@@ -60,7 +62,7 @@ class Rules:
 VERSION_0_1_0 = Rules()
 
 #: What new studies follow.
-CURRENT = Rules(evaluation_seeds=2, update_path=3, picture_scale=2, reward_clip=2, pruning=4, finalists=5, proposals=3)
+CURRENT = Rules(evaluation_seeds=2, update_path=3, picture_scale=2, reward_clip=2, pruning=4, finalists=6, proposals=3)
 
 
 def rules_of(attributes: Mapping[str, Any]) -> Rules:

@@ -71,6 +71,7 @@ class Paper:
         study: The report's ``study``, ``summary``, ``evidence`` and ``figures``, for a study alone.
         until: The report's ``evidence.until`` where results decided how many seeds there are: then estimates are means
             of runs, and differences of means, with confidence sequences.
+        floor: What a run that diverged counts as at most; None where nothing is stored of it.
     """
 
     kind: Kind
@@ -89,6 +90,7 @@ class Paper:
     vary: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     study: Mapping[str, Any] = field(default_factory=dict)
     until: Mapping[str, Any] | None = None
+    floor: float | None = None
 
     @property
     def middle(self) -> str:
@@ -171,6 +173,7 @@ def _of_study(document: Mapping[str, Any]) -> Paper:
         provenance=study["provenance"],
         study={key: document[key] for key in ("study", "summary", "evidence", "figures")},
         until=found.get("until"),
+        floor=found.get("floor"),
     )
 
 
@@ -224,6 +227,7 @@ def _of_comparison(document: Mapping[str, Any]) -> Paper:
         differences=differences,
         provenance=document["provenance"],
         vary=document.get("vary", {}),
+        floor=document.get("floor"),
     )
 
 

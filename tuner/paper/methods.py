@@ -161,8 +161,7 @@ def _ended(paper: Paper) -> str:
     if not bad:
         return "The only run completed." if len(outcomes) == 1 else f"All {len(outcomes)} runs completed."
     kinds = listed([f"{bad.count(kind)} {kind}" for kind in dict.fromkeys(bad)])
-    floor = (paper.study.get("evidence") or {}).get("floor")
-    most = "" if floor is None else f" (as {score_text(floor, 4)} at most)"
+    most = "" if paper.floor is None else f" (as {score_text(paper.floor, 4)} at most)"
     return (
         f"Of {counted(len(outcomes), 'run')} {kinds}; one that diverged or ran out of time counts as the worst that "
         f"completed{most}, one that failed is left out."

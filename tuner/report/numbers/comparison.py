@@ -20,18 +20,23 @@ OBJECTIVES = ("late", "auc", "final", "best")
 Runs = Mapping[str, Sequence[ConfirmRun]]
 
 
-def group_numbers(groups: Runs) -> dict[str, dict[str, Any]]:
+def group_numbers(groups: Runs, *, floored: bool = True) -> dict[str, dict[str, Any]]:
     """Return for each group of runs ``seeds``, ``outcomes``, ``reasons``, ``training_s``, ``scores``, ``estimates`` and
-    ``curves``. A run that diverged counts as the worst completed run of all groups.
+    ``curves``.
+
+    A run that diverged counts as the lowest evaluation of any run, where one has completed: as the worst completed run
+    it would be as good as all others where these are at the ceiling.
 
     Args:
         groups: Name to its runs, in the order of seeds.
+        floored: False: it counts as the worst completed run of all groups.
     """
     grid = tuple(sorted({p.step for members in groups.values() for r in members for p in r.curve}))
     contestants = tuple(
         Contestant(name, "finalist", name, None, "", {}, None, tuple(members)) for name, members in groups.items()
     )
-    table = Confirmation("", OBJECTIVES[0], grid, contestants, None, True, 0, 0)
+    floor = lowest_evaluation(groups) if floored else None
+    table = Confirmation("", OBJECTIVES[0], grid, contestants, None, True, 0, 0, floor=floor)
     found = {}
     for contestant in contestants:
         members = groups[contestant.key]
@@ -46,6 +51,12 @@ def group_numbers(groups: Runs) -> dict[str, dict[str, Any]]:
             "curves": seed_curves([r for r in members if r.curve]),
         }
     return found
+
+
+def lowest_evaluation(groups: Runs) -> float | None:
+    """Return what a run that diverged counts as, the lowest mean return of any evaluation; None if none completed."""
+    completed = any(r.outcome == "completed" for members in groups.values() for r in members)
+    return return_range(groups)[0] if completed else None
 
 
 def return_range(groups: Runs) -> tuple[float, float]:

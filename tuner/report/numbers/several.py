@@ -19,7 +19,12 @@ Runs = Mapping[str, Mapping[str, Sequence[ConfirmRun]]]
 
 
 def chosen(
-    runs: Runs, objective: str, value: Callable[[str, Sequence[float]], float], *, ties: bool = True
+    runs: Runs,
+    objective: str,
+    value: Callable[[str, Sequence[float]], float],
+    *,
+    ties: bool = True,
+    floored: bool = True,
 ) -> tuple[str, dict[str, float]]:
     """Return the setting with the highest mean of its normalised ranks over environments, and that mean of each.
 
@@ -28,12 +33,15 @@ def chosen(
         objective: The score.
         value: From a setting and its scores in one environment to what ranks it there; one without a score is last.
         ties: As for :func:`~tuner.core.ranks.mean_ranks`.
+        floored: Whether one of which no run has completed is last, and a run that diverged lower than all others. By
+            rule 5 and before it was as good as the worst of them: where all others are at the ceiling, the best.
     """
     settings = list(next(iter(runs.values())))
     table = []
     for groups in runs.values():
-        numbers = group_numbers(groups)
-        scores = [numbers[key]["scores"][objective] for key in settings]
+        numbers = group_numbers(groups, floored=floored)
+        out = {key for key in settings if floored and "completed" not in numbers[key]["outcomes"]}
+        scores = [[] if key in out else numbers[key]["scores"][objective] for key in settings]
         table.append([value(key, mine) if mine else float("-inf") for key, mine in zip(settings, scores, strict=True)])
     means = dict(zip(settings, mean_ranks(table, ties=ties).tolist(), strict=True))
     return max(means, key=lambda key: means[key]), means  # of equals the more promising one

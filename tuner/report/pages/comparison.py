@@ -9,7 +9,7 @@ from typing import Any
 
 from tuner.report.figures.confirmed import confirmed_scores
 from tuner.report.figures.confirmed import seed_curves as draw_curves
-from tuner.report.numbers.comparison import OBJECTIVES, group_numbers, return_range
+from tuner.report.numbers.comparison import OBJECTIVES, group_numbers, lowest_evaluation, return_range
 from tuner.report.numbers.evidence import compare_samples
 from tuner.report.pages.template import render_template, write_page
 from tuner.report.tables.evidence import RESULTS, SCORES
@@ -32,9 +32,10 @@ def comparison_document(
 
     Keys: ``schema_version``, ``written``, ``run`` (``env``, ``algorithm``, ``n_timesteps``, ``hyperparameters``,
     ``seeds``, ``evaluation``), ``provenance``, ``return_range`` (lowest and highest mean return of any evaluation),
-    ``backends`` (name to ``seeds``, ``outcomes``, ``scores``, ``estimates`` and ``curves``), ``differences`` (score to
-    ``difference``, native minus Stable-Baselines3, and ``probability`` that native's run is the better one, with their
-    intervals, ``result``, and ``of_range``: the difference's interval as shares of the return range), ``words``.
+    ``floor`` (what a run that diverged counts as: the lowest, where a run has completed), ``backends`` (name to
+    ``seeds``, ``outcomes``, ``scores``, ``estimates`` and ``curves``), ``differences`` (score to ``difference``, native
+    minus Stable-Baselines3, and ``probability`` that native's run is the better one, with their intervals, ``result``,
+    and ``of_range``: the difference's interval as shares of the return range), ``words``.
 
     Args:
         run: What was trained, plain data.
@@ -49,6 +50,7 @@ def comparison_document(
         "run": run,
         "provenance": provenance,
         "return_range": [low, high],
+        "floor": lowest_evaluation(runs),
         "backends": backends,
         "differences": {},
     }

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from tuner.report.numbers.comparison import OBJECTIVES, against_first, return_range, setting_numbers
+from tuner.report.numbers.comparison import OBJECTIVES, against_first, lowest_evaluation, return_range, setting_numbers
 from tuner.report.pages.setting_figures import comparison_sections, sweep_sections
 from tuner.report.pages.template import render_template, replace_file, write_page
 from tuner.report.pages.value_maps import value_multiples
@@ -63,6 +63,7 @@ def settings_document(
         "run": {**run, "hyperparameters": {n: v for n, v in every[0].items() if n not in fields}},
         "provenance": provenance,
         "return_range": list(return_range(runs)),
+        "floor": lowest_evaluation(runs),
         "fields": fields,
         "vary": {name: list(values) for name, values in vary.items()},
         "settings": rows,
@@ -121,6 +122,6 @@ def _key_numbers(settings: Sequence[Mapping[str, Any]]) -> list[KeyNumber]:
         KeyNumber(
             "Runs completed", f"{outcomes.count('completed')} of {len(outcomes)}", "one for each seed and setting"
         ),
-        KeyNumber("Diverged", f"{outcomes.count('diverged')}", "count as the worst completed run"),
+        KeyNumber("Diverged", f"{outcomes.count('diverged')}", "count as the lowest evaluation of any run"),
         KeyNumber("Training time", duration(seconds), "of all runs together"),
     ]

@@ -13,6 +13,7 @@ from tuner.hyperparameters import algorithm_class, defaults, field_infos, from_m
 from tuner.plan.recipe import SAMPLERS
 from tuner.result.confirmation import TITLES, Contestant, Role
 from tuner.result.study import REPEAT, StudyData, TrialRow
+from tuner.study.confirm.choice import floor_of
 
 if TYPE_CHECKING:
     from tuner.plan.resolve import StudyPlan
@@ -39,7 +40,7 @@ def finalists(data: StudyData, limit: int, backend: str) -> list[Contestant]:
     By rule 2 a model orders them; the one with the best score is among them in any case, the last if need be. By rule
     3 the model's first is followed by the best of the settings known beforehand and by the one with the best score:
     they take part however few there is a budget for. By rule 4 they bring the scores of the search's runs with them,
-    but where the worst runs decide.
+    but where the worst runs decide; by rule 6 those that diverged, too, as a select run that diverges counts.
     """
     from tuner.study.confirm.ranking import ranked_by_worth  # brings linear algebra, which a reader can do without
 
@@ -71,7 +72,19 @@ def _different(data: StudyData, trials: Iterable[TrialRow], backend: str) -> lis
             if counts and trial.score is not None:
                 scores = (*first.searched, *[trial.score] * max(len(trial.curves), 1))
                 found[first.key] = dataclasses.replace(first, searched=scores)
+    if counts and data.rules.finalists > 5:
+        _count_diverged(data, found, backend)
     return list(found.values())
+
+
+def _count_diverged(data: StudyData, found: dict[str, Contestant], backend: str) -> None:
+    """Add the runs of settings that another run of theirs has made finalists."""
+    floor = floor_of(data)
+    for trial in data.trials:
+        if trial.outcome in ("diverged", "timed_out") and trial.hyperparameters and floor is not None:
+            first = found.get(_of_trial(data, trial, "finalist", backend).key)
+            if first is not None:
+                found[first.key] = dataclasses.replace(first, searched=(*first.searched, floor))
 
 
 def grid_of(plan: StudyPlan, contestant: Contestant) -> tuple[int, ...]:
