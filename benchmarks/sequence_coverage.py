@@ -144,6 +144,9 @@ def validity(repeats: int, looks: int, plans: list[int]) -> None:
         x = mixture(0.85)(seeding.stream(1, f"85 % solve {plan}"), (repeats, plan))
         row("85 % solve beside a steady one of the same mean", f"ranks, {plan} runs planned",
             ranks_err(x, np.full_like(x, steady)))  # fmt: skip
+        x = BOUNDED["all or nothing, half"](seeding.stream(1, f"as often {plan}"), (repeats, plan))
+        row("all or nothing, half, beside a steady one between: each does better as often",
+            f"ranks, {plan} runs planned", ranks_err(x, np.full_like(x, (FLOOR + CEILING) / 2)))  # fmt: skip
     x = seeding.stream(3, "peeking").normal(0, 1, shape)
     row("normal", "t interval, looked at every time", peeking_t(x, 0.0))
 

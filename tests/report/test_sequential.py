@@ -52,6 +52,7 @@ def test_what_is_sure_and_what_it_rests_on_is_said_on_the_dashboard_too(data):
     short = " ".join(in_short(until(data), evidence(until(data))))
     assert "Better than defaults (sure after 10 seeds)" in short and "cannot be told from RL Zoo." in short
     assert "for all comparisons together and at every look" in note
+    assert "beside settings that are alike it is wrong in at most 5 % of such verdicts" in note
     assert "differences of two runs of a seed are normal" in note
 
 

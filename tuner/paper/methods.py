@@ -182,7 +182,8 @@ def _sequential(until: Mapping[str, Any]) -> list[str]:
         "How many seeds there are was decided by the results: the verdict went on until the winner was told from each "
         f"baseline (at most {counted(int(until['seeds']), 'seed')}), by a rank test [@mann1947] after each seed in a "
         "corridor of O'Brien and Fleming's kind [@obrien1979] and with Holm's correction over comparisons [@holm1979]; "
-        f"it errs at any look in at most {1 - until['level']:.3g} of such verdicts. We report means with confidence "
+        "of settings that are alike it names a winner at any look in at most "
+        f"{1 - until['level']:.3g} of such verdicts. We report means with confidence "
         f"sequences, which hold at every look and for all comparisons together with {level_percent(until['level'])}, "
         f"on the differences of runs of one seed; {basis}.",
         "Learning curves show interquartile means [@agarwal2021].",

@@ -65,7 +65,8 @@ def basis_sentences(found: Mapping[str, Any] | None) -> list[str]:
     sentences = [
         f"Seeds went on until each comparison was sure at {found['level']:g}, or was unlikely (below "
         f"{percent(found['give_up'])}) to become so within {found['seeds']} seeds, or the budget was spent. "
-        "Sure is who does better in most pairs of runs, by a rank test for all comparisons together and at every look, "
+        "Sure is who does better in most pairs of runs, by a rank test for all comparisons together and at every look: "
+        f"beside settings that are alike it is wrong in at most {percent(1 - found['level'])} of such verdicts, "
         f"whatever the scores' distribution. The differences of means hold at every look too, and {basis}."
     ]
     if found["bounds_hold"] is False:
