@@ -70,6 +70,18 @@ def test_what_more_seeds_would_decide_is_the_first_look_at_which_such_a_sample_i
     assert all(a["seeds_needed"] >= b["seeds_needed"] for a, b in zip(surer["comparisons"], rows.values(), strict=True))
 
 
+def test_a_setting_that_is_two_baselines_is_one_comparison(data):
+    """As the verdict has it: the defaults may be the best of what was known beforehand, too."""
+    one, whole = until(data), until(data).confirmation
+    again = dataclasses.replace(whole.baselines[0], role="known", name="trial 3")
+    twice = dataclasses.replace(one, confirmation=dataclasses.replace(whole, contestants=(*whole.contestants, again)))
+    assert evidence(twice)["until"]["each"] == evidence(one)["until"]["each"]
+    rows = more_seeds(twice)["comparisons"]
+    assert [row["role"] for row in rows] == [*(row["role"] for row in more_seeds(one)["comparisons"]), "known"]
+    alone = {row["role"]: {**row, "name": ""} for row in more_seeds(one)["comparisons"]}
+    assert {row["role"]: {**row, "name": ""} for row in rows[:-1]} == alone
+
+
 def test_pairs_are_runs_of_the_same_seed(data):
     confirmation = data.confirmation
     winner, baseline = confirmation.winner, confirmation.baselines[0]

@@ -10,6 +10,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from tuner.result.verdict import rounded
+
 #: What an estimate can be.
 _KINDS = ("interval", "tie", "constant", "single", "sequential")
 
@@ -91,6 +93,7 @@ def _row_of(document: Mapping[str, Any], source: str) -> dict[str, Any]:
 def ranked(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return rows by environment, the best verdict first, with their ``rank`` among those of one environment.
 
+    Equal verdicts have equal ranks, of two firsts the next one's is 3: a name is no reason to be ahead.
     The same environment is the same id and arguments, met in the same way. Only verdicts by one objective are ranked: a
     run's best evaluation is above its last ones. A study without a verdict comes after those that have one, and has no
     rank: the highest score of a search is luck as well.
@@ -99,8 +102,18 @@ def ranked(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for row in ordered:
         before = [other for other in found if _place(other) == _place(row)]
-        found.append({**row, "rank": len(before) + 1 if row["verdict"] is not None else None})
+        level = (
+            before and row["verdict"] is not None and _level(before[-1]["verdict"]["value"], row["verdict"]["value"])
+        )
+        rank = before[-1]["rank"] if level else len(before) + 1
+        found.append({**row, "rank": rank if row["verdict"] is not None else None})
     return found
+
+
+def _level(one: float, other: float) -> bool:
+    """Whether two scores are equal, the arithmetic of means aside."""
+    left, right = rounded([one], [other])
+    return left == right
 
 
 def _place(row: Mapping[str, Any]) -> tuple[str, str, str]:

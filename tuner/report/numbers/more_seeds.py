@@ -36,14 +36,15 @@ def more_seeds(data: StudyData, level: float | None = None) -> dict[str, Any] | 
     baselines = [c for c in confirmation.baselines if c.key != confirmation.winner_key]
     bounds = until.bounds if until is not None else None
     plans = until.looks_of if until is not None else (confirmation.seeds,)
+    different = len({c.key for c in baselines})  # one may stand twice, and is compared once
     standings = {}
     for baseline in baselines:
         pairs = paired_scores(confirmation, confirmation.winner, baseline)
         ours, theirs = [a for a, _ in pairs], [b for _, b in pairs]
-        found = standing(ours, theirs, of_each(whole, len(baselines)), bounds, plans)
+        found = standing(ours, theirs, of_each(whole, different), bounds, plans)
         if found is not None:
             standings[baseline.key] = found
-    standings = told(standings, len(baselines), whole, plans)
+    standings = told(standings, different, whole, plans)
     rows = []
     for baseline in baselines:
         if baseline.key in standings:

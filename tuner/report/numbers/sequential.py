@@ -23,7 +23,7 @@ def until(confirmation: Confirmation) -> dict[str, Any] | None:
     if asked is None:
         return None
     everyone = [s for c in confirmation.contestants for s in confirmation.scores(c, "verdict")]
-    baselines = [c for c in confirmation.baselines if c.key != confirmation.winner_key]
+    baselines = {c.key for c in confirmation.baselines} - {confirmation.winner_key}  # one may stand twice
     return {
         "level": asked.level,
         "each": of_each(asked.level, len(baselines)),
