@@ -7,11 +7,14 @@ import numpy as np
 import pytest
 
 from tuner.core.reliability import worst_quarter
-from tuner.core.statistics import share_interval
+from tuner.core.statistics import interquartile_mean, share_interval
 from tuner.report.numbers.evidence import evidence
+from tuner.report.numbers.reliability import evaluations_by_step
 from tuner.report.tables.evidence import evidence_view
 from tuner.report.words.evidence import tied_sentence, verdict
 from tuner.report.words.search import key_numbers
+from tuner.result.confirmation import ConfirmRun
+from tuner.result.curve import CurvePoint
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +47,26 @@ def test_the_curve_of_the_worst_quarter_is_that_of_the_evaluations_at_each_step(
     runs = data.confirmation.winner.phase("verdict")
     for i in range(len(curve["step"])):
         assert curve["worst_quarter"][i] == pytest.approx(worst_quarter([run.curve[i].mean for run in runs]))
+
+
+def test_curves_do_not_rise_where_runs_diverge(data):
+    """Of four runs at the ceiling two diverge, one before it was evaluated, and one fails: they stay, as the floor."""
+    whole = data.confirmation
+    points = tuple(CurvePoint(step, (value,)) for step, value in ((10, 20.0), (20, 500.0), (30, 500.0)))
+    ends = [("completed", 3), ("completed", 3), ("diverged", 1), ("diverged", 0), ("failed", 1)]
+    runs = [ConfirmRun("verdict", i, i, end, points[:n], 30) for i, (end, n) in enumerate(ends)]
+    one = dataclasses.replace(whole.winner, runs=tuple(runs))
+    for floor, means in (
+        (9.0, [[20, 20, 20, 20, 9], [500, 500, 9, 9], [500, 500, 9, 9]]),
+        (None, [[20] * 4, [500] * 2, [500] * 2]),
+    ):
+        found = dataclasses.replace(whole, grid=(10, 20, 30), contestants=(one,), floor=floor)
+        (curve,) = evidence(dataclasses.replace(data, confirmation=found))["curves"]
+        assert curve["step"] == [10, 20, 30] and curve["n"] == [len(each) for each in means]
+        assert curve["iqm"] == [pytest.approx(interquartile_mean(each)) for each in means]
+        assert curve["worst_quarter"] == [pytest.approx(worst_quarter(each)) for each in means]
+        assert [len(run["mean"]) for run in curve["runs"]] == [3, 3, 1, 1]
+    assert evaluations_by_step(runs, 100.0)[10] == [20.0] * 5  # never above those that are left
 
 
 def test_a_diverged_run_is_the_worst_and_reaches_nothing_and_a_failed_one_does_not_count(data):

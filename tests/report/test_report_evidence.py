@@ -107,7 +107,7 @@ def test_a_band_never_passes_beside_its_curve():
         )
         for i, row in enumerate(means)
     ]
-    curve = evidence_numbers.seed_curves(runs)
+    curve = evidence_numbers.seed_curves(runs, None)
     assert [low is None for low in curve["low"]] == [False, False, True, True, False, True]
     ((steps, low, high),) = bands(curve)
     assert steps == [100, 200, 300, 400, 500]

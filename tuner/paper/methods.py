@@ -161,7 +161,7 @@ def _ended(paper: Paper) -> str:
     if not bad:
         return "The only run completed." if len(outcomes) == 1 else f"All {len(outcomes)} runs completed."
     kinds = listed([f"{bad.count(kind)} {kind}" for kind in dict.fromkeys(bad)])
-    most = "" if paper.floor is None else f" (as {score_text(paper.floor, 4)} at most)"
+    most = "" if paper.floor is None else f" (as {score_text(paper.floor, 4)} at most; in learning curves from its end)"
     return (
         f"Of {counted(len(outcomes), 'run')} {kinds}; one that diverged or ran out of time counts as the worst that "
         f"completed{most}, one that failed is left out."

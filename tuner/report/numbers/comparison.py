@@ -48,7 +48,7 @@ def group_numbers(groups: Runs, *, floored: bool = True) -> dict[str, dict[str, 
             "training_s": sum(r.duration_s for r in members),
             "scores": {o: list(s) for o, s in scores.items()},
             "estimates": {o: dataclasses.asdict(iqm_interval(s)) for o, s in scores.items() if s},
-            "curves": seed_curves([r for r in members if r.curve]),
+            "curves": seed_curves(members, floor),
         }
     return found
 

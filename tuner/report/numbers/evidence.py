@@ -12,7 +12,7 @@ from typing import Any
 
 from tuner.core.reliability import worst_quarter
 from tuner.core.statistics import Estimate, interquartile_mean, iqm_interval, mean_interval
-from tuner.report.numbers.reliability import reliability, worst_quarter_by_step
+from tuner.report.numbers.reliability import evaluations_by_step, reliability, worst_quarter_by_step
 from tuner.report.numbers.sequential import mean_in_range, standing_numbers, unfixed, until
 from tuner.result.confirmation import Confirmation, ConfirmRun, Contestant, Phase
 from tuner.result.curve import CurvePoint
@@ -226,28 +226,26 @@ def _curves(confirmation: Confirmation) -> list[dict[str, Any]]:
     phase: Phase = "verdict" if any(c.phase("verdict") for c in confirmation.contestants) else "select"
     curves = []
     for contestant in confirmation.contestants:
-        runs = [run for run in contestant.phase(phase) if run.curve]
-        if runs:
+        runs = contestant.phase(phase)
+        if any(run.curve for run in runs):
             row = {"key": contestant.key, "name": contestant.name, "role": contestant.role, "phase": phase}
-            drawn = seed_curves(runs)
-            drawn["worst_quarter"] = worst_quarter_by_step(runs, drawn["step"])
+            drawn = seed_curves(runs, confirmation.floor)
+            drawn["worst_quarter"] = worst_quarter_by_step(runs, confirmation.floor)
             if confirmation.until is not None and phase == "verdict":
                 drawn |= {end: [None] * len(drawn["step"]) for end in ("low", "high")}
             curves.append({**row, "backend": contestant.backend, **drawn})
     return curves
 
 
-def seed_curves(runs: Sequence[ConfirmRun]) -> dict[str, Any]:
+def seed_curves(runs: Sequence[ConfirmRun], floor: float | None) -> dict[str, Any]:
     """Return ``runs`` (one curve for each seed) and their interquartile mean with its interval at each step.
 
-    At a step that not all runs have reached (some diverged, or are still in training) those that have count.
+    Args:
+        runs: Of one setting; which of them count at a step, see :func:`evaluations_by_step`.
+        floor: As there.
     """
-    by_step: dict[int, list[float]] = {}
-    for run in runs:
-        for point in _finite(run):
-            by_step.setdefault(point.step, []).append(point.mean)
-    steps = sorted(by_step)
-    estimates = [iqm_interval(by_step[step]) for step in steps]
+    by_step = evaluations_by_step(runs, floor)
+    estimates = [iqm_interval(means) for means in by_step.values()]
     return {
         "runs": [
             {
@@ -257,9 +255,10 @@ def seed_curves(runs: Sequence[ConfirmRun]) -> dict[str, Any]:
                 "mean": [p.mean for p in _finite(run)],
             }
             for run in runs
+            if run.curve
         ],
-        "step": steps,
-        "iqm": [interquartile_mean(by_step[step]) for step in steps],
+        "step": list(by_step),
+        "iqm": [interquartile_mean(means) for means in by_step.values()],
         "low": [e.low for e in estimates],
         "high": [e.high for e in estimates],
         "n": [e.n for e in estimates],

@@ -12,6 +12,9 @@ from tuner.core.statistics import share_interval
 from tuner.result.confirmation import Confirmation, ConfirmRun, Contestant
 from tuner.result.threshold import reaches
 
+#: How a run ended that learned, and did not get to its last step.
+ENDED = ("diverged", "timed_out")
+
 
 def reliability(confirmation: Confirmation, contestant: Contestant, threshold: float | None) -> dict[str, Any] | None:
     """Return a contestant's reliability; None without a score of the verdict.
@@ -49,7 +52,27 @@ def reliability(confirmation: Confirmation, contestant: Contestant, threshold: f
     return found
 
 
-def worst_quarter_by_step(runs: Sequence[ConfirmRun], steps: Sequence[int]) -> list[float]:
-    """Return the mean of the lowest quarter of the evaluations at each step, of the runs that have reached it."""
-    at = [{point.step: point.mean for point in run.curve if math.isfinite(point.mean)} for run in runs]
-    return [worst_quarter([curve[step] for curve in at if step in curve]) for step in steps]
+def evaluations_by_step(runs: Sequence[ConfirmRun], floor: float | None) -> dict[int, list[float]]:
+    """Return the mean return of each run at each step that one of them has reached.
+
+    A run that diverged or ran out of time counts on as the worst there, and as the floor at most: a curve of those that
+    are left would rise where the others fall away. One that failed, or is still in training, counts as far as it got.
+
+    Args:
+        runs: Of one setting.
+        floor: What a run that diverged counts as at most; None: it is left out, as it is where that is not stored.
+    """
+    reached = [[point for point in run.curve if math.isfinite(point.mean)] for run in runs]
+    found: dict[int, list[float]] = {}
+    for step, mean in sorted((point.step, point.mean) for curve in reached for point in curve):
+        found.setdefault(step, []).append(mean)
+    ended = [curve[-1].step if curve else 0 for run, curve in zip(runs, reached, strict=True) if run.outcome in ENDED]
+    if floor is not None:
+        for step, means in found.items():
+            means += [min(floor, *means)] * sum(last < step for last in ended)
+    return found
+
+
+def worst_quarter_by_step(runs: Sequence[ConfirmRun], floor: float | None) -> list[float]:
+    """Return the mean of the lowest quarter of :func:`evaluations_by_step` at each of its steps."""
+    return [worst_quarter(means) for means in evaluations_by_step(runs, floor).values()]

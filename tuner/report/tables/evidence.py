@@ -36,7 +36,11 @@ def evidence_view(found: Mapping[str, Any] | None) -> dict[str, Any] | None:
     return {
         "selected": selected,
         "ended_early": "A run that diverged or ran out of time counts as the worst completed run"
-        + ("." if found["floor"] is None else f", and as {score_text(found['floor'], 4)} at most."),
+        + (
+            "."
+            if found["floor"] is None
+            else f", and as {score_text(found['floor'], 4)} at most. Curves have it there from its end on."
+        ),
         "luck_sentences": luck_sentences(found),
         "has_winner": found["winner"] is not None,
         "curves_title": "Learning curves on the verdict's seeds"
