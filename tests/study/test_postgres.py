@@ -316,6 +316,19 @@ def test_a_lease_that_has_run_out_or_whose_process_is_gone_here_is_dead():
     assert set(found) == {"alive", "elsewhere"}
 
 
+@pytest.mark.skipif(not leases._BOOT.exists(), reason="only Linux numbers its starts")
+def test_a_process_of_another_machine_of_the_same_name_is_not_looked_for_here(tmp_path, monkeypatch):
+    """Outside of containers the namespace of process ids, too, has one number on all machines."""
+    other = tmp_path / "boot_id"
+    other.write_text("00000000-0000-0000-0000-000000000000\n")
+    with monkeypatch.context() as there:
+        there.setattr(leases, "_BOOT", other)
+        place = leases._place()
+    lease = {"host": "h", "place": place, "pid": 2**22 + 1, "since": "", "beat": 1000.0}
+    assert set(leases.owners({"owner:alive": lease}, now=1000.0)) == {"alive"}
+    assert leases.owners({"owner:gone": {**lease, "place": leases._place()}}, now=1000.0) == {}
+
+
 def test_a_dead_lease_is_removed_by_the_next_who_reaps_and_a_living_one_stays(url, monkeypatch):
     monkeypatch.setattr(leases, "UNSURE_S", 0.0)
     plan = make_plan(url, trials=3, in_flight=2, sampler="random", study="s")

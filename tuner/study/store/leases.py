@@ -17,6 +17,7 @@ import threading
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -33,6 +34,9 @@ BEAT_S = 10.0
 
 #: Seconds for which a lease that has run out must be seen unchanged before its owner is taken for dead.
 UNSURE_S = 15.0
+
+#: A random number that Linux has drawn when it started.
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
 @dataclass(frozen=True)
@@ -170,8 +174,12 @@ def owner_name() -> str:
 
 
 def _place() -> str:
-    """Return what tells this machine's process ids from those of any other, containers included."""
+    """Return what tells this machine's process ids from those of any other, containers included.
+
+    Many machines may have one name, and outside of containers the namespace of process ids has one number on all of
+    them: only the system's own start tells them apart.
+    """
     try:
-        return f"{socket.gethostname()}/{os.readlink('/proc/self/ns/pid')}"
+        return f"{socket.gethostname()}/{_BOOT.read_text(encoding='ascii').strip()}/{os.readlink('/proc/self/ns/pid')}"
     except OSError:
         return f"{socket.gethostname()}/{os.getpid()}"
