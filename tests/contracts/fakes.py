@@ -17,7 +17,8 @@ from tuner.hyperparameters import DQNHyperparameters
 
 def fake_spec(trial: int, *, points: int = 3, seed: int | None = None, **behaviour) -> RunSpec:
     """A run for :class:`FakeTrainer`; ``behaviour``: delay (s before each point), hang (s before the
-    first), stall (s after each), raises, spawns, breaks_trainer.
+    first), stall (s after each), raises, spawns, breaks_trainer, forks (a child that comes back, and raises or goes
+    on).
     """
     env = EnvSpec("Fake-v0", tuple(sorted(behaviour.items())))
     grid = tuple(10 * (i + 1) for i in range(points))
@@ -43,7 +44,9 @@ class FakeTrainer:
             child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
             metrics["child"] = child.pid
         time.sleep(behaviour.get("hang", 0))
-        if behaviour.get("raises"):
+        forks = behaviour.get("forks")
+        child = forks is not None and os.fork() == 0
+        if behaviour.get("raises") or (child and forks == "raises"):
             return Outcome(spec.run_id, "failed", 0, 0.0, "RuntimeError: boom", "Traceback ...")
         for step in spec.grid:
             time.sleep(behaviour.get("delay", 0))

@@ -153,6 +153,18 @@ def test_what_a_killed_worker_has_started_dies_with_it():
     assert gone_within(5, children)
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")
+@pytest.mark.parametrize("then", ["raises", "goes_on"])
+def test_a_child_that_comes_back_out_of_an_environment_does_not_speak_for_its_worker(then):
+    books = Books([fake_spec(0, forks=then, delay=0.05), *(fake_spec(i) for i in range(1, 4))])
+    ProcessExecutor(FakeTrainer, 1).run(books)
+    assert {outcome.kind for outcome in books.outcomes.values()} == {"completed"}
+    assert set(books.taken.values()) == {1}
+    assert [[p.step for p in points] for points in books.points.values()] == [[10, 20, 30]] * 4
+    assert len(set(books.pids.values())) == 1
+    assert not books.losses
+
+
 def test_two_workers_share_the_runs():
     stop_at = {}
 

@@ -52,6 +52,7 @@ class PipeDispatcher:
 
     def __init__(self, connection: Connection[Any, Any]) -> None:
         self._connection = connection
+        self._pid = os.getpid()
 
     def take(self, open_shapes: Mapping[tuple[object, ...], int], *, block: bool) -> RunSpec | Signal:
         """Ask the executor for a run."""
@@ -78,6 +79,8 @@ class PipeDispatcher:
         return answer
 
     def _tell(self, message: Message) -> None:
+        if os.getpid() != self._pid:  # what an environment has forked, and what comes back out of it, is no worker
+            os._exit(1)
         try:
             self._connection.send(message)
         except OSError:
