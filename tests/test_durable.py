@@ -67,6 +67,31 @@ def test_a_folder_is_tried_before_any_work_and_nothing_of_that_is_left(tmp_path,
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("call", ["TemporaryFile", "access", "is_dir", "mkdir"])
+def test_a_folder_that_two_commands_try_at_once_is_no_bad_folder(tmp_path, monkeypatch, call):
+    """Each removes what it has made; the other then finds it gone in the middle of its own try."""
+    folder, tried = tmp_path / "reports" / "s", []
+    owner = {"TemporaryFile": durable.tempfile, "access": durable.os}.get(call, Path)
+    real = getattr(owner, call)
+
+    def beside_another(*arguments, **named):
+        tried.append(call)
+        if len(tried) == 1:
+            for made in (folder, folder.parent):
+                with contextlib.suppress(OSError):
+                    made.rmdir()
+            if call == "mkdir":
+                raise FileExistsError(errno.EEXIST, "File exists")
+        return real(*arguments, **named)
+
+    folder.parent.mkdir()  # by the other
+    monkeypatch.setattr(owner, call, beside_another)
+    check_writable(folder, "-o x")
+    assert len(tried) > 1
+    monkeypatch.undo()
+    assert not folder.exists()
+
+
 def test_a_link_stays_one_and_a_pipe_is_written_into(tmp_path):
     (tmp_path / "to").write_bytes(b"old")
     (tmp_path / "link").symlink_to("to")

@@ -23,6 +23,9 @@ _BINARY = getattr(os, "O_BINARY", 0)
 #: Stands in the name of a file in writing: what a user has named otherwise is never taken for one.
 _MARK = "tune-"
 
+#: Times that a folder is tried which others make and remove at the same moment.
+_TRIES = 10
+
 #: What a file of SQLite begins with.
 _DATABASE = b"SQLite format 3\x00"
 
@@ -35,27 +38,37 @@ def check_writable(folder: Path, flag: str) -> None:
     Raises:
         InputError: It cannot be made or written; ``flag`` is who asked for it.
     """
-    whole = folder.absolute()
     try:
-        there = next(p for p in (whole, *whole.parents) if p.exists() or p.is_symlink())
-        if not there.is_dir():
-            raise InputError(f"{flag} cannot be used: {there} is no folder.")
-        if not os.access(there, os.W_OK):
-            raise InputError(f"{flag} cannot be used: {there} may not be written.")
-        missing = [p for p in (whole, *whole.parents) if not p.exists()]
-        try:
-            whole.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=whole) as file:  # without a name: whoever is killed now leaves none
-                file.write(bytes(4096))
-                file.flush()
-        finally:
-            for made in missing:
-                with contextlib.suppress(OSError):  # another command may use it by now
-                    made.rmdir()
+        for _ in range(_TRIES - 1):
+            # Another command that tries it, too, has just made a folder, or removed one of its own.
+            with contextlib.suppress(FileNotFoundError, FileExistsError):
+                _try_to_write(folder.absolute(), flag)
+                return
+        _try_to_write(folder.absolute(), flag)
     except OSError as error:
         raise InputError(
             f"{flag} cannot be used: no file can be made there ({error.strerror or error}). Choose another."
         ) from None
+
+
+def _try_to_write(folder: Path, flag: str) -> None:
+    there = next(p for p in (folder, *folder.parents) if p.exists() or p.is_symlink())
+    if not there.is_dir():
+        there.lstat()  # or it has just been removed
+        raise InputError(f"{flag} cannot be used: {there} is no folder.")
+    if not os.access(there, os.W_OK):
+        there.lstat()
+        raise InputError(f"{flag} cannot be used: {there} may not be written.")
+    missing = [p for p in (folder, *folder.parents) if not p.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:  # without a name: whoever is killed now leaves none
+            file.write(bytes(4096))
+            file.flush()
+    finally:
+        for made in missing:
+            with contextlib.suppress(OSError):  # another command may use it by now
+                made.rmdir()
 
 
 @contextlib.contextmanager
