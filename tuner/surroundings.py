@@ -15,12 +15,12 @@ class Surroundings:
     """What user code may change of its process, and others in it rest on.
 
     Attributes:
-        folder: The working directory.
+        folder: The working directory; None where it has been removed.
         umask: What files are made without.
         streams: Standard output and error.
     """
 
-    folder: str
+    folder: str | None
     umask: int
     streams: tuple[TextIO, TextIO]
 
@@ -29,7 +29,10 @@ class Surroundings:
         """Return those of now."""
         umask = os.umask(0o077)
         os.umask(umask)
-        return cls(os.getcwd(), umask, (sys.stdout, sys.stderr))
+        folder = None
+        with contextlib.suppress(FileNotFoundError):
+            folder = os.getcwd()
+        return cls(folder, umask, (sys.stdout, sys.stderr))
 
     @classmethod
     @contextlib.contextmanager
@@ -42,8 +45,10 @@ class Surroundings:
             own.restore()
 
     def restore(self) -> None:
-        """Put the process back into them."""
-        os.chdir(self.folder)
+        """Put the process back into them; into a folder that has been removed meanwhile nobody gets back."""
+        if self.folder is not None:
+            with contextlib.suppress(FileNotFoundError):
+                os.chdir(self.folder)
         os.umask(self.umask)
         sys.stdout, sys.stderr = self.streams
 

@@ -1,5 +1,6 @@
 """An environment that ends its process ends no command without a word, and moves no file of it."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tuner.cli.app import main
+from tuner.surroundings import Surroundings
 
 ENVIRONMENT = """\
 import os, sys, gymnasium
@@ -94,6 +96,23 @@ def test_a_thread_of_an_environment_does_not_keep_a_command_alive(in_tmp, comman
     )
     assert done.returncode == 0, done.stderr
     assert ("runs in this very process" in done.stdout + done.stderr) == ("inline" in command)
+
+
+def test_a_working_folder_that_was_removed_is_one_line(in_tmp, monkeypatch, capsys):
+    (in_tmp / "gone").mkdir()
+    monkeypatch.chdir(in_tmp / "gone")
+    (in_tmp / "gone").rmdir()
+    with Surroundings.kept():  # nobody gets back into it
+        os.chdir(in_tmp)
+    monkeypatch.setattr("tuner.cli.app._run", lambda arguments: Path("here").absolute())
+    os.mkdir(in_tmp / "gone")
+    os.chdir(in_tmp / "gone")
+    (in_tmp / "gone").rmdir()
+    assert main(["list"]) == 2
+    assert capsys.readouterr().err == (
+        "tune: error: No such file or directory. The folder that tune is run in has been removed. Run it in one that "
+        "is there.\n"
+    )
 
 
 @pytest.mark.parametrize(("algorithm", "last"), [("q_learning", "training.html"), ("dqn", "model.zip")])

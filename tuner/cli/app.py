@@ -166,6 +166,8 @@ def _answered(arguments: list[str]) -> int:
             then = "Name another."
         elif error.errno == errno.EMFILE:
             then = "Raise their limit (ulimit -n), and say the same again."
+        elif Surroundings.of_this_process().folder is None:
+            then = "The folder that tune is run in has been removed. Run it in one that is there."
         else:
             raise
         where = f" ({error.filename})" if error.filename else ""
