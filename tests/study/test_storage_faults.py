@@ -5,6 +5,7 @@ import os
 import sqlite3
 import threading
 import time
+from collections import Counter
 from datetime import datetime
 from types import SimpleNamespace
 
@@ -336,6 +337,26 @@ def test_closing_keeps_the_other_results_when_one_is_refused(url, monkeypatch):
     with pytest.raises(StorageLostError, match="away"):
         supervisor.close()
     assert told == [1, 2]
+
+
+def test_a_database_that_is_away_at_the_end_is_not_asked_again_for_each_trial_in_flight(url, monkeypatch):
+    """One that says nothing keeps each question waiting for ten seconds, after a second Ctrl-C, too."""
+    plan = make_plan(url, trials=5, in_flight=5, sampler="random", pruner="none")
+    supervisor, asked = supervise(plan), []
+    for _ in range(5):
+        supervisor.take({}, block=False)
+
+    def give_up(self, number, reason):
+        asked.append(number)
+        raise StorageLostError("away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Ledger, "give_up", give_up)
+        supervisor.interrupt()
+        assert supervisor.close() == "interrupted"
+    assert len(asked) == 1
+    assert search(plan).finished == 5
+    assert Counter(t.outcome for t in load(plan.name, url).trials) == {"completed": 5, "lost": 5}
 
 
 def test_a_line_after_a_torn_one_is_told(url, tmp_path, monkeypatch):

@@ -7,7 +7,6 @@ worker the whole study is reproducible.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import functools
 import time
@@ -76,7 +75,7 @@ class StudySupervisor:
         self._began: dict[RunId, float] = {}
         #: Seconds from the start to the end of each completed run, beside its neighbours.
         self._took_s: list[float] = []
-        self._told_of_stop = False
+        self._told_of_stop = self._refused_to_close = False
         self._ending: Ending | None = None
         self._interrupted = False  # set by a signal handler
 
@@ -195,8 +194,11 @@ class StudySupervisor:
         if trial.decided is None and end is None:  # an end of an open trial: the database has refused it
             why = "the time is up" if self._ending == "done" else self._ending or "its workers have ended"
             reason = f"interrupted ({why})"
-            with contextlib.suppress(StorageLostError):  # the study's next run settles it
-                self._ledger.give_up(trial.asked.number, reason)
+            if not self._refused_to_close:
+                try:
+                    self._ledger.give_up(trial.asked.number, reason)
+                except StorageLostError:  # the study's next run settles it, and the others: each may take ten seconds
+                    self._refused_to_close = True
             self._open.remove(trial)
         else:
             self._settle(trial)
