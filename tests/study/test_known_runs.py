@@ -26,7 +26,7 @@ from tuner.result.reused import reused_text
 from tuner.seeding import run_seed
 from tuner.storage_url import default_storage
 from tuner.study.confirm import fingerprint as fingerprints
-from tuner.study.confirm import ledger
+from tuner.study.confirm import ledger, reuse
 from tuner.study.confirm.fingerprint import fingerprint
 from tuner.study.confirm.reuse import known_beforehand
 from tuner.study.reading.study import load
@@ -262,6 +262,20 @@ def test_scores_are_by_the_objective_of_the_study_that_takes_them_over(after_a):
 def test_a_damaged_run_is_trained_again(after_a):
     with contextlib.closing(sqlite3.connect("studies/tuner.db")) as database, database:
         database.execute("UPDATE trial_user_attributes SET value_json = '[[1, 2]]' WHERE key = 'curve:0'")
+    found = run("b", **OTHER).data.confirmation
+    assert found.complete and not reused(found)
+
+
+def test_runs_of_a_study_that_is_deleted_while_they_are_taken_over_are_trained_again(after_a, monkeypatch):
+    find = reuse.sources
+
+    def find_and_delete(plan, wanted, database):
+        found = find(plan, wanted, database)
+        if found and not isinstance(database, sqlite3.Connection):  # to copy them, not to say what is there
+            optuna.delete_study(study_name="a.confirm", storage=database)
+        return found
+
+    monkeypatch.setattr(reuse, "sources", find_and_delete)
     found = run("b", **OTHER).data.confirmation
     assert found.complete and not reused(found)
 

@@ -90,8 +90,7 @@ def take_over(
     taken = []
     for job, source in sources(plan, wanted, storage).items():
         if source.study not in trials:
-            there = optuna.load_study(study_name=source.study, storage=storage)
-            trials[source.study] = there.get_trials(deepcopy=False)
+            trials[source.study] = _trials_of(source.study, storage)
         trial = next((t for t in trials[source.study] if t.number == source.number), None)
         run = None if trial is None else _whole_run(grid_of(plan, wanted[job]), source, trial)
         if trial is None or run is None:
@@ -100,6 +99,14 @@ def take_over(
         study.add_trial(_copy(plan, job, wanted[job], trial, run, origin))
         taken.append((wanted[job].title, origin[0]))
     return taken
+
+
+def _trials_of(name: str, storage: BaseStorage) -> Sequence[FrozenTrial]:
+    """Return a study's trials; none where it has been deleted meanwhile."""
+    try:
+        return optuna.load_study(study_name=name, storage=storage).get_trials(deepcopy=False)
+    except KeyError:
+        return ()
 
 
 def _whole_run(grid: tuple[int, ...], source: Source, trial: FrozenTrial) -> ConfirmRun | None:
