@@ -98,8 +98,7 @@ def run(
     patience = Patience(progress)
     with study_lock(lock_database(plan), plan.name):
         folders = report_folders(plan.name, plan.storage)
-        plan, supervisor = _supervise(plan, progress, events, patience)
-        watched = patience(Watched, plan.storage, plan.name)
+        plan, supervisor, watched = _supervise(plan, progress, events, patience)
         ending, failure = _search(plan, supervisor, progress, executor)
         if ending == "done" and failure is None:
             with contextlib.ExitStack() as held:
@@ -261,20 +260,24 @@ def run_events(plan: StudyPlan, progress: ProgressListener) -> RunEvents | None:
 
 def _supervise(
     plan: StudyPlan, progress: ProgressListener, events: RunEvents | None, patience: Patience
-) -> tuple[StudyPlan, StudySupervisor]:
+) -> tuple[StudyPlan, StudySupervisor, Watched]:
     for line in filter(None, [*plan.notes, library_note(plan.recipe, plan.grid[-1])]):
         progress.note(line)
     ledger, plan, resumed = open_study(plan, of_study(plan))
-    settled = patience(ledger.settle)
-    there = sum(settled.counts.values())
-    if resumed and there:
-        progress.note(going_on(plan.name, there, plan.trials))
-    saved = RunCheckpoints(plan.checkpoints).steps() if resumed else ()
-    if there < plan.trials and (taken_up := _taken_up(len(settled.lost), saved)):
-        progress.note(taken_up)
-    if events is not None and resumed:
-        events.fill(patience(load, plan.name, plan.storage, importances=False))
-    return plan, StudySupervisor(plan, ledger, settled, progress=progress, events=events)
+    with contextlib.ExitStack() as on_error:
+        on_error.callback(ledger.close)
+        settled = patience(ledger.settle)
+        there = sum(settled.counts.values())
+        if resumed and there:
+            progress.note(going_on(plan.name, there, plan.trials))
+        saved = RunCheckpoints(plan.checkpoints).steps() if resumed else ()
+        if there < plan.trials and (taken_up := _taken_up(len(settled.lost), saved)):
+            progress.note(taken_up)
+        if events is not None and resumed:
+            events.fill(patience(load, plan.name, plan.storage, importances=False))
+        watched = patience(Watched, plan.storage, plan.name)
+        on_error.pop_all()
+    return plan, StudySupervisor(plan, ledger, settled, progress=progress, events=events), watched
 
 
 def _taken_up(lost: int, steps: Sequence[int]) -> str:

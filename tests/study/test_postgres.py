@@ -29,7 +29,7 @@ from tuner.study.search.progress import NoProgress
 from tuner.study.store import connect, leases, locks, shared_writer, writer
 from tuner.study.store.companion import open_companion
 from tuner.study.store.connect import open_storage
-from tuner.study.store.health import unfinished_studies
+from tuner.study.store.health import at_work, unfinished_studies
 from tuner.study.store.locks import advisory_lock
 from tuner.study.store.shared_writer import SharedWriter
 from tuner.study.upkeep.copy import copy_study
@@ -343,6 +343,20 @@ def test_a_dead_lease_is_removed_by_the_next_who_reaps_and_a_living_one_stays(ur
     stored = [k for k in study.user_attrs if k.startswith(leases.PREFIX)]
     assert stored == [leases.PREFIX + sharing_of(supervisor).owner]
     supervisor.close()
+
+
+@pytest.mark.parametrize("step", ["make_sampler", "make_pruner", "Ledger"])
+def test_a_study_that_cannot_be_opened_to_its_end_has_no_lease(url, monkeypatch, step):
+    """Its thread would renew it for as long as the process lives, as a notebook does."""
+
+    def fail(*arguments, **named):
+        raise InputError("on purpose")
+
+    plan = make_plan(url, trials=1, sampler="random", study="s")
+    monkeypatch.setattr(open_study, step, fail)
+    with pytest.raises(InputError, match="on purpose"):
+        supervise(plan)
+    assert at_work(open_storage(url, create=False), None, "s") == ()
 
 
 def age(url, key, seconds):

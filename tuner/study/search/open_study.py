@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import uuid
@@ -71,10 +72,12 @@ def open_study(plan: StudyPlan, provenance: Mapping[str, Any], member: Member | 
     """
     recipe = plan.recipe
     storage = open_storage(plan.storage, create=True)
-    with storage_errors(plan.storage):
+    with contextlib.ExitStack() as on_error, storage_errors(plan.storage):
         with opening(storage, plan.name):
             plan, resumed = _create_or_resume(storage, plan, provenance)
             buffered = buffer_study(storage, plan.name, plan.storage, recipe.trials)
+            if buffered.sharing is not None:
+                on_error.callback(buffered.sharing.leave)
         exclusive = is_exclusive(plan.storage)
         sampler = make_sampler(
             recipe.sampler,
@@ -109,6 +112,7 @@ def open_study(plan: StudyPlan, provenance: Mapping[str, Any], member: Member | 
             url=plan.storage,
             exclusive=exclusive,
         )
+        on_error.pop_all()
     return OpenedStudy(ledger, plan, resumed)
 
 

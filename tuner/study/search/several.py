@@ -6,6 +6,7 @@ and handed out in turn.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -240,19 +241,23 @@ def open_several(
         for place in range(len(plan.members))
     ]
     supervisors = {}
-    for member, one in zip(members, plan.members, strict=True):
-        opened = open_study(one, provenance(one), member)
-        if opened.plan.space.search != space.search or opened.plan.space.fixed != space.fixed:
-            raise ResumeError(
-                f"The study '{one.name}' was begun in another version of its search space. Start another with --study."
+    with contextlib.ExitStack() as on_error:
+        for member, one in zip(members, plan.members, strict=True):
+            opened = open_study(one, provenance(one), member)
+            on_error.callback(opened.ledger.close)
+            if opened.plan.space.search != space.search or opened.plan.space.fixed != space.fixed:
+                raise ResumeError(
+                    f"The study '{one.name}' was begun in another version of its search space. Start another with "
+                    "--study."
+                )
+            known, settled = opened.plan.known, Patience(progress)(opened.ledger.settle)
+            supervisors[one.env.id] = StudySupervisor(
+                opened.plan,
+                opened.ledger,
+                settled,
+                progress=_NotesOnly(progress, one.env.id),
+                events=(events or {}).get(one.name),
             )
-        known, settled = opened.plan.known, Patience(progress)(opened.ledger.settle)
-        supervisors[one.env.id] = StudySupervisor(
-            opened.plan,
-            opened.ledger,
-            settled,
-            progress=_NotesOnly(progress, one.env.id),
-            events=(events or {}).get(one.name),
-        )
-    shared.restore([member.trials() for member in members])
+        shared.restore([member.trials() for member in members])
+        on_error.pop_all()
     return SeveralSupervisor(supervisors, plan.name, progress)
