@@ -18,6 +18,7 @@ import pytest
 import yaml
 from cli.cli_shell import tune
 from hub_server import running
+from report import factory
 
 import tuner
 from tuner.contract.outcome import EvalPoint
@@ -27,6 +28,7 @@ from tuner.errors import InputError
 from tuner.hyperparameters import DQNHyperparameters
 from tuner.publish.card import Card, metadata, readme
 from tuner.publish.push import push
+from tuner.report.numbers.evidence import evidence
 from tuner.training.saved.model_files import save_model
 
 EXPECTED = {
@@ -169,6 +171,18 @@ def test_the_cards_head_is_what_huggingface_sb3_writes(in_tmp):
     assert read.eval_results[0].metric_value == "481.23 +/- 3.50"
 
 
+@pytest.mark.parametrize("place", ["", "the best of the 10 runs of the first setting"])
+def test_a_card_with_a_verdict_says_which_of_its_runs_the_agent_is(place):
+    """The best of ten is a lucky seed: whoever trains the setting gets one of them."""
+    facts = {
+        "env": "A-v0", "met": "A-v0", "zoo_algorithm": "dqn", "title": "DQN", "library": "tune", "file": "",
+        "lack": "", "repository": "U/a", "config": {}, "about": {}, "command": "", "notes": (), "film": False,
+    }  # fmt: skip
+    judged = evidence(factory.confirmed())
+    card = Card(**facts, mean=1.0, std=0.0, episodes=2, first_seed=0, verdict=["x"], evidence=judged, place=place)
+    assert f"The agent here is {place or 'one of these runs'}." in readme(card)
+
+
 @pytest.mark.slow
 def test_a_study_s_card_holds_its_verdict_with_intervals_and_command(in_tmp, no_film):
     small = ("--space", "classic", "--steps", "300", "--trials", "3", "--evaluations", "3", "--eval-episodes", "2",
@@ -182,6 +196,7 @@ def test_a_study_s_card_holds_its_verdict_with_intervals_and_command(in_tmp, no_
         assert re.search(r"\| Trial \d \| [\d.]+ \(95 % interval .*\) \| 3 \|\n\| The algorithm's defaults \|", text)
         assert head(which)["model-index"][0]["name"] == "DQN"
         assert "tune --env CartPole-v1 --trials 3" in text
+        assert f"The agent here is the {which} of the 3 runs of the first setting." in text
         assert str(in_tmp) not in text
     assert publish("pole", "--episodes", "2").out.startswith("reports/pole/hub: ")
 

@@ -120,10 +120,11 @@ def _source(parsed: argparse.Namespace) -> tuple[Path, StudyFacts | None, str | 
             f"The study '{data.name}' has no agent in {report}: a verdict leaves them there. Say tune confirm "
             f"{data.name}, or tune train --config BEST.yaml and tune publish DIR."
         )
-    return agents[place].folder, _facts(data), parsed.env_module, named
+    facts = _facts(data, f"the {place} of the {counted(agents[place].runs, 'run')} of the first setting")
+    return agents[place].folder, facts, parsed.env_module, named
 
 
-def _facts(data: StudyData) -> StudyFacts:
+def _facts(data: StudyData, place: str = "") -> StudyFacts:
     from tuner.plan.command_lines import recipe_command
     from tuner.plan.recipe import from_mapping
     from tuner.publish.folder import StudyFacts
@@ -134,7 +135,7 @@ def _facts(data: StudyData) -> StudyFacts:
     mine = {"storage": None, "report_dir": "reports", "tensorboard": None}
     told = {name: _bare(value) for name, value in data.recipe.items()}
     repeated = recipe_command(from_mapping({**told, **mine}), data.name, DEFAULT_STORAGE)
-    return StudyFacts(verdict_lines(data), evidence(data), repeated)
+    return StudyFacts(verdict_lines(data), evidence(data), repeated, place)
 
 
 def _bare(value: Any) -> Any:

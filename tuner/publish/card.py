@@ -35,6 +35,8 @@ class Card:
         verdict: What the study's confirm stage says, a sentence each; empty without a study.
         evidence: Its numbers; None without.
         command: The command that repeats the study; empty without one.
+        place: Which of the study's runs trained the agent: ``the best of the 10 runs of the
+            first setting``; empty where that is not known.
         notes: What a reader of the files has to know.
         module: File or package that registers the environment, without where it lies; empty where none has to.
         named: What ``tune`` needs besides, for code that the folder does not hold: ``--env-module my_envs.py``.
@@ -62,6 +64,7 @@ class Card:
     film: bool
     module: str = ""
     named: str = ""
+    place: str = ""
 
 
 def metadata(card: Card) -> dict[str, Any]:
@@ -131,7 +134,7 @@ def _trust(card: Card) -> str:
         + "\n\n"
         + "\n".join(rows)
         + f"\n\nScore `{objective}` of training runs with these hyperparameters, on seeds that no choice has seen. "
-        "The agent here is one of these runs."
+        f"The agent here is {card.place or 'one of these runs'}."
     )
 
 

@@ -46,11 +46,14 @@ class StudyFacts:
         verdict: Sentences.
         evidence: Numbers, as ``report.json`` has them under that key; None before the confirm stage.
         command: The command that repeats it.
+        place: Which of the verdict's runs trained the agent: ``the best of the 10 runs of the
+            first setting``; empty where that is not known.
     """
 
     verdict: Sequence[str] = ()
     evidence: Mapping[str, Any] | None = None
     command: str = ""
+    place: str = ""
 
 
 @dataclass(frozen=True)
@@ -172,6 +175,7 @@ def _write(
         verdict=study.verdict,
         evidence=study.evidence,
         command=study.command,
+        place=study.place,
         notes=(*found.notes, *_trained_on(spec)),
         film=(folder / REPLAY).exists(),
         module=module or "",
