@@ -24,7 +24,17 @@ from tuner.plan.cost import work
 from tuner.plan.naming import study_name
 from tuner.plan.recipe import StudyRecipe, from_mapping
 from tuner.plan.resolve import plan_study
-from tuner.plan.within import ENOUGH, IN_TURN, MOST_TRIALS, SHORT_S, Deadlines, _run_seconds, fit, plan_within
+from tuner.plan.within import (
+    ENOUGH,
+    IN_TURN,
+    MOST_TRIALS,
+    SHORT_S,
+    Deadlines,
+    _run_seconds,
+    fit,
+    fit_episodes,
+    plan_within,
+)
 from tuner.result.confirmation import Contestant
 from tuner.result.study import StudyData
 from tuner.study.confirm.affordable import Affordable, affordable, run_seconds
@@ -79,8 +89,9 @@ def test_what_fits_is_paid_for_and_runs_become_shorter_before_they_become_few(
     assert found.trials * (a_run - train_s / steps) <= seconds * (1 + 1e-9)
     assert math.floor(shortest * steps) <= found.steps <= steps
     assert found.steps == steps or shorten
+    even = min(eval_s / train_s, 1.0)  # training is the smaller part, and not made shorter for more trials
     for enough, share in ENOUGH if shorten else ():
-        if found.trials < enough and found.steps > math.ceil(share * steps):
+        if found.trials < enough and found.steps > math.ceil(max(share, even) * steps):
             assert enough * (a_run - train_s / steps) <= seconds * (1 + 1e-9)  # a step fewer, and enough would fit
 
 
@@ -118,6 +129,36 @@ def test_no_run_outlasts_the_search_however_many_train_beside_it(places, wall_s,
     assert (fitted and (fitted.steps, fitted.trials)) == found
 
 
+@pytest.mark.parametrize(
+    ("evaluate_s", "fewest", "fitted"),
+    [
+        (0.0, 3, (10_000, 10, 10)),
+        (4.0, 3, (8_500, 8, 10)),  # less than training has: all episodes
+        (50.0, 3, (15_000, 3, 3)),  # shorter evaluations come before shorter runs
+        (50.0, 10, (6_250, 1, 10)),  # said by --eval-episodes: they are not cut
+        (1000.0, 3, None),
+    ],
+)
+def test_where_time_is_short_evaluations_take_no_longer_than_training(evaluate_s, fewest, fitted):
+    """A run of 50,000 steps trains for fifty seconds, and a search of 100 seconds has place for one at a time."""
+    found = fit_episodes(50.0, evaluate_s, 50_000, 100.0, 100.0, shorten=True, episodes=range(fewest, 11))
+    assert (found and (found.steps, found.trials, found.episodes)) == fitted
+
+
+@given(SECONDS, SECONDS, st.integers(8, 10**6), SECONDS, st.integers(1, 64), st.booleans(), st.integers(1, 12))
+def test_more_trials_or_longer_runs_come_of_shorter_evaluations(
+    train_s, eval_s, steps, wall_s, places, shorten, fewest
+):
+    asked = (train_s, eval_s, steps, wall_s * places, wall_s)
+    whole, found = (fit_episodes(*asked, shorten=shorten, episodes=range(least, 13)) for least in (12, fewest))
+    assert whole is None or found is not None
+    if whole is not None and whole.episodes != found.episodes:
+        assert found.episodes < 12
+        assert found.steps > whole.steps or found.trials >= whole.trials
+    if found is not None and found.episodes > fewest and found.trials < ENOUGH[0][0]:
+        assert eval_s * found.episodes / 12 <= train_s * found.steps / steps * (1 + 1e-9)
+
+
 @given(st.floats(0, 1e6), st.floats(1, 1e5))
 def test_the_search_is_done_before_the_report_is_due_and_that_before_the_end(began, seconds):
     deadlines = Deadlines(began, seconds)
@@ -133,11 +174,11 @@ def test_the_report_has_four_seconds_or_a_twenty_fifth_and_the_search_half_of_th
     assert deadlines.search(1010.0) == pytest.approx(1010 + (seconds - kept - 10) / 2)
 
 
-def planned_within(monkeypatch, run_s, seconds, workers=1, budget=None, done=0, **settings):
+def planned_within(monkeypatch, run_s, seconds, workers=1, budget=None, done=0, evaluate_s=0.0, **settings):
     """Return a plan before and after its time is shared out, on four cores at second 1,000, when it began."""
     monkeypatch.setattr("tuner.plan.within.time", SimpleNamespace(monotonic=lambda: 1000.0))
     monkeypatch.setattr("tuner.plan.within.available_cores", lambda: 4)
-    monkeypatch.setattr("tuner.plan.within._run_seconds", lambda plan, within: (run_s, 0.0))
+    monkeypatch.setattr("tuner.plan.within._run_seconds", lambda plan, within: (run_s, evaluate_s))
     given = {"env": "FrozenLake-v1", "algo": "q_learning", "executor": "inline", "within": seconds, **settings}
     plan = dataclasses.replace(plan_study(from_mapping(given)), workers=workers)
     return plan, plan_within(plan, Deadlines(1000.0, seconds), budget, done)
@@ -159,6 +200,21 @@ def test_runs_are_cut_but_for_those_whose_steps_were_said_or_stored(monkeypatch)
     budget = {"n_timesteps": 5000, "evaluations": 7, "eval_episodes": 3}
     _, stored = planned_within(monkeypatch, 20.0, 200.0, budget=budget, done=10)
     assert (stored.trials, stored.grid[-1], len(stored.grid), stored.evaluation.episodes) == (14, 5000, 7, 3)
+
+
+def test_a_study_has_the_episodes_that_its_time_leaves_to_evaluations_and_says_so(monkeypatch):
+    """A run trains for twenty seconds and evaluates for as long, and of two hundred seconds the search has 96."""
+    settings = {"monkeypatch": monkeypatch, "run_s": 20.0, "seconds": 200.0, "evaluate_s": 20.0}
+    plan, cut = planned_within(**settings)
+    assert 3 <= cut.evaluation.episodes < plan.evaluation.episodes
+    assert cut.recipe.eval_episodes == cut.evaluation.episodes  # pinned, and stored with the study
+    assert f"Evaluations are of {cut.evaluation.episodes} episodes" in cut.notes[-1]
+    plan, said = planned_within(**settings, eval_episodes=20)
+    assert said.evaluation.episodes == 20 and "episodes" not in said.notes[-1]
+    plan, one = planned_within(**settings, eval_episodes=1)
+    assert one.evaluation.episodes == 1
+    with pytest.raises(InputError, match=r"1h00m of them in evaluations. Give it longer, or fewer --evaluations\.$"):
+        planned_within(**{**settings, "evaluate_s": 3600.0}, eval_episodes=20)
 
 
 def test_few_starts_do_not_stand_for_a_studys_proposals(monkeypatch):

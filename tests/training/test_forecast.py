@@ -2,10 +2,12 @@
 
 import contextlib
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from cli.cli_shell import tune
+from gymnasium import spaces
 from hypothesis import given
 from hypothesis import strategies as st
 from stable_baselines3.common.buffers import ReplayBuffer
@@ -16,6 +18,8 @@ from tuner.agents.dqn.exploration import epsilon
 from tuner.agents.dqn.stack import DQNStack
 from tuner.agents.dqn.state import LearnerState
 from tuner.cli.forecast_lines import cost_facts
+from tuner.contract.spec import EvaluationSpec
+from tuner.envs.child import CALL_LIMIT_S
 from tuner.envs.encoders import encoder_for
 from tuner.envs.make import RandomPlay, inspect
 from tuner.envs.spec import EnvSpec
@@ -502,3 +506,80 @@ def test_settings_of_a_slow_environment_are_not_timed_one_after_the_other_for_mi
     found = timing.measure_all(runs, lambda word: None)
     assert asked == [("a", 1), ("a", 8)]
     assert found == [("a", 1), ("a", 8)] * 4
+
+
+class World:
+    """An environment and a learner whose every part takes known seconds of a clock of their own."""
+
+    def __init__(self, make_s=0.001, reset_s=1e-5, step_s=1e-5, length=50, learn_s=1e-4, trained=None):
+        self.make_s, self.reset_s, self.step_s, self.length, self.learn_s = make_s, reset_s, step_s, length, learn_s
+        self.length_trained = trained or length
+        self.now, self.trained = 0.0, []
+        self.env = SimpleNamespace(action_space=spaces.Discrete(2))
+
+    def make(self, spec, *, training=False):
+        self.now += self.make_s
+        return self
+
+    def reset(self, seed=None):
+        self.now += self.reset_s
+        self.at = 0
+
+    def step(self, action):
+        self.now, self.at = self.now + self.step_s, self.at + 1
+        return None, 0.0, self.at == self.length, False
+
+    def close(self):
+        pass
+
+    def training_s(self, steps):
+        return steps * (self.step_s + self.learn_s) + steps // self.length_trained * self.reset_s
+
+    def evaluation_s(self, episodes, cap):
+        return episodes * (self.reset_s + min(self.length, cap) * self.step_s)
+
+    def train(self, spec, lanes, grid, evaluation):
+        """Stand in for :func:`tuner.training.cost.timing._train`: runs side by side, one after the other."""
+        self.trained.append(lanes)
+        episodes, cap = evaluation.episodes, evaluation.max_steps
+        made = (1 + lanes * (1 + episodes)) * self.make_s
+        evaluated = self.evaluation_s(episodes, cap)
+        self.now += made + lanes * (self.reset_s + self.training_s(grid[-1]) + len(grid) * evaluated)
+        later = sum(step > grid[1] for step in grid)
+        seconds = self.training_s(grid[-1]) - self.training_s(grid[1]) + later * evaluated
+        return seconds, (min(self.length, cap),) * episodes
+
+
+@pytest.mark.parametrize("lanes", [1, 6])
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"step_s": 0.05},
+        {"step_s": 0.1, "length": 10**9},
+        {"reset_s": 2.0},
+        {"reset_s": 2.0, "length": 1},
+        {"reset_s": 2.0, "length": 1000, "trained": 1},
+        {"make_s": 10.0},
+        {"make_s": 5.0, "learn_s": 0.02},
+        {},
+        {"learn_s": 0.01},
+    ],
+    ids=lambda parts: "+".join(parts) or "fast",
+)
+def test_timing_comes_back_however_slow_an_environment_is_and_tells_what_its_runs_take(parts, lanes, monkeypatch):
+    world = World(**parts)
+    monkeypatch.setattr(timing.time, "perf_counter", lambda: world.now)
+    monkeypatch.setattr(timing, "_train", world.train)
+    monkeypatch.setattr(timing.BareEnv, "make", world.make)
+    spec = dataclasses.replace(make_spec(0, steps=20_000, evaluations=10), evaluation=EvaluationSpec(10, 0, 50))
+    costs = measure(spec, lanes)
+    assert world.now < CALL_LIMIT_S
+    slow = {"step_s", "reset_s", "make_s"} & set(parts)
+    assert bool(slow and max(world.trained) == 1) or not slow  # one run tells as much
+    warm_up = spec.hyperparameters.random_steps(20_000)
+    trains = world.training_s(20_000) - warm_up * world.learn_s
+    making = (2 + 10) * world.make_s
+    assert costs.training_s(spec) == pytest.approx(trains, rel=1 / 3)
+    assert costs.evaluation_s(spec, min(world.length / 50, 1.0)) == pytest.approx(
+        making + 10 * world.evaluation_s(10, 50), rel=1 / 3
+    )

@@ -30,6 +30,9 @@ SEARCH_SHARE = 0.5
 #: than fewer, down to the share; where fewer than the next number of trials fit then, down to the next share.
 ENOUGH = ((32, 1 / 5), (8, 1 / 8))
 
+#: Episodes of an evaluation at least, where evaluations become shorter so that runs need not.
+LEAST_EPISODES = 3
+
 #: Runs that one place shall train one after the other: what runs have shown is to guide others, and the confirm stage
 #: shares as much time among two phases.
 IN_TURN = 3
@@ -73,16 +76,20 @@ class Fitted:
     Attributes:
         steps: Environment steps of each run.
         trials: Trials.
+        episodes: Of each evaluation.
     """
 
     steps: int
     trials: int
+    episodes: int = 1
 
 
 def fit(
     train_s: float, evaluate_s: float, steps: int, seconds: float, wall_s: float, *, shorten: bool
 ) -> Fitted | None:
     """Return the steps and trials that fit.
+
+    Runs whose training is the smaller part of them are not made shorter for the sake of more trials.
 
     Args:
         train_s: Seconds that a run of ``steps`` trains.
@@ -95,10 +102,10 @@ def fit(
     Returns:
         None where not even one of the shortest fits.
     """
-    share = 1.0
+    share, even = 1.0, min(evaluate_s / train_s, 1.0)
     for trials, shortest in ENOUGH if shorten else ():
         if seconds < trials * (share * train_s + evaluate_s):
-            share = min(share, max((seconds / trials - evaluate_s) / train_s, shortest))
+            share = min(share, max((seconds / trials - evaluate_s) / train_s, shortest, even))
     if shorten and IN_TURN * (share * train_s + evaluate_s) > wall_s:
         share = min(share, max((wall_s / IN_TURN - evaluate_s) / train_s, ENOUGH[-1][1]))
     if share * train_s + evaluate_s > wall_s:
@@ -106,6 +113,38 @@ def fit(
     steps, train_s = math.ceil(share * steps), share * train_s
     trials = min(int(seconds / (train_s + evaluate_s)), MOST_TRIALS)
     return Fitted(steps, trials) if trials else None
+
+
+def fit_episodes(
+    train_s: float, evaluate_s: float, steps: int, seconds: float, wall_s: float, *, shorten: bool, episodes: range
+) -> Fitted | None:
+    """Return what fits, with as many episodes of an evaluation as leave a run that is not whole to its training.
+
+    Where time is short, evaluations take no longer than training does: in an environment with long episodes or slow
+    steps they would take most of it, and shorter runs would save next to nothing.
+
+    Args:
+        train_s: As for :func:`fit`.
+        evaluate_s: Likewise, with the most episodes.
+        steps: Likewise.
+        seconds: Likewise.
+        wall_s: Likewise.
+        shorten: Likewise.
+        episodes: From the fewest that there may be to the most.
+
+    Returns:
+        As :func:`fit`.
+    """
+    found = None
+    for count in reversed(episodes):
+        evaluating_s = evaluate_s * count / episodes[-1]
+        found = fit(train_s, evaluating_s, steps, seconds, wall_s, shorten=shorten)
+        if found is not None:
+            found = dataclasses.replace(found, episodes=count)
+            whole = found.steps == steps and found.trials >= ENOUGH[0][0]
+            if whole or evaluating_s <= train_s * found.steps / steps:
+                break
+    return found
 
 
 def plan_within(
@@ -141,22 +180,39 @@ def plan_within(
     now = time.monotonic()
     at_a_time = min(plan.workers, available_cores()) / recipe.seeds_per_trial
     wall_s = deadlines.search(now) - now
-    found = fit(train_s, evaluate_s, plan.grid[-1], wall_s * at_a_time, wall_s, shorten=recipe.steps is None)
+    most = plan.evaluation.episodes
+    episodes = range(most if recipe.eval_episodes is not None else min(LEAST_EPISODES, most), most + 1)
+    shorten, searching_s = recipe.steps is None, wall_s * at_a_time
+    found = fit_episodes(train_s, evaluate_s, plan.grid[-1], searching_s, wall_s, shorten=shorten, episodes=episodes)
     if found is None:
         clock = algorithm_class(recipe.algo).clock
+        evaluate_s *= episodes[0] / most
+        less = "--steps" if train_s > evaluate_s else "--evaluations"
         raise InputError(
             f"--within {show_duration(deadlines.seconds)} is too short: getting ready and timing a run took "
             f"{show_duration(now - deadlines.began)} of it, {show_duration(wall_s)} are left for the "
-            f"search, and a run of {plan.grid[-1]:,} {clock} takes about {show_duration(train_s + evaluate_s)} here. "
-            "Give it longer, or fewer --steps."
+            f"search, and a run of {plan.grid[-1]:,} {clock} takes about {show_duration(train_s + evaluate_s)} here, "
+            f"{show_duration(evaluate_s)} of them in evaluations. Give it longer, or fewer {less}."
         )
     trials = min(done + found.trials, recipe.trials)
-    again = dataclasses.replace(recipe, steps=found.steps, trials=trials, study=plan.name)
+    again = dataclasses.replace(
+        recipe,
+        steps=found.steps,
+        trials=trials,
+        eval_episodes=found.episodes if found.episodes < most else recipe.eval_episodes,
+        study=plan.name,
+    )
     new = max(trials - done, 0)
     note = (
         f"Within {show_duration(deadlines.seconds)} there is time for about {counted(new, 'trial')} of "
         f"{found.steps:,} steps"
         + (f" (the search space's budget is {plan.grid[-1]:,})." if found.steps < plan.grid[-1] else ".")
+        + (
+            f" Evaluations are of {counted(found.episodes, 'episode')}: of the search space's {most} they would take "
+            "longer than training."
+            if found.episodes < most
+            else ""
+        )
     )
     fitted = plan_study(again, trials_of=trials_of, play=play)
     return dataclasses.replace(fitted, notes=(*plan.notes, note), deadline=deadlines.search(time.monotonic()))

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from statistics import mean
 from typing import Any
 
-from tuner.contract.spec import RunId
 from tuner.hyperparameters import from_mapping
 from tuner.plan.cost import episode_shares, time_runs, work
 from tuner.plan.resolve import StudyPlan, available_cores
@@ -23,8 +22,12 @@ from tuner.study.confirm.budget import (
     within_cost,
 )
 from tuner.study.confirm.contestants import grid_of
+from tuner.study.confirm.ledger import spec_of
+from tuner.study.confirm.run_costs import expected_seconds
+from tuner.study.confirm.schedule import Job
 
-#: How much longer a run takes here than in the search: its late evaluations have more episodes.
+#: How much longer a run takes here than in the search, as its late evaluations have more episodes: of a trial that does
+#: not say how much of its time its evaluations took.
 LATE_COST = 1.3
 
 #: A stage shorter than this leaves out baselines that would have to be timed first.
@@ -226,23 +229,23 @@ def _in_time(
 def run_seconds(plan: StudyPlan, data: StudyData, contestants: Sequence[Contestant]) -> Mapping[str, float]:
     """Return the seconds of a worker that a run of each contestant takes here, by key.
 
-    A trial's runs took what they took; settings that the search has not trained are timed in short pieces.
+    A trial's runs took what they took, and evaluate longer here; settings that the search has not trained are timed in
+    short pieces.
     """
     trials = {trial.number: trial for trial in data.trials}
     costs = {}
     timed = []
+    specs = {c.key: spec_of(plan, c, Job(c.key, "verdict", 0)) for c in contestants}
     for c in contestants:
         trial = trials.get(c.trial) if c.trial is not None else None
-        if trial is not None and trial.steps:
+        if trial is None or not trial.steps:
+            timed.append(c)
+        elif not trial.evaluation_s:
             costs[c.key] = LATE_COST * trial.duration_s / trial.steps * plan.grid[-1]
         else:
-            timed.append(c)
-    settings = [from_mapping(plan.algorithm, c.hyperparameters) for c in timed]
-    specs = [
-        replace(plan.run_spec(RunId(i), setting, seed=i), grid=grid_of(plan, c))
-        for i, (c, setting) in enumerate(zip(timed, settings, strict=True))
-    ]
+            ran = {trial.number: (trial, trial.steps / plan.grid[-1])}
+            costs[c.key] = sum(expected_seconds([c], specs, {c.key: 1.0}, ran)[c.key])
     _, share, _ = episode_shares(plan)
-    for c, spec, cost in zip(timed, specs, time_runs(plan, [(spec, 1) for spec in specs]), strict=True):
-        costs[c.key] = LATE_COST * cost.seconds(spec, share)
+    found = time_runs(plan, [(specs[c.key], 1) for c in timed])
+    costs |= {c.key: cost.seconds(specs[c.key], share) for c, cost in zip(timed, found, strict=True)}
     return costs

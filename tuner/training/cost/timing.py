@@ -17,6 +17,7 @@ from tuner.envs.bare import BareEnv
 from tuner.errors import UnusableEnvironmentError
 from tuner.seeding import stream
 from tuner.training.batch import RunBatch
+from tuner.training.cost.look import Look, look_at
 from tuner.training.registry import make_trainer
 
 #: Seconds that timing one part takes, at least.
@@ -31,6 +32,13 @@ EVALUATION_STEPS, EVALUATING_S = 50, 5.0
 #: Steps, and evaluations, of the shortest run that is timed.
 FIRST_STEPS, FIRST_EVALUATIONS = 64, 3
 
+#: Seconds of an environment's own that timing a setting may take. The parts of a slower one are looked at alone, and
+#: what learning adds is timed in :data:`SLOW_STEPS` at most of one run: lanes share nothing else, and that is little.
+SLOW_S, SLOW_STEPS = 20.0, 512
+
+#: Steps that an episode is taken to have at least before a slow environment is trained in.
+SHORT_EPISODE = 8
+
 
 @dataclass(frozen=True)
 class RunCosts:
@@ -43,6 +51,7 @@ class RunCosts:
         eval_step_s: One step of one evaluation episode, its environment's own part.
         environment_s: A step of the environment alone, resets included, on the same machine at the same time.
         place_s: An episode's place in the batch for one step of the batch, which goes on until the longest has ended.
+        make_s: Making one environment: a run has one to train in, one to look at, and one for each evaluation episode.
     """
 
     random_step_s: float
@@ -51,6 +60,7 @@ class RunCosts:
     eval_step_s: float
     environment_s: float = 0.0
     place_s: float = 0.0
+    make_s: float = 0.0
 
     def training_s(self, spec: RunSpec) -> float:
         """Return the seconds that a run like ``spec`` trains."""
@@ -58,10 +68,14 @@ class RunCosts:
         return warm_up * self.random_step_s + (spec.n_timesteps - warm_up) * self.step_s
 
     def evaluation_s(self, spec: RunSpec, share: float) -> float:
-        """Return the seconds that it evaluates; an episode lasts ``share`` of its cap, in (0, 1], on average."""
+        """Return the seconds that it evaluates; an episode lasts ``share`` of its cap, in (0, 1], on average.
+
+        Making its environments is among them: nearly all of these play evaluation episodes.
+        """
         counts, cap = [spec.episodes_at(step) for step in spec.grid], spec.evaluation.max_steps
         resets_and_steps = sum(counts) * (self.reset_s + share * cap * self.eval_step_s)
-        return resets_and_steps + sum(n * longest_share(share, n) for n in counts) * cap * self.place_s
+        making = (2 + max(counts)) * self.make_s
+        return making + resets_and_steps + sum(n * longest_share(share, n) for n in counts) * cap * self.place_s
 
     def seconds(self, spec: RunSpec, share: float) -> float:
         """Return the seconds of both."""
@@ -124,6 +138,9 @@ def measure(spec: RunSpec, lanes: int, piece_s: float = PIECE_S) -> RunCosts:
     )
     cap = spec.evaluation.max_steps
     with threadpool_limits(limits=1, user_api="blas"), np.errstate(all="ignore"):
+        look = look_at(spec, piece_s / 4)
+        if _own_s(look, lanes, spec.evaluation.episodes) > SLOW_S:
+            return _of_slow(learning, look)
         step_s = _step_s(learning, lanes, piece_s)
         environment_s, bare_s = _environment_s(spec, piece_s / 4)
         random_step_s = _step_s(before, lanes, piece_s / 2) if before != learning else step_s
@@ -133,7 +150,34 @@ def measure(spec: RunSpec, lanes: int, piece_s: float = PIECE_S) -> RunCosts:
         longer = min(cap, EVALUATION_STEPS, max(bearable, 2))
         all_s, lengths = _evaluation(before, lanes, longer, random_step_s, piece_s / 4)
     reset_s, eval_step_s, place_s = evaluation_parts(first_s, all_s, lengths, bare_s)
-    return RunCosts(random_step_s, step_s, reset_s, eval_step_s, environment_s, place_s)
+    return RunCosts(random_step_s, step_s, reset_s, eval_step_s, environment_s, place_s, look.make_s)
+
+
+def _own_s(look: Look, lanes: int, episodes: int) -> float:
+    """Return the seconds that an environment's own parts take at least while a setting is timed as fast ones are."""
+    evaluated = (FIRST_EVALUATIONS + 2) * episodes
+    made = 2 * 2 + 2 * (1 + episodes)
+    training_s = 2 * 2 * FIRST_STEPS * look.training_step_s
+    return lanes * (made * look.make_s + training_s + 2 * evaluated * (look.reset_s + look.step_s))
+
+
+def _of_slow(spec: RunSpec, look: Look) -> RunCosts:
+    """Return the costs of a run in a slow environment: its own parts as they were seen, and learning on top.
+
+    Who learns may end episodes sooner than random play does: steps are few at first, and more where these took little.
+    """
+    own_s = look.training_step_s
+    most = min(SLOW_STEPS, max(spec.n_timesteps // 2, 2))
+    half = min(max(int(SLOW_S / 4 / max(own_s, look.step_s + look.reset_s / SHORT_EPISODE, 1e-9)), 2), most)
+    while True:
+        began = time.perf_counter()
+        seconds, _ = _train(spec, 1, (1, half, 2 * half), EvaluationSpec(episodes=1, seed=spec.seed, max_steps=1))
+        if half == most or seconds >= SLOW_S / 8 or time.perf_counter() - began >= SLOW_S:
+            break
+        half = min(4 * half, most)
+    evaluating_s = look.reset_s + look.step_s
+    learning_s = max(seconds - evaluating_s - half * own_s, 0.0) / half
+    return RunCosts(own_s, own_s + learning_s, look.reset_s, look.step_s, own_s, 0.0, look.make_s)
 
 
 def evaluation_parts(first_s: float, all_s: float, lengths: Sequence[int], bare_s: float) -> tuple[float, float, float]:
