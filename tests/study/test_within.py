@@ -39,6 +39,7 @@ from tuner.result.confirmation import Contestant
 from tuner.result.study import StudyData
 from tuner.study.confirm.affordable import Affordable, affordable, run_seconds
 from tuner.study.confirm.contestants import baselines, finalists
+from tuner.study.confirm.ledger import spec_of
 from tuner.study.confirm.schedule import Job, rounds
 from tuner.study.confirm.stage import ConfirmStage
 from tuner.study.confirm.verdict import FIRST_LOOK
@@ -406,6 +407,22 @@ def test_baselines_that_there_is_no_time_for_are_left_out(searched, monkeypatch,
         fits = affordable(searched, data, found, against, seconds)
         assert [c.role for c in fits.baselines] == kept
         assert fits.finalists == found
+
+
+@pytest.mark.parametrize("evaluating", [0.05, 0.5, 0.95])
+def test_a_run_that_mostly_evaluates_takes_as_much_longer_here_as_its_evaluations_have_more_episodes(
+    searched, evaluating
+):
+    data = load(searched.name, searched.storage)
+    trial = dataclasses.replace(data.ranked[0], duration_s=20.0, evaluation_s=20.0 * evaluating)
+    data = dataclasses.replace(data, trials=(trial,))
+    (finalist,) = finalists(data, 1, "native")
+    points = next(iter(trial.curves.values()))
+    episodes = sum(len(point.returns) for point in points)
+    more = sum(spec_of(searched, finalist, Job(finalist.key, "verdict", 0)).episodes_at(p.step) for p in points)
+    expected = 20.0 * (1 - evaluating + evaluating * more / episodes)  # all episodes are as long
+    assert run_seconds(searched, data, [finalist]) == {finalist.key: pytest.approx(expected)}
+    assert more > 2 * episodes
 
 
 def with_costs(data, seconds):
