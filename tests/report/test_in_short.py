@@ -106,3 +106,20 @@ def test_baselines_that_are_no_trials_are_not_offered(data):
     for row in found["comparisons"]:
         row["scores"]["late"]["probability"]["value"] = 0.0 if row["role"] != "startup" else 1.0
     assert not [line for line in in_short(data, found) if "tune export" in line]
+
+
+@pytest.mark.parametrize(("role", "words"), [("defaults", "defaults"), ("zoo", "RL Zoo")])
+def test_a_baseline_that_is_better_and_was_not_tried_is_named_with_the_flag_that_begins_with_it(data, role, words):
+    found = evidence(data)
+    line = (
+        f"The search has not tried {words}: the same command with --start-with {role} begins with that, as another "
+        "study."
+    )
+    for result in ("tie", "undecided", "better", "worse"):
+        row = next(c for c in found["comparisons"] if c["role"] == role)
+        row["scores"]["late"]["result"] = result
+        assert [each for each in in_short(data, found) if "--start-with" in each] == [line] * (result == "worse")
+    for source in (role, f"portfolio/{role}"):
+        first, *others = data.trials
+        tried = dataclasses.replace(data, trials=(dataclasses.replace(first, source=source), *others))
+        assert line not in in_short(tried, found)

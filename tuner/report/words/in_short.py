@@ -45,6 +45,7 @@ def in_short(data: StudyData, found: Mapping[str, Any] | None) -> list[str]:
         if (theirs := rows[c["with"]]["verdict"]["estimates"].get(found["objective"])) is not None
     ]
     lines = [first, *_beside(others, data), *_results(found, rows), *_ahead(found, rows, data)]
+    lines += _untried(found, rows, data)
     return [*lines, *_below(estimate["value"], data)]
 
 
@@ -110,6 +111,22 @@ def _ahead(found: Mapping[str, Any], rows: Mapping[str, Any], data: StudyData) -
             f"{sentence(row['name'])}, {_short(row)}, does better on these seeds in {share}: "
             f"tune export {shlex.quote(data.name)} --trial {row['trial']} takes it."
         )
+    return lines
+
+
+def _untried(found: Mapping[str, Any], rows: Mapping[str, Any], data: StudyData) -> list[str]:
+    """Return how a search begins with a baseline that is better than what this one found, and that it has not tried."""
+    sources = {trial.source for trial in data.trials}
+    known = ("defaults",) if data.recipe.get("zoo_full_budget") else ("defaults", "zoo")
+    lines = []
+    for comparison in found["comparisons"]:
+        scores, role = comparison["scores"].get(found["objective"]), rows[comparison["with"]]["role"]
+        worse = scores is not None and scores["result"] == "worse"
+        if worse and role in known and not sources & {role, f"portfolio/{role}"}:
+            lines.append(
+                f"The search has not tried {SHORT[role]}: the same command with --start-with {role} begins with "
+                "that, as another study."
+            )
     return lines
 
 
