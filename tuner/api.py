@@ -15,6 +15,7 @@ from tuner.durable import check_writable
 from tuner.errors import InputError, StudyFailedError, TunerError, wrong
 from tuner.execution.choose import interruptible, make_executor, with_workers
 from tuner.hyperparameters import from_mapping
+from tuner.plan.advice import long_evaluations
 from tuner.plan.cost import refuse_what_cannot_fit
 from tuner.plan.known import library_note
 from tuner.plan.naming import confirm_name, file_name, study_name
@@ -268,6 +269,8 @@ def _supervise(
         on_error.callback(ledger.close)
         settled = patience(ledger.settle)
         there = sum(settled.counts.values())
+        if not resumed and (long := long_evaluations(plan)):
+            progress.note(long)
         if resumed and there:
             progress.note(going_on(plan.name, there, plan.trials))
         saved = RunCheckpoints(plan.checkpoints).steps() if resumed else ()

@@ -1,11 +1,14 @@
 """Workers and lanes for environments whose own steps take most of the time."""
 
+import dataclasses
+
 import pytest
 from training.desk import make_spec
 
 from tuner.cli.forecast_lines import cost_facts
+from tuner.envs.make import RandomPlay
 from tuner.plan import cost
-from tuner.plan.advice import StepTimes, advice, limit
+from tuner.plan.advice import StepTimes, advice, limit, long_evaluations
 from tuner.plan.recipe import StudyRecipe
 from tuner.plan.resolve import plan_study
 from tuner.training.cost import timing
@@ -132,3 +135,26 @@ def test_an_environment_that_raises_while_it_is_timed_alone_spoils_no_forecast(m
 
     monkeypatch.setattr(timing.BareEnv, "step", broken)
     assert timing._environment_s(make_spec(0), 0.01) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("longest", "played", "said"),
+    [
+        (500, 500.0, ""),
+        (100_000, 50.0, ""),  # ends by itself
+        (100_000, 100_000.0, "5,000,000 steps"),  # only a goal ends it
+        (100_000, 0.0, "5,000,000 steps"),  # none was over in time
+        (10_000, 10_000.0, ""),
+    ],
+)
+def test_a_run_that_will_mostly_evaluate_is_said_to_with_what_shortens_it(longest, played, said):
+    plan = plan_study(StudyRecipe(env="CartPole-v1", workers=1, executor="inline"))
+    facts = dataclasses.replace(plan.facts, random_play=RandomPlay((1.0,), 1e-5, 1e-5, played))
+    evaluation = dataclasses.replace(plan.evaluation, max_steps=longest)
+    plan = dataclasses.replace(plan, facts=facts, evaluation=evaluation)
+    found = long_evaluations(plan)
+    assert said in found and bool(found) == bool(said)
+    if said:
+        assert "beside 50,000 of training" in found and "--eval-episodes" in found
+    timed = dataclasses.replace(plan, recipe=dataclasses.replace(plan.recipe, within=60.0))
+    assert long_evaluations(timed) == ""  # its evaluations are as many as there is time for

@@ -138,6 +138,7 @@ def plan_lines(plan: StudyPlan, costs: Mapping[str, str], known: Sequence[str] =
         costs: What it will cost, from :func:`tuner.cli.forecast_lines.cost_facts`.
         known: What is there of it already, and of its verdict in earlier studies, in sentences.
     """
+    from tuner.plan.advice import long_evaluations
     from tuner.plan.known import library_note
 
     recipe, budget = plan.recipe, plan.space.budget
@@ -173,7 +174,7 @@ def plan_lines(plan: StudyPlan, costs: Mapping[str, str], known: Sequence[str] =
         lines += ["fixed", *aligned(plan.space.fixed)]
     if plan.space.derived:
         lines += ["derived", *aligned({n: range_text(r.to_mapping()) for n, r in plan.space.derived.items()})]
-    said = [*known, library_note(recipe, plan.grid[-1])]
+    said = [*known, long_evaluations(plan), library_note(recipe, plan.grid[-1])]
     return [*lines, *filter(None, said), "Nothing was written: this was a dry run."]
 
 

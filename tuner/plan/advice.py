@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from tuner.plan.cost import Forecast, evaluation_steps
+from tuner.hyperparameters import Hyperparameters
+from tuner.plan.cost import Forecast, episode_shares, evaluation_steps
 from tuner.plan.resolve import StudyPlan, available_cores
 from tuner.text import percent
 
@@ -16,6 +17,9 @@ MOST_FOR_A_CORE = 8
 #: environment has to compute for this share before lanes gain nothing; of a training step it has to take this share to
 #: be called the limit.
 SHARE = 0.5
+
+#: Times as many steps of a run in evaluations as in training, and such steps, from which that is worth a word.
+MOSTLY_EVALUATES, MANY_STEPS = 10, 1_000_000
 
 
 @dataclass(frozen=True)
@@ -91,4 +95,18 @@ def limit(share: float, *, waits: bool, cores: int, workers: int) -> str:
     return (
         f"the environment: its own steps take {percent(share)} of the training; other settings or more lanes save "
         f"little, {faster}"
+    )
+
+
+def long_evaluations(plan: StudyPlan) -> str:
+    """Return that runs will mostly evaluate, and what shortens that; empty where they will not, or time decides."""
+    training, longest = plan.grid[-1], plan.evaluation.max_steps
+    expected = round(episode_shares(plan)[1] * longest) * len(plan.grid) * plan.evaluation.episodes
+    if plan.clock != Hyperparameters.clock or plan.recipe.within is not None:
+        return ""
+    if expected < max(MOSTLY_EVALUATES * training, MANY_STEPS):
+        return ""
+    return (
+        f"Each run is expected to take {expected:,} steps in evaluations beside {training:,} of training: an episode "
+        f"may last {longest:,}. --eval-episodes, --evaluations or --env-arg max_episode_steps=N make that less."
     )
