@@ -183,7 +183,8 @@ def _memory() -> Iterator[Finding]:
 
 
 def _threads() -> Iterator[Finding]:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
-    text = f"{cores} cores: as many workers by default, one thread each"
+    from tuner.training.cost.cores import available_cores
+
+    text = f"{available_cores()} cores: as many workers by default, one thread each"
     asked = os.environ.get("OMP_NUM_THREADS")
     yield Finding("ok", "threads", text + (f" (OMP_NUM_THREADS={asked})" if asked else ""))

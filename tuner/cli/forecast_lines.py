@@ -6,8 +6,9 @@ from tuner.contract.outcome import describe
 from tuner.durations import show_duration
 from tuner.plan.advice import advice, limit, step_times
 from tuner.plan.cost import Forecast, MemoryNeed, evaluation_steps, forecast, largest_saving, show_bytes
-from tuner.plan.resolve import StudyPlan, available_cores
+from tuner.plan.resolve import StudyPlan
 from tuner.text import counted, number, percent
+from tuner.training.cost.cores import available_cores
 from tuner.training.cost.footprint import available_bytes
 
 

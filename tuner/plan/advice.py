@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from tuner.hyperparameters import Hyperparameters
 from tuner.plan.cost import Forecast, episode_shares, evaluation_steps
-from tuner.plan.resolve import StudyPlan, available_cores
+from tuner.plan.resolve import StudyPlan
 from tuner.text import percent
+from tuner.training.cost.cores import available_cores
 
 #: Workers for each core at most: each holds a process of its own.
 MOST_FOR_A_CORE = 8

@@ -14,9 +14,10 @@ from tuner.envs.child import call_in_child
 from tuner.errors import InputError
 from tuner.hyperparameters import Hyperparameters
 from tuner.plan.extremes import drawn, extremes
-from tuner.plan.resolve import StudyPlan, available_cores
+from tuner.plan.resolve import StudyPlan
 from tuner.text import counted
 from tuner.training.cost import footprint as memory
+from tuner.training.cost.cores import available_cores
 from tuner.training.registry import footprint
 
 if TYPE_CHECKING:

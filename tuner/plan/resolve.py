@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +31,7 @@ from tuner.space.catalog import list_spaces, load_by_name
 from tuner.space.model import SearchSpace
 from tuner.storage_url import default_storage
 from tuner.text import counted
+from tuner.training.cost.cores import available_cores
 
 #: Lanes of a worker where nobody says how many: beyond this a stack of small networks gains little on a core.
 DEFAULT_LANES = 16
@@ -370,13 +370,6 @@ def _parallel(recipe: StudyRecipe, facts: EnvFacts) -> tuple[int, int, int, int]
     runs = min(places, trials * seeds)
     # Lanes are shared out evenly, so that the first worker to ask does not take every trial in flight.
     return workers, -(-runs // workers), trials, runs
-
-
-def available_cores() -> int:
-    """Return the cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _device(recipe: StudyRecipe) -> str:

@@ -17,8 +17,9 @@ from tuner.hyperparameters import algorithm_class, defaults
 from tuner.plan.cost import episode_shares, time_runs, typical, work
 from tuner.plan.imported import TrialsOf
 from tuner.plan.known import unread
-from tuner.plan.resolve import StudyPlan, available_cores, plan_study
+from tuner.plan.resolve import StudyPlan, plan_study
 from tuner.text import counted
+from tuner.training.cost.cores import available_cores
 
 #: Seconds kept for the report and for ending processes, and the share of the whole where that is more.
 REPORT_S, REPORT_SHARE = 4.0, 0.04

@@ -9,7 +9,7 @@ from typing import Any
 
 from tuner.hyperparameters import from_mapping
 from tuner.plan.cost import episode_shares, time_runs, work
-from tuner.plan.resolve import StudyPlan, available_cores
+from tuner.plan.resolve import StudyPlan
 from tuner.result.confirmation import VERDICT_SHARE, Contestant
 from tuner.result.study import StudyData
 from tuner.study.confirm.budget import (
@@ -25,6 +25,7 @@ from tuner.study.confirm.contestants import grid_of
 from tuner.study.confirm.ledger import spec_of
 from tuner.study.confirm.run_costs import expected_seconds
 from tuner.study.confirm.schedule import Job
+from tuner.training.cost.cores import available_cores
 
 #: How much longer a run takes here than in the search, as its late evaluations have more episodes: of a trial that does
 #: not say how much of its time its evaluations took.
