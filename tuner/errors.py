@@ -92,7 +92,44 @@ def wrong(name: str, rule: str, value: object) -> InputError:
     return InputError(f"{name} must be {rule}, got {value!r}.")
 
 
+#: What papers, courses and other packages call it -> what it may be here, where its letters do not tell.
+ALSO_CALLED = {
+    "lr": "learning_rate",
+    "step_size": "learning_rate",
+    "discount": "gamma",
+    "discount_factor": "gamma",
+    "start_e": "exploration_initial_eps",
+    "epsilon_start": "exploration_initial_eps",
+    "eps_start": "exploration_initial_eps",
+    "end_e": "exploration_final_eps",
+    "epsilon": "exploration_final_eps",
+    "epsilon_end": "exploration_final_eps",
+    "eps_end": "exploration_final_eps",
+    "epsilon_decay": "exploration_fraction",
+    "eps_decay": "exploration_fraction",
+    "target_network_frequency": "target_update_interval",
+    "target_network_update_freq": "target_update_interval",
+    "memory_size": "buffer_size",
+    "replay_size": "buffer_size",
+    "capacity": "buffer_size",
+    "hidden": "net_arch",
+    "hidden_sizes": "net_arch",
+    "layers": "net_arch",
+    "gpu": "cuda device",
+    "n_jobs": "workers",
+    "eval_freq": "evaluations",
+}
+
+
+def meant(word: str) -> list[str]:
+    """Return what a name from elsewhere, written with ``_`` or ``-``, is called here; itself where nothing is known."""
+    bare = word.lstrip("-").lower().replace("-", "_")
+    return ALSO_CALLED.get(bare, bare).split()
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
-    """Return ``" Did you mean 'x'?"`` for the closest known word, or an empty string."""
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    """Return ``" Did you mean 'x'?"`` for the known word that it names elsewhere, or is closest, or an empty string."""
+    known = list(known)
+    same = [each for name in meant(word) for each in (name, f"--{name.replace('_', '-')}") if each in known]
+    close = same or difflib.get_close_matches(word, known, n=1, cutoff=0.5)
     return f" Did you mean '{close[0]}'?" if close else ""

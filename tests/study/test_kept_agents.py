@@ -237,8 +237,9 @@ def test_show_names_the_agents_of_this_very_verdict(study, capsys):
 
 
 def test_a_folder_above_the_agents_names_one(study):
-    with pytest.raises(InputError, match=r"There is one in reports/s/agents/best\.$"):
-        tuner.load_agent("reports/s")
+    for named in ("reports/s", "reports/s/agents", "s"):  # the last is the study's own name
+        with pytest.raises(InputError, match=r"There is one in reports/s/agents/best\.$"):
+            tuner.load_agent(named)
 
 
 def test_the_same_command_again_writes_no_agent_again(study):

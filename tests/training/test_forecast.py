@@ -18,6 +18,7 @@ from tuner.agents.dqn.exploration import epsilon
 from tuner.agents.dqn.stack import DQNStack
 from tuner.agents.dqn.state import LearnerState
 from tuner.cli.forecast_lines import cost_facts
+from tuner.cli.run_command import plan_lines
 from tuner.contract.spec import EvaluationSpec
 from tuner.envs.child import CALL_LIMIT_S
 from tuner.envs.encoders import encoder_for
@@ -378,6 +379,19 @@ def test_a_plan_says_which_lengths_its_time_is_for():
     said = cost_facts(plan, study_forecast.memory_need(plan))["time"]
     played = plan.facts.random_play.length
     assert f"episodes last {round((played * 500) ** 0.5)} ({round(played)}, as random play's, to 500) steps" in said
+
+
+@pytest.mark.parametrize(
+    ("confirm", "trials", "budget", "said"),
+    [(5, 8, 1.0, True), (5, 7, 1.0, False), (0, 100, 1.0, False)],
+)
+def test_the_time_speaks_of_confirming_where_the_plan_confirms(confirm, trials, budget, said):
+    plan = study(lanes=1, trials=trials, steps=600, space="classic", executor="inline", confirm=confirm,
+                 confirm_budget=budget)  # fmt: skip
+    costs = cost_facts(plan, study_forecast.memory_need(plan))
+    assert ("confirming trains" in costs["time"]) is said
+    plain = next(line for line in plan_lines(plan, costs) if line.startswith("then confirm "))
+    assert ("nothing: " in plain) is not said
 
 
 @pytest.mark.parametrize("backend", ["native", "sb3"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from collections.abc import Callable, Sequence
 from typing import cast
 
@@ -33,8 +34,9 @@ from tuner.cli import (
 )
 from tuner.cli.console import INTERRUPTED, answers, fail_line, say
 from tuner.cli.discreet import given_arguments
-from tuner.cli.parser import OneLineParser
-from tuner.errors import InputError, TunerError, nearest
+from tuner.cli.parser import OneLineParser, as_environment
+from tuner.cli.values import read_pairs
+from tuner.errors import InputError, TunerError, meant, nearest
 from tuner.hyperparameters import ALGORITHMS, field_infos
 from tuner.plan.recipe import flag
 from tuner.surroundings import Surroundings
@@ -88,6 +90,12 @@ scores (--objective), from the mean returns of a run's evaluations:
 
 `tune COMMAND --help` explains a command, `tune spaces --fields` every hyperparameter.
 Exit codes: 0 done, 2 bad input, 3 every trial failed, 4 storage lost, 130 interrupted."""
+
+#: A flag of one dash; a number is none.
+ONE_DASH = re.compile(r"-[A-Za-z]")
+
+#: Flags that take ``key=value``.
+PAIRS = ("--set", "--env-arg")
 
 
 def build_parser() -> OneLineParser:
@@ -206,8 +214,12 @@ def _check_flags(parser: OneLineParser, arguments: list[str]) -> None:
     commands = parser.commands()
     for place, word in enumerate(before):
         name = word.partition("=")[0]
+        if ONE_DASH.match(name) and name[:2] not in known:
+            raise InputError(f"there is no flag '{name}'.{nearest(name, known)}")
         if not name.startswith("--"):
             continue
+        if name in PAIRS and name == word and place + 1 < len(before) and not before[place + 1].startswith("-"):
+            read_pairs(name, [before[place + 1]])
         if name not in known:
             raise InputError(f"there is no flag '{name}'.{_as_hyperparameter(name) or nearest(name, known)}")
         if name not in searched and not commands.keys() & set(before[:place]):
@@ -218,7 +230,7 @@ def _not_taken(parser: OneLineParser, command: str | None, word: str) -> str:
     """Return that a command, or a search, does not take an argument; who does; and what may have been meant."""
     name, here = word.partition("=")[0], f"'{command}'" if command else "a search"
     takers = [other for other in parser.commands() if name in parser.flags_of(other)]
-    hint = nearest(name, parser.flags_of(command))
+    hint = as_environment(word, parser.flags_of(command)) or nearest(name, parser.flags_of(command))
     if "--set" in parser.flags_of(command) and (instead := _as_hyperparameter(name)):
         return f"{here} takes no argument '{word}'.{instead}"
     if command is not None and name in parser.flags_of(None):
@@ -230,6 +242,6 @@ def _not_taken(parser: OneLineParser, command: str | None, word: str) -> str:
 
 def _as_hyperparameter(name: str) -> str:
     """Return how a hyperparameter is given that was written as a flag; empty where it is none."""
-    field = name.removeprefix("--").replace("-", "_")
     known = {each for cls in ALGORITHMS.values() for each in field_infos(cls)}
-    return f" It is a hyperparameter: --set {field}=VALUE." if field in known else ""
+    field = next((each for each in meant(name) if each in known), None)
+    return f" It is a hyperparameter: --set {field}=VALUE." if field is not None else ""

@@ -7,6 +7,7 @@ from tuner.durations import show_duration
 from tuner.plan.advice import advice, limit, step_times
 from tuner.plan.cost import Forecast, MemoryNeed, evaluation_steps, forecast, largest_saving, show_bytes
 from tuner.plan.resolve import StudyPlan
+from tuner.study.confirm.budget import pays_for_a_verdict
 from tuner.text import counted, number, percent
 from tuner.training.cost.cores import available_cores
 from tuner.training.cost.footprint import available_bytes
@@ -36,6 +37,7 @@ def _time_facts(plan: StudyPlan, known: Forecast) -> dict[str, str]:
     runs = plan.runs
     short, expected, long = (show_duration(pace.wall_s(runs)) for pace in (known.short, known.expected, known.long))
     least, usual, most = (f"{max(round(length), 1):,}" for length in known.lengths)
+    confirmed = min(recipe.confirm, recipe.trials)
     played = plan.facts.random_play
     from_play = ", as random play's," if played is not None and known.lengths[0] == played.length else ""
     facts = {
@@ -43,7 +45,8 @@ def _time_facts(plan: StudyPlan, known: Forecast) -> dict[str, str]:
         f"episodes last {usual} ({least}{from_play} to {most}) steps"
         + (
             f"; confirming trains at most {recipe.confirm_budget:g} x as many steps again, with longer evaluations"
-            if recipe.confirm
+            if (recipe.confirm and recipe.within is not None)
+            or pays_for_a_verdict(recipe.confirm_budget, runs, confirmed)
             else ""
         )
     }

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
 
 from tuner.cli.console import answers
 from tuner.errors import InputError, nearest
 from tuner.storage_url import DEFAULT_STORAGE, STORAGE_VARIABLE
+
+#: An id of Gymnasium's, with its version.
+ENVIRONMENT = re.compile(r"[\w:./]+(-[\w.]+)*-v[0-9]+")
 
 Handler = Callable[[argparse.Namespace], int]
 
@@ -42,7 +46,8 @@ class OneLineParser(argparse.ArgumentParser):
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if isinstance(action, argparse._SubParsersAction) and value not in action.choices:
             known = list(action.choices)
-            raise InputError(f"there is no command '{value}'.{nearest(str(value), known)} Known: {', '.join(known)}.")
+            hint = as_environment(str(value), self.flags_of(None)) or nearest(str(value), known)
+            raise InputError(f"there is no command '{value}'.{hint} Known: {', '.join(known)}.")
         super()._check_value(action, value)
 
     def flags_of(self, command: str | None) -> list[str]:
@@ -69,6 +74,11 @@ def add_command(commands: Any, name: str, handler: Handler, help: str, **kwargs:
     parser: OneLineParser = commands.add_parser(name, help=help, description=f"{help[0].upper()}{help[1:]}.", **kwargs)
     parser.set_defaults(handler=handler)
     return parser
+
+
+def as_environment(word: str, flags: Iterable[str]) -> str:
+    """Return how an environment's id is given where ``flags`` have one and a word is like one; else an empty string."""
+    return f" An environment is named by --env {word}." if ENVIRONMENT.fullmatch(word) and "--env" in flags else ""
 
 
 def add_storage(parser: argparse.ArgumentParser) -> None:

@@ -213,12 +213,12 @@ def _baseline_facts(plan: StudyPlan) -> dict[str, str]:
 
 
 def _confirm_text(recipe: StudyRecipe, runs: int, n_timesteps: int) -> str:
-    from tuner.study.confirm.budget import fewest_runs, too_few_runs
+    from tuner.study.confirm.budget import pays_for_a_verdict, too_few_runs
 
     if recipe.confirm == 0:
         return "nothing: --confirm 0"
     finalists = min(recipe.confirm, recipe.trials)
-    if recipe.within is None and int(recipe.confirm_budget * runs) < fewest_runs(finalists, 1):  # else time decides
+    if recipe.within is None and not pays_for_a_verdict(recipe.confirm_budget, runs, finalists):  # else time decides
         return f"nothing: {too_few_runs(runs, finalists)}"
     return (
         f"up to {counted(recipe.confirm, 'finalist')} trained again on fresh seeds, the winner and its baselines on up "

@@ -84,6 +84,11 @@ def fewest_runs(finalists: int, baselines: int) -> int:
     return seeds * (1 + min(baselines, 1))
 
 
+def pays_for_a_verdict(share: float, searched: int, finalists: int) -> bool:
+    """Whether a share (``--confirm-budget``) of a search of so many runs trains any of its finalists again."""
+    return finalists > 0 and int(share * searched) >= fewest_runs(finalists, 1)
+
+
 def too_few_runs(searched: float, finalists: int, spends: str = "spends") -> str:
     """Return why a search of so many full runs, with so many finalists, has no verdict: the end of a sentence."""
     least = fewest_runs(finalists, 1)

@@ -268,7 +268,9 @@ def _read(path: Path, kind: str) -> bytes:
     except ValueError as error:  # a NUL
         raise InputError(f"{path} cannot be read: {error}.") from error
     except OSError as error:
-        below = [path.parent / inside for inside in ("best", "agents/best") if (path.parent / inside / MODEL).is_file()]
+        # Of a folder of agents, of a report's, and of a study by its name.
+        near = [path.parent / "best", path.parent / "agents/best", "reports" / path.parent / "agents/best"]
+        below = [folder for folder in near if (folder / MODEL).is_file()]
         hint = f" There is one in {below[0]}." if below else ""
         raise InputError(
             f"{path} cannot be read: {error.strerror or error}. A model folder holds {MODEL} and {WEIGHTS}.{hint}"
