@@ -1,5 +1,6 @@
 """Settings that every test shares: one thread for each numeric library, and no storage but a temporary one."""
 
+import gc
 import os
 import shutil
 import sys
@@ -16,6 +17,9 @@ os.environ.pop("COLUMNS", None)  # the width of whoever runs the tests
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
+# Nothing that is imported is garbage, and millions of objects to look through take a tenth of the time.
+gc.disable()
+
 # Files of tests live in memory where there is room: studies wait for the disk at each of their thousands of commits.
 _MEMORY = "/dev/shm"
 if os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free > 4 << 30:
@@ -29,6 +33,12 @@ settings.register_profile("fixed", derandomize=True, deadline=None)
 settings.register_profile("search", deadline=None, max_examples=1_000)
 settings.register_profile("fuzz", deadline=None, max_examples=20_000)  # of which tests/fuzz takes a quarter
 settings.load_profile("fixed")
+
+
+def pytest_collection_finish():
+    """From here on cycles are collected: of what tests make, not of what was imported."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture
@@ -70,6 +80,32 @@ def _what_does_not_change_is_worked_out_once():
             patch.setattr(module, "create_engine", create_engine)
         yield
     shared.dispose()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _an_environment_is_played_at_random_once():
+    """Plans for training in this process play fifty episodes each, whatever the test is about.
+
+    Only what is registered is remembered, and by what it is registered as: a test may give an id to another one.
+    """
+    import gymnasium
+
+    from tuner.envs import preflight
+
+    play, known = preflight.play_at_random, {}
+
+    def play_at_random(spec, seed, max_steps):
+        entry = gymnasium.registry.get(spec.id)
+        if entry is None or spec.module is not None:
+            return play(spec, seed, max_steps)
+        key = (spec, entry.entry_point, repr(entry), seed, max_steps)
+        if key not in known:
+            known[key] = play(spec, seed, max_steps)
+        return known[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(preflight, "play_at_random", play_at_random)
+        yield
 
 
 @pytest.fixture

@@ -96,9 +96,9 @@ class NaiveDQN:
             losses = 0
             for i in range(self.h.quantiles):
                 level = (i + 0.5) / self.h.quantiles
-                for j in range(self.h.quantiles):
-                    weight = (level - (y[:, j] < q[:, i]).double()).abs()
-                    losses = losses + weight * criterion(q[:, i], y[:, j], reduction="none") / self.h.quantiles
+                mine = q[:, [i]].expand_as(y)  # beside each quantile of the target
+                weight = (level - (y < mine).double()).abs()
+                losses = losses + (weight * criterion(mine, y, reduction="none")).sum(dim=1) / self.h.quantiles
         loss = (losses if weights is None else losses * torch.as_tensor(weights)).mean()
         self.optimizer.zero_grad()
         loss.backward()

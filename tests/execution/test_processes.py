@@ -78,10 +78,10 @@ def test_runs_of_a_killed_worker_go_again_exactly_once_and_all_finish(number):
 
 
 def test_a_supervisor_that_was_held_up_is_told_for_how_long(monkeypatch):
-    monkeypatch.setattr(pool, "ASLEEP_S", 0.5)
-    held_up = Books([fake_spec(0)], on_point=lambda books, point: time.sleep(0.7))
+    monkeypatch.setattr(pool, "ASLEEP_S", 0.2)
+    held_up = Books([fake_spec(0)], on_point=lambda books, point: time.sleep(0.3))
     ProcessExecutor(FakeTrainer, 1).run(held_up)
-    assert held_up.slept_s >= 3 * 0.7
+    assert held_up.slept_s >= 3 * 0.3
 
 
 def test_the_death_of_the_last_worker_is_seen_at_once_and_it_is_replaced():

@@ -311,7 +311,7 @@ def at_the_edge(data, name, value, count):
     return dataclasses.replace(data, trials=tuple(trials))
 
 
-def test_edge_audit_names_the_range_and_writes_a_wider_space(cartpole, tmp_path):
+def test_edge_audit_names_the_range_and_writes_a_wider_space(cartpole, tmp_path, pages_of_one_figure):
     assert edges(cartpole) == []
     narrow = at_the_edge(cartpole, "learning_rate", 9.5e-3, 4)
     (edge,) = edges(narrow)

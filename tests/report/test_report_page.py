@@ -76,8 +76,13 @@ def written(data: StudyData, folder: Path) -> Document:
 
 
 @pytest.fixture(scope="module")
-def document(cartpole, tmp_path_factory) -> Document:
-    return written(cartpole, tmp_path_factory.mktemp("report"))
+def path(cartpole, tmp_path_factory) -> Path:
+    return write_report(cartpole, tmp_path_factory.mktemp("report"), best_yaml=YAML, commands=COMMANDS)
+
+
+@pytest.fixture(scope="module")
+def document(path) -> Document:
+    return Document(path.read_text(encoding="utf-8"))
 
 
 def test_no_attribute_style_or_own_script_names_an_address(document):
@@ -99,8 +104,8 @@ def test_the_browser_is_told_to_load_nothing(document):
     assert "http" not in policies[0]
 
 
-def test_the_page_stays_below_two_megabytes(cartpole, tmp_path):
-    assert write_report(cartpole, tmp_path, best_yaml=YAML, commands=COMMANDS).stat().st_size < 2_000_000
+def test_the_page_stays_below_two_megabytes(path):
+    assert path.stat().st_size < 2_000_000
 
 
 def test_the_page_holds_plotly_js_of_the_version_that_is_written_down(document):
@@ -218,7 +223,7 @@ def test_where_learning_is_offline_nothing_is_counted_in_environment_steps(tmp_p
     assert steps > 10 and no_iterations == no_steps == 0 and iterations == steps + 1  # what was saved is said in steps
 
 
-def test_large_returns_of_agent_and_film_are_written_out(cartpole):
+def test_large_returns_of_agent_and_film_are_written_out(cartpole, pages_of_one_figure):
     agent = KeptAgent(Path("agents/best"), 3, 7, 12_345.0, 10, ())
     film = {"env": "ALE/Pong-v5", "returns": [-10_005.0], "lengths": [27_000], "median_of": 1}
     written = datetime(2026, 3, 1, tzinfo=UTC)
@@ -226,7 +231,7 @@ def test_large_returns_of_agent_and_film_are_written_out(cartpole):
     assert '<td class="num">12,345</td>' in html and "return -10,005 in 27,000 steps" in html
 
 
-def test_equal_failures_are_grouped_though_their_numbers_differ(tmp_path):
+def test_equal_failures_are_grouped_though_their_numbers_differ(tmp_path, pages_of_one_figure):
     words = written(CASES["all failed"][0], tmp_path).words
     assert "failed 5 ValueError: bad at step 0 0, 1, 2, 3, 4" in words
 
@@ -252,9 +257,14 @@ def hostile_study() -> StudyData:
     return factory.dataclasses.replace(base, trials=tuple(trials), importances=importances, **changes)
 
 
-def test_text_of_the_database_never_becomes_markup(tmp_path, document):
-    path = write_report(hostile_study(), tmp_path, best_yaml=HOSTILE, commands={HOSTILE: HOSTILE})
-    hostile = Document(path.read_text(encoding="utf-8"))
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory) -> Document:
+    folder = tmp_path_factory.mktemp("hostile")
+    path = write_report(hostile_study(), folder, best_yaml=HOSTILE, commands={HOSTILE: HOSTILE})
+    return Document(path.read_text(encoding="utf-8"))
+
+
+def test_text_of_the_database_never_becomes_markup(hostile, document):
     tags = {tag for tag, _ in hostile.elements}
     assert "img" not in tags
     assert len(hostile.scripts) == len(document.scripts), "no script was added and none was cut short"
@@ -263,9 +273,7 @@ def test_text_of_the_database_never_becomes_markup(tmp_path, document):
     assert "{{ 7 * 7 }}" in hostile.text, "templates inside data are not evaluated"
 
 
-def test_figures_carry_no_markup_of_the_database(tmp_path):
-    path = write_report(hostile_study(), tmp_path, best_yaml=None, commands={})
-
+def test_figures_carry_no_markup_of_the_database(hostile):
     def texts(value):
         if isinstance(value, str):
             yield value
@@ -276,8 +284,7 @@ def test_figures_carry_no_markup_of_the_database(tmp_path):
             for item in value:
                 yield from texts(item)
 
-    figures = Document(path.read_text(encoding="utf-8")).figures
-    every = list(texts(figures))
+    every = list(texts(hostile.figures))
     assert any("&lt;img" in text for text in every), "the hostile name is on an axis"
     for text in every:
         assert set(re.findall(r"<[^>]*>", text)) <= {"<br>", "<extra>", "</extra>"}
@@ -285,7 +292,7 @@ def test_figures_carry_no_markup_of_the_database(tmp_path):
             assert "%{" not in text, "a name is not a template"
 
 
-def test_a_failing_write_leaves_the_old_files(cartpole, tmp_path, monkeypatch):
+def test_a_failing_write_leaves_the_old_files(cartpole, tmp_path, monkeypatch, pages_of_one_figure):
     write_report(factory.study([]), tmp_path, best_yaml=None, commands={})
     before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
 
@@ -298,7 +305,7 @@ def test_a_failing_write_leaves_the_old_files(cartpole, tmp_path, monkeypatch):
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
 
 
-def test_a_failing_figure_leaves_the_old_files(cartpole, tmp_path, monkeypatch):
+def test_a_failing_figure_leaves_the_old_files(cartpole, tmp_path, monkeypatch, pages_of_one_figure):
     write_report(factory.study([]), tmp_path, best_yaml=None, commands={})
     before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
     monkeypatch.setattr(page, "render", lambda *args, **kwargs: 1 / 0)
@@ -313,7 +320,7 @@ def test_a_path_that_is_no_folder_is_bad_input(cartpole, tmp_path):
         write_report(factory.study([]), tmp_path / "taken", best_yaml=None, commands={})
 
 
-def test_files_get_the_permissions_that_the_user_asked_for(tmp_path):
+def test_files_get_the_permissions_that_the_user_asked_for(tmp_path, pages_of_one_figure):
     umask = os.umask(0o022)
     try:
         path = write_report(factory.study([]), tmp_path / "new" / "folder", best_yaml=None, commands={})
@@ -348,7 +355,7 @@ def test_a_verdict_without_a_selection_speaks_of_none(tmp_path):
 
 
 @pytest.mark.parametrize(("floor", "said"), [(None, "worst completed run."), (9.25, "run, and as 9.25 at most.")])
-def test_what_a_run_that_diverged_counts_as_is_said_as_it_is_computed(tmp_path, floor, said):
+def test_what_a_run_that_diverged_counts_as_is_said_as_it_is_computed(tmp_path, floor, said, pages_of_one_figure):
     data = factory.confirmed()
     held = dataclasses.replace(data, confirmation=dataclasses.replace(data.confirmation, floor=floor))
     write_report(held, tmp_path, best_yaml=None, commands={})

@@ -35,7 +35,7 @@ from tuner.study.store.writer import TableWriter
 
 SMALL = {
     "env": "CartPole-v1", "steps": 300, "evaluations": 3, "eval_episodes": 2, "pruner": "none", "startup_trials": 3,
-    "trials": 30, "prior": "none",
+    "trials": 10, "confirm_budget": 3.0, "prior": "none",
 }  # fmt: skip
 
 
@@ -100,7 +100,7 @@ def numbers(confirmation: Confirmation) -> Confirmation:
     return dataclasses.replace(confirmation, contestants=contestants)
 
 
-OTHER = {"sampler": "random", "trials": 36, "space": "classic"}
+OTHER = {"sampler": "random", "trials": 12, "space": "classic"}
 
 
 @pytest.fixture(scope="module")

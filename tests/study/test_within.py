@@ -341,6 +341,7 @@ def test_a_confirm_stage_whose_time_is_up_ends_with_as_many_seeds_as_all_have(se
 
 
 def test_a_lock_where_it_is_written_down_that_a_phase_was_cut_short_is_waited_for(searched, tmp_path, monkeypatch):
+    monkeypatch.setattr("tuner.study.store.connect.BRIEF_TIMEOUT_S", 0)
     monkeypatch.setattr("tuner.study.confirm.affordable.time_runs", lambda plan, runs: [FREE] * len(runs))
     clock = Clock()
     stage = ConfirmStage(searched, load(searched.name, searched.storage), clock() + 60, clock)
