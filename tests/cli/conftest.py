@@ -1,21 +1,10 @@
 """One tiny study for all tests that only read."""
 
-import functools
 import os
 import shutil
 
 import pytest
 from cli_shell import TINY, tune
-
-from tuner.cli import app
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _a_parser_is_built_once():
-    """A shell's command builds its own; here hundreds of commands share one, which nothing changes."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(app, "build_parser", functools.cache(app.build_parser))
-        yield
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import os
 import re
 from collections.abc import Callable, Sequence
@@ -98,8 +99,9 @@ ONE_DASH = re.compile(r"-[A-Za-z]")
 PAIRS = ("--set", "--env-arg")
 
 
+@functools.cache
 def build_parser() -> OneLineParser:
-    """Return the parser of all commands. Fast: nothing heavy is imported before a command runs."""
+    """Return the parser of all commands, built once. Fast: nothing heavy is imported before a command runs."""
     parser = OneLineParser(prog="tune", usage=USAGE, description=DESCRIPTION, epilog=EPILOG)
     parser.add_argument("--version", action="version", version=f"tune {__version__}")
     recipe_flags.add_to(parser)
