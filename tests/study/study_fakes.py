@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import functools
 import math
 import random
+import sqlite3
 import tempfile
 import time
 from collections.abc import Callable
@@ -97,6 +100,17 @@ def supervise(plan: StudyPlan, **options) -> StudySupervisor:
         path.write_bytes(empty_database())
     ledger, *_ = open_study(plan, {"numeric_path": plan.numeric_path})
     return StudySupervisor(plan, ledger, ledger.settle(), **options)
+
+
+def copied(plan: StudyPlan, folder: Path) -> StudyPlan:
+    """Return the plan of a copy of its study in ``folder``, which a test may go on with: others have the same one."""
+    url = f"sqlite:///{folder}/s.db"
+    with (
+        contextlib.closing(sqlite3.connect(str(sqlite_path(plan.storage)))) as old,
+        contextlib.closing(sqlite3.connect(str(sqlite_path(url)))) as new,
+    ):
+        old.backup(new)
+    return dataclasses.replace(plan, storage=url, recipe=dataclasses.replace(plan.recipe, storage=url))
 
 
 @dataclass

@@ -123,6 +123,7 @@ def test_every_environment_trains_the_same_settings_once_each(tmp_path):
         assert {t.outcome for t in load(member.name, member.storage).trials} == {"completed"}
 
 
+@pytest.mark.slow
 def test_the_search_serves_both_environments_and_not_the_one_of_larger_returns(tmp_path):
     """A is best at a learning rate of 1e-3, B at 1e-4: between them nothing is better for both."""
     plan = make_several(tmp_path, trials=60, sampler="tpe", prior="none")

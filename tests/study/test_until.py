@@ -8,7 +8,7 @@ import random
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from study_fakes import FakeExecutor, make_plan, search
+from study_fakes import FakeExecutor, copied, make_plan, search
 
 from tuner.core.confidence_sequence import betting_interval, normal_sequence
 from tuner.core.multiple_comparisons import holm
@@ -250,11 +250,17 @@ def test_two_backends_and_until_exclude_each_other():
 # With a database.
 
 
-@pytest.fixture
-def plan(tmp_path):
-    made = make_plan(f"sqlite:///{tmp_path}/u.db", trials=30, pruner="none", until=0.95, startup_trials=3)
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("searched")
+    made = make_plan(f"sqlite:///{folder}/s.db", trials=30, pruner="none", until=0.95, startup_trials=3)
     search(made)
     return made
+
+
+@pytest.fixture
+def plan(searched, tmp_path):
+    return copied(searched, tmp_path)
 
 
 def stage_of(plan, **changes):

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from study_fakes import FakeExecutor, make_plan, search, supervise
+from study_fakes import FakeExecutor, copied, make_plan, search, supervise
 
 import tuner
 from tuner.envs.make import RandomPlay
@@ -312,11 +312,19 @@ def test_evaluation_is_planned_for_as_the_dry_run_has_it(length, share, monkeypa
     assert len(asked) == 3 and asked == [pytest.approx(share)] * 3
 
 
-@pytest.fixture
-def searched(url):
-    plan = make_plan(url, trials=30, pruner="none")
-    search(plan)
+@pytest.fixture(scope="module")
+def search_of_all(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("searched")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(folder / "state"))
+        plan = make_plan(f"sqlite:///{folder}/s.db", trials=30, pruner="none")
+        search(plan)
     return plan
+
+
+@pytest.fixture
+def searched(search_of_all, url, tmp_path):
+    return copied(search_of_all, tmp_path)
 
 
 @pytest.mark.parametrize("seconds", [60, 120, 200])

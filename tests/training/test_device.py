@@ -80,6 +80,7 @@ def test_a_run_on_frames_trains_as_on_the_cpu(device):
     assert_same(device, train(specs, 1), train(on(device, specs), 1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("device", DEVICES)
 def test_a_device_learns_what_is_to_be_known(device):
     changes = {"learning_rate": 5e-3, "exploration_final_eps": 0.5, "gamma": 0.5}

@@ -122,7 +122,7 @@ def test_the_torch_path_goes_on_too(tmp_path):
         (EnvSpec("MinAtar/SpaceInvaders-v1"), {}),
         (EnvSpec("CartPole-v1", pixels=True), {"n_steps": 2, "train_freq": 10}),
         pytest.param(EnvSpec("BreakoutNoFrameskip-v4"), {}, marks=pytest.mark.slow),
-        (EnvSpec("ALE/Pong-v5"), {"prioritized": True, "train_freq": 10}),
+        pytest.param(EnvSpec("ALE/Pong-v5"), {"prioritized": True, "train_freq": 10}, marks=pytest.mark.slow),
     ],
     ids=lambda value: value.id if isinstance(value, EnvSpec) else "",
 )
