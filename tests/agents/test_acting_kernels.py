@@ -59,3 +59,23 @@ def test_lanes_act_on_the_scale_of_their_own_statistics():
             stack.normalizer.arrived(slice(0, 3), observations[:, :SIZE].copy())
         chosen = [stack.act(slice(0, 3), observations, np.zeros(3, bool), np.zeros(3, int)) for stack in stacks]
         np.testing.assert_array_equal(*chosen)
+
+
+def test_what_acts_sees_ten_deviations_at_most_and_a_number_that_never_changed():
+    h = DQNHyperparameters(net_arch=(8,), normalize_observations=True)
+    found = []
+    for path in ("compiled", "numpy"):
+        stack = DQNStack(BoxEncoder(SIZE), 4, h, lanes=2, capacity=50, numeric_path=path)
+        for lane in range(2):
+            stack.start(lane, h, lane, 50)
+            stack.normalizer.mean[lane], stack.normalizer.variance[lane] = [1.0, 0.5, 3.0 * lane], [4.0, 0.0, 1.0]
+        observations = np.array([[50.0, 0.5, -40.0, 1.0], [-1e3, 0.5 + 2**-14, 5.0, 1.0]], np.float32)
+        best = stack._exploring.best(slice(0, 2), observations)
+        if path == "compiled":
+            found.append((best, stack._exploring.results))
+        else:
+            inputs = stack.normalizer.inputs(slice(0, 2), observations)
+            np.testing.assert_allclose(inputs[:, :SIZE], [[10, 0, -10], [-10, 2**-14 * 1e4, 2]], rtol=1e-6)
+            found.append((best, stack._acting.outputs(slice(0, 2), inputs)))
+    np.testing.assert_array_equal(found[0][0], found[1][0])
+    np.testing.assert_allclose(found[0][1], found[1][1], rtol=1e-5, atol=1e-6)

@@ -10,12 +10,13 @@ from tuner.envs.encoders import BoxEncoder, DiscreteEncoder
 from tuner.hyperparameters import DQNHyperparameters
 
 MUNCHAUSEN = {"munchausen": True, "munchausen_tau": 0.5}
+PATHS = ("compiled", "numpy")
 
 
 def assert_both_learn_alike(encoder, changes, transitions=100, prepare=lambda stack: None):
     h = DQNHyperparameters(**{**BASE, "gradient_steps": 1, **changes})
     found = []
-    for path in ("compiled", "numpy"):
+    for path in PATHS:
         stack = filled(encoder, h, path=path, transitions=transitions)
         prepare(stack)
         found.append((stack.learn([0])[0], stack.state.online))
@@ -58,3 +59,63 @@ def test_observations_are_on_the_scale_of_their_statistics(changes):
 
     changes = {"normalize_observations": True, "normalize_rewards": True, **changes}
     assert_both_learn_alike(BoxEncoder(5), changes, prepare=move)
+
+
+#: With an epsilon this large, steps are as smooth as gradients are.
+SMOOTH = {"optimizer": "rmsprop", "optimizer_eps": 0.1, "learning_rate": 3e-3}
+
+
+@pytest.mark.parametrize("encoder", [BoxEncoder(5), DiscreteEncoder(6)], ids=["vectors", "one-hot"])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"double_q": True, "layer_norm": True},
+        MUNCHAUSEN,
+        {"quantiles": 3},
+        {"quantiles": 9, "dueling": True, "double_q": True},
+        {"noisy": True, "layer_norm": True},
+    ],
+    ids=str,
+)
+def test_a_gradient_step_finds_nothing_that_the_one_before_left(encoder, changes):
+    """Minibatches of two: in each, an action and most numbers are missing that the one before may have had."""
+    h = DQNHyperparameters(**{**BASE, **SMOOTH, "batch_size": 2, "gradient_steps": 12, "max_grad_norm": 1e9, **changes})
+    (mine, compiled), (theirs, numpys) = (
+        (stack.learn([0])[0], stack.state.online[0]) for stack in (filled(encoder, h, path=p) for p in PATHS)
+    )
+    np.testing.assert_allclose(mine, theirs, rtol=2e-5)
+    np.testing.assert_allclose(compiled, numpys, rtol=1e-4, atol=5e-6)
+
+
+@pytest.mark.parametrize("changes", [{}, {"double_q": True, "quantiles": 3}], ids=str)
+def test_each_lane_learns_with_numbers_of_its_own(changes):
+    shared = {**BASE, **SMOOTH, "munchausen": True, "gradient_steps": 2, **changes}
+    each = [
+        DQNHyperparameters(
+            **shared,
+            learning_rate_schedule=("constant", "linear", "cosine")[lane],
+            max_grad_norm=(0.05, 10.0, 0.5)[lane],
+            munchausen_tau=(0.3, 2.0, 0.7)[lane],
+            munchausen_alpha=(0.9, 0.3, 0.6)[lane],
+            munchausen_clip=(-1.0, -3.0, -0.1)[lane],
+            normalize_observations=lane > 0,
+            normalize_rewards=lane != 1,
+            n_steps=(3, 1, 5)[lane],
+            gamma=(0.9, 0.95, 0.8)[lane],
+        )
+        for lane in range(3)
+    ]
+    found = []
+    for path in PATHS:
+        stack = filled(BoxEncoder(5), each[0], lanes=3, path=path, each=each)
+        for lane in range(3):
+            stack.clock[lane] = 40 * lane
+            stack.normalizer.mean[lane] = [0.5 * lane, -lane, 0.3, 0.2, 0.1]
+            stack.normalizer.variance[lane] = [1.0 + lane, 0.25, 9.0, 0.01 * (1 + lane), 1.0]
+            stack.normalizer.return_variance[lane] = (0.02, 5.0, 0.01)[lane]
+        found.append((stack.learn([0, 1, 2]), stack))
+    (mine, compiled), (theirs, numpys) = found
+    for lane in range(3):
+        np.testing.assert_allclose(mine[lane], theirs[lane], rtol=2e-5)
+        np.testing.assert_allclose(compiled.state.online[lane], numpys.state.online[lane], rtol=1e-4, atol=5e-6)

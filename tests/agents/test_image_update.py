@@ -144,3 +144,29 @@ def test_a_compiled_lane_of_images_is_bit_equal_whatever_trains_beside_it():
     expected = [alone.learn([0])[0] for _ in range(3)]
     assert [crowded.learn([0, 1, 2])[2] for _ in range(3)] == expected
     np.testing.assert_array_equal(crowded.state.online[2], alone.state.online[0])
+
+
+def test_compiled_code_sees_bytes_and_stacked_frames_as_torch_does():
+    """Numbers up to 255 are shown in [0, 1], and each frame of a stack, stored once, in its place."""
+    h = DQNHyperparameters(net_arch=(), batch_size=12, gradient_steps=2, train_freq=4, double_q=True, max_grad_norm=0.1)
+    encoder = encoder_for(FramesBox(3, 10, 9))
+    pixels = np.random.default_rng(2).integers(0, 256, (45, 90), dtype=np.uint8)  # of one episode's frames
+    stacks = np.array([pixels[i : i + 3].ravel() for i in range(43)])
+    found = []
+    for path in ("compiled", "torch"):
+        stack = DQNStack(encoder, N_ACTIONS, h, lanes=2, capacity=60, numeric_path=path)
+        for lane in range(2):
+            stack.start(lane, h, lane, 60)
+            stack.state.target[lane] *= 1.5
+        rows = stack.memory.blank(42)
+        parts = stack.memory.unpack(rows)
+        parts.observations[:, :-1], parts.next_observations[:, :-1] = stacks[:-1], stacks[1:]
+        parts.rewards[:], parts.discounts[:], parts.actions[:] = np.arange(42) % 5, 0.9, np.arange(42) % N_ACTIONS
+        stack.observe(1, rows)
+        stored = np.append(stacks[:2], np.ones((2, 1)), axis=1).astype(np.float32)
+        seen = stack._acting.outputs(slice(0, 2), stack._inputs(stored))
+        best = stack._exploring.best(slice(0, 2), stored)
+        np.testing.assert_array_equal(best, seen.argmax(axis=1))
+        found.append((seen, *stack.learn([1])[1]))
+    for mine, theirs in zip(*found, strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-4, atol=2e-6)

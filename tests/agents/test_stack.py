@@ -387,7 +387,11 @@ def test_a_compiled_call_in_several_parts_is_the_call_as_a_whole(monkeypatch):
         np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
-@pytest.mark.parametrize("variant", [{"noisy": True}, {"noisy": True, "quantiles": 3, "dueling": True}], ids=str)
+@pytest.mark.parametrize(
+    "variant",
+    [{"noisy": True}, {"noisy": True, "quantiles": 3, "dueling": True}, {"noisy": True, "layer_norm": True}],
+    ids=str,
+)
 def test_compiled_networks_act_with_the_noise_that_numpys_have(variant):
     h = DQNHyperparameters(**{**BASE, **variant, "learning_starts": 0})
     stacks = [make_stack(h, 4, path) for path in ("compiled", "numpy")]
@@ -397,6 +401,7 @@ def test_compiled_networks_act_with_the_noise_that_numpys_have(variant):
     for stack in stacks:
         for lane in range(4):
             stack.start(lane, h, seed=lane, n_timesteps=400)
+        stack.state.online *= np.linspace(0.8, 1.6, stack.state.online.shape[1])  # no gain is 1, no unit like another
         stack.act(slice(0, 2), inputs[:2], np.zeros(2, bool), np.zeros(2, np.int64))
         stack.act(slice(1, 4), inputs[1:], np.zeros(3, bool), np.zeros(3, np.int64))
         best = stack._exploring.best(slice(1, 4), inputs[1:])

@@ -22,12 +22,12 @@ def test_the_distinct_ones_stand_for_all(places):
     np.testing.assert_array_equal(places[taken][which], places)
 
 
-def filled(encoder, hyperparameters, lanes=1, path="numpy", transitions=100):
+def filled(encoder, hyperparameters, lanes=1, path="numpy", transitions=100, each=None):
     """Return a stack that holds some transitions on each lane, with targets unlike the online networks."""
     stack = DQNStack(encoder, 3, hyperparameters, lanes=lanes, capacity=300, numeric_path=path)
     for lane in range(lanes):
         rng = np.random.default_rng(lane)
-        stack.start(lane, hyperparameters, 10 + lane, 300)
+        stack.start(lane, each[lane] if each else hyperparameters, 10 + lane, 300)
         size = transitions + 37 * lane
         rows = stack.memory.blank(size)
         parts = stack.memory.unpack(rows)
