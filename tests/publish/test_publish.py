@@ -295,7 +295,9 @@ def test_what_rl_zoo_has_no_words_for_is_published_as_load_agent_reads_it(in_tmp
     assert published.evaluate(3, 0) == tuner.load_agent("agent", env_module="odd.py").evaluate(3, 0)
 
 
-def test_the_card_says_which_wrappers_whoever_loads_the_agent_has_to_name(in_tmp, no_film):
+def test_the_card_says_which_wrappers_whoever_loads_the_agent_has_to_name(in_tmp, no_film, monkeypatch):
+    monkeypatch.setitem(sys.modules, "mine", None)  # or it would stay there
+    del sys.modules["mine"]
     (in_tmp / "mine.py").write_text("import gymnasium\nclass Same(gymnasium.Wrapper):\n    pass\n")
     make_agent(double_q=True, wrapper=("mine.Same",))
     publish("agent", "--episodes", "1", "-o", "hub", "--wrapper", "mine:Same")

@@ -115,7 +115,9 @@ def test_the_flag_is_free_keeps_every_other_run_and_leaves_fewer_seeds_in_the_sa
     assert {spec.n_timesteps for spec in again.taken} == {900}
     assert 3 <= seeds(longer) < seeds(short)
     back = FakeExecutor(lanes=4)
-    assert confirm(back, confirm=1).confirmation == short.confirmation
+    once_more = confirm(back, confirm=1).confirmation
+    assert once_more.looked == (short.confirmation.seeds,)  # the most so far, which a later stage with --until pays for
+    assert dataclasses.replace(once_more, looked=()) == short.confirmation
     assert back.taken == []
 
 

@@ -78,6 +78,7 @@ def test_playing_a_model_imports_a_module_only_when_the_user_names_it(tmp_path, 
     """)
     (tmp_path / "mine.py").write_text(source)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, "mine", raising=False)  # another test's may still be there
     save(spec(env="mine:Mine-v0"), tmp_path / "model")
     sys.modules.pop("mine")
     with pytest.raises(InputError, match="add --env-module mine"):

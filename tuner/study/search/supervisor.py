@@ -140,9 +140,7 @@ class StudySupervisor:
         Then one of them is beyond its limit, whichever it is: lanes share their worker's time.
         """
         limit = self._trial_timeout
-        if limit is None:
-            return False
-        return silent_s > self._open.time_left(run_ids, limit)
+        return limit is not None and silent_s > self._open.time_left(run_ids, limit)
 
     def slept(self, seconds: float) -> None:
         """Give runs in training the seconds in which they may have waited for this process."""
@@ -193,10 +191,9 @@ class StudySupervisor:
             run.state = "ended"
         if trial.decided is None and end is None:  # an end of an open trial: the database has refused it
             why = "the time is up" if self._ending == "done" else self._ending or "its workers have ended"
-            reason = f"interrupted ({why})"
             if not self._refused_to_close:
                 try:
-                    self._ledger.give_up(trial.asked.number, reason)
+                    self._ledger.give_up(trial.asked.number, f"interrupted ({why})")
                 except StorageLostError:  # the study's next run settles it, and the others: each may take ten seconds
                     self._refused_to_close = True
             self._open.remove(trial)
@@ -206,9 +203,7 @@ class StudySupervisor:
     @property
     def failure(self) -> StudyFailedError | None:
         """Why no trial can succeed, or None."""
-        if self._ending == "failed":
-            return StudyFailedError(self._tally.why_hopeless)
-        return None
+        return StudyFailedError(self._tally.why_hopeless) if self._ending == "failed" else None
 
     @property
     def finished(self) -> int:

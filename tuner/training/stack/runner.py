@@ -235,9 +235,8 @@ class StackRunner:
         if not np.isfinite(rows).all():
             bad = int(np.flatnonzero(~np.isfinite(rows).all(axis=1))[0])
             field = "observation" if np.isfinite(self._stack.memory.unpack(rows).rewards[bad]) else "reward"
-            step = run.clock + bad + 1
-            run.clock = step
-            run.end("diverged", f"{field} is not finite at step {step}")
+            run.clock += bad + 1
+            run.end("diverged", f"{field} is not finite at step {run.clock}")
             return
         self._stack.observe(run.index, rows, ends)
         if run.journal is not None:
