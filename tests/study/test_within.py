@@ -36,7 +36,8 @@ from tuner.plan.within import (
     plan_within,
 )
 from tuner.result.confirmation import Contestant
-from tuner.result.study import StudyData
+from tuner.result.curve import CurvePoint
+from tuner.result.study import StudyData, TrialRow
 from tuner.study.confirm.affordable import Affordable, affordable, run_seconds
 from tuner.study.confirm.contestants import baselines, finalists
 from tuner.study.confirm.ledger import spec_of
@@ -310,6 +311,32 @@ def test_evaluation_is_planned_for_as_the_dry_run_has_it(length, share, monkeypa
     defaults = Contestant("d", "defaults", "", None, "native", {})
     run_seconds(plan, StudyData("s", {}, {}, plan.grid, ()), [defaults])
     assert len(asked) == 3 and asked == [pytest.approx(share)] * 3
+
+
+@pytest.mark.parametrize(
+    ("steps", "share"),
+    [(4_500, 0.9), (500, 0.2), (0, 0.2)],
+    ids=["finalists last long", "finalists end before", "nobody counted"],
+)
+def test_a_baseline_that_is_timed_may_play_as_long_as_the_finalists(steps, share, monkeypatch):
+    """Ten last episodes of 450 steps in all but the first; random play of 20 says a fifth of the cap of 500."""
+    asked = []
+
+    class Noted(RunCosts):
+        def evaluation_s(self, spec, share) -> float:
+            asked.append(share)
+            return 0.0
+
+    monkeypatch.setattr("tuner.study.confirm.affordable.time_runs", lambda plan, runs: [Noted(0.0, 1e-3, 0.0, 0.0)])
+    plan = plan_study(StudyRecipe(env="CartPole-v1", workers=1))
+    facts = dataclasses.replace(plan.facts, random_play=RandomPlay((1.0,), 1e-5, 1e-5, 20.0))
+    plan = dataclasses.replace(plan, facts=facts)
+    curve = tuple(CurvePoint(at, (9.0,) * 10, steps=n) for at, n in ((plan.grid[0], 90), (plan.grid[-1], steps)))
+    trial = TrialRow(0, "COMPLETE", "completed", 9.0, {}, {}, {0: curve}, {0: 1}, plan.grid[-1], 9.0, None, None)
+    found = Contestant("f", "finalist", "", 0, "native", {})
+    zoo = Contestant("z", "zoo", "", None, "native", {})
+    run_seconds(plan, StudyData("s", {}, {}, plan.grid, (trial,)), [found, zoo])
+    assert asked == [pytest.approx(share)]
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ from tuner.study.confirm.budget import (
 )
 from tuner.study.confirm.contestants import grid_of
 from tuner.study.confirm.ledger import spec_of
-from tuner.study.confirm.run_costs import expected_seconds
+from tuner.study.confirm.run_costs import expected_seconds, late_length
 from tuner.study.confirm.schedule import Job
 from tuner.training.cost.cores import available_cores
 
@@ -231,7 +231,7 @@ def run_seconds(plan: StudyPlan, data: StudyData, contestants: Sequence[Contesta
     """Return the seconds of a worker that a run of each contestant takes here, by key.
 
     A trial's runs took what they took, and evaluate longer here; settings that the search has not trained are timed in
-    short pieces.
+    short pieces, and may play as well as the finalists: where that makes episodes long, their evaluations take it.
     """
     trials = {trial.number: trial for trial in data.trials}
     costs = {}
@@ -247,6 +247,9 @@ def run_seconds(plan: StudyPlan, data: StudyData, contestants: Sequence[Contesta
             ran = {trial.number: (trial, trial.steps / plan.grid[-1])}
             costs[c.key] = sum(expected_seconds([c], specs, {c.key: 1.0}, ran)[c.key])
     _, share, _ = episode_shares(plan)
+    finalists = [trials[c.trial] for c in contestants if c.role == "finalist" and c.trial in trials]
+    late = [length for trial in finalists if (length := late_length(trial))]
+    share = max(share, mean(late or [0.0]) / plan.evaluation.max_steps)
     found = time_runs(plan, [(specs[c.key], 1) for c in timed])
     costs |= {c.key: cost.seconds(specs[c.key], share) for c, cost in zip(timed, found, strict=True)}
     return costs

@@ -70,6 +70,12 @@ def worked(data: StudyData, workers: int) -> tuple[float, float]:
     return workers * wall.total_seconds(), sum(t.duration_s for t in ran)
 
 
+def late_length(trial: TrialRow) -> float:
+    """Return the mean length of a trial's last evaluation episodes, in environment steps; 0 where nobody counted."""
+    last = [curve[-1] for curve in trial.curves.values() if curve]
+    return sum(point.steps for point in last) / max(sum(len(point.returns) for point in last), 1)
+
+
 def _intervals(spec: RunSpec, whole: float, evaluating: Sequence[float]) -> tuple[float, ...]:
     """Return a run's seconds to each of its evaluations: the rest of the whole goes by training steps."""
     share = min(whole / max(sum(evaluating), 1e-300), 1.0)
