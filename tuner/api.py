@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from tuner.contract.roles import Executor
 from tuner.durable import check_writable
 from tuner.errors import InputError, StudyFailedError, TunerError, wrong
-from tuner.execution.choose import interruptible, make_executor, with_workers
+from tuner.execution.choose import make_executor, with_workers
+from tuner.execution.interrupts import interruptible
 from tuner.hyperparameters import from_mapping
 from tuner.plan.advice import long_evaluations
 from tuner.plan.cost import refuse_what_cannot_fit

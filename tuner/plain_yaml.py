@@ -153,7 +153,9 @@ def load(path: Path | str) -> Any:
         with Path(path).open("rb") as file:
             content = file.read(MAX_BYTES + 1)
         if len(content) > MAX_BYTES:
-            raise InputError(f"{path}: is larger than {MAX_BYTES // 1024} KiB.")
+            raise InputError(
+                f"{path}: is larger than {MAX_BYTES // 1024} KiB, as no YAML of tune's is. Check its name."
+            )
         text = content.decode("utf-8")
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}.") from error

@@ -329,6 +329,27 @@ def test_a_second_signal_leaves_no_process_within_two_seconds(tmp_path):
     assert not any(p.is_running() and p.status() != "zombie" for p in left)
 
 
+def test_a_second_signal_ends_a_command_whose_database_does_not_answer(server, tmp_path):
+    url, network = server.new_database("deaf"), Network(server.port)
+    far = url.replace(f":{server.port}/", f":{network.port}/")
+    process = tune(*STUDY, "--trials", 100, "--storage", far, cwd=tmp_path)
+    while len(left := workers_of(process)) < 2:
+        assert process.poll() is None
+        time.sleep(0.2)
+    time.sleep(3)
+    network.cut()
+    time.sleep(5)
+    process.send_signal(signal.SIGINT)
+    time.sleep(4)
+    process.send_signal(signal.SIGINT)
+    started = time.monotonic()
+    code, text = ended(process)
+    print(f"exit {code} after {time.monotonic() - started:.2f} s", flush=True)
+    assert code == 130, text
+    psutil.wait_procs(left, timeout=1)
+    assert not any(p.is_running() and p.status() != "zombie" for p in left)
+
+
 #: A supervisor on a machine whose clock is wrong by so many seconds and jumps by up to an hour whenever it is read.
 BAD_CLOCK = textwrap.dedent("""
     import datetime, random, sys, time

@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import random
+import socket
 import threading
 import time
 from collections import Counter
@@ -74,6 +75,15 @@ def check_exact(plan, url, trials):
     lost = [t for t in data.trials if t.outcome == "lost"]
     assert len(data.trials) == trials + len(lost)
     return data
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="this system has no such timeout")
+def test_what_a_server_does_not_acknowledge_is_given_up_after_half_a_minute(url):
+    """A query is under way then, so that keepalives, which are for silent connections, would notice nothing."""
+    with open_storage(url, create=True)._backend.engine.connect() as connection:
+        held = socket.socket(fileno=os.dup(connection.connection.dbapi_connection.fileno()))
+        with held:
+            assert held.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 30_000
 
 
 @pytest.mark.slow

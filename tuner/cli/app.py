@@ -38,6 +38,7 @@ from tuner.cli.discreet import given_arguments
 from tuner.cli.parser import OneLineParser, as_environment
 from tuner.cli.values import read_pairs
 from tuner.errors import InputError, TunerError, meant, nearest
+from tuner.execution.interrupts import own_process
 from tuner.hyperparameters import ALGORITHMS, field_infos
 from tuner.plan.recipe import flag
 from tuner.surroundings import Surroundings
@@ -147,6 +148,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = given_arguments()
     if os.name == "posix" and arguments[:1] and arguments[0] in apart.COMMANDS:
         return apart.run_apart(lambda: _answered(arguments))
+    own_process(INTERRUPTED)
     code = _answered(arguments)
     apart.leave_threads(code)
     return code

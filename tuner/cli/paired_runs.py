@@ -76,7 +76,8 @@ def train_missing(
     """
     from tuner.cli.batch_progress import BatchProgress
     from tuner.cli.progress import progress_view
-    from tuner.execution.choose import interruptible, make_executor
+    from tuner.execution.choose import make_executor
+    from tuner.execution.interrupts import interruptible
     from tuner.study.confirm.fingerprint import circumstances
     from tuner.training.batch import RunBatch
 

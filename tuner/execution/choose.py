@@ -1,16 +1,12 @@
-"""Where a supervisor's trainers live, and how Ctrl-C reaches it: what every command that trains needs."""
+"""Where a supervisor's trainers live."""
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import functools
-import signal
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from tuner.contract.roles import Executor, Trainer
 from tuner.plan.recipe import StudyRecipe
@@ -18,14 +14,6 @@ from tuner.plan.resolve import StudyPlan
 
 if TYPE_CHECKING:
     from tuner.execution.ray_cluster import Place
-
-
-class Interruptible(Protocol):
-    """A supervisor that can be asked to stop."""
-
-    def interrupt(self) -> None:
-        """Stop soon, keeping everything that is finished. Called from a signal handler."""
-        ...
 
 
 def with_workers(recipe: StudyRecipe) -> StudyRecipe:
@@ -80,28 +68,3 @@ def _place(recipe: StudyRecipe) -> Place:
     from tuner.execution.ray_cluster import Place
 
     return Place(recipe.ray_address, recipe.cpus_per_worker, recipe.gpus_per_worker)
-
-
-@contextlib.contextmanager
-def interruptible(supervisor: Interruptible) -> Iterator[None]:
-    """Let the first Ctrl-C or SIGTERM end the search gently and the second at once."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    asked = False
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        nonlocal asked
-        if asked:
-            raise KeyboardInterrupt
-        asked = True
-        supervisor.interrupt()
-
-    for number in before:
-        signal.signal(number, handle)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

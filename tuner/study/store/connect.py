@@ -56,12 +56,14 @@ _LASTING = {
 #: A server's connections: few, asked whether they still live before each use, and renewed before routers forget them.
 _POOL: dict[str, Any] = {"pool_pre_ping": True, "pool_size": 3, "max_overflow": 3, "pool_recycle": 1800}
 
-#: Seconds to wait for a server, and what notices one that is gone without a word.
+#: Seconds to wait for a server, and what notices one that is gone without a word: a minute where nothing is under way;
+#: where what was sent is not acknowledged, half a minute (in milliseconds) in place of TCP's quarter of an hour.
 _POSTGRES = {
     "connect_timeout": 10,
     "keepalives_idle": 30,
     "keepalives_interval": 10,
     "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
     "application_name": "tune",
 }
 
