@@ -16,8 +16,9 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals of other sys
 
 #: Goes on whatever it hears, as a driver does that cancels a query on a connection that has been cut; with a child.
 DEAF = """
-import subprocess, sys, time
+import signal, subprocess, sys, time
 from tuner.execution import interrupts
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job is started without it
 interrupts.AT_ONCE_S = 0.2
 if {own}:
     interrupts.own_process(130)
@@ -44,10 +45,18 @@ child.kill()
 """
 
 
+@contextlib.contextmanager
 def started(own: bool, seconds: float):
+    """Start such a process; yield it and its child, and leave neither."""
     command = [sys.executable, "-c", DEAF.format(own=own, seconds=seconds)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    return process, psutil.Process(int(process.stdout.readline()))
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        child = psutil.Process(int(process.stdout.readline()))
+        try:
+            yield process, child
+        finally:
+            process.kill()
+            with contextlib.suppress(psutil.NoSuchProcess):
+                child.kill()
 
 
 def gone(process: psutil.Process) -> bool:
@@ -63,38 +72,39 @@ def gone(process: psutil.Process) -> bool:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_command_that_is_told_twice_ends_whatever_it_waits_for(number):
-    process, child = started(True, 60)
-    process.send_signal(number)
-    assert process.stdout.readline() == "gently\n"
-    process.send_signal(number)
-    assert process.stdout.readline() == "heard\n"
-    said = process.communicate(timeout=30)[1]
-    assert process.returncode == 130
-    assert said == "tune: interrupted\n"
-    assert gone(child)
+    with started(True, 60) as (process, child):
+        process.send_signal(number)
+        assert process.stdout.readline() == "gently\n"
+        process.send_signal(number)
+        assert process.stdout.readline() == "heard\n"
+        said = process.communicate(timeout=30)[1]
+        assert process.returncode == 130
+        assert said == "tune: interrupted\n"
+        assert gone(child)
 
 
 def test_the_second_may_come_after_the_search():
-    process, _ = started(True, 0.5)
-    process.send_signal(signal.SIGINT)
-    assert [process.stdout.readline() for _ in range(2)] == ["gently\n", "out\n"]
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=30)
-    assert process.returncode == 130
+    with started(True, 0.5) as (process, _):
+        process.send_signal(signal.SIGINT)
+        assert [process.stdout.readline() for _ in range(2)] == ["gently\n", "out\n"]
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
+        assert process.returncode == 130
 
 
 def test_a_program_that_calls_the_package_is_left_alone():
-    process, _ = started(False, 1.5)
-    process.send_signal(signal.SIGINT)
-    assert process.stdout.readline() == "gently\n"
-    process.send_signal(signal.SIGINT)
-    assert process.communicate(timeout=30)[0] == "heard\ndone\n"
-    assert process.returncode == 0
+    with started(False, 1.5) as (process, _):
+        process.send_signal(signal.SIGINT)
+        assert process.stdout.readline() == "gently\n"
+        process.send_signal(signal.SIGINT)
+        assert process.communicate(timeout=30)[0] == "heard\ndone\n"
+        assert process.returncode == 0
 
 
 def test_a_handler_of_the_program_that_called_stays(monkeypatch):
     monkeypatch.setattr(interrupts, "INTERRUPTS", interrupts.Interrupts())
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     try:
         interrupts.own_process(130)
