@@ -292,18 +292,23 @@ def test_where_there_are_minutes_all_that_the_study_starts_with_is_timed(seconds
     assert share == (pytest.approx(0.865, abs=0.03) if seconds == 60 else 1.0)
 
 
-@pytest.mark.parametrize(("length", "share"), [(0.0, 0.5), (20.0, 0.2)])
-def test_evaluation_is_planned_for_as_the_dry_run_has_it(length, share, monkeypatch):
-    """CartPole's episodes are cut at 500 steps; the geometric mean of 20 and 500 is a fifth of that."""
-    asked = []
+def noting(asked):
+    """Return what times runs as a millisecond a step, and notes the shares that evaluations are asked for."""
 
     class Noted(RunCosts):
         def evaluation_s(self, spec, share) -> float:
             asked.append(share)
             return 0.0
 
-    monkeypatch.setattr("tuner.plan.within.time_runs", lambda plan, runs: [Noted(0.0, 1e-3, 0.0, 0.0)] * len(runs))
-    monkeypatch.setattr("tuner.study.confirm.affordable.time_runs", lambda plan, runs: [Noted(0.0, 1e-3, 0.0, 0.0)])
+    return lambda plan, runs: [Noted(0.0, 1e-3, 0.0, 0.0)] * len(runs)
+
+
+@pytest.mark.parametrize(("length", "share"), [(0.0, 0.5), (20.0, 0.2)])
+def test_evaluation_is_planned_for_as_the_dry_run_has_it(length, share, monkeypatch):
+    """CartPole's episodes are cut at 500 steps; the geometric mean of 20 and 500 is a fifth of that."""
+    asked = []
+    monkeypatch.setattr("tuner.plan.within.time_runs", noting(asked))
+    monkeypatch.setattr("tuner.study.confirm.affordable.time_runs", noting(asked))
     plan = plan_study(StudyRecipe(env="CartPole-v1", within=60.0, workers=1))
     facts = dataclasses.replace(plan.facts, random_play=RandomPlay((1.0,), 1e-5, 1e-5, length))
     plan = dataclasses.replace(plan, facts=facts)
@@ -321,13 +326,7 @@ def test_evaluation_is_planned_for_as_the_dry_run_has_it(length, share, monkeypa
 def test_a_baseline_that_is_timed_may_play_as_long_as_the_finalists(steps, share, monkeypatch):
     """Ten last episodes of 450 steps in all but the first; random play of 20 says a fifth of the cap of 500."""
     asked = []
-
-    class Noted(RunCosts):
-        def evaluation_s(self, spec, share) -> float:
-            asked.append(share)
-            return 0.0
-
-    monkeypatch.setattr("tuner.study.confirm.affordable.time_runs", lambda plan, runs: [Noted(0.0, 1e-3, 0.0, 0.0)])
+    monkeypatch.setattr("tuner.study.confirm.affordable.time_runs", noting(asked))
     plan = plan_study(StudyRecipe(env="CartPole-v1", workers=1))
     facts = dataclasses.replace(plan.facts, random_play=RandomPlay((1.0,), 1e-5, 1e-5, 20.0))
     plan = dataclasses.replace(plan, facts=facts)

@@ -12,6 +12,7 @@ from statistics import median
 
 from tuner.contract.spec import RunSpec
 from tuner.result.confirmation import Contestant
+from tuner.result.curve import CurvePoint
 from tuner.result.study import StudyData, TrialRow
 
 #: A trial's training is not taken for longer than so many times what its computing takes in the middling one: a
@@ -72,8 +73,7 @@ def worked(data: StudyData, workers: int) -> tuple[float, float]:
 
 def late_length(trial: TrialRow) -> float:
     """Return the mean length of a trial's last evaluation episodes, in environment steps; 0 where nobody counted."""
-    last = [curve[-1] for curve in trial.curves.values() if curve]
-    return sum(point.steps for point in last) / max(sum(len(point.returns) for point in last), 1)
+    return _mean_length([curve[-1] for curve in trial.curves.values() if curve])
 
 
 def _intervals(spec: RunSpec, whole: float, evaluating: Sequence[float]) -> tuple[float, ...]:
@@ -90,8 +90,11 @@ def _evaluation_steps(trial: TrialRow) -> float:
 
 def _episode_steps(trial: TrialRow) -> float:
     """Return the mean length of a trial's evaluation episodes."""
-    episodes = sum(len(point.returns) for curve in trial.curves.values() for point in curve)
-    return _evaluation_steps(trial) / max(episodes, 1)
+    return _mean_length([point for curve in trial.curves.values() for point in curve])
+
+
+def _mean_length(points: Sequence[CurvePoint]) -> float:
+    return sum(point.steps for point in points) / max(sum(len(point.returns) for point in points), 1)
 
 
 def _steps_of_evaluations(trial: TrialRow, spec: RunSpec) -> list[float]:
