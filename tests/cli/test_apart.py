@@ -57,6 +57,24 @@ def test_sigterm_ends_a_training_as_ctrl_c_does_and_leaves_its_model(in_tmp):
     assert "Interrupted: the model is that of step" in done.stdout and (in_tmp / "m" / "model.json").exists()
 
 
+DEAF = """
+def deaf():
+    for _ in range(2):
+        try:
+            os.kill(os.getppid(), 15); time.sleep(600)
+        except KeyboardInterrupt:
+            pass
+    time.sleep(600)
+"""
+
+
+def test_a_second_signal_ends_a_training_whose_environment_hears_none(in_tmp):
+    text = ENVIRONMENT.format(how="deaf()").replace("import os,", "import time, os,")
+    (in_tmp / "e.py").write_text(DEAF + text.replace("sys.stdout = sys.stderr = None", "pass"))
+    done = tune("train", "--env", "E-v0", "--env-module", "e.py", "--algo", "q_learning", "--steps", "400", "--quiet")
+    assert (done.returncode, done.stderr) == (130, "tune: interrupted\n")
+
+
 def test_what_an_environment_prints_is_no_part_of_the_answer(in_tmp):
     text = ENVIRONMENT.format(how="pass").replace("sys.stdout = sys.stderr = None", "print('chatter')")
     (in_tmp / "e.py").write_text(text)

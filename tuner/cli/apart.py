@@ -11,7 +11,8 @@ import traceback
 from collections.abc import Callable
 from types import FrameType
 
-from tuner.cli.console import answers, say
+from tuner.cli.console import INTERRUPTED, answers, say
+from tuner.execution.interrupts import own_process
 
 #: Commands that make and play environments themselves, without workers.
 COMMANDS = ("train", "evaluate", "record", "enjoy", "export", "replay")
@@ -20,7 +21,7 @@ COMMANDS = ("train", "evaluate", "record", "enjoy", "export", "replay")
 def run_apart(run: Callable[[], int]) -> int:
     """Return the exit code of ``run``, called in a forked child; 2, with a line, where the child ended without one.
 
-    SIGTERM interrupts it as Ctrl-C does.
+    SIGTERM interrupts it as Ctrl-C does, and a second of either ends it at once.
 
     Nothing heavy may be loaded and no thread running yet.
     """
@@ -29,6 +30,7 @@ def run_apart(run: Callable[[], int]) -> int:
     if pid == 0:
         os.close(reading)
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # keeps what Ctrl-C keeps
+        own_process(INTERRUPTED)
         try:
             code = run()
         except SystemExit as left:  # the environment's
@@ -41,17 +43,23 @@ def run_apart(run: Callable[[], int]) -> int:
         os.write(writing, b"%d" % code)
         os._exit(code)
     os.close(writing)
+    heard: list[int] = []
 
     def forward(number: int, frame: FrameType | None) -> None:
-        os.kill(pid, number)
+        heard.append(number)
+        if number == signal.SIGTERM:  # a terminal sends the other to the child as well
+            os.kill(pid, number)
 
     signal.signal(signal.SIGTERM, forward)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to the child as well
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, forward)
     _, status = os.waitpid(pid, 0)
     told = _rest(reading)
     if told:
         return int(told)
     code = os.waitstatus_to_exitcode(status)
+    if heard and code == INTERRUPTED:  # it has said so itself
+        return code
     how = f"signal {-code}" if code < 0 else f"exit status {code}"
     say(
         f"tune: error: The environment, or a library below it, ended the process ({how}). What was saved before stays.",
