@@ -24,6 +24,7 @@ from tuner.errors import InputError
 from tuner.hyperparameters import DQNHyperparameters
 from tuner.plan.recipe import StudyRecipe
 from tuner.report.numbers.evidence import evidence
+from tuner.report.words.evidence import verdict as sentences
 from tuner.result.confirmation import Confirmation
 from tuner.seeding import run_seed
 from tuner.storage_url import default_storage
@@ -246,6 +247,19 @@ def test_confirming_again_with_more_seeds_keeps_every_run_and_adds_to_them(searc
     seeds = [Counter(key for key, phase, _ in runs if phase == "verdict") for runs in (old, new)]
     assert [set(counts.values()) for counts in seeds] == [{3}, {4}]
     assert len(seeds[0].keys() & seeds[1].keys()) > 1
+
+
+def test_a_verdict_of_another_number_of_seeds_once_one_is_known_says_how_much_likelier_an_error_is(searched):
+    first = evidence(run(confirm_seeds=3).data)
+    assert first["looked"] == [] and "judged by" not in " ".join(sentences(first))
+    for seeds, looked, words in (
+        (4, [3], "judged by 3 seeds when this number of seeds was asked for"),
+        (4, [3], "one of the 2 verdicts names a difference in up to 10 % of such cases, not in 5 %"),
+        (5, [3, 4], "judged by 3 and 4 seeds when this number of seeds was asked for"),
+        (5, [3, 4], "one of the 3 verdicts names a difference in up to 15 % of such cases"),
+    ):
+        found = evidence(run(confirm_seeds=seeds).data)
+        assert found["looked"] == looked and words in " ".join(sentences(found))
 
 
 @pytest.mark.parametrize("larger", [(45, 1, 8, 0.6), (22, 5, 5, 0.3)])

@@ -104,7 +104,7 @@ def verdict_lines(data: StudyData) -> list[str]:
         lines += verdict(found)
     else:
         winner = next(row for row in found["contestants"] if row["key"] == found["winner"])
-        lines += [*reliability_sentence(winner, found["until"]), *basis_sentences(found["until"])]
+        lines += [*reliability_sentence(winner, found["until"]), *basis_sentences(found)]
     going = [] if found["stage"] == "done" else [f"tune confirm {study_words(data.recipe, data.name)} carries on."]
     return [*lines, *reused_sentence(found), *tied_sentence(found), *luck_sentences(found), *going]
 

@@ -50,6 +50,7 @@ def evidence(data: StudyData, *, brief: bool = False) -> dict[str, Any] | None:
         "settings": dict(confirmation.settings),
         "evaluation": _evaluation(confirmation, data.eval_epsilon),
         "until": until(confirmation),
+        "looked": list(confirmation.looked),
         "winner": None if winner is None else winner.key,
         "favourite": by_search[0].key if by_search else None,
         "tied": list(confirmation.tied),

@@ -112,7 +112,7 @@ def verdict(found: Mapping[str, Any] | None, params: Mapping[str, Any] | None = 
     sentences += tied_sentence(found)
     sentences += [comparison_sentence(c, rows, found["objective"]) for c in found["comparisons"]]
     sentences += reliability_sentence(winner, found["until"])
-    sentences += basis_sentences(found["until"])
+    sentences += basis_sentences(found)
     return [*sentences, cost_sentence(found), *reused_sentence(found)]
 
 

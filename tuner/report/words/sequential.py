@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tuner.text import counted, number, percent, score_text
+from tuner.text import counted, listed, number, percent, score_text
+
+#: Chance that a verdict of a fixed number of seeds names a difference between settings that are alike, at most.
+WRONG = 0.05
 
 
 def sequence_sentence(title: str, value: str, found: Mapping[str, Any]) -> str:
@@ -46,14 +49,11 @@ def needed_text(found: Mapping[str, Any]) -> str:
     return f"; about {more:,} more would decide it, were it to do better in {share} of all pairs of runs as it does now"
 
 
-def basis_sentences(found: Mapping[str, Any] | None) -> list[str]:
-    """Return what the comparisons rest on; nothing where the number of seeds was fixed.
-
-    Args:
-        found: ``evidence.until``.
-    """
+def basis_sentences(evidence: Mapping[str, Any]) -> list[str]:
+    """Return what the comparisons rest on; nothing where the number of seeds was fixed before any result was known."""
+    found = evidence["until"]
     if found is None:
-        return []
+        return _again(evidence["looked"])
     if found["bounds_hold"]:
         low, high = (number(end) for end in found["bounds"])
         basis = f"assume nothing but that returns lie between {low} and {high} (--return-range)"
@@ -73,3 +73,15 @@ def basis_sentences(found: Mapping[str, Any] | None) -> list[str]:
         low, high = (number(end) for end in found["bounds"])
         sentences.append(f"--return-range {low}:{high} does not hold: a run lies outside it, so it is not used.")
     return sentences
+
+
+def _again(looked: Sequence[int]) -> list[str]:
+    """Return what it costs to be judged by another number of seeds once results are known (Bonferroni's bound)."""
+    if not looked:
+        return []
+    times, numbers = len(looked) + 1, listed([f"{seeds:,}" for seeds in looked])
+    return [
+        f"It had been judged by {numbers} seeds when this number of seeds was asked for: beside settings that are "
+        f"alike one of the {times} verdicts names a difference in up to {percent(times * WRONG)} of such cases, not in "
+        f"{percent(WRONG)} (--until P allows for it)."
+    ]
