@@ -1,16 +1,16 @@
 """Whole searches that really train, side by side: what ships, the search of version 0.1, TPE alone, random search.
 
     python benchmarks/head_to_head.py --keep FOLDER [--sides product-30 before-100 ...] [--seeds 10]
-                                      [--envs ID ...] [--study-seeds 0 ...] [--full]
+                                      [--envs ID ...] [--study-seeds 0 ...] [--full [--zoo]]
 
 All search the same wide space with the same trainer and budgets: those of the lab, or with ``--full`` those that
-``tune`` itself has for CartPole, Acrobot and MountainCar. What ships begins with portfolio
-and prior made without the environment's family (see ``real_studies.py``). Exports and DQN's defaults then train on the
-same fresh seeds and episodes (``tune compare``). ``product-N``, ``rainbow-N`` (the same with the space of that name)
-and ``before-N`` have N trials and a confirm stage; ``before`` is TPE from scratch with the plain median rule and the
-finalists of version 0.1. ``tpe`` is TPE alone, whose export is its highest score, with as many full runs as the first
-product's search and confirm stage had environment steps for; ``random`` is random search with our confirm stage, with
-as many as that search had.
+``tune`` itself has for CartPole, Acrobot and MountainCar; ``--zoo`` judges RL Zoo's values for these, too, trained for
+as many steps. What ships begins with portfolio and prior made without the environment's family (see
+``real_studies.py``). Exports and DQN's defaults then train on the same fresh seeds and episodes (``tune compare``).
+``product-N``, ``rainbow-N`` (the same with the space of that name) and ``before-N`` have N trials and a confirm stage;
+``before`` is TPE from scratch with the plain median rule and the finalists of version 0.1. ``tpe`` is TPE alone, whose
+export is its highest score, with as many full runs as the first product's search and confirm stage had environment
+steps for; ``random`` is random search with our confirm stage, with as many as that search had.
 
 Printed are shares of each environment's range (0 is random play, 1 the ceiling), then each side minus the first, with
 95 % intervals of a bootstrap over environments and study seeds. Nothing here depends on the clock, so it may run beside
@@ -20,6 +20,7 @@ other work; what is there already is kept.
 from __future__ import annotations
 
 import argparse
+import importlib.resources
 import json
 import os
 import shutil
@@ -56,10 +57,22 @@ METHODS = {"product": [], "rainbow": ["--space", "rainbow"], "before": ["--prior
 #: DQN's own settings, judged beside what the searches export.
 DEFAULTS = "defaults"
 
+#: RL Zoo's tuned values, likewise.
+ZOO = "zoo"
+
 
 def sides(options: argparse.Namespace) -> list[str]:
     """Return what is judged, by name."""
-    return [*options.sides, DEFAULTS]
+    return [*options.sides, DEFAULTS, *([ZOO] if options.zoo else [])]
+
+
+def without_search(side: str, member: Member) -> dict[str, Any]:
+    """Return DQN's own settings, or RL Zoo's tuned ones, for an environment's steps, as RL Zoo writes them."""
+    own: dict[str, Any] = {"policy": "MlpPolicy"}
+    if side == ZOO:
+        table = importlib.resources.files("rl_zoo3").joinpath("hyperparams", "dqn.yml")
+        own = yaml.safe_load(table.read_text())[member.id]
+    return {member.id: {**own, "n_timesteps": member.steps}}
 
 
 def steps_of(folder: Path, name: str) -> tuple[int, int]:
@@ -102,17 +115,17 @@ def judged(env: str, seed: int, options: argparse.Namespace) -> list[float]:
         here += ["--env-module", str(HERE / "lab" / "environments.py")]
     for side in options.sides:
         search(side, [*here, "--storage", "sqlite:///tuner.db", "--seed", str(seed)], member, folder, options)
-    usual = {env: {"policy": "MlpPolicy", "n_timesteps": member.steps}}
-    (folder / f"{DEFAULTS}.yaml").write_text(yaml.safe_dump(usual))
+    judges = sides(options)
+    for side in judges[len(options.sides) :]:
+        (folder / f"{side}.yaml").write_text(yaml.safe_dump(without_search(side, member)))
     same: dict[str, str] = {}  # what two sides export trains once: setting to the first of them
-    first = {side: same.setdefault((folder / f"{side}.yaml").read_text(), side) for side in sides(options)}
+    first = {side: same.setdefault((folder / f"{side}.yaml").read_text(), side) for side in judges}
     page = folder / f"compared-{'-'.join(options.sides)}"
-    if not (page / "comparison.json").is_file():
-        judge = ["--seed", str(JUDGES + seed), "--seeds", str(options.seeds), "-o", str(page)]
-        tune(folder, "compare", *(f"{side}.yaml" for side in same.values()), *here, *judge)
+    judge = ["--seed", str(JUDGES + seed), "--seeds", str(options.seeds), "-o", str(page)]
+    tune(folder, "compare", *(f"{side}.yaml" for side in same.values()), *here, *judge)  # trains what is missing
     document: dict[str, Any] = json.loads((page / "comparison.json").read_text())
     scores = {found["label"]: found["scores"]["late"] for found in document["settings"]}
-    return [float(member.normalised(interquartile_mean(scores[first[side]]))) for side in sides(options)]
+    return [float(member.normalised(interquartile_mean(scores[first[side]]))) for side in judges]
 
 
 def report(shares: np.ndarray, options: argparse.Namespace) -> None:
@@ -140,6 +153,7 @@ def main() -> None:
     parser.add_argument("--study-seeds", nargs="*", type=int, default=[0])
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--full", action="store_true", help="budgets of tune itself, in place of the lab's short ones")
+    parser.add_argument("--zoo", action="store_true", help="judge RL Zoo's tuned values, too")
     parser.add_argument("--envs", nargs="*", help="default: ten families, or with --full the three")
     parser.add_argument("--keep", type=Path, required=True, help="folder for the studies, to go on with and to look at")
     options = parser.parse_args()
