@@ -2,7 +2,7 @@
 VENV ?= .venv-test
 BIN := $(VENV)/bin
 
-.PHONY: check test learn ray chaos sweep fuzz bench docs site package clean
+.PHONY: check test slow learn ray chaos sweep fuzz bench docs site package clean
 
 check: $(VENV)/installed  ## format check, lint, types, fast tests
 	$(BIN)/ruff format --check .
@@ -13,8 +13,11 @@ check: $(VENV)/installed  ## format check, lint, types, fast tests
 test: $(VENV)/installed  ## fast tests
 	$(BIN)/pytest -n logical
 
-learn: $(VENV)/installed  ## slow tests: whole studies, and agents that must really learn
+slow: $(VENV)/installed  ## whole studies, and processes that are killed
 	$(BIN)/pytest -n logical -m slow
+
+learn: $(VENV)/installed  ## agents that must really learn, and searches that must find
+	$(BIN)/pytest -n logical -m learning
 
 ray: $(VENV)/installed  ## the executor on Ray clusters of this machine
 	$(BIN)/pip install -q -e '.[test,ray]'

@@ -50,6 +50,14 @@ def in_tmp(tmp_path, monkeypatch):
 
 
 @pytest.fixture(scope="session", autouse=True)
+def _what_stable_baselines3_logs_goes_with_the_tests(tmp_path_factory):
+    """It makes a folder for each of its agents, beside whatever else is temporary."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SB3_LOGDIR", str(tmp_path_factory.mktemp("logs")))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def _what_does_not_change_is_worked_out_once():
     """Opening a database reads all of Optuna's migration scripts and compiles each statement anew: a tenth of a second.
 
@@ -58,15 +66,16 @@ def _what_does_not_change_is_worked_out_once():
     import sqlalchemy
     from optuna.storages._rdb.storage import _VersionManager
 
-    find_newest, new_engine, known = _VersionManager.get_head_version, sqlalchemy.create_engine, {}
+    find_scripts, new_engine = _VersionManager._create_alembic_script, sqlalchemy.create_engine
+    known = []
     shared = new_engine("sqlite://")
     with shared.connect():  # completes its dialect, which a cache's keys name
         pass
 
-    def get_head_version(self):
-        if "newest" not in known:
-            known["newest"] = find_newest(self)
-        return known["newest"]
+    def scripts(self):
+        if not known:
+            known.append(find_scripts(self))
+        return known[0]
 
     def create_engine(url, **options):
         engine = new_engine(url, **options)
@@ -75,7 +84,7 @@ def _what_does_not_change_is_worked_out_once():
         return engine
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_VersionManager, "get_head_version", get_head_version)
+        patch.setattr(_VersionManager, "_create_alembic_script", scripts)
         for module in (sqlalchemy, sqlalchemy.engine):
             patch.setattr(module, "create_engine", create_engine)
         yield

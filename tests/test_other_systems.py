@@ -41,6 +41,7 @@ TABULAR = "--algo q_learning --steps 100 --evaluations 2 --eval-episodes 1 --qui
 STUDY = f"--env FrozenLake-v1 {TABULAR} --trials 2 --confirm 0 --executor inline"
 
 
+@pytest.mark.slow
 def test_what_reads_and_what_plays_need_no_module_of_posixs(in_tmp):
     (in_tmp / "lakes.py").write_text(LAKES, encoding="utf-8")
     shell = tune(*STUDY.split(), "--study", "lake")

@@ -8,6 +8,8 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 
+pytestmark = pytest.mark.slow
+
 
 class Addresses(html.parser.HTMLParser):
     """Collects what a page links to, and the places on it."""

@@ -193,7 +193,7 @@ def test_known_values_are_learned(probe):
         env.close()
 
 
-@pytest.mark.slow
+@pytest.mark.learning
 def test_frozen_lake_is_learned_close_to_its_exact_values():
     spec = spec_of("FrozenLake-v1", 600_000, final_learning_rate=0.005, exploration_final_eps=0.3)
     table = train(spec).weights[spec.run_id]["table"]

@@ -249,6 +249,7 @@ def test_a_lane_does_what_stable_baselines3_does(case, monkeypatch):
     compare(h, sb3, trace_lane(h, initial, sb3, monkeypatch))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("quantiles", [9])
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_a_lane_with_quantiles_does_what_sb3_contribs_qrdqn_does(case, quantiles, monkeypatch):

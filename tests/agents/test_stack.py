@@ -186,7 +186,7 @@ def test_the_fast_update_stays_within_1e_6_of_the_reference(variant, path):
     ids=str,
 )
 @pytest.mark.parametrize("path", ["numpy", "torch"])
-@pytest.mark.parametrize("lanes", [2, 5, 11])
+@pytest.mark.parametrize("lanes", [2, 5, pytest.param(11, marks=pytest.mark.slow)])
 def test_a_lane_is_bit_equal_alone_and_among_neighbours(lanes, path, shared):
     runs = [
         DQNHyperparameters(

@@ -75,6 +75,7 @@ def test_a_second_signal_ends_a_training_whose_environment_hears_none(in_tmp):
     assert (done.returncode, done.stderr) == (130, "tune: interrupted\n")
 
 
+@pytest.mark.slow
 def test_what_an_environment_prints_is_no_part_of_the_answer(in_tmp):
     text = ENVIRONMENT.format(how="pass").replace("sys.stdout = sys.stderr = None", "print('chatter')")
     (in_tmp / "e.py").write_text(text)

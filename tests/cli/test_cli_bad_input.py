@@ -235,6 +235,7 @@ gymnasium.register("Worn-v0", Worn, max_episode_steps=200)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("within", [None, 60.0], ids=["looked at", "timed"])
 def test_an_environment_that_breaks_is_unusable(within, in_tmp, tmp_path_factory):
     module = tmp_path_factory.mktemp("module") / "worn.py"  # importing it leaves compiled code beside it

@@ -72,6 +72,7 @@ VARIANTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changes", VARIANTS.values(), ids=VARIANTS)
 def test_a_thousand_steps_and_a_thousand_more_train_as_two_thousand_in_one_go(changes, in_tmp):
     """Epsilon falls over the same 400 steps in both: a share of what each was first given."""

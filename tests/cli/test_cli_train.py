@@ -198,6 +198,7 @@ def test_bad_input_trains_nothing(in_tmp, arguments, words):
     assert [p.name for p in in_tmp.iterdir()] == ["taken"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("env", "default"), [("MinAtar/Breakout-v1", ()), ("CartPole-v1", (64, 64))])
 def test_what_a_file_leaves_out_is_the_default_for_what_is_observed(in_tmp, env, default):
     fitting = "CnnPolicy" if default == () else "MlpPolicy"

@@ -78,6 +78,7 @@ def test_choices_are_shown_as_they_are_typed(choices, text):
     assert range_text({"type": "categorical", "choices": choices}) == text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "closed", "code"), [(["settings"], ">&-", 0), (["nonsense"], "2>&-", 2), (["settings"], ">&- 2>&-", 0)]
 )
@@ -111,7 +112,9 @@ def test_an_answer_without_room_is_an_error_and_what_is_said_beside_it_is_not(fu
     assert bool(done.returncode) == fails
 
 
-@pytest.mark.parametrize("encoding", ["latin-1", "ascii", "utf-8"])
+@pytest.mark.parametrize(
+    "encoding", ["ascii", *(pytest.param(name, marks=pytest.mark.slow) for name in ("latin-1", "utf-8"))]
+)
 def test_a_letter_that_the_output_cannot_hold_is_written_as_its_code(tmp_path, encoding):
     done = subprocess.run(
         [sys.executable, "-m", "tuner", "settings"], cwd=tmp_path, capture_output=True, check=False,

@@ -72,6 +72,7 @@ def test_the_trials_to_come_are_those_that_the_unchanged_package_would_have_made
     assert [(row[0], row[1], curves(row)) for row in rows("lake").values()] == unchanged
 
 
+@pytest.mark.slow
 def test_a_space_of_the_users_own_that_has_changed_is_refused(old, capsys):
     space = Path("mine.yaml")
     shutil.copy(packaged_folder() / "q_learning" / "default.yaml", space)

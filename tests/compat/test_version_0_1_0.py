@@ -111,6 +111,7 @@ def test_every_trial_of_a_tabular_study_replays_to_the_last_bit(old, capsys):
         assert "every bit is equal" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @STUDIES
 def test_the_same_command_with_more_trials_goes_on_to_exactly_that_many(old, name, command, trials):
     old(name)

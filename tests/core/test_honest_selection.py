@@ -16,7 +16,7 @@ _spec.loader.exec_module(selection)
 REPEATS = 500
 
 
-@pytest.mark.slow
+@pytest.mark.learning
 @pytest.mark.parametrize("make", [selection.normal, selection.bimodal], ids=lambda make: make.__name__)
 def test_selected_winner_is_better_than_a_longer_searchs_best_and_its_interval_covers(make):
     found = [selection.study(make, repeat) for repeat in range(REPEATS)]
@@ -27,7 +27,7 @@ def test_selected_winner_is_better_than_a_longer_searchs_best_and_its_interval_c
     assert 0.92 <= np.mean([s.held for s in found]) <= 0.98
 
 
-@pytest.mark.slow
+@pytest.mark.learning
 def test_on_pure_noise_the_shrinkage_is_the_true_gap():
     found = [selection.study(selection.noise, repeat) for repeat in range(REPEATS)]
     apart = np.array([s.shrinkage - s.gap for s in found])

@@ -46,6 +46,7 @@ def study(env, settings, zoo, backend, tmp_path):
     return result
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("pages_of_one_figure")  # test_small_studies draws them all
 @pytest.mark.parametrize("backend", ["native", pytest.param("sb3", marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("env", "settings", "zoo"), SMALL, ids=[env for env, _, _ in SMALL])

@@ -89,6 +89,7 @@ def test_a_study_goes_from_search_to_replay(backend, tmp_path, capsys):
     assert said.count("\n") == 1 and "--wrapper was " in said and " now " in said
 
 
+@pytest.mark.slow
 def test_a_setting_trains_again_from_its_file_and_files_that_differ_are_not_compared(tmp_path, capsys):
     train = ["train", "--env", "CartPole-v1", "--steps", "120", *SHORT]
     assert main([*train, "--wrapper", TIMED, "--wrapper", FLAT, "-o", "one"]) == 0

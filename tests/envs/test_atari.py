@@ -21,6 +21,7 @@ def test_grey_and_small_are_opencvs_byte_for_byte(shape):
     np.testing.assert_array_equal(shrink(grey, 84, 84), cv2.resize(grey, (84, 84), interpolation=cv2.INTER_AREA))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "game",
     ["Pong", "Breakout", *(pytest.param(game, marks=pytest.mark.slow) for game in ("SpaceInvaders", "Qbert"))],

@@ -195,6 +195,7 @@ def test_a_broken_trainer_loses_its_runs_and_says_why():
     assert books.outcomes[RunId(1)].kind == "completed"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("factory", "reason"), [(broken_factory, "OSError: no such library"), (LeavingTrainer, "ended with exit code 0")]
 )
@@ -318,6 +319,7 @@ def test_what_environments_print_does_not_reach_standard_output(tmp_path, monkey
     assert "hello" in captured.err
 
 
+@pytest.mark.slow
 def test_an_environment_that_prints_where_nobody_reads_completes(tmp_path):
     """As in ``tune ... 2>&1 | head``, once the reader has gone."""
     (tmp_path / "chatty_env.py").write_text(textwrap.dedent(CHATTY))

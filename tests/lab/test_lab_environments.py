@@ -80,6 +80,7 @@ def test_random_play_earns_the_floor(member):
         assert abs(returns.mean() - member.floor) < 4 * error + 0.03 * (member.ceiling - member.floor)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("member", [m for m in MEMBERS if m.known == "policy"], ids=lambda m: m.id)
 def test_the_known_policy_earns_the_ceiling(member):
     env = made(member)

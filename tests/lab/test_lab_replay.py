@@ -72,6 +72,7 @@ def test_what_is_judged_may_not_be_known_beforehand(space, settings):
         replay.replay(space, settings, table, [table], ["portfolio"], seed=0)[0]
 
 
+@pytest.mark.slow
 def test_the_truth_of_pure_noise_is_its_mean(space, settings):
     """A seed that chose a setting says nothing of what it is worth."""
     rng, exported = np.random.default_rng(0), []

@@ -162,6 +162,7 @@ def files_of(request):
     return functools.cache(lambda name: paper_files(paper_of(request.getfixturevalue(name)), {"a": b"1", "b": b"2"}))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "kinds"),
     [
@@ -237,6 +238,7 @@ def test_the_methods_say_how_the_verdicts_own_runs_were_evaluated(epsilon, said)
     assert "in 10 episodes, whose" in methods_markdown(paper_of(document))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("seeds", "said"), [(1, "one run each"), (3, "the mean of 3 runs each")])
 def test_scores_of_a_search_of_several_seeds_are_not_called_single_runs(study, seeds, said):
     of = study["study"]

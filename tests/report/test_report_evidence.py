@@ -329,6 +329,7 @@ def test_edge_audit_names_the_range_and_writes_a_wider_space(cartpole, tmp_path,
     assert "tune --space wider.yaml" in words
 
 
+@pytest.mark.slow
 def test_a_wider_space_is_gone_with_its_advice_and_one_of_somebody_else_stays(cartpole, tmp_path):
     wider = tmp_path / "wider.yaml"
     write_report(at_the_edge(cartpole, "learning_rate", 9.5e-3, 4), tmp_path, best_yaml="", commands=COMMANDS)

@@ -66,6 +66,7 @@ def test_trials_of_a_killed_worker_go_on_from_their_files(recipe, undisturbed, t
     assert not folder.exists(), "nothing is left of them at the end"
 
 
+@pytest.mark.slow
 def test_trials_of_a_killed_supervisor_go_on_from_their_files(recipe, undisturbed, tmp_path, monkeypatch):
     folder = plan_study(recipe).checkpoints
     with pytest.raises(DeathError):
@@ -92,6 +93,7 @@ def test_trials_of_a_killed_supervisor_go_on_from_their_files(recipe, undisturbe
     assert not folder.exists()
 
 
+@pytest.mark.slow
 def test_studies_of_one_name_in_two_databases_leave_each_others_files(recipe, undisturbed, tmp_path, monkeypatch):
     """They share the folder of their reports, and here even the values of their runs."""
     dies_at = 4

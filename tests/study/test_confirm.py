@@ -394,6 +394,7 @@ def test_a_study_of_its_own_that_has_the_name_is_left_alone():
     assert load("s").confirmation is None
 
 
+@pytest.mark.slow
 def test_runs_of_a_deleted_study_are_not_those_of_its_successor():
     before = run(trials=12, confirm_seeds=3)
     assert before.data.confirmation.winner.runs

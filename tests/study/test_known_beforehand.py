@@ -285,6 +285,7 @@ def test_the_same_environment_under_another_name_makes_the_same_study(tmp_path):
     assert [t.source for t in named.trials] == [f"portfolio/{name}" for name in known.portfolio][:11]
 
 
+@pytest.mark.slow
 def test_a_resumed_study_keeps_what_it_knew_whatever_the_package_knows_now(tmp_path, monkeypatch):
     first = searched(tmp_path, "CartPole-v1", FakeExecutor())
     monkeypatch.setattr("tuner.plan.known.packaged_prior", lambda algorithm: None)

@@ -231,6 +231,7 @@ def test_the_files_of_an_environment_of_one_s_own_are_in_the_fingerprint():
     assert fingerprint(plan, spec) != before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after", [1, 30, 50])
 def test_an_interrupted_stage_goes_on_with_what_it_took_over(after_a, alone, after):
     stopped = run("b", FakeExecutor(stop_after_reports=3 * OTHER["trials"] + after), **OTHER)
@@ -301,6 +302,7 @@ def test_a_sentence_counts_the_runs_of_each_setting_and_study():
     assert "1 run of the defaults from the study 'a', 9 runs of the defaults from the study 'b' and 10 runs of" in text
 
 
+@pytest.mark.slow
 def test_real_training_taken_over_is_what_training_again_gives(monkeypatch):
     monkeypatch.setattr(ledger, "LATE_EPISODES", 2)
     tiny = {

@@ -103,6 +103,7 @@ def told(data):
     return [(t.outcome, t.score) for t in data.trials], runs, data.confirmation.winner_key
 
 
+@pytest.mark.slow
 def test_a_server_that_is_away_between_phases_is_waited_for_wherever_that_is(make_url, away, monkeypatch):
     seen = set()
 

@@ -601,6 +601,7 @@ def test_a_result_told_while_the_server_is_away_is_told_on_its_return_by_whoever
     assert data.trials[0].score == 0.1 + 0.2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pruner", ["median", "halving", "hyperband"])
 def test_while_the_server_is_away_what_trains_goes_on_whatever_the_pruner(url, monkeypatch, pruner, asked_again_soon):
     plan = make_plan(url, trials=4, in_flight=2, sampler="random", pruner=pruner, study="s")
@@ -755,6 +756,7 @@ def test_trial_states_of_a_claim_are_optunas_own(url):
     assert spec.run_id.trial == 0
 
 
+@pytest.mark.slow
 def test_a_stage_of_two_passes_is_at_work_in_both(url, monkeypatch):
     class Costs:
         def seconds(self, spec, share):

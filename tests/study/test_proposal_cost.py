@@ -46,7 +46,7 @@ def proposed(log_cost, seed, score):
     return study_of(log_cost, seed, score).ask(DISTRIBUTIONS).params
 
 
-@pytest.mark.slow
+@pytest.mark.learning
 def test_of_equals_the_cheaper_is_proposed():
     def noise(params, rng):
         return float(rng.random())
@@ -57,7 +57,7 @@ def test_of_equals_the_cheaper_is_proposed():
     assert thrifty < plain - math.log(2)  # less than half of the cost
 
 
-@pytest.mark.slow
+@pytest.mark.learning
 def test_where_the_dear_is_better_it_is_still_proposed():
     def dear(params, rng):
         return LOG_COST(params)

@@ -103,6 +103,7 @@ def test_a_copy_that_was_cut_short_leaves_nothing(url, tmp_path, monkeypatch):
     assert optuna.get_all_study_names(there) == []
 
 
+@pytest.mark.slow
 def test_a_copy_that_was_killed_is_completed_by_the_same_command(confirmed, tmp_path, monkeypatch):
     """Killed after any number of writes: nothing that runs then can tidy up."""
 

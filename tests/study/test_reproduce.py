@@ -54,6 +54,7 @@ def alter(storage, key, change):
                 )
 
 
+@pytest.mark.slow
 def test_a_changed_bit_is_found_and_a_changed_version_explains_it(study, tmp_path, capsys):
     _, storage = study
     copy = tmp_path / "copy.db"

@@ -121,6 +121,7 @@ def test_a_folder_that_was_cut_before_its_end_is_written_again(in_tmp):
     assert kept == {path: path.read_bytes() for path in (in_tmp / "events/s/trial-0000").iterdir()}
 
 
+@pytest.mark.slow
 def test_the_confirm_stages_runs_have_folders_by_setting_and_seed(in_tmp):
     data = tuner.run(TABULAR).data
     runs = [(c, run) for c in data.confirmation.contestants for run in c.runs]
@@ -133,6 +134,7 @@ def test_the_confirm_stages_runs_have_folders_by_setting_and_seed(in_tmp):
     assert {"train/loss", "train/q_value", "rollout/ep_rew_mean", "rollout/exploration_rate"} <= events.tags
 
 
+@pytest.mark.slow
 def test_confirm_fills_in_what_there_is_and_goes_on(in_tmp):
     tuner.run(dataclasses.replace(TABULAR, tensorboard=None, confirm=0))
     tuner.api.confirm("s", settings={"tensorboard": "events", "confirm": 2, "confirm_seeds": 2, "confirm_budget": 20.0})

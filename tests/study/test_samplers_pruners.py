@@ -47,6 +47,7 @@ def test_qmc_fills_the_range_evenly():
     assert sorted(int(x * 16) for x in points[1:]) == list(range(16))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("diverged", [False, True], ids=["pruned", "diverged"])
 @pytest.mark.parametrize("name", ["tpe", "gp"])
 def test_a_sampler_that_learns_leaves_the_half_where_every_trial_is_stopped(name, diverged):

@@ -57,7 +57,7 @@ def test_the_landscape_is_of_the_default_space():
         assert np.nanmax(file["returns"]) <= 500
 
 
-@pytest.mark.slow
+@pytest.mark.learning
 @pytest.mark.parametrize("name", ["confirmed", "proposed"])
 def test_trials_side_by_side_are_as_good_as_one_at_a_time(choices, name):
     """The interval of the difference reaches zero: what is lost, if anything, is within the noise."""
@@ -65,13 +65,13 @@ def test_trials_side_by_side_are_as_good_as_one_at_a_time(choices, name):
     assert high >= 0
 
 
-@pytest.mark.slow
+@pytest.mark.learning
 def test_the_sampler_proposes_better_settings_than_random_search(choices):
     low, _ = search_quality.interval(gains(choices, "random search", "proposed"))
     assert low > 0
 
 
-@pytest.mark.slow
+@pytest.mark.learning
 def test_what_is_chosen_is_truly_among_the_best_fifth(choices, landscape):
     """By seeds that had no say, in the choice and in the ranking. So is random search's: a narrow space is good."""
     late, fifth = landscape.late, len(landscape.late) // 5
@@ -84,7 +84,7 @@ def test_what_is_chosen_is_truly_among_the_best_fifth(choices, landscape):
         assert np.mean([choice.confirmed for choice in found]) > least, arm
 
 
-@pytest.mark.slow
+@pytest.mark.learning
 def test_pruning_keeps_the_study_from_no_good_setting(landscape):
     """Where a curve says next to nothing of its setting, at most one run in twenty is stopped."""
     plans = [search_quality.make_plan("default", seed) for seed in range(2000, 2040)]

@@ -123,7 +123,7 @@ def test_every_environment_trains_the_same_settings_once_each(tmp_path):
         assert {t.outcome for t in load(member.name, member.storage).trials} == {"completed"}
 
 
-@pytest.mark.slow
+@pytest.mark.learning
 def test_the_search_serves_both_environments_and_not_the_one_of_larger_returns(tmp_path):
     """A is best at a learning rate of 1e-3, B at 1e-4: between them nothing is better for both."""
     plan = make_several(tmp_path, trials=60, sampler="tpe", prior="none")
@@ -136,6 +136,7 @@ def test_the_search_serves_both_environments_and_not_the_one_of_larger_returns(t
     assert -4.3 < rates[int(value.argmax())] < -2.7
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after", [1, 40, 111, 190])
 def test_an_interrupted_search_goes_on_with_the_same_points(tmp_path, after):
     plan = make_several(tmp_path)

@@ -152,7 +152,7 @@ def distance(params):
     return sum(w * (params[name] - 0.3) ** 2 for name, w in weights.items())
 
 
-@pytest.mark.slow
+@pytest.mark.learning
 def test_the_bound_costs_no_search_quality():
     """A bound of 60 met again and again in 160 trials: regret within noise of plain TPE's, and far below random's."""
     shared = {}

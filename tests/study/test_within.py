@@ -353,6 +353,7 @@ def searched(search_of_all, url, tmp_path):
     return copied(search_of_all, tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seconds", [60, 120, 200])
 def test_a_confirm_stage_whose_time_is_up_ends_with_as_many_seeds_as_all_have(searched, seconds, monkeypatch):
     monkeypatch.setattr("tuner.study.confirm.affordable.time_runs", lambda plan, runs: [FREE] * len(runs))

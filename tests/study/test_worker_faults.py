@@ -31,6 +31,7 @@ def test_runs_that_end_their_worker_fail_with_the_reason_and_the_study_goes_on(u
     assert [t.reason for t in data.trials[1:]] == [f"its worker died 3 times: worker {end}" for end in ends]
 
 
+@pytest.mark.slow
 def test_a_run_that_closes_its_workers_connection_fails_after_three_deaths(url, monkeypatch):
     monkeypatch.setattr(worker_process, "LEAVE_S", 0.5)
     plan = make_plan(url, trials=2, in_flight=2, sampler="random", pruner="none")
@@ -47,6 +48,7 @@ def test_a_killed_worker_costs_no_trial(url, tmp_path):
     assert sorted(p.name for p in (tmp_path / "once").iterdir()) == ["0", "3"]
 
 
+@pytest.mark.slow
 def test_a_hung_worker_is_killed_with_its_children_and_its_neighbours_complete(url, capfd):
     plan = make_plan(url, trials=3, in_flight=2, trial_timeout=1, sampler="random", pruner="none")
     started = time.monotonic()
@@ -59,6 +61,7 @@ def test_a_hung_worker_is_killed_with_its_children_and_its_neighbours_complete(u
     assert not any(psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie" for pid in children)
 
 
+@pytest.mark.slow
 def test_a_worker_beyond_its_memory_is_killed_and_only_the_guilty_trial_fails(url):
     plan = make_plan(url, trials=3, in_flight=2, sampler="random", pruner="none")
     data = run(plan, lanes=2, fates={0: "eat"}, memory_limit=500 * 2**20)

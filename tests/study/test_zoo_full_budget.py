@@ -121,6 +121,7 @@ def test_the_flag_is_free_keeps_every_other_run_and_leaves_fewer_seeds_in_the_sa
     assert back.taken == []
 
 
+@pytest.mark.slow
 def test_an_interrupted_stage_with_two_budgets_goes_on_as_if_it_had_not_been(full):
     confirm(FakeExecutor(lanes=4, stop_after_reports=40), zoo_full_budget=True)
     halted = load("s").confirmation
@@ -169,6 +170,7 @@ def test_where_the_budgets_are_equal_the_flag_changes_nothing():
     assert dataclasses.replace(longer[1], key="", n_timesteps=None) == dataclasses.replace(plain[1], key="")
 
 
+@pytest.mark.slow
 def test_real_runs_of_two_lengths_train_side_by_side():
     settings = {"study": "r", "trials": 4, "confirm_budget": 20.0, "steps": 120, "seed": 1, "zoo_full_budget": True}
     fast = {"batch_size": 8, "net_arch": [8], "gradient_steps": 1, "train_freq": 8}

@@ -64,6 +64,7 @@ def test_a_stack_of_every_kind_of_run_trains_as_the_reference(device):
     assert_same(device, reference, train(on(device, specs), 3))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("optimizer", ["adam", "rmsprop"])
 @pytest.mark.parametrize("variant", [{}, MORE, LATER, {"noisy": True}], ids=str)
@@ -73,6 +74,7 @@ def test_images_train_as_on_the_cpu(device, optimizer, variant):
     assert_same(device, train(specs, 2, numeric_path="torch"), train(on(device, specs), 2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("device", DEVICES)
 def test_a_run_on_frames_trains_as_on_the_cpu(device):
     specs = images([0], learning_starts=20)
@@ -80,7 +82,7 @@ def test_a_run_on_frames_trains_as_on_the_cpu(device):
     assert_same(device, train(specs, 1), train(on(device, specs), 1))
 
 
-@pytest.mark.slow
+@pytest.mark.learning
 @pytest.mark.parametrize("device", DEVICES)
 def test_a_device_learns_what_is_to_be_known(device):
     changes = {"learning_rate": 5e-3, "exploration_final_eps": 0.5, "gamma": 0.5}
@@ -89,6 +91,7 @@ def test_a_device_learns_what_is_to_be_known(device):
     assert all(desk.points[spec.run_id][-1].mean_return >= 90 for spec in specs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("make", [lambda: [make_spec(0, tau=0.3)], lambda: images([0])], ids=["vectors", "images"])
 def test_a_killed_run_goes_on_from_its_file(device, make, tmp_path):

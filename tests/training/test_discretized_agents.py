@@ -41,6 +41,7 @@ def test_an_agent_acts_in_the_bare_environment_and_earns_what_its_evaluation_say
         tuner.load_agent(tmp_path, env=DiscreteActions(gymnasium.make("Pendulum-v1"), 3)).act(first)
 
 
+@pytest.mark.slow
 def test_runs_go_on_bit_for_bit_and_do_not_feel_their_neighbours(tmp_path, monkeypatch):
     made = [make_spec(i, "Pendulum-v1", **changes) for i, changes in enumerate(({}, {"prioritized": True}, {}))]
     specs = [dataclasses.replace(one, env=EnvSpec("Pendulum-v1", discretize=3 + i % 2)) for i, one in enumerate(made)]

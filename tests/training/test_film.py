@@ -45,6 +45,7 @@ def facts_of(path):
     return said, int(re.findall(r"frame=\s*(\d+)", said)[-1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("env", "changes", "fps"),
     [

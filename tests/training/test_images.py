@@ -40,6 +40,7 @@ def assert_same_run(one, other, run_id):
         np.testing.assert_array_equal(weight, other.weights[run_id][name])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [

@@ -115,6 +115,7 @@ def test_the_torch_path_goes_on_too(tmp_path):
     assert_same(whole, train(specs, 1, tmp_path, numeric_path="torch"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("env", "changes"),
     [
@@ -166,6 +167,7 @@ def assert_go_on_and_feel_no_neighbours(specs, folder, monkeypatch):
     assert restored == [True] * len(specs), "it started over"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rounds", [1, 3])
 @pytest.mark.parametrize(
     ("env", "hyperparameters"),

@@ -52,6 +52,7 @@ def run_of(env="Pendulum-v1", **changes):
     return dataclasses.replace(made, hyperparameters=dataclasses.replace(SMALL, **changes))
 
 
+@pytest.mark.learning
 @pytest.mark.parametrize("action_search", ["uniform", "cross_entropy"])
 @pytest.mark.parametrize("double_q", [False, True])
 def test_the_best_of_infinitely_many_actions_is_learned(action_search, double_q):

@@ -93,6 +93,7 @@ def test_the_same_spec_twice_gives_the_same_curve_bit_for_bit():
     assert curves[0] == curves[1]
 
 
+@pytest.mark.slow
 def test_what_is_learned_is_what_plain_stable_baselines3_learns():
     run, watcher = spec(), Watcher()
     train(run, observer=watcher)
@@ -137,6 +138,7 @@ def test_the_observer_sees_every_episode_and_every_training_call():
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_larger_buffer_than_the_run_can_fill_changes_nothing_but_memory():
     desk = train(spec(trial=0, buffer_size=600), spec(trial=1, buffer_size=10_000_000))
     first, second = ([(p.returns, p.metrics) for p in points] for points in desk.points.values())
@@ -180,6 +182,7 @@ def test_what_learning_does_not_depend_on_is_no_argument_of_its_own():
     assert constructor_arguments(averaged, 1000) == constructor_arguments(plain, 1000)
 
 
+@pytest.mark.slow
 def test_the_processs_own_random_streams_are_left_alone_and_leave_the_run_alone():
     def draw(books, point):
         random.random(), np.random.rand(3), torch.rand(3)  # noqa: NPY002

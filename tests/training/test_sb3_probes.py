@@ -21,14 +21,14 @@ def forward(weights, inputs):
     return hidden
 
 
-@pytest.mark.slow
+@pytest.mark.learning
 @pytest.mark.parametrize("n_steps", [1, 3])
 @pytest.mark.parametrize("env", [p for p in PROBES if "Overestimation" not in p and "Identity" not in p])
 def test_known_values_are_learned(env, n_steps):
     check(env, n_steps)
 
 
-@pytest.mark.slow
+@pytest.mark.learning
 def test_known_values_of_numbers_are_learned():
     check("tune/ProbeIdentity-v0", 1)  # several steps would bring in the exploration that follows
 

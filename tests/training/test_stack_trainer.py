@@ -26,7 +26,9 @@ def train(specs, lanes, stop_at=None, **kwargs) -> Desk:
     return desk
 
 
-@pytest.mark.parametrize(("env", "steps"), [("CartPole-v1", 300), ("tune/ProbeIdentity-v0", 300)])
+@pytest.mark.parametrize(
+    ("env", "steps"), [("CartPole-v1", 300), pytest.param("tune/ProbeIdentity-v0", 300, marks=pytest.mark.slow)]
+)
 def test_a_curve_is_bit_equal_alone_in_a_stack_in_any_lane_and_after_a_refill(env, steps):
     specs = [
         dataclasses.replace(spec, rules=CURRENT, evaluation=dataclasses.replace(spec.evaluation, seed=70 + i % 3))
@@ -125,6 +127,7 @@ def test_a_run_clips_rewards_as_its_rules_say(path, n_steps, differ):
     assert differ == any(not np.array_equal(array, found[1][name]) for name, array in found[0].items())
 
 
+@pytest.mark.learning
 @pytest.mark.parametrize("env", [e for e in PROBES if "Truncation" not in e and "Identity" not in e])
 @pytest.mark.parametrize(
     "variant",
@@ -195,7 +198,7 @@ def first_values(seeds, **changes):
 
 
 @pytest.mark.parametrize("variant", [{}, {"dueling": True, "prioritized": True}], ids=str)
-@pytest.mark.slow
+@pytest.mark.learning
 def test_double_q_learning_overestimates_less(variant):
     plain, double = (first_values(range(12), double_q=on, **variant) for on in (False, True))
     difference = plain - double  # the same seeds, the same noise
@@ -203,11 +206,13 @@ def test_double_q_learning_overestimates_less(variant):
     assert difference.mean() > 2 * difference.std(ddof=1) / np.sqrt(len(difference))
 
 
+@pytest.mark.learning
 @pytest.mark.parametrize("variant", [{"double_q": True}, {"dueling": True}, {"prioritized": True}], ids=str)
 def test_every_variant_learns_the_identity_probes_values(variant):
     check_q_values("tune/ProbeIdentity-v0", 0.4, steps=4000, **variant)
 
 
+@pytest.mark.learning
 @pytest.mark.parametrize("tau", [0.1, 0.5])
 @pytest.mark.parametrize("variant", [{}, {"double_q": True}, {"prioritized": True, "dueling": True}], ids=str)
 def test_munchausen_learns_what_its_equation_says(variant, tau):
@@ -239,6 +244,7 @@ def test_munchausen_tells_actions_apart_by_more_than_their_rewards():
     np.testing.assert_allclose(learned, q, atol=0.1)
 
 
+@pytest.mark.learning
 @pytest.mark.parametrize("variant", [{}, {"double_q": True, "dueling": True, "prioritized": True}], ids=str)
 def test_an_n_step_return_values_what_exploration_does_before_it_bootstraps(variant):
     # Three steps: the action asked about, two of the behaviour, which errs with probability w, then the best.

@@ -34,7 +34,7 @@ def learned(backend, frame_stack):
     return np.array(point.returns), desk.weights[RunId(0)]
 
 
-@pytest.mark.parametrize("backend", ["native", pytest.param("sb3", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("backend", ["native", pytest.param("sb3", marks=pytest.mark.learning)])
 def test_what_was_seen_a_step_before_is_learned_with_two_and_cannot_be_with_one(backend):
     from tuner.training.registry import registered
 

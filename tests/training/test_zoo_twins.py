@@ -112,6 +112,7 @@ def learned(model):
     return {name: array.numpy() for name, array in model.policy.state_dict().items()}
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::UserWarning:stable_baselines3")
 @pytest.mark.parametrize(
     ("algorithm", "seen", "done", "values", "met"),
