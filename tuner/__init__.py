@@ -48,3 +48,8 @@ def __getattr__(name: str) -> Any:
     import importlib
 
     return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    """Name the API, too, for completion, though nothing of it is imported yet."""
+    return sorted({*globals(), *__all__})

@@ -14,6 +14,7 @@ import tomllib
 import urllib.request
 from pathlib import Path
 
+import optuna
 import pytest
 import yaml
 from cli_shell import TINY, tune
@@ -422,3 +423,19 @@ def test_a_confirm_budget_that_is_none_is_one_line(value):
     shell = tune("--env", "CartPole-v1", "--confirm-budget", value, "--dry-run")
     assert shell.code == 2
     assert "--confirm-budget must be a number of at least 0 and at most 1000" in shell.err
+
+
+def test_a_study_whose_trials_sample_nothing_is_shown_without_importances(in_tmp):
+    study = optuna.create_study(study_name="fixed", storage="sqlite:///f.db", direction="maximize")
+    study.add_trials([optuna.trial.create_trial(value=float(value)) for value in range(12)])
+    shell = tune("show", "fixed", "--storage", "sqlite:///f.db")
+    assert shell.code == 0, shell.err
+    assert "12 trials" in shell.out
+
+
+def test_doctor_has_nothing_against_a_database_without_tables(in_tmp):
+    with contextlib.closing(sqlite3.connect("empty.db")) as database:
+        database.execute("CREATE TABLE somebodys (x)")
+    shell = tune("doctor", "--storage", "sqlite:///empty.db")
+    assert "sqlite:///empty.db is empty: the first study makes its tables" in shell.out
+    assert "holds no studies" not in shell.out + shell.err

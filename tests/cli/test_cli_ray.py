@@ -42,7 +42,7 @@ def test_settings_of_ray_are_checked_before_it_is_looked_for(in_tmp, arguments, 
     [
         ("from ray.tune.cli.scripts import cli", "Ray's"),
         ("import x", "another package's"),
-        ("import tuner.cli.app", None),
+        ("from tuner.__main__ import main", None),
     ],
 )
 def test_doctor_says_when_the_command_is_not_ours(in_tmp, monkeypatch, script, whose):

@@ -276,3 +276,9 @@ def test_several_environments_in_a_recipe_are_for_the_command_line(env, tmp_path
     with pytest.raises(InputError, match="tune --env A --env B"):
         tuner.run(recipe, executor=FakeExecutor())
     assert not list(tmp_path.iterdir())
+
+
+def test_completion_knows_the_api_before_anything_of_it_is_imported():
+    look = "import sys, tuner; print(set(tuner.__all__) <= set(dir(tuner)), 'optuna' in sys.modules)"
+    said = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True).stdout
+    assert said == "True False\n"

@@ -120,12 +120,13 @@ def _command_name() -> Iterator[Finding]:
         text = script.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return
-    if "tuner.cli" not in text:
+    if "from tuner." not in text:
         whose = "Ray's" if "ray.tune" in text else "another package's"
         yield Finding("note", "command tune", f"is {whose} here: say tune-dqn, or python -m tuner")
 
 
 def _storage(url: str) -> Iterator[Finding]:
+    from tuner.study.store.connect import NoTablesError
     from tuner.study.store.database import sqlite_path
     from tuner.study.store.health import unfinished_studies
 
@@ -140,6 +141,9 @@ def _storage(url: str) -> Iterator[Finding]:
                 yield Finding("bad", "storage", f"{shown}: {place} may not be written. Choose another --storage.")
             return
         unfinished = unfinished_studies(url)
+    except NoTablesError:
+        yield Finding("ok", "storage", f"{shown} is empty: the first study makes its tables")
+        return
     except TunerError as error:
         yield Finding("bad", "storage", scrub(str(error), url))
         return

@@ -25,14 +25,16 @@ CELLS = 50
 def importance_of(trials: Sequence[StoredTrial]) -> dict[str, Importance]:
     """Return the importance of each sampled parameter for the score of completed trials, highest first.
 
-    Empty where it means nothing: few trials, or a best tenth that cannot be told from the rest.
+    Empty where it means nothing: few trials, nothing sampled, or a best tenth that cannot be told from the rest.
     """
     complete = [t for t in trials if t.state == "COMPLETE" and t.value is not None and math.isfinite(t.value)]
     if len(complete) < MIN_TRIALS:
         return {}
+    names = sorted({name for trial in complete for name in trial.domains})
+    if not names:  # as in a confirm stage, whose settings nobody samples
+        return {}
     from tuner.core.importance import importances
 
-    names = sorted({name for trial in complete for name in trial.domains})
     parameters = {name: _regimes(name, complete) for name in names}
     found = importances(parameters, np.array([t.value for t in complete], dtype=float))
     return dict(sorted(found.items(), key=lambda item: -item[1].share))
