@@ -20,7 +20,7 @@ from study_fakes import SPACE, FakeExecutor, finish, make_plan, supervise
 
 from tuner.contract.roles import DONE, WAIT
 from tuner.contract.spec import RunSpec
-from tuner.errors import InputError, ResumeError, StudyLockedError
+from tuner.errors import InputError, ResumeError, StorageLostError, StudyLockedError
 from tuner.plan.known import known_settings
 from tuner.study.confirm.stage import ConfirmStage
 from tuner.study.reading.study import load
@@ -29,7 +29,7 @@ from tuner.study.search import open_study
 from tuner.study.search.progress import NoProgress
 from tuner.study.store import connect, leases, locks, shared_writer, writer
 from tuner.study.store.companion import open_companion
-from tuner.study.store.connect import open_storage
+from tuner.study.store.connect import open_storage, storage_errors
 from tuner.study.store.health import at_work, unfinished_studies
 from tuner.study.store.locks import advisory_lock
 from tuner.study.store.shared_writer import SharedWriter
@@ -655,6 +655,28 @@ def test_a_look_at_a_database_of_another_program_makes_no_table_in_it(server):
     try:
         assert not sqlalchemy.inspect(engine).get_table_names()
     finally:
+        engine.dispose()
+
+
+def test_who_may_not_write_waits_for_nothing_and_reads_what_to_ask_for(url):
+    supervise(make_plan(url, trials=1, sampler="random", study="s")).close()
+    engine = sqlalchemy.create_engine(url)
+    with engine.begin() as connection:
+        for statement in ("DROP ROLE IF EXISTS reader", "CREATE ROLE reader LOGIN"):
+            connection.exec_driver_sql(statement)
+        connection.exec_driver_sql("GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader")
+    reader = sqlalchemy.make_url(url).set(username="reader").render_as_string(hide_password=False)
+    try:
+        assert [summary.name for summary in list_studies(reader)] == ["s"]
+        storage = open_storage(reader, create=False)
+        words = r"permission denied for .* Ask its owner for the rights"
+        with pytest.raises(StorageLostError, match=words) as caught, storage_errors(reader):
+            optuna.create_study(study_name="mine", storage=storage)
+        assert not caught.value.passes
+    finally:
+        with engine.begin() as connection:
+            connection.exec_driver_sql("DROP OWNED BY reader")
+            connection.exec_driver_sql("DROP ROLE reader")
         engine.dispose()
 
 

@@ -51,6 +51,7 @@ _LASTING = {
     "No space left on device": "Make room on the disk. ",
     "disk I/O error": "Make room on the disk, or raise the limit of a file's size (ulimit -f, a quota). ",
     "has taken its place": "Put it back. ",
+    "permission denied for": "Ask its owner for the rights to read and write its tables and to use their sequences. ",
 }
 
 #: A server's connections: few, asked whether they still live before each use, and renewed before routers forget them.
