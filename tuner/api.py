@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tuner.contract.roles import Executor
 from tuner.durable import check_writable
+from tuner.envs.registration import refuse_while_importing
 from tuner.errors import InputError, StudyFailedError, TunerError, wrong
 from tuner.execution.choose import make_executor, with_workers
 from tuner.execution.interrupts import interruptible
@@ -124,6 +125,7 @@ def run(
 
 
 def _check_arguments(recipe: object, progress: object, executor: object) -> None:
+    refuse_while_importing("tuner.run")
     if not isinstance(recipe, StudyRecipe):
         raise wrong("recipe", 'a tuner.StudyRecipe, such as StudyRecipe(env="CartPole-v1")', recipe)
     if progress is not None and not callable(getattr(progress, "start", None)):

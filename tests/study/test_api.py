@@ -282,3 +282,25 @@ def test_completion_knows_the_api_before_anything_of_it_is_imported():
     look = "import sys, tuner; print(set(tuner.__all__) <= set(dir(tuner)), 'optuna' in sys.modules)"
     said = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True).stdout
     assert said == "True False\n"
+
+
+WITHOUT_A_GUARD = """
+import gymnasium, tuner
+gymnasium.register("my/Pole-v0", entry_point="gymnasium.envs.classic_control.cartpole:CartPoleEnv", max_episode_steps=9)
+try:
+    tuner.run(tuner.StudyRecipe(env="my/Pole-v0", env_module="search.py", trials=2, steps=300, executor={executor!r}))
+except tuner.errors.InputError as error:
+    if __name__ != "__main__":
+        raise
+    print(error)
+"""
+
+
+@pytest.mark.parametrize("executor", ["processes", "inline"])
+def test_a_script_that_searches_when_it_is_imported_for_its_environments_is_told_so(in_tmp, executor):
+    (in_tmp / "search.py").write_text(WITHOUT_A_GUARD.format(executor=executor))
+    done = subprocess.run([sys.executable, "search.py"], capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "Importing 'search.py' failed: InputError: it calls tuner.run when it is imported." in done.stdout
+    assert done.stdout.count("\n") == 1
+    assert not (in_tmp / "reports").exists() and not (in_tmp / "studies").exists()

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 
 from tuner.envs.nearby import package_of
-from tuner.errors import UnusableEnvironmentError
+from tuner.errors import InputError, UnusableEnvironmentError
 
 #: Files of modules by the names they were given.
 _FILES: dict[str, Path] = {}
@@ -57,6 +57,10 @@ def importable(module: str | None) -> Iterator[None]:
             sys.path.remove(folder)
 
 
+#: Modules whose import has begun and not ended.
+_being_imported: list[str] = []
+
+
 def import_module(module: str) -> None:
     """Import a module by name or by file, once per process.
 
@@ -66,6 +70,7 @@ def import_module(module: str) -> None:
     Raises:
         UnusableEnvironmentError: There is no such module, or importing it raises.
     """
+    _being_imported.append(module)
     try:
         if _is_file(module):
             package = package_of(_file(module))
@@ -88,6 +93,18 @@ def import_module(module: str) -> None:
         ) from error
     except (Exception, SystemExit) as error:  # whatever the user's code does on import
         raise UnusableEnvironmentError(f"Importing '{module}' failed: {one_line(error)}") from error
+    finally:
+        _being_imported.remove(module)
+
+
+def refuse_while_importing(what: str) -> None:
+    """Refuse what a module calls while it is imported for its environments: each import would begin the next.
+
+    Raises:
+        InputError: A module is being imported.
+    """
+    if _being_imported:
+        raise InputError(f"it calls {what} when it is imported. Put that under: if __name__ == '__main__':")
 
 
 def register_atari() -> bool:
