@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 import sys
 from collections.abc import Mapping
@@ -105,7 +106,7 @@ class FieldInfo:
         """Return ``value`` in the field's own type, or raise.
 
         Args:
-            value: What was given.
+            value: What was given; NumPy's numbers and arrays count as Python's, paths as text.
             called: The field in the error, such as ``--trials``; empty takes its name.
 
         Raises:
@@ -113,6 +114,7 @@ class FieldInfo:
         """
         if value is None and self.default is None:
             return None
+        value = _plain(value)
         if self.kind == "duration":
             return parse_duration(value, called or self.name)
         ok, coerced = self._coerce(value)
@@ -160,6 +162,17 @@ _WORDS = {
     "duration": "a time",
 }
 _KINDS = {"float": "", "number": "a number of ", "int": "an integer of ", "layers": "a list of layer widths, each "}
+
+
+def _plain(value: object) -> object:
+    """Return what a program has computed, or found, as what a file or a command line would say."""
+    if type(value) in (int, float, str, bool):
+        return value
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value] if isinstance(value, list) else tuple(_plain(each) for each in value)
+    return value.tolist() if type(value).__module__ == "numpy" and hasattr(value, "tolist") else value
 
 
 def _is_int(value: object) -> bool:

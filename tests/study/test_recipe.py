@@ -2,6 +2,7 @@ import dataclasses
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from hypothesis import given
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from tuner.durations import parse_duration, show_duration
 from tuner.errors import InputError
+from tuner.hyperparameters import DQNHyperparameters
 from tuner.plan.naming import confirm_name, file_name, study_name
 from tuner.plan.recipe import NAME_PATTERN, StudyRecipe, from_mapping
 from tuner.plan.recipe_files import list_recipes, read_recipe
@@ -186,3 +188,25 @@ def test_a_study_and_its_confirm_study_keep_their_names_as_files():
     for name in ("dqn-native-CartPole-v1", "x" * 128):
         assert file_name(name) == name
         assert file_name(confirm_name(name)) == confirm_name(name)
+
+
+def test_numbers_of_numpy_and_paths_are_what_they_stand_for():
+    given = StudyRecipe(
+        env="CartPole-v1", trials=np.int64(7), steps=np.array(300), timeout=np.float32(1.5), quiet=np.True_,
+        report_dir=Path("a/b"), start_with=[Path("best.yaml")], seed=np.uint8(3),
+    ).validated()  # fmt: skip
+    plain = StudyRecipe(
+        env="CartPole-v1", trials=7, steps=300, timeout=1.5, quiet=True, report_dir=str(Path("a/b")),
+        start_with=("best.yaml",), seed=3,
+    ).validated()  # fmt: skip
+    assert given == plain
+    assert [type(given.trials), type(given.steps), type(given.report_dir)] == [int, int, str]
+    assert DQNHyperparameters(net_arch=np.array([64, 32]), batch_size=np.int32(16)) == DQNHyperparameters(
+        net_arch=(64, 32), batch_size=16
+    )
+
+
+@pytest.mark.parametrize("value", [np.int64(0), np.float64("nan"), np.array([1, 2]), np.array(["x"])])
+def test_what_a_number_of_numpy_may_not_be_is_refused_as_any_other(value):
+    with pytest.raises(InputError, match=r"^--trials must be an integer of at least 1"):
+        StudyRecipe(env="CartPole-v1", trials=value).validated()
