@@ -10,6 +10,7 @@ import sys
 import warnings
 import zlib
 from collections.abc import Iterator
+from contextvars import ContextVar
 from pathlib import Path
 from types import ModuleType
 
@@ -57,8 +58,8 @@ def importable(module: str | None) -> Iterator[None]:
             sys.path.remove(folder)
 
 
-#: Modules whose import has begun and not ended.
-_being_imported: list[str] = []
+#: Whether this thread imports a module for its environments; others may search meanwhile.
+_IMPORTING = ContextVar("importing", default=False)
 
 
 def import_module(module: str) -> None:
@@ -70,7 +71,7 @@ def import_module(module: str) -> None:
     Raises:
         UnusableEnvironmentError: There is no such module, or importing it raises.
     """
-    _being_imported.append(module)
+    importing = _IMPORTING.set(True)
     try:
         if _is_file(module):
             package = package_of(_file(module))
@@ -94,7 +95,7 @@ def import_module(module: str) -> None:
     except (Exception, SystemExit) as error:  # whatever the user's code does on import
         raise UnusableEnvironmentError(f"Importing '{module}' failed: {one_line(error)}") from error
     finally:
-        _being_imported.remove(module)
+        _IMPORTING.reset(importing)
 
 
 def refuse_while_importing(what: str) -> None:
@@ -103,7 +104,7 @@ def refuse_while_importing(what: str) -> None:
     Raises:
         InputError: A module is being imported.
     """
-    if _being_imported:
+    if _IMPORTING.get():
         raise InputError(f"it calls {what} when it is imported. Put that under: if __name__ == '__main__':")
 
 

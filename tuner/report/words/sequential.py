@@ -7,9 +7,6 @@ from typing import Any
 
 from tuner.text import counted, listed, number, percent, score_text
 
-#: Chance that a verdict of a fixed number of seeds names a difference between settings that are alike, at most.
-WRONG = 0.05
-
 
 def sequence_sentence(title: str, value: str, found: Mapping[str, Any]) -> str:
     """Return how the winner stands beside one baseline.
@@ -79,9 +76,11 @@ def _again(looked: Sequence[int]) -> list[str]:
     """Return what it costs to be judged by another number of seeds once results are known (Bonferroni's bound)."""
     if not looked:
         return []
+    from tuner.result.verdict import LEVEL  # brings SciPy
+
     times, numbers = len(looked) + 1, listed([f"{seeds:,}" for seeds in looked])
     return [
         f"It had been judged by {numbers} seeds when this number of seeds was asked for: beside settings that are "
-        f"alike one of the {times} verdicts names a difference in up to {percent(times * WRONG)} of such cases, not in "
-        f"{percent(WRONG)} (--until P allows for it)."
+        f"alike one of the {times} verdicts names a difference in up to {percent(times * LEVEL)} of such cases, not in "
+        f"{percent(LEVEL)} (--until P allows for it)."
     ]
